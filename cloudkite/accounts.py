@@ -16,7 +16,7 @@ from cloudkite.workspace import Workspace, private_folder, write_atomically
 
 DEFAULT = "local"
 NAME = re.compile(r"[a-z][a-z0-9-]{0,28}[a-z0-9]")
-# https://cloud.google.com/resource-manager/docs/creating-managing-projects: 6 to 30 lower-case letters, digits, hyphens.
+# 6 to 30 characters: https://cloud.google.com/resource-manager/docs/creating-managing-projects
 PROJECT = re.compile(r"[a-z][a-z0-9-]{4,28}[a-z0-9]")
 
 

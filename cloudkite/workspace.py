@@ -12,7 +12,7 @@ CLONE = Path(__file__).resolve().parent.parent
 
 @dataclass(frozen=True)
 class Workspace:
-    """`home` is the clone; `state` holds what Cloudkite makes (never committed); `accounts` holds Pulumi.<account>.yaml."""
+    """`home` is the clone; `state` what Cloudkite makes (never committed); `accounts` holds Pulumi.<account>.yaml."""
 
     home: Path
     state: Path
@@ -52,7 +52,7 @@ def private_folder(folder: Path) -> Path:
 
 
 def write_atomically(path: Path, text: str, mode: int = 0o644) -> None:
-    """Replace `path` by `text` so that a reader, or a kill in the middle, sees the old or the new content, never half."""
+    """Replace `path` by `text`: a reader, or a kill in the middle, sees the old or the new content, never half."""
     private_folder(path.parent)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
