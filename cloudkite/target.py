@@ -67,7 +67,8 @@ class Target:
             import google.auth
 
             made, _project = google.auth.load_credentials_from_dict(info, scopes=[SCOPE])
-            return made.with_quota_project(self.account.project) if hasattr(made, "with_quota_project") else made
+            charge = getattr(made, "with_quota_project", None)  # budgets and quotas need a project to be charged to
+            return charge(self.account.project) if charge else made
         except (OSError, ValueError, google.auth.exceptions.GoogleAuthError) as error:
             raise UserError(
                 _("the credentials in {path} can't be used: {error}").format(path=path, error=error), _SIGN_IN, 4
