@@ -1,0 +1,122 @@
+"""Accounts: what is read from a settings file, and what is refused."""
+
+import stat
+import sys
+
+import pytest
+
+from cloudkite import accounts, workspace
+from cloudkite.errors import UserError
+
+GOOD = "config:\n  gcp:project: my-project\n  cloudkite:target: local\n"
+
+
+@pytest.fixture
+def space(tmp_path):
+    made = workspace.throw_away(tmp_path / "state")
+    (made.accounts / "Pulumi.first.yaml").write_text(GOOD, encoding="utf-8")
+    return made
+
+
+def test_an_account_is_its_settings_file(space):
+    account = accounts.load(space, "first")
+    assert (account.project, account.target, account.region) == ("my-project", "local", "us-central1")
+    assert account.budget is None
+    assert not account.costs_money
+    assert accounts.names(space) == ["first"]
+
+
+def test_adding_an_account_never_switches_to_it(space):
+    accounts.use(space, "first")
+    accounts.add(space, "second", "other-project", target="local", budget=5, billing_account="012345-ABCDEF-012345")
+    assert accounts.current(space) == "first"
+    second = accounts.load(space, "second")
+    assert (second.budget, second.currency) == (5.0, "USD")
+
+
+def test_the_environment_variable_chooses_for_one_command(space, monkeypatch):
+    monkeypatch.setenv("CLOUDKITE_ACCOUNT", "first")
+    assert accounts.load(space).name == "first"
+
+
+def test_a_google_account_keeps_its_state_outside_the_clone(space, monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    monkeypatch.setenv("LOCALAPPDATA", str(tmp_path / "data"))
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    (space.accounts / "Pulumi.paid.yaml").write_text("config:\n  gcp:project: my-project\n", encoding="utf-8")
+    account = accounts.load(space, "paid")
+    assert account.costs_money
+    assert space.home not in account.state.parents
+    if sys.platform != "win32":
+        assert stat.S_IMODE(account.state.stat().st_mode) == 0o700
+
+
+def test_an_account_that_is_not_set_up_says_so(space):
+    with pytest.raises(UserError) as refused:
+        accounts.load(space, "first").outputs()
+    assert refused.value.message == "account first is not set up"
+    assert refused.value.hint == "uv run invoke up --account first"
+
+
+@pytest.mark.parametrize(
+    ("text", "message", "hint"),
+    [
+        ("config:\n  gcp:project: Bad\n", "Pulumi.x.yaml: gcp:project is 'Bad', which is no project id", "6 to 30"),
+        ("config:\n  gcp:region: us-central1\n", "Pulumi.x.yaml: gcp:project is '', which is no project id", "6 to 30"),
+        ("config: [1, 2\n", "Pulumi.x.yaml:2 is no valid YAML", "compare with infra/examples/"),
+        ("hello\n", "Pulumi.x.yaml has no `config:`", "compare with infra/examples/"),
+        ("", "Pulumi.x.yaml has no `config:`", "compare with infra/examples/"),
+        (GOOD.replace("local", "moon"), "Pulumi.x.yaml: cloudkite:target is 'moon'", "google or local"),
+        (GOOD + "  cloudkite:budget: 5\n", "Pulumi.x.yaml: cloudkite:budget is 5", "a mapping with"),
+    ],
+)
+def test_settings_that_cannot_be(space, text, message, hint):
+    (space.accounts / "Pulumi.x.yaml").write_text(text, encoding="utf-8")
+    with pytest.raises(UserError) as refused:
+        accounts.load(space, "x")
+    assert refused.value.message == message
+    assert refused.value.hint.startswith(hint)
+    assert refused.value.code == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("firts", "there is no account firts"),
+        ("../first", "there is no account ../first"),
+        ("", None),
+    ],
+)
+def test_an_unknown_account_is_named(space, name, message):
+    with pytest.raises(UserError) as refused:
+        accounts.load(space, name)
+    assert refused.value.message == (message or "there is no account local")
+    assert refused.value.code == 2
+    if name == "firts":
+        assert refused.value.hint == "did you mean first?"
+
+
+@pytest.mark.parametrize("name", ["A", "a", "has space", "1st", "x" * 40, "trailing-"])
+def test_a_bad_name_for_an_account_is_refused(space, name):
+    with pytest.raises(UserError, match="is no name for an account"):
+        accounts.add(space, name, "my-project")
+
+
+def test_an_account_is_not_overwritten(space):
+    with pytest.raises(UserError, match="there is an account first already"):
+        accounts.add(space, "first", "my-project")
+    assert (space.accounts / "Pulumi.first.yaml").read_text(encoding="utf-8") == GOOD
+
+
+def test_broken_outputs_are_named(space):
+    account = accounts.load(space, "first")
+    (account.state / "outputs.json").write_text("{", encoding="utf-8")
+    with pytest.raises(UserError, match=r"outputs\.json can't be read"):
+        account.outputs()
+
+
+def test_outputs_that_lack_something_say_what(space):
+    account = accounts.load(space, "first")
+    (account.state / "outputs.json").write_text('{"project": "p"}', encoding="utf-8")
+    with pytest.raises(UserError, match="lack 'project_number'"):
+        account.outputs()

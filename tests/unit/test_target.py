@@ -1,0 +1,97 @@
+"""The seam: credentials, session and environment come from the target alone."""
+
+import json
+
+import pytest
+
+from cloudkite import accounts, target, workspace
+from cloudkite.errors import UserError
+
+
+@pytest.fixture
+def account(tmp_path, monkeypatch):
+    for name in ("HOME", "APPDATA", "XDG_DATA_HOME", "LOCALAPPDATA", "CLOUDSDK_CONFIG"):
+        monkeypatch.setenv(name, str(tmp_path / name.lower()))
+    space = workspace.throw_away(tmp_path / "state")
+    (space.accounts / "Pulumi.mine.yaml").write_text("config:\n  gcp:project: my-project\n", encoding="utf-8")
+    return space, accounts.load(space, "mine")
+
+
+def user_credentials(path):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    info = {
+        "type": "authorized_user",
+        "client_id": "c",
+        "client_secret": "s",
+        "refresh_token": "r",
+        "account": "me@x.org",
+    }
+    path.write_text(json.dumps(info), encoding="utf-8")
+    return path
+
+
+def test_nobody_signed_in_is_exit_code_4(account):
+    space, mine = account
+    with pytest.raises(UserError) as refused:
+        target.connect(space, mine)
+    assert refused.value.code == 4
+    assert refused.value.hint == "gcloud auth application-default login"
+
+
+def test_google_credentials_are_handed_to_children_and_to_the_engine(account, tmp_path):
+    space, mine = account
+    path = user_credentials(tmp_path / "cloudsdk_config" / "application_default_credentials.json")
+    found = target.connect(space, mine)
+    assert found.environment["GOOGLE_APPLICATION_CREDENTIALS"] == str(path)
+    assert found.pulumi_environment == {"GOOGLE_APPLICATION_CREDENTIALS": str(path)}
+    assert found.credentials.quota_project_id == "my-project"
+    assert found.identity == "me@x.org"
+
+
+def test_the_accounts_own_credentials_come_first(account, tmp_path):
+    space, mine = account
+    user_credentials(tmp_path / "cloudsdk_config" / "application_default_credentials.json")
+    own = user_credentials(mine.state / "application_default_credentials.json")
+    assert target.connect(space, mine).environment["GOOGLE_APPLICATION_CREDENTIALS"] == str(own)
+
+
+@pytest.mark.parametrize("text", ["", "{", '{"type": "service_account"}', '{"type": "nonsense"}'])
+def test_credentials_that_cannot_be_used_are_named(account, text):
+    space, mine = account
+    path = mine.state / "application_default_credentials.json"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(UserError, match="can't be used") as refused:
+        _ = target.connect(space, mine).credentials
+    assert str(path) in refused.value.message
+
+
+def test_children_see_neither_proxies_nor_credentials_of_this_process(account, monkeypatch, tmp_path):
+    space, mine = account
+    user_credentials(tmp_path / "cloudsdk_config" / "application_default_credentials.json")
+    for name in (
+        "https_proxy",
+        "SSL_CERT_FILE",
+        "GOOGLE_CLOUD_PROJECT",
+        "PULUMI_ACCESS_TOKEN",
+        "CLOUDSDK_CORE_PROJECT",
+    ):
+        monkeypatch.setenv(name, "of-the-person")
+    child = target.connect(space, mine).child_environment({"EXTRA": "1"})
+    assert "of-the-person" not in child.values()
+    assert child["EXTRA"] == "1"
+    assert child["GOOGLE_CLOUD_PROJECT"] == "my-project"
+
+
+def test_a_session_with_a_proxy_of_its_own_ignores_the_persons(account, tmp_path, monkeypatch):
+    _space, mine = account
+    path = user_credentials(tmp_path / "key.json")
+    environment = {
+        "GOOGLE_APPLICATION_CREDENTIALS": str(path),
+        "https_proxy": "http://127.0.0.1:1",
+        "REQUESTS_CA_BUNDLE": str(tmp_path / "ca.pem"),
+    }
+    monkeypatch.setenv("https_proxy", "http://of-the-person:3128")
+    session = target.Target(mine, environment, {}).session()
+    assert session.proxies["https"] == "http://127.0.0.1:1"
+    assert session.verify == environment["REQUESTS_CA_BUNDLE"]
+    assert not session.trust_env
