@@ -57,21 +57,12 @@ class Target:
 
         path = Path(self.environment["GOOGLE_APPLICATION_CREDENTIALS"])
         try:
-            info = json.loads(path.read_text(encoding="utf-8"))
-            if info.get("type") == "service_account":
-                from google.oauth2 import service_account
-
-                made = service_account.Credentials.from_service_account_info(info, scopes=[SCOPE])
-                # A self-signed token saves one request per command: https://google.aip.dev/auth/4111
-                return made.with_always_use_jwt_access(True)
-            import google.auth
-
-            made, _project = google.auth.load_credentials_from_dict(info, scopes=[SCOPE])
-            charge = getattr(made, "with_quota_project", None)  # budgets and quotas need a project to be charged to
-            return charge(self.account.project) if charge else made
+            return _credentials(json.loads(path.read_text(encoding="utf-8")), self.account.project)
         except (OSError, ValueError, google.auth.exceptions.GoogleAuthError) as error:
             raise UserError(
-                _("the credentials in {path} can't be used: {error}").format(path=path, error=error), _SIGN_IN, 4
+                _("the credentials in {path} can't be used: {error}").format(path=path, error=error),
+                _SIGN_IN,
+                NOT_SIGNED_IN,
             ) from None
 
     @cached_property
@@ -116,6 +107,27 @@ class Target:
 
 
 _SIGN_IN = _("gcloud auth application-default login")
+
+
+def _credentials(info: dict[str, Any], project: str) -> Any:
+    """Credentials of the kinds that `gcloud auth application-default login` and service accounts write."""
+    kind = info.get("type")
+    if kind == "service_account":
+        from google.oauth2 import service_account
+
+        # A self-signed token saves one request per command: https://google.aip.dev/auth/4111
+        made = service_account.Credentials.from_service_account_info(info, scopes=[SCOPE])
+        return made.with_always_use_jwt_access(True)
+    if kind == "authorized_user":
+        from google.oauth2.credentials import Credentials
+
+        # A person's calls to budgets and quotas are refused unless a project is named for them.
+        return Credentials.from_authorized_user_info(info, scopes=[SCOPE]).with_quota_project(project)
+    if kind == "impersonated_service_account":
+        from google.auth.impersonated_credentials import Credentials
+
+        return Credentials.from_impersonated_service_account_info(info, scopes=[SCOPE])
+    raise ValueError(_("they are of type {kind!r}").format(kind=kind))
 
 
 def connect(workspace: Workspace, account: Account) -> Target:
