@@ -1,0 +1,262 @@
+"""Accounts: describe, set up, take down."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import Any
+
+from cloudkite import accounts, show
+from cloudkite.accounts import Account
+from cloudkite.errors import BadValue, UserError
+from cloudkite.target import Target, connect
+from cloudkite.text import _
+from cloudkite.workspace import Workspace
+
+
+def up(workspace: Workspace, name: str = "", *, yes: bool = False, as_json: bool = False) -> None:
+    """Preview, price, consent, then make what is missing."""
+    account = accounts.load(workspace, name or None)
+    set_up(workspace, account, connect(workspace, account), yes=yes, quiet=as_json)
+    if as_json:
+        show.as_json(accounts.load(workspace, account.name).outputs())
+
+
+def set_up(workspace: Workspace, account: Account, target: Target, *, yes: bool, quiet: bool = False) -> None:
+    """The body of `up`, for an account and its target."""
+    from cloudkite import engine, prices
+
+    say = (lambda *_a, **_k: None) if quiet else show.say
+    say(acting_as(account, target))
+    with show.waiting(_("looking at what is there ...")) as tell:
+        preview = engine.preview(workspace, account, target, progress=tell)
+    if not preview.changes:
+        say(_("nothing to change: {count} resources are as they should be").format(count=preview.same))
+        return
+    if not quiet:
+        _show_changes(preview.changes)
+        show_monthly(prices.monthly(preview.resources, account.region))
+    if not yes and account.costs_money and not show.confirm(_("set account {name} up?").format(name=account.name)):
+        raise UserError(_("nothing was changed"))
+    with show.waiting(_("setting up ...")) as tell:
+        outcome = engine.up(workspace, account, target, on_step=_steps(tell, len(preview.changes)))
+    say(
+        _("{count} changes in {time}: account {name} is set up").format(
+            count=sum(outcome.changes.values()), time=show.duration(outcome.seconds), name=account.name
+        )
+    )
+    if not quiet:
+        _show_outputs(accounts.load(workspace, account.name))
+
+
+def down(
+    workspace: Workspace,
+    name: str = "",
+    *,
+    everything: bool = False,
+    yes: bool = False,
+    confirmed: str = "",
+    as_json: bool = False,
+) -> None:
+    """Take the account down, and show what is left with its monthly price."""
+    account = accounts.load(workspace, name or None)
+    target = connect(workspace, account)
+    _consent_to_down(account, target, everything, yes, confirmed)
+    take_down(workspace, account, target, everything=everything, as_json=as_json)
+
+
+def _consent_to_down(account: Account, target: Target, everything: bool, yes: bool, confirmed: str) -> None:
+    show.note(acting_as(account, target))
+    if everything:
+        typed = confirmed or show.ask(
+            _("this deletes data and models of {name} for good; type the account's name").format(name=account.name)
+        )
+        if typed != account.name:
+            raise BadValue(
+                _("{typed!r} is not the account's name").format(typed=typed), _("--confirm {n}").format(n=account.name)
+            )
+    elif not yes and not show.confirm(_("take account {name} down? data and models stay").format(name=account.name)):
+        raise UserError(_("nothing was changed"))
+
+
+def take_down(
+    workspace: Workspace, account: Account, target: Target, *, everything: bool, as_json: bool = False
+) -> list[Any]:
+    """The body of `down`; gives the resources that are left."""
+    from cloudkite import engine, prices
+
+    _end_jobs(account, target)
+    with show.waiting(_("taking down ...")) as tell:
+        outcome = engine.down(workspace, account, target, everything=everything, on_step=_steps(tell, 0))
+    left = engine.left(workspace, account, target)
+    if as_json:
+        show.as_json(left)
+        return left
+    removed = sum(outcome.changes.values())
+    show.say(
+        _("{count} resources removed in {time}").format(count=removed, time=show.duration(outcome.seconds))
+        if removed
+        else _("nothing to remove")
+    )
+    if left:
+        show.heading(_("left on purpose"))
+        show_monthly(prices.monthly(left, account.region))
+        if not everything:
+            show.say(_("remove them too: uv run invoke down --everything"))
+    else:
+        show.say(_("nothing is left"))
+    return left
+
+
+def _end_jobs(account: Account, target: Target) -> None:
+    """Nothing may go on costing after `down`: running jobs are cancelled first."""
+    from cloudkite import jobs
+
+    if not (account.state / "outputs.json").is_file():
+        return
+    for job in jobs.running(target):
+        jobs.cancel(target, job.id)
+        show.say(_("cancelled job {name}").format(name=job.name))
+
+
+def acting_as(account: Account, target: Target) -> str:
+    """Which account, project and identity a command acts as; shown before anything is made or spent."""
+    return _("account {name} ({where}), project {project}, as {who}").format(
+        name=account.name, where=account.target, project=account.project, who=target.identity
+    )
+
+
+def _steps(tell: Any, total: int) -> Any:
+    done = 0
+
+    def on_step(step: Any) -> None:
+        nonlocal done
+        if step.phase == "done":
+            done += 1
+        of = f"/{total}" if total else ""
+        tell(f"{done}{of}  {step.op} {step.kind} {step.name}")
+
+    return on_step
+
+
+def _show_changes(changes: list[Any]) -> None:
+    grouped: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for change in changes:
+        grouped[change.op, change.kind].append(change.name)
+    rows = []
+    for (op, kind), names in grouped.items():
+        shown = ", ".join(names[:4]) + (f", +{len(names) - 4}" if len(names) > 4 else "")
+        rows.append((op, kind, len(names), shown))
+    show.heading(_("changes"))
+    show.table([_("change"), _("kind"), _("count"), _("names")], rows, right=[2])
+
+
+def show_monthly(rows: list[Any]) -> None:
+    """A table of what resources cost in a month, with the date of the prices."""
+    show.heading(_("price per month"))
+    shown = [(row.name, row.note, show.money(row.amount, row.currency)) for row in rows]
+    known = [row for row in rows if row.amount is not None]
+    total = (_("in all"), "", show.money(sum(r.amount for r in known), known[0].currency)) if known else None
+    show.table([_("what"), _("how it is counted"), _("USD per month")], shown, right=[2], total=total)
+    dates = sorted({row.as_of for row in rows if row.as_of})
+    if dates:
+        show.say(_("prices of {date}, before tax").format(date=dates[0]), style="dim")
+
+
+def _show_outputs(account: Account) -> None:
+    made = account.outputs()
+    show.table(
+        [_("what"), _("name")],
+        [
+            *((_("bucket for {purpose}").format(purpose=k), v) for k, v in made.buckets.items()),
+            (_("jobs run as"), made.trainer),
+            (_("region"), made.region),
+        ],
+    )
+    show.say(_("next: uv run invoke new NAME, then uv run invoke train NAME"))
+
+
+def list_accounts(workspace: Workspace, *, as_json: bool = False) -> None:
+    """Each account, which is in use, and whether it is set up."""
+    current = accounts.load(workspace).name if accounts.names(workspace) else ""
+    rows = []
+    for name in accounts.names(workspace):
+        account = accounts.load(workspace, name)
+        ready = (account.state / "outputs.json").is_file()
+        rows.append({
+            "name": name,
+            "in_use": name == current,
+            "target": account.target,
+            "project": account.project,
+            "region": account.region,
+            "tier": account.tier,
+            "budget": account.budget,
+            "currency": account.currency,
+            "set_up": ready,
+        })  # fmt: skip
+    if as_json:
+        show.as_json(rows)
+        return
+    show.table(
+        ["", _("account"), _("where"), _("project"), _("region"), _("tier"), _("budget"), _("set up")],
+        [
+            (
+                "*" if r["in_use"] else "",
+                r["name"],
+                r["target"],
+                r["project"],
+                r["region"],
+                r["tier"],
+                show.money(r["budget"], r["currency"]) if r["budget"] is not None else _("none"),
+                _("yes") if r["set_up"] else _("no"),
+            )
+            for r in rows
+        ],
+    )
+
+
+def add_account(
+    workspace: Workspace,
+    name: str,
+    project: str,
+    region: str,
+    tier: str,
+    owner: str,
+    billing: str,
+    budget: str,
+    currency: str,
+    email: str,
+    *,
+    local: bool,
+) -> None:
+    """Ask for what is missing and write the account's settings file."""
+    name = name or show.ask(_("name for the account on this machine"))
+    project = project or show.ask(_("id of the Google Cloud project"))
+    if not local:
+        tier = tier or show.ask(_("trial or paid"), "trial")
+        owner = owner or show.ask(_("who submits jobs, e.g. user:me@example.com"))
+        billing = billing or show.ask(_("billing account, e.g. 012345-ABCDEF-012345"))
+        budget = budget or show.ask(_("budget per month"), "10")
+        currency = currency or show.ask(_("currency of the billing account"), "USD")
+        email = email or show.ask(_("e-mail address for budget alerts"), owner.removeprefix("user:"))
+    account = accounts.add(
+        workspace,
+        name,
+        project,
+        region,
+        target="local" if local else "google",
+        tier=tier or "paid",
+        owner=owner,
+        billing_account=billing,
+        budget=_amount(budget) if budget else None,
+        currency=currency or "USD",
+        email=email,
+    )
+    show.say(_("described account {name} in {path}").format(name=name, path=account.settings))
+    show.say(_("next: uv run invoke up --account {name}").format(name=name))
+
+
+def _amount(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise BadValue(_("budget {text!r} is no amount").format(text=text), _("a number, e.g. 10")) from None

@@ -1,0 +1,33 @@
+"""The project's own checks: tests, format, lint, types."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+from cloudkite.errors import UserError
+from cloudkite.text import _
+from cloudkite.workspace import CLONE
+
+
+def test(fast: bool = False, select: str = "") -> None:
+    """Run pytest: fast tests first, then (unless `fast`) those against the engine, the local cloud and TensorFlow."""
+    command = [sys.executable, "-m", "pytest"]
+    command += ["-m", "not slow"] if fast else []
+    command += ["-k", select] if select else []
+    _run(command)
+
+
+def lint(fix: bool = False) -> None:
+    """ruff's format and lint, then pyright."""
+    _run([sys.executable, "-m", "ruff", "format", *([] if fix else ["--check"]), "."])
+    _run([sys.executable, "-m", "ruff", "check", *(["--fix"] if fix else []), "."])
+    _run([sys.executable, "-m", "pyright"])
+
+
+def _run(command: list[str]) -> None:
+    environment = {**os.environ, "PYTHONUTF8": "1"}
+    code = subprocess.run(command, cwd=CLONE, env=environment).returncode
+    if code:
+        raise UserError(_("{command} ended with exit code {code}").format(command=" ".join(command[2:4]), code=code))

@@ -1,0 +1,366 @@
+"""The commands: `uv run invoke --list`. Each is thin: it reads its options, calls cloudkite and prints."""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from invoke.collection import Collection
+from invoke.context import Context
+from invoke.tasks import Task, task
+
+HERE = Path(__file__).resolve().parent
+
+
+def command(*, name: str | None = None, **options: Any) -> Callable[[Callable[..., Any]], Task]:
+    """An Invoke task whose mistakes are told as `error:` and `hint:`; `--debug` shows the traceback instead."""
+
+    def decorate(body: Callable[..., Any]) -> Task:
+        @functools.wraps(body)
+        def run(c: Context, *arguments: Any, **values: Any) -> None:
+            from cloudkite import mistakes
+
+            with mistakes.told(debug="--debug" in sys.argv or "-d" in sys.argv):
+                body(c, *arguments, **values)
+
+        return task(run, name=name, auto_shortflags=False, **options)
+
+    return decorate
+
+
+def _after_dashes() -> list[str]:
+    """What stands after `--` on the command line, word by word (Invoke would join it into one string)."""
+    return sys.argv[sys.argv.index("--") + 1 :] if "--" in sys.argv else []
+
+
+# --- the journey
+
+
+@command(help={"keep": "keep the throw-away account and its files, and say where"})
+def demo(c: Context, keep: bool = False) -> None:
+    """The whole journey on this machine, on real data, without an account: about a minute."""
+    from cloudkite import demo as journey
+
+    journey.run(keep=keep)
+
+
+@command(
+    positional=["name"],
+    help={
+        "name": "of the trainer: a folder in trainers/",
+        "data": "a CSV file with a header; the columns are read from it",
+        "label": "the column to predict",
+        "output": "another folder than trainers/",
+    },
+)
+def new(c: Context, name: str, data: str = "", label: str = "", output: str = "") -> None:
+    """Make a trainer: on the Palmer penguins, or on your own CSV with --data and --label."""
+    from cloudkite import new as making
+    from cloudkite import show, workspace
+
+    folder = making.new(
+        workspace.find(), name, Path(data) if data else None, label or None, Path(output) if output else None
+    )
+    show.say(f"made {os.path.relpath(folder)}")
+    show.say(f"next: uv run invoke check {name if not output else os.path.relpath(folder)}")
+
+
+@command(positional=["trainer"], help={"trainer": "its name, or its folder", "json": "print the report as JSON"})
+def check(c: Context, trainer: str, json: bool = False) -> None:
+    """Check a trainer here, before anything costs: lint, data, two training steps, export, versions."""
+    from cloudkite import workspace
+    from cloudkite.journey import training
+
+    training.check(workspace.find(), trainer, as_json=json)
+
+
+_JOB_OPTIONS = {
+    "trainer": "its name, or its folder",
+    "machine": "machine type (default: e2-standard-4)",
+    "gpu": "accelerator type, e.g. NVIDIA_TESLA_T4, or its short name: t4",
+    "gpus": "how many of them per replica (default 1)",
+    "workers": "replicas (default 1)",
+    "spot": "preemptible and cheaper; the job resumes from its checkpoint",
+    "limit": "time limit, e.g. 30m, 1h, 2h30m (default 1h)",
+    "max-cost": "the most it may cost; derives the time limit",
+    "yes": "do not ask",
+    "detach": "submit and do not follow",
+    "account": "another account than the one in use",
+    "json": "print the job as JSON",
+}
+
+
+@command(positional=["trainer"], help=_JOB_OPTIONS)
+def train(
+    c: Context,
+    trainer: str,
+    machine: str = "",
+    gpu: str = "",
+    gpus: int = 0,
+    workers: int = 1,
+    spot: bool = False,
+    limit: str = "",
+    max_cost: str = "",
+    yes: bool = False,
+    detach: bool = False,
+    account: str = "",
+    json: bool = False,
+) -> None:
+    """Check, price, ask, submit and follow a training job. What follows `--` goes to the trainer."""
+    from cloudkite import workspace
+    from cloudkite.journey import training
+
+    wishes = training.Wishes(
+        machine=machine, gpu=gpu, gpus=gpus, workers=workers, spot=spot, limit=limit, max_cost=max_cost,
+        arguments=tuple(_after_dashes()),
+    )  # fmt: skip
+    training.train(workspace.find(), trainer, account, wishes, yes=yes, follow=not detach, as_json=json)
+
+
+@command(
+    help={"all": "also jobs that Cloudkite did not make", "account": _JOB_OPTIONS["account"], "json": "for scripts"}
+)
+def jobs(c: Context, all: bool = False, account: str = "", json: bool = False) -> None:
+    """The account's jobs, newest first, with state, time and cost."""
+    from cloudkite import workspace
+    from cloudkite.journey import training
+
+    training.list_jobs(workspace.find(), account, everything=all, as_json=json)
+
+
+_ONE_JOB = {"job": "its id or name, or the start of it (default: the newest)", "account": _JOB_OPTIONS["account"]}
+
+
+@command(help={**_ONE_JOB, "follow": "go on until the job ends; Ctrl-C leaves it running", "json": "one entry a line"})
+def logs(c: Context, job: str = "", follow: bool = False, account: str = "", json: bool = False) -> None:
+    """What a job wrote."""
+    from cloudkite import workspace
+    from cloudkite.journey import training
+
+    training.show_logs(workspace.find(), account, job, follow=follow, as_json=json)
+
+
+@command(help={**_ONE_JOB, "json": "for scripts"})
+def cancel(c: Context, job: str = "", account: str = "", json: bool = False) -> None:
+    """Stop a job; time used until then is paid."""
+    from cloudkite import workspace
+    from cloudkite.journey import training
+
+    training.cancel(workspace.find(), account, job, as_json=json)
+
+
+@command(help={**_ONE_JOB, "json": "for scripts"})
+def fetch(c: Context, job: str = "", account: str = "", json: bool = False) -> None:
+    """Download the model that a job made, to trainers/<name>/models/<job>."""
+    from cloudkite import workspace
+    from cloudkite.journey import training
+
+    training.fetch(workspace.find(), account, job, as_json=json)
+
+
+@command(
+    positional=["trainer"],
+    iterable=["row"],
+    help={
+        "trainer": "its name, or its folder",
+        "row": "column=value,column=value ...; may be repeated",
+        "csv": "a CSV file with the trainer's columns",
+        "model": "a fetched model's folder (default: the newest)",
+        "json": "for scripts",
+    },
+)
+def predict(
+    c: Context, trainer: str, row: list[str] | None = None, csv: str = "", model: str = "", json: bool = False
+) -> None:
+    """Predict with a fetched model, on this machine."""
+    from cloudkite import workspace
+    from cloudkite.journey import training
+
+    training.predict(workspace.find(), trainer, list(row or []), csv, model, as_json=json)
+
+
+@command(positional=["trainer"], help={"trainer": "its name, or its folder", "port": "of the page on this machine"})
+def tensorboard(c: Context, trainer: str, account: str = "", port: int = 6006) -> None:
+    """TensorBoard on this machine, over the logs of a trainer's jobs."""
+    from cloudkite import workspace
+    from cloudkite.journey import training
+
+    training.tensorboard(workspace.find(), account, trainer, port)
+
+
+# --- the account
+
+
+@command(help={"yes": "do not ask", "account": _JOB_OPTIONS["account"], "json": "print the outputs as JSON"})
+def up(c: Context, yes: bool = False, account: str = "", json: bool = False) -> None:
+    """Set the account up: preview, monthly price, consent, then make what is missing."""
+    from cloudkite import workspace
+    from cloudkite.journey import setup
+
+    setup.up(workspace.find(), account, yes=yes, as_json=json)
+
+
+@command(
+    help={
+        "everything": "data and models too; asks for the account's name",
+        "yes": "do not ask (with --everything: --confirm NAME as well)",
+        "confirm": "the account's name, instead of being asked for it",
+        "account": _JOB_OPTIONS["account"],
+        "json": "print what is left as JSON",
+    }
+)
+def down(
+    c: Context, everything: bool = False, yes: bool = False, confirm: str = "", account: str = "", json: bool = False
+) -> None:
+    """Take the account down; data and models stay unless --everything. Shows what is left and what it costs."""
+    from cloudkite import workspace
+    from cloudkite.journey import setup
+
+    setup.down(workspace.find(), account, everything=everything, yes=yes, confirmed=confirm, as_json=json)
+
+
+@command(name="list", help={"json": "for scripts"})
+def account_list(c: Context, json: bool = False) -> None:
+    """The accounts, which one is in use, and whether each is set up."""
+    from cloudkite import workspace
+    from cloudkite.journey import setup
+
+    setup.list_accounts(workspace.find(), as_json=json)
+
+
+@command(
+    name="add",
+    help={
+        "name": "for the account, on this machine",
+        "project": "the Google Cloud project's id",
+        "region": "where everything is made (default us-central1)",
+        "tier": "trial or paid",
+        "owner": "who submits: user:me@example.com or serviceAccount:...",
+        "billing": "the billing account, 012345-ABCDEF-012345",
+        "budget": "per month, in the billing account's currency",
+        "currency": "of the billing account (default USD)",
+        "email": "where budget alerts go",
+        "local": "an account on the local cloud instead of Google",
+    },
+)
+def account_add(
+    c: Context,
+    name: str = "",
+    project: str = "",
+    region: str = "us-central1",
+    tier: str = "",
+    owner: str = "",
+    billing: str = "",
+    budget: str = "",
+    currency: str = "",
+    email: str = "",
+    local: bool = False,
+) -> None:
+    """Describe an account; asks for what is missing. Nothing is created, and no account is switched."""
+    from cloudkite import workspace
+    from cloudkite.journey import setup
+
+    setup.add_account(
+        workspace.find(), name, project, region, tier, owner, billing, budget, currency, email, local=local
+    )
+
+
+@command(name="use", positional=["name"], help={"name": "of the account"})
+def account_use(c: Context, name: str) -> None:
+    """Make an account the one in use."""
+    from cloudkite import accounts, show, workspace
+
+    chosen = accounts.use(workspace.find(), name)
+    show.say(f"in use: {chosen.name} (project {chosen.project}, {chosen.target})")
+
+
+# --- the local cloud
+
+
+def _local(verb: str, *options: str) -> str:
+    from cloudkite import accounts, target, workspace
+
+    space = workspace.find()
+    projects = [accounts.load(space, n) for n in accounts.names(space)]
+    chosen = [f"--project={a.project}" for a in projects if a.target == "local"] if verb == "start" else []
+    return target.localcloud(space, verb, *chosen, *options)
+
+
+@command(name="start", help={"json": "for scripts"})
+def local_start(c: Context, json: bool = False) -> None:
+    """Start the local cloud; it goes on until local.stop."""
+    print(_local("start", *(["--json"] if json else [])), end="")
+
+
+@command(name="stop", help={"json": "for scripts"})
+def local_stop(c: Context, json: bool = False) -> None:
+    """Stop the local cloud and the jobs that run on it. What is stored stays."""
+    print(_local("stop", *(["--json"] if json else [])), end="")
+
+
+@command(name="status", help={"json": "for scripts"})
+def local_status(c: Context, json: bool = False) -> None:
+    """Whether the local cloud runs: ports, process, folder, what it holds."""
+    print(_local("status", *(["--json"] if json else [])), end="")
+
+
+@command(name="env", help={"shell": "bash, fish, powershell or cmd", "account": _JOB_OPTIONS["account"], "json": ""})
+def local_env(c: Context, shell: str = "", account: str = "", json: bool = False) -> None:
+    """Lines that make any Google client in a shell use the local cloud: eval "$(uv run invoke local.env)"."""
+    from cloudkite import accounts, target, workspace
+    from cloudkite.errors import BadValue
+
+    space = workspace.find()
+    chosen = accounts.load(space, account or None)
+    if chosen.costs_money:
+        raise BadValue(f"account {chosen.name} is on Google", "name one on the local cloud: --account local")
+    target.connect(space, chosen)
+    options = ["--json"] if json else [f"--shell={shell}"] if shell else []
+    print(target.localcloud(space, "env", "--project", chosen.project, *options), end="")
+
+
+@command(name="reset", help={"yes": "do not ask"})
+def local_reset(c: Context, yes: bool = False) -> None:
+    """Stop the local cloud and delete all that it holds."""
+    from cloudkite import show
+
+    if yes or show.confirm("delete everything that the local cloud holds?"):
+        print(_local("reset", "--yes"), end="")
+
+
+# --- the project itself
+
+
+@command(help={"fast": "the tests that need less than a minute in all", "k": "only tests whose name matches"})
+def test(c: Context, fast: bool = False, k: str = "") -> None:
+    """Run the tests."""
+    from cloudkite import project
+
+    project.test(fast=fast, select=k)
+
+
+@command(help={"fix": "mend what can be mended"})
+def lint(c: Context, fix: bool = False) -> None:
+    """Format, lint and types."""
+    from cloudkite import project
+
+    project.lint(fix=fix)
+
+
+@command(help={"only": "rows whose name contains this", "json": "for scripts"})
+def bench(c: Context, only: str = "", json: bool = False) -> None:
+    """Measure: medians and ratios against a peer, in one run."""
+    from cloudkite import bench as measuring
+
+    measuring.run(only=only, as_json=json)
+
+
+ns = Collection(
+    demo, new, check, train, jobs, logs, cancel, fetch, predict, tensorboard, up, down, test, lint, bench
+)  # fmt: skip
+ns.add_collection(Collection("account", account_list, account_add, account_use))
+ns.add_collection(Collection("local", local_start, local_stop, local_status, local_env, local_reset))
