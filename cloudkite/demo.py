@@ -1,0 +1,147 @@
+"""The whole journey on this machine, on a throw-away account: from nothing to a model, and back to nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import socket
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from cloudkite import accounts, show, workspace
+from cloudkite.errors import UserError
+from cloudkite.journey import setup, training
+from cloudkite.target import connect, localcloud
+from cloudkite.text import _
+from cloudkite.workspace import CLONE, Workspace, throw_away
+
+ROW = "island=Torgersen,bill_length_mm=39.1,bill_depth_mm=18.7,flipper_length_mm=181,body_mass_g=3750,sex=male"
+EPOCHS = 40
+
+
+def run(keep: bool = False) -> None:
+    """Narrate and run the journey. Whatever happens, nothing it started is left running, and no file unless `keep`."""
+    began = time.monotonic()
+    places = CLONE / ".cloudkite" / "demos"
+    _sweep(places)
+    space = throw_away(_own_folder(places))
+    try:
+        _journey(space)
+        if keep:
+            show.say(_("kept: {path}").format(path=space.state))
+        else:
+            _prove_nothing_left(space)
+    finally:
+        _close(space, keep)
+    show.say(_("done in {time}").format(time=show.duration(time.monotonic() - began)), style="bold")
+    show.say(_("next: uv run invoke new NAME, or your own CSV: uv run invoke new NAME --data FILE.csv --label COLUMN"))
+
+
+def _journey(space: Workspace) -> None:
+    from cloudkite import new
+    from cloudkite import trainer as trainers
+
+    show.heading(_("1  An account, set up by Pulumi"))
+    account = accounts.add(
+        space,
+        "demo",
+        "cloudkite-demo",
+        target="local",
+        tier="paid",
+        billing_account="012345-ABCDEF-012345",
+        budget=10.0,
+    )
+    target = connect(space, account)
+    setup.set_up(space, account, target, yes=True)
+    account = accounts.load(space, "demo")
+
+    show.heading(_("2  A trainer, generated"))
+    folder = new.new(space, "penguins")
+    show.say(_("a small Python package in {path}").format(path=os.path.relpath(folder)))
+    trainer = trainers.find(space, "penguins")
+
+    show.heading(_("3  Checked, priced and submitted"))
+    wishes = training.Wishes(arguments=("--epochs", str(EPOCHS)), limit="15m")
+    job = training.start(space, account, target, trainer, wishes, yes=True)
+
+    show.heading(_("4  Followed to its end"))
+    ended = training.finish(account, target, job)
+
+    show.heading(_("5  Fetched, and used for a prediction"))
+    model = training.fetch_job(space, target, ended)
+    _show_result(space, trainer, model)
+
+    show.heading(_("6  Taken down"))
+    setup.take_down(space, account, target, everything=True)
+    _show_price_on_google(ended)
+
+
+def _show_result(space: Workspace, trainer: Any, model: Path) -> None:
+    from cloudkite import models
+
+    facts = models.facts(model)
+    accuracy, rows = facts["metrics"]["accuracy"], facts["rows"]["validation"]
+    show.say(
+        _("accuracy {accuracy:.3f} on {rows} held-out penguins").format(accuracy=accuracy, rows=rows), style="bold"
+    )
+    show.say(_("a penguin: {row}").format(row=ROW.replace(",", ", ")))
+    training.show_predictions(models.predict(space, trainer, model, [ROW], None))
+
+
+def _show_price_on_google(job: Any) -> None:
+    show.say(
+        _("on Google this job would have cost about {cost} ({machine}, price of {date}); here it cost nothing").format(
+            cost=show.money(job.cost, "USD", 4), machine=job.machine, date=job.price_date
+        )
+    )
+
+
+def _prove_nothing_left(space: Workspace) -> None:
+    """Stop the local cloud and look: no process of it lives, no port of it answers."""
+    import json
+
+    status = json.loads(localcloud(space, "status", "--json"))
+    localcloud(space, "stop")
+    ports = [p for p in status.get("ports", {}).values() if p]
+    open_ports = [p for p in ports if _answers(p)]
+    if open_ports or _alive(status.get("pid")):
+        raise UserError(_("the local cloud is still there: {what}").format(what=open_ports or status.get("pid")))
+    show.say(_("nothing is left: no resource, no process, none of {count} ports open").format(count=len(ports)))
+
+
+def _answers(port: int) -> bool:
+    with socket.socket() as one:
+        one.settimeout(1)
+        return one.connect_ex(("127.0.0.1", port)) == 0
+
+
+def _alive(pid: int | None) -> bool:
+    import psutil
+
+    return bool(pid) and psutil.pid_exists(pid)
+
+
+def _own_folder(places: Path) -> Path:
+    workspace.private_folder(places)
+    folder = Path(tempfile.mkdtemp(dir=places, prefix=f"{os.getpid()}-"))
+    return folder
+
+
+def _sweep(places: Path) -> None:
+    """Remove what a demo left behind that was killed: its local cloud first, then its files."""
+    for folder in places.glob("*-*") if places.is_dir() else ():
+        owner = folder.name.partition("-")[0]
+        if owner.isdigit() and not _alive(int(owner)):
+            _close(throw_away(folder), keep=False)
+
+
+def _close(space: Workspace, keep: bool) -> None:
+    """Stop the local cloud whatever state it is in; delete the files."""
+    if (space.localcloud / "server.json").is_file():
+        with contextlib.suppress(UserError):
+            localcloud(space, "stop")
+    if not keep:
+        shutil.rmtree(space.state, ignore_errors=True)

@@ -1,0 +1,178 @@
+"""Trainers and jobs: check, price, submit, follow, fetch, predict."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from cloudkite import accounts, show
+from cloudkite.accounts import Account
+from cloudkite.errors import FAILED, UserError
+from cloudkite.journey.setup import acting_as
+from cloudkite.target import Target, connect
+from cloudkite.text import _
+from cloudkite.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What a person asked for a job; empty means Cloudkite's default. `limit` and `max_cost` are as typed."""
+
+    machine: str = ""
+    gpu: str = ""
+    gpus: int = 0
+    workers: int = 1
+    spot: bool = False
+    limit: str = ""
+    max_cost: str = ""
+    arguments: tuple[str, ...] = ()
+
+
+# --- check
+
+
+def check(workspace: Workspace, name: str, *, as_json: bool = False) -> None:
+    """Check a trainer and show the report; a failed check is exit code 1."""
+    from cloudkite import trainer as trainers
+
+    report = run_check(workspace, trainers.find(workspace, name), quiet=as_json)
+    if as_json:
+        show.as_json(report)
+    if not report.ok:
+        raise UserError(
+            _("the check of {name} failed").format(name=name), _("mend what is listed above; nothing was spent")
+        )
+
+
+def run_check(workspace: Workspace, trainer: Any, quiet: bool = False) -> Any:
+    """Run all steps and show each as it ends."""
+    from cloudkite import check as checking
+
+    with show.waiting(_("checking {name} ...").format(name=trainer.name)) as tell:
+        report = checking.check(workspace, trainer, progress=tell)
+    if not quiet:
+        show_report(report)
+    return report
+
+
+def show_report(report: Any) -> None:
+    """One line per step, its findings below it."""
+    for step in report.steps:
+        time = show.duration(step.seconds) if step.seconds >= 1 else ""
+        show.say(f"{step.verdict:<8} {step.name}  {step.summary}  {time}".rstrip())
+        for line in step.messages:
+            show.say(f"         {line}")
+
+
+# --- train
+
+
+def train(
+    workspace: Workspace,
+    name: str,
+    account_name: str,
+    wishes: Wishes,
+    *,
+    yes: bool = False,
+    follow: bool = True,
+    as_json: bool = False,
+) -> None:
+    """Check if needed, price, gate, ask, submit, follow."""
+    from cloudkite import trainer as trainers
+
+    account = accounts.load(workspace, account_name or None)
+    trainer = trainers.find(workspace, name)
+    account.outputs()  # an account that is not set up is told before anything takes time
+    target = connect(workspace, account)
+    job = start(workspace, account, target, trainer, wishes, yes=yes, quiet=as_json)
+    if as_json:
+        show.as_json(job)
+    elif follow:
+        finish(account, target, job)
+
+
+def start(
+    workspace: Workspace,
+    account: Account,
+    target: Target,
+    trainer: Any,
+    wishes: Wishes,
+    *,
+    yes: bool,
+    quiet: bool = False,
+) -> Any:
+    """Everything up to a job that is queued; gives the job."""
+    from cloudkite import check as checking
+    from cloudkite import gate, submit
+
+    say = show.note if quiet else show.say
+    plan = submit.plan(workspace, account, trainer, wishes)
+    if checking.passed(workspace, trainer) is None:
+        report = run_check(workspace, trainer, quiet=quiet)
+        if not report.ok:
+            raise UserError(
+                _("the check of {name} failed").format(name=trainer.name),
+                _("mend what is listed above; nothing was spent"),
+            )
+    else:
+        say(_("check passed before, nothing has changed since"))
+    say(acting_as(account, target))
+    _show_price(plan, say)
+    verdict = gate.judge(target, plan)
+    for line in verdict.notes:
+        say(line)
+    gate.consent(account, plan, yes=yes, ask=show.confirm)
+    with show.waiting(_("staging ...")) as tell:
+        job = submit.submit(workspace, target, plan, progress=tell)
+    say(_("job      {name} ({id})").format(name=job.name, id=job.id))
+    say(_("staged   {uri} ({sent} sent)").format(uri=job.staged, sent=show.size(job.sent_bytes)))
+    say(_("runs     python -m trainer.task {arguments}").format(arguments=" ".join(job.arguments)))
+    return job
+
+
+def _show_price(plan: Any, say: Any) -> None:
+    price = plan.price
+    say(
+        _("{machine} in {region}: {hourly} an hour, at most {worst} in {limit} (price of {date})").format(
+            machine=plan.describe(),
+            region=plan.region,
+            hourly=show.money(price.amount, price.currency, 4),
+            worst=show.money(plan.worst_case, price.currency),
+            limit=show.duration(plan.limit_seconds),
+            date=price.as_of,
+        )
+    )
+
+
+def finish(account: Account, target: Target, job: Any) -> Any:
+    """Follow a job to its end; Ctrl-C leaves it running. A job that failed is exit code 1."""
+    from cloudkite import jobs, logs
+
+    show.note(_("Ctrl-C stops following; the job goes on"))
+    try:
+        with show.waiting(_("waiting for a machine ...")) as tell:
+            for event in logs.follow(target, job):
+                if event.text:
+                    show.say(event.text)
+                if event.status:
+                    tell(event.status)
+    except KeyboardInterrupt:
+        show.say()
+        show.say(_("the job goes on; uv run invoke logs --follow, uv run invoke cancel"))
+        return job
+    ended = jobs.get(target, job.id)
+    show.say(describe_end(ended))
+    if ended.state != "SUCCEEDED":
+        raise UserError(
+            ended.error or _("job {name} ended as {state}").format(name=ended.name, state=ended.state),
+            _("uv run invoke logs --job {id}").format(id=ended.id),
+            FAILED,
+        )
+    return ended
+
+
+def describe_end(job: Any) -> str:
+    """One line: how the job ended, how long it ran, what it cost."""
+    return _("{state} after {time}, {cost}").format(
+        state=job.state, time=show.duration(job.seconds), cost=show.money(job.cost, "USD", 4)
+    )
