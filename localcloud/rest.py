@@ -1,0 +1,190 @@
+"""Routes of JSON APIs: URL patterns to small handlers, refusals to Google's JSON errors."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, unquote
+
+from localcloud.errors import ApiError, NotEmulated
+
+if TYPE_CHECKING:
+    from localcloud.cloud import Caller, Cloud
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+# System parameters of every Google API: https://cloud.google.com/apis/docs/system-parameters
+_SYSTEM = {
+    "alt",
+    "$alt",
+    "prettyPrint",
+    "$prettyPrint",
+    "key",
+    "quotaUser",
+    "fields",
+    "$fields",
+    "$.xgafv",
+    "$httpMethod",
+}
+
+
+@dataclass(frozen=True)
+class Call:
+    """One request: `params` from the path (unquoted), `query` (the last value of each name), `body` parsed JSON or {}.
+
+    `queries` has all values of each name; `caller` is who the front verified (None only where a route is open).
+    """
+
+    cloud: Cloud
+    caller: Caller
+    method: str
+    host: str
+    path: str
+    params: Mapping[str, str] = field(default_factory=dict)
+    queries: Mapping[str, list[str]] = field(default_factory=dict)
+    body: Any = field(default_factory=dict)
+
+    @property
+    def query(self) -> dict[str, str]:
+        return {name: values[-1] for name, values in self.queries.items()}
+
+
+Handler = Callable[[Call], Awaitable[Any]]
+
+
+@dataclass(frozen=True)
+class _Route:
+    method: str
+    pattern: re.Pattern[str]
+    handler: Handler
+
+
+class Router:
+    """A table of routes, tried in the order of their registration.
+
+    Patterns: `{x}` is one segment (no slash, no colon), `{x=**}` one or more segments, `{x=projects/*}` a shape; a
+    trailing `:verb` is literal. Handlers are `async (call) -> dict | None` and raise ApiError.
+    """
+
+    def __init__(self) -> None:
+        self._routes: list[_Route] = []
+
+    def route(self, method: str, pattern: str) -> Callable[[Handler], Handler]:
+        """Register the decorated handler; one handler may have several routes."""
+
+        def register(handler: Handler) -> Handler:
+            self._routes.append(_Route(method, re.compile(_expression(pattern)), handler))
+            return handler
+
+        return register
+
+    async def dispatch(
+        self,
+        cloud: Cloud,
+        caller: Caller,
+        method: str,
+        path: str,
+        queries: Mapping[str, list[str]] | None = None,
+        body: Any = None,
+        host: str = "",
+    ) -> Any:
+        """Answer one call; `path` is still percent-encoded. Raises ApiError, NotEmulated when no route fits."""
+        plain = path.replace("%3A", ":").replace("%3a", ":")
+        for route in self._routes:
+            if route.method == method and (match := route.pattern.fullmatch(plain)):
+                params = {name: unquote(value) for name, value in match.groupdict().items()}
+                call = Call(cloud, caller, method, host, path, params, queries or {}, {} if body is None else body)
+                return await route.handler(call)
+        raise NotEmulated(f"{method} {host}{path}")
+
+    def app(self, cloud: Cloud) -> App:
+        """The ASGI application of these routes."""
+
+        async def application(scope: Scope, receive: Receive, send: Send) -> None:
+            await respond(send, lambda: self._answer(cloud, scope, receive))
+
+        return application
+
+    async def _answer(self, cloud: Cloud, scope: Scope, receive: Receive) -> Any:
+        queries = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)
+        return await self.dispatch(
+            cloud,
+            scope["caller"],
+            scope["method"],
+            scope["raw_path"].decode("latin-1"),
+            {name: values for name, values in queries.items() if name not in _SYSTEM},
+            parse_json(await read_body(receive)),
+            scope.get("host", ""),
+        )
+
+
+def _expression(pattern: str) -> str:
+    expression, end = "", 0
+    for match in re.finditer(r"\{(\w+)(?:=([^}]*))?\}", pattern):
+        shape = match[2] or "*"
+        # "**" may hold colons (log names, domain-scoped projects) as long as what follows still fits.
+        inner = "".join(
+            {"**": ".+", "*": "[^/:]+"}.get(part, re.escape(part)) for part in re.split(r"(\*\*|\*)", shape) if part
+        )
+        expression += re.escape(pattern[end : match.start()]) + f"(?P<{match[1]}>{inner})"
+        end = match.end()
+    return expression + re.escape(pattern[end:])
+
+
+async def read_body(receive: Receive) -> bytes:
+    """The whole body of a request. Raises ConnectionError when the client goes away before its end."""
+    parts = []
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ConnectionError("the client went away in the middle of its request")
+        parts.append(message.get("body", b""))
+        if not message.get("more_body"):
+            return b"".join(parts)
+
+
+def parse_json(raw: bytes) -> Any:
+    """A JSON body; {} for an empty one. Raises 400 as Google does."""
+    if not raw.strip():
+        return {}
+    try:
+        return json.loads(raw)
+    except ValueError as error:
+        raise ApiError(400, f"Invalid JSON payload received. {error}") from None
+
+
+async def respond(send: Send, answer: Callable[[], Awaitable[Any]]) -> None:
+    """Send what `answer` gives as JSON, or its ApiError in Google's shape, or 500 for a defect of ours (logged)."""
+    try:
+        result = await answer()
+    except ApiError as error:
+        await send_json(send, error.body(), error.code, error.headers)
+    except ConnectionError:
+        return
+    except Exception:
+        logging.getLogger(__name__).exception("a handler failed")
+        await send_json(send, ApiError(500, "Internal error encountered. See server.log.").body(), 500)
+    else:
+        await send_json(send, {} if result is None else result)
+
+
+async def send_json(send: Send, body: Any, code: int = 200, headers: Mapping[str, str] | None = None) -> None:
+    """A whole JSON response."""
+    await send_bytes(send, json.dumps(body, indent=2).encode(), "application/json; charset=UTF-8", code, headers)
+
+
+async def send_bytes(
+    send: Send, body: bytes, content_type: str, code: int = 200, headers: Mapping[str, str] | None = None
+) -> None:
+    """A whole response; the case of header names is kept."""
+    lines = {"Content-Type": content_type, "Content-Length": str(len(body)), **(headers or {})}
+    encoded = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in lines.items()]
+    await send({"type": "http.response.start", "status": code, "headers": encoded})
+    await send({"type": "http.response.body", "body": body})
