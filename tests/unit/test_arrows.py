@@ -1,0 +1,71 @@
+"""The arrows between the packages go one way, and nothing heavy is loaded before it is needed."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+CLONE = Path(__file__).resolve().parents[2]
+OURS = {"cloudkite", "localcloud", "catalog", "infra", "tasks"}
+ALLOWED = {
+    "catalog": set(),
+    "infra": set(),
+    "localcloud": {"catalog"},
+    "cloudkite": {"catalog"},
+    "tasks": {"cloudkite"},
+}
+ENGINE_MAY = {"infra"}
+HEAVY = {"pulumi", "pulumi_gcp", "google.cloud.aiplatform_v1", "google.cloud.storage", "rich", "requests", "tensorflow"}
+
+
+def modules(package: str) -> list[Path]:
+    if package == "tasks":
+        return [CLONE / "tasks.py"]
+    return sorted((CLONE / package).rglob("*.py"))
+
+
+def imported(path: Path) -> set[str]:
+    """Every module that a file names in an import, at the top or inside a function."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {name.name for name in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            found.add(node.module)
+    return found
+
+
+@pytest.mark.parametrize("package", sorted(ALLOWED))
+def test_a_package_imports_only_what_it_may(package):
+    wrong = []
+    for path in modules(package):
+        may = ALLOWED[package] | {package}
+        if package == "cloudkite" and "engine" in path.relative_to(CLONE).parts:
+            may |= ENGINE_MAY
+        used = {name.partition(".")[0] for name in imported(path)} & OURS
+        wrong += [f"{path.relative_to(CLONE)} imports {name}" for name in sorted(used - may)]
+    assert not wrong
+
+
+def test_every_package_has_modules_to_check():
+    assert all(modules(package) for package in ALLOWED)
+
+
+@pytest.mark.parametrize(
+    "module", ["tasks", "cloudkite.target", "cloudkite.accounts", "localcloud.__main__", "catalog"]
+)
+def test_importing_loads_nothing_heavy(module):
+    script = f"import sys, importlib; importlib.import_module({module!r}); print('\\n'.join(sys.modules))"
+    loaded = subprocess.run(
+        [sys.executable, "-c", script], cwd=CLONE, capture_output=True, text=True, encoding="utf-8", check=True
+    )
+    assert not HEAVY & set(loaded.stdout.split())
+
+
+def test_there_is_no_grab_bag():
+    names = {
+        p.stem for package in ("cloudkite", "localcloud", "catalog", "infra") for p in (CLONE / package).rglob("*.py")
+    }
+    assert not names & {"utils", "util", "helpers", "helper", "common", "base", "misc"}
