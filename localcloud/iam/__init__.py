@@ -1,0 +1,1 @@
+"""Identity and Access Management: service accounts, keys, roles, policies, and who a job is."""

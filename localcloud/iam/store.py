@@ -1,0 +1,334 @@
+"""Service accounts, their keys, custom roles and allow policies: what is kept, and what may be."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import secrets
+import threading
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from localcloud import jwt
+from localcloud.documents import Documents, apply_mask
+from localcloud.errors import ApiError
+from localcloud.iam import policies
+from localcloud.iam.metadata import Metadata
+from localcloud.iam.policies import Policy
+
+if TYPE_CHECKING:
+    from localcloud.cloud import Cloud
+
+Body = dict[str, Any]
+_ACCOUNT_ID = re.compile(r"[a-z][-a-z0-9]{4,28}[a-z0-9]")
+_ROLE_ID = re.compile(r"[A-Za-z0-9_.]{3,64}")
+_WEEK = 7 * 24 * 3600  # seconds for which a deleted custom role can be undeleted
+
+
+class Iam:
+    """The IAM state of one cloud. `generation` grows with each change that may end a token."""
+
+    def __init__(self, cloud: Cloud) -> None:
+        self._cloud = cloud
+        self._kept = Documents(cloud.folder("iam") / "iam.sqlite")
+        self._lock = threading.RLock()
+        self.generation = 0
+        cloud.count("service accounts", lambda: len(self._kept.list("account")))
+
+    # Service accounts
+
+    def owner(self, project: str) -> str:
+        """The account that a client of this project acts as by default."""
+        return f"owner@{project}.iam.gserviceaccount.com"
+
+    def create_service_account(
+        self, project: str, account_id: str, display_name: str = "", description: str = ""
+    ) -> Body:
+        """A new account. Raises 400 for an id that can't be, 409 when there is one."""
+        if not _ACCOUNT_ID.fullmatch(account_id):
+            raise ApiError(
+                400,
+                f"Invalid service account ID '{account_id}'. It must be 6 to 30 characters long, and may have "
+                "lowercase letters, digits and hyphens, and must start with a letter.",
+            )
+        return self._create_account(
+            project, f"{account_id}@{project}.iam.gserviceaccount.com", display_name, description
+        )
+
+    def ensure_account(self, project: str, email: str, display_name: str = "", agent: bool = False) -> Body:
+        """The account `email`, made if needed: owners, default accounts and Google's service agents (not listed)."""
+        with self._lock:
+            return self.find_service_account(email) or self._create_account(project, email, display_name, agent=agent)
+
+    def service_agent(self, project: str, service: str) -> str:
+        """The e-mail of Google's own account for a service in a project, such as "gcp-sa-aiplatform-cc".
+
+        https://cloud.google.com/iam/docs/service-agents
+        """
+        found = self._cloud.projects.get(project)
+        email = f"service-{found['projectNumber']}@{service}.iam.gserviceaccount.com"
+        self.ensure_account(found["projectId"], email, agent=True)
+        return email
+
+    def _create_account(
+        self, project: str, email: str, display_name: str = "", description: str = "", agent: bool = False
+    ) -> Body:
+        name = f"projects/{project}/serviceAccounts/{email}"
+        unique = "1" + "".join(secrets.choice("0123456789") for _ in range(20))
+        body = {"name": name, "projectId": project, "uniqueId": unique, "email": email, "displayName": display_name}
+        body |= {"description": description} if description else {}
+        body |= {"oauth2ClientId": unique, "etag": policies.new_etag()}
+        with self._lock:
+            if self.find_service_account(email):
+                info = {"@type": "type.googleapis.com/google.rpc.ResourceInfo", "resourceName": name}
+                account_id = email.partition("@")[0]
+                message = f"Service account {account_id} already exists within project projects/{project}."
+                raise ApiError(409, message, details=[info])
+            return self._kept.put(f"accounts/{email}", "agent" if agent else "account", body)
+
+    def find_service_account(self, email: str) -> Body | None:
+        """The account, or None."""
+        return self._kept.find(f"accounts/{email}")
+
+    def get_service_account(self, email: str) -> Body:
+        """The account by its e-mail or its unique id. Raises 404."""
+        found = self.find_service_account(email)
+        if found is None and email.isdigit():
+            found = next((a for a in self._kept.list("account") if a["uniqueId"] == email), None)
+        if found is None:
+            raise ApiError(404, "Unknown service account")
+        return found
+
+    def list_service_accounts(self, project: str) -> list[Body]:
+        """All accounts of a project, by e-mail."""
+        return [account for account in self._kept.list("account") if account["projectId"] == project]
+
+    def update_service_account(self, email: str, changes: Body, mask: str | None = None) -> Body:
+        """Change displayName, description or disabled. Raises 404."""
+        allowed = {name: changes[name] for name in ("displayName", "description", "disabled") if name in changes}
+        with self._lock:
+            account = self.get_service_account(email)
+            merged = apply_mask(account, allowed, mask) | {"etag": policies.new_etag()}
+            self.generation += 1
+            return self._kept.put(f"accounts/{account['email']}", "account", merged)
+
+    def delete_service_account(self, email: str) -> None:
+        """Forget the account, its keys and its policy; policies that name it say so. Raises 404."""
+        with self._lock:
+            account = self.get_service_account(email)
+            email = account["email"]
+            for key in self.list_keys(email):
+                self._kept.delete(f"keys/{key['name'].rpartition('/')[2]}")
+            self._kept.delete(f"accounts/{email}")
+            self.forget_policy(account["name"])
+            old, gone = f"serviceAccount:{email}", f"deleted:serviceAccount:{email}?uid={account['uniqueId']}"
+            for kept in self._kept.list("policy"):
+                if old in policies.members_of(kept["policy"]):
+                    text = json.dumps(kept).replace(json.dumps(old), json.dumps(gone))
+                    self._kept.put(f"policies/{kept['resource']}", "policy", json.loads(text))
+            self.generation += 1
+
+    # Keys
+
+    def new_key(self, email: str) -> Body:
+        """Make a key and give the JSON of its key file, the only copy of the private half. Raises 404."""
+        account = self.get_service_account(email)
+        private = jwt.new_key()
+        key_id = secrets.token_hex(20)
+        now = self._cloud.clock.now()
+        self._kept.put(
+            f"keys/{key_id}",
+            "key",
+            {
+                "name": f"{account['name']}/keys/{key_id}",
+                "email": account["email"],
+                "publicPem": jwt.public_pem(private),
+                "keyAlgorithm": "KEY_ALG_RSA_2048",
+                "keyOrigin": "GOOGLE_PROVIDED",
+                "keyType": "USER_MANAGED",
+                "validAfterTime": now.strftime("%Y-%m-%dT%H:%M:%SZ"),
+                "validBeforeTime": "9999-12-31T23:59:59Z",
+            },
+        )
+        address = "https://www.googleapis.com/robot/v1/metadata/x509/" + account["email"].replace("@", "%40")
+        return {
+            "type": "service_account",
+            "project_id": account["projectId"],
+            "private_key_id": key_id,
+            "private_key": jwt.private_pem(private),
+            "client_email": account["email"],
+            "client_id": account["uniqueId"],
+            "auth_uri": "https://accounts.google.com/o/oauth2/auth",
+            "token_uri": "https://oauth2.googleapis.com/token",
+            "auth_provider_x509_cert_url": "https://www.googleapis.com/oauth2/v1/certs",
+            "client_x509_cert_url": address,
+            "universe_domain": "googleapis.com",
+        }
+
+    def find_key(self, key_id: str) -> Body | None:
+        """The public half of a key ("publicPem", "email", and the resource's fields), or None."""
+        return self._kept.find(f"keys/{key_id}")
+
+    def list_keys(self, email: str) -> list[Body]:
+        """The account's keys (public halves)."""
+        return [key for key in self._kept.list("key") if key["email"] == email]
+
+    def delete_key(self, email: str, key_id: str) -> None:
+        """Forget a key; tokens bought with it end. Raises 404."""
+        with self._lock:
+            key = self.find_key(key_id)
+            if key is None or key["email"] != email:
+                raise ApiError(404, f"Service account key {key_id} does not exist.")
+            self._kept.delete(f"keys/{key_id}")
+            self.generation += 1
+
+    @cached_property
+    def _system_keys(self) -> dict[str, Any]:
+        return {}
+
+    def sign(self, email: str, data: bytes) -> tuple[str, bytes]:
+        """Sign `data` (RS256) as Google does with an account's own hidden key: (key id, signature)."""
+        from cryptography.hazmat.primitives import hashes
+        from cryptography.hazmat.primitives.asymmetric import padding
+
+        account = self.get_service_account(email)
+        with self._lock:
+            if email not in self._system_keys:
+                key_file = self.new_key(account["email"])
+                key_id = key_file["private_key_id"]
+                hidden = self._kept.get(f"keys/{key_id}") | {"keyType": "SYSTEM_MANAGED"}
+                self._kept.put(f"keys/{key_id}", "key", hidden)
+                self._system_keys[email] = (key_id, jwt.load_private_pem(key_file["private_key"]))
+            key_id, key = self._system_keys[email]
+        return key_id, key.sign(data, padding.PKCS1v15(), hashes.SHA256())
+
+    # Custom roles
+
+    def create_role(self, project: str, role_id: str, role: Body) -> Body:
+        """A custom role of a project. Raises 400 for a bad id, 409 when there is one (also when deleted)."""
+        if not _ROLE_ID.fullmatch(role_id):
+            raise ApiError(400, f"The role_id {role_id} must match regex '[a-zA-Z0-9_\\.]{{3,64}}'.")
+        name = f"projects/{project}/roles/{role_id}"
+        if self._kept.find(name):
+            raise ApiError(409, f"A role named {role_id} in {name.rpartition('/roles/')[0]} already exists.")
+        body = {"stage": "ALPHA"} | role | {"name": name, "etag": policies.new_etag()}
+        return self._kept.put(name, "role", body)
+
+    def get_role(self, name: str) -> Body:
+        """A custom role by its full name, also a deleted one ("deleted": true). Raises 404."""
+        found = self._kept.find(name)
+        if found is None:
+            raise ApiError(404, f"The role named {name} was not found.")
+        return {field: value for field, value in found.items() if field != "deletedAt"}
+
+    def list_roles(self, project: str, deleted: bool = False) -> list[Body]:
+        """The custom roles of a project, without the deleted ones unless asked."""
+        found = self._kept.list("role", f"projects/{project}/roles/")
+        return [self.get_role(role["name"]) for role in found if deleted or not role.get("deleted")]
+
+    def update_role(self, name: str, changes: Body, mask: str | None = None) -> Body:
+        """Change a custom role. Raises 404, or 409 ABORTED for a stale etag."""
+        with self._lock:
+            role = self.get_role(name)
+            _check_etag(changes, role)
+            merged = apply_mask(role, changes, mask) | {"name": name, "etag": policies.new_etag()}
+            return self._kept.put(name, "role", merged)
+
+    def delete_role(self, name: str) -> Body:
+        """Mark a custom role deleted; its id can't be used again. Raises 404."""
+        with self._lock:
+            role = self.get_role(name)
+            gone = role | {"deleted": True, "etag": policies.new_etag(), "deletedAt": self._cloud.clock.time()}
+            self._kept.put(name, "role", gone)
+            return self.get_role(name)
+
+    def undelete_role(self, name: str) -> Body:
+        """Take a deletion back. Raises 404, or 400 when the role is not deleted or was more than a week ago."""
+        with self._lock:
+            role = self._kept.find(name)
+            if role is None:
+                raise ApiError(404, f"The role named {name} was not found.")
+            if not role.get("deleted") or self._cloud.clock.time() - role["deletedAt"] > _WEEK:
+                raise ApiError(400, f"You can't undelete {name} because it is not deleted.", "FAILED_PRECONDITION")
+            back = {k: v for k, v in role.items() if k not in ("deleted", "deletedAt")}
+            return self._kept.put(name, "role", back | {"etag": policies.new_etag()})
+
+    # Allow policies
+
+    def get_policy(self, resource: str) -> Policy:
+        """The policy of a resource such as "projects/p" or "buckets/b"; an empty one where none was set."""
+        kept = self._kept.find(f"policies/{resource}")
+        return kept["policy"] if kept else dict(policies.EMPTY)
+
+    def set_policy(self, resource: str, policy: Policy) -> Policy:
+        """Replace the policy. Raises 409 ABORTED for an etag that is not the present one, 400 for what can't be."""
+        with self._lock:
+            present = self.get_policy(resource)
+            _check_etag(policy, present)
+            made = policies.normalise(policy)
+            self._check_named(made, policies.members_of(present))
+            kept = {"resource": resource, "policy": made}
+            return self._kept.put(f"policies/{resource}", "policy", kept)["policy"]
+
+    def forget_policy(self, resource: str) -> None:
+        """Drop the policy of a resource that is gone."""
+        with self._lock:
+            if self._kept.find(f"policies/{resource}"):
+                self._kept.delete(f"policies/{resource}")
+
+    def add_member(self, resource: str, role: str, member: str, condition: Policy | None = None) -> Policy:
+        """Give `member` a role on a resource; nothing changes when it has it."""
+        with self._lock:
+            return self.set_policy(resource, policies.with_member(self.get_policy(resource), role, member, condition))
+
+    def remove_member(self, resource: str, role: str, member: str, condition: Policy | None = None) -> Policy:
+        """Take a role away; nothing changes when the member has it not."""
+        with self._lock:
+            changed = policies.without_member(self.get_policy(resource), role, member, condition)
+            return self.set_policy(resource, changed)
+
+    def _check_named(self, policy: Policy, before: set[str]) -> None:
+        """Google refuses a binding that names an account or a custom role that is not there."""
+        for binding in policy["bindings"]:
+            role = binding["role"]
+            if role.startswith("projects/") and self.get_role(role).get("deleted"):
+                raise ApiError(400, f"Role {role} is not supported for this resource.")
+        for member in policies.members_of(policy) - before:
+            kind, _, email = member.partition(":")
+            if kind == "serviceAccount" and not self._exists(email):
+                raise ApiError(400, f"Service account {email} does not exist.")
+
+    def _exists(self, email: str) -> bool:
+        # Google's own service agents come into being when they are named: gcp-sa-..., NUMBER@cloudservices, ...
+        user_made = re.fullmatch(r"[^@]+@(?!gcp-sa-)[^@.]+\.iam\.gserviceaccount\.com", email)
+        return not user_made or self.find_service_account(email) is not None
+
+    # Who a job is
+
+    @cached_property
+    def metadata(self) -> Metadata:
+        return Metadata(self._cloud)
+
+    def metadata_environment(self, email: str, project: str, job: str) -> dict[str, str]:
+        """Environment variables by which a job's clients are `email`; valid until `release_metadata(job)`."""
+        return self.metadata.environment(email, project, job)
+
+    def release_metadata(self, job: str) -> None:
+        """End what `metadata_environment` gave; nothing happens when it was ended before."""
+        self.metadata.release(job)
+
+
+def _check_etag(given: Body, present: Body) -> None:
+    if given.get("etag") and _raw(given["etag"]) != _raw(present.get("etag", "")):
+        raise ApiError(
+            409,
+            "There were concurrent policy changes. Please retry the whole read-modify-write with exponential backoff.",
+            "ABORTED",
+        )
+
+
+def _raw(etag: str) -> bytes:
+    """An etag's bytes: clients send it in either base64 alphabet, and with or without padding."""
+    plain = etag.replace("-", "+").replace("_", "/").rstrip("=")
+    return base64.b64decode(plain + "=" * (-len(plain) % 4))

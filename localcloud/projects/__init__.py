@@ -1,0 +1,1 @@
+"""Projects: Resource Manager and Service Usage."""

@@ -1,0 +1,51 @@
+"""The APIs that a project can turn on, and those that are on in a new one."""
+
+from __future__ import annotations
+
+# https://cloud.google.com/service-usage/docs/enabled-service#default
+ON_BY_DEFAULT = frozenset(
+    f"{name}.googleapis.com"
+    for name in (
+        "analyticshub bigquery bigqueryconnection bigquerydatapolicy bigquerymigration bigqueryreservation "
+        "bigquerystorage cloudapis cloudtrace dataform dataplex datastore logging monitoring servicemanagement "
+        "serviceusage sql-component storage storage-api storage-component telemetry"
+    ).split()
+)
+
+TITLES = {
+    "aiplatform": "Vertex AI API",
+    "artifactregistry": "Artifact Registry API",
+    "bigquery": "BigQuery API",
+    "billingbudgets": "Cloud Billing Budget API",
+    "cloudbilling": "Cloud Billing API",
+    "cloudbuild": "Cloud Build API",
+    "cloudquotas": "Cloud Quotas API",
+    "cloudresourcemanager": "Cloud Resource Manager API",
+    "compute": "Compute Engine API",
+    "containerregistry": "Container Registry API",
+    "iam": "Identity and Access Management (IAM) API",
+    "iamcredentials": "IAM Service Account Credentials API",
+    "logging": "Cloud Logging API",
+    "monitoring": "Cloud Monitoring API",
+    "serviceusage": "Service Usage API",
+    "storage": "Cloud Storage API",
+    "sts": "Security Token Service API",
+}
+_OTHERS = frozenset(
+    "apikeys cloudasset cloudfunctions cloudkms cloudscheduler cloudtasks container containeranalysis dataflow "
+    "dataproc deploymentmanager dns essentialcontacts eventarc file firestore networkconnectivity notebooks "
+    "ondemandscanning orgpolicy oslogin pubsub recommender redis run secretmanager servicecontrol servicenetworking "
+    "sourcerepo spanner speech sqladmin storageinsights storagetransfer tpu translate vision workflows".split()
+)
+
+
+def known(service: str) -> bool:
+    """Whether Google has an API of this name ("aiplatform.googleapis.com"), as far as this cloud knows."""
+    name = service.removesuffix(".googleapis.com")
+    return service in ON_BY_DEFAULT or (name != service and (name in TITLES or name in _OTHERS))
+
+
+def title(service: str) -> str:
+    """The name that Google shows."""
+    name = service.removesuffix(".googleapis.com")
+    return TITLES.get(name, f"{name.capitalize()} API")

@@ -1,0 +1,160 @@
+"""Projects and which of Google's APIs are on in them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import threading
+from typing import TYPE_CHECKING, Any
+
+from localcloud.documents import Documents
+from localcloud.environment import client_environment
+from localcloud.errors import ApiError, error_info
+from localcloud.files import private_folder, write_privately
+from localcloud.projects.services import ON_BY_DEFAULT, known
+
+if TYPE_CHECKING:
+    from localcloud.cloud import Cloud
+
+Body = dict[str, Any]
+_ID = re.compile(r"[a-z][-a-z0-9]{4,28}[a-z0-9]")
+
+
+class Projects:
+    """Projects, by id or number. Each has a folder `projects/<ID>` with what its clients need."""
+
+    region = "us-central1"  # where this machine stands, for the metadata server
+
+    def __init__(self, cloud: Cloud) -> None:
+        self._cloud = cloud
+        self._kept = Documents(cloud.folder("projects") / "projects.sqlite")
+        self._lock = threading.RLock()
+        cloud.count("projects", lambda: len(self.list()))
+
+    def create(self, project_id: str, name: str = "", labels: dict[str, str] | None = None) -> Body:
+        """The project, made if it isn't there, with its owner account and key file. Raises 400 for a bad id.
+
+        Made in steps that can each be repeated, the record last, so that a kill in the middle leaves nothing odd.
+        """
+        if not _ID.fullmatch(project_id):
+            raise ApiError(
+                400,
+                f"project_id '{project_id}' contains invalid characters or is not between 6 and 30 characters long.",
+            )
+        with self._lock:
+            found = self._kept.find(f"projects/{project_id}")
+            if found is None:
+                # A project's number follows from its id, so that what is printed is the same each time.
+                digest = hashlib.sha256(project_id.encode()).digest()
+                number = str(10**11 + int.from_bytes(digest[:8], "big") % (9 * 10**11))
+                found = {
+                    "projectId": project_id,
+                    "projectNumber": number,
+                    "name": name or project_id,
+                    "state": "ACTIVE",
+                    "labels": labels or {},
+                    "createTime": self._cloud.clock.stamp(),
+                    "issued": int(self._cloud.clock.time()),
+                    "billingAccount": "",
+                    "services": sorted(ON_BY_DEFAULT),
+                }
+                iam = self._cloud.iam
+                iam.ensure_account(project_id, iam.owner(project_id), "Owner of the project")
+                iam.add_member(f"projects/{project_id}", "roles/owner", f"serviceAccount:{iam.owner(project_id)}")
+                found = self._kept.put(f"projects/{project_id}", "project", found)
+            self.write_files(found)
+            return found
+
+    def write_files(self, project: Body) -> None:
+        """What clients of a project need: its owner's key, their environment, and the token for Pulumi."""
+        project_id = project["projectId"]
+        folder = private_folder(self._cloud.folder("projects") / project_id)
+        key_file = folder / "key.json"
+        if not key_file.exists():
+            key = self._cloud.iam.new_key(self._cloud.iam.owner(project_id))
+            write_privately(key_file, json.dumps(key, indent=2))
+        environment = client_environment(self._cloud.root, self._cloud.ports, project_id)
+        token = self._cloud.tokens.provider_token(project_id, project["issued"])
+        for name, text in (("environment.json", json.dumps(environment, indent=2)), ("provider-token", token)):
+            path = folder / name
+            if not path.exists() or path.read_text(encoding="utf-8") != text:
+                write_privately(path, text)
+        private_folder(folder / "gcloud")
+
+    def find(self, id_or_number: str) -> Body | None:
+        """The project by id or number, or None."""
+        if id_or_number.isdigit():
+            return next((p for p in self.list() if p["projectNumber"] == id_or_number), None)
+        return self._kept.find(f"projects/{id_or_number}")
+
+    def get(self, id_or_number: str) -> Body:
+        """The project: projectId, projectNumber, name, state, labels, billingAccount, services. Raises 403.
+
+        Google does not tell a project that isn't there from one that the caller may not see.
+        """
+        found = self.find(id_or_number)
+        if found is None:
+            resource = f"projects/{id_or_number}"
+            permission = "resourcemanager.projects.get"
+            domain = "cloudresourcemanager.googleapis.com"
+            raise ApiError(
+                403,
+                f"Permission '{permission}' denied on resource '//{domain}/{resource}' (or it may not exist).",
+                reason="forbidden",
+                details=[error_info("IAM_PERMISSION_DENIED", domain, resource=resource, permission=permission)],
+            )
+        return found
+
+    def list(self) -> list[Body]:
+        """All projects, by id."""
+        return self._kept.list("project")
+
+    def update(self, project_id: str, **changes: Any) -> Body:
+        """Change fields of the record: name, labels, state, billingAccount ("" for none). Raises 403."""
+        with self._lock:
+            found = self.get(project_id)
+            return self._kept.patch(f"projects/{found['projectId']}", changes)
+
+    # APIs
+
+    def services(self, project: str) -> set[str]:
+        """Which APIs are on, such as "storage.googleapis.com"."""
+        return set(self.get(project)["services"])
+
+    def enable(self, project: str, *services: str) -> bool:
+        """Turn APIs on; False when all were on. Raises 403 for one that Google has not (as Google does)."""
+        if strange := [service for service in services if not known(service)]:
+            raise ApiError(
+                403,
+                f"Not found or permission denied for service(s): {', '.join(strange)}.",
+                details=[
+                    error_info(
+                        "SERVICE_CONFIG_NOT_FOUND_OR_PERMISSION_DENIED",
+                        "serviceusage.googleapis.com",
+                        services=",".join(strange),
+                    )
+                ],
+            )
+        with self._lock:
+            found = self.get(project)
+            on = set(found["services"])
+            if on.issuperset(services):
+                return False
+            self.update(found["projectId"], services=sorted(on.union(services)))
+        if "compute.googleapis.com" in services:  # it comes with the default account of machines
+            email = f"{found['projectNumber']}-compute@developer.gserviceaccount.com"
+            self._cloud.iam.ensure_account(found["projectId"], email, "Compute Engine default service account")
+        return True
+
+    def disable(self, project: str, service: str) -> None:
+        """Turn an API off. Raises 400 when it is off."""
+        with self._lock:
+            found = self.get(project)
+            if service not in found["services"]:
+                raise ApiError(
+                    400,
+                    f"The service {service} is not enabled for project {found['projectNumber']}.",
+                    "FAILED_PRECONDITION",
+                )
+            self.update(found["projectId"], services=sorted(set(found["services"]) - {service}))

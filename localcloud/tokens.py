@@ -1,0 +1,205 @@
+"""Access tokens: who gets one, and whose request it is when one comes back."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from localcloud import jwt
+from localcloud.cloud import Caller
+from localcloud.errors import ApiError, error_info
+from localcloud.files import write_privately
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+
+    from localcloud.cloud import Cloud
+
+SCOPE = "https://www.googleapis.com/auth/cloud-platform"
+TOKEN_URIS = (
+    "https://oauth2.googleapis.com/token",
+    "https://www.googleapis.com/oauth2/v4/token",
+    "https://accounts.google.com/o/oauth2/token",
+)
+_OWN_KEY = "localcloud"  # the key id that tokens of this cloud itself name
+_ACCESS = "at+jwt"  # header type of access tokens: an ID token can't pass for one (RFC 9068)
+_HOUR = 3600
+_SKEW = 300  # seconds that clocks may differ
+_TEN_YEARS = 10 * 365 * 24 * _HOUR
+_EXPECTED = (
+    "Expected OAuth 2 access token, login cookie or other valid authentication credential. "
+    "See https://developers.google.com/identity/sign-in/web/devconsole-project."
+)
+_CHALLENGE = {"WWW-Authenticate": 'Bearer realm="https://accounts.google.com/"'}
+
+
+def missing() -> ApiError:
+    """401 for a request without a credential."""
+    details = [error_info("CREDENTIALS_MISSING", "googleapis.com")]
+    message = f"Request is missing required authentication credential. {_EXPECTED}"
+    return ApiError(401, message, reason="required", details=details, headers=_CHALLENGE)
+
+
+def invalid(expired: bool = False) -> ApiError:
+    """401 for a credential that is foreign, forged, revoked or `expired`."""
+    reason = "ACCESS_TOKEN_EXPIRED" if expired else "ACCESS_TOKEN_TYPE_UNSUPPORTED"
+    message = f"Request had invalid authentication credentials. {_EXPECTED}"
+    return ApiError(401, message, details=[error_info(reason, "googleapis.com")], headers=_CHALLENGE)
+
+
+class InvalidGrant(Exception):
+    """The token endpoint refuses an assertion; the text is Google's error_description."""
+
+
+class Tokens:
+    """Mints and verifies tokens of one cloud: nothing that another cloud, Google or anybody else signed is valid here.
+
+    An access token is a JSON Web Token that names the account, its unique id and, when it was bought with a
+    service-account key, that key: it ends with any of them.
+    """
+
+    def __init__(self, cloud: Cloud) -> None:
+        self._cloud = cloud
+        self._seen: dict[bytes, tuple[Caller, float]] = {}
+        self._seen_at = -1
+
+    @cached_property
+    def _key(self) -> RSAPrivateKey:
+        path = self._cloud.root / "signing-key.pem"
+        if not path.exists():
+            write_privately(path, jwt.private_pem(jwt.new_key()))
+        return jwt.load_private_pem(path.read_text(encoding="utf-8"))
+
+    @cached_property
+    def public_pem(self) -> str:
+        """The key that ID tokens of this cloud can be verified by."""
+        return jwt.public_pem(self._key)
+
+    def mint(self, email: str, ttl: int = _HOUR, key_id: str = "", scope: str = SCOPE, issued: int = 0) -> str:
+        """An access token of the service account `email` for `ttl` seconds. Raises 404 for an unknown account."""
+        account = self._cloud.iam.get_service_account(email)
+        now = issued or int(self._cloud.clock.time())
+        claims = {"sub": email, "uid": account["uniqueId"], "scope": scope, "iat": now, "exp": now + ttl}
+        return jwt.sign(claims | ({"key": key_id} if key_id else {}), self._key, _OWN_KEY, _ACCESS)
+
+    def provider_token(self, project: str, issued: int) -> str:
+        """The token of the project's owner for Pulumi: the same each time, else each `up` would see a change."""
+        return self.mint(self._cloud.iam.owner(project), _TEN_YEARS, issued=issued)
+
+    def identity(self, email: str, audience: str) -> str:
+        """An OpenID Connect ID token: https://cloud.google.com/docs/authentication/token-types#id"""
+        account = self._cloud.iam.get_service_account(email)
+        now = int(self._cloud.clock.time())
+        claims = {"iss": "https://accounts.google.com", "aud": audience, "azp": email, "sub": account["uniqueId"]}
+        claims |= {"email": email, "email_verified": True, "iat": now, "exp": now + _HOUR}
+        return jwt.sign(claims, self._key, _OWN_KEY)
+
+    def verify(self, bearer: str) -> Caller:
+        """Who sent this access token or self-signed token. Raises ApiError 401."""
+        iam = self._cloud.iam
+        if self._seen_at != iam.generation or len(self._seen) > 4096:
+            self._seen.clear()
+            self._seen_at = iam.generation
+        digest = hashlib.sha256(bearer.encode()).digest()
+        now = self._cloud.clock.time()
+        known = self._seen.get(digest)
+        if known is None:
+            try:
+                known = self._verify(jwt.parse(bearer))
+            except jwt.BadToken:
+                raise invalid() from None
+            self._seen[digest] = known
+        if known[1] <= now:
+            raise invalid(expired=True)
+        return known[0]
+
+    def claims(self, bearer: str) -> dict[str, Any]:
+        """What a valid token says (for `tokeninfo`). Raises ApiError 401."""
+        self.verify(bearer)
+        return dict(jwt.parse(bearer).claims)
+
+    def _verify(self, token: jwt.Token) -> tuple[Caller, float]:
+        key_id = str(token.header.get("kid", ""))
+        claims = token.claims
+        email = str(claims.get("sub", ""))
+        if key_id == _OWN_KEY:
+            token.verify(self.public_pem)
+            if token.header.get("typ") != _ACCESS:
+                raise jwt.BadToken("not an access token")
+            if bought_with := claims.get("key"):
+                self._registered(str(bought_with), email)
+        else:
+            token.verify(self._registered(key_id, email))
+            self._check_self_signed(claims)
+        account = self._cloud.iam.find_service_account(email)
+        if account is None or account.get("disabled"):
+            raise jwt.BadToken("the account is gone")
+        if key_id == _OWN_KEY and claims.get("uid") != account["uniqueId"]:
+            raise jwt.BadToken("the token is of an account that was deleted")
+        return Caller(email, account["projectId"]), _number(claims, "exp")
+
+    def _registered(self, key_id: str, email: str) -> str:
+        """The public key of the account's key."""
+        key = self._cloud.iam.find_key(key_id)
+        if key is None or key["email"] != email:
+            raise jwt.BadToken("no such key")
+        return key["publicPem"]
+
+    def _check_self_signed(self, claims: Any) -> None:
+        """Self-signed tokens live an hour and are for an API, by audience or by scope (https://google.aip.dev/auth/4111).
+
+        One for the token endpoint is an assertion: whoever sees it there must not be able to use it here.
+        """
+        issued, ends = _number(claims, "iat"), _number(claims, "exp")
+        if claims.get("iss") != claims.get("sub") or ends - issued > _HOUR + _SKEW:
+            raise jwt.BadToken("not a self-signed token")
+        if issued > self._cloud.clock.time() + _SKEW:
+            raise jwt.BadToken("issued in the future")
+        audience = claims.get("aud")
+        if audience is None and claims.get("scope"):
+            return
+        parts = urlsplit(str(audience))
+        host = parts.hostname or ""
+        if parts.scheme != "https" or not host.endswith(".googleapis.com") or str(audience) in TOKEN_URIS:
+            raise jwt.BadToken("for somebody else")
+
+    def exchange(self, assertion: str) -> dict[str, Any]:
+        """The answer of the token endpoint to the JWT-bearer grant. Raises InvalidGrant.
+
+        https://developers.google.com/identity/protocols/oauth2/service-account#httprest
+        """
+        try:
+            token = jwt.parse(assertion)
+        except jwt.BadToken:
+            raise InvalidGrant("Bad Request") from None
+        claims = token.claims
+        email = str(claims.get("iss", ""))
+        if self._cloud.iam.find_service_account(email) is None:
+            raise InvalidGrant("Invalid grant: account not found")
+        key_id = str(token.header.get("kid", ""))
+        try:
+            token.verify(self._registered(key_id, email))
+            issued, ends = _number(claims, "iat"), _number(claims, "exp")
+        except jwt.BadToken:
+            raise InvalidGrant("Invalid JWT Signature.") from None
+        now = self._cloud.clock.time()
+        if not (issued - _SKEW <= now < ends and ends - issued <= _HOUR + _SKEW):
+            raise InvalidGrant(
+                "Invalid JWT: Token must be a short-lived token (60 minutes) and in a reasonable timeframe. "
+                "Check your iat and exp values in the JWT claim."
+            )
+        if claims.get("aud") not in TOKEN_URIS:
+            raise InvalidGrant("Invalid JWT: Failed audience check")
+        if audience := claims.get("target_audience"):
+            return {"id_token": self.identity(email, str(audience))}
+        access = self.mint(email, key_id=key_id, scope=str(claims.get("scope", SCOPE)))
+        return {"access_token": access, "expires_in": _HOUR - 1, "token_type": "Bearer"}
+
+
+def _number(claims: Any, name: str) -> float:
+    value = claims.get(name)
+    if not isinstance(value, int | float):
+        raise jwt.BadToken(f"no {name}")
+    return float(value)
