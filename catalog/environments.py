@@ -1,0 +1,206 @@
+"""Builds Python environments from exact pins with uv, once each, and hands out their interpreters."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+from urllib.parse import urlsplit
+
+Progress = Callable[[str], None]
+
+_LAYOUT = 1  # part of the hash: a new way of building makes new environments
+_PROXIES = ("https_proxy", "http_proxy", "all_proxy", "no_proxy")
+_INTERPRETER = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "CONDA_PREFIX", "__PYVENV_LAUNCHER__")
+
+
+class EnvironmentFailed(Exception):
+    """An environment could not be built. `requirement` is the one that failed, or all when uv did not say which.
+
+    `output` is what uv printed.
+    """
+
+    def __init__(self, requirement: str, output: str) -> None:
+        self.requirement, self.output = requirement, output
+        super().__init__(f"could not install {requirement}: {_reason(output)}")
+
+
+def environment(
+    envs: Path, requirements: Sequence[str], python: str = "3.11", progress: Progress | None = None
+) -> Path:
+    """The Python executable of the environment in `envs` that has `requirements` (pins; markers are kept).
+
+    Built on first use, then found by one look at its `.ready` stamp, which is written last: a build that was cut short
+    is done again. Of several builders, also in other processes, one builds and the others wait. `progress` gets lines
+    such as "Downloading tensorflow-cpu (245.1MiB)". Raises EnvironmentFailed.
+    """
+    folder = envs.absolute() / fingerprint(requirements, python)
+    executable = folder / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
+    ready = folder / ".ready"
+    if ready.exists():
+        return executable
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with _locked(folder.parent / f"{folder.name}.lock", progress):
+        if not ready.exists():
+            _build(folder, executable, requirements, python, progress or (lambda line: None))
+            ready.write_text(json.dumps({"python": python, "requirements": list(requirements)}), encoding="utf-8")
+    return executable
+
+
+def fingerprint(requirements: Sequence[str], python: str = "3.11") -> str:
+    """Name of the environment's folder: the same for the same pins in any order, another on another platform."""
+    what = [_LAYOUT, python, sorted({pin.strip() for pin in requirements}), sys.platform, platform.machine()]
+    return hashlib.sha256(json.dumps(what).encode()).hexdigest()[:20]
+
+
+def install(executable: Path, target: Path, packages: Sequence[Path], progress: Progress | None = None) -> None:
+    """Put package files (.tar.gz, .whl) and what they depend on into the folder `target`, for that interpreter.
+
+    Raises EnvironmentFailed.
+    """
+    names = [str(package.absolute()) for package in packages]
+    _uv(["pip", "install", "--python", str(executable), "--target", str(target.absolute()), *names], names, progress)
+
+
+def package_index_environment(environ: Mapping[str, str]) -> dict[str, str]:
+    """`environ` for a program that needs the real network: without what makes a shell a client of the local cloud.
+
+    The local cloud's proxy lets nobody out, and its certificate authority is not the world's. A proxy or certificates
+    of the reader's own network stay.
+    """
+    kept = {name: value for name, value in environ.items() if name not in _INTERPRETER}
+    authority = next((value for value in kept.values() if _of_local_cloud(value)), None)
+    if authority is None:
+        return kept
+    return {
+        name: value
+        for name, value in kept.items()
+        if not _of_local_cloud(value)
+        and not name.startswith(("GOOGLE_", "CLOUDSDK_"))
+        and not (name.lower() in _PROXIES and (name.lower() == "no_proxy" or _on_this_machine(value)))
+    }
+
+
+def _of_local_cloud(value: str) -> bool:
+    path = Path(value) if value.endswith(".pem") else None
+    return path is not None and path.name == "ca.pem" and (path.parent / "ports.json").exists()
+
+
+def _on_this_machine(proxy: str) -> bool:
+    return urlsplit(proxy).hostname in ("127.0.0.1", "localhost", "::1")
+
+
+def _build(folder: Path, executable: Path, requirements: Sequence[str], python: str, progress: Progress) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    _uv(["venv", "--python", _interpreter(python), str(folder)], [f"Python {python}"], None)
+    if requirements:
+        _uv(["pip", "install", "--python", str(executable), *requirements], requirements, progress)
+
+
+def _interpreter(python: str) -> str:
+    """The interpreter that runs this, when it is of that version: nothing to look for then, nothing to download."""
+    own = f"{sys.version_info.major}.{sys.version_info.minor}"
+    base = getattr(sys, "_base_executable", "") or sys.executable
+    return base if python == own and base else python
+
+
+def _uv(arguments: Sequence[str], requirements: Sequence[str], progress: Progress | None) -> None:
+    command = [_uv_program(), "--color", "never", *arguments]
+    variables = {"UV_HTTP_TIMEOUT": "120", **package_index_environment(os.environ)}
+    lines: list[str] = []
+    with subprocess.Popen(
+        command,
+        env=variables,
+        cwd=tempfile.gettempdir(),  # away from a pyproject.toml whose uv settings would have a say
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        encoding="utf-8",
+        errors="replace",
+    ) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            lines.append(line.rstrip())
+            if progress and line.strip():
+                progress(line.strip())
+    if process.returncode:
+        raise EnvironmentFailed(_culprit(requirements, lines), "\n".join(lines))
+
+
+def _uv_program() -> str:
+    try:
+        from uv import find_uv_bin
+    except ImportError:
+        found = shutil.which("uv")
+        if found is None:
+            raise EnvironmentFailed("uv", "error: uv was found neither as a package nor on PATH") from None
+        return found
+    return find_uv_bin()
+
+
+def _culprit(requirements: Sequence[str], lines: Sequence[str]) -> str:
+    """The requirement whose name uv's explanation mentions first; all of them when it mentions none."""
+    explanation = " ".join(lines[next((i for i, line in enumerate(lines) if re.search("error|×", line)), 0) :])
+    text = re.sub(r"[-_.]+", "-", explanation).lower()
+    at: dict[str, int] = {}
+    for requirement in requirements:
+        if name := re.match(r"[A-Za-z0-9][A-Za-z0-9._-]*", requirement):
+            plain = re.sub(r"[-_.]+", "-", name[0]).lower()
+            if found := re.search(rf"(?<![\w-]){re.escape(plain)}(?![\w-])", text):
+                at[requirement] = found.start()
+    return min(at, key=lambda requirement: at[requirement]) if at else ", ".join(requirements)
+
+
+def _reason(output: str) -> str:
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    start = next((i for i, line in enumerate(lines) if re.match("error|×", line)), max(0, len(lines) - 3))
+    return re.sub(r"\s+", " ", " ".join(lines[start:])).removeprefix("error: ").removeprefix("× ") or "uv said nothing"
+
+
+@contextmanager
+def _locked(path: Path, progress: Progress | None) -> Iterator[None]:
+    """Hold the lock file, which the system frees when its holder dies; it tells the holder's process id."""
+    with path.open("a+", encoding="utf-8") as file:
+        if not _lock(file, wait=False):
+            if progress:
+                progress("Waiting for another process that builds the same environment")
+            _lock(file, wait=True)
+        if sys.platform != "win32":  # there the locked bytes can't be written over
+            file.truncate(0)
+            file.write(f"{os.getpid()}\n")
+            file.flush()
+        yield
+
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _lock(file: IO[str], wait: bool) -> bool:
+        file.seek(0)
+        while True:
+            try:  # LK_LOCK itself gives up after ten tries
+                msvcrt.locking(file.fileno(), msvcrt.LK_LOCK if wait else msvcrt.LK_NBLCK, 1)
+                return True
+            except OSError:
+                if not wait:
+                    return False
+else:
+    import fcntl
+
+    def _lock(file: IO[str], wait: bool) -> bool:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError:
+            return False
+        return True
