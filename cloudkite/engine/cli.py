@@ -1,0 +1,216 @@
+"""Finding the Pulumi CLI, or getting it: on PATH, installed before, by the official installer, built from Go modules.
+
+No registry for Python packages carries the CLI, so it can't be a dependency (docs/decisions/0008).
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cloudkite.engine import locks
+from cloudkite.errors import BadValue, UserError
+from cloudkite.text import _
+from cloudkite.workspace import private_folder
+
+PINNED = "3.259.0"  # as in infra/cli/go.mod; everything here was proven with it, so nothing older is taken
+INSTALLER = "https://get.pulumi.com/install.sh"
+_PROGRAM = "pulumi.exe" if os.name == "nt" else "pulumi"
+_BUILD_MINUTES = 3
+_PATIENCE = 1800.0  # seconds to wait for another process that is installing
+
+Progress = Callable[[str], Any]
+
+
+@dataclass(frozen=True)
+class Cli:
+    """The program to run. `source` says where it came from: given, path, installed, installer or go."""
+
+    path: Path
+    version: str
+    source: str
+
+
+class Unavailable(Exception):
+    """One way of getting the CLI did not work; the text says why."""
+
+
+def tools() -> Path:
+    """The folder of programs that Cloudkite installs, in the user's data; CLOUDKITE_TOOLS moves it."""
+    given = os.environ.get("CLOUDKITE_TOOLS")
+    if given:
+        return Path(given).resolve()
+    import platformdirs
+
+    return Path(platformdirs.user_data_dir("cloudkite", appauthor=False)) / "tools"
+
+
+def installed() -> Path:
+    """Where the pinned version is, or would be, installed: a folder for each version, system and processor."""
+    return tools() / f"pulumi-{PINNED}-{sys.platform}-{platform.machine().lower()}" / "bin" / _PROGRAM
+
+
+def find(progress: Progress = lambda _line: None) -> Cli:
+    """The CLI to use; gets it when there is none, which can take minutes. Never asks.
+
+    CLOUDKITE_PULUMI: a path, `installer` or `go`. Raises BadValue when it names no usable program, UserError when
+    no way leads to a CLI.
+    """
+    given = os.environ.get("CLOUDKITE_PULUMI", "")
+    ways: dict[str, Callable[[Path, Progress], None]] = {"installer": _by_installer, "go": _by_go}
+    if given and given not in ways:
+        return _given(given)
+    refused: list[str] = []
+    if not given:
+        found = _on_path(refused)
+        if found:
+            return found
+    place = installed()
+    if place.is_file():
+        return Cli(place, PINNED, "installed")
+    for line in refused:
+        progress(line)
+    for name, way in ways.items():
+        if given in ("", name):
+            try:
+                _install(place, way, progress)
+                return Cli(place, PINNED, name)
+            except Unavailable as reason:
+                refused.append(str(reason))
+                progress(str(reason))
+    raise UserError(
+        _("the Pulumi CLI is needed, and there is no way to it: {reasons}").format(reasons="; ".join(refused)),
+        _(
+            "install it (https://www.pulumi.com/docs/install), or Go 1.26 or newer (https://go.dev/dl) to have it "
+            "built, or set CLOUDKITE_PULUMI=PATH"
+        ),
+    )
+
+
+def _given(given: str) -> Cli:
+    path = Path(given).expanduser().resolve()
+    hint = _("CLOUDKITE_PULUMI is the path of the program, `installer` or `go`")
+    if not path.is_file():
+        raise BadValue(_("CLOUDKITE_PULUMI names {path}, which is no file").format(path=path), hint)
+    try:
+        return Cli(path, _new_enough(path), "given")
+    except Unavailable as reason:
+        raise BadValue(_("CLOUDKITE_PULUMI: {reason}").format(reason=reason), hint) from None
+
+
+def _on_path(refused: list[str]) -> Cli | None:
+    found = shutil.which("pulumi")
+    if not found:
+        refused.append(_("there is no pulumi on PATH"))
+        return None
+    try:
+        return Cli(Path(found), _new_enough(Path(found)), "path")
+    except Unavailable as reason:
+        refused.append(str(reason))
+        return None
+
+
+def _new_enough(path: Path) -> str:
+    """The version of the program at `path`. Raises Unavailable when it is too old or is no Pulumi CLI."""
+    from cloudkite.target import safe_environment
+
+    environment = safe_environment({"PULUMI_SKIP_UPDATE_CHECK": "1", "PULUMI_HOME": str(tools() / "home")})
+    try:
+        said = subprocess.run(
+            [str(path), "version"], env=environment, capture_output=True, text=True, encoding="utf-8", timeout=30
+        ).stdout.strip()
+    except (OSError, subprocess.SubprocessError, UnicodeDecodeError) as error:
+        raise Unavailable(_("{path} can't be run: {error}").format(path=path, error=error)) from None
+    numbers = re.fullmatch(r"v?(\d+)\.(\d+)\.(\d+)(?:[-+].*)?", said)
+    if not numbers:
+        raise Unavailable(_("{path} does not tell its version").format(path=path))
+    version = ".".join(numbers.groups())
+    if _parts(version) < _parts(PINNED):
+        raise Unavailable(
+            _("{path} is {version}; {oldest} or newer is needed").format(path=path, version=version, oldest=PINNED)
+        )
+    if _parts(version)[0] > _parts(PINNED)[0]:
+        raise Unavailable(_("{path} is {version}; 3.x is needed").format(path=path, version=version))
+    return version
+
+
+def _parts(version: str) -> tuple[int, ...]:
+    return tuple(int(n) for n in version.split("."))
+
+
+def _install(place: Path, way: Callable[[Path, Progress], None], progress: Progress) -> None:
+    """Let `way` put the CLI into a folder of its own, then move that folder into place as a whole."""
+    folder = place.parent.parent
+    private_folder(tools())
+    lock = tools() / "install.lock"
+    try:
+        with locks.exclusive(lock):
+            _install_alone(place, folder, way, progress)
+            return
+    except locks.Held as other:
+        progress(_("process {pid} is installing the Pulumi CLI; waiting for it").format(pid=other.pid))
+    try:
+        with locks.exclusive(lock, _PATIENCE):
+            _install_alone(place, folder, way, progress)
+    except locks.Held as other:
+        raise Unavailable(_("process {pid} has been installing for too long").format(pid=other.pid)) from None
+
+
+def _install_alone(place: Path, folder: Path, way: Callable[[Path, Progress], None], progress: Progress) -> None:
+    if place.is_file():
+        return
+    for torn in tools().glob(".new-*"):  # of a process that was killed: we hold the lock, so nobody is using it
+        shutil.rmtree(torn, ignore_errors=True)
+    new = Path(tempfile.mkdtemp(prefix=".new-", dir=tools()))
+    try:
+        way(new, progress)
+        _new_enough(new / "bin" / _PROGRAM)
+        shutil.rmtree(folder, ignore_errors=True)
+        new.replace(folder)
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
+
+
+def _by_installer(root: Path, progress: Progress) -> None:
+    import requests
+    from pulumi.automation import PulumiCommand
+    from pulumi.automation.errors import InvalidVersionError
+    from semver import VersionInfo
+
+    progress(_("installing the Pulumi CLI {version} with its installer ...").format(version=PINNED))
+    try:
+        # The installer's own download has no time limit: a network that swallows packets would hold us for minutes.
+        requests.head(INSTALLER, timeout=5, allow_redirects=True).raise_for_status()
+        PulumiCommand.install(root=str(root), version=VersionInfo.parse(PINNED))
+    except subprocess.CalledProcessError as error:
+        said = (error.output or b"").decode("utf-8", "replace").strip().splitlines()[-1:] or [str(error)]
+        raise Unavailable(_("the official installer failed: {said}").format(said=said[0])) from None
+    except (requests.RequestException, OSError) as error:
+        raise Unavailable(
+            _("the official installer can't be reached ({error})").format(error=type(error).__name__)
+        ) from None
+    except InvalidVersionError as error:
+        raise Unavailable(_("the official installer failed: {said}").format(said=error)) from None
+
+
+def _by_go(root: Path, progress: Progress) -> None:
+    from cloudkite.engine import gobuild
+
+    try:
+        progress(
+            _("building the Pulumi CLI {version} from its Go modules: about {minutes} minutes, once").format(
+                version=PINNED, minutes=_BUILD_MINUTES
+            )
+        )
+        gobuild.build(root / "bin" / _PROGRAM, PINNED, progress)
+    except gobuild.BuildFailed as reason:
+        raise Unavailable(str(reason)) from None
