@@ -127,9 +127,9 @@ def train(
 def jobs(c: Context, all: bool = False, account: str = "", json: bool = False) -> None:
     """The account's jobs, newest first, with state, time and cost."""
     from cloudkite import workspace
-    from cloudkite.journey import training
+    from cloudkite.journey import results
 
-    training.list_jobs(workspace.find(), account, everything=all, as_json=json)
+    results.list_jobs(workspace.find(), account, everything=all, as_json=json)
 
 
 _ONE_JOB = {"job": "its id or name, or the start of it (default: the newest)", "account": _JOB_OPTIONS["account"]}
@@ -139,27 +139,27 @@ _ONE_JOB = {"job": "its id or name, or the start of it (default: the newest)", "
 def logs(c: Context, job: str = "", follow: bool = False, account: str = "", json: bool = False) -> None:
     """What a job wrote."""
     from cloudkite import workspace
-    from cloudkite.journey import training
+    from cloudkite.journey import results
 
-    training.show_logs(workspace.find(), account, job, follow=follow, as_json=json)
+    results.show_logs(workspace.find(), account, job, follow=follow, as_json=json)
 
 
 @command(help={**_ONE_JOB, "json": "for scripts"})
 def cancel(c: Context, job: str = "", account: str = "", json: bool = False) -> None:
     """Stop a job; time used until then is paid."""
     from cloudkite import workspace
-    from cloudkite.journey import training
+    from cloudkite.journey import results
 
-    training.cancel(workspace.find(), account, job, as_json=json)
+    results.cancel(workspace.find(), account, job, as_json=json)
 
 
 @command(help={**_ONE_JOB, "json": "for scripts"})
 def fetch(c: Context, job: str = "", account: str = "", json: bool = False) -> None:
     """Download the model that a job made, to trainers/<name>/models/<job>."""
     from cloudkite import workspace
-    from cloudkite.journey import training
+    from cloudkite.journey import results
 
-    training.fetch(workspace.find(), account, job, as_json=json)
+    results.fetch(workspace.find(), account, job, as_json=json)
 
 
 @command(
@@ -178,18 +178,18 @@ def predict(
 ) -> None:
     """Predict with a fetched model, on this machine."""
     from cloudkite import workspace
-    from cloudkite.journey import training
+    from cloudkite.journey import results
 
-    training.predict(workspace.find(), trainer, list(row or []), csv, model, as_json=json)
+    results.predict(workspace.find(), trainer, list(row or []), csv, model, as_json=json)
 
 
 @command(positional=["trainer"], help={"trainer": "its name, or its folder", "port": "of the page on this machine"})
 def tensorboard(c: Context, trainer: str, account: str = "", port: int = 6006) -> None:
     """TensorBoard on this machine, over the logs of a trainer's jobs."""
     from cloudkite import workspace
-    from cloudkite.journey import training
+    from cloudkite.journey import results
 
-    training.tensorboard(workspace.find(), account, trainer, port)
+    results.tensorboard(workspace.find(), account, trainer, port)
 
 
 # --- the account

@@ -13,7 +13,7 @@ from typing import Any
 
 from cloudkite import accounts, show, workspace
 from cloudkite.errors import UserError
-from cloudkite.journey import setup, training
+from cloudkite.journey import results, setup, training
 from cloudkite.target import connect, localcloud
 from cloudkite.text import _
 from cloudkite.workspace import CLONE, Workspace, throw_away
@@ -60,7 +60,7 @@ def _journey(space: Workspace) -> None:
 
     show.heading(_("2  A trainer, generated"))
     folder = new.new(space, "penguins")
-    show.say(_("a small Python package in {path}").format(path=os.path.relpath(folder)))
+    show.say(_("a small Python package in {path}").format(path=show.short(folder)))
     trainer = trainers.find(space, "penguins")
 
     show.heading(_("3  Checked, priced and submitted"))
@@ -68,10 +68,10 @@ def _journey(space: Workspace) -> None:
     job = training.start(space, account, target, trainer, wishes, yes=True)
 
     show.heading(_("4  Followed to its end"))
-    ended = training.finish(account, target, job)
+    ended = training.finish(target, job)
 
     show.heading(_("5  Fetched, and used for a prediction"))
-    model = training.fetch_job(space, target, ended)
+    model = results.fetch_job(space, target, ended)
     _show_result(space, trainer, model)
 
     show.heading(_("6  Taken down"))
@@ -88,7 +88,7 @@ def _show_result(space: Workspace, trainer: Any, model: Path) -> None:
         _("accuracy {accuracy:.3f} on {rows} held-out penguins").format(accuracy=accuracy, rows=rows), style="bold"
     )
     show.say(_("a penguin: {row}").format(row=ROW.replace(",", ", ")))
-    training.show_predictions(models.predict(space, trainer, model, [ROW], None))
+    results.show_predictions(models.predict(space, trainer, model, [ROW]))
 
 
 def _show_price_on_google(job: Any) -> None:

@@ -169,3 +169,14 @@ def _encodable(text: str) -> str:
     """The text as this console can write it: a Windows console without UTF-8 gets `?` instead of a crash."""
     encoding = getattr(sys.stdout, "encoding", None) or "ascii"
     return text.encode(encoding, "replace").decode(encoding)
+
+
+def short(path: Path) -> str:
+    """A path as short as it can be said from here."""
+    import os
+
+    try:
+        relative = os.path.relpath(path)
+    except ValueError:  # another drive on Windows
+        return str(path)
+    return relative if len(relative) < len(str(path)) else str(path)

@@ -1,0 +1,110 @@
+"""How long commands take, as whole processes, beside Google's own SDK and command line."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from cloudkite.bench.measure import Row, paired, process
+from cloudkite.bench.place import Place
+
+_LIST = """
+from google.cloud import aiplatform
+aiplatform.init(project={project!r}, location={region!r})
+print(len(aiplatform.CustomJob.list()))
+"""
+_SUBMIT = """
+from google.cloud import aiplatform
+aiplatform.init(project={project!r}, location={region!r}, staging_bucket={staging!r})
+job = aiplatform.CustomJob.from_local_script(
+    display_name="bench", script_path={script!r},
+    container_uri="us-docker.pkg.dev/vertex-ai/training/tf-cpu.2-17.py310:latest", machine_type="e2-standard-4")
+job.submit(service_account={account!r}, timeout=3600)
+"""
+
+
+def listing(place: Place) -> Iterator[Row]:
+    """`invoke --list` beside an Invoke with a single task."""
+    with tempfile.TemporaryDirectory() as folder:
+        text = "from invoke.tasks import task\n\n\n@task\ndef one(c):\n    pass\n"
+        Path(folder, "tasks.py").write_text(text, encoding="utf-8")
+        single = process([sys.executable, "-m", "invoke", "--list"], place.environment, Path(folder))
+        yield paired(
+            "invoke --list", place.invoke("--list"), single, runs=11, target="<= 0.35 s", peer_name="one-task invoke"
+        )
+
+
+def jobs(place: Place) -> Iterator[Row]:
+    """`invoke jobs` beside the SDK's list, and gcloud's where it is installed."""
+    target = place.set_up
+    where = {"project": target.account.project, "region": target.account.region}
+    sdk = process([sys.executable, "-c", _LIST.format(**where)], target.child_environment())
+    yield paired("invoke jobs", place.invoke("jobs", "--json"), sdk, runs=5, target="", peer_name="SDK list")
+    if gcloud := shutil.which("gcloud"):
+        words = [gcloud, "ai", "custom-jobs", "list", f"--region={target.account.region}"]
+        peer = process(words, target.child_environment())
+        yield paired("invoke jobs", place.invoke("jobs"), peer, runs=7, target="<= 0.75", peer_name="gcloud")
+
+
+def train(place: Place) -> Iterator[Row]:
+    """From the command to a queued job, code unchanged since the last one."""
+    target = place.set_up
+    folder = str(place.trainer.folder)
+    submit = place.invoke("train", folder, "--yes", "--detach", "--", "--epochs", "1", "--steps", "1")
+    submit()  # runs the check once
+    made = target.account.outputs()
+    with tempfile.TemporaryDirectory() as scripts:
+        script = Path(scripts, "script.py")
+        script.write_text("print('hello')\n", encoding="utf-8")
+        text = _SUBMIT.format(
+            project=made.project, region=made.region, staging=made.buckets["staging"], script=str(script),
+            account=made.trainer,
+        )  # fmt: skip
+        sdk = process([sys.executable, "-c", text], target.child_environment(), Path(scripts))
+        yield paired("train to queued", submit, sdk, runs=3, target="<= 0.15", peer_name="SDK from_local_script")
+    _cancel_all(place)
+
+
+def _cancel_all(place: Place) -> None:
+    from cloudkite import jobs as running
+
+    for job in running.running(place.target):
+        running.cancel(place.target, job.id)
+
+
+def up(place: Place) -> Iterator[Row]:
+    """The engine's three usual runs, on a fresh account each time for the first."""
+    first = iter(range(100))
+
+    def fresh() -> None:
+        place.invoke("down", "--everything", "--yes", "--confirm", "local")() if next(first) else None
+        place.invoke("local.start")()
+
+    fresh()
+    rows = []
+    for _i in range(3):
+        rows.append(
+            paired("up, first", place.invoke("up", "--yes"), None, runs=1, warm=0, target="<= 4 s", peer_name="")
+        )
+        fresh()
+    times = sorted(r.ours for r in rows)
+    yield Row("up, first", "s", times[1], (times[0], times[-1]), target="<= 4 s", runs=len(times))
+    place.invoke("up", "--yes")()
+    yield paired("up, nothing to change", place.invoke("up", "--yes"), None, runs=5, target="<= 2 s", peer_name="")
+
+
+def demo(place: Place) -> Iterator[Row]:
+    """The whole demo, everything installed."""
+    yield paired("demo", place.invoke("demo"), None, runs=3, warm=0, target="<= 60 s", peer_name="")
+
+
+ROWS: dict[str, Callable[[Place], Iterator[Row]]] = {
+    "list": listing,
+    "up": up,
+    "jobs": jobs,
+    "train": train,
+    "demo": demo,
+}

@@ -1,0 +1,58 @@
+"""Where measurements are made: an own state folder, local cloud and trainer, away from the person's."""
+
+from __future__ import annotations
+
+import os
+import sys
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from cloudkite import accounts
+from cloudkite.bench.measure import Run, process
+from cloudkite.target import Target, connect, localcloud
+from cloudkite.workspace import CLONE, Workspace, throw_away
+
+
+class Place:
+    """A throw-away workspace whose account `local` is reached by the same commands that people type."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.space: Workspace = throw_away(folder)
+        self.environment = {**os.environ, "CLOUDKITE_STATE": str(folder), "CLOUDKITE_ACCOUNT": "local"}
+
+    def invoke(self, *words: str) -> Run:
+        """A run of `invoke ...` as a whole process."""
+        return process([sys.executable, "-m", "invoke", *words], self.environment, CLONE)
+
+    @cached_property
+    def account(self) -> accounts.Account:
+        """The clone's own `local` account, with its state in this place."""
+        settings = CLONE / "infra" / "Pulumi.local.yaml"
+        (self.space.accounts / settings.name).write_text(settings.read_text(encoding="utf-8"), encoding="utf-8")
+        return accounts.load(self.space, "local")
+
+    @cached_property
+    def target(self) -> Target:
+        """The account's target; starts the local cloud."""
+        return connect(self.space, self.account)
+
+    @cached_property
+    def set_up(self) -> Target:
+        """The target of the account after `up`."""
+        self.invoke("up", "--yes")()
+        return self.target
+
+    @cached_property
+    def trainer(self) -> Any:
+        """A penguins trainer."""
+        from cloudkite import new
+        from cloudkite import trainer as trainers
+
+        return trainers.find(self.space, str(new.new(self.space, "penguins")))
+
+    def close(self) -> None:
+        """Stop the local cloud of this place."""
+        if (self.space.localcloud / "server.json").is_file():
+            localcloud(self.space, "stop")

@@ -1,0 +1,178 @@
+"""After a job was submitted: list, read, cancel, fetch, predict, look at."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from cloudkite import accounts, show
+from cloudkite.errors import BadValue, UserError
+from cloudkite.target import Target, connect, safe_environment
+from cloudkite.text import _
+from cloudkite.workspace import Workspace
+
+TENSORBOARD = "tensorboard==2.21.0"
+
+
+def list_jobs(workspace: Workspace, account_name: str, *, everything: bool = False, as_json: bool = False) -> None:
+    """The account's newest jobs."""
+    from cloudkite import jobs
+
+    account = accounts.load(workspace, account_name or None)
+    found = jobs.recent(connect(workspace, account), everything=everything)
+    if as_json:
+        show.as_json(found)
+        return
+    if not found:
+        show.say(_("no job yet; uv run invoke train NAME starts one"))
+        return
+    show.table(
+        [_("job"), _("state"), _("machine"), _("created (UTC)"), _("ran"), _("cost")],
+        [
+            (
+                job.name,
+                job.state,
+                machines(job),
+                f"{job.created:%Y-%m-%d %H:%M}",
+                show.duration(job.seconds) if job.started else "",
+                show.money(job.cost, job.currency) if job.started else "",
+            )
+            for job in found
+        ],
+        right=[4, 5],
+    )
+
+
+def machines(job: Any) -> str:
+    """The machines of a job in a few words."""
+    times = f"{job.replicas} x " if job.replicas > 1 else ""
+    gpu = f" + {job.count} {job.accelerator}" if job.accelerator else ""
+    return f"{times}{job.machine}{gpu}{', spot' if job.spot else ''}"
+
+
+def show_logs(
+    workspace: Workspace, account_name: str, text: str, *, follow: bool = False, as_json: bool = False
+) -> None:
+    """What a job wrote so far, or until it ends."""
+    from cloudkite import jobs, logs
+    from cloudkite.journey import training
+
+    account = accounts.load(workspace, account_name or None)
+    target = connect(workspace, account)
+    job = jobs.resolve(target, text)
+    if follow and not as_json:
+        training.finish(target, job)
+        return
+    for line in logs.follow(target, job.id) if follow else logs.read(target, job.id):
+        if as_json:
+            print(json.dumps({"time": line.time.isoformat(), "severity": line.severity, "task": line.task,
+                              "text": line.text, **({"fields": line.fields} if line.fields else {})},
+                             ensure_ascii=False, default=str))  # fmt: skip
+        else:
+            show.say(line.text)
+
+
+def cancel(workspace: Workspace, account_name: str, text: str, *, as_json: bool = False) -> None:
+    """Stop a job."""
+    from cloudkite import jobs
+
+    account = accounts.load(workspace, account_name or None)
+    target = connect(workspace, account)
+    job = jobs.resolve(target, text)
+    if job.active:
+        jobs.cancel(target, job.id)
+    job = jobs.get(target, job.id)
+    if as_json:
+        show.as_json(job)
+    else:
+        show.say(_("{name} is {state}").format(name=job.name, state=job.state))
+
+
+def fetch(workspace: Workspace, account_name: str, text: str, *, as_json: bool = False) -> None:
+    """Download a job's model."""
+    from cloudkite import jobs
+
+    account = accounts.load(workspace, account_name or None)
+    target = connect(workspace, account)
+    job = jobs.resolve(target, text)
+    folder = fetch_job(workspace, target, job, quiet=as_json)
+    if as_json:
+        show.as_json({"job": job.id, "model": folder})
+    else:
+        show.say(_("next: uv run invoke predict {name} --row COLUMN=VALUE,...").format(name=job.trainer))
+
+
+def fetch_job(workspace: Workspace, target: Target, job: Any, quiet: bool = False) -> Path:
+    """The body of `fetch`; gives the model's folder."""
+    from cloudkite import fetch as fetching
+
+    folder = workspace.trainers / (job.trainer or "unknown") / "models" / job.name
+    with show.waiting(_("fetching ...")) as tell:
+        fetched = fetching.fetch(target, job, folder, progress=tell)
+    if not quiet:
+        show.say(
+            _("{count} files, {size}, in {path}").format(
+                count=fetched.files, size=show.size(fetched.bytes), path=show.short(fetched.folder)
+            )
+        )
+    return fetched.folder
+
+
+def predict(workspace: Workspace, name: str, rows: list[str], csv: str, model: str, *, as_json: bool = False) -> None:
+    """Predict rows from the command line or a CSV file with a fetched model."""
+    from cloudkite import models
+    from cloudkite import trainer as trainers
+
+    if bool(rows) == bool(csv):
+        raise BadValue(_("nothing to predict") if not rows else _("--row and --csv exclude each other"),
+                       _("--row COLUMN=VALUE,... or --csv FILE"))  # fmt: skip
+    trainer = trainers.find(workspace, name)
+    folder = Path(model) if model else models.latest_model(trainer)
+    answers = models.predict(workspace, trainer, folder, rows or Path(csv))
+    if as_json:
+        show.as_json(answers)
+    else:
+        show_predictions(answers)
+
+
+def show_predictions(answers: list[dict[str, Any]]) -> None:
+    """A table of answers: the prediction and how sure the model is."""
+    columns = list(dict.fromkeys(key for answer in answers for key in answer))
+    rows = [[_cell(answer.get(column)) for column in columns] for answer in answers]
+    show.table(columns, rows)
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.3f}"
+    if isinstance(value, dict):
+        return ", ".join(f"{k} {_cell(v)}" for k, v in value.items())
+    return str(value)
+
+
+def tensorboard(workspace: Workspace, account_name: str, name: str, port: int) -> None:
+    """TensorBoard in the trainer's environment, over the logs that its jobs wrote; until Ctrl-C."""
+    from catalog import environments
+    from cloudkite import trainer as trainers
+
+    if not 1 <= port <= 65535:
+        raise BadValue(_("--port {port} can't be").format(port=port), "1 to 65535")
+    account = accounts.load(workspace, account_name or None)
+    trainer = trainers.find(workspace, name)
+    logs = f"{account.outputs().buckets['models']}/{trainer.name}"
+    target = connect(workspace, account)
+    with show.waiting(_("preparing TensorBoard ...")) as tell:
+        python = environments.environment(workspace.envs, [*trainer.requirements, TENSORBOARD], progress=tell)
+    show.say(_("TensorBoard over {logs}: http://127.0.0.1:{port}/ (Ctrl-C ends it)").format(logs=logs, port=port))
+    # --load_fast=false: its own data server reads gs:// without the target's proxy and certificates.
+    command = [str(python), "-m", "tensorboard.main", "--logdir", logs, "--port", str(port), "--host", "127.0.0.1",
+               "--load_fast=false"]  # fmt: skip
+    environment = target.child_environment({"TF_CPP_MIN_LOG_LEVEL": "2"})
+    try:
+        code = subprocess.run(command, env=safe_environment(environment)).returncode
+    except KeyboardInterrupt:
+        return
+    if code:
+        raise UserError(_("TensorBoard ended with exit code {code}").format(code=code), _("another --port?"))
