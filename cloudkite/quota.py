@@ -1,0 +1,105 @@
+"""Whether the project's quotas let a job run: read from Cloud Quotas, never from documented defaults.
+
+https://cloud.google.com/docs/quotas/reference/rest/v1/projects.locations.services.quotaInfos
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from catalog.quotas import SERVICE, Need
+from cloudkite.api import pages, send
+from cloudkite.errors import UserError
+from cloudkite.target import Target
+from cloudkite.text import _
+
+_UNLIMITED = -1
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One quota beside what a job needs of it. `limit` None could not be read (`problem` says why), -1 is unlimited."""
+
+    title: str
+    quota_id: str
+    metric: str
+    needed: int
+    limit: int | None
+    problem: str = ""
+
+    @property
+    def enough(self) -> bool:
+        """Whether the job fits as far as is known; what could not be read never blocks."""
+        return self.limit is None or self.limit == _UNLIMITED or self.limit >= self.needed
+
+
+def read(target: Target, needs: Sequence[Need]) -> list[Reading]:
+    """What the project has of each quota in the account's region. Raises nothing: a failure is a `problem`."""
+    return [_read(target, need) for need in needs]
+
+
+def _read(target: Target, need: Need) -> Reading:
+    meter = need.meter
+    try:
+        info = _info(target, need)
+    except UserError as error:
+        return Reading(meter.title, meter.id, meter.metric, need.amount, None, error.message)
+    if info is None:
+        return Reading(meter.title, meter.id, meter.metric, need.amount, None, _("the service does not list it"))
+    limit = effective(info, target.account.region)
+    problem = "" if limit is not None else _("it says nothing about {region}").format(region=target.account.region)
+    return Reading(meter.title, info.get("quotaId", meter.id), meter.metric, need.amount, limit, problem)
+
+
+def _info(target: Target, need: Need) -> dict[str, Any] | None:
+    """The quota by its id where that is known and right, else found among all by its metric."""
+    url = f"https://cloudquotas.googleapis.com/v1/projects/{target.account.project}/locations/global/services/{SERVICE}"
+    doing = _("read the quotas")
+    if need.meter.id:
+        response = send(target, "GET", f"{url}/quotaInfos/{need.meter.id}", doing, again=True)
+        if response.ok:
+            return response.json()
+        if response.status_code != 404:
+            from cloudkite.errors import from_google
+
+            raise from_google(response, doing)
+    if not need.meter.metric:
+        return None
+    infos = pages(target, f"{url}/quotaInfos", "quotaInfos", doing, {"pageSize": 500})
+    return next(
+        (i for i in infos if i.get("metric") == need.meter.metric and "region" in i.get("dimensions", [])), None
+    )
+
+
+def effective(info: dict[str, Any], region: str) -> int | None:
+    """The limit of a QuotaInfo in a region: its own entry wins over one for all places. None when it has neither."""
+    general = None
+    for entry in info.get("dimensionsInfos", []):
+        value = entry.get("details", {}).get("value")
+        if value is None:
+            continue
+        own = entry.get("dimensions", {}).get("region")
+        if own == region or (own is None and region in entry.get("applicableLocations", [])):
+            return int(value)
+        if own is None and entry.get("applicableLocations", ["global"]) == ["global"]:
+            general = int(value)
+    return general
+
+
+def refuse(readings: Sequence[Reading], tier: str, region: str) -> UserError | None:
+    """The error for quotas that are too small, None when all are enough. `tier` is the account's: trial or paid."""
+    short = [r for r in readings if not r.enough]
+    if not short:
+        return None
+    told = ", ".join(
+        _("{title}: needs {needed}, has {limit}").format(title=r.title, needed=r.needed, limit=r.limit) for r in short
+    )
+    if tier == "trial":
+        hint = _("a trial can't ask for quota: take a smaller machine or no GPU, or upgrade to a paid account")
+    else:
+        hint = _(
+            "ask for it: add {{quotaId: {id}, value: {value}}} to cloudkite:quotas and run `uv run invoke up`"
+        ).format(id=short[0].quota_id or short[0].metric, value=short[0].needed)
+    return UserError(_("the quota in {region} is too small ({told})").format(region=region, told=told), hint)
