@@ -1,0 +1,1 @@
+"""What an account is given: the Pulumi program of one Google Cloud project for TensorFlow training."""

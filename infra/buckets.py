@@ -1,0 +1,97 @@
+"""The buckets of an account, and who may do what in each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_gcp as gcp
+
+from infra.apis import Apis
+from infra.identity import Identity
+from infra.settings import Settings
+
+_DAY = 24 * 60 * 60
+
+# TensorFlow reads the bucket itself when it makes a directory (buckets.get), which no object role allows.
+BUCKET = "storage.legacyBucketReader"
+READ = "storage.objectViewer"
+# objectCreator can't overwrite or delete: checkpoints could not rotate.
+WRITE = "storage.objectUser"
+
+
+@dataclass(frozen=True)
+class Purpose:
+    """What a bucket is for. `undelete_days`: deleted objects can be restored for so long, and are billed so long.
+
+    Google allows 0 or 7 to 90 days. A protected bucket survives `down`.
+    """
+
+    name: str
+    trainer: str
+    submitter: str
+    protected: bool
+    undelete_days: int
+
+
+PURPOSES = (
+    Purpose("data", trainer=READ, submitter="", protected=True, undelete_days=7),
+    # Content here is made again by the next submission, so it is never worth paying for a deleted copy.
+    Purpose("staging", trainer=WRITE, submitter=WRITE, protected=False, undelete_days=0),
+    Purpose("models", trainer=WRITE, submitter=READ, protected=True, undelete_days=7),
+)
+
+
+class Buckets(pulumi.ComponentResource):
+    """`urls` has gs://NAME by purpose: data, staging, models."""
+
+    def __init__(self, settings: Settings, apis: Apis, identity: Identity, opts: pulumi.ResourceOptions) -> None:
+        super().__init__("cloudkite:account:Buckets", "buckets", None, opts)
+        self._settings = settings
+        self._apis = apis
+        self.urls: dict[str, pulumi.Output[str]] = {}
+        for purpose in PURPOSES:
+            bucket = self._bucket(purpose)
+            self._grant(bucket, f"{purpose.name}-trainer", identity.trainer, purpose.trainer)
+            if identity.submitter and purpose.submitter:
+                self._grant(bucket, f"{purpose.name}-submitter", identity.submitter, purpose.submitter)
+            self.urls[purpose.name] = bucket.url
+        self.register_outputs(dict(self.urls))
+
+    def _bucket(self, purpose: Purpose) -> gcp.storage.Bucket:
+        settings = self._settings
+        # Parts of an upload that was broken off are invisible, and billed until somebody removes them.
+        rules = [_rule("AbortIncompleteMultipartUpload", 1)]
+        if not purpose.protected:
+            rules.append(_rule("Delete", settings.staging_days))
+        return gcp.storage.Bucket(
+            purpose.name,
+            name=f"{settings.project}-{purpose.name}",
+            project=settings.project,
+            location=settings.region,  # the jobs' own region: no transfer is billed, and Vertex AI demands it
+            storage_class="STANDARD",
+            uniform_bucket_level_access=True,
+            public_access_prevention="enforced",
+            soft_delete_policy={"retention_duration_seconds": purpose.undelete_days * _DAY},
+            lifecycle_rules=rules,
+            # `down` must be able to take a bucket away that still holds staged code.
+            force_destroy=not purpose.protected,
+            opts=self._apis.child(self, "storage", protect=purpose.protected),
+        )
+
+    def _grant(self, bucket: gcp.storage.Bucket, name: str, member: pulumi.Input[str], role: str) -> None:
+        for each in (BUCKET, role):
+            gcp.storage.BucketIAMMember(
+                f"{name}-{each.rpartition('.')[2]}",
+                bucket=bucket.name,
+                role=f"roles/{each}",
+                member=member,
+                opts=self._apis.child(self, "storage"),
+            )
+
+
+def _rule(action: str, days: int) -> gcp.storage.BucketLifecycleRuleArgs:
+    return gcp.storage.BucketLifecycleRuleArgs(
+        action=gcp.storage.BucketLifecycleRuleActionArgs(type=action),
+        condition=gcp.storage.BucketLifecycleRuleConditionArgs(age=days),
+    )

@@ -1,0 +1,68 @@
+"""The monthly budget: who is told, and when. It warns, hours late; what holds at once is each job's time limit."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pulumi
+import pulumi_gcp as gcp
+
+from infra import settings as given
+from infra.apis import Apis
+from infra.contacts import Contacts
+
+
+class MonthlyBudget(pulumi.ComponentResource):
+    """`name` is the budget's full resource name; `currency` what the billing account counts in."""
+
+    def __init__(
+        self,
+        settings: given.Settings,
+        budget: given.Budget,
+        apis: Apis,
+        contacts: Contacts,
+        project_number: pulumi.Input[str],
+        opts: pulumi.ResourceOptions,
+    ) -> None:
+        super().__init__("cloudkite:account:MonthlyBudget", "budget", None, opts)
+        billing = gcp.billing
+        units, nanos = _parts(budget.amount)
+        made = billing.Budget(
+            "monthly-budget",
+            billing_account=budget.billing_account,
+            display_name=f"cloudkite {settings.stack} ({settings.project})"[:60],  # 60 is Google's limit
+            amount=billing.BudgetAmountArgs(
+                specified_amount=billing.BudgetAmountSpecifiedAmountArgs(
+                    currency_code=budget.currency, units=str(units), nanos=nanos or None
+                )
+            ),
+            budget_filter=billing.BudgetBudgetFilterArgs(
+                projects=[pulumi.Output.concat("projects/", project_number)],
+                calendar_period="MONTH",
+                # The default counts credits: while a trial's credit pays, the cost would be 0 and nothing be reported.
+                credit_types_treatment="EXCLUDE_ALL_CREDITS",
+            ),
+            threshold_rules=[
+                *(_threshold(part, "CURRENT_SPEND") for part in budget.thresholds),
+                _threshold(1.0, "FORECASTED_SPEND"),
+            ],
+            all_updates_rule=billing.BudgetAllUpdatesRuleArgs(
+                monitoring_notification_channels=contacts.channels, enable_project_level_recipients=True
+            ),
+            opts=apis.child(self, "billingbudgets"),
+        )
+        self.name: pulumi.Output[str] = made.id
+        self.currency: pulumi.Output[str | None] = made.amount.apply(
+            lambda amount: amount.specified_amount.currency_code if amount.specified_amount else None
+        )
+        self.register_outputs({"name": self.name})
+
+
+def _parts(amount: Decimal) -> tuple[int, int]:
+    """Whole units and billionths, as google.type.Money has them."""
+    units = int(amount)
+    return units, int((amount - units).scaleb(9))
+
+
+def _threshold(part: float, basis: str) -> gcp.billing.BudgetThresholdRuleArgs:
+    return gcp.billing.BudgetThresholdRuleArgs(threshold_percent=part, spend_basis=basis)

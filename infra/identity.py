@@ -1,0 +1,59 @@
+"""Who may do what: the service account that jobs run as, and the person (or robot) that submits them."""
+
+from __future__ import annotations
+
+import pulumi
+import pulumi_gcp as gcp
+
+from infra.apis import Apis
+from infra.settings import Settings
+
+# On the project. What concerns a bucket is granted on that bucket (buckets.py), not here.
+TRAINER_ROLES = ("logging.logWriter",)
+SUBMITTER_ROLES = ("aiplatform.user", "cloudquotas.viewer", "logging.viewer", "serviceusage.serviceUsageConsumer")
+
+
+class Identity(pulumi.ComponentResource):
+    """`trainer` is the member that jobs run as; `submitter` the member that may start them, "" without an owner.
+
+    No Editor, no Owner and no key: jobs get their token from the machine they run on.
+    """
+
+    def __init__(self, settings: Settings, apis: Apis, opts: pulumi.ResourceOptions) -> None:
+        super().__init__("cloudkite:account:Identity", "identity", None, opts)
+        self._project = settings.project
+        self._apis = apis
+        account = gcp.serviceaccount.Account(
+            "trainer",
+            account_id="trainer",
+            display_name="Training jobs",
+            description="Training jobs run as this account",
+            project=settings.project,
+            # Its name is blocked for 30 days after a delete, unless it is taken over again.
+            create_ignore_already_exists=True,
+            opts=apis.child(self, "iam"),
+        )
+        self.email: pulumi.Output[str] = account.email
+        self.trainer: pulumi.Output[str] = account.member
+        self.submitter = settings.owner
+        self._grant("trainer", self.trainer, TRAINER_ROLES)
+        if self.submitter:
+            self._grant("submitter", self.submitter, SUBMITTER_ROLES)
+            gcp.serviceaccount.IAMMember(
+                "submitter-acts-as-trainer",
+                service_account_id=account.name,
+                role="roles/iam.serviceAccountUser",
+                member=self.submitter,
+                opts=apis.child(self, "iam"),
+            )
+        self.register_outputs({"trainer": self.email, "submitter": self.submitter})
+
+    def _grant(self, who: str, member: pulumi.Input[str], roles: tuple[str, ...]) -> None:
+        for role in roles:
+            gcp.projects.IAMMember(
+                f"{who}-{role.rpartition('.')[2]}",
+                project=self._project,
+                role=f"roles/{role}",
+                member=member,
+                opts=self._apis.child(self, "cloudresourcemanager"),
+            )
