@@ -1,0 +1,65 @@
+"""What the command line asks a running server: how it is, to make a project, to end."""
+
+from __future__ import annotations
+
+import hmac
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import psutil
+
+from localcloud.errors import ApiError
+from localcloud.rest import App, Call, Receive, Router, Scope, Send, send_json
+
+if TYPE_CHECKING:
+    from localcloud.cloud import Cloud
+
+router = Router()
+_ending: list[Callable[[], None]] = []
+
+
+def on_end(end: Callable[[], None]) -> None:
+    """What the server does when it is told to end."""
+    _ending.append(end)
+
+
+def app(cloud: Cloud) -> App:
+    """Lets in only who can read this cloud's folder: the secret in its file `control-token` is asked for."""
+    inner = router.app(cloud)
+
+    async def application(scope: Scope, receive: Receive, send: Send) -> None:
+        shown = dict(scope["headers"]).get(b"authorization", b"")
+        if not hmac.compare_digest(shown, f"Bearer {cloud.secret}".encode()):
+            error = ApiError(401, "Only the owner of this local cloud's folder may control it.")
+            return await send_json(send, error.body(), error.code)
+        scope["caller"] = None
+        await inner(scope, receive, send)
+
+    return application
+
+
+@router.route("GET", "/status")
+async def status(call: Call) -> dict[str, Any]:
+    process = psutil.Process(os.getpid())
+    children = [child.pid for child in process.children(recursive=True)]
+    counts = {what: counter() for what, counter in sorted(call.cloud.counters.items())}
+    counts |= call.cloud.documents.counts()
+    return {
+        "processes": children,
+        "memory": process.memory_info().rss,
+        "projects": [project["projectId"] for project in call.cloud.projects.list()],
+        "counts": counts,
+    }
+
+
+@router.route("POST", "/projects/{project}")
+async def create_project(call: Call) -> dict[str, Any]:
+    return call.cloud.projects.create(call.params["project"])
+
+
+@router.route("POST", "/stop")
+async def stop(call: Call) -> dict[str, Any]:
+    for end in _ending:
+        end()
+    return {}

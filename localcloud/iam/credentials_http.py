@@ -1,0 +1,78 @@
+"""iamcredentials.googleapis.com/v1: short-lived tokens and signatures of service accounts.
+
+https://cloud.google.com/iam/docs/reference/credentials/rest
+"""
+
+from __future__ import annotations
+
+import base64
+from typing import TYPE_CHECKING, Any
+
+from localcloud.errors import ApiError
+from localcloud.rest import App, Call, Router
+
+if TYPE_CHECKING:
+    from localcloud.cloud import Cloud
+
+router = Router()
+Body = dict[str, Any]
+_ACCOUNT = "/v1/projects/{project}/serviceAccounts/{account}"
+
+
+def app(cloud: Cloud) -> App:
+    return router.app(cloud)
+
+
+def _email(call: Call) -> str:
+    """The account by its e-mail or unique id. Raises 404."""
+    found = call.cloud.iam.find_service_account(call.params["account"])
+    if found is None:
+        raise ApiError(404, "Not found; Gaia id not found for email " + call.params["account"])
+    return found["email"]
+
+
+@router.route("GET", _ACCOUNT + "/allowedLocations")
+async def allowed_locations(call: Call) -> Body:
+    """Clients ask where tokens may be used from; "0x0" is everywhere."""
+    return {"locations": [], "encodedLocations": "0x0"}
+
+
+@router.route("POST", _ACCOUNT + ":generateAccessToken")
+async def generate_access_token(call: Call) -> Body:
+    text = str(call.body.get("lifetime", "3600s"))
+    seconds = float(text[:-1]) if text.endswith("s") and text[:-1].replace(".", "", 1).isdigit() else 0
+    if not 0 < seconds <= 43_200:
+        raise ApiError(400, f"Invalid lifetime {text}: it must be between 1s and 43200s.")
+    token = call.cloud.tokens.mint(_email(call), int(seconds), scope=" ".join(call.body.get("scope", [])))
+    ends = call.cloud.clock.now().timestamp() + int(seconds)
+    return {"accessToken": token, "expireTime": _stamp(ends)}
+
+
+@router.route("POST", _ACCOUNT + ":generateIdToken")
+async def generate_id_token(call: Call) -> Body:
+    if not call.body.get("audience"):
+        raise ApiError(400, "An audience is required.")
+    return {"token": call.cloud.tokens.identity(_email(call), call.body["audience"])}
+
+
+@router.route("POST", _ACCOUNT + ":signBlob")
+async def sign_blob(call: Call) -> Body:
+    key_id, signature = call.cloud.iam.sign(_email(call), base64.b64decode(call.body.get("payload", "")))
+    return {"keyId": key_id, "signedBlob": base64.b64encode(signature).decode()}
+
+
+@router.route("POST", _ACCOUNT + ":signJwt")
+async def sign_jwt(call: Call) -> Body:
+    email = _email(call)
+    payload = call.body.get("payload", "").encode()
+    key_id = call.cloud.iam.sign(email, b"")[0]
+    head = f'{{"alg":"RS256","kid":"{key_id}","typ":"JWT"}}'.encode()
+    signed = b".".join(base64.urlsafe_b64encode(part).rstrip(b"=") for part in (head, payload))
+    signature = base64.urlsafe_b64encode(call.cloud.iam.sign(email, signed)[1]).rstrip(b"=")
+    return {"keyId": key_id, "signedJwt": (signed + b"." + signature).decode()}
+
+
+def _stamp(seconds: float) -> str:
+    from datetime import UTC, datetime
+
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,185 @@
+"""iam.googleapis.com/v1: service accounts, their keys and policies, roles.
+
+https://cloud.google.com/iam/docs/reference/rest
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import TYPE_CHECKING, Any
+
+from localcloud.errors import ApiError
+from localcloud.iam import roles
+from localcloud.paging import page
+from localcloud.rest import App, Call, Router
+
+if TYPE_CHECKING:
+    from localcloud.cloud import Cloud
+
+router = Router()
+Body = dict[str, Any]
+_ACCOUNT = "/v1/projects/{project}/serviceAccounts/{account}"
+_KEY_FIELDS = ("name", "keyAlgorithm", "keyOrigin", "keyType", "validAfterTime", "validBeforeTime")
+
+
+def app(cloud: Cloud) -> App:
+    return router.app(cloud)
+
+
+def _account(call: Call) -> Body:
+    """The account that the path names by e-mail or unique id, in its project or in "-". Raises 404."""
+    account = call.cloud.iam.get_service_account(call.params["account"])
+    project = call.params["project"]
+    if project != "-" and call.cloud.projects.get(project)["projectId"] != account["projectId"]:
+        raise ApiError(404, "Unknown service account")
+    return account
+
+
+@router.route("POST", "/v1/projects/{project}/serviceAccounts")
+async def create_account(call: Call) -> Body:
+    wanted = call.body.get("serviceAccount", {})
+    project = call.cloud.projects.get(call.params["project"])["projectId"]
+    return call.cloud.iam.create_service_account(
+        project, call.body.get("accountId", ""), wanted.get("displayName", ""), wanted.get("description", "")
+    )
+
+
+@router.route("GET", "/v1/projects/{project}/serviceAccounts")
+async def list_accounts(call: Call) -> Body:
+    project = call.cloud.projects.get(call.params["project"])["projectId"]
+    return page("accounts", call.cloud.iam.list_service_accounts(project), call.query)
+
+
+@router.route("GET", _ACCOUNT)
+async def get_account(call: Call) -> Body:
+    return _account(call)
+
+
+@router.route("PATCH", _ACCOUNT)
+async def patch_account(call: Call) -> Body:
+    wanted = call.body.get("serviceAccount", {})
+    return call.cloud.iam.update_service_account(_account(call)["email"], wanted, call.body.get("updateMask"))
+
+
+@router.route("PUT", _ACCOUNT)
+async def update_account(call: Call) -> Body:
+    return call.cloud.iam.update_service_account(_account(call)["email"], call.body)
+
+
+@router.route("DELETE", _ACCOUNT)
+async def delete_account(call: Call) -> None:
+    call.cloud.iam.delete_service_account(_account(call)["email"])
+
+
+@router.route("POST", _ACCOUNT + ":disable")
+async def disable_account(call: Call) -> None:
+    call.cloud.iam.update_service_account(_account(call)["email"], {"disabled": True}, "disabled")
+
+
+@router.route("POST", _ACCOUNT + ":enable")
+async def enable_account(call: Call) -> None:
+    call.cloud.iam.update_service_account(_account(call)["email"], {}, "disabled")
+
+
+@router.route("POST", _ACCOUNT + ":getIamPolicy")
+async def get_policy(call: Call) -> Body:
+    return call.cloud.iam.get_policy(_account(call)["name"])
+
+
+@router.route("POST", _ACCOUNT + ":setIamPolicy")
+async def set_policy(call: Call) -> Body:
+    return call.cloud.iam.set_policy(_account(call)["name"], call.body.get("policy", {}))
+
+
+@router.route("POST", _ACCOUNT + ":testIamPermissions")
+async def test_permissions(call: Call) -> Body:
+    _account(call)
+    return {"permissions": call.body.get("permissions", [])}
+
+
+@router.route("POST", _ACCOUNT + ":signBlob")
+async def sign_blob(call: Call) -> Body:
+    key_id, signature = call.cloud.iam.sign(_account(call)["email"], base64.b64decode(call.body["bytesToSign"]))
+    return {"keyId": key_id, "signature": base64.b64encode(signature).decode()}
+
+
+# Keys
+
+
+@router.route("POST", _ACCOUNT + "/keys")
+async def create_key(call: Call) -> Body:
+    made = call.cloud.iam.new_key(_account(call)["email"])
+    text = base64.b64encode(json.dumps(made, indent=2).encode()).decode()
+    private = {"privateKeyType": "TYPE_GOOGLE_CREDENTIALS_FILE", "privateKeyData": text}
+    return _key(call.cloud.iam.find_key(made["private_key_id"])) | private
+
+
+@router.route("GET", _ACCOUNT + "/keys")
+async def list_keys(call: Call) -> Body:
+    kinds = call.queries.get("keyTypes", [])
+    keys = [_key(key) for key in call.cloud.iam.list_keys(_account(call)["email"])]
+    return {"keys": [key for key in keys if not kinds or key["keyType"] in kinds]}
+
+
+@router.route("GET", _ACCOUNT + "/keys/{key}")
+async def get_key(call: Call) -> Body:
+    key = call.cloud.iam.find_key(call.params["key"])
+    if key is None or key["email"] != _account(call)["email"]:
+        raise ApiError(404, f"Service account key {call.params['key']} does not exist.")
+    return _key(key)
+
+
+@router.route("DELETE", _ACCOUNT + "/keys/{key}")
+async def delete_key(call: Call) -> None:
+    call.cloud.iam.delete_key(_account(call)["email"], call.params["key"])
+
+
+def _key(key: Body | None) -> Body:
+    assert key is not None
+    return {name: key[name] for name in _KEY_FIELDS}
+
+
+# Roles
+
+
+@router.route("POST", "/v1/projects/{project}/roles")
+async def create_role(call: Call) -> Body:
+    project = call.cloud.projects.get(call.params["project"])["projectId"]
+    return call.cloud.iam.create_role(project, call.body.get("roleId", ""), call.body.get("role", {}))
+
+
+@router.route("GET", "/v1/projects/{project}/roles")
+async def list_roles(call: Call) -> Body:
+    project = call.cloud.projects.get(call.params["project"])["projectId"]
+    return page("roles", call.cloud.iam.list_roles(project, call.query.get("showDeleted") == "true"), call.query)
+
+
+@router.route("GET", "/v1/{name=projects/*/roles/*}")
+async def get_role(call: Call) -> Body:
+    return call.cloud.iam.get_role(call.params["name"])
+
+
+@router.route("PATCH", "/v1/{name=projects/*/roles/*}")
+async def patch_role(call: Call) -> Body:
+    return call.cloud.iam.update_role(call.params["name"], call.body, call.query.get("updateMask"))
+
+
+@router.route("DELETE", "/v1/{name=projects/*/roles/*}")
+async def delete_role(call: Call) -> Body:
+    return call.cloud.iam.delete_role(call.params["name"])
+
+
+@router.route("POST", "/v1/{name=projects/*/roles/*}:undelete")
+async def undelete_role(call: Call) -> Body:
+    return call.cloud.iam.undelete_role(call.params["name"])
+
+
+@router.route("GET", "/v1/roles")
+async def list_predefined(call: Call) -> Body:
+    return page("roles", [roles.predefined(name) for name in roles.TITLES], call.query)
+
+
+@router.route("GET", "/v1/{name=roles/*}")
+async def get_predefined(call: Call) -> Body:
+    return roles.predefined(call.params["name"])

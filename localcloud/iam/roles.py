@@ -1,0 +1,41 @@
+"""The predefined roles that this cloud tells about: those that a Cloudkite account uses, and the basic ones."""
+
+from __future__ import annotations
+
+from localcloud.errors import ApiError
+
+# Names and titles: https://cloud.google.com/iam/docs/roles-permissions
+TITLES = {
+    "roles/owner": "Owner",
+    "roles/editor": "Editor",
+    "roles/viewer": "Viewer",
+    "roles/aiplatform.admin": "Vertex AI Administrator",
+    "roles/aiplatform.user": "Vertex AI User",
+    "roles/aiplatform.viewer": "Vertex AI Viewer",
+    "roles/artifactregistry.reader": "Artifact Registry Reader",
+    "roles/artifactregistry.writer": "Artifact Registry Writer",
+    "roles/cloudquotas.admin": "Cloud Quotas Admin",
+    "roles/cloudquotas.viewer": "Cloud Quotas Viewer",
+    "roles/iam.serviceAccountTokenCreator": "Service Account Token Creator",
+    "roles/iam.serviceAccountUser": "Service Account User",
+    "roles/iam.workloadIdentityUser": "Workload Identity User",
+    "roles/logging.logWriter": "Logs Writer",
+    "roles/logging.viewer": "Logs Viewer",
+    "roles/monitoring.metricWriter": "Monitoring Metric Writer",
+    "roles/monitoring.viewer": "Monitoring Viewer",
+    "roles/serviceusage.serviceUsageConsumer": "Service Usage Consumer",
+    "roles/storage.admin": "Storage Admin",
+    "roles/storage.legacyBucketReader": "Storage Legacy Bucket Reader",
+    "roles/storage.legacyBucketWriter": "Storage Legacy Bucket Writer",
+    "roles/storage.objectAdmin": "Storage Object Admin",
+    "roles/storage.objectCreator": "Storage Object Creator",
+    "roles/storage.objectUser": "Storage Object User",
+    "roles/storage.objectViewer": "Storage Object Viewer",
+}
+
+
+def predefined(name: str) -> dict[str, str]:
+    """A predefined role without its permissions. Raises 404."""
+    if name not in TITLES:
+        raise ApiError(404, f"The role named {name} was not found.")
+    return {"name": name, "title": TITLES[name], "stage": "GA", "etag": "AA=="}

@@ -1,0 +1,191 @@
+"""cloudresourcemanager.googleapis.com, v1 and v3: projects and their policies.
+
+https://cloud.google.com/resource-manager/reference/rest
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from localcloud.errors import ApiError
+from localcloud.paging import page
+from localcloud.rest import App, Call, Router
+
+if TYPE_CHECKING:
+    from localcloud.cloud import Cloud
+
+router = Router()
+Body = dict[str, Any]
+_TYPE = "type.googleapis.com/google.cloud.resourcemanager.v3.Project"
+
+
+def app(cloud: Cloud) -> App:
+    return router.app(cloud)
+
+
+def _v3(project: Body) -> Body:
+    shown = {
+        "name": f"projects/{project['projectNumber']}",
+        "projectId": project["projectId"],
+        "state": project["state"],
+        "displayName": project["name"],
+        "createTime": project["createTime"],
+        "updateTime": project["createTime"],
+        "etag": f'W/"{project["projectNumber"]}"',
+    }
+    return shown | ({"labels": project["labels"]} if project.get("labels") else {})
+
+
+def _v1(project: Body) -> Body:
+    shown = {
+        "projectNumber": project["projectNumber"],
+        "projectId": project["projectId"],
+        "lifecycleState": project["state"],
+        "name": project["name"],
+        "createTime": project["createTime"],
+    }
+    return shown | ({"labels": project["labels"]} if project.get("labels") else {})
+
+
+def _matching(call: Call, text: str) -> list[Body]:
+    """Active projects that fit a filter of `field:value` or `field=value` terms joined by spaces or AND."""
+    found = [project for project in call.cloud.projects.list() if project["state"] == "ACTIVE"]
+    for term in text.replace(" AND ", " ").split():
+        field, separator, value = term.partition(":") if ":" in term else term.partition("=")
+        value = value.strip("\"'").removesuffix("*")
+        if not separator:
+            raise ApiError(400, f"Invalid filter: {text}")
+        if field in ("state", "lifecycleState", "parent", "parent.type", "parent.id"):
+            continue
+        found = [project for project in found if _holds(project, field, value)]
+    return found
+
+
+def _holds(project: Body, field: str, value: str) -> bool:
+    if field.startswith("labels."):
+        return project.get("labels", {}).get(field[7:]) == value
+    known = {"id": "projectId", "projectId": "projectId", "name": "name", "displayName": "name"}
+    known["projectNumber"] = "projectNumber"
+    return project.get(known.get(field, field), "").lower().startswith(value.lower())
+
+
+# v3
+
+
+@router.route("GET", "/v3/projects:search")
+async def search(call: Call) -> Body:
+    return page("projects", [_v3(p) for p in _matching(call, call.query.get("query", ""))], call.query)
+
+
+@router.route("GET", "/v3/projects")
+async def list_v3(call: Call) -> Body:
+    return page("projects", [_v3(p) for p in _matching(call, "")], call.query)
+
+
+@router.route("GET", "/v3/projects/{project}")
+async def get_v3(call: Call) -> Body:
+    return _v3(call.cloud.projects.get(call.params["project"]))
+
+
+@router.route("POST", "/v3/projects")
+async def create_v3(call: Call) -> Body:
+    made = _create(call, call.body.get("projectId", ""), call.body.get("displayName", ""))
+    return _done(call, "cp", {"@type": _TYPE, **_v3(made)})
+
+
+@router.route("PATCH", "/v3/projects/{project}")
+async def patch_v3(call: Call) -> Body:
+    changes = {"labels": call.body.get("labels"), "name": call.body.get("displayName")}
+    kept = {name: value for name, value in changes.items() if value is not None}
+    changed = call.cloud.projects.update(call.params["project"], **kept)
+    return _done(call, "up", {"@type": _TYPE, **_v3(changed)})
+
+
+@router.route("DELETE", "/v3/projects/{project}")
+async def delete_v3(call: Call) -> Body:
+    gone = call.cloud.projects.update(call.params["project"], state="DELETE_REQUESTED")
+    return _done(call, "dp", {"@type": _TYPE, **_v3(gone)})
+
+
+@router.route("POST", "/v3/projects/{project}:undelete")
+async def undelete_v3(call: Call) -> Body:
+    back = call.cloud.projects.update(call.params["project"], state="ACTIVE")
+    return _done(call, "dp", {"@type": _TYPE, **_v3(back)})
+
+
+# v1
+
+
+def _visible(call: Call) -> Body:
+    """v1 has words of its own for a project that isn't there or may not be seen."""
+    found = call.cloud.projects.find(call.params["project"])
+    if found is None:
+        raise ApiError(403, "The caller does not have permission", reason="forbidden")
+    return found
+
+
+@router.route("GET", "/v1/projects")
+async def list_v1(call: Call) -> Body:
+    return page("projects", [_v1(p) for p in _matching(call, call.query.get("filter", ""))], call.query)
+
+
+@router.route("GET", "/v1/projects/{project}")
+async def get_v1(call: Call) -> Body:
+    return _v1(_visible(call))
+
+
+@router.route("POST", "/v1/projects")
+async def create_v1(call: Call) -> Body:
+    made = _create(call, call.body.get("projectId", ""), call.body.get("name", ""))
+    return _done(call, "cp", {"@type": _TYPE.replace("v3", "v1"), **_v1(made)})
+
+
+@router.route("DELETE", "/v1/projects/{project}")
+async def delete_v1(call: Call) -> None:
+    call.cloud.projects.update(_visible(call)["projectId"], state="DELETE_REQUESTED")
+
+
+@router.route("POST", "/v1/projects/{project}:getAncestry")
+async def ancestry(call: Call) -> Body:
+    return {"ancestor": [{"resourceId": {"type": "project", "id": _visible(call)["projectId"]}}]}
+
+
+# Both
+
+
+@router.route("POST", "/v3/projects/{project}:getIamPolicy")
+@router.route("POST", "/v1/projects/{project}:getIamPolicy")
+async def get_policy(call: Call) -> Body:
+    project = _visible(call) if call.path.startswith("/v1") else call.cloud.projects.get(call.params["project"])
+    return call.cloud.iam.get_policy(f"projects/{project['projectId']}")
+
+
+@router.route("POST", "/v3/projects/{project}:setIamPolicy")
+@router.route("POST", "/v1/projects/{project}:setIamPolicy")
+async def set_policy(call: Call) -> Body:
+    project = _visible(call) if call.path.startswith("/v1") else call.cloud.projects.get(call.params["project"])
+    return call.cloud.iam.set_policy(f"projects/{project['projectId']}", call.body.get("policy", {}))
+
+
+@router.route("POST", "/v3/projects/{project}:testIamPermissions")
+@router.route("POST", "/v1/projects/{project}:testIamPermissions")
+async def test_permissions(call: Call) -> Body:
+    call.cloud.projects.get(call.params["project"])
+    return {"permissions": call.body.get("permissions", [])}
+
+
+@router.route("GET", "/{version}/operations/{operation}")
+async def get_operation(call: Call) -> Body:
+    return call.cloud.documents.get(f"operations/{call.params['operation']}")
+
+
+def _create(call: Call, project_id: str, name: str) -> Body:
+    if call.cloud.projects.find(project_id):
+        raise ApiError(409, f"Requested entity already exists: project {project_id}")
+    return call.cloud.projects.create(project_id, name, call.body.get("labels"))
+
+
+def _done(call: Call, kind: str, response: Body) -> Body:
+    """A long-running operation that is over; kept, for clients that ask for it again."""
+    name = f"operations/{kind}.{int(call.cloud.clock.time() * 1e6)}"
+    return call.cloud.documents.put(name, "operation", {"name": name, "done": True, "response": response})

@@ -1,0 +1,101 @@
+"""serviceusage.googleapis.com/v1: which APIs are on in a project.
+
+https://cloud.google.com/service-usage/docs/reference/rest
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from localcloud.errors import ApiError
+from localcloud.paging import page
+from localcloud.projects.services import ON_BY_DEFAULT, TITLES, title
+from localcloud.rest import App, Call, Router
+
+if TYPE_CHECKING:
+    from localcloud.cloud import Cloud
+
+router = Router()
+Body = dict[str, Any]
+_SERVICES = "/v1/projects/{project}/services"
+_TYPE = "type.googleapis.com/google.api.serviceusage.v1."
+
+
+def app(cloud: Cloud) -> App:
+    return router.app(cloud)
+
+
+def _service(project: Body, service: str) -> Body:
+    parent = f"projects/{project['projectNumber']}"
+    on = service in project["services"]
+    return {
+        "name": f"{parent}/services/{service}",
+        "config": {"name": service, "title": title(service)},
+        "state": "ENABLED" if on else "DISABLED",
+        "parent": parent,
+    }
+
+
+@router.route("POST", _SERVICES + "/{service}:enable")
+async def enable(call: Call) -> Body:
+    service = call.params["service"]
+    changed = call.cloud.projects.enable(call.params["project"], service)
+    project = call.cloud.projects.get(call.params["project"])
+    response = {"@type": _TYPE + "EnableServiceResponse", "service": _service(project, service)}
+    return _done(call, project, response, changed)
+
+
+@router.route("POST", _SERVICES + "/{service}:disable")
+async def disable(call: Call) -> Body:
+    service = call.params["service"]
+    call.cloud.projects.disable(call.params["project"], service)
+    project = call.cloud.projects.get(call.params["project"])
+    return _done(call, project, {"@type": _TYPE + "DisableServiceResponse", "service": _service(project, service)})
+
+
+@router.route("POST", _SERVICES + ":batchEnable")
+async def batch_enable(call: Call) -> Body:
+    wanted = call.body.get("serviceIds", [])
+    if not 0 < len(wanted) <= 20:
+        raise ApiError(400, "Between 1 and 20 services can be enabled at once.")
+    changed = call.cloud.projects.enable(call.params["project"], *wanted)
+    project = call.cloud.projects.get(call.params["project"])
+    services = [_service(project, service) for service in wanted]
+    return _done(call, project, {"@type": _TYPE + "BatchEnableServicesResponse", "services": services}, changed)
+
+
+@router.route("GET", _SERVICES + ":batchGet")
+async def batch_get(call: Call) -> Body:
+    project = call.cloud.projects.get(call.params["project"])
+    names = [name.rpartition("/")[2] for name in call.queries.get("names", [])]
+    return {"services": [_service(project, name) for name in names]}
+
+
+@router.route("GET", _SERVICES + "/{service}")
+async def get(call: Call) -> Body:
+    return _service(call.cloud.projects.get(call.params["project"]), call.params["service"])
+
+
+@router.route("GET", _SERVICES)
+async def list_services(call: Call) -> Body:
+    project = call.cloud.projects.get(call.params["project"])
+    names = sorted(ON_BY_DEFAULT.union(project["services"], (f"{name}.googleapis.com" for name in TITLES)))
+    services = [_service(project, name) for name in names]
+    wanted = call.query.get("filter", "").partition(":")[2]
+    if wanted not in ("", "ENABLED", "DISABLED"):
+        raise ApiError(400, f"Invalid filter: {call.query['filter']}")
+    return page("services", [s for s in services if wanted in ("", s["state"])], call.query, default=50)
+
+
+@router.route("GET", "/v1/operations/{operation}")
+async def get_operation(call: Call) -> Body:
+    return call.cloud.documents.get(f"operations/{call.params['operation']}")
+
+
+def _done(call: Call, project: Body, response: Body, changed: bool = True) -> Body:
+    """An operation that is over; when nothing changed it has Google's name for that."""
+    name = "operations/noop.DONE_OPERATION"
+    if changed:
+        name = f"operations/acat.p2-{project['projectNumber']}-{int(call.cloud.clock.time() * 1e6)}"
+    body = {"name": name, "done": True, "response": response}
+    return call.cloud.documents.put(name, "operation", body) if changed else body
