@@ -92,9 +92,12 @@ def _show_result(space: Workspace, trainer: Any, model: Path) -> None:
 
 
 def _show_price_on_google(job: Any) -> None:
+    from cloudkite import prices
+
+    price = prices.job_hour(job.machine, job.region)
     show.say(
         _("on Google this job would have cost about {cost} ({machine}, price of {date}); here it cost nothing").format(
-            cost=show.money(job.cost, "USD", 4), machine=job.machine, date=job.price_date
+            cost=show.money(job.cost, job.currency, 4), machine=job.machine, date=price.as_of
         )
     )
 

@@ -8,6 +8,7 @@ import json
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -120,7 +121,7 @@ def waiting(text: str) -> Iterator[Any]:
         yield tell
 
 
-def money(amount: float | None, currency: str = "USD", digits: int = 2) -> str:
+def money(amount: float | Decimal | None, currency: str = "USD", digits: int = 2) -> str:
     """An amount with its currency; an unknown one says so. Tiny amounts keep their first digit."""
     if amount is None:
         return _("unknown")
@@ -156,6 +157,8 @@ def _plain(value: Any) -> Any:
         return value.isoformat()
     if isinstance(value, Path):
         return str(value)
+    if isinstance(value, Decimal):
+        return float(value)
     if isinstance(value, set | frozenset | tuple):
         return list(value)
     return str(value)

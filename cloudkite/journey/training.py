@@ -88,7 +88,7 @@ def train(
     if as_json:
         show.as_json(job)
     elif follow:
-        finish(account, target, job)
+        finish(target, job)
 
 
 def start(
@@ -144,7 +144,7 @@ def _show_price(plan: Any, say: Any) -> None:
     )
 
 
-def finish(account: Account, target: Target, job: Any) -> Any:
+def finish(target: Target, job: Any) -> Any:
     """Follow a job to its end; Ctrl-C leaves it running. A job that failed is exit code 1."""
     from cloudkite import jobs, logs
 
@@ -174,5 +174,5 @@ def finish(account: Account, target: Target, job: Any) -> Any:
 def describe_end(job: Any) -> str:
     """One line: how the job ended, how long it ran, what it cost."""
     return _("{state} after {time}, {cost}").format(
-        state=job.state, time=show.duration(job.seconds), cost=show.money(job.cost, "USD", 4)
+        state=job.state, time=show.duration(job.seconds), cost=show.money(job.cost, job.currency, 4)
     )
