@@ -11,15 +11,15 @@ from typing import Any
 
 from invoke.collection import Collection
 from invoke.context import Context
-from invoke.tasks import Task, task
+from invoke.tasks import task
 
 HERE = Path(__file__).resolve().parent
 
 
-def command(*, name: str | None = None, **options: Any) -> Callable[[Callable[..., Any]], Task]:
+def command(*, name: str | None = None, **options: Any) -> Callable[[Callable[..., Any]], Any]:
     """An Invoke task whose mistakes are told as `error:` and `hint:`; `--debug` shows the traceback instead."""
 
-    def decorate(body: Callable[..., Any]) -> Task:
+    def decorate(body: Callable[..., Any]) -> Any:
         @functools.wraps(body)
         def run(c: Context, *arguments: Any, **values: Any) -> None:
             from cloudkite import mistakes
