@@ -1,0 +1,176 @@
+"""Billing accounts and budgets: what is kept, and what Google refuses.
+
+Simplified: every well-formed billing account exists, is open, and belongs to the caller. It counts in the currency of
+the first budget that names one, else in US dollars; a budget in another currency is refused, as on Google.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+import uuid
+from typing import TYPE_CHECKING, Any
+
+from localcloud.errors import ApiError
+from localcloud.iam.policies import new_etag
+
+if TYPE_CHECKING:
+    from localcloud.cloud import Cloud
+
+Body = dict[str, Any]
+_ACCOUNT = re.compile(r"billingAccounts/[0-9A-F]{6}-[0-9A-F]{6}-[0-9A-F]{6}")
+_ACCOUNT_KIND, _BUDGET_KIND = "billing.account", "billing.budget"
+# https://cloud.google.com/billing/docs/reference/budget/rest/v1/billingAccounts.budgets
+_TREATMENTS = ("INCLUDE_ALL_CREDITS", "EXCLUDE_ALL_CREDITS", "INCLUDE_SPECIFIED_CREDITS")
+_PERIODS = ("MONTH", "QUARTER", "YEAR")
+_BASES = ("CURRENT_SPEND", "FORECASTED_SPEND")
+_MOST_CHANNELS = 5
+_LONGEST_NAME = 60
+_lock = threading.RLock()
+
+
+def account(cloud: Cloud, name: str) -> Body:
+    """A billing account by name ("billingAccounts/012345-6789AB-CDEF01"). Raises 400 for a name that can't be."""
+    if not _ACCOUNT.fullmatch(name):
+        raise ApiError(400, f"Request contains an invalid argument: {name} is no name of a billing account.")
+    found = cloud.documents.find(name)
+    return found or {
+        "name": name,
+        "open": True,
+        "displayName": "Billing account of the local cloud",
+        "masterBillingAccount": "",
+        "currencyCode": "USD",
+    }
+
+
+def accounts(cloud: Cloud) -> list[Body]:
+    """The billing accounts that a project or a budget names."""
+    names = {project["billingAccount"] for project in cloud.projects.list()}
+    names |= {"/".join(budget["name"].split("/")[:2]) for budget in cloud.documents.list(_BUDGET_KIND)}
+    return [account(cloud, name) for name in sorted(names - {""})]
+
+
+def info(cloud: Cloud, project: str) -> Body:
+    """Whether and by whom a project is paid: https://cloud.google.com/billing/docs/reference/rest/v1/ProjectBillingInfo"""
+    found = cloud.projects.get(project)
+    name = found["billingAccount"]
+    return {
+        "name": f"projects/{found['projectId']}/billingInfo",
+        "projectId": found["projectId"],
+        "billingAccountName": name,
+        "billingEnabled": bool(name),
+    }
+
+
+def link(cloud: Cloud, project: str, name: str) -> Body:
+    """Let a billing account pay for a project; "" for none. Raises 400."""
+    if name:
+        account(cloud, name)
+    cloud.projects.update(project, billingAccount=name)
+    return info(cloud, project)
+
+
+def create_budget(cloud: Cloud, parent: str, body: Body) -> Body:
+    """A new budget of the billing account `parent`. Raises 400."""
+    with _lock:
+        payer = account(cloud, parent)
+        name = f"{parent}/budgets/{uuid.uuid4()}"
+        budget = _checked(cloud, payer, body) | {"name": name, "etag": new_etag()}
+        if not cloud.documents.find(parent):
+            currency = budget["amount"].get("specifiedAmount", {}).get("currencyCode", payer["currencyCode"])
+            cloud.documents.put(parent, _ACCOUNT_KIND, payer | {"currencyCode": currency})
+        return cloud.documents.create(name, _BUDGET_KIND, budget)
+
+
+def get_budget(cloud: Cloud, name: str) -> Body:
+    """The budget. Raises 404."""
+    return cloud.documents.get(name)
+
+
+def list_budgets(cloud: Cloud, parent: str) -> list[Body]:
+    """The budgets of a billing account. Raises 400."""
+    account(cloud, parent)
+    return cloud.documents.list(_BUDGET_KIND, f"{parent}/budgets/")
+
+
+def update_budget(cloud: Cloud, name: str, changes: Body, mask: str | None = None) -> Body:
+    """Change a budget. Raises 404, 400, or 409 ABORTED for a stale etag."""
+    from localcloud.documents import apply_mask
+
+    with _lock:
+        present = get_budget(cloud, name)
+        if changes.get("etag", present["etag"]) != present["etag"]:
+            raise ApiError(409, "The budget was changed by somebody else; read it again.", "ABORTED")
+        merged = apply_mask(present, changes, mask)
+        checked = _checked(cloud, account(cloud, name.partition("/budgets/")[0]), merged)
+        return cloud.documents.put(name, _BUDGET_KIND, checked | {"name": name, "etag": new_etag()})
+
+
+def delete_budget(cloud: Cloud, name: str) -> None:
+    """Raises 404."""
+    cloud.documents.delete(name)
+
+
+def _checked(cloud: Cloud, payer: Body, body: Body) -> Body:
+    """The budget with what Google fills in."""
+    budget = dict(body)
+    if len(budget.get("displayName", "")) > _LONGEST_NAME:
+        raise _bad(f"display_name must be at most {_LONGEST_NAME} characters long")
+    amount = budget.get("amount") or {}
+    if len({"specifiedAmount", "lastPeriodAmount"} & amount.keys()) != 1:
+        raise _bad("amount must be either specified_amount or last_period_amount")
+    if "specifiedAmount" in amount:
+        budget["amount"] = {"specifiedAmount": _money(cloud, payer, amount["specifiedAmount"])}
+    budget["budgetFilter"] = _filter(cloud, budget.get("budgetFilter") or {})
+    budget["thresholdRules"] = [_threshold(rule) for rule in budget.get("thresholdRules") or []]
+    rule = budget.get("notificationsRule")
+    if rule:
+        channels = rule.get("monitoringNotificationChannels") or []
+        if len(channels) > _MOST_CHANNELS:
+            raise _bad(f"at most {_MOST_CHANNELS} monitoring_notification_channels are allowed")
+        for channel in channels:
+            if not cloud.documents.find(channel):
+                raise _bad(f"monitoring_notification_channels: {channel} does not exist")
+    else:
+        budget.pop("notificationsRule", None)
+    return budget
+
+
+def _money(cloud: Cloud, payer: Body, money: Body) -> Body:
+    currency = money.get("currencyCode") or payer["currencyCode"]
+    known = cloud.documents.find(payer["name"]) is not None
+    if known and currency != payer["currencyCode"]:
+        raise _bad(f"currency_code {currency} must match the billing account's currency, {payer['currencyCode']}")
+    try:
+        units, nanos = int(money.get("units") or 0), int(money.get("nanos") or 0)
+    except ValueError:
+        raise _bad("specified_amount.units must be a whole number") from None
+    if units < 0 or nanos < 0 or nanos >= 10**9:
+        raise _bad("specified_amount must not be negative")
+    return {"currencyCode": currency, "units": str(units)} | ({"nanos": nanos} if nanos else {})
+
+
+def _filter(cloud: Cloud, wanted: Body) -> Body:
+    made = dict(wanted)
+    if made.setdefault("creditTypesTreatment", _TREATMENTS[0]) not in _TREATMENTS:
+        raise _bad(f"credit_types_treatment {made['creditTypesTreatment']} is unknown")
+    if "customPeriod" not in made and made.setdefault("calendarPeriod", _PERIODS[0]) not in _PERIODS:
+        raise _bad(f"calendar_period {made['calendarPeriod']} is unknown")
+    for project in made.get("projects") or []:
+        if cloud.projects.find(project.removeprefix("projects/")) is None:
+            raise _bad(f"budget_filter.projects: {project} does not exist")
+    return made
+
+
+def _threshold(rule: Body) -> Body:
+    percent = rule.get("thresholdPercent")
+    if isinstance(percent, bool) or not isinstance(percent, int | float) or percent < 0:
+        raise _bad("threshold_rules.threshold_percent must be a number from 0")
+    basis = rule.get("spendBasis", _BASES[0])
+    if basis not in _BASES:
+        raise _bad(f"threshold_rules.spend_basis {basis} is unknown")
+    return {"thresholdPercent": percent, "spendBasis": basis}
+
+
+def _bad(message: str) -> ApiError:
+    return ApiError(400, f"Request contains an invalid argument: {message}.")
