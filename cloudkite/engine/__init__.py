@@ -1,1 +1,25 @@
-"""The only part of Cloudkite that knows Pulumi: it runs the real engine on an account's program."""
+"""The only part of Cloudkite that knows Pulumi: it runs the real engine on an account's program (infra/).
+
+Importing it is cheap; Pulumi's packages are imported by the functions that run the engine.
+"""
+
+from cloudkite.engine.results import Change, Failed, Failure, OnStep, Outcome, Preview, Resource, Status, Step
+from cloudkite.engine.run import check_settings, down, left, preview, status, up
+
+__all__ = [
+    "Change",
+    "Failed",
+    "Failure",
+    "OnStep",
+    "Outcome",
+    "Preview",
+    "Resource",
+    "Status",
+    "Step",
+    "check_settings",
+    "down",
+    "left",
+    "preview",
+    "status",
+    "up",
+]

@@ -35,11 +35,15 @@ class Change:
 
 @dataclass(frozen=True)
 class Preview:
-    """`resources` are all that there will be after `up`; `same` counts those that stay as they are."""
+    """`resources` are all that there will be after `up`; `same` counts those that stay as they are.
+
+    `warnings` are the program's, e.g. of a guard-rail that can't hold.
+    """
 
     changes: tuple[Change, ...]
     same: int
     resources: tuple[Resource, ...]
+    warnings: tuple[str, ...]
     seconds: float
 
 

@@ -1,0 +1,95 @@
+"""Finds a resource that exists in the cloud though the state lacks it: by its name, or in a list of its kind.
+
+Kinds that are missing here can be created twice without harm: enabling an API, granting a role.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from cloudkite.accounts import Account
+from cloudkite.target import Target
+
+_EMAIL = "{accountId}@{project}.iam.gserviceaccount.com"
+
+# Ids as the provider keeps them in the state; {} are inputs, or the account's own where the inputs leave them out:
+# https://www.pulumi.com/registry/packages/gcp/api-docs/ ("Import" of each resource)
+_NAMED = {
+    "gcp:storage/bucket:Bucket": "{name}",
+    "gcp:serviceaccount/account:Account": "projects/{project}/serviceAccounts/" + _EMAIL,
+    "gcp:artifactregistry/repository:Repository": "projects/{project}/locations/{location}/repositories/{repositoryId}",
+    "gcp:logging/metric:Metric": "{name}",
+    "gcp:logging/projectBucketConfig:ProjectBucketConfig": "projects/{project}/locations/{location}/buckets/{bucketId}",
+    "gcp:logging/projectExclusion:ProjectExclusion": "projects/{project}/exclusions/{name}",
+    "gcp:logging/projectSink:ProjectSink": "projects/{project}/sinks/{name}",
+    "gcp:cloudquota/sQuotaPreference:SQuotaPreference": "{parent}/locations/global/quotaPreferences/{name}",
+}
+
+
+@dataclass(frozen=True)
+class _Listed:
+    """A kind whose ids Google makes: where it is listed, and the input that tells ours."""
+
+    url: str
+    field: str
+    title: str = "displayName"
+
+
+_LISTED = {
+    "gcp:billing/budget:Budget": _Listed(
+        "https://billingbudgets.googleapis.com/v1/billingAccounts/{billingAccount}/budgets", "budgets"
+    ),
+    "gcp:monitoring/notificationChannel:NotificationChannel": _Listed(
+        "https://monitoring.googleapis.com/v3/projects/{project}/notificationChannels", "notificationChannels"
+    ),
+    "gcp:monitoring/alertPolicy:AlertPolicy": _Listed(
+        "https://monitoring.googleapis.com/v3/projects/{project}/alertPolicies", "alertPolicies"
+    ),
+}
+
+
+def find(target: Target, kind: str, inputs: Mapping[str, Any]) -> str | None:
+    """The id that a resource with these inputs has, or would have; None when there is none, or none can be told."""
+    known = {**_defaults(target.account), **{k: v for k, v in inputs.items() if isinstance(v, str)}}
+    try:
+        if kind in _NAMED:
+            return _NAMED[kind].format_map(known)
+        if kind in _LISTED:
+            return _in_list(target, _LISTED[kind], known, inputs)
+    except KeyError:  # an input that was not known yet when the engine died
+        return None
+    return None
+
+
+def _defaults(account: Account) -> dict[str, str]:
+    return {"project": account.project, "region": account.region, "location": account.region}
+
+
+def _in_list(target: Target, listed: _Listed, known: Mapping[str, str], inputs: Mapping[str, Any]) -> str | None:
+    token = ""
+    while True:
+        query = {"pageToken": token} if token else {}
+        response = target.session().get(listed.url.format_map(known), params=query, timeout=30)
+        if not response.ok:
+            return None
+        page = response.json()
+        for row in page.get(listed.field, ()):
+            if row.get(listed.title) == known[listed.title] and same_where_both_say(inputs, row):
+                return str(row["name"])
+        token = page.get("nextPageToken", "")
+        if not token:
+            return None
+
+
+def same_where_both_say(wanted: Any, found: Any) -> bool:
+    """Whether nothing that both tell differs. Capitals don't count (Google returns US-CENTRAL1), nor 1 against 1.0."""
+    if isinstance(wanted, Mapping) and isinstance(found, Mapping):
+        both = (k for k in wanted.keys() & found.keys() if not str(k).startswith("__"))
+        return all(same_where_both_say(wanted[k], found[k]) for k in both)
+    if isinstance(wanted, list) and isinstance(found, list):
+        return len(wanted) == len(found) and all(map(same_where_both_say, wanted, found))
+    if isinstance(wanted, str) and isinstance(found, str):
+        return wanted.casefold() == found.casefold()
+    return wanted == found or type(wanted) is not type(found)

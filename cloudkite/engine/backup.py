@@ -1,0 +1,44 @@
+"""Copies of an account's state: one beside it, and one in the account's models bucket, after each `up`."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from cloudkite.engine.folder import Folder
+from cloudkite.target import Target
+from cloudkite.text import _
+
+
+def beside(folder: Folder) -> Path:
+    """The copy on this machine, of the last run that ended well."""
+    return folder.account.state / "state.last-good.json"
+
+
+def keep(folder: Folder, target: Target, outputs: Any) -> str:
+    """Copy the state; gives "" or a warning, for what `up` made is made, with or without the copy."""
+    try:
+        copy(folder)
+        _upload(folder, target, str(outputs["buckets"]["models"]))
+    except Exception as problem:  # whatever it is, the account is set up
+        said = str(problem).strip().splitlines()[:1] or [type(problem).__name__]
+        return _("the state of account {name} could not be copied: {problem}").format(
+            name=folder.account.name, problem=said[0]
+        )
+    return ""
+
+
+def copy(folder: Folder) -> None:
+    """Copy the state beside itself."""
+    temporary = beside(folder).with_suffix(".new")
+    shutil.copyfile(folder.checkpoint, temporary)
+    temporary.chmod(0o600)
+    temporary.replace(beside(folder))
+
+
+def _upload(folder: Folder, target: Target, bucket: str) -> None:
+    account = folder.account
+    blob = target.storage().bucket(bucket.removeprefix("gs://")).blob(f".cloudkite/state/{account.name}.json")
+    blob.metadata = {"account": account.name, "project": account.project, "target": account.target}
+    blob.upload_from_filename(str(folder.checkpoint), content_type="application/json", timeout=30)

@@ -1,0 +1,140 @@
+"""Runs the Pulumi CLI as a child that ends cleanly on Ctrl-C: what is in flight is finished and saved."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import threading
+from collections.abc import Callable, Mapping
+from typing import IO, Any
+
+from pulumi.automation import CommandResult, PulumiCommand
+from semver import VersionInfo
+
+from cloudkite.engine.cli import Cli
+from cloudkite.errors import INTERRUPTED, UserError
+from cloudkite.text import _
+
+Told = Callable[[str], Any]
+
+
+class Ended(Exception):
+    """The CLI ended with a failure; `result` is what it printed, which is never shown as it is."""
+
+    def __init__(self, result: CommandResult) -> None:
+        super().__init__(f"exit code {result.code}")
+        self.result = result
+
+
+class Command(PulumiCommand):
+    """The CLI with an environment of its own, instead of this process' one."""
+
+    def __init__(self, program: Cli) -> None:
+        # Not super().__init__: it would ask the program for its version again, a quarter of a second each time.
+        self.command = str(program.path)
+        self.version = VersionInfo.parse(program.version)
+
+    def run(
+        self,
+        args: list[str],
+        cwd: str,
+        additional_env: Mapping[str, str],
+        on_output: Told | None = None,
+        on_error: Told | None = None,
+    ) -> CommandResult:
+        """Run one command. Raises Ended when it fails, UserError (130) when it was interrupted.
+
+        The first Ctrl-C lets the engine finish what is in flight and save its state, the second asks it to stop at
+        once, the third kills it. `additional_env` is the whole environment.
+        """
+        return self.pipe([*args], cwd, additional_env)
+
+    def pipe(self, args: list[str], cwd: str, environment: Mapping[str, str], text: str = "") -> CommandResult:
+        """Run one command with `text` on its standard input."""
+        try:
+            process = subprocess.Popen(
+                [self.command, "--non-interactive", *args],
+                cwd=cwd,
+                env=dict(environment),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                encoding="utf-8",
+                errors="replace",
+                # An own group: the terminal's Ctrl-C reaches only us, and we pass on exactly one.
+                start_new_session=os.name == "posix",
+                creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
+            )
+        except OSError as error:
+            raise UserError(
+                _("{path} can't be run: {error}").format(path=self.command, error=error.strerror),
+                _("set CLOUDKITE_PULUMI to another Pulumi CLI, or unset it"),
+            ) from None
+        output: dict[str, str] = {}
+        assert process.stdin and process.stdout and process.stderr
+        readers = [_read(process.stdout, output, "stdout"), _read(process.stderr, output, "stderr")]
+        try:
+            interrupts = _feed(process, process.stdin, text)
+            interrupts = _wait(process, interrupts)
+        finally:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+        for reader in readers:
+            reader.join(5)
+        if interrupts:
+            raise UserError(
+                _("interrupted; what was done until then is in the state"),
+                _("the same command goes on where it stopped"),
+                INTERRUPTED,
+            )
+        result = CommandResult(output.get("stdout", ""), output.get("stderr", ""), process.returncode)
+        if result.code:
+            raise Ended(result)
+        return result
+
+
+def _read(stream: IO[str], into: dict[str, str], name: str) -> threading.Thread:
+    def work() -> None:
+        with stream:
+            into[name] = stream.read()
+
+    reader = threading.Thread(target=work, daemon=True)
+    reader.start()
+    return reader
+
+
+def _feed(process: subprocess.Popen[str], stdin: IO[str], text: str) -> int:
+    try:
+        stdin.write(text)
+        stdin.close()
+    except BrokenPipeError:  # it ended before it read all: its exit code says why
+        pass
+    except KeyboardInterrupt:
+        _interrupt(process, 1)
+        return 1
+    return 0
+
+
+def _wait(process: subprocess.Popen[str], interrupts: int) -> int:
+    """Wait for the end; gives how often the person pressed Ctrl-C."""
+    while True:
+        try:
+            # Windows can't interrupt an endless wait.
+            process.wait(0.2 if os.name == "nt" else None)
+            return interrupts
+        except subprocess.TimeoutExpired:
+            continue
+        except KeyboardInterrupt:
+            interrupts += 1
+            _interrupt(process, interrupts)
+
+
+def _interrupt(process: subprocess.Popen[str], times: int) -> None:
+    if times >= 3:
+        process.kill()
+    elif os.name == "nt":
+        process.send_signal(getattr(signal, "CTRL_BREAK_EVENT", signal.SIGTERM))
+    else:
+        process.send_signal(signal.SIGINT)

@@ -1,0 +1,212 @@
+"""What a failed run is told as: each resource's refusal in one line, and one step that helps."""
+
+from __future__ import annotations
+
+import re
+import time
+from typing import TYPE_CHECKING, Any
+
+from cloudkite.engine.events import STACK, Events, kind_of, name_of
+from cloudkite.engine.results import Failed, Failure, Outcome
+from cloudkite.errors import BAD_VALUE, FAILED, NOT_SIGNED_IN, UserError
+from cloudkite.text import _
+
+if TYPE_CHECKING:
+    from cloudkite.engine.command import Ended
+    from cloudkite.engine.folder import Folder
+
+_SHOWN = 5  # failures told one by one; the rest is counted
+
+# "googleapi: Error 403: the message, reason": https://pkg.go.dev/google.golang.org/api/googleapi#Error
+_REFUSAL = re.compile(r"[Ee]rror (\d{3}):?\s*(.*)", re.DOTALL)
+_REASON = re.compile(r"(?:,\s*|\"reason\":\s*\")([A-Za-z][A-Za-z_]+)\"?\s*$")
+_WRAPPING = re.compile(r"^(?:\d+ errors? occurred:\s*\*?|\* |error: )+\s*", re.IGNORECASE)
+
+
+class Clock:
+    """Seconds since it was made."""
+
+    def __init__(self) -> None:
+        self._start = time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        """How long it has been."""
+        return time.monotonic() - self._start
+
+
+def explain(folder: Folder, ended: Ended, events: Events, raised: Exception | None, seconds: float) -> UserError:
+    """The failure in the reader's words. `raised` is what the program itself raised, if it did."""
+    said = "\n".join([ended.result.stderr, *(message for _urn, message in events.errors)])
+    known = _known(folder, said)
+    if known:
+        return known
+    failures = found(events)
+    outcome = Outcome(dict(events.done), events.outputs, failures, seconds)
+    if failures:
+        return Failed(_lines(folder, failures), *_advice(failures), outcome)
+    if raised is not None:
+        return Failed(*_program(folder, raised), outcome)
+    words = _last_words(ended, events)
+    return Failed(
+        _("the engine failed on account {name}: {said}").format(name=folder.account.name, said=words),
+        _("the same command goes on where it stopped; `--debug` shows the whole story"),
+        FAILED,
+        outcome,
+    )
+
+
+def found(events: Events) -> tuple[Failure, ...]:
+    """One failure for each resource that has one; the run's own "update failed" is left out."""
+    messages: dict[str, str] = {}
+    for urn, message in events.errors:
+        if urn and f"::{STACK}::" not in urn:
+            messages.setdefault(urn, message)
+    for urn in events.failed:
+        messages.setdefault(urn, _("the engine gave no reason"))
+    made = []
+    for urn, message in messages.items():
+        step = events.failed.get(urn) or events.planned.get(urn)
+        op = getattr(step.op, "value", step.op) if step else ""
+        code, reason, text = read(message)
+        token = urn.split("::")[-2].split("$")[-1] if urn.count("::") >= 3 else ""
+        made.append(Failure(kind_of(token), name_of(urn), op, urn, text, code, reason))
+    return tuple(made)
+
+
+def read(message: str) -> tuple[int, str, str]:
+    """(HTTP code or 0, reason or "", the text) of what a provider says."""
+    plain = " ".join(_WRAPPING.sub("", message.strip()).split())
+    refusal = _REFUSAL.search(plain)
+    if not refusal:
+        return 0, "", plain
+    reason = _REASON.search(refusal[2])
+    return int(refusal[1]), reason[1] if reason else "", refusal[2].rstrip(". ") or plain
+
+
+def _lines(folder: Folder, failures: tuple[Failure, ...]) -> str:
+    def line(one: Failure) -> str:
+        code = f"{one.code} " if one.code else ""
+        return f"{one.op} {one.kind} {one.name}: {code}{one.message}".strip()
+
+    if len(failures) == 1:
+        return line(failures[0])
+    head = _("{count} resources of account {name} failed").format(count=len(failures), name=folder.account.name)
+    shown = [f"  {line(one)}" for one in failures[:_SHOWN]]
+    if len(failures) > _SHOWN:
+        shown.append(_("  and {count} more").format(count=len(failures) - _SHOWN))
+    return "\n".join([head, *shown])
+
+
+def _advice(failures: tuple[Failure, ...]) -> tuple[str, int]:
+    """(hint, exit code) for the first failure that has advice."""
+    for one in failures:
+        hint = _hint(one)
+        if hint:
+            return hint, NOT_SIGNED_IN if one.code == 401 else FAILED
+    return _("the same command goes on where it stopped"), FAILED
+
+
+def _hint(one: Failure) -> str:
+    if one.code == 401 or "invalid_grant" in one.message:
+        return _("sign in again: `gcloud auth application-default login`")
+    if one.reason in ("SERVICE_DISABLED", "accessNotConfigured") or "or it is disabled" in one.message:
+        return _("the API was enabled a moment ago: wait a minute and run the same command again")
+    if "billing" in one.message.lower() and one.code in (400, 403):
+        return _("link a billing account to the project, and check cloudkite:budget in the account's settings")
+    if one.code == 403:
+        missing = re.search(r"'([a-z]+\.[A-Za-z.]+)'", one.message)
+        if missing:
+            return _("the signed-in identity needs the permission {name} on the project").format(name=missing[1])
+        return _("the signed-in identity needs the role Owner of the project, or of the billing account for budgets")
+    if one.code == 409 and one.op == "create":
+        return _("something of that name exists already and is not this account's: remove or rename it")
+    if one.code == 409:
+        return _("something still uses it: remove what is inside, then run the same command again")
+    if one.code == 429:
+        return _("wait a minute and run the same command again")
+    if one.code == 412 or "protected" in one.message:
+        return _("`uv run invoke down --everything` deletes protected resources, too")
+    return ""
+
+
+def _program(folder: Folder, raised: Exception) -> tuple[str, str, int]:
+    """(message, hint, exit code) of a program that stopped by itself, above all for settings that can't be."""
+    from pulumi import RunError
+
+    if isinstance(raised, RunError):
+        return str(raised), _("mend {path}").format(path=folder.account.settings), BAD_VALUE
+    return (
+        _("the program of account {name} failed: {kind}: {problem}").format(
+            name=folder.account.name, kind=type(raised).__name__, problem=raised
+        ),
+        _("`--debug` shows the whole story"),
+        FAILED,
+    )
+
+
+def _known(folder: Folder, said: str) -> UserError | None:
+    """What the engine itself can't do, told with the file or the process that it is about."""
+    account = folder.account
+    if "no space left on device" in said or "There is not enough space on the disk" in said:
+        return UserError(
+            _("the disk is full: the state of account {name} in {path} can't be written").format(
+                name=account.name, path=folder.backend
+            ),
+            _("free some space, then run the same command again: it takes over what was made meanwhile"),
+        )
+    if "incorrect passphrase" in said:
+        return UserError(
+            _("{path} is not the pass-phrase that the state of account {name} was made with").format(
+                path=folder.passphrase, name=account.name
+            ),
+            _("bring the file back from a backup"),
+        )
+    locked = re.search(r"locked by.*?\(pid (\d+)\)", said, re.DOTALL)
+    if locked:
+        return held(folder, int(locked[1]))
+    if "failed to load checkpoint" in said or "could not deserialize deployment" in said:
+        return corrupt(folder, _("the engine can't read it"))
+    if "could not connect to provider" in said or "connection refused" in said.lower():
+        return UserError(
+            _("the connection to the cloud of account {name} was lost").format(name=account.name),
+            _("run the same command again; `uv run invoke local.status` shows whether the local cloud runs"),
+        )
+    if "no resource plugin" in said or "could not download plugin" in said or "failed to install plugin" in said:
+        return UserError(
+            _("Pulumi's plug-in for Google Cloud can't be downloaded"),
+            _("check the network: it comes once, about 200 MB, from https://get.pulumi.com and github.com"),
+        )
+    return None
+
+
+def held(folder: Folder, pid: int | None) -> UserError:
+    """Another run is at work on the account."""
+    return UserError(
+        _("another run is at work on account {name}: process {pid}").format(
+            name=folder.account.name, pid=pid or _("unknown")
+        ),
+        _("wait until it has ended, or stop it, then run the same command again"),
+    )
+
+
+def corrupt(folder: Folder, problem: str) -> UserError:
+    """The state file can't be read."""
+    from cloudkite.engine import backup
+
+    copy = backup.beside(folder)
+    hint = (
+        _("put the copy of the last good run in its place: {copy}").format(copy=copy)
+        if copy.is_file()
+        else _("move it away and run the same command again: it takes over what exists")
+    )
+    return UserError(
+        _("the state {path} can't be read: {problem}").format(path=folder.checkpoint, problem=problem), hint
+    )
+
+
+def _last_words(ended: Ended, events: Events) -> str:
+    lines: list[Any] = [message for _urn, message in events.errors if message != "update failed"]
+    lines += [line for line in ended.result.stderr.splitlines() if line.strip()]
+    words = _WRAPPING.sub("", str(lines[0]).strip()).splitlines()[0] if lines else ""
+    return words or _("exit code {code}").format(code=ended.result.code)

@@ -1,0 +1,197 @@
+"""An account's folder as the engine needs it: work files, state, pass-phrase, environment, the target on record."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cloudkite.accounts import Account
+from cloudkite.engine import cli
+from cloudkite.errors import BadValue, UserError
+from cloudkite.target import Target, safe_environment
+from cloudkite.text import _
+from cloudkite.workspace import private_folder, write_atomically
+
+PROJECT = "cloudkite"  # Pulumi's project; the stack has the account's name
+
+# The engine marks each secret in the state with this key and value:
+# https://github.com/pulumi/pulumi/blob/master/sdk/go/common/resource/sig/sig.go
+_MARK = '"4dabf18193072939515e22adb298388d":"1b47061264138c4ac30d75fd1eb44270"'
+
+
+@dataclass(frozen=True)
+class Folder:
+    """Where the engine keeps what it knows about one account."""
+
+    account: Account
+
+    @property
+    def work(self) -> Path:
+        """Pulumi.yaml and Pulumi.<account>.yaml, written by us before each run."""
+        return self.account.state / "work"
+
+    @property
+    def backend(self) -> Path:
+        """The root of Pulumi's file back-end."""
+        return self.account.state / "state"
+
+    @property
+    def checkpoint(self) -> Path:
+        """The state itself."""
+        return self.backend / ".pulumi" / "stacks" / PROJECT / f"{self.account.name}.json"
+
+    @property
+    def engine_locks(self) -> Path:
+        """Where a running engine leaves its lock."""
+        return self.backend / ".pulumi" / "locks" / "organization" / PROJECT / self.account.name
+
+    @property
+    def passphrase(self) -> Path:
+        """Encrypts the secrets in the state; made once."""
+        return self.account.state / "passphrase"
+
+    @property
+    def lock(self) -> Path:
+        """Held by the one process that may run the engine on this account."""
+        return self.account.state / "engine.lock"
+
+    @property
+    def outputs(self) -> Path:
+        """What `accounts.Account.outputs` reads."""
+        return self.account.state / "outputs.json"
+
+    @property
+    def settings(self) -> Path:
+        """The stack's settings as the engine reads them: the account's, and the salt of its pass-phrase."""
+        return self.work / f"Pulumi.{self.account.name}.yaml"
+
+    def config(self) -> dict[str, Any]:
+        """`config:` of the account's settings file. Raises BadValue when it can't be read."""
+        import yaml
+
+        try:
+            document = yaml.safe_load(self.account.settings.read_text(encoding="utf-8"))
+            return dict(document["config"])
+        except (OSError, ValueError, TypeError, KeyError, yaml.YAMLError) as error:
+            problem = getattr(error, "strerror", None) or type(error).__name__
+            raise BadValue(
+                _("{path} can't be read: {problem}").format(path=self.account.settings, problem=problem),
+                _("compare with infra/examples/, or describe the account again: uv run invoke account.add"),
+            ) from None
+
+    def prepare(self) -> None:
+        """Write what the engine reads. Raises UserError when the state belongs to another target."""
+        for folder in (self.account.state, self.work, self.backend):
+            private_folder(folder)
+            if os.name == "posix":
+                folder.chmod(0o700)
+        self._claim()
+        self._keep_passphrase()
+        _write_if_new(self.work / "Pulumi.yaml", json.dumps({"name": PROJECT, "runtime": "python"}) + "\n")
+        kept = self._kept()
+        _write_if_new(self.settings, json.dumps({**kept, "config": self.config()}, indent=2, default=str) + "\n")
+
+    def _kept(self) -> dict[str, Any]:
+        """What the engine itself wrote into the settings, above all the salt: without it no secret can be read."""
+        import yaml
+
+        try:
+            document = yaml.safe_load(self.settings.read_text(encoding="utf-8")) or {}
+        except FileNotFoundError:
+            return {}
+        except (ValueError, yaml.YAMLError):
+            document = {}
+        return {k: v for k, v in document.items() if k != "config"} if isinstance(document, dict) else {}
+
+    def _claim(self) -> None:
+        """Record whose state this is, or refuse: the same state on another target would delete one, make another."""
+        record = self.account.state / "target.json"
+        now = {"target": self.account.target, "project": self.account.project}
+        try:
+            before = json.loads(record.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            before = None
+        except ValueError:
+            raise UserError(
+                _("{path} can't be read").format(path=record),
+                _("it says which project the state beside it describes; write it again: {text}").format(
+                    text=json.dumps(now)
+                ),
+            ) from None
+        if before is None:
+            write_atomically(record, json.dumps(now) + "\n", 0o600)
+        elif before != now:
+            raise UserError(
+                _(
+                    "the state of account {name} is of project {before} ({there}); its settings name {now} ({here})"
+                ).format(
+                    name=self.account.name,
+                    before=before.get("project"),
+                    there=before.get("target"),
+                    now=now["project"],
+                    here=now["target"],
+                ),
+                _("put gcp:project and cloudkite:target back, or describe another account: uv run invoke account.add"),
+            )
+
+    def _keep_passphrase(self) -> None:
+        try:
+            handle = os.open(self.passphrase, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        except FileExistsError:
+            if self.passphrase.stat().st_size:
+                return
+            raise UserError(
+                _("the pass-phrase {path} is empty").format(path=self.passphrase), _("bring it back from a backup")
+            ) from None
+        if self._has_secrets():
+            os.close(handle)
+            self.passphrase.unlink()
+            raise UserError(
+                _("the pass-phrase of account {name} is lost: {path}").format(
+                    name=self.account.name, path=self.passphrase
+                ),
+                _(
+                    "bring it back from a backup; without it, move {folder} away: `up` then takes over what exists"
+                ).format(folder=self.account.state),
+            )
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(secrets.token_urlsafe(32))
+        self.settings.unlink(missing_ok=True)  # a salt of another pass-phrase would make the engine refuse this one
+
+    def _has_secrets(self) -> bool:
+        try:
+            return _MARK in self.checkpoint.read_text(encoding="utf-8").replace('": "', '":"')
+        except (FileNotFoundError, UnicodeDecodeError):
+            return False
+
+    def environment(self, target: Target, program: cli.Cli) -> dict[str, str]:
+        """The whole environment of the engine: an allow-list, the target's part, and how we want Pulumi to behave."""
+        ours = {
+            "PULUMI_BACKEND_URL": f"file://{self.backend.as_posix()}?metadata=skip",
+            "PULUMI_CONFIG_PASSPHRASE_FILE": str(self.passphrase),
+            "PULUMI_HOME": str(private_folder(cli.tools() / "home")),
+            "PULUMI_AUTOMATION_API": "true",
+            "PULUMI_SKIP_UPDATE_CHECK": "1",
+            "PULUMI_DIY_BACKEND_DISABLE_CHECKPOINT_BACKUPS": "1",
+            "PULUMI_LOG_ROTATION_MAX_TOTAL_MB": "20",
+            **target.pulumi_environment,
+        }
+        if "PULUMI_DEBUG_PROVIDERS" in ours:
+            # Attached providers are there already; looking for plug-ins costs 2.4 s a run.
+            ours["PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION"] = "1"
+        allowed = safe_environment(ours)
+        allowed["PATH"] = os.pathsep.join([str(program.path.parent), allowed.get("PATH", os.defpath)])
+        return allowed
+
+
+def _write_if_new(path: Path, text: str) -> None:
+    try:
+        if path.read_text(encoding="utf-8") == text:
+            return
+    except (FileNotFoundError, UnicodeDecodeError):
+        pass
+    write_atomically(path, text, 0o600)

@@ -1,0 +1,190 @@
+"""What can be done with an account: look, set up, take down, and say what is there."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from cloudkite.accounts import Account
+from cloudkite.engine import backup, cli, failures, locks, state
+from cloudkite.engine.folder import Folder
+from cloudkite.engine.results import Failed, OnStep, Outcome, Preview, Resource, Status
+from cloudkite.errors import BadValue, UserError
+from cloudkite.target import Target
+from cloudkite.text import _
+from cloudkite.workspace import Workspace, write_atomically
+
+if TYPE_CHECKING:
+    from cloudkite.engine.stack import Stack
+
+Progress = Callable[[str], Any]
+
+_TRIES = 3  # of `up`: after each, what existed already is taken over
+
+
+def _silent(_line: str) -> None:
+    return None
+
+
+def check_settings(config: Mapping[str, Any], name: str) -> None:
+    """Raise BadValue for settings that can't be: every mistake, with its key, its value and what is allowed."""
+    from infra.settings import Settings, SettingsError
+
+    try:
+        Settings.parse(config, name)
+    except SettingsError as mistakes:
+        raise BadValue(str(mistakes), _("compare with infra/examples/")) from None
+
+
+def preview(workspace: Workspace, account: Account, target: Target, progress: Progress = _silent) -> Preview:
+    """What `up` would change, and all that there would be then. Changes nothing in the cloud.
+
+    `progress` is called with lines such as those of a CLI that has to be built first. Raises UserError.
+    """
+    with _opened(account, target, progress) as (folder, stack):
+        events, outcome = stack.run("preview")
+        found = Preview(events.changes(), events.same(), events.resources(), tuple(events.warnings), outcome.seconds)
+        if not found.changes:
+            _write_outputs(folder, outcome.outputs)  # in case a run was cut off between the cloud and this file
+        return found
+
+
+def up(
+    workspace: Workspace,
+    account: Account,
+    target: Target,
+    on_step: OnStep | None = None,
+    progress: Progress = _silent,
+) -> Outcome:
+    """Make what is missing, change what differs; then write outputs.json and copy the state.
+
+    Can be cut off at any moment and called again. Raises Failed with what was done until then, or UserError.
+    """
+    with _opened(account, target, progress) as (folder, stack):
+        outcome = _up(stack, target, on_step)
+        _write_outputs(folder, outcome.outputs)
+        warning = backup.keep(folder, target, outcome.outputs)
+        if warning:
+            progress(warning)
+        return outcome
+
+
+def _up(stack: Stack, target: Target, on_step: OnStep | None) -> Outcome:
+    from cloudkite.engine import recovery
+
+    for tries in range(_TRIES):
+        try:
+            return stack.run("up", on_step)[1]
+        except Failed as failed:
+            if tries + 1 == _TRIES or not recovery.take_over(stack, target, failed):
+                raise
+    raise AssertionError("unreachable")
+
+
+def down(
+    workspace: Workspace,
+    account: Account,
+    target: Target,
+    everything: bool = False,
+    on_step: OnStep | None = None,
+    progress: Progress = _silent,
+) -> Outcome:
+    """Delete what `up` made; protected resources (data, models) and what they need stay unless `everything`.
+
+    Can be cut off and called again; with nothing left `changes` is empty. Raises Failed or UserError.
+    """
+    if not state.read(Folder(account)).rows:
+        return Outcome({}, {}, (), 0.0)
+    with _opened(account, target, progress) as (folder, stack):
+        folder.outputs.unlink(missing_ok=True)
+        if everything:
+            _unprotect(stack)
+        outcome = stack.run("destroy", on_step, exclude_protected=not everything)[1]
+        backup.copy(folder)
+        return outcome
+
+
+def _unprotect(stack: Stack) -> None:
+    """Let the engine delete protected resources, and buckets with what is in them."""
+    document = stack.export()
+    changed = False
+    for row in document["deployment"].get("resources") or ():
+        changed = bool(row.pop("protect", False)) or changed
+        if row["type"] == "gcp:storage/bucket:Bucket" and not (row.get("outputs") or {}).get("forceDestroy"):
+            row.setdefault("inputs", {})["forceDestroy"] = row.setdefault("outputs", {})["forceDestroy"] = changed = (
+                True
+            )
+    if changed:
+        stack.replace(document)
+
+
+def left(workspace: Workspace, account: Account, target: Target | None = None) -> list[Resource]:
+    """Resources of the cloud that are in the state. Raises UserError when it can't be read."""
+    return list(state.read(Folder(account)).resources)
+
+
+def status(workspace: Workspace, account: Account) -> Status:
+    """What the state says, and which engine is at work on it. Raises UserError when it can't be read."""
+    folder = Folder(account)
+    known, found = state.read(folder), state.locks(folder)
+    return Status(known.resources, len(known.pending), found.alive[0] if found.alive else None)
+
+
+@contextmanager
+def _opened(account: Account, target: Target, progress: Progress) -> Iterator[tuple[Folder, Stack]]:
+    """The account's stack, ready for a run and ours alone."""
+    folder = Folder(account)
+    check_settings(folder.config(), account.name)
+    state.read(folder)
+    _probe(account, target)
+    program = cli.find(progress)
+    try:
+        with locks.exclusive(folder.lock):
+            folder.prepare()
+            # Pulumi's Python packages take 0.6 s to import; all that can be refused without them is refused above.
+            from cloudkite.engine import recovery
+            from cloudkite.engine.stack import Stack
+
+            stack = Stack(folder, target, program)
+            recovery.mend(folder, stack, target, progress)
+            yield folder, stack
+    except locks.Held as other:
+        raise failures.held(folder, other.pid) from None
+
+
+def _probe(account: Account, target: Target) -> None:
+    """Refuse at once when an attached provider is dead: the engine would try for ten seconds and not say why."""
+    attached = target.pulumi_environment.get("PULUMI_DEBUG_PROVIDERS", "")
+    for one in filter(None, attached.split(",")):
+        port = int(one.rpartition(":")[2])
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1.5).close()
+        except OSError:
+            raise UserError(
+                _("the local cloud of account {name} does not answer on port {port}").format(
+                    name=account.name, port=port
+                ),
+                _("uv run invoke local.stop, then run the same command again: it starts the local cloud"),
+            ) from None
+
+
+def _write_outputs(folder: Folder, outputs: Mapping[str, Any]) -> None:
+    """outputs.json, for the tasks; numbers come from the engine as floats, whole ones are written as such."""
+    text = json.dumps(_whole(outputs), indent=2, sort_keys=True) + "\n"
+    try:
+        if folder.outputs.read_text(encoding="utf-8") == text:
+            return
+    except (FileNotFoundError, UnicodeDecodeError):
+        pass
+    write_atomically(folder.outputs, text, 0o600)
+
+
+def _whole(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {k: _whole(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_whole(v) for v in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value

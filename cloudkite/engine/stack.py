@@ -1,0 +1,153 @@
+"""One account's stack through Pulumi's Automation API, with what the API would ask the CLI for taken from events."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from pulumi import RunError, automation
+
+from cloudkite.engine import cli, failures
+from cloudkite.engine.command import Command, Ended
+from cloudkite.engine.events import Events
+from cloudkite.engine.folder import Folder
+from cloudkite.engine.results import OnStep, Outcome
+from cloudkite.target import Target
+
+TOKEN = "GOOGLE_OAUTH_ACCESS_TOKEN"  # noqa: S105  the name of the variable, not a token
+
+
+class _Files(automation.LocalWorkspace):
+    """Work files that we write ourselves: to select a stack, a look at its state is enough."""
+
+    def __init__(self, folder: Folder, command: Command, environment: dict[str, str]) -> None:
+        self._checkpoint, self._command, self._environment = folder.checkpoint, command, environment
+        super().__init__(work_dir=str(folder.work), env_vars=environment, pulumi_command=command)
+
+    def make_stack(self, stack_name: str) -> None:
+        """Make the stack where there is none. None is ever selected: each command names its stack."""
+        if not self._checkpoint.is_file():
+            self._command.run(
+                ["stack", "init", stack_name, "--secrets-provider", "passphrase", "--no-select"],
+                self.work_dir,
+                self._environment,
+            )
+
+
+class _Stack(automation.Stack):
+    """A stack whose outputs and summary come from the event stream: two commands less for each run."""
+
+    def __init__(self, name: str, files: _Files) -> None:
+        # Not super().__init__: it selects the stack by a command, which is for people who type the next one.
+        self.name, self.workspace, self.events = name, files, Events()
+        files.make_stack(name)
+
+    def outputs(self) -> automation.OutputMap:
+        """The stack's outputs as the last event told them."""
+        return {k: automation.OutputValue(v, secret=False) for k, v in self.events.outputs.items()}
+
+    def info(self, show_secrets: bool = True) -> automation.UpdateSummary:
+        """A summary of the run that has just ended."""
+        now = datetime.datetime.now(datetime.UTC)
+        return automation.UpdateSummary("update", now, "", {}, {}, "succeeded", now)
+
+
+class Stack:
+    """Runs the engine on one account. The caller holds the account's lock."""
+
+    def __init__(self, folder: Folder, target: Target, program: cli.Cli) -> None:
+        self._folder, self._target = folder, target
+        self._environment = folder.environment(target, program)
+        self._command = Command(program)
+        self._stack: _Stack | None = None
+
+    @property
+    def events(self) -> Events:
+        """What the last run told."""
+        return self._opened.events
+
+    @property
+    def _opened(self) -> _Stack:
+        if self._stack is None:
+            name = self._folder.account.name
+            files = _Files(self._folder, self._command, self._environment)
+            try:
+                self._stack = _Stack(name, files)
+            except Ended as ended:
+                raise failures.explain(self._folder, ended, Events(), None, 0) from None
+        return self._stack
+
+    def run(self, verb: str, on_step: OnStep | None = None, **options: Any) -> tuple[Events, Outcome]:
+        """One run: preview, up, refresh or destroy. Raises UserError, or Failed with what was done until then."""
+        clock = failures.Clock()
+        events = Events(on_step)
+        raised: list[Exception] = []
+        stack = self._opened
+        stack.events = events
+        if verb in ("preview", "up"):
+            options["program"] = self._program(raised)
+        try:
+            getattr(stack, verb)(on_event=events, color="never", **options)
+        except Ended as ended:
+            problem = raised[0] if raised else None
+            raise failures.explain(self._folder, ended, events, problem, clock.seconds) from problem
+        if events.problem:
+            raise events.problem
+        return events, Outcome(dict(events.done), events.outputs, (), clock.seconds)
+
+    def _program(self, raised: list[Exception]) -> Callable[[], None]:
+        """What the engine calls: infra's program, whose own exceptions are kept for our own words."""
+
+        def program() -> None:
+            import pulumi
+
+            try:
+                with _byte_code():
+                    from infra.program import build
+                    from infra.settings import Settings
+                token = self._target.pulumi_environment.get(TOKEN)
+                for name, value in build(Settings.load(access_token=token)).items():
+                    pulumi.export(name, value)
+            except Exception as problem:
+                raised.append(problem)
+                # The engine prints a RunError without a traceback.
+                raise RunError(str(problem)) from None
+
+        return program
+
+    def export(self) -> dict[str, Any]:
+        """The deployment, with secrets encrypted."""
+        return json.loads(self._command_line("stack", "export"))
+
+    def replace(self, deployment: dict[str, Any]) -> None:
+        """Put a changed deployment back; the engine checks that it is consistent."""
+        self._command_line("stack", "import", text=json.dumps(deployment))
+
+    def clear_lock(self) -> None:
+        """Take away the lock of an engine that is dead."""
+        self._command_line("cancel", "--yes")
+
+    def _command_line(self, *words: str, text: str = "") -> str:
+        stack = self._opened
+        arguments = [*words, "--stack", stack.name]
+        try:
+            return self._command.pipe(arguments, stack.workspace.work_dir, self._environment, text).stdout
+        except Ended as ended:
+            raise failures.explain(self._folder, ended, Events(), None, 0) from None
+
+
+@contextmanager
+def _byte_code() -> Iterator[None]:
+    """Let Python write byte-code beside our tools where it may not write any: importing pulumi_gcp takes 4 s else."""
+    if not sys.dont_write_bytecode or sys.pycache_prefix:
+        yield
+        return
+    sys.dont_write_bytecode, sys.pycache_prefix = False, str(cli.tools() / "bytecode")
+    try:
+        yield
+    finally:
+        sys.dont_write_bytecode, sys.pycache_prefix = True, None

@@ -1,0 +1,95 @@
+"""Reading an account's state and the locks beside it, without the engine."""
+
+from __future__ import annotations
+
+import json
+import socket
+from dataclasses import dataclass
+from typing import Any
+
+from cloudkite.engine import failures
+from cloudkite.engine.events import kind_of, name_of
+from cloudkite.engine.folder import Folder
+from cloudkite.engine.results import Resource
+from cloudkite.errors import UserError
+from cloudkite.text import _
+
+
+@dataclass(frozen=True)
+class State:
+    """What the last run knew. `pending` are operations that were begun and whose result is not known."""
+
+    resources: tuple[Resource, ...] = ()
+    pending: tuple[dict[str, Any], ...] = ()
+    rows: tuple[dict[str, Any], ...] = ()
+
+
+def read(folder: Folder) -> State:
+    """The account's state; empty when it was never set up. Raises UserError for a file that can't be read."""
+    try:
+        latest = json.loads(folder.checkpoint.read_text(encoding="utf-8"))["checkpoint"]["latest"] or {}
+        rows = tuple(latest.get("resources") or ())
+        resources = tuple(_resource(r) for r in rows if r.get("custom") and not r["type"].startswith("pulumi:"))
+        return State(resources, tuple(latest.get("pending_operations") or ()), rows)
+    except FileNotFoundError:
+        return State()
+    except json.JSONDecodeError as error:
+        raise failures.corrupt(folder, _("line {line}: {said}").format(line=error.lineno, said=error.msg)) from None
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise failures.corrupt(folder, type(error).__name__) from None
+    except OSError as error:
+        raise UserError(
+            _("the state {path} can't be read: {problem}").format(path=folder.checkpoint, problem=error.strerror),
+            _("check the disk and the folder's permissions"),
+        ) from None
+
+
+def _resource(row: dict[str, Any]) -> Resource:
+    return Resource(
+        kind_of(row["type"]),
+        name_of(row["urn"]),
+        row["type"],
+        row["urn"],
+        row.get("id", ""),
+        bool(row.get("protect")),
+        row.get("inputs") or {},
+    )
+
+
+@dataclass(frozen=True)
+class Locks:
+    """Locks that engines left: `alive` are process ids at work here (or 0 for another machine's), `dead` counts."""
+
+    alive: tuple[int, ...] = ()
+    dead: int = 0
+
+
+def locks(folder: Folder) -> Locks:
+    """Who holds Pulumi's own lock on the account."""
+    alive, dead = [], 0
+    for path in sorted(folder.engine_locks.glob("*.json")):
+        try:
+            lock = json.loads(path.read_text(encoding="utf-8"))
+            pid = int(lock["pid"])
+        except (OSError, ValueError, TypeError, KeyError):
+            dead += 1  # torn: its engine died while it wrote it
+            continue
+        if lock.get("hostname") not in (None, socket.gethostname()):
+            alive.append(0)
+        elif _is_engine(pid):
+            alive.append(pid)
+        else:
+            dead += 1
+    return Locks(tuple(alive), dead)
+
+
+def _is_engine(pid: int) -> bool:
+    import psutil
+
+    try:
+        process = psutil.Process(pid)
+        return process.status() != psutil.STATUS_ZOMBIE and process.name().lower().startswith("pulumi")
+    except psutil.NoSuchProcess:
+        return False
+    except psutil.Error:  # somebody else's process of that number: it may be one
+        return True
