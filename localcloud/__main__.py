@@ -1,0 +1,110 @@
+"""Command line of the local cloud: start, stop, status, env, reset."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from localcloud import launch, locks
+from localcloud.environment import SHELLS, export_lines
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """0 done, 1 failed, 2 a value that can't be (argparse's own), 130 interrupted."""
+    options = _parser().parse_args(arguments)
+    options.root = options.root.resolve()
+    try:
+        return {"start": _start, "stop": _stop, "status": _status, "env": _env, "reset": _reset, "serve": _serve}[
+            options.verb
+        ](options)
+    except launch.Failed as error:
+        print(f"error: {error}" + (f"\n\nhint: {error.hint}" if error.hint else ""), file=sys.stderr)
+    except locks.Busy:
+        print(f"error: another command works on the local cloud in {options.root}", file=sys.stderr)
+    except KeyboardInterrupt:
+        return 130
+    return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    shared = argparse.ArgumentParser(add_help=False)
+    shared.add_argument("--root", type=Path, default=Path(".localcloud"), help="its folder (default: %(default)s)")
+    shared.add_argument("--json", action="store_true", help="print JSON")
+    parser = argparse.ArgumentParser(prog="localcloud", description="Google Cloud on this machine.")
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="start|stop|status|env|reset")
+    for verb, text in (("start", "start it unless it runs"), ("serve", "")):
+        # `serve` is what `start` runs; it is not for people.
+        one = verbs.add_parser(verb, parents=[shared], help=text) if text else verbs.add_parser(verb, parents=[shared])
+        one.add_argument("--project", action="extend", nargs="+", default=[], metavar="ID", help="make these projects")
+        one.add_argument("--envs", type=Path, help="folder of Python environments for jobs (default: ROOT/envs)")
+    verbs.add_parser("stop", parents=[shared], help="end it, and all jobs that run in it")
+    verbs.add_parser("status", parents=[shared], help="what it is and holds")
+    env = verbs.add_parser("env", parents=[shared], help="environment variables for Google clients")
+    env.add_argument("--project", default="", metavar="ID")
+    env.add_argument("--shell", choices=SHELLS, default="bash")
+    again = verbs.add_parser("reset", parents=[shared], help="end it and forget all it holds")
+    again.add_argument("--yes", action="store_true", help="do not ask")
+    return parser
+
+
+def _envs(options: argparse.Namespace) -> Path:
+    return (options.envs or options.root / "envs").resolve()
+
+
+def _say(options: argparse.Namespace, value: dict[str, Any], text: str) -> int:
+    print(json.dumps(value, indent=2) if options.json else text)
+    return 0
+
+
+def _start(options: argparse.Namespace) -> int:
+    server = launch.start(options.root, _envs(options), options.project)
+    return _say(options, server, f"The local cloud in {options.root} runs (process {server['pid']}).")
+
+
+def _stop(options: argparse.Namespace) -> int:
+    ended = launch.stop(options.root)
+    text = "has ended" if ended else "does not run"
+    return _say(options, {"stopped": ended}, f"The local cloud in {options.root} {text}.")
+
+
+def _status(options: argparse.Namespace) -> int:
+    found = launch.status(options.root)
+    if not found["running"]:
+        return _say(options, found, f"The local cloud in {options.root} does not run.")
+    shown = {**found, "memory": f"{found['memory'] / 2**20:.0f} MiB", "projects": ", ".join(found["projects"])}
+    shown["processes"] = ", ".join(map(str, found["processes"])) or "none but the server"
+    shown["counts"] = ", ".join(f"{number} {what}" for what, number in found["counts"].items())
+    return _say(options, found, "\n".join(f"{name:10} {value}" for name, value in shown.items()))
+
+
+def _env(options: argparse.Namespace) -> int:
+    variables = launch.environment(options.root, options.project)
+    return _say(options, variables, export_lines(variables, options.shell))
+
+
+def _reset(options: argparse.Namespace) -> int:
+    if not options.yes:
+        if not sys.stdin.isatty():
+            raise launch.Failed(f"all that the local cloud in {options.root} holds would be deleted", "add --yes")
+        if input(f"Delete all that the local cloud in {options.root} holds? [y/N] ").strip().lower() not in (
+            "y",
+            "yes",
+        ):
+            return 1
+    launch.reset(options.root)
+    return _say(options, {"reset": True}, f"The local cloud in {options.root} is empty.")
+
+
+def _serve(options: argparse.Namespace) -> int:
+    """Be the server: one line of JSON on standard output when ready, or why not; then nothing."""
+    from localcloud import serving
+
+    return serving.run(options.root, _envs(options), options.project)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,185 @@
+"""Starts, finds and ends the server of a folder, from any process."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import shutil
+import ssl
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from localcloud import locks
+from localcloud.files import private_folder
+
+_PATIENCE = 60.0  # seconds that a start or an end may take on a busy machine
+_PACKAGE = Path(__file__).resolve().parent
+
+
+class Failed(Exception):
+    """What a person is told: what happened, and one step that helps."""
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+def running(root: Path) -> dict[str, Any] | None:
+    """What the server of `root` says about itself in server.json; None when there is none (or it was killed)."""
+    try:
+        server = json.loads((root / "server.json").read_text(encoding="utf-8"))
+        process = psutil.Process(server["pid"])
+        # A pid may have been given to another process since; the time of its creation can't.
+        same = abs(process.create_time() - server["created"]) < 2
+        return server if same and process.status() != psutil.STATUS_ZOMBIE else None
+    except (OSError, ValueError, KeyError, psutil.Error):
+        return None
+
+
+def start(root: Path, envs: Path, projects: Sequence[str] = ()) -> dict[str, Any]:
+    """Start the server of `root` unless it runs, and make the projects. Raises Failed."""
+    private_folder(root)
+    with _alone(root):
+        server = running(root)
+        if server is None:
+            server = _spawn(root, envs, projects)
+        else:
+            for project in projects:
+                ask(root, server, "POST", f"/projects/{project}")
+        return server
+
+
+def stop(root: Path) -> bool:
+    """End the server of `root` and all processes it started; False when none ran."""
+    if not root.is_dir():
+        return False
+    with _alone(root):
+        server = running(root)
+        if server is None:
+            return False
+        process = psutil.Process(server["pid"])
+        family = [process, *process.children(recursive=True)]
+        try:
+            ask(root, server, "POST", "/stop")
+            process.wait(_PATIENCE / 2)
+        except (Failed, psutil.TimeoutExpired):
+            pass  # it hangs: what follows ends it anyway
+        _kill(family)
+        (root / "server.json").unlink(missing_ok=True)
+        return True
+
+
+def status(root: Path) -> dict[str, Any]:
+    """Whether the server runs, and if so its ports, processes and what it holds."""
+    server = running(root)
+    if server is None:
+        return {"running": False, "root": str(root)}
+    return {"running": True, **server, **ask(root, server, "GET", "/status")}
+
+
+def reset(root: Path) -> None:
+    """End the server and forget all it kept, except which ports it had."""
+    stop(root)
+    if not root.is_dir():
+        return
+    with _alone(root):
+        for path in root.iterdir():
+            if path.name in ("ports.json", "start.lock"):
+                continue
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+
+
+def environment(root: Path, project: str = "") -> dict[str, str]:
+    """The client environment of a project; the only one's when none is named. Raises Failed."""
+    known = sorted(path.parent.name for path in root.glob("projects/*/environment.json"))
+    if not project and len(known) == 1:
+        project = known[0]
+    if project not in known:
+        wanted = f"there is no project {project}" if project else "say which project"
+        hint = f"known: {', '.join(known)}" if known else "python -m localcloud start --root DIR --project ID"
+        raise Failed(f"{wanted} in the local cloud in {root}", hint)
+    return json.loads((root / "projects" / project / "environment.json").read_text(encoding="utf-8"))
+
+
+def ask(root: Path, server: dict[str, Any], method: str, path: str) -> dict[str, Any]:
+    """One request to the server's control, shown to be from the owner of `root`. Raises Failed."""
+    try:
+        trust = ssl.create_default_context(cafile=str(root / "ca.pem"))
+        connection = http.client.HTTPSConnection("127.0.0.1", server["https"], timeout=_PATIENCE, context=trust)
+        secret = (root / "control-token").read_text(encoding="utf-8")
+        connection.request(method, path, headers={"Authorization": f"Bearer {secret}"})
+        response = connection.getresponse()
+        body = json.loads(response.read())
+        connection.close()
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        hint = f"see {root / 'server.log'}"
+        raise Failed(f"the local cloud in {root} (process {server['pid']}) does not answer: {error}", hint) from None
+    if response.status >= 300:
+        raise Failed(body.get("error", {}).get("message", str(response.status)))
+    return body
+
+
+def _alone(root: Path) -> Any:
+    """Only one start, stop or reset of a folder at a time."""
+    return locks.held(root / "start.lock", _PATIENCE)
+
+
+def _spawn(root: Path, envs: Path, projects: Sequence[str]) -> dict[str, Any]:
+    command = [sys.executable, "-m", "localcloud", "serve", "--root", str(root), "--envs", str(envs)]
+    command += [f"--project={project}" for project in projects]
+    flags: dict[str, Any] = {"start_new_session": True}  # it outlives the shell
+    if sys.platform == "win32":
+        flags = {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW}
+    with (root / "server.log").open("ab") as log:
+        process = subprocess.Popen(
+            command,
+            cwd=_PACKAGE.parent,
+            env=_own_environment(root),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,  # where it says in one line that it is ready, or why not
+            stderr=log,
+            close_fds=True,
+            **flags,
+        )
+    assert process.stdout is not None
+    with process.stdout as pipe:
+        line = pipe.readline()
+    try:
+        said = json.loads(line)
+    except ValueError:
+        process.kill()
+        process.wait()
+        raise Failed("the local cloud did not start", f"see {root / 'server.log'}") from None
+    if "error" in said:
+        process.wait()
+        raise Failed(said["error"], said.get("hint", ""))
+    process.returncode = 0  # it goes on without us: no warning that nobody waits for it
+    return said
+
+
+def _own_environment(root: Path) -> dict[str, str]:
+    """This process' environment without what makes it a client of a local cloud: the server is none."""
+    theirs: dict[str, str] = {}
+    for path in root.glob("projects/*/environment.json"):
+        theirs |= json.loads(path.read_text(encoding="utf-8"))
+    kept = {name: value for name, value in os.environ.items() if theirs.get(name) != value}
+    kept.pop("PYTHONSAFEPATH", None)  # else `-m localcloud` is not found
+    return kept
+
+
+def _kill(processes: list[psutil.Process]) -> None:
+    for process in processes:
+        try:
+            process.kill()
+        except psutil.Error:
+            continue
+    psutil.wait_procs(processes, timeout=10)

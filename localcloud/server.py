@@ -1,0 +1,179 @@
+"""The server process: opens the ports, says when it is ready, and ends everything it started."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib
+import json
+import logging
+import os
+import signal
+import socket
+import ssl
+import sys
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import psutil
+import uvicorn
+
+from localcloud import __version__, ca, control, grpc_front, locks, ports
+from localcloud.cloud import Cloud
+from localcloud.files import private_folder, write_privately
+from localcloud.front import Front
+from localcloud.grpc_front import GrpcFront
+from localcloud.http1 import GoogleHttp
+from localcloud.proxy import Proxy
+
+log = logging.getLogger(__name__)
+
+# Loaded once the server is ready, by the time that somebody asks: their types take seconds to import.
+_BACKGROUND_APPS = ("localcloud.vertex.http:app", "localcloud.logging.http:app")
+_BACKGROUND_TABLES = ("localcloud.vertex.rpc:table", "localcloud.logging.rpc:table")
+
+
+class _Http(uvicorn.Server):
+    """uvicorn as a part of this process: signals are ours."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:  # type: ignore[override]
+        yield
+
+    @classmethod
+    def make(cls, app: Any, tls: ssl.SSLContext | None = None) -> _Http:
+        config = uvicorn.Config(
+            app,
+            http=GoogleHttp,
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_keep_alive=75,
+            timeout_graceful_shutdown=2,
+            h11_max_incomplete_event_size=65_536,
+        )
+        config.load()
+        config.ssl = tls
+        return cls(config)
+
+    def protocol(self) -> asyncio.Protocol:
+        """What serves one connection that somebody else took."""
+        made: Any = self.config.http_protocol_class
+        return made(config=self.config, server_state=self.server_state, app_state={})
+
+
+def tls_context(root: Path) -> ssl.SSLContext:
+    """TLS as this cloud speaks it: HTTP/1.1 only (gRPC has a port of its own)."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(root / "cert.pem", root / "key.pem")
+    context.set_alpn_protocols(["http/1.1"])
+    return context
+
+
+async def serve(root: Path, envs: Path, projects: list[str], ready: Any) -> None:
+    """Serve until told to end; calls `ready(description)` once all ports answer. Raises PortTaken, locks.Busy."""
+    private_folder(root)
+    with locks.held(root / "server.lock"):
+        numbers, sockets = ports.claim(root)
+        ca.ensure(root)
+        cloud = Cloud(root, envs, numbers)
+        assert cloud.secret  # written before anybody could need it
+        for project in cloud.projects.list():
+            cloud.projects.write_files(project)  # ports and certificates may be new
+        for project in projects:
+            cloud.projects.create(project)
+        end = asyncio.Event()
+        _end_by_signal(end)
+        control.on_end(end.set)
+        async with _serving(cloud, sockets) as (front, grpc_handler):
+            described = describe(cloud)
+            write_privately(root / "server.json", json.dumps(described, indent=2))
+            try:
+                ready(described)
+                await cloud.started()
+                preload = asyncio.create_task(_preload(front, grpc_handler))
+                await end.wait()
+                preload.cancel()
+                await cloud.stopped()
+            finally:
+                (root / "server.json").unlink(missing_ok=True)
+
+
+@contextlib.asynccontextmanager
+async def _serving(cloud: Cloud, sockets: dict[str, socket.socket]) -> AsyncIterator[tuple[Front, GrpcFront]]:
+    """All ports, open for as long as the block runs."""
+    front, handler = Front(cloud), GrpcFront(cloud)
+    with contextlib.suppress(Exception):  # not there, or broken: then its first request says so
+        await front.app("localcloud.storage.http:app")
+    tls = tls_context(cloud.root)
+    https, metadata = _Http.make(front, tls), _Http.make(cloud.iam.metadata.app)
+    # gRPC opens its port itself; ours showed that it is free.
+    sockets["grpc"].close()
+    rpc = await grpc_front.start(cloud, handler)
+    tasks = [
+        asyncio.create_task(https.serve([sockets["https"]])),
+        asyncio.create_task(metadata.serve([sockets["metadata"]])),
+    ]
+    provider = await _provider(cloud, sockets["provider"])
+    while not (https.started and metadata.started):
+        await asyncio.sleep(0.001)
+        for task in tasks:
+            if task.done():
+                task.result()
+    proxy = Proxy(sockets["proxy"], tls, https.protocol, cloud.ports.https, cloud.ports.grpc)
+    try:
+        yield front, handler
+    finally:
+        await proxy.close()
+        https.should_exit = metadata.should_exit = True
+        await asyncio.gather(*tasks, rpc.stop(1), *([provider.stop(1)] if provider else []), return_exceptions=True)
+
+
+async def _provider(cloud: Cloud, claimed: socket.socket) -> Any:
+    """Pulumi's resource provider, on the port that was claimed for it."""
+    try:
+        provider = importlib.import_module("localcloud.provider.server")
+    except Exception:  # all but `up` goes on without it
+        log.exception("the Pulumi provider can't be loaded")
+        return None
+    claimed.close()
+    return await provider.start(cloud)
+
+
+async def _preload(front: Front, handler: GrpcFront) -> None:
+    for loader in _BACKGROUND_APPS:
+        with contextlib.suppress(Exception):  # its first request tells
+            await front.app(loader)
+    for loader in _BACKGROUND_TABLES:
+        await handler.table(loader)
+
+
+def describe(cloud: Cloud) -> dict[str, Any]:
+    """What `server.json` says: process, ports, folder."""
+    return {
+        "pid": os.getpid(),
+        "created": psutil.Process().create_time(),
+        **asdict(cloud.ports),
+        "root": str(cloud.root),
+        "envs": str(cloud.envs),
+        "version": __version__,
+        "started": cloud.clock.stamp(),
+    }
+
+
+def _end_by_signal(end: asyncio.Event) -> None:
+    loop = asyncio.get_running_loop()
+    for name in ("SIGTERM", "SIGINT", "SIGBREAK"):
+        number = getattr(signal, name, None)
+        if number is None:
+            continue
+        if sys.platform == "win32":
+            signal.signal(number, lambda *_: loop.call_soon_threadsafe(end.set))
+        else:
+            loop.add_signal_handler(number, end.set)
+    if hasattr(signal, "SIGHUP"):
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the terminal it was started from may close

@@ -1,0 +1,51 @@
+"""The frame of the server process: its log, its permissions, and what it tells who started it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from localcloud import locks, ports, server
+from localcloud.errors import ApiError
+
+
+def run(root: Path, envs: Path, projects: list[str]) -> int:
+    """Serve until told to end. Standard output gets one line: server.json's content, or {"error", "hint"}."""
+    os.umask(0o077)  # whatever any part writes is for the owner alone
+    os.chdir(root)
+    level = logging.DEBUG if os.environ.get("LOCALCLOUD_DEBUG") else logging.INFO
+    # Standard error is ROOT/server.log. Only our own loggers go into detail: others might print a request's headers.
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("localcloud").setLevel(level)
+    try:
+        asyncio.run(server.serve(root, envs, projects, _say))
+    except ports.PortTaken as error:
+        _say({"error": str(error), "hint": error.hint})
+        return 1
+    except locks.Busy:
+        _say({"error": f"another local cloud already works in {root}"})
+        return 1
+    except ApiError as error:
+        _say({"error": error.message})
+        return 1
+    logging.shutdown()
+    # All is written and all that ran has ended. A thread that still imports (Vertex's types take seconds) would only
+    # delay the end.
+    os._exit(0)
+
+
+def _say(message: dict[str, Any]) -> None:
+    """Tell who started us, and let go of its pipe: it reads until then."""
+    try:
+        sys.stdout.write(json.dumps(message) + "\n")
+        sys.stdout.flush()
+    except OSError:
+        pass  # it is gone; we go on
+    quiet = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(quiet, 1)
+    os.close(quiet)

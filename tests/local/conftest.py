@@ -1,0 +1,144 @@
+"""Real local clouds for tests: unmodified Google clients use them as child processes, by environment variables only."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from google.auth.transport.requests import AuthorizedSession, Request
+from google.oauth2 import service_account
+from requests import Session
+
+from localcloud import launch
+
+PROJECT = "test-project"
+
+
+@dataclass(frozen=True)
+class LocalCloud:
+    """A running server in `root` with one project."""
+
+    root: Path
+    project: str
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The client environment, as `env --json` prints it."""
+        return launch.environment(self.root, self.project)
+
+    @property
+    def server(self) -> dict[str, Any]:
+        """What the server says about itself: pid and ports."""
+        found = launch.running(self.root)
+        assert found is not None
+        return found
+
+    def run(
+        self,
+        script: str,
+        env: Mapping[str, str] | None = None,
+        timeout: float = 120,
+        python: str | Path = sys.executable,
+        check: bool = True,
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a Python script in a child that has the client environment, PATH and HOME, and `env`; nothing else.
+
+        With `check`, a script that fails fails the test, with its standard error.
+        """
+        kept = {name: os.environ[name] for name in ("PATH", "HOME", "SYSTEMROOT") if name in os.environ}
+        done = subprocess.run(
+            [str(python), "-c", textwrap.dedent(script)],
+            env={**kept, **self.environment, **(env or {})},
+            cwd=self.root,
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            timeout=timeout,
+        )
+        assert not check or done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+        return done
+
+    def session(self, key: Mapping[str, Any] | None = None, self_signed: bool = False) -> AuthorizedSession:
+        """An authorised session inside this process, as the project's owner or with the key file `key`."""
+        info = key or json.loads((self.root / "projects" / self.project / "key.json").read_text(encoding="utf-8"))
+        credentials = service_account.Credentials.from_service_account_info(
+            info, scopes=["https://www.googleapis.com/auth/cloud-platform"]
+        )
+        made = AuthorizedSession(
+            credentials.with_always_use_jwt_access(self_signed), auth_request=Request(self.plain_session())
+        )
+        self._prepare(made)
+        return made
+
+    def plain_session(self) -> Session:
+        """A session without credentials."""
+        return self._prepare(Session())
+
+    def _prepare(self, session: Any) -> Any:
+        session.trust_env = False
+        session.proxies = {"https": self.environment["https_proxy"]}
+        session.verify = self.environment["REQUESTS_CA_BUNDLE"]
+        return session
+
+
+Start = Callable[..., LocalCloud]
+
+
+def _end(root: Path) -> None:
+    """Stop a server and make sure that nothing it started is left."""
+    server = launch.running(root)
+    if server is None:
+        return
+    process = psutil.Process(server["pid"])
+    family = [process, *process.children(recursive=True)]
+    launch.stop(root)
+    _gone, alive = psutil.wait_procs(family, timeout=10)
+    assert not alive
+
+
+@pytest.fixture(scope="session")
+def local_cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud]:
+    """One server for all tests of a session; tests use names of their own in it."""
+    root = tmp_path_factory.mktemp("cloud") / "root"
+    launch.start(root, root / "envs", [PROJECT])
+    yield LocalCloud(root, PROJECT)
+    _end(root)
+
+
+@pytest.fixture(scope="session")
+def client_environment(local_cloud: LocalCloud) -> dict[str, str]:
+    """The environment variables of a client of `local_cloud`."""
+    return local_cloud.environment
+
+
+@pytest.fixture(scope="session")
+def session(local_cloud: LocalCloud) -> Iterator[AuthorizedSession]:
+    """An authorised session of the owner of `local_cloud`'s project."""
+    made = local_cloud.session()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def new_cloud(tmp_path: Path) -> Iterator[Start]:
+    """Starts servers of one's own: `cloud = new_cloud()`; the same name again starts the same folder again."""
+    roots: set[Path] = set()
+
+    def start(name: str = "own", project: str = PROJECT) -> LocalCloud:
+        root = tmp_path / name
+        roots.add(root)
+        launch.start(root, root / "envs", [project])
+        return LocalCloud(root, project)
+
+    yield start
+    for root in roots:
+        _end(root)
