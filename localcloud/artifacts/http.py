@@ -1,0 +1,80 @@
+"""artifactregistry.googleapis.com/v1: repositories and their policies.
+
+https://cloud.google.com/artifact-registry/docs/reference/rest
+"""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING, Any
+
+from localcloud.artifacts import store
+from localcloud.enabled import require
+from localcloud.paging import page
+from localcloud.rest import App, Call, Router
+
+if TYPE_CHECKING:
+    from localcloud.cloud import Cloud
+
+router = Router()
+Body = dict[str, Any]
+SERVICE = "artifactregistry.googleapis.com"
+_LOCATION = "/v1/projects/{project}/locations/{location}"
+_REPOSITORY = f"{_LOCATION}/repositories/{{repository}}"
+
+
+def app(cloud: Cloud) -> App:
+    return router.app(cloud)
+
+
+def _parent(call: Call) -> str:
+    project = require(call.cloud, call.params["project"], SERVICE)["projectId"]
+    return f"projects/{project}/locations/{call.params['location']}"
+
+
+def _name(call: Call) -> str:
+    return f"{_parent(call)}/repositories/{call.params['repository']}"
+
+
+@router.route("GET", f"{_LOCATION}/repositories")
+async def list_repositories(call: Call) -> Body:
+    return page("repositories", call.cloud.documents.list(store.KIND, f"{_parent(call)}/"), call.query)
+
+
+@router.route("POST", f"{_LOCATION}/repositories")
+async def create_repository(call: Call) -> Body:
+    made = store.create(call.cloud, _parent(call), call.query.get("repositoryId", ""), call.body)
+    return _done(call, {"@type": "type.googleapis.com/google.devtools.artifactregistry.v1.Repository", **made})
+
+
+@router.route("GET", _REPOSITORY)
+async def get_repository(call: Call) -> Body:
+    return store.get(call.cloud, _name(call))
+
+
+@router.route("PATCH", _REPOSITORY)
+async def patch_repository(call: Call) -> Body:
+    return store.update(call.cloud, _name(call), call.body, call.query.get("updateMask"))
+
+
+@router.route("DELETE", _REPOSITORY)
+async def delete_repository(call: Call) -> Body:
+    store.delete(call.cloud, _name(call))
+    return _done(call, {"@type": "type.googleapis.com/google.protobuf.Empty"})
+
+
+@router.route("GET", f"{_REPOSITORY}:getIamPolicy")
+async def get_policy(call: Call) -> Body:
+    store.get(call.cloud, _name(call))
+    return call.cloud.iam.get_policy(_name(call))
+
+
+@router.route("POST", f"{_REPOSITORY}:setIamPolicy")
+async def set_policy(call: Call) -> Body:
+    store.get(call.cloud, _name(call))
+    return call.cloud.iam.set_policy(_name(call), call.body.get("policy", {}))
+
+
+def _done(call: Call, response: Body) -> Body:
+    """An operation that has ended: what takes Google seconds is done at once here."""
+    return {"name": f"{_parent(call)}/operations/{uuid.uuid4()}", "done": True, "response": response}

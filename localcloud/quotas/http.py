@@ -1,0 +1,70 @@
+"""cloudquotas.googleapis.com/v1: quota infos and quota preferences of projects.
+
+https://cloud.google.com/docs/quotas/reference/rest
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from localcloud.enabled import require
+from localcloud.paging import page
+from localcloud.quotas import store
+from localcloud.rest import App, Call, Router
+
+if TYPE_CHECKING:
+    from localcloud.cloud import Cloud
+
+router = Router()
+Body = dict[str, Any]
+SERVICE = "cloudquotas.googleapis.com"
+_GLOBAL = "/v1/projects/{project}/locations/global"
+_INFOS = f"{_GLOBAL}/services/{{service}}/quotaInfos"
+_PREFERENCES = f"{_GLOBAL}/quotaPreferences"
+
+
+def app(cloud: Cloud) -> App:
+    return router.app(cloud)
+
+
+def _project(call: Call) -> str:
+    return require(call.cloud, call.params["project"], SERVICE)["projectId"]
+
+
+def _name(call: Call) -> str:
+    return f"projects/{_project(call)}/locations/global/quotaPreferences/{call.params['id']}"
+
+
+@router.route("GET", _INFOS)
+async def list_infos(call: Call) -> Body:
+    return page("quotaInfos", store.infos(call.cloud, _project(call), call.params["service"]), call.query)
+
+
+@router.route("GET", f"{_INFOS}/{{id}}")
+async def get_info(call: Call) -> Body:
+    return store.info(call.cloud, _project(call), call.params["service"], call.params["id"])
+
+
+@router.route("GET", _PREFERENCES)
+async def list_preferences(call: Call) -> Body:
+    return page("quotaPreferences", call.cloud.documents.list(store.KIND, f"projects/{_project(call)}/"), call.query)
+
+
+@router.route("POST", _PREFERENCES)
+async def create_preference(call: Call) -> Body:
+    ignored = call.query.get("ignoreSafetyChecks", "")
+    wanted = call.query.get("quotaPreferenceId", "")
+    return store.create(call.cloud, _project(call), wanted, call.body, ignored)
+
+
+@router.route("GET", f"{_PREFERENCES}/{{id}}")
+async def get_preference(call: Call) -> Body:
+    return call.cloud.documents.get(_name(call))
+
+
+@router.route("PATCH", f"{_PREFERENCES}/{{id}}")
+async def patch_preference(call: Call) -> Body:
+    ignored = call.query.get("ignoreSafetyChecks", "")
+    if call.query.get("allowMissing") == "true" and call.cloud.documents.find(_name(call)) is None:
+        return store.create(call.cloud, _project(call), call.params["id"], call.body, ignored)
+    return store.update(call.cloud, _name(call), call.body, call.query.get("updateMask"), ignored)
