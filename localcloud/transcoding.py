@@ -17,7 +17,6 @@ import pkgutil
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
 from localcloud.errors import NotEmulated
 from localcloud.rest import Router
@@ -62,7 +61,7 @@ def _bridge(cloud: Cloud, router: Router, rpc: _Rpc) -> Method:
             cloud,
             caller,
             request["method"].upper(),
-            quote(request["uri"], safe="/:"),
+            request["uri"],  # percent-encoded by transcode
             _flat(json_format.MessageToDict(request["query_params"])),
             body,
         )
