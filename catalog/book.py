@@ -19,7 +19,7 @@ class UnknownName(LookupError):
     def __init__(self, what: str, name: str, known: list[str]) -> None:
         super().__init__(f"there is no {what} {name}")
         self.what, self.name = what, name
-        self.close = tuple(difflib.get_close_matches(name, known, n=3, cutoff=0.55))
+        self.close = tuple(difflib.get_close_matches(name, known, n=3, cutoff=0.5))
         self.near = self.close or tuple(known[:10])
 
 

@@ -23,12 +23,17 @@ _RECORD = ".cloudkite-fetched.json"  # beside the model: which objects it was ma
 
 @dataclass(frozen=True)
 class Fetched:
-    """A model on this machine. `files` are relative to `path`; `bytes` in all, `received` of those just now."""
+    """A model on this machine: `names` of its `files` inside `folder`, `bytes` in all, `received` of those just now."""
 
-    path: Path
-    files: tuple[str, ...]
+    folder: Path
+    names: tuple[str, ...]
     bytes: int
     received: int
+
+    @property
+    def files(self) -> int:
+        """How many files it has."""
+        return len(self.names)
 
 
 def fetch(target: Target, job: Job, folder: Path, progress: Callable[[str], None] | None = None) -> Fetched:

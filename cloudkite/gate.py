@@ -22,6 +22,8 @@ from cloudkite.quota import Reading
 from cloudkite.target import Target
 from cloudkite.text import _
 
+_ENOUGH_MEMORY = 8  # GB; the service's own agents take up to 40 % (documentation of shapes)
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -108,7 +110,7 @@ def what_fits(plan: Plan, free: Decimal) -> str:
     for row in prices.listing(plan.region):
         price = row.on_demand.amount
         seconds = limits.affordable(price, free, 0) if price is not None else 0
-        if seconds and not row.accelerator:
+        if seconds and not row.accelerator and (row.memory_gb or 0) >= _ENOUGH_MEMORY:
             shorter = min(seconds, plan.limit_seconds) // 60
             return _("--machine {machine} --limit {minutes}m fits").format(machine=row.machine, minutes=shorter)
     return _("wait for running jobs to end or for the next month, or raise the budget in the account's settings")

@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from catalog.book import UnknownName
+from catalog.prices import Price
 from cloudkite import limits, prices
 from cloudkite.api import NoAnswer, call, pages
 from cloudkite.errors import UserError
@@ -26,7 +27,7 @@ class Job:
     """One job as the service told it. `name` is its display name; `state` Google's without JOB_STATE_.
 
     `seconds` it ran until now, `cost` of those and `worst_case` in `currency`; both None when the price of its machine
-    is not known. `hourly` is the price of all replicas.
+    is not known. `hourly` is the price of all replicas, `price_date` its date.
     """
 
     id: str
@@ -52,6 +53,7 @@ class Job:
     cost: Decimal | None
     worst_case: Decimal | None
     currency: str
+    price_date: str
     labels: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -154,7 +156,8 @@ def parse(raw: dict[str, Any], now: datetime.datetime | None = None) -> Job:
     started, ended = _maybe(raw.get("startTime")), _maybe(raw.get("endTime"))
     now = now or datetime.datetime.now(datetime.UTC)
     seconds = max(((ended or now) - started).total_seconds(), 0.0) if started else 0.0
-    hourly = _hourly(pools, region, strategy == "SPOT")
+    price = _hourly(pools, region, strategy == "SPOT")
+    hourly = price.amount if price else None
     limit = int(float(str(scheduling.get("timeout", f"{limits.LONGEST}s")).rstrip("s")))
     again = restarts(strategy, bool(scheduling.get("disableRetries")))
     billed = -(-seconds // _GRANULE) * _GRANULE
@@ -184,14 +187,15 @@ def parse(raw: dict[str, Any], now: datetime.datetime | None = None) -> Job:
         hourly=hourly,
         cost=cost,
         worst_case=cost if state in ENDED else worst,
-        currency="USD",
+        currency=price.currency if price else "USD",
+        price_date=price.as_of if price else "",
         labels=raw.get("labels", {}),
     )
 
 
-def _hourly(pools: list[dict[str, Any]], region: str, spot: bool) -> Decimal | None:
-    """The price of an hour of all pools, None when a part of it is not known."""
-    total = Decimal(0)
+def _hourly(pools: list[dict[str, Any]], region: str, spot: bool) -> Price | None:
+    """The price of an hour of all pools, None when the catalogue lacks the machine."""
+    total = None
     for pool in pools:
         machine, disk = pool.get("machineSpec", {}), pool.get("diskSpec", {})
         try:
@@ -207,9 +211,7 @@ def _hourly(pools: list[dict[str, Any]], region: str, spot: bool) -> Decimal | N
             )
         except UnknownName:
             return None
-        if price.amount is None:
-            return None
-        total += price.amount
+        total = total.plus(price) if total else price
     return total
 
 

@@ -12,7 +12,7 @@ DEFAULT = 3600  # seconds
 SHORTEST = 300  # seconds; below it a job hardly gets past its start
 LONGEST = 7 * 24 * 3600  # seconds; the service's own default and the most it documents
 
-_DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
+_DURATION = re.compile(r"(?:([0-9]+)d)?(?:([0-9]+)h)?(?:([0-9]+)m)?(?:([0-9]+)s)?")
 
 
 def parse_limit(text: str) -> int:
@@ -35,7 +35,7 @@ def parse_amount(text: str, option: str = "--max-cost") -> Decimal:
         amount = Decimal(text.strip())
     except InvalidOperation:
         amount = Decimal("NaN")
-    if not amount.is_finite() or amount <= 0:
+    if not amount.is_finite() or not 0 < amount < 1_000_000_000:
         raise BadValue(_("{option} {text!r} is no amount").format(option=option, text=text), _("for example 0.50 or 2"))
     return amount
 

@@ -43,18 +43,16 @@ class Progress:
 
 
 @dataclass(frozen=True)
-class Event:
-    """One step of following a job: a line to print, or "" and only a new `status` line to show in its place."""
+class Event(Line):
+    """One step of following a job: a new line, or `text` "" when only the `status` to show in its place is new."""
 
-    text: str
-    status: str
-    job: Job
-    line: Line | None = None
+    status: str = ""
     progress: Progress | None = None
 
 
-def read(target: Target, job: Job, since: datetime.datetime | None = None) -> Iterator[Line]:
-    """The job's log in order of time, all pages."""
+def read(target: Target, job: Job | str, since: datetime.datetime | None = None) -> Iterator[Line]:
+    """The job's log in order of time, all pages. `job` may be its id."""
+    job = _job(target, job)
     terms = ['resource.type="ml_job"', f'resource.labels.job_id="{job.id}"']
     # Without a bound the service looks at the last day only (entries.list), and a job may be older.
     terms.append(f'timestamp>="{(since or job.created - _OVERLAP).astimezone(datetime.UTC):%Y-%m-%dT%H:%M:%S.%fZ}"')
@@ -90,12 +88,13 @@ def parse(entry: dict[str, Any]) -> Line:
     )
 
 
-def follow(target: Target, job: Job) -> Iterator[Event]:
-    """Lines as they come, with the job's state, until it has ended and nothing new arrives.
+def follow(target: Target, job: Job | str) -> Iterator[Event]:
+    """Lines as they come, with the job's state, until it has ended and nothing new arrives. `job` may be its id.
 
     Looks often while young, then ever more seldom, so that a minute never holds more than about 45 of the 60 reads
     that a project may make (https://cloud.google.com/logging/quotas).
     """
+    job = _job(target, job)
     began = time.monotonic()
     seen: set[str] = set()
     newest: datetime.datetime | None = None
@@ -112,14 +111,20 @@ def follow(target: Target, job: Job) -> Iterator[Event]:
             fresh += 1
             newest = max(newest or line.time, line.time)
             progress = progress_of(line, job) or progress
-            yield Event(line.text, status(job, progress), job, line, progress)
+            yield Event(**vars(line), status=status(job, progress), progress=progress)
         now = time.monotonic()
         if fresh or job.active:
             quiet_since = now
         if not job.active and now - quiet_since >= _patience(job):
             return
-        yield Event("", status(job, progress), job, None, progress)
+        yield Event(
+            datetime.datetime.now(datetime.UTC), "DEFAULT", "", "", status=status(job, progress), progress=progress
+        )
         time.sleep(pause(now - began) if job.active else 0.3)
+
+
+def _job(target: Target, job: Job | str) -> Job:
+    return jobs.get(target, job) if isinstance(job, str) else job
 
 
 def pause(age: float) -> float:

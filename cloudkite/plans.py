@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from catalog import accelerators, images, machines, quotas, regions
@@ -52,7 +53,7 @@ class Plan:
     """A job before it is submitted. `price` is for an hour of all of it; `worst_case` in the price's currency.
 
     `max_cost` is what the person allowed, None when they did not say. `notes` are warnings worth reading before
-    consent.
+    consent. `data` are the files here that the job needs.
     """
 
     trainer: Trainer
@@ -73,6 +74,7 @@ class Plan:
     worst_case: Decimal
     arguments: tuple[str, ...]
     notes: tuple[str, ...]
+    data: tuple[Path, ...] = ()
 
     def describe(self) -> str:
         """The machines in a few words: 2 x n1-standard-4 + 1 T4, spot."""

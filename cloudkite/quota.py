@@ -11,7 +11,7 @@ from typing import Any
 
 from catalog.quotas import SERVICE, Need
 from cloudkite.api import pages, send
-from cloudkite.errors import UserError
+from cloudkite.errors import UserError, from_google
 from cloudkite.target import Target
 from cloudkite.text import _
 
@@ -62,8 +62,6 @@ def _info(target: Target, need: Need) -> dict[str, Any] | None:
         if response.ok:
             return response.json()
         if response.status_code != 404:
-            from cloudkite.errors import from_google
-
             raise from_google(response, doing)
     if not need.meter.metric:
         return None
@@ -74,18 +72,24 @@ def _info(target: Target, need: Need) -> dict[str, Any] | None:
 
 
 def effective(info: dict[str, Any], region: str) -> int | None:
-    """The limit of a QuotaInfo in a region: its own entry wins over one for all places. None when it has neither."""
-    general = None
+    """The limit of a QuotaInfo in a region, None when it says nothing about it.
+
+    An entry of the region's own wins over one for a list of places, that over one for everywhere.
+    """
+    found: dict[int, int] = {}
     for entry in info.get("dimensionsInfos", []):
         value = entry.get("details", {}).get("value")
+        own = entry.get("dimensions", {}).get("region")
+        places = entry.get("applicableLocations", ["global"])
         if value is None:
             continue
-        own = entry.get("dimensions", {}).get("region")
-        if own == region or (own is None and region in entry.get("applicableLocations", [])):
-            return int(value)
-        if own is None and entry.get("applicableLocations", ["global"]) == ["global"]:
-            general = int(value)
-    return general
+        if own == region:
+            found[0] = int(value)
+        elif own is None and region in places:
+            found[1] = int(value)
+        elif own is None and places == ["global"]:
+            found[2] = int(value)
+    return found[min(found)] if found else None
 
 
 def refuse(readings: Sequence[Reading], tier: str, region: str) -> UserError | None:

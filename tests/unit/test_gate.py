@@ -1,0 +1,150 @@
+"""The gate: who must agree, what the budget allows, what is said when it does not."""
+
+import dataclasses
+from decimal import Decimal
+from itertools import product
+
+import pytest
+
+from cloudkite import gate
+from cloudkite.costs import Money, Spending
+from cloudkite.errors import BadValue, UserError
+from cloudkite.gate import Consent
+from tests.unit.test_plans import account, plan
+
+
+def spending(spent="0", committed="0", unknown=0):
+    return Spending("2026-11", Money(Decimal(spent), "USD"), Money(Decimal(committed), "USD"), (), unknown)
+
+
+def planned(budget=10.0, currency="USD", target="google", **wishes):
+    made = plan(**wishes)
+    return dataclasses.replace(made, account=account(budget=budget, currency=currency, target=target))
+
+
+TRUTH = {
+    # (costs money, at a terminal, --yes, --max-cost)
+    (True, True, True, True): Consent.GIVEN,
+    (True, True, True, False): Consent.GIVEN,
+    (True, True, False, True): Consent.ASK,
+    (True, True, False, False): Consent.ASK,
+    (True, False, True, True): Consent.GIVEN,
+    (True, False, True, False): Consent.NEEDS_MAX_COST,
+    (True, False, False, True): Consent.NEEDS_YES,
+    (True, False, False, False): Consent.NEEDS_YES,
+    **{(False, *rest): Consent.NOT_NEEDED for rest in product((True, False), repeat=3)},
+}
+
+
+@pytest.mark.parametrize("case", list(product((True, False), repeat=4)))
+def test_who_must_agree(case):
+    assert gate.consent_needed(*case) is TRUTH[case]
+
+
+def never(question):
+    raise AssertionError(f"asked: {question}")
+
+
+@pytest.mark.parametrize("yes, max_cost", [(False, ""), (False, "1"), (True, "")])
+def test_without_a_terminal_a_job_that_costs_needs_yes_and_max_cost(monkeypatch, yes, max_cost):
+    monkeypatch.setattr("sys.stdin.isatty", lambda: False, raising=False)
+    made = planned(machine="n1-standard-4", limit="1h", max_cost=max_cost)
+    with pytest.raises(BadValue) as caught:
+        gate.consent(made.account, made, yes=yes, ask=never)
+    assert caught.value.message == "nobody is there to agree to 0.25 USD"
+    assert caught.value.hint == "without a terminal, add --yes --max-cost 0.25"
+
+
+def test_the_amount_in_the_hint_is_enough():
+    made = planned(machine="n1-standard-8", limit="1h")
+    again = planned(machine="n1-standard-8", limit="1h", max_cost=str(gate.limits.cents(made.worst_case)))
+    assert again.max_cost >= again.worst_case
+
+
+def test_a_terminal_asks_and_no_means_no(monkeypatch):
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    made, asked = planned(), []
+    with pytest.raises(UserError, match="nothing was started"):
+        gate.consent(made.account, made, yes=False, ask=lambda q: bool(asked.append(q)))
+    assert asked == ["start it, for at most 0.18 USD?"]
+    gate.consent(made.account, made, yes=False, ask=lambda _q: True)
+    gate.consent(made.account, made, yes=True, ask=never)
+
+
+def test_where_nothing_costs_nobody_is_asked():
+    made = planned(target="local")
+    gate.consent(made.account, made, yes=False, ask=never)
+
+
+@pytest.mark.parametrize(
+    "budget, spent, committed, left",
+    [
+        (10.0, "0", "0", "9.8190"),
+        (10.0, "3", "2", "4.8190"),
+        (0.181, "0", "0", "0.0000"),
+        (1e6, "0", "0", "999999.8190"),
+    ],
+)
+def test_what_the_budget_has_left(budget, spent, committed, left):
+    assert gate.fit(planned(budget=budget), spending(spent, committed))[0] == Decimal(left)
+
+
+@pytest.mark.parametrize(
+    "budget, spent, committed, wishes, message, hint",
+    [
+        (10.0, "9.9", "0", {"limit": "2h"},
+         "this job may cost 0.36 USD, and of the month's budget of 10.00 USD only 0.10 are free (9.90 spent, 0.00 held "
+         "for running jobs)", "--limit 33m fits"),
+        (10.0, "0", "9.98", {"gpu": "t4"},
+         "this job may cost 0.65 USD, and of the month's budget of 10.00 USD only 0.02 are free (0.00 spent, 9.98 held "
+         "for running jobs)", "--machine e2-highmem-2 --limit 9m fits"),
+        (10.0, "12", "0", {},
+         "this job may cost 0.18 USD, and of the month's budget of 10.00 USD only 0.00 are free (12.00 spent, 0.00 "
+         "held for running jobs)",
+         "wait for running jobs to end or for the next month, or raise the budget in the account's settings"),
+        (10.0, "0", "0", {"gpu": "h100"},
+         "this job may cost 12.65 USD, and of the month's budget of 10.00 USD only 10.00 are free (0.00 spent, 0.00 "
+         "held for running jobs)", "--limit 47m fits"),
+        (0.0, "0", "0", {},
+         "this job may cost 0.18 USD, and of the month's budget of 0.00 USD only 0.00 are free (0.00 spent, 0.00 held "
+         "for running jobs)",
+         "wait for running jobs to end or for the next month, or raise the budget in the account's settings"),
+    ],
+)  # fmt: skip
+def test_over_budget_says_what_would_fit(budget, spent, committed, wishes, message, hint):
+    with pytest.raises(UserError) as caught:
+        gate.fit(planned(budget=budget, **wishes), spending(spent, committed))
+    assert caught.value.message == message
+    assert caught.value.hint == hint
+    assert caught.value.code == 1
+
+
+def test_what_is_said_to_fit_does_fit():
+    shorter = planned(limit="33m")
+    left, _notes = gate.fit(shorter, spending("9.9"))
+    assert left >= 0
+
+
+def test_spot_counts_every_restart():
+    once, often = planned(gpu="t4"), planned(gpu="t4", spot=True)
+    assert often.price.amount < once.price.amount
+    assert often.worst_case == gate.limits.worst_case(often.price.amount, 3600, 6)
+
+
+def test_a_budget_in_another_currency_is_not_compared():
+    with pytest.raises(BadValue) as caught:
+        gate.fit(planned(budget=15000, currency="KRW"), spending())
+    assert caught.value.message == "the budget of home is in KRW, prices are in USD: they are not compared"
+    assert caught.value.hint == "say what this job may cost in USD: --max-cost 1"
+    left, notes = gate.fit(planned(budget=15000, currency="KRW", max_cost="1"), spending())
+    assert left is None
+    assert notes == ["the budget of home is in KRW, prices are in USD: they are not compared"]
+
+
+def test_without_a_budget_it_says_that_only_the_limit_holds():
+    left, notes = gate.fit(planned(budget=None), spending(unknown=2))
+    assert left is None
+    assert notes == [
+        "2 jobs of this month have no known price and are not counted",
+        "account home has no budget: only the time limit holds",
+    ]

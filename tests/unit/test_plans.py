@@ -1,0 +1,135 @@
+"""Wishes against the catalogue: what can be is priced, what can't be is told with what can."""
+# ruff: noqa: E501 (a case is a line)
+
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from cloudkite import plans
+from cloudkite.accounts import Account
+from cloudkite.errors import BadValue
+
+
+@dataclass(frozen=True)
+class Wishes:
+    machine: str = ""
+    gpu: str = ""
+    gpus: int = 0
+    workers: int = 1
+    spot: bool = False
+    limit: str = ""
+    max_cost: str = ""
+    arguments: tuple[str, ...] = ()
+
+
+def account(**changes):
+    values = dict(
+        name="home", target="google", project="my-project", region="us-central1", tier="paid", owner="", currency="USD",
+        budget=10.0, settings=Path("Pulumi.home.yaml"), state=Path("state"),
+    )  # fmt: skip
+    return Account(**{**values, **changes})
+
+
+def plan(region="us-central1", options=None, **wishes):
+    return plans.plan(
+        account(region=region),
+        SimpleNamespace(name="penguins"),
+        Wishes(**wishes),
+        **(options or {}),  # type: ignore
+    )
+
+
+@pytest.mark.parametrize(
+    "wishes, described, hourly, worst, limit",
+    [
+        ({}, "e2-standard-4", "0.1809", "0.1810", 3600),
+        ({"machine": "n1-standard-4"}, "n1-standard-4", "0.2453", "0.2453", 3600),
+        ({"gpu": "t4"}, "n1-standard-4 + 1 T4", "0.6478", "0.6478", 3600),
+        ({"gpu": "L4"}, "g2-standard-4 + 1 L4", "0.8396", "0.8397", 3600),
+        ({"machine": "g2-standard-4"}, "g2-standard-4 + 1 L4", "0.8396", "0.8397", 3600),
+        ({"gpu": "t4", "gpus": 2}, "n1-standard-4 + 2 T4", "1.0503", "1.0503", 3600),
+        ({"workers": 3}, "3 x e2-standard-4", "0.5427", "0.5428", 3600),
+        ({"limit": "30m"}, "e2-standard-4", "0.1809", "0.0905", 1800),
+        ({"max_cost": "1"}, "e2-standard-4", "0.1809", "0.9981", 19860),
+        ({"gpu": "t4", "spot": True}, "n1-standard-4 + 1 T4, spot", "0.3268", "2.2880", 3600),
+        ({"gpu": "h100"}, "a3-highgpu-1g + 1 H100", "12.6527", "12.6527", 3600),
+    ],
+)
+def test_a_plan_is_priced(wishes, described, hourly, worst, limit):
+    made = plan(**wishes)
+    assert made.describe() == described
+    assert f"{made.price.amount:.4f}" == hourly
+    assert f"{made.worst_case:.4f}" == worst
+    assert made.limit_seconds == limit
+
+
+def test_without_restarts_a_spot_job_has_one_run():
+    made = plan(gpu="t4", spot=True, options={"restarts": False})
+    assert made.restarts == 0
+    assert made.worst_case < Decimal("0.33")
+    assert not any("starts again" in note for note in made.notes)
+    assert any("6 times" in note for note in plan(gpu="t4", spot=True).notes)
+
+
+def test_a_gpu_job_gets_the_gpu_image():
+    assert plan(gpu="t4").image == "python:3.11"
+    assert plan().image == "tensorflow/tensorflow:2.21.0"
+    unknown = plan(options={"image": "us-central1-docker.pkg.dev/my-project/mine/tf:1"})
+    assert any("not in the catalogue" in note for note in unknown.notes)
+
+
+BAD = [
+    ({"machine": "n1-standard-2"}, "--machine: there is no machine n1-standard-2", "did you mean n1-standard-"),
+    ({"machine": "n1-standard-1"}, "--machine: there is no machine n1-standard-1", "did you mean n1-standard-"),
+    ({"machine": "e2-standard-2"}, "--machine: there is no machine e2-standard-2", "did you mean e2-standard-"),
+    ({"machine": "big"}, "--machine: there is no machine big", "known: "),
+    ({"machine": "; rm -rf /"}, "--machine: there is no machine ; rm -rf /", "known: "),
+    ({"gpu": "t5"}, "--gpu: there is no accelerator T5", "did you mean T4"),
+    ({"gpu": "rtx"}, "--gpu: there is no accelerator RTX", ""),
+    ({"gpu": "p100"}, "support for P100 ended on 2026-09-15", "--gpu t4"),
+    ({"gpu": "p4"}, "the price of n1-standard-4 + P4 in us-central1 is not known, and nothing runs without one", "with a known price there: n1-standard-4 + 1 T4"),
+    ({"gpu": "b200"}, "no machine has 1 B200", "counts that there are: 8"),
+    ({"gpu": "b200", "gpus": 8}, "the price of a4-highgpu-8g + B200 in us-central1 is not known, and nothing runs without one", "known price"),
+    ({"gpu": "h200", "gpus": 3}, "no machine has 3 H200", "counts that there are: 8"),
+    ({"gpu": "t4", "gpus": 3}, "no machine has 3 T4", "counts that there are: 1, 2, 4"),
+    ({"gpu": "t4", "gpus": -1}, "no machine has -1 T4", "counts that there are: 1, 2, 4"),
+    ({"gpu": "t4", "gpus": 3, "machine": "n1-standard-4"}, "n1-standard-4 can't have 3 T4", "--gpus 1 or 2 or 4"),
+    ({"gpu": "t4", "gpus": 1, "machine": "n1-standard-32"}, "n1-standard-32 can't have 1 T4", "--gpus 2 or 4"),
+    ({"gpu": "t4", "machine": "e2-standard-4"}, "e2-standard-4 can't have 1 T4", "--machine n1-standard-4"),
+    ({"gpu": "l4", "machine": "n1-standard-4"}, "n1-standard-4 can't have 1 L4", "--machine g2-standard-4"),
+    ({"gpus": 2}, "--gpus 2 of which type?", "--gpu t4, for example"),
+    ({"machine": "g2-standard-4", "gpus": 2}, "g2-standard-4 has 1 L4, not 2", "leave --gpus out"),
+    ({"gpu": "l4", "region": "europe-west1"}, "there is no L4 for training in europe-west1", "regions that have it: asia-northeast3"),
+    ({"gpu": "t4", "region": "us-east5"}, "there is no T4 for training in us-east5", "us-central1"),
+    ({"region": "moon-1"}, "--region: there is no region moon-1", ""),
+    ({"options": {"region": "us-east1"}}, "account home is in us-central1, and a job must run where its buckets are", "account.add --region us-east1"),
+    ({"workers": 0}, "--workers 0 can't be", "1 to 20"),
+    ({"workers": -3}, "--workers -3 can't be", "1 to 20"),
+    ({"workers": 1000}, "--workers 1000 can't be", "1 to 20"),
+    ({"options": {"disk_gb": 50}}, "a boot disk of 50 GB can't be", "100 to 64000"),
+    ({"options": {"disk_gb": 100000}}, "a boot disk of 100000 GB can't be", "100 to 64000"),
+    ({"options": {"disk_kind": "pd-balanced"}}, "there is no boot disk pd-balanced with a known price", "pd-ssd, pd-standard"),
+    ({"machine": "cloud-tpu"}, "cloud-tpu needs an accelerator", "--gpu TPU-V2, TPU-V3"),
+    ({"gpu": "tpu-v2"}, "no image with TensorFlow for TPUs is known", "--gpu t4"),
+    ({"gpu": "tpu-v2", "workers": 2}, "a TPU job has one replica", "leave --workers out"),
+    ({"gpu": "tpu-v2", "spot": True}, "cloud-tpu is not offered on spot", "leave --spot out"),
+    ({"spot": True, "region": "us-west2"}, "the price of e2-standard-4 on spot in us-west2 is not known, and nothing runs without one", "leave --spot out"),
+    ({"limit": "forever"}, "--limit 'forever' is no duration", "for example 30m, 1h or 2h30m"),
+    ({"limit": "1m"}, "--limit 1m is too short", "at least 5m"),
+    ({"limit": "30d"}, "--limit 30d is too long", "at most 7d"),
+    ({"max_cost": "free"}, "--max-cost 'free' is no amount", "for example 0.50 or 2"),
+    ({"max_cost": "0.01"}, "--max-cost 0.01 USD pays for less than 5 minutes at 0.1809 USD an hour", "--max-cost 0.02 pays for 5 minutes"),
+    ({"max_cost": "0.1", "limit": "2h"}, "--limit 2h may cost 0.36 USD, more than --max-cost 0.1", "--limit 33m fits"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("wishes, message, hint", BAD, ids=[str(row[0]) for row in BAD])
+def test_what_can_not_be(wishes, message, hint):
+    with pytest.raises(BadValue) as caught:
+        plan(**wishes)
+    assert caught.value.message == message
+    assert hint in caught.value.hint
+    assert caught.value.code == 2
