@@ -102,11 +102,15 @@ def start(
     quiet: bool = False,
 ) -> Any:
     """Everything up to a job that is queued; gives the job."""
+    from cloudkite import arguments, gate, submit
     from cloudkite import check as checking
-    from cloudkite import gate, submit
+    from cloudkite import trainer as trainers
 
     say = show.note if quiet else show.say
     plan = submit.plan(workspace, account, trainer, wishes)
+    with show.waiting(_("preparing the trainer's environment ...")) as tell:
+        python = trainers.environment(trainer, workspace, tell)
+    arguments.refuse_bad(trainer, python, plan.arguments)
     if checking.passed(workspace, trainer) is None:
         report = run_check(workspace, trainer, quiet=quiet)
         if not report.ok:
