@@ -1,0 +1,113 @@
+"""Whether a data file is UTF-8 text; when it is not, what it probably is and how to convert it."""
+
+from __future__ import annotations
+
+import codecs
+from pathlib import Path
+
+from cloudkite.text import _
+
+_BLOCK = 1 << 20  # bytes
+_UTF16 = {codecs.BOM_UTF16_LE: "UTF-16LE", codecs.BOM_UTF16_BE: "UTF-16BE"}
+_ZIP = b"PK\x03\x04"
+_OLD_EXCEL = b"\xd0\xcf\x11\xe0"
+_GZIP = b"\x1f\x8b"
+
+
+def problem(path: Path) -> str | None:
+    """What keeps the file from being read as UTF-8 text, with the line and a way to mend it; None when nothing does.
+
+    A byte order mark is fine. The whole file is read, in blocks: an old encoding may show only in the last row.
+    """
+    with path.open("rb") as file:
+        start = file.read(4)
+    if found := _known_start(path.name, start):
+        return found
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    with path.open("rb") as file:
+        lines = 0
+        while True:
+            block = file.read(_BLOCK)
+            if (at := block.find(b"\0")) >= 0:
+                return _nul(path.name, block, lines + block.count(b"\n", 0, at) + 1)
+            try:
+                decoder.decode(block, final=not block)
+            except UnicodeDecodeError:
+                return _not_utf8(path)
+            if not block:
+                return None
+            lines += block.count(b"\n")
+
+
+def _known_start(name: str, start: bytes) -> str | None:
+    for mark, encoding in _UTF16.items():
+        if start.startswith(mark):
+            return _("{name}: the text is {encoding}, not UTF-8; {how}").format(
+                name=name, encoding=encoding, how=_how("UTF-16", name)
+            )
+    if start.startswith(_ZIP) or start.startswith(_OLD_EXCEL):
+        return _("{name}: a spreadsheet or an archive, not CSV; save it as 'CSV UTF-8' in the spreadsheet").format(
+            name=name
+        )
+    if start.startswith(_GZIP):
+        return _("{name}: compressed with gzip; unpack it: gzip -d {name}").format(name=name)
+    return None
+
+
+def _nul(name: str, block: bytes, line: int) -> str:
+    # Latin letters in UTF-16 are every other byte NUL.
+    if block.count(b"\0") > len(block) / 4:
+        encoding = "UTF-16LE" if block[1:2] == b"\0" else "UTF-16BE"
+        return _("{name}: the text looks like {encoding} without a mark, not UTF-8; {how}").format(
+            name=name, encoding=encoding, how=_how(encoding, name)
+        )
+    return _("{name}:{line}: a NUL byte: the file is damaged or no text; write it again").format(name=name, line=line)
+
+
+def _not_utf8(path: Path) -> str:
+    with path.open("rb") as file:
+        for number, raw in enumerate(file, start=1):
+            try:
+                raw.decode("utf-8")
+            except UnicodeDecodeError as error:
+                guess = _guess(path, number)
+                if guess is None:
+                    return _("{name}:{line}: byte 0x{byte:02X} is not UTF-8 and no known encoding fits").format(
+                        name=path.name, line=number, byte=raw[error.start]
+                    )
+                encoding, sample = guess
+                return _("{name}:{line}: the text is {encoding}, not UTF-8 ({sample!r}); {how}").format(
+                    name=path.name, line=number, encoding=encoding, sample=sample, how=_how(encoding, path.name)
+                )
+    return _("{name}: the text ends in the middle of a character; write the file again").format(name=path.name)
+
+
+def _guess(path: Path, line: int) -> tuple[str, str] | None:
+    """(encoding, a sample of the line's foreign text as it reads then) from the bytes around the first bad line."""
+    with path.open("rb") as file:
+        near = [raw for number, raw in enumerate(file, start=1) if line <= number < line + 200]
+    text = b"".join(near)
+    for encoding in ("cp949", "shift_jis", "cp1252"):
+        try:
+            read = text.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+        foreign = [c for c in read if ord(c) > 127]
+        if encoding == "cp949" and not _mostly(foreign, "\uac00", "\ud7a3"):
+            continue
+        if encoding == "shift_jis" and not _mostly(foreign, "\u3040", "\u30ff"):
+            continue
+        word = next((w for w in read.replace(",", " ").split() if any(ord(c) > 127 for c in w)), "")
+        return ("CP949" if encoding == "cp949" else encoding.upper()), word[:20]
+    return None
+
+
+def _mostly(characters: list[str], first: str, last: str) -> bool:
+    """Whether most of the characters lie between two: nearly all bytes are *some* text in a wide encoding."""
+    return sum(first <= c <= last for c in characters) > len(characters) / 2
+
+
+def _how(encoding: str, name: str) -> str:
+    return _("in Excel save as 'CSV UTF-8', or: iconv -f {encoding} -t UTF-8 {name} > new.csv").format(
+        encoding=encoding, name=name
+    )
