@@ -134,11 +134,16 @@ def _environment(spec: JobSpec) -> dict[str, str]:
 def _labels(spec: JobSpec) -> dict[str, str]:
     made = {"managed-by": MANAGED, "account": spec.account, "trainer": spec.trainer, **spec.labels}
     for key, value in made.items():
-        if not _LABEL_KEY.fullmatch(key):
-            raise BadValue(_("{key!r} is no key for a label").format(key=key), _LABEL_HINT)
-        if not _LABEL_VALUE.fullmatch(value):
-            raise BadValue(_("{value!r} is no value for the label {key}").format(value=value, key=key), _LABEL_HINT)
+        check_label(key, value)
     return made
+
+
+def check_label(key: str, value: str) -> None:
+    """Raises BadValue for a label that Google refuses; the names of trainers and accounts become labels."""
+    if not _LABEL_KEY.fullmatch(key):
+        raise BadValue(_("{key!r} is no key for a label").format(key=key), _LABEL_HINT)
+    if not _LABEL_VALUE.fullmatch(value):
+        raise BadValue(_("{value!r} is no value for the label {key}").format(value=value, key=key), _LABEL_HINT)
 
 
 _LABEL_HINT = _("up to 63 lower-case letters, digits, - and _; a key starts with a letter")

@@ -16,7 +16,7 @@ from catalog.prices import Price
 from cloudkite import limits, prices
 from cloudkite.accounts import Account
 from cloudkite.errors import BadValue
-from cloudkite.job_body import SPOT_RESTARTS
+from cloudkite.job_body import SPOT_RESTARTS, check_label
 from cloudkite.text import _
 
 if TYPE_CHECKING:
@@ -103,6 +103,7 @@ def plan(
     `restarts=False` makes a preempted spot job fail instead of starting again, and its worst case seven times smaller.
     Raises BadValue for what can't be, with what can.
     """
+    check_label("trainer", trainer.name)
     where = _region(account, region)
     machine, gpu, count = _shape(wishes, where)
     if not 1 <= wishes.workers <= MOST_REPLICAS:

@@ -22,7 +22,7 @@ from cloudkite.text import _
 from cloudkite.workspace import write_atomically
 
 if TYPE_CHECKING:
-    from cloudkite.trainer import Wheel
+    from cloudkite.wheels import Wheel
 
 _THREADS = 8
 _IN_PARTS = 64 * 2**20  # bytes from which a file goes up in several parts at once

@@ -47,7 +47,7 @@ def submit(
     """Send what the bucket lacks and create the job. Unchanged code and data send nothing."""
     made = plan.account.outputs()
     bucket = made.buckets["staging"]
-    wheel = trainers.build_wheel(plan.trainer, workspace.state / "wheels")
+    wheel = trainers.build_wheel(plan.trainer, workspace)
     data = None
     with ThreadPoolExecutor(1) as beside:
         staging_wheel = beside.submit(staging.stage_wheel, target, bucket, wheel)
@@ -112,11 +112,11 @@ def local_data(trainer: Trainer, arguments: tuple[str, ...]) -> tuple[tuple[Path
     addresses stay as they are. Raises BadValue when nothing matches.
     """
     given, rest = _take_data(arguments)
-    wanted = given if given is not None else trainer.data
+    wanted = given if given is not None else trainer.declared.data
     if not wanted or wanted.startswith("gs://"):
         return (), arguments
     start = Path.cwd() if given is not None else trainer.folder
-    found = _matching(start / wanted)
+    found = trainers.files_of(start, wanted)
     if not found:
         raise BadValue(
             _("--data {pattern}: there is no such file").format(pattern=wanted)
@@ -127,14 +127,6 @@ def local_data(trainer: Trainer, arguments: tuple[str, ...]) -> tuple[tuple[Path
             _("a path or gs:// address, wildcards allowed"),
         )
     return found, rest
-
-
-def _matching(pattern: Path) -> tuple[Path, ...]:
-    """The file of that name, else the files that the wildcards match."""
-    if pattern.is_file():
-        return (pattern,)
-    root = Path(pattern.anchor)
-    return tuple(sorted(p for p in root.glob(str(pattern.relative_to(root))) if p.is_file()))
 
 
 def _take_data(arguments: tuple[str, ...]) -> tuple[str | None, tuple[str, ...]]:
