@@ -30,6 +30,8 @@ except Exception as mistake:
 
 def refuse_bad(trainer: Trainer, python: Path, arguments: Sequence[str]) -> None:
     """Raise BadValue for arguments that the trainer's `task.arguments()` refuses. TensorFlow is not loaded for it."""
+    if not arguments:
+        return
     done = subprocess.run(
         [str(python), "-c", _READ, *arguments],
         cwd=trainer.folder,
