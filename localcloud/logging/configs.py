@@ -1,0 +1,180 @@
+"""Buckets, views, sinks, exclusions and log-based metrics: JSON resources, of which some exist in every project."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from localcloud.documents import apply_mask
+from localcloud.errors import ApiError
+from localcloud.logging.filters import parse
+from localcloud.logging.matching import Match, matcher
+
+if TYPE_CHECKING:
+    from localcloud.cloud import Cloud
+
+Body = dict[str, Any]
+# https://cloud.google.com/logging/docs/routing/overview#sinks
+_AUDIT = 'LOG_ID("cloudaudit.googleapis.com/activity") OR LOG_ID("externalaudit.googleapis.com/activity")'
+_AUDIT += (
+    ' OR LOG_ID("cloudaudit.googleapis.com/system_event") OR LOG_ID("cloudaudit.googleapis.com/access_transparency")'
+)
+_NOT_AUDIT = " AND ".join(f"NOT {part}" for part in _AUDIT.split(" OR "))
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of resource: its collection, which documents hold it, and the field that names it in a create call."""
+
+    collection: str
+    document: str
+    id_field: str
+    checked: tuple[str, ...] = ()  # fields that hold a filter
+
+
+KINDS = {
+    "buckets": Kind("buckets", "logging-bucket", "bucketId"),
+    "views": Kind("views", "logging-view", "viewId", ("filter",)),
+    "sinks": Kind("sinks", "logging-sink", "name", ("filter",)),
+    "exclusions": Kind("exclusions", "logging-exclusion", "name", ("filter",)),
+    "metrics": Kind("metrics", "logging-metric", "name", ("filter",)),
+}
+
+
+class Configs:
+    """The resources by full name, "projects/P/sinks/S". They are kept in `cloud.documents`.
+
+    Sinks, exclusions and metrics call themselves by their short name, buckets and views by the full one.
+    """
+
+    def __init__(self, cloud: Cloud) -> None:
+        self._cloud = cloud
+        self._compiled: dict[str, Match] = {}
+
+    def get(self, name: str) -> Body:
+        """The resource. Raises 404."""
+        name = self.canonical(name)
+        found = self._cloud.documents.find(name) or _builtin(name)
+        if found is None:
+            collection, _, short = name.rpartition("/")
+            raise ApiError(404, f"{collection.rpartition('/')[2].rstrip('s').capitalize()} `{short}` does not exist")
+        return found
+
+    def list(self, collection: str, parent: str) -> list[Body]:
+        """All of one collection ("sinks") below `parent`, by name. In "locations/-" are those of all places."""
+        prefix = self.canonical(parent)
+        anywhere = prefix.endswith("/locations/-")
+        prefix = prefix.removesuffix("/-") + "/" if anywhere else f"{prefix}/{collection}/"
+        builtin = {
+            name: body
+            for name in _builtin_names(prefix.split("/")[1])
+            if name.startswith(prefix) and name.split("/")[-2] == collection and (body := _builtin(name))
+        }
+        kept = self._cloud.documents.list(KINDS[collection].document, prefix)
+        full = {self._full_name(collection, prefix, body): body for body in kept}
+        return [body for _, body in sorted((builtin | full).items())]
+
+    def create(self, collection: str, parent: str, body: Mapping[str, Any], identifier: str = "") -> Body:
+        """A new resource. Raises 400 for a missing name or a filter that can't be read, 409 when it exists."""
+        kind = KINDS[collection]
+        short = identifier or str(body.get("name", ""))
+        if not re.fullmatch(r"[A-Za-z0-9._/%-]{1,100}", short):
+            raise ApiError(400, f"Invalid {kind.id_field}: '{short}'")
+        name = f"{self.canonical(parent)}/{collection}/{short}"
+        if _builtin(name):
+            raise ApiError(409, f"Resource '{name}' already exists.")
+        made = self._completed(collection, name, body)
+        return self._cloud.documents.create(name, kind.document, made)
+
+    def update(self, name: str, changes: Mapping[str, Any], mask: str = "", create: bool = False) -> Body:
+        """Change fields that `mask` names, or all given ones. `create`: make it if needed. Raises 400, 404."""
+        name = self.canonical(name)
+        collection = name.split("/")[-2]
+        present = self._cloud.documents.find(name) or _builtin(name)
+        if present is None and create:
+            return self.create(collection, name.rpartition(f"/{collection}/")[0], changes, name.rpartition("/")[2])
+        merged = apply_mask(self.get(name), dict(changes), mask)
+        made = self._completed(collection, name, merged | {"updateTime": self._cloud.clock.stamp()})
+        return self._cloud.documents.put(name, KINDS[collection].document, made)
+
+    def delete(self, name: str) -> None:
+        """Forget a resource. Raises 400 for one that every project has, 404."""
+        name = self.canonical(name)
+        if _builtin(name):
+            raise ApiError(400, f"{name.rpartition('/')[2]} can't be deleted", "FAILED_PRECONDITION")
+        self.get(name)
+        self._cloud.documents.delete(name)
+
+    def canonical(self, name: str) -> str:
+        """The name by the project's id, also where it was given by its number. Raises 403 for an unknown project."""
+        match = re.fullmatch(r"projects/([^/]+)(.*)", name)
+        if match is None:
+            raise ApiError(400, f"Invalid resource name: '{name}'. The local cloud has projects only.")
+        return f"projects/{self._cloud.projects.get(match[1])['projectId']}{match[2]}"
+
+    def _completed(self, collection: str, name: str, body: Mapping[str, Any]) -> Body:
+        for field in KINDS[collection].checked:
+            text = str(body.get(field, ""))
+            matcher(parse(text), text)
+        now = self._cloud.clock.stamp()
+        made = {"createTime": now, "updateTime": now} | dict(body)
+        made["name"] = name if collection in ("buckets", "views") else name.rpartition(f"/{collection}/")[2]
+        if collection == "sinks":
+            number = self._cloud.projects.get(name.split("/")[1])["projectNumber"]
+            made["writerIdentity"] = f"serviceAccount:service-{number}@gcp-sa-logging.iam.gserviceaccount.com"
+        if collection == "buckets":
+            made = {"retentionDays": 30, "lifecycleState": "ACTIVE"} | made
+        return made
+
+    def _full_name(self, collection: str, prefix: str, body: Body) -> str:
+        return body["name"] if collection in ("buckets", "views") else prefix + body["name"]
+
+    def exclusions(self, project: str) -> list[Match]:
+        """What keeps an entry from being kept: the project's exclusions, and those of its `_Default` sink."""
+        own = self._cloud.documents.list(KINDS["exclusions"].document, f"projects/{project}/exclusions/")
+        sink = self._cloud.documents.find(f"projects/{project}/sinks/_Default") or {}
+        active = [e for e in [*own, *sink.get("exclusions", [])] if e.get("filter") and not e.get("disabled")]
+        return [self._match(exclusion["filter"]) for exclusion in active]
+
+    def _match(self, text: str) -> Match:
+        if text not in self._compiled:
+            if len(self._compiled) > 100:  # filters that are no longer in use
+                self._compiled.clear()
+            self._compiled[text] = matcher(parse(text), text)
+        return self._compiled[text]
+
+
+def _builtin_names(project: str) -> list[str]:
+    return [
+        *(f"projects/{project}/locations/global/buckets/{bucket}" for bucket in ("_Default", "_Required")),
+        *(f"projects/{project}/sinks/{sink}" for sink in ("_Default", "_Required")),
+        f"projects/{project}/locations/global/buckets/_Default/views/_AllLogs",
+        f"projects/{project}/locations/global/buckets/_Default/views/_Default",
+        f"projects/{project}/locations/global/buckets/_Required/views/_AllLogs",
+    ]
+
+
+def _builtin(name: str) -> Body | None:
+    """What every project has from its start: https://cloud.google.com/logging/docs/store-log-entries#default-bucket"""
+    project = name.split("/")[1]
+    if name not in _builtin_names(project):
+        return None
+    short = name.rpartition("/")[2]
+    required = short == "_Required"
+    if "/views/" in name:
+        return {"name": name, "filter": "" if short == "_AllLogs" else _NOT_AUDIT.replace("LOG_ID", "log_id")}
+    if "/buckets/" in name:
+        return {
+            "name": name,
+            "description": "Audit bucket" if required else "Default bucket",
+            "retentionDays": 400 if required else 30,
+            "lifecycleState": "ACTIVE",
+            **({"locked": True} if required else {}),
+        }
+    return {
+        "name": short,
+        "destination": f"logging.googleapis.com/projects/{project}/locations/global/buckets/{short}",
+        "filter": _AUDIT if required else _NOT_AUDIT,
+    }

@@ -1,0 +1,134 @@
+"""What a LogEntry is: checked, completed, and its instants as whole nanoseconds.
+
+Source of field names and rules: https://cloud.google.com/logging/docs/reference/v2/rest/v2/LogEntry
+"""
+
+from __future__ import annotations
+
+import calendar
+import re
+import secrets
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import unquote
+
+from localcloud.errors import ApiError
+
+Entry = dict[str, Any]
+
+SEVERITIES = {
+    "DEFAULT": 0,
+    "DEBUG": 100,
+    "INFO": 200,
+    "NOTICE": 300,
+    "WARNING": 400,
+    "ERROR": 500,
+    "CRITICAL": 600,
+    "ALERT": 700,
+    "EMERGENCY": 800,
+}
+FIELDS = {
+    "logName",
+    "resource",
+    "timestamp",
+    "receiveTimestamp",
+    "severity",
+    "insertId",
+    "httpRequest",
+    "labels",
+    "metadata",
+    "operation",
+    "trace",
+    "spanId",
+    "traceSampled",
+    "sourceLocation",
+    "split",
+    "errorGroups",
+    "textPayload",
+    "jsonPayload",
+    "protoPayload",
+}
+_PAYLOADS = ("textPayload", "jsonPayload", "protoPayload")
+_STAMP = re.compile(
+    r"(\d{4})-(\d\d)-(\d\d)(?:[Tt ](\d\d):(\d\d)(?::(\d\d)(?:\.(\d{1,9}))?)?(?:[Zz]|([+-])(\d\d):?(\d\d))?)?"
+)
+_LOG = re.compile(r"(?:projects|folders|organizations|billingAccounts)/[^/]+/logs/[^/\s]{1,511}")
+
+
+def nanoseconds(stamp: str) -> int:
+    """An instant of RFC 3339 (or a date) as nanoseconds since the epoch. Raises ValueError."""
+    match = _STAMP.fullmatch(stamp.strip())
+    if match is None:
+        raise ValueError(f"Invalid timestamp: {stamp!r}")
+    year, month, day, hour, minute, second = (int(part or 0) for part in match.group(1, 2, 3, 4, 5, 6))
+    if not (1 <= month <= 12 and 1 <= day <= calendar.monthrange(year, month)[1] and hour < 24 and minute < 60):
+        raise ValueError(f"Invalid timestamp: {stamp!r}")
+    total = calendar.timegm((year, month, day, hour, minute, second))
+    if match[8]:
+        offset = 3600 * int(match[9]) + 60 * int(match[10])
+        total -= offset if match[8] == "+" else -offset
+    return total * 10**9 + int((match[7] or "").ljust(9, "0"))
+
+
+def timestamp(nanos: int) -> str:
+    """Nanoseconds since the epoch as Google's JSON writes a Timestamp: 0, 3, 6 or 9 digits after the point."""
+    import time
+
+    seconds, fraction = divmod(nanos, 10**9)
+    text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
+    digits = f"{fraction:09d}"
+    while digits.endswith("000"):
+        digits = digits[:-3]
+    return text + (f".{digits}" if digits else "") + "Z"
+
+
+def complete(given: Mapping[str, Any], defaults: Mapping[str, Any], now: int) -> Entry:
+    """The entry to keep: `given`, and what it lacks from `defaults` (logName, resource, labels) and the time `now`.
+
+    Raises 400 for what can't be.
+    """
+    if unknown := set(given) - FIELDS:
+        raise ApiError(
+            400, f"Invalid JSON payload received. Unknown name \"{min(unknown)}\" at 'entries[0]': Cannot find field."
+        )
+    entry = dict(given)
+    entry["logName"] = _log_name(given.get("logName") or defaults.get("logName") or "")
+    resource = given.get("resource") or defaults.get("resource") or {}
+    if not resource.get("type"):
+        raise ApiError(400, "Log entry with empty resource type")
+    entry["resource"] = {"type": resource["type"], "labels": dict(resource.get("labels", {}))}
+    if labels := {**defaults.get("labels", {}), **given.get("labels", {})}:
+        entry["labels"] = labels
+    severity = str(given.get("severity", "DEFAULT"))
+    if severity.isdigit():
+        severity = next((name for name, number in SEVERITIES.items() if number == int(severity)), severity)
+    if severity not in SEVERITIES:
+        raise ApiError(
+            400,
+            "Invalid value at 'entries[0].severity' "
+            f'(type.googleapis.com/google.logging.type.LogSeverity), "{severity}"',
+        )
+    entry.pop("severity", None)
+    if severity != "DEFAULT":
+        entry["severity"] = severity
+    if sum(name in given for name in _PAYLOADS) > 1:
+        raise ApiError(400, "Log entry has more than one payload")
+    try:
+        stamp = nanoseconds(given["timestamp"]) if given.get("timestamp") else now
+    except (ValueError, AttributeError, TypeError) as error:
+        raise ApiError(400, f"Invalid value at 'entries[0].timestamp': {error}") from None
+    entry["timestamp"] = timestamp(stamp)
+    entry["receiveTimestamp"] = timestamp(now)
+    entry["insertId"] = str(given.get("insertId") or secrets.token_hex(8))
+    return entry
+
+
+def _log_name(name: str) -> str:
+    if not _LOG.fullmatch(name):
+        raise ApiError(400, f'Invalid log name "{name}". It must be projects/[PROJECT_ID]/logs/[LOG_ID].')
+    return name
+
+
+def log_id(name: str) -> str:
+    """The id in a log's name, decoded: "cloudaudit.googleapis.com/activity"."""
+    return unquote(name.partition("/logs/")[2])

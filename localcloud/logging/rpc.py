@@ -1,0 +1,46 @@
+"""Cloud Logging over gRPC: the methods of the same table, by Google's own message types."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
+
+from localcloud.errors import ApiError
+from localcloud.logging.methods import Method, by_rpc
+
+if TYPE_CHECKING:
+    from localcloud.cloud import Caller, Cloud
+
+Unary = Callable[[bytes, "Caller"], Awaitable[bytes]]
+
+
+def table(cloud: Cloud) -> dict[str, Unary]:
+    """gRPC path -> method. Imports the message types."""
+    import google.cloud.audit.audit_log_pb2  # payloads may be of this type
+    import google.cloud.logging_v2.types  # noqa: F401  registers its messages
+
+    return {path: _unary(cloud, method) for path, method in by_rpc().items()}
+
+
+def _unary(cloud: Cloud, method: Method) -> Unary:
+    from google.protobuf import json_format
+
+    request_class, response_class = _message(method.request), _message(method.response)
+
+    async def answer(raw: bytes, caller: Caller) -> bytes:
+        try:
+            request = json_format.MessageToDict(request_class.FromString(raw))
+        except TypeError as error:  # an Any of a type that nobody here knows
+            raise ApiError(400, f"Request contains an invalid argument: {error}") from None
+        result = await method.handler(cloud, request)
+        return json_format.Parse(json.dumps(result), response_class(), ignore_unknown_fields=True).SerializeToString()
+
+    return answer
+
+
+def _message(name: str) -> Any:
+    from google.protobuf import descriptor_pool, empty_pb2, message_factory
+
+    assert empty_pb2.DESCRIPTOR
+    return message_factory.GetMessageClass(descriptor_pool.Default().FindMessageTypeByName(name))
