@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import os
@@ -9,9 +10,10 @@ import shutil
 import ssl
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import psutil
 
@@ -19,6 +21,7 @@ from localcloud import locks
 from localcloud.files import private_folder
 
 _PATIENCE = 60.0  # seconds that a start or an end may take on a busy machine
+_LOG_LIMIT = 10 << 20  # bytes
 _PACKAGE = Path(__file__).resolve().parent
 
 
@@ -37,7 +40,7 @@ def running(root: Path) -> dict[str, Any] | None:
         process = psutil.Process(server["pid"])
         # A pid may have been given to another process since; the time of its creation can't.
         same = abs(process.create_time() - server["created"]) < 2
-        return server if same and process.status() != psutil.STATUS_ZOMBIE else None
+        return server if same and not ended(process) else None
     except (OSError, ValueError, KeyError, psutil.Error):
         return None
 
@@ -65,11 +68,9 @@ def stop(root: Path) -> bool:
             return False
         process = psutil.Process(server["pid"])
         family = [process, *process.children(recursive=True)]
-        try:
+        with contextlib.suppress(Failed):  # it hangs: what follows ends it anyway
             ask(root, server, "POST", "/stop")
-            process.wait(_PATIENCE / 2)
-        except (Failed, psutil.TimeoutExpired):
-            pass  # it hangs: what follows ends it anyway
+            _wait([process], _PATIENCE / 2)
         _kill(family)
         (root / "server.json").unlink(missing_ok=True)
         return True
@@ -139,7 +140,7 @@ def _spawn(root: Path, envs: Path, projects: Sequence[str]) -> dict[str, Any]:
     flags: dict[str, Any] = {"start_new_session": True}  # it outlives the shell
     if sys.platform == "win32":
         flags = {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW}
-    with (root / "server.log").open("ab") as log:
+    with _log(root / "server.log") as log:
         process = subprocess.Popen(
             command,
             cwd=_PACKAGE.parent,
@@ -166,6 +167,13 @@ def _spawn(root: Path, envs: Path, projects: Sequence[str]) -> dict[str, Any]:
     return said
 
 
+def _log(path: Path) -> IO[bytes]:
+    """The log, to write on at its end; when it is large, what was in it goes to server.log.1."""
+    if path.exists() and path.stat().st_size > _LOG_LIMIT:
+        path.replace(path.with_name("server.log.1"))
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab")
+
+
 def _own_environment(root: Path) -> dict[str, str]:
     """This process' environment without what makes it a client of a local cloud: the server is none."""
     theirs: dict[str, str] = {}
@@ -176,10 +184,23 @@ def _own_environment(root: Path) -> dict[str, str]:
     return kept
 
 
+def ended(process: psutil.Process) -> bool:
+    """Whether a process runs no more; in a container nobody may ever collect what is left of it (a zombie)."""
+    try:
+        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
+def _wait(processes: list[psutil.Process], seconds: float) -> None:
+    """Until all have ended, or the time is over."""
+    ends = time.monotonic() + seconds
+    while time.monotonic() < ends and not all(ended(process) for process in processes):
+        time.sleep(0.02)
+
+
 def _kill(processes: list[psutil.Process]) -> None:
     for process in processes:
-        try:
+        with contextlib.suppress(psutil.Error):
             process.kill()
-        except psutil.Error:
-            continue
-    psutil.wait_procs(processes, timeout=10)
+    _wait(processes, 10)

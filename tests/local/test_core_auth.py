@@ -1,0 +1,249 @@
+"""Who calls is checked: only what this very cloud gave out opens it."""
+
+from __future__ import annotations
+
+import base64
+import json
+
+import grpc
+import pytest
+from google.auth import jwt as google_jwt
+from google.auth.crypt import RSASigner
+
+from localcloud import jwt
+
+PROJECT = "https://cloudresourcemanager.googleapis.com/v3/projects/test-project"
+TOKEN = "https://oauth2.googleapis.com/token"
+GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+
+
+def key_of(cloud) -> dict:
+    return json.loads((cloud.root / "projects" / cloud.project / "key.json").read_text(encoding="utf-8"))
+
+
+def now(cloud) -> int:
+    import time
+
+    return int(time.time())
+
+
+def claims_of(cloud, **changes) -> dict:
+    email = key_of(cloud)["client_email"]
+    claims = {"iss": email, "sub": email, "aud": "https://storage.googleapis.com/"}
+    claims |= {"iat": now(cloud), "exp": now(cloud) + 3600, **changes}
+    return {name: value for name, value in claims.items() if value is not None}
+
+
+def signed(cloud, key: dict | None = None, **changes) -> str:
+    key = key or key_of(cloud)
+    return google_jwt.encode(RSASigner.from_service_account_info(key), claims_of(cloud, **changes)).decode()
+
+
+def unsigned(cloud) -> str:
+    parts = [{"alg": "none", "typ": "JWT", "kid": key_of(cloud)["private_key_id"]}, claims_of(cloud)]
+    return ".".join(base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in parts) + "."
+
+
+def by_hmac(cloud) -> str:
+    """Signed by HS256 with the public key as its secret: the classic confusion of algorithms."""
+    import hashlib
+    import hmac
+
+    key = key_of(cloud)
+    public = jwt.public_pem(jwt.load_private_pem(key["private_key"]))
+    head = {"alg": "HS256", "typ": "JWT", "kid": key["private_key_id"]}
+    parts = [
+        base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in (head, claims_of(cloud))
+    ]
+    mac = hmac.new(public.encode(), ".".join(parts).encode(), hashlib.sha256).digest()
+    return ".".join([*parts, base64.urlsafe_b64encode(mac).decode().rstrip("=")])
+
+
+def of_a_stranger(cloud) -> str:
+    """The right names, signed by another key."""
+    return signed(cloud, {**key_of(cloud), "private_key": jwt.private_pem(jwt.new_key())})
+
+
+def by_its_own_key_id(cloud) -> str:
+    key = {**key_of(cloud), "private_key": jwt.private_pem(jwt.new_key()), "private_key_id": "localcloud"}
+    return signed(cloud, key)
+
+
+def identity_token(cloud) -> str:
+    """An ID token of this cloud: proof of who one is, no leave to act."""
+    answer = cloud.plain_session().post(
+        TOKEN,
+        data={"grant_type": GRANT, "assertion": signed(cloud, aud=TOKEN, target_audience="https://example.com")},
+    )
+    return answer.json()["id_token"]
+
+
+FOREIGN = {
+    "random": lambda cloud: "ya29.a0AfB_byRandomTokenOfSomebody",
+    "empty": lambda cloud: "",
+    "not ascii": lambda cloud: "t\xf6ken",
+    "unsigned": unsigned,
+    "by HMAC": by_hmac,
+    "of a stranger": of_a_stranger,
+    "by its own key id": by_its_own_key_id,
+    "expired": lambda cloud: signed(cloud, iat=now(cloud) - 4000, exp=now(cloud) - 400),
+    "of the future": lambda cloud: signed(cloud, iat=now(cloud) + 2000, exp=now(cloud) + 5000),
+    "for a year": lambda cloud: signed(cloud, exp=now(cloud) + 365 * 86_400),
+    "without an end": lambda cloud: signed(cloud, exp=None),
+    "an assertion": lambda cloud: signed(cloud, aud=TOKEN),
+    "for somebody else": lambda cloud: signed(cloud, aud="https://example.com/"),
+    "for nobody": lambda cloud: signed(cloud, aud=None),
+    "for another account": lambda cloud: signed(cloud, sub="somebody@else.iam.gserviceaccount.com"),
+    "an ID token": identity_token,
+}
+
+
+@pytest.mark.parametrize("what", FOREIGN)
+def test_foreign_credentials_are_refused_over_rest(local_cloud, what):
+    shown = FOREIGN[what](local_cloud)
+    answer = local_cloud.plain_session().get(PROJECT, headers={"Authorization": f"Bearer {shown}".encode("latin-1")})
+    assert answer.status_code == 401
+    assert answer.headers["WWW-Authenticate"] == 'Bearer realm="https://accounts.google.com/"'
+    error = answer.json()["error"]
+    assert error["status"] == "UNAUTHENTICATED"
+    assert error["details"][0]["domain"] == "googleapis.com"
+    log = (local_cloud.root / "server.log").read_text(encoding="utf-8")
+    assert not shown or shown not in log
+
+
+@pytest.mark.parametrize("what", [w for w in FOREIGN if w != "not ascii"])
+def test_foreign_credentials_are_refused_over_grpc(local_cloud, what):
+    trust = grpc.ssl_channel_credentials((local_cloud.root / "ca.pem").read_bytes())
+    with grpc.secure_channel(f"localhost:{local_cloud.server['grpc']}", trust) as channel:
+        call = channel.unary_unary("/google.cloud.resourcemanager.v3.Projects/GetProject")
+        with pytest.raises(grpc.RpcError) as refused:
+            call(b"", metadata=[("authorization", f"Bearer {FOREIGN[what](local_cloud)}")], timeout=20)
+    assert refused.value.code() == grpc.StatusCode.UNAUTHENTICATED  # type: ignore[attr-defined]
+
+
+def test_a_token_of_another_local_cloud_is_refused(local_cloud, new_cloud):
+    other = new_cloud()
+    theirs = other.session()
+    assert theirs.get(PROJECT).status_code == 200
+    mine = local_cloud.plain_session()
+    for token in (theirs.credentials.token, signed(other)):
+        assert other.plain_session().get(PROJECT, headers={"Authorization": f"Bearer {token}"}).ok
+        assert mine.get(PROJECT, headers={"Authorization": f"Bearer {token}"}).status_code == 401
+    provider = (other.root / "projects" / other.project / "provider-token").read_text(encoding="utf-8")
+    assert mine.get(PROJECT, headers={"Authorization": f"Bearer {provider}"}).status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("shown", "reason", "message"),
+    [
+        (None, "CREDENTIALS_MISSING", "Request is missing required authentication credential. Expected OAuth 2"),
+        ("Basic dTpw", "ACCESS_TOKEN_TYPE_UNSUPPORTED", "Request had invalid authentication credentials. Expected"),
+        ("Bearer x", "ACCESS_TOKEN_TYPE_UNSUPPORTED", "Request had invalid authentication credentials. Expected"),
+    ],
+)
+def test_refusals_say_what_google_says(local_cloud, shown, reason, message):
+    answer = local_cloud.plain_session().get(PROJECT, headers={"Authorization": shown} if shown else {})
+    error = answer.json()["error"]
+    assert (answer.status_code, error["code"], error["details"][0]["reason"]) == (401, 401, reason)
+    assert error["message"].startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("url", "shown", "type_", "body"),
+    [
+        ("https://storage.googleapis.com/storage/v1/b", None, "application/json; charset=UTF-8", "Login Required"),
+        ("https://storage.googleapis.com/storage/v1/b", "x", "application/json; charset=UTF-8", "Invalid Credentials"),
+        ("https://www.googleapis.com/storage/v1/b", "x", "application/json; charset=UTF-8", "Invalid Credentials"),
+        ("https://a-bucket.storage.googleapis.com/o", "x", "application/xml; charset=UTF-8", "Invalid Credentials"),
+    ],
+)
+def test_storage_refuses_in_its_own_shape(local_cloud, url, shown, type_, body):
+    headers = {"Authorization": f"Bearer {shown}"} if shown else {}
+    answer = local_cloud.plain_session().get(url, headers=headers)
+    assert (answer.status_code, answer.headers["Content-Type"]) == (401, type_)
+    assert body in answer.text
+    if "json" in type_:
+        assert answer.json()["error"]["errors"][0]["reason"] == ("authError" if shown else "required")
+
+
+@pytest.mark.parametrize(
+    ("changes", "description"),
+    [
+        ({"exp": -1}, "Invalid JWT: Token must be a short-lived token (60 minutes) and in a reasonable timeframe."),
+        ({"iat": 5000, "exp": 8000}, "Invalid JWT: Token must be a short-lived token (60 minutes) and in a reasonable"),
+        ({"exp": 90_000}, "Invalid JWT: Token must be a short-lived token (60 minutes) and in a reasonable timeframe."),
+        ({"aud": "https://example.com"}, "Invalid JWT: Failed audience check"),
+        ({"iss": "nobody@test-project.iam.gserviceaccount.com"}, "Invalid grant: account not found"),
+        ({"key": True}, "Invalid JWT Signature."),
+    ],
+)
+def test_the_token_endpoint_refuses_as_google_does(local_cloud, changes, description):
+    changes = {"aud": TOKEN, **changes}
+    key = {**key_of(local_cloud), "private_key": jwt.private_pem(jwt.new_key())} if changes.pop("key", None) else None
+    for name in ("iat", "exp"):
+        if name in changes:
+            changes[name] += now(local_cloud)
+    answer = local_cloud.plain_session().post(
+        TOKEN, data={"grant_type": GRANT, "assertion": signed(local_cloud, key, **changes)}
+    )
+    assert answer.status_code == 400
+    assert answer.json()["error"] == "invalid_grant"
+    assert answer.json()["error_description"].startswith(description)
+
+
+def test_other_grants_are_refused(local_cloud):
+    answer = local_cloud.plain_session().post(TOKEN, data={"grant_type": "refresh_token", "refresh_token": "1//x"})
+    assert (answer.status_code, answer.json()["error"]) == (400, "unsupported_grant_type")
+
+
+@pytest.mark.parametrize("self_signed", [False, True])
+def test_tokens_end_with_their_key_and_their_account(local_cloud, session, self_signed):
+    accounts = "https://iam.googleapis.com/v1/projects/test-project/serviceAccounts"
+    account = session.post(accounts, json={"accountId": f"ending-{int(self_signed)}"}).json()
+    base = f"https://iam.googleapis.com/v1/{account['name']}"
+
+    def new_session():
+        made = session.post(f"{base}/keys", json={}).json()
+        client = local_cloud.session(json.loads(base64.b64decode(made["privateKeyData"])), self_signed)
+        assert client.get(PROJECT).status_code == 200
+        return made["name"], {"Authorization": f"Bearer {client.credentials.token}"}
+
+    name, shown = new_session()
+    assert session.delete(f"https://iam.googleapis.com/v1/{name}").status_code == 200
+    assert local_cloud.plain_session().get(PROJECT, headers=shown).status_code == 401
+
+    _name, shown = new_session()
+    session.post(f"{base}:disable")
+    assert local_cloud.plain_session().get(PROJECT, headers=shown).status_code == 401
+    session.post(f"{base}:enable")
+    assert local_cloud.plain_session().get(PROJECT, headers=shown).status_code == 200
+
+    session.delete(base).raise_for_status()
+    assert local_cloud.plain_session().get(PROJECT, headers=shown).status_code == 401
+    again = session.post(accounts, json={"accountId": f"ending-{int(self_signed)}"}).json()
+    assert again["uniqueId"] != account["uniqueId"]
+    assert local_cloud.plain_session().get(PROJECT, headers=shown).status_code == 401
+
+
+def test_who_a_token_is_of(local_cloud, session):
+    session.get(PROJECT)
+    email = key_of(local_cloud)["client_email"]
+    about = local_cloud.plain_session().get(
+        "https://oauth2.googleapis.com/tokeninfo", params={"access_token": session.credentials.token}
+    )
+    assert about.json()["email"] == email
+    assert about.json()["scope"] == "https://www.googleapis.com/auth/cloud-platform"
+    assert session.get("https://openidconnect.googleapis.com/v1/userinfo").json()["email"] == email
+    assert session.get("https://www.googleapis.com/oauth2/v3/userinfo").json()["email"] == email
+    assert local_cloud.plain_session().get("https://openidconnect.googleapis.com/v1/userinfo").status_code == 401
+    unknown = local_cloud.plain_session().get("https://oauth2.googleapis.com/tokeninfo?access_token=x")
+    assert (unknown.status_code, unknown.json()["error"]) == (400, "invalid_token")
+
+
+def test_the_control_is_for_the_owner_of_the_folder(local_cloud, session):
+    url = f"https://127.0.0.1:{local_cloud.server['https']}/stop"
+    direct = local_cloud.plain_session()
+    direct.proxies = {}
+    for shown in ("", "Bearer x", f"Bearer {session.credentials.token}"):
+        assert direct.post(url, headers={"Authorization": shown}).status_code == 401
+    assert local_cloud.plain_session().post("https://oauth2.googleapis.com/stop").status_code == 501
