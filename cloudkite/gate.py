@@ -45,12 +45,7 @@ def judge(target: Target, plan: Plan) -> Verdict:
     if refusal:
         raise refusal
     left, notes = fit(plan, spending)
-    unread = [
-        _("quota {title} could not be read: {problem}").format(title=r.title, problem=r.problem)
-        for r in readings
-        if r.limit is None
-    ]
-    return Verdict(spending, left, tuple(readings), (*plan.notes, *notes, *unread))
+    return Verdict(spending, left, tuple(readings), (*plan.notes, *notes, *quota.unread(readings)))
 
 
 def fit(plan: Plan, spending: Spending) -> tuple[Decimal | None, list[str]]:

@@ -45,7 +45,8 @@ def _read(target: Target, need: Need) -> Reading:
     try:
         info = _info(target, need)
     except UserError as error:
-        return Reading(meter.title, meter.id, meter.metric, need.amount, None, error.message)
+        first = error.message.partition(". ")[0]  # Google goes on with how to enable the API
+        return Reading(meter.title, meter.id, meter.metric, need.amount, None, first)
     if info is None:
         return Reading(meter.title, meter.id, meter.metric, need.amount, None, _("the service does not list it"))
     limit = effective(info, target.account.region)
@@ -90,6 +91,18 @@ def effective(info: dict[str, Any], region: str) -> int | None:
         elif own is None and places == ["global"]:
             found[2] = int(value)
     return found[min(found)] if found else None
+
+
+def unread(readings: Sequence[Reading]) -> list[str]:
+    """What to tell of quotas that could not be read, one line a reason."""
+    reasons: dict[str, list[str]] = {}
+    for reading in readings:
+        if reading.limit is None:
+            reasons.setdefault(reading.problem, []).append(reading.title)
+    return [
+        _("quota of {titles} could not be read: {problem}").format(titles=", ".join(titles), problem=problem)
+        for problem, titles in reasons.items()
+    ]
 
 
 def refuse(readings: Sequence[Reading], tier: str, region: str) -> UserError | None:

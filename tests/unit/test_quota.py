@@ -54,6 +54,14 @@ def test_too_little_is_refused_with_what_to_do(tier, hint):
     assert refusal.hint == hint
 
 
+def test_what_could_not_be_read_is_told_once_a_reason():
+    lost = [Reading(t, "", "", 1, None, "read the quotas: no network") for t in ("T4", "N2 vCPUs")]
+    assert quota.unread([*lost, reading(3), Reading("L4", "", "", 1, None, "the service does not list it")]) == [
+        "quota of T4, N2 vCPUs could not be read: read the quotas: no network",
+        "quota of L4 could not be read: the service does not list it",
+    ]
+
+
 def test_spot_reads_the_preemptible_quotas_of_vcpus_and_gpus():
     metrics = [n.meter.metric for n in quotas.needs("n1-standard-4", "NVIDIA_TESLA_T4", 1, 1, True)]
     assert len(metrics) == 2
