@@ -1,4 +1,4 @@
-"""Copies of an account's state: one beside it, and one in the account's models bucket, after each `up`."""
+"""Copies of an account's state: one beside it, one in the account's models bucket, and few of the engine's own."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ from typing import Any
 from cloudkite.engine.folder import Folder
 from cloudkite.target import Target
 from cloudkite.text import _
+
+
+_KEPT = 5  # runs whose history stays: each is a copy of the whole state, and nothing here reads it
 
 
 def beside(folder: Folder) -> Path:
@@ -35,6 +38,13 @@ def copy(folder: Folder) -> None:
     shutil.copyfile(folder.checkpoint, temporary)
     temporary.chmod(0o600)
     temporary.replace(beside(folder))
+
+
+def prune(folder: Folder) -> None:
+    """Delete the engine's history but for the last few runs; their names begin with their time."""
+    for kind in ("history", "checkpoint"):
+        for old in sorted(folder.history.glob(f"*.{kind}.json"))[:-_KEPT]:
+            old.unlink(missing_ok=True)
 
 
 def _upload(folder: Folder, target: Target, bucket: str) -> None:

@@ -45,6 +45,11 @@ class Folder:
         return self.backend / ".pulumi" / "stacks" / PROJECT / f"{self.account.name}.json"
 
     @property
+    def history(self) -> Path:
+        """Where the engine keeps a copy of the state for each run."""
+        return self.backend / ".pulumi" / "history" / PROJECT / self.account.name
+
+    @property
     def engine_locks(self) -> Path:
         """Where a running engine leaves its lock."""
         return self.backend / ".pulumi" / "locks" / "organization" / PROJECT / self.account.name

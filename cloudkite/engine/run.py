@@ -69,6 +69,7 @@ def up(
         warning = backup.keep(folder, target, outcome.outputs)
         if warning:
             progress(warning)
+        backup.prune(folder)
         return outcome
 
 
@@ -104,6 +105,7 @@ def down(
             _unprotect(stack)
         outcome = stack.run("destroy", on_step, exclude_protected=not everything)[1]
         backup.copy(folder)
+        backup.prune(folder)
         return outcome
 
 

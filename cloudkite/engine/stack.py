@@ -140,6 +140,21 @@ class Stack:
             raise failures.explain(self._folder, ended, Events(), None, 0) from None
 
 
+def _silence_shutdown() -> None:
+    """Keep Pulumi's complaint about its own shutdown from the terminal: a program that fails leaves a coroutine whose
+    `finally` needs the event loop that is gone. Everything else goes to the hook that was there."""
+    before = sys.unraisablehook
+
+    def hook(what: Any) -> None:
+        if getattr(what.object, "__qualname__", "") != "run_pulumi_func":
+            before(what)
+
+    sys.unraisablehook = hook
+
+
+_silence_shutdown()
+
+
 @contextmanager
 def _byte_code() -> Iterator[None]:
     """Let Python write byte-code beside our tools where it may not write any: importing pulumi_gcp takes 4 s else."""

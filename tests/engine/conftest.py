@@ -1,0 +1,87 @@
+"""The real engine on a throw-away account of a local cloud: found, installed or built by the product's own code."""
+
+import itertools
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from cloudkite import accounts, engine, target, workspace
+from cloudkite.accounts import Account
+from cloudkite.engine import cli
+from cloudkite.engine.folder import Folder
+from cloudkite.target import Target
+from cloudkite.workspace import CLONE, Workspace
+
+_numbers = itertools.count(1)
+
+
+@dataclass(frozen=True)
+class Place:
+    """One account of its own, on the session's local cloud."""
+
+    space: Workspace
+    account: Account
+    target: Target
+
+    @property
+    def folder(self) -> Folder:
+        return Folder(self.account)
+
+    def preview(self):
+        return engine.preview(self.space, self.account, self.target)
+
+    def up(self, on_step=None):
+        return engine.up(self.space, self.account, self.target, on_step)
+
+    def down(self, everything=False):
+        return engine.down(self.space, self.account, self.target, everything)
+
+    def left(self):
+        return engine.left(self.space, self.account)
+
+    def settings(self, change):
+        """Rewrite the account's settings file: `change` gets its text and gives the new one."""
+        path = self.account.settings
+        path.write_text(change(path.read_text(encoding="utf-8")), encoding="utf-8")
+        return Place(self.space, accounts.load(self.space, self.account.name), self.target)
+
+    def process(self, verb="up"):
+        """The same in a process of its own, to be interrupted or killed."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "tests.engine.run_engine", verb, self.space.state, self.account.name],
+            cwd=CLONE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            encoding="utf-8",
+            start_new_session=sys.platform != "win32",
+        )
+
+
+@pytest.fixture(scope="session")
+def pulumi():
+    """The CLI; the first time on a machine without one this takes minutes."""
+    return cli.find(print)
+
+
+@pytest.fixture(scope="session")
+def space():
+    """A workspace of its own, with its own local cloud."""
+    with tempfile.TemporaryDirectory(prefix="cloudkite-engine-", ignore_cleanup_errors=True) as folder:
+        made = workspace.throw_away(Path(folder))
+        yield made
+        target.localcloud(made, "stop")
+
+
+@pytest.fixture
+def place(space, pulumi):
+    """An account that was never set up."""
+    name = f"account-{next(_numbers)}"
+    project = f"cloudkite-{name}"
+    text = (CLONE / "infra" / "Pulumi.local.yaml").read_text(encoding="utf-8").replace("cloudkite-local", project)
+    (space.accounts / f"Pulumi.{name}.yaml").write_text(text, encoding="utf-8")
+    account = accounts.load(space, name)
+    return Place(space, account, target.connect(space, account))
