@@ -14,14 +14,15 @@ _OLD_EXCEL = b"\xd0\xcf\x11\xe0"
 _GZIP = b"\x1f\x8b"
 
 
-def problem(path: Path) -> str | None:
+def problem(path: Path, name: str) -> str | None:
     """What keeps the file from being read as UTF-8 text, with the line and a way to mend it; None when nothing does.
 
-    A byte order mark is fine. The whole file is read, in blocks: an old encoding may show only in the last row.
+    `name` is how the message calls the file. A byte order mark is fine. The whole file is read, in blocks: an old
+    encoding may show only in the last row.
     """
     with path.open("rb") as file:
         start = file.read(4)
-    if found := _known_start(path.name, start):
+    if found := _known_start(name, start):
         return found
     decoder = codecs.getincrementaldecoder("utf-8")()
     with path.open("rb") as file:
@@ -29,14 +30,17 @@ def problem(path: Path) -> str | None:
         while True:
             block = file.read(_BLOCK)
             if (at := block.find(b"\0")) >= 0:
-                return _nul(path.name, block, lines + block.count(b"\n", 0, at) + 1)
+                return _nul(name, block, lines + block.count(b"\n", 0, at) + 1)
             try:
                 decoder.decode(block, final=not block)
             except UnicodeDecodeError:
-                return _not_utf8(path)
+                return _not_utf8(path, name)
             if not block:
                 return None
             lines += block.count(b"\n")
+            if not lines and b"\r" in block[:-1]:
+                said = _("{name}: lines end with CR alone, as on old Macintoshes; save it with another line end")
+                return said.format(name=name)
 
 
 def _known_start(name: str, start: bytes) -> str | None:
@@ -64,7 +68,7 @@ def _nul(name: str, block: bytes, line: int) -> str:
     return _("{name}:{line}: a NUL byte: the file is damaged or no text; write it again").format(name=name, line=line)
 
 
-def _not_utf8(path: Path) -> str:
+def _not_utf8(path: Path, name: str) -> str:
     with path.open("rb") as file:
         for number, raw in enumerate(file, start=1):
             try:
@@ -73,13 +77,13 @@ def _not_utf8(path: Path) -> str:
                 guess = _guess(path, number)
                 if guess is None:
                     return _("{name}:{line}: byte 0x{byte:02X} is not UTF-8 and no known encoding fits").format(
-                        name=path.name, line=number, byte=raw[error.start]
+                        name=name, line=number, byte=raw[error.start]
                     )
                 encoding, sample = guess
                 return _("{name}:{line}: the text is {encoding}, not UTF-8 ({sample!r}); {how}").format(
-                    name=path.name, line=number, encoding=encoding, sample=sample, how=_how(encoding, path.name)
+                    name=name, line=number, encoding=encoding, sample=sample, how=_how(encoding, name)
                 )
-    return _("{name}: the text ends in the middle of a character; write the file again").format(name=path.name)
+    return _("{name}: the text ends in the middle of a character; write the file again").format(name=name)
 
 
 def _guess(path: Path, line: int) -> tuple[str, str] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import statistics
 from collections.abc import Sequence
@@ -27,6 +28,8 @@ class Mapping:
     def take(self, values: Sequence[str], labels: Sequence[str]) -> None:
         """The fields of a chunk and its labels."""
         self.rows += len(values)
+        if self._label_of is None and "" not in values:
+            return
         pairs = set(zip(values, labels, strict=True))
         self._blank |= {label for value, label in pairs if not value}
         self._filled |= {label for value, label in pairs if value}
@@ -39,8 +42,11 @@ class Mapping:
         if len(self._label_of) > MOST:
             self._label_of = None
 
-    def finish(self, findings: Findings, number: bool) -> None:
-        """Tell what was seen. Equal or one-to-one is a failure, the rest is evidence for a person to judge."""
+    def finish(self, findings: Findings, number: bool) -> bool:
+        """Tell what was seen; whether there was something to tell.
+
+        Equal or one-to-one is a failure, the rest is evidence for a person to judge.
+        """
         found = self._label_of or {}
         labels = set(found.values())
         names = {"name": self.name, "label": self.label, "count": len(found)}
@@ -48,19 +54,21 @@ class Mapping:
         if len(labels) > 1 and self.rows >= ENOUGH:
             if all(value == label for value, label in found.items()):
                 findings.add(FAILED, _("{name}: is the label {label} again; {allow}").format(allow=allow, **names))
-                return
+                return True
             if len(found) == len(labels):
                 said = _("{name}: stands for {label} one to one, e.g. {example}; {allow}")
                 findings.add(FAILED, said.format(example=_example(found), allow=allow, **names))
-                return
+                return True
             # A number that is nearly always different goes with one label by chance.
             if len(found) < self.rows * (0.1 if number else 0.5):
                 said = _("{name}: each of its {count} values goes with one {label} only; known before the answer is?")
                 findings.add(WARNING, said.format(**names))
-                return
+                return True
         if self._blank and self._filled and not self._blank & self._filled and self.rows >= ENOUGH:
             said = _("{name}: blank just where {label} is {labels}; is it filled in after the answer is known?")
             findings.add(WARNING, said.format(labels=", ".join(sorted(self._blank)[:5]), **names))
+            return True
+        return False
 
 
 def _example(found: dict[str, str]) -> str:
@@ -93,7 +101,7 @@ class Spans:
 
     def _overlap(self) -> bool:
         spans = sorted((self._spans or {}).values())
-        return any(high >= low for (_l, high), (low, _h) in zip(spans, spans[1:], strict=False))
+        return any(high >= low for (_l, high), (low, _h) in itertools.pairwise(spans))
 
     def finish(self, findings: Findings) -> bool:
         """Tell what was seen; whether there was something to tell."""

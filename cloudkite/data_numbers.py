@@ -63,7 +63,7 @@ class Numbers:
         self._counts_up = True
 
     def take(self, values: Sequence[str], place: Place) -> None:
-        """The fields of a chunk. The quick way is one pass in C; only a chunk with something odd is looked at closely."""
+        """The fields of a chunk; only a chunk with something odd in it is looked at field by field."""
         blanks = values.count("")
         filled = [v for v in values if v] if blanks else values
         self.rows += len(values)

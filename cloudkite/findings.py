@@ -45,14 +45,6 @@ class Findings:
         if advice:
             self._advice[kind] = advice
 
-    def count(self, kind: Hashable, more: int) -> None:
-        """`more` of a kind that were not looked at one by one."""
-        self._seen[kind] += more
-
-    def enough(self, kind: Hashable) -> bool:
-        """Whether as many of this kind are kept as will be shown."""
-        return self._seen[kind] >= EACH
-
     @property
     def verdict(self) -> str:
         """The worst level found: "failed", "warning" or "ok"."""
