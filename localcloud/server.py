@@ -49,6 +49,8 @@ class _Http(uvicorn.Server):
             http=GoogleHttp,
             ws="none",
             lifespan="off",
+            interface="asgi3",
+            proxy_headers=False,
             log_config=None,
             access_log=False,
             server_header=False,
