@@ -75,9 +75,10 @@ def create_budget(cloud: Cloud, parent: str, body: Body) -> Body:
     with _lock:
         payer = account(cloud, parent)
         name = f"{parent}/budgets/{uuid.uuid4()}"
-        budget = _checked(cloud, payer, body) | {"name": name, "etag": new_etag()}
+        budget: Body = _checked(cloud, payer, body) | {"name": name, "etag": new_etag()}
         if not cloud.documents.find(parent):
-            currency = budget["amount"].get("specifiedAmount", {}).get("currencyCode", payer["currencyCode"])
+            amount: Body = budget["amount"]
+            currency = amount.get("specifiedAmount", {}).get("currencyCode", payer["currencyCode"])
             cloud.documents.put(parent, _ACCOUNT_KIND, payer | {"currencyCode": currency})
         return cloud.documents.create(name, _BUDGET_KIND, budget)
 

@@ -1,0 +1,61 @@
+"""billing.Budget."""
+
+from __future__ import annotations
+
+from localcloud.billing import store
+from localcloud.enabled import require
+from localcloud.provider.kinds import Kind, Scope, Values, names
+
+
+def _body(inputs: Values) -> Values:
+    same = {name: inputs[name] for name in names("displayName budgetFilter amount ownershipScope") if name in inputs}
+    rules = {"thresholdRules": inputs.get("thresholdRules") or []}
+    told = {"notificationsRule": inputs["allUpdatesRule"]} if inputs.get("allUpdatesRule") else {}
+    return same | rules | told
+
+
+def _create(scope: Scope, inputs: Values) -> str:
+    # A budget belongs to no project: its API must be on in the one that the provider's calls are charged to.
+    require(scope.cloud, scope.project or scope.caller.project, "billingbudgets.googleapis.com")
+    account = inputs["billingAccount"].removeprefix("billingAccounts/")
+    return store.create_budget(scope.cloud, f"billingAccounts/{account}", _body(inputs))["name"]
+
+
+def _read(scope: Scope, resource_id: str, _known: Values) -> Values | None:
+    found = scope.cloud.documents.find(resource_id)
+    if found is None:
+        return None
+    _, account, _, short = resource_id.split("/")
+    return found | {"name": short, "billingAccount": account, "allUpdatesRule": found.get("notificationsRule")}
+
+
+def _update(scope: Scope, resource_id: str, inputs: Values) -> None:
+    mask = "displayName,budgetFilter,amount,ownershipScope,thresholdRules,notificationsRule"
+    store.update_budget(scope.cloud, resource_id, _body(inputs), mask)
+
+
+def _delete(scope: Scope, resource_id: str, _known: Values) -> None:
+    store.delete_budget(scope.cloud, resource_id)
+
+
+KINDS = {
+    "billing/budget:Budget": Kind(
+        _create,
+        _read,
+        _update,
+        _delete,
+        force_new=names("billingAccount"),
+        kept=names("deletionPolicy"),
+        named_by_cloud=True,
+        choices={
+            "budgetFilter.calendarPeriod": ("MONTH", "QUARTER", "YEAR"),
+            "budgetFilter.creditTypesTreatment": (
+                "INCLUDE_ALL_CREDITS",
+                "EXCLUDE_ALL_CREDITS",
+                "INCLUDE_SPECIFIED_CREDITS",
+            ),
+            "thresholdRules[].spendBasis": ("CURRENT_SPEND", "FORECASTED_SPEND"),
+            "ownershipScope": ("ALL_USERS", "BILLING_ACCOUNT"),
+        },
+    )
+}

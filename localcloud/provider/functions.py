@@ -1,0 +1,95 @@
+"""The functions that programs call to look things up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from localcloud.billing import store as billing
+from localcloud.enabled import require
+from localcloud.errors import ApiError
+from localcloud.provider.kinds import Scope, Values
+from localcloud.quotas import store as quotas
+
+Function = Callable[[Scope, Values], Values]
+
+
+def _get_project(scope: Scope, arguments: Values) -> Values:
+    project = arguments.get("projectId") or scope.project
+    require(scope.cloud, project, "cloudresourcemanager.googleapis.com")
+    found = scope.cloud.projects.get(project)
+    return {
+        "id": f"projects/{found['projectId']}",
+        "projectId": found["projectId"],
+        "number": found["projectNumber"],
+        "name": found["name"],
+        "labels": found.get("labels") or {},
+        "effectiveLabels": found.get("labels") or {},
+        "pulumiLabels": found.get("labels") or {},
+        "billingAccount": found["billingAccount"].removeprefix("billingAccounts/"),
+        "autoCreateNetwork": True,
+        "deletionPolicy": "",
+        "folderId": "",
+        "orgId": "",
+        "tags": {},
+    }
+
+
+def _get_billing_account(scope: Scope, arguments: Values) -> Values:
+    name = arguments.get("billingAccount", "")
+    if not name:
+        raise ApiError(400, "the local cloud finds a billing account by billingAccount only")
+    found = billing.account(scope.cloud, f"billingAccounts/{name.removeprefix('billingAccounts/')}")
+    short = found["name"].removeprefix("billingAccounts/")
+    return {
+        "id": short,
+        "billingAccount": short,
+        "name": found["name"],
+        "displayName": found["displayName"],
+        "open": found["open"],
+        "currencyCode": found["currencyCode"],
+        "parent": "",
+        "projectIds": [
+            project["projectId"]
+            for project in scope.cloud.projects.list()
+            if project["billingAccount"] == found["name"]
+        ],
+    }
+
+
+def _quota_project(scope: Scope, arguments: Values) -> str:
+    project = arguments["parent"].removeprefix("projects/")
+    return require(scope.cloud, project, "cloudquotas.googleapis.com")["projectId"]
+
+
+def _quota(info: Values) -> Values:
+    """A QuotaInfo as the SDK has it: what Google has once is a list of one."""
+    places = [
+        row | {"details": [row["details"]], "dimensions": row.get("dimensions", {})} for row in info["dimensionsInfos"]
+    ]
+    eligible = {"ineligibilityReason": "", **info["quotaIncreaseEligibility"]}
+    blank = {"isConcurrent": False, "isFixed": False, "refreshInterval": "", "serviceRequestQuotaUri": ""}
+    told = {name: value for name, value in info.items() if name != "quotaIncreaseEligibility"}
+    return blank | told | {"dimensionsInfos": places, "quotaIncreaseEligibilities": [eligible]}
+
+
+def _get_quotas(scope: Scope, arguments: Values) -> Values:
+    found = quotas.infos(scope.cloud, _quota_project(scope, arguments), arguments["service"])
+    return {
+        **arguments,
+        "id": f"{arguments['parent']}/{arguments['service']}",
+        "quotaInfos": [_quota(i) for i in found],
+    }
+
+
+def _get_quota(scope: Scope, arguments: Values) -> Values:
+    found = quotas.info(scope.cloud, _quota_project(scope, arguments), arguments["service"], arguments["quotaId"])
+    return {**_quota(found), **arguments, "id": found["name"]}
+
+
+# token -> function; arguments and results are in the names of the SDK
+FUNCTIONS: dict[str, Function] = {
+    "gcp:organizations/getProject:getProject": _get_project,
+    "gcp:organizations/getBillingAccount:getBillingAccount": _get_billing_account,
+    "gcp:cloudquota/getSQuotaInfos:getSQuotaInfos": _get_quotas,
+    "gcp:cloudquota/getSQuotaInfo:getSQuotaInfo": _get_quota,
+}

@@ -1,0 +1,133 @@
+"""serviceaccount.Account and projects.IAMCustomRole."""
+
+from __future__ import annotations
+
+from localcloud.errors import ApiError
+from localcloud.provider.kinds import Kind, Scope, Values, names, parts
+
+_ACCOUNT = "projects/{project}/serviceAccounts/{email}"
+
+
+def _create_account(scope: Scope, inputs: Values) -> str:
+    project = scope.project_of(inputs)
+    account_id = inputs.get("accountId", "")
+    try:
+        made = scope.cloud.iam.create_service_account(
+            project, account_id, inputs.get("displayName", ""), inputs.get("description", "")
+        )
+    except ApiError as error:
+        if error.code != 409 or not inputs.get("createIgnoreAlreadyExists"):
+            raise
+        made = scope.cloud.iam.get_service_account(f"{account_id}@{project}.iam.gserviceaccount.com")
+        _update_account(scope, made["name"], inputs)
+    if inputs.get("disabled"):
+        _update_account(scope, made["name"], inputs)
+    return made["name"]
+
+
+def _read_account(scope: Scope, resource_id: str, _known: Values) -> Values | None:
+    named = parts(_ACCOUNT, resource_id)
+    found = scope.cloud.iam.find_service_account(named["email"])
+    if found is None:
+        return None
+    return {
+        "accountId": named["email"].partition("@")[0],
+        "project": found["projectId"],
+        "displayName": found.get("displayName") or None,
+        "description": found.get("description") or None,
+        "disabled": found.get("disabled", False),
+        "email": found["email"],
+        "member": f"serviceAccount:{found['email']}",
+        "name": found["name"],
+        "uniqueId": found["uniqueId"],
+    }
+
+
+def _update_account(scope: Scope, resource_id: str, inputs: Values) -> None:
+    changes = {
+        "displayName": inputs.get("displayName", ""),
+        "description": inputs.get("description", ""),
+        "disabled": inputs.get("disabled", False),
+    }
+    scope.cloud.iam.update_service_account(parts(_ACCOUNT, resource_id)["email"], changes)
+
+
+def _delete_account(scope: Scope, resource_id: str, _known: Values) -> None:
+    scope.cloud.iam.delete_service_account(parts(_ACCOUNT, resource_id)["email"])
+
+
+_ROLE = "projects/{project}/roles/{roleId}"
+
+
+def _role(inputs: Values) -> Values:
+    return {
+        "title": inputs["title"],
+        "description": inputs.get("description", ""),
+        "includedPermissions": inputs["permissions"],
+        "stage": inputs.get("stage", "GA"),
+    }
+
+
+def _create_role(scope: Scope, inputs: Values) -> str:
+    """A deleted role of the same id is taken up again, as the real provider does: its id can't be used otherwise."""
+    project = scope.project_of(inputs)
+    name = f"projects/{project}/roles/{inputs['roleId']}"
+    try:
+        scope.cloud.iam.create_role(project, inputs["roleId"], _role(inputs))
+    except ApiError as error:
+        if error.code != 409 or not scope.cloud.iam.get_role(name).get("deleted"):
+            raise
+        scope.cloud.iam.undelete_role(name)
+        scope.cloud.iam.update_role(name, _role(inputs))
+    return name
+
+
+def _read_role(scope: Scope, resource_id: str, _known: Values) -> Values | None:
+    named = parts(_ROLE, resource_id)
+    try:
+        found = scope.cloud.iam.get_role(resource_id)
+    except ApiError as error:
+        if error.code == 404:
+            return None
+        raise
+    if found.get("deleted"):
+        return None
+    return {
+        **named,
+        "name": resource_id,
+        "title": found["title"],
+        "description": found.get("description") or None,
+        "permissions": found["includedPermissions"],
+        "stage": found["stage"],
+        "deleted": False,
+    }
+
+
+def _update_role(scope: Scope, resource_id: str, inputs: Values) -> None:
+    scope.cloud.iam.update_role(resource_id, _role(inputs))
+
+
+def _delete_role(scope: Scope, resource_id: str, _known: Values) -> None:
+    scope.cloud.iam.delete_role(resource_id)
+
+
+KINDS = {
+    "serviceaccount/account:Account": Kind(
+        _create_account,
+        _read_account,
+        _update_account,
+        _delete_account,
+        api="iam",
+        force_new=names("accountId project"),
+        kept=names("createIgnoreAlreadyExists deletionPolicy"),
+    ),
+    "projects/iAMCustomRole:IAMCustomRole": Kind(
+        _create_role,
+        _read_role,
+        _update_role,
+        _delete_role,
+        api="iam",
+        force_new=names("roleId project"),
+        kept=names("deletionPolicy"),
+    ),
+}

@@ -1,0 +1,84 @@
+"""What a kind of resource is to the provider."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from localcloud.enabled import require
+
+if TYPE_CHECKING:
+    from localcloud.cloud import Caller, Cloud
+
+Values = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Scope:
+    """One provider instance of one engine: who it acts as, and what its program gave as defaults."""
+
+    cloud: Cloud
+    caller: Caller
+    project: str
+    region: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+    def project_of(self, values: Mapping[str, Any]) -> str:
+        """The project that a resource names, else the provider's."""
+        return values.get("project") or self.project
+
+    def region_of(self, values: Mapping[str, Any], key: str = "location") -> str:
+        return values.get(key) or self.region
+
+    def labels_of(self, values: Mapping[str, Any]) -> dict[str, str]:
+        """The labels of a resource on top of the provider's default ones."""
+        return {**self.labels, **(values.get("labels") or {})}
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind, e.g. gcp:storage/bucket:Bucket. Values are in the names and shapes of the pulumi_gcp SDK.
+
+    `create(scope, inputs)` makes it and gives its id; `read(scope, id, known)` gives it as it is now, None when it is
+    gone (`known` is what the state has of it, empty on import); then `update(scope, id, inputs)` and
+    `delete(scope, id, known)`. All raise ApiError. Without `delete` it stays in the cloud.
+
+    `api` is what must be on in the project ("storage"); `force_new` are properties that can't change; `kept` those
+    that only the program and the state know; `refused` those of the SDK that are not emulated; `autoname` is the one
+    to fill when the program names nothing; `named_by_cloud` says that two of it can live side by side; `choices` are
+    allowed strings (see schema.mistakes).
+    """
+
+    create: Callable[[Scope, Values], str]
+    read: Callable[[Scope, str, Values], Values | None]
+    update: Callable[[Scope, str, Values], None] | None = None
+    delete: Callable[[Scope, str, Values], None] | None = None
+    api: str = ""
+    force_new: frozenset[str] = frozenset()
+    kept: frozenset[str] = frozenset()
+    refused: frozenset[str] = frozenset()
+    autoname: str = ""
+    named_by_cloud: bool = False
+    choices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def admit(self, scope: Scope, values: Mapping[str, Any]) -> None:
+        """Raises 403 SERVICE_DISABLED when the API is off in the resource's project."""
+        if self.api:
+            project = scope.project_of(values) or scope.caller.project
+            require(scope.cloud, project, f"{self.api}.googleapis.com")
+
+
+def names(text: str) -> frozenset[str]:
+    """Property names written with spaces between them."""
+    return frozenset(text.split())
+
+
+def parts(pattern: str, resource_id: str) -> dict[str, str]:
+    """The named parts of an id such as "projects/{project}/sinks/{name}". Raises ValueError when it doesn't fit."""
+    expression = re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>[^/]+)", re.escape(pattern))
+    match = re.fullmatch(expression, resource_id)
+    if match is None:
+        raise ValueError(f"{resource_id!r} is no id like {pattern}")
+    return match.groupdict()

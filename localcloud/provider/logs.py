@@ -1,0 +1,120 @@
+"""logging.ProjectBucketConfig, ProjectExclusion, ProjectSink and Metric."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from localcloud.errors import ApiError
+from localcloud.logging.configs import Configs
+from localcloud.provider.kinds import Kind, Scope, Values, names, parts
+
+_BUCKET = "projects/{project}/locations/{location}/buckets/{bucketId}"
+# Every project has these; the real provider takes them over, and leaves them when it is told to delete.
+_BUILTIN = ("_Default", "_Required")
+
+
+def _bucket(inputs: Values) -> Values:
+    return {
+        "description": inputs.get("description", ""),
+        "retentionDays": inputs.get("retentionDays", 30),
+        "locked": inputs.get("locked", False),
+        "analyticsEnabled": inputs.get("enableAnalytics", False),
+        "indexConfigs": inputs.get("indexConfigs") or [],
+    }
+
+
+def _create_bucket(scope: Scope, inputs: Values) -> str:
+    configs = Configs(scope.cloud)
+    parent = f"projects/{inputs['project'].removeprefix('projects/')}/locations/{inputs['location']}"
+    name = f"{parent}/buckets/{inputs['bucketId']}"
+    if inputs["bucketId"] in _BUILTIN:
+        _update_bucket(scope, name, inputs)
+        return name
+    return configs.create("buckets", parent, _bucket(inputs), inputs["bucketId"])["name"]
+
+
+def _read_bucket(scope: Scope, resource_id: str, _known: Values) -> Values | None:
+    found = _find(scope, resource_id)
+    return found and found | parts(_BUCKET, resource_id) | {"enableAnalytics": found.get("analyticsEnabled")}
+
+
+def _update_bucket(scope: Scope, resource_id: str, inputs: Values) -> None:
+    wanted = _bucket(inputs)
+    if "description" not in inputs and resource_id.endswith(_BUILTIN):
+        del wanted["description"]
+    Configs(scope.cloud).update(resource_id, wanted)
+
+
+def _delete_bucket(scope: Scope, resource_id: str, _known: Values) -> None:
+    if not resource_id.endswith(_BUILTIN):
+        Configs(scope.cloud).delete(resource_id)
+
+
+def _find(scope: Scope, name: str) -> Values | None:
+    try:
+        return Configs(scope.cloud).get(name)
+    except ApiError as error:
+        if error.code in (403, 404):
+            return None
+        raise
+
+
+@dataclass(frozen=True)
+class _Named:
+    """A collection of a project whose resources have the same fields in Pulumi and in Google's JSON."""
+
+    collection: str
+    fields: frozenset[str]
+
+    def body(self, inputs: Values) -> Values:
+        return {name: inputs[name] for name in self.fields if inputs.get(name) is not None}
+
+    def create(self, scope: Scope, inputs: Values) -> str:
+        parent = f"projects/{scope.project_of(inputs)}"
+        body = self.body(inputs) | {"name": inputs["name"]}
+        made = Configs(scope.cloud).create(self.collection, parent, body)
+        return f"{parent}/{self.collection}/{made['name']}"
+
+    def read(self, scope: Scope, resource_id: str, _known: Values) -> Values | None:
+        found = _find(scope, resource_id)
+        return found and found | {"project": resource_id.split("/")[1]}
+
+    def update(self, scope: Scope, resource_id: str, inputs: Values) -> None:
+        Configs(scope.cloud).update(resource_id, self.body(inputs), ",".join(sorted(self.fields)))
+
+    def delete(self, scope: Scope, resource_id: str, _known: Values) -> None:
+        Configs(scope.cloud).delete(resource_id)
+
+    def kind(self, fixed: str = "", kept: str = "") -> Kind:
+        return Kind(
+            self.create,
+            self.read,
+            self.update,
+            self.delete,
+            api="logging",
+            force_new=names(f"name project {fixed}"),
+            kept=names(f"deletionPolicy {kept}"),
+            autoname="name",
+        )
+
+
+KINDS = {
+    "logging/projectBucketConfig:ProjectBucketConfig": Kind(
+        _create_bucket,
+        _read_bucket,
+        _update_bucket,
+        _delete_bucket,
+        api="logging",
+        force_new=names("project location bucketId"),
+        kept=names("deletionPolicy"),
+        refused=names("cmekSettings"),
+    ),
+    "logging/projectExclusion:ProjectExclusion": _Named("exclusions", names("description filter disabled")).kind(),
+    "logging/projectSink:ProjectSink": _Named(
+        "sinks", names("destination filter description disabled exclusions bigqueryOptions")
+    ).kind("uniqueWriterIdentity", "customWriterIdentity"),
+    "logging/metric:Metric": _Named(
+        "metrics",
+        names("filter description disabled bucketName metricDescriptor labelExtractors valueExtractor bucketOptions"),
+    ).kind(),
+}

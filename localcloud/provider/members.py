@@ -1,0 +1,121 @@
+"""The kinds ...IAMMember: one member has one role on one resource."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from localcloud.artifacts import store as artifacts
+from localcloud.errors import ApiError
+from localcloud.provider.kinds import Kind, Scope, Values, names, parts
+
+# RESOURCE/ROLE/MEMBER; on import with spaces between, as the real provider has it.
+_ID = re.compile(
+    r"(?P<resource>.+?)[ /](?P<role>(?:(?:projects|organizations)/[^/ ]+/)?roles/[^/ ]+)[ /](?P<member>[^ ]+)"
+)
+
+
+@dataclass(frozen=True)
+class Members:
+    """The members of one kind of resource.
+
+    `label(values)` is how an id names the resource, `told(label)` the properties out of such a label,
+    `policy(scope, values)` the name that Iam keeps the policy under; it raises ApiError when there is no such resource.
+    """
+
+    label: Callable[[Values], str]
+    told: Callable[[str], Values]
+    policy: Callable[[Scope, Values], str]
+
+    def create(self, scope: Scope, inputs: Values) -> str:
+        values = {"project": scope.project, "location": scope.region, **inputs}
+        resource = self.policy(scope, values)
+        scope.cloud.iam.add_member(resource, inputs["role"], inputs["member"], _condition(inputs))
+        return f"{self.label(values)}/{inputs['role']}/{inputs['member']}"
+
+    def read(self, scope: Scope, resource_id: str, known: Values) -> Values | None:
+        match = _ID.fullmatch(resource_id)
+        if match is None:
+            raise ApiError(400, f"{resource_id!r} is not of the form RESOURCE ROLE MEMBER")
+        values = {**self.told(match["resource"]), "role": match["role"], "member": match["member"]}
+        if condition := known.get("condition"):
+            values["condition"] = condition
+        try:
+            policy = scope.cloud.iam.get_policy(self.policy(scope, values))
+        except ApiError as error:
+            if error.code in (403, 404):  # the resource itself is gone
+                return None
+            raise
+        for binding in policy.get("bindings", []):
+            same = binding["role"] == match["role"] and binding.get("condition") == _condition(values)
+            if same and match["member"] in binding["members"]:
+                return {**values, "etag": policy["etag"]}
+        return None
+
+    def delete(self, scope: Scope, _resource_id: str, known: Values) -> None:
+        values = {"project": scope.project, "location": scope.region, **known}
+        try:
+            resource = self.policy(scope, values)
+        except ApiError as error:
+            if error.code in (403, 404):  # went with its resource
+                return
+            raise
+        scope.cloud.iam.remove_member(resource, known["role"], known["member"], _condition(known))
+
+    def kind(self, fixed: str, api: str) -> Kind:
+        """The kind, whose properties `fixed` can't change."""
+        force_new = names(f"role member condition {fixed}")
+        return Kind(self.create, self.read, delete=self.delete, api=api, force_new=force_new)
+
+
+def _condition(values: Values) -> dict[str, Any] | None:
+    given = values.get("condition")
+    return {name: value for name, value in given.items() if value} if given else None
+
+
+def _project(scope: Scope, values: Values) -> str:
+    return f"projects/{scope.cloud.projects.get(values['project'])['projectId']}"
+
+
+def _account(scope: Scope, values: Values) -> str:
+    name = values["serviceAccountId"]
+    return scope.cloud.iam.get_service_account(name.rpartition("/")[2])["name"]
+
+
+def _bucket(scope: Scope, values: Values) -> str:
+    name = values["bucket"].removeprefix("b/")
+    scope.cloud.storage.get_bucket(name)
+    return f"buckets/{name}"
+
+
+_REPOSITORY = "projects/{project}/locations/{location}/repositories/{repository}"
+
+
+def _repository(scope: Scope, values: Values) -> str:
+    name = values["repository"]
+    full = name if "/" in name else _REPOSITORY.format_map(values)
+    return artifacts.get(scope.cloud, full)["name"]
+
+
+KINDS = {
+    "projects/iAMMember:IAMMember": Members(
+        label=lambda values: values["project"], told=lambda label: {"project": label}, policy=_project
+    ).kind("project", "cloudresourcemanager"),
+    "serviceaccount/iAMMember:IAMMember": Members(
+        label=lambda values: values["serviceAccountId"],
+        told=lambda label: {"serviceAccountId": label},
+        policy=_account,
+    ).kind("serviceAccountId", "iam"),
+    "storage/bucketIAMMember:BucketIAMMember": Members(
+        label=lambda values: f"b/{values['bucket'].removeprefix('b/')}",
+        told=lambda label: {"bucket": label.removeprefix("b/")},
+        policy=_bucket,
+    ).kind("bucket", "storage"),
+    "artifactregistry/repositoryIamMember:RepositoryIamMember": Members(
+        label=lambda values: values["repository"] if "/" in values["repository"] else _REPOSITORY.format_map(values),
+        told=lambda label: parts(_REPOSITORY, label),
+        policy=_repository,
+    ).kind("repository location project", "artifactregistry"),
+}

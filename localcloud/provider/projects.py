@@ -1,0 +1,44 @@
+"""projects.Service: an API that is on in a project."""
+
+from __future__ import annotations
+
+from localcloud.errors import ApiError
+from localcloud.provider.kinds import Kind, Scope, Values, names
+
+
+def _create(scope: Scope, inputs: Values) -> str:
+    project = scope.project_of(inputs)
+    scope.cloud.projects.enable(project, inputs["service"])
+    return f"{project}/{inputs['service']}"
+
+
+def _read(scope: Scope, resource_id: str, _known: Values) -> Values | None:
+    project, _, service = resource_id.partition("/")
+    on = scope.cloud.projects.services(project)
+    return {"project": project, "service": service} if service in on else None
+
+
+def _update(scope: Scope, resource_id: str, inputs: Values) -> None:
+    """Only how it ends can change, and that is kept in the state."""
+
+
+def _delete(scope: Scope, resource_id: str, known: Values) -> None:
+    project, _, service = resource_id.partition("/")
+    if known.get("disableOnDestroy"):
+        try:
+            scope.cloud.projects.disable(project, service)
+        except ApiError as error:
+            if error.status != "FAILED_PRECONDITION":  # it is off already
+                raise
+
+
+KINDS = {
+    "projects/service:Service": Kind(
+        _create,
+        _read,
+        _update,
+        _delete,
+        force_new=names("project service"),
+        kept=names("disableOnDestroy disableDependentServices checkIfServiceHasUsageOnDestroy deletionPolicy"),
+    )
+}

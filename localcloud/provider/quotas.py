@@ -1,0 +1,49 @@
+"""cloudquota.SQuotaPreference: a quota that holds from then on. It can't be deleted, as on Google."""
+
+from __future__ import annotations
+
+from localcloud.provider.kinds import Kind, Scope, Values, names, parts
+from localcloud.quotas import store
+
+_ID = "{container}/{project}/locations/global/quotaPreferences/{name}"
+_FIELDS = names("service quotaId dimensions quotaConfig contactEmail justification")
+
+
+def _body(inputs: Values) -> Values:
+    return {name: inputs[name] for name in _FIELDS if inputs.get(name) is not None}
+
+
+def _project(scope: Scope, inputs: Values) -> str:
+    return (inputs.get("parent") or scope.project).removeprefix("projects/")
+
+
+def _create(scope: Scope, inputs: Values) -> str:
+    ignored = inputs.get("ignoreSafetyChecks", "")
+    return store.create(scope.cloud, _project(scope, inputs), inputs["name"], _body(inputs), ignored)["name"]
+
+
+def _read(scope: Scope, resource_id: str, _known: Values) -> Values | None:
+    found = scope.cloud.documents.find(resource_id)
+    if found is None:
+        return None
+    named = parts(_ID, resource_id)
+    return found | {"name": named["name"], "parent": f"{named['container']}/{named['project']}"}
+
+
+def _update(scope: Scope, resource_id: str, inputs: Values) -> None:
+    mask = "quotaConfig,contactEmail,justification"
+    store.update(scope.cloud, resource_id, _body(inputs), mask, inputs.get("ignoreSafetyChecks", ""))
+
+
+KINDS = {
+    "cloudquota/sQuotaPreference:SQuotaPreference": Kind(
+        _create,
+        _read,
+        _update,
+        api="cloudquotas",
+        force_new=names("parent name service quotaId dimensions"),
+        kept=names("ignoreSafetyChecks"),
+        autoname="name",
+        choices={"ignoreSafetyChecks": ("QUOTA_DECREASE_BELOW_USAGE", store.TOO_HIGH)},
+    )
+}

@@ -1,0 +1,82 @@
+"""Serves the provider to Pulumi engines on its own loopback port (PULUMI_DEBUG_PROVIDERS=gcp:PORT).
+
+The port is open at once; what answers on it imports pulumi, and is loaded in the background. A call that comes earlier
+waits for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import logging
+from typing import TYPE_CHECKING, Any
+
+import grpc
+import grpc.aio
+
+from localcloud.errors import ApiError
+from localcloud.grpc_front import new_server
+
+if TYPE_CHECKING:
+    from localcloud.cloud import Cloud
+
+log = logging.getLogger(__name__)
+
+_SERVICE = "/pulumirpc.ResourceProvider/"
+
+
+class _Handler(grpc.GenericRpcHandler):
+    """Every method of the service, as raw messages, until the servicer is there to read them."""
+
+    def __init__(self, cloud: Cloud) -> None:
+        self._loading = asyncio.ensure_future(_load(cloud))
+
+    def service(self, handler_call_details: Any) -> Any:
+        method: str = handler_call_details.method
+        if not method.startswith(_SERVICE):
+            return None
+
+        async def answer(raw: bytes, context: grpc.aio.ServicerContext) -> bytes:
+            return await self._answer(method.removeprefix(_SERVICE), raw, context)
+
+        return grpc.unary_unary_rpc_method_handler(answer)
+
+    async def _answer(self, name: str, raw: bytes, context: grpc.aio.ServicerContext) -> bytes:
+        methods, refused = await asyncio.shield(self._loading)
+        if name not in methods:
+            await context.abort(grpc.StatusCode.UNIMPLEMENTED, f"the local cloud's provider has no {name}")
+        request, method = methods[name]
+        try:
+            response = await method(request.FromString(raw), context.peer())
+        except ApiError as error:
+            await context.abort(grpc.StatusCode.UNKNOWN, _as_google_tells(error))
+        except refused as error:
+            await context.abort(grpc.StatusCode.UNKNOWN, str(error))
+        except (asyncio.CancelledError, grpc.aio.AbortError):
+            raise
+        except Exception:
+            log.exception("the provider's %s failed", name)
+            await context.abort(grpc.StatusCode.INTERNAL, "the local cloud's provider failed; see its server.log")
+        else:
+            return response.SerializeToString()
+        raise AssertionError("abort raises")
+
+
+def _as_google_tells(error: ApiError) -> str:
+    """The words of Google's Go library, in which the real provider tells refusals: code, message, reason."""
+    word = error.status if error.code in (400, 412) else error.reason
+    return f"googleapi: Error {error.code}: {error.message}, {word}"
+
+
+async def _load(cloud: Cloud) -> tuple[dict[str, Any], type[Exception]]:
+    servicer = await asyncio.to_thread(importlib.import_module, "localcloud.provider.servicer")
+    return servicer.methods(servicer.Provider(cloud)), servicer.Refused
+
+
+async def start(cloud: Cloud) -> grpc.aio.Server:
+    """The running server on `cloud.ports.provider`; `await server.stop(seconds)` ends it."""
+    server = new_server()
+    server.add_generic_rpc_handlers((_Handler(cloud),))
+    server.add_insecure_port(f"127.0.0.1:{cloud.ports.provider}")
+    await server.start()
+    return server

@@ -1,0 +1,275 @@
+"""Pulumi's ResourceProvider service: what the engine asks, answered by the kinds of resources.
+
+Protocol: https://github.com/pulumi/pulumi/blob/master/proto/pulumi/provider.proto. Importing this module imports
+pulumi, half a second; server.py does it in the background.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
+
+from google.protobuf import empty_pb2
+from pulumi.runtime.proto import plugin_pb2
+from pulumi.runtime.proto import provider_pb2 as pb
+
+from localcloud.errors import ApiError
+from localcloud.provider import differences, schema
+from localcloud.provider.functions import FUNCTIONS
+from localcloud.provider.kinds import Kind, Scope, Values
+from localcloud.provider.registry import KINDS
+from localcloud.provider.wire import UNKNOWN, bare, dump, hide, is_unknown, load
+
+if TYPE_CHECKING:
+    from localcloud.cloud import Cloud
+
+# Engines that are gone can't be told from ones that are silent; an `up` has one or two connections.
+_MOST_CONNECTIONS = 1000
+_NOT_LET_IN = (
+    "the local cloud takes only its own token: give gcp.Provider access_token, the content of provider-token in the "
+    "project's folder (the engine of `invoke up` does)"
+)
+
+
+class Refused(Exception):
+    """A request that the provider turns down; the engine shows the text."""
+
+
+class Provider:
+    """One servicer for all engines. Each provider instance of each engine has a connection of its own, so what
+    Configure gave is kept by connection: two accounts at the same time don't mix.
+    """
+
+    def __init__(self, cloud: Cloud) -> None:
+        self._cloud = cloud
+        self._scopes: OrderedDict[str, Scope] = OrderedDict()
+
+    # The life of a connection
+
+    async def handshake(self, _request: pb.ProviderHandshakeRequest, _peer: str) -> pb.ProviderHandshakeResponse:
+        return pb.ProviderHandshakeResponse(accept_secrets=True, accept_resources=False, accept_outputs=False)
+
+    async def attach(self, _request: Any, _peer: str) -> empty_pb2.Empty:
+        return empty_pb2.Empty()
+
+    async def get_plugin_info(self, _request: Any, _peer: str) -> plugin_pb2.PluginInfo:
+        return plugin_pb2.PluginInfo(version=schema.sdk_version())
+
+    async def get_schema(self, _request: Any, _peer: str) -> pb.GetSchemaResponse:
+        return pb.GetSchemaResponse(schema=json.dumps({"name": "gcp", "version": schema.sdk_version()}))
+
+    async def cancel(self, _request: Any, _peer: str) -> empty_pb2.Empty:
+        return empty_pb2.Empty()
+
+    async def check_config(self, request: pb.CheckRequest, _peer: str) -> pb.CheckResponse:
+        return pb.CheckResponse(inputs=request.news)
+
+    async def diff_config(self, request: pb.DiffRequest, _peer: str) -> pb.DiffResponse:
+        old, new = bare(load(request.old_inputs or request.olds)), bare(load(request.news))
+        found = sorted({differences.top(path) for path, _ in differences.differences(old, new)})
+        return pb.DiffResponse(changes=_some(found), diffs=found)
+
+    async def configure(self, request: pb.ConfigureRequest, peer: str) -> pb.ConfigureResponse:
+        given = bare(load(request.args))
+        token = given.get("accessToken")
+        if not isinstance(token, str) or is_unknown(token) or not token:
+            raise Refused(_NOT_LET_IN)
+        try:
+            caller = self._cloud.tokens.verify(token)
+        except ApiError:
+            raise Refused(_NOT_LET_IN) from None
+        project = given.get("project") or caller.project
+        if project != caller.project:
+            raise Refused(f"the token is of project {caller.project}; it can't be used for project {project}")
+        labels = given.get("defaultLabels") or {}
+        # The SDK sends whatever is no text as JSON.
+        labels = json.loads(labels) if isinstance(labels, str) else labels
+        self._scopes[peer] = Scope(self._cloud, caller, project, given.get("region", ""), labels)
+        self._scopes.move_to_end(peer)
+        while len(self._scopes) > _MOST_CONNECTIONS:
+            self._scopes.popitem(last=False)
+        return pb.ConfigureResponse(
+            acceptSecrets=True, supportsPreview=True, acceptResources=False, acceptOutputs=False
+        )  # fmt: skip
+
+    def _scope(self, peer: str) -> Scope:
+        if peer not in self._scopes:
+            raise Refused("this connection was not configured, or is too old; run the command again")
+        return self._scopes[peer]
+
+    # Functions
+
+    async def invoke(self, request: pb.InvokeRequest, peer: str) -> pb.InvokeResponse:
+        function = FUNCTIONS.get(request.tok)
+        if function is None:
+            raise Refused(f"the local cloud has no function {request.tok}; it has {', '.join(sorted(FUNCTIONS))}")
+        arguments = bare(load(request.args))
+        known = schema.function_inputs(request.tok)
+        failures = [
+            pb.CheckFailure(property=name, reason=f"is no argument; there are {', '.join(known)}")
+            for name in arguments
+            if name not in known
+        ]
+        if failures:
+            return pb.InvokeResponse(failures=failures)
+        found = await _apart(function, self._scope(peer), arguments)
+        response = pb.InvokeResponse()
+        getattr(response, "return").CopyFrom(dump(found))  # a word that Python keeps for itself
+        return response
+
+    # Resources
+
+    async def check(self, request: pb.CheckRequest, peer: str) -> pb.CheckResponse:
+        token, kind = _kind(request)
+        news, olds = load(request.news), load(request.olds)
+        if kind.autoname and news.get(kind.autoname) is None:
+            news[kind.autoname] = olds.get(kind.autoname) or _autoname(request)
+        wrong = schema.mistakes(token, news, kind.choices)
+        wrong += [(name, "is not emulated by the local cloud") for name in news if name in kind.refused]
+        return pb.CheckResponse(
+            inputs=dump(news),
+            failures=[pb.CheckFailure(property=path, reason=f"{path} {reason}") for path, reason in wrong],
+        )
+
+    async def diff(self, request: pb.DiffRequest, _peer: str) -> pb.DiffResponse:
+        _, kind = _kind(request)
+        old = bare(load(request.old_inputs)) or bare(load(request.olds))
+        found = differences.relevant(old, bare(load(request.news)), list(request.ignoreChanges))
+        detail: dict[str, pb.PropertyDiff] = {}
+        replaces: set[str] = set()
+        for path, change in found:
+            if differences.top(path) in kind.force_new:
+                replaces.add(differences.top(path))
+                change += "_REPLACE"
+            detail[path] = pb.PropertyDiff(kind=pb.PropertyDiff.Kind.Value(change), inputDiff=True)
+        return pb.DiffResponse(
+            changes=_some(detail),
+            replaces=sorted(replaces),
+            diffs=sorted({differences.top(path) for path in detail}),
+            detailedDiff=detail,
+            hasDetailedDiff=True,
+            # Two of a name can't live side by side.
+            deleteBeforeReplace=bool(replaces) and not kind.named_by_cloud,
+        )
+
+    async def create(self, request: pb.CreateRequest, peer: str) -> pb.CreateResponse:
+        token, kind = _kind(request)
+        inputs = load(request.properties)
+        if request.preview:
+            shape = schema.resource(token)
+            assert shape is not None
+            return pb.CreateResponse(properties=dump({**dict.fromkeys(shape.outputs, UNKNOWN), **inputs}))
+        scope = self._scope(peer)
+
+        def make() -> tuple[str, Values]:
+            kind.admit(scope, bare(inputs))
+            made = kind.create(scope, bare(inputs))
+            return made, _outputs(token, kind, scope, made, bare(inputs))
+
+        made, outputs = await _apart(make)
+        return pb.CreateResponse(id=made, properties=dump(hide(outputs, inputs)))
+
+    async def read(self, request: pb.ReadRequest, peer: str) -> pb.ReadResponse:
+        token, kind = _kind(request)
+        scope, olds, inputs = self._scope(peer), load(request.properties), load(request.inputs)
+        known = {**bare(olds), **bare(inputs)}
+        try:
+            now = await _apart(kind.read, scope, request.id, known)
+        except ValueError as error:
+            raise Refused(str(error)) from None
+        if now is None:
+            return pb.ReadResponse()
+        outputs = {**{name: known[name] for name in kind.kept if name in known}, **schema.coerce(token, now)}
+        told = schema.refreshed(token, bare(inputs), outputs) if inputs else schema.inputs_of(token, outputs)
+        return pb.ReadResponse(
+            id=request.id, properties=dump(hide(outputs, olds, inputs)), inputs=dump(hide(told, olds, inputs))
+        )
+
+    async def update(self, request: pb.UpdateRequest, peer: str) -> pb.UpdateResponse:
+        token, kind = _kind(request)
+        olds, news = load(request.olds), load(request.news)
+        if request.preview:
+            return pb.UpdateResponse(properties=dump({**olds, **news}))
+        scope, change = self._scope(peer), kind.update
+        if change is None:
+            raise Refused(f"{token} can't be changed")
+
+        def make() -> Values:
+            kind.admit(scope, bare(news))
+            change(scope, request.id, bare(news))
+            return _outputs(token, kind, scope, request.id, bare(news))
+
+        return pb.UpdateResponse(properties=dump(hide(await _apart(make), news)))
+
+    async def delete(self, request: pb.DeleteRequest, peer: str) -> empty_pb2.Empty:
+        token, kind = _kind(request)
+        known = {**bare(load(request.properties)), **bare(load(request.old_inputs))}
+        policy = known.get("deletionPolicy")
+        if policy == "PREVENT":
+            raise Refused(f"{request.id} has deletionPolicy PREVENT; {token} is not deleted")
+        if kind.delete and policy != "ABANDON":
+            try:
+                await _apart(kind.delete, self._scope(peer), request.id, known)
+            except ApiError as error:
+                if error.code != 404:  # somebody else deleted it
+                    raise
+        return empty_pb2.Empty()
+
+
+def _outputs(token: str, kind: Kind, scope: Scope, resource_id: str, inputs: Values) -> Values:
+    """The resource as it is now; what the cloud does not keep is as the program gave it."""
+    now = kind.read(scope, resource_id, inputs)
+    if now is None:
+        raise ApiError(404, f"{resource_id} is gone right after it was made")
+    return {**inputs, **schema.coerce(token, now)}
+
+
+async def _apart(work: Callable[..., Any], *arguments: Any) -> Any:
+    """Run in a thread: the server's loop goes on meanwhile. ApiErrors become the engine's text."""
+    return await asyncio.to_thread(work, *arguments)
+
+
+def _kind(request: Any) -> tuple[str, Kind]:
+    """The token and kind that a request is about. Raises Refused for one that isn't here."""
+    token = getattr(request, "type", "") or request.urn.split("::")[2].rpartition("$")[2]
+    if token not in KINDS:
+        near = ", ".join(sorted(name for name in KINDS if name.split("/")[0] == token.split("/")[0])) or "no kind of it"
+        raise Refused(f"the local cloud does not have {token}; of {token.split('/')[0]} it has {near}")
+    return token, KINDS[token]
+
+
+def _autoname(request: pb.CheckRequest) -> str:
+    """As the real provider names what a program does not: the resource's name and seven hexadecimal digits."""
+    name = request.name or request.urn.rpartition("::")[2]
+    return f"{name}-{request.randomSeed.hex()[:7] or '0000000'}"
+
+
+def _some(found: Any) -> pb.DiffResponse.DiffChanges.ValueType:
+    return pb.DiffResponse.DIFF_SOME if found else pb.DiffResponse.DIFF_NONE
+
+
+Method = Callable[[Any, str], Awaitable[Any]]
+
+
+def methods(provider: Provider) -> dict[str, tuple[Any, Method]]:
+    """By the name in the protocol: the request's class and the method."""
+    return {
+        "Handshake": (pb.ProviderHandshakeRequest, provider.handshake),
+        "Attach": (plugin_pb2.PluginAttach, provider.attach),
+        "GetPluginInfo": (empty_pb2.Empty, provider.get_plugin_info),
+        "GetSchema": (pb.GetSchemaRequest, provider.get_schema),
+        "Cancel": (empty_pb2.Empty, provider.cancel),
+        "CheckConfig": (pb.CheckRequest, provider.check_config),
+        "DiffConfig": (pb.DiffRequest, provider.diff_config),
+        "Configure": (pb.ConfigureRequest, provider.configure),
+        "Invoke": (pb.InvokeRequest, provider.invoke),
+        "Check": (pb.CheckRequest, provider.check),
+        "Diff": (pb.DiffRequest, provider.diff),
+        "Create": (pb.CreateRequest, provider.create),
+        "Read": (pb.ReadRequest, provider.read),
+        "Update": (pb.UpdateRequest, provider.update),
+        "Delete": (pb.DeleteRequest, provider.delete),
+    }
