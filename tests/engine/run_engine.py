@@ -1,4 +1,4 @@
-"""Runs one verb of the engine on an account in a process of its own: python -m tests.engine.run_engine VERB STATE ACCOUNT"""
+"""Runs one verb of the engine on an account in a process of its own: `run_engine VERB STATE ACCOUNT`."""
 
 import sys
 from pathlib import Path

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import signal
 import stat
 import subprocess
@@ -49,7 +50,7 @@ def machine(tmp_path, monkeypatch):
     path = tmp_path / "bin"
     path.mkdir()
     for tool in ("sh", "sleep", "chmod"):
-        (path / tool).symlink_to(next(p for p in (f"/bin/{tool}", f"/usr/bin/{tool}") if os.path.exists(p)))
+        (path / tool).symlink_to(shutil.which(tool))
     monkeypatch.setenv("PATH", str(path))
     monkeypatch.setenv("CLOUDKITE_TOOLS", str(tmp_path / "tools"))
     monkeypatch.delenv("CLOUDKITE_PULUMI", raising=False)

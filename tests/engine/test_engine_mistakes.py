@@ -1,0 +1,216 @@
+"""What goes wrong before or while the engine runs, and how it is told: one error, one step that helps."""
+
+import dataclasses
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import uuid
+
+import psutil
+import pytest
+
+from cloudkite import engine
+from cloudkite.engine import locks
+from cloudkite.errors import BadValue, UserError
+from cloudkite.workspace import CLONE
+
+pytestmark = pytest.mark.slow
+
+
+def refused(call):
+    with pytest.raises(UserError) as caught:
+        call()
+    assert "Traceback" not in caught.value.message
+    return caught.value
+
+
+def test_a_settings_error_is_told_once_before_the_engine_starts(place):
+    place = place.settings(lambda text: text.replace("tier: paid", "tier: free").replace("amount: 10", "amount: -1"))
+    for call in (place.preview, place.up):
+        mistake = refused(call)
+        assert isinstance(mistake, BadValue)
+        assert mistake.message.count("cloudkite:tier is 'free'") == 1
+        assert mistake.message.count("amount is -1") == 1
+    assert not place.folder.checkpoint.exists()
+
+
+def test_a_mistake_that_only_the_program_sees_is_told_once(place):
+    place = place.settings(lambda text: text.replace("CustomModelTrainingT4GPUs", "CustomModelTrainingT5GPUs"))
+    mistake = refused(place.up)
+    assert mistake.message.count("CustomModelTrainingT5GPUsPerProjectPerRegion") == 1
+    assert "has no such quota" in mistake.message
+    assert mistake.code == 2
+    assert str(place.account.settings) in mistake.hint
+
+
+def test_settings_that_are_gone(place):
+    place.account.settings.unlink()
+    mistake = refused(place.up)
+    assert mistake.message == f"{place.account.settings} can't be read: No such file or directory"
+
+
+def test_another_target_than_the_states(place):
+    place.up()
+    other = dataclasses.replace(place.account, project="another-project")
+    mistake = refused(lambda: engine.up(place.space, other, place.target))
+    assert mistake.message == (
+        f"the state of account {other.name} is of project {place.account.project} (local); "
+        "its settings name another-project (local)"
+    )
+    assert "put gcp:project and cloudkite:target back" in mistake.hint
+
+
+def test_a_provider_that_is_dead(place):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    environment = {**place.target.pulumi_environment, "PULUMI_DEBUG_PROVIDERS": f"gcp:{port}"}
+    dead = dataclasses.replace(place.target, pulumi_environment=environment)
+    mistake = refused(lambda: engine.up(place.space, place.account, dead))
+    assert mistake.message == f"the local cloud of account {place.account.name} does not answer on port {port}"
+
+
+def test_a_token_that_the_cloud_does_not_know(place):
+    environment = {**place.target.pulumi_environment, "GOOGLE_OAUTH_ACCESS_TOKEN": "stolen"}
+    foreign = dataclasses.replace(place.target, pulumi_environment=environment)
+    mistake = refused(lambda: engine.up(place.space, place.account, foreign))
+    assert "stolen" not in mistake.message
+    assert place.left() == []
+
+
+def test_a_wrong_passphrase(place):
+    place.up()
+    place.folder.passphrase.write_text("another", encoding="utf-8")
+    mistake = refused(place.up)
+    assert mistake.message == (
+        f"{place.folder.passphrase} is not the pass-phrase that the state of account {place.account.name} was made with"
+    )
+
+
+def test_a_lost_passphrase(place):
+    place.up()
+    place.folder.passphrase.unlink()
+    mistake = refused(place.up)
+    assert mistake.message == f"the pass-phrase of account {place.account.name} is lost: {place.folder.passphrase}"
+    assert not place.folder.passphrase.exists()
+
+
+def test_the_way_out_of_a_lost_passphrase_takes_over_what_exists(place):
+    made = place.up().changes["create"]
+    shutil.move(place.account.state, place.account.state.with_name(f"{place.account.name}-moved"))
+    place.up()
+    assert len(place.left()) == made
+    assert place.up().changes == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "line 1: Expecting value"),
+        ('{"version": 3,\n "checkp', "line 2: Unterminated string starting at"),
+        ('{"version": 3}', "KeyError"),
+        ("[]", "TypeError"),
+    ],
+)
+def test_a_corrupt_state_names_the_file_and_its_copy(place, text, said):
+    made = place.up().changes["create"]
+    place.folder.checkpoint.write_text(text, encoding="utf-8")
+    for call in (place.preview, place.up, place.down, place.left):
+        mistake = refused(call)
+        assert mistake.message == f"the state {place.folder.checkpoint} can't be read: {said}"
+    copy = place.account.state / "state.last-good.json"
+    assert mistake.hint == f"put the copy of the last good run in its place: {copy}"
+    shutil.copyfile(copy, place.folder.checkpoint)
+    assert place.up().changes == {}
+    assert len(place.left()) == made
+
+
+def test_another_run_of_ours_at_work(place):
+    with locks.exclusive(place.folder.lock):
+        mistake = refused(place.up)
+    assert mistake.message == f"another run is at work on account {place.account.name}: process {os.getpid()}"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the stand-in for an engine is a copy of sleep; run on POSIX")
+def test_an_engine_that_somebody_started_by_hand(place, tmp_path):
+    place.up()
+    engine_program = tmp_path / "pulumi"
+    shutil.copy(shutil.which("sleep"), engine_program)
+    engine_program.chmod(0o700)
+    at_work = subprocess.Popen([engine_program, "60"])
+    try:
+        leave_lock(place, at_work.pid)
+        mistake = refused(place.up)
+        assert mistake.message == f"another run is at work on account {place.account.name}: process {at_work.pid}"
+        assert engine.status(place.space, place.account).held_by == at_work.pid
+    finally:
+        at_work.kill()
+        at_work.wait()
+    assert place.up().changes == {}  # its lock is a dead one now
+    assert not list(place.folder.engine_locks.glob("*.json"))
+
+
+def test_a_lock_of_another_machine_is_never_taken(place):
+    place.up()
+    leave_lock(place, 1, hostname="elsewhere")
+    mistake = refused(place.up)
+    assert mistake.message == f"another run is at work on account {place.account.name}: process unknown"
+
+
+@pytest.mark.parametrize("text", ["", "{", "{}"])
+def test_a_torn_lock_is_dead(place, text):
+    place.up()
+    place.folder.engine_locks.mkdir(parents=True, exist_ok=True)
+    (place.folder.engine_locks / f"{uuid.uuid4()}.json").write_text(text, encoding="utf-8")
+    assert place.up().changes == {}
+
+
+def leave_lock(place, pid, hostname=None):
+    place.folder.engine_locks.mkdir(parents=True, exist_ok=True)
+    lock = {
+        "pid": pid,
+        "username": "me",
+        "hostname": hostname or socket.gethostname(),
+        "timestamp": "2026-01-01T00:00:00Z",
+    }
+    (place.folder.engine_locks / f"{uuid.uuid4()}.json").write_text(json.dumps(lock), encoding="utf-8")
+
+
+def test_a_program_that_cannot_be_run(place, tmp_path, monkeypatch):
+    place.up()
+    broken = tmp_path / "pulumi"
+    broken.write_bytes(b"\x7fELF")
+    broken.chmod(0o700)
+    monkeypatch.setenv("CLOUDKITE_PULUMI", str(broken))
+    assert f"{broken} can't be run" in refused(place.up).message
+
+
+def _can_mount():
+    words = ["unshare", "--user", "--map-root-user", "--mount", "true"]
+    return bool(shutil.which("unshare")) and subprocess.run(words, capture_output=True).returncode == 0
+
+
+@pytest.mark.skipif(not _can_mount(), reason="needs a small disk: `unshare --user --mount` must be allowed")
+def test_a_full_disk(place):
+    place.up()
+    made = len(place.left())
+    small = place.folder.backend
+    script = (
+        f"cp -a {small} {small}.copy && mount -t tmpfs -o size=1m none {small} && cp -a {small}.copy/. {small} "
+        f"&& (dd if=/dev/zero of={small}/filler bs=1k 2>/dev/null; true) "
+        f"&& {sys.executable} -m tests.engine.run_engine up {place.space.state} {place.account.name}"
+    )
+    place.settings(lambda text: text.replace("logRetentionDays: 30", "logRetentionDays: 33"))
+    done = subprocess.run(
+        ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", script],
+        cwd=CLONE, capture_output=True, encoding="utf-8",
+    )  # fmt: skip
+    assert done.returncode == 1, done.stderr
+    assert "error: the disk is full" in done.stderr
+    assert str(small) in done.stderr
+    place.up()
+    assert len(place.left()) == made
+    assert not [p for p in psutil.process_iter(["name"]) if p.info["name"] == "pulumi"]
