@@ -65,7 +65,7 @@ def _journey(space: Workspace) -> None:
 
     show.heading(_("3  Checked, priced and submitted"))
     wishes = training.Wishes(arguments=("--epochs", str(EPOCHS)), limit="15m")
-    job = training.start(space, account, target, trainer, wishes, yes=True)
+    job = training.start(space, target, training.prepare(space, account, trainer, wishes), yes=True)
 
     show.heading(_("4  Followed to its end"))
     ended = training.finish(target, job)

@@ -38,7 +38,7 @@ def set_up(workspace: Workspace, account: Account, target: Target, *, yes: bool,
     if not yes and account.costs_money and not show.confirm(_("set account {name} up?").format(name=account.name)):
         raise UserError(_("nothing was changed"))
     with show.waiting(_("setting up ...")) as tell:
-        outcome = engine.up(workspace, account, target, on_step=_steps(tell, len(preview.changes)))
+        outcome = engine.up(workspace, account, target, on_step=_steps(tell, len(preview.changes)), progress=tell)
     say(
         _("{count} changes in {time}: account {name} is set up").format(
             count=sum(outcome.changes.values()), time=show.duration(outcome.seconds), name=account.name

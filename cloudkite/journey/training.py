@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cloudkite import accounts, show
 from cloudkite.accounts import Account
@@ -12,6 +13,12 @@ from cloudkite.journey.setup import acting_as
 from cloudkite.target import Target, connect
 from cloudkite.text import _
 from cloudkite.workspace import Workspace
+
+if TYPE_CHECKING:
+    from cloudkite.jobs import Job
+    from cloudkite.plans import Plan
+    from cloudkite.submit import Submitted
+    from cloudkite.trainer import Trainer
 
 
 @dataclass(frozen=True)
@@ -83,34 +90,34 @@ def train(
     account = accounts.load(workspace, account_name or None)
     trainer = trainers.find(workspace, name)
     account.outputs()  # an account that is not set up is told before anything takes time
+    plan = prepare(workspace, account, trainer, wishes)
     target = connect(workspace, account)
-    job = start(workspace, account, target, trainer, wishes, yes=yes, quiet=as_json)
+    job = start(workspace, target, plan, yes=yes, quiet=as_json)
     if as_json:
         show.as_json(job)
     elif follow:
         finish(target, job)
 
 
-def start(
-    workspace: Workspace,
-    account: Account,
-    target: Target,
-    trainer: Any,
-    wishes: Wishes,
-    *,
-    yes: bool,
-    quiet: bool = False,
-) -> Any:
-    """Everything up to a job that is queued; gives the job."""
-    from cloudkite import arguments, gate, submit
-    from cloudkite import check as checking
+def prepare(workspace: Workspace, account: Account, trainer: Trainer, wishes: Wishes) -> Plan:
+    """What was asked for, checked against the catalogue and the trainer's own parser; nothing is contacted."""
+    from cloudkite import arguments, submit
     from cloudkite import trainer as trainers
 
-    say = show.note if quiet else show.say
     plan = submit.plan(workspace, account, trainer, wishes)
     with show.waiting(_("preparing the trainer's environment ...")) as tell:
         python = trainers.environment(trainer, workspace, tell)
     arguments.refuse_bad(trainer, python, plan.arguments)
+    return plan
+
+
+def start(workspace: Workspace, target: Target, plan: Plan, *, yes: bool, quiet: bool = False) -> Submitted:
+    """Everything from a plan to a job that is queued: check, price, gate, consent, submission."""
+    from cloudkite import check as checking
+    from cloudkite import gate, submit
+
+    say = show.note if quiet else show.say
+    trainer = plan.trainer
     if checking.passed(workspace, trainer) is None:
         report = run_check(workspace, trainer, quiet=quiet)
         if not report.ok:
@@ -120,12 +127,11 @@ def start(
             )
     else:
         say(_("check passed before, nothing has changed since"))
-    say(acting_as(account, target))
+    say(acting_as(plan.account, target))
     _show_price(plan, say)
-    verdict = gate.judge(target, plan)
-    for line in verdict.notes:
+    for line in gate.judge(target, plan).notes:
         say(line)
-    gate.consent(account, plan, yes=yes, ask=show.confirm)
+    gate.consent(plan.account, plan, yes=yes, ask=show.confirm)
     with show.waiting(_("staging ...")) as tell:
         job = submit.submit(workspace, target, plan, progress=tell)
     say(_("job      {name} ({id})").format(name=job.name, id=job.id))
@@ -134,7 +140,7 @@ def start(
     return job
 
 
-def _show_price(plan: Any, say: Any) -> None:
+def _show_price(plan: Plan, say: Callable[[str], None]) -> None:
     price = plan.price
     say(
         _("{machine} in {region}: {hourly} an hour, at most {worst} in {limit} (price of {date})").format(
@@ -148,7 +154,7 @@ def _show_price(plan: Any, say: Any) -> None:
     )
 
 
-def finish(target: Target, job: Any) -> Any:
+def finish(target: Target, job: Job) -> Job:
     """Follow a job to its end; Ctrl-C leaves it running. A job that failed is exit code 1."""
     from cloudkite import jobs, logs
 
@@ -175,7 +181,7 @@ def finish(target: Target, job: Any) -> Any:
     return ended
 
 
-def describe_end(job: Any) -> str:
+def describe_end(job: Job) -> str:
     """One line: how the job ended, how long it ran, what it cost."""
     return _("{state} after {time}, {cost}").format(
         state=job.state, time=show.duration(job.seconds), cost=show.money(job.cost, job.currency, 4)
