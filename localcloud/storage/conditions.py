@@ -1,0 +1,104 @@
+"""Preconditions of requests: generations and metagenerations that must, or must not, be the present ones."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from localcloud.storage.errors import condition_failed, invalid, not_modified
+from localcloud.storage.records import ObjectRecord
+
+# https://cloud.google.com/storage/docs/xml-api/reference-headers
+_XML_HEADERS = {
+    "x-goog-if-generation-match": "generation_match",
+    "x-goog-if-metageneration-match": "metageneration_match",
+}
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """What must hold of the present live object; generation 0 stands for "there is none"."""
+
+    generation_match: int | None = None
+    generation_not_match: int | None = None
+    metageneration_match: int | None = None
+    metageneration_not_match: int | None = None
+    etag_match: str = ""
+    etag_not_match: str = ""
+
+    def check(self, record: ObjectRecord | None) -> None:
+        """Raise 412 unless all hold of what a write would change."""
+        generation = record.generation if record else 0
+        self._check(generation, record.metageneration if record else None, record.etag if record else "")
+
+    def check_metageneration(self, metageneration: int, etag: str) -> None:
+        """The same for a bucket, which has no generations here."""
+        self._check(None, metageneration, etag)
+
+    def check_read(self, record: ObjectRecord) -> None:
+        """Raise 412, or 304 when a "not match" says that the reader has this version already."""
+        have = (
+            self.generation_not_match == record.generation
+            or self.metageneration_not_match == record.metageneration
+            or (self.etag_not_match and _same(self.etag_not_match, record.etag))
+        )
+        if have:
+            raise not_modified()
+        self.check(record)
+
+    def _check(self, generation: int | None, metageneration: int | None, etag: str) -> None:
+        for wanted, present in (
+            (self.generation_match, generation),
+            (self.metageneration_match, metageneration),
+        ):
+            if wanted is not None and wanted != present:
+                raise condition_failed()
+        for refused, present in (
+            (self.generation_not_match, generation),
+            (self.metageneration_not_match, metageneration),
+        ):
+            if refused is not None and refused == present:
+                raise condition_failed()
+        if self.etag_match and not _same(self.etag_match, etag):
+            raise condition_failed()
+        if self.etag_not_match and _same(self.etag_not_match, etag):
+            raise condition_failed()
+
+
+ANY = Conditions()
+
+
+def from_request(query: Mapping[str, str], headers: Mapping[str, str], prefix: str = "if") -> Conditions:
+    """The conditions of a request; `prefix` "ifSource" for those on a copy's source. Raises 400 for no number."""
+    texts = {
+        "generation_match": query.get(f"{prefix}GenerationMatch"),
+        "generation_not_match": query.get(f"{prefix}GenerationNotMatch"),
+        "metageneration_match": query.get(f"{prefix}MetagenerationMatch"),
+        "metageneration_not_match": query.get(f"{prefix}MetagenerationNotMatch"),
+    }
+    if prefix != "if":
+        return Conditions(**_numbers(texts))
+    for header, name in _XML_HEADERS.items():
+        texts[name] = headers.get(header, texts[name])
+    match, not_match = headers.get("if-match", ""), headers.get("if-none-match", "")
+    return Conditions(etag_match=match, etag_not_match=not_match, **_numbers(texts))
+
+
+def _numbers(texts: Mapping[str, str | None]) -> dict[str, Any]:
+    return {name: number(text) for name, text in texts.items() if text is not None}
+
+
+def number(text: str) -> int:
+    """A whole number of a query. Raises 400."""
+    try:
+        return int(text)
+    except ValueError:
+        raise invalid(f"Invalid unsigned long value: '{text}'") from None
+
+
+def _same(wanted: str, etag: str) -> bool:
+    """Whether an If-Match or If-None-Match value covers the etag ("*" covers any that is there)."""
+    if wanted.strip() == "*":
+        return bool(etag)
+    return etag in [part.strip().removeprefix("W/").strip('"') for part in wanted.split(",")]

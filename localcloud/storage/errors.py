@@ -1,0 +1,122 @@
+"""Cloud Storage's refusals in its own three shapes: JSON, bare text for media, XML.
+
+Words and codes: https://cloud.google.com/storage/docs/json_api/v1/status-codes and
+https://cloud.google.com/storage/docs/xml-api/reference-status
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+from xml.sax.saxutils import escape
+
+from localcloud.errors import ApiError
+
+# XML code -> its fixed message.
+_XML_MESSAGES = {
+    "AccessDenied": "Access denied.",
+    "BadDigest": "The Content-MD5 you specified did not match what we received.",
+    "BucketAlreadyOwnedByYou": "Your previous request to create the named bucket succeeded and you already own it.",
+    "BucketNameUnavailable": "The requested bucket name is not available.",
+    "BucketNotEmpty": "The bucket you tried to delete is not empty.",
+    "CrcMismatch": "The CRC32C you specified did not match what we received.",
+    "EntityTooSmall": "Your proposed upload is smaller than the minimum allowed object size.",
+    "InternalError": "We encountered an internal error. Please try again.",
+    "InvalidArgument": "Invalid argument.",
+    "InvalidBucketName": "The specified bucket is not valid.",
+    "InvalidObjectName": "The specified object name is not valid.",
+    "InvalidPart": "One or more of the specified parts could not be found.",
+    "InvalidRange": "The requested range cannot be satisfied.",
+    "MalformedXML": "The XML you provided was not well-formed or did not validate against our published schema.",
+    "MetadataTooLarge": "Your metadata headers exceed the maximum allowed metadata size.",
+    "NoSuchBucket": "The specified bucket does not exist.",
+    "NoSuchKey": "The specified key does not exist.",
+    "NoSuchUpload": "The requested upload was not found.",
+    "NotImplemented": "A header you provided implies functionality that is not implemented.",
+    "PreconditionFailed": "At least one of the pre-conditions you specified did not hold.",
+}
+_XML_CODES = {
+    400: "InvalidArgument",
+    401: "AuthenticationRequired",
+    403: "AccessDenied",
+    404: "NoSuchKey",
+    412: "PreconditionFailed",
+    416: "InvalidRange",
+    501: "NotImplemented",
+}
+
+
+class StorageError(ApiError):
+    """A refusal that also knows its XML `Code` ("" for the usual one of the HTTP code)."""
+
+    def __init__(self, code: int, message: str, reason: str = "", xml_code: str = "", location: str = "") -> None:
+        super().__init__(code, message, reason=reason)
+        self.xml_code = xml_code
+        self.location = location
+
+
+def invalid(message: str, xml_code: str = "") -> StorageError:
+    """400: a value that can't be."""
+    return StorageError(400, message, "invalid", xml_code)
+
+
+def required(message: str = "Required") -> StorageError:
+    """400: something is missing."""
+    return StorageError(400, message, "required")
+
+
+def no_bucket() -> StorageError:
+    return StorageError(404, _XML_MESSAGES["NoSuchBucket"], "notFound", "NoSuchBucket")
+
+
+def no_object(bucket: str, name: str) -> StorageError:
+    return StorageError(404, f"No such object: {bucket}/{name}", "notFound", "NoSuchKey")
+
+
+def no_upload() -> StorageError:
+    """404: an upload session that ended, was cancelled, or never was."""
+    return StorageError(404, "No such upload session.", "notFound", "NoSuchUpload")
+
+
+def condition_failed() -> StorageError:
+    message = _XML_MESSAGES["PreconditionFailed"]
+    return StorageError(412, message, "conditionNotMet", "PreconditionFailed", location="If-Match")
+
+
+def not_modified() -> StorageError:
+    """304: the caller has it already."""
+    return StorageError(304, "Not Modified", "notModified")
+
+
+def bad_range() -> StorageError:
+    return StorageError(416, _XML_MESSAGES["InvalidRange"], "requestedRangeNotSatisfiable", "InvalidRange")
+
+
+def not_emulated(what: str) -> StorageError:
+    """501: exists on Google and not here."""
+    return StorageError(501, f"not emulated by the local cloud: {what}", "notImplemented", "NotImplemented")
+
+
+def json_body(error: ApiError) -> dict[str, Any]:
+    """The body of a refused JSON API call: no status, no details, but `errors`."""
+    entry: dict[str, Any] = {"message": error.message, "domain": "global", "reason": error.reason}
+    if isinstance(error, StorageError) and error.location:
+        entry |= {"locationType": "header", "location": error.location}
+    return {"error": {"code": error.code, "message": error.message, "errors": [entry]}}
+
+
+def rendered(error: ApiError, shape: str) -> tuple[bytes, str]:
+    """(body, content type) of a refusal; `shape` is "json", "text" (alt=media) or "xml"."""
+    if error.code == 304:
+        return b"", "text/html; charset=UTF-8"
+    if shape == "json":
+        return json.dumps(json_body(error)).encode(), "application/json; charset=UTF-8"
+    if shape == "text":
+        return error.message.encode(), "text/html; charset=UTF-8"
+    code = getattr(error, "xml_code", "") or _XML_CODES.get(error.code, "InternalError")
+    message = _XML_MESSAGES.get(code, error.message)
+    text = (
+        f"<?xml version='1.0' encoding='UTF-8'?><Error><Code>{code}</Code><Message>{escape(message)}</Message>"
+        f"<Details>{escape(error.message)}</Details></Error>"
+    )
+    return text.encode(), "application/xml; charset=UTF-8"

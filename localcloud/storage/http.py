@@ -1,0 +1,127 @@
+"""Cloud Storage over HTTP: which of its interfaces a request is for, and how a refusal is shaped there."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import MutableMapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
+
+from localcloud.errors import ApiError
+from localcloud.rest import App, Receive, Scope, Send
+from localcloud.storage import batch
+from localcloud.storage.downloads import Downloads
+from localcloud.storage.errors import StorageError, invalid, rendered
+from localcloud.storage.json_api import JsonApi, partial
+from localcloud.storage.messages import Request, Response, parse_object, send_response
+from localcloud.storage.resumable import Resumables
+from localcloud.storage.simple_uploads import SimpleUploads
+from localcloud.storage.xml_api import XmlApi
+from localcloud.storage.xml_multipart import MultipartUploads
+
+if TYPE_CHECKING:
+    from localcloud.cloud import Cloud
+
+_THREADS = 8  # for writing, hashing and reading
+_UPLOAD = re.compile(r"(?:/resumable)?/upload/storage/v1/b/([^/]+)/o(?:/[^/]*)?")
+_MEDIA = re.compile(r"(?:/download)?/storage/v1/b/([^/]+)/o/([^/]+)")
+_JSON = re.compile(r"(?:/resumable)?(?:/(?:upload|download))?/storage/v1(/.*)")
+
+
+def app(cloud: Cloud) -> App:
+    """The ASGI application; it needs the verified caller as scope["caller"]."""
+    return Service(cloud)
+
+
+class Service:
+    """Hands each request to the JSON API, an upload, a download, a batch, or the XML API."""
+
+    def __init__(self, cloud: Cloud) -> None:
+        storage = cloud.storage
+        pool = ThreadPoolExecutor(_THREADS, "storage")
+        self._json = JsonApi(storage, pool)
+        self._uploads = SimpleUploads(storage, pool)
+        self._resumables = Resumables(storage, pool)
+        self._downloads = Downloads(storage.objects, pool)
+        self._xml = XmlApi(storage, self._uploads, self._downloads, MultipartUploads(storage, self._uploads, pool))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request.of(scope, receive)
+        started = False
+
+        async def guarded(message: MutableMapping[str, Any]) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            try:
+                response = await self._answer(request, guarded)
+                if response is None:
+                    return
+            except ApiError as error:
+                if started:
+                    raise
+                await request.body.discard()
+                response = refusal(error, shape(request))
+            await send_response(send, response)
+        except ConnectionError:
+            return  # nobody is there to be answered
+        except Exception:
+            logging.getLogger(__name__).exception("%s %s failed", request.method, request.path)
+            if started:
+                raise  # the server cuts the connection, so that the client doesn't take a part for the whole
+            error = StorageError(500, "Backend Error", "backendError", "InternalError")
+            await send_response(send, refusal(error, shape(request)))
+
+    async def _answer(self, request: Request, send: Send) -> Response | None:
+        """The response, or None when it was sent already."""
+        path, method = request.path, request.method
+        if path.startswith("/batch"):
+            return await batch.answer(self._json, request)
+        if found := _UPLOAD.fullmatch(path):
+            return await self._upload(request, unquote(found[1]))
+        media = _MEDIA.fullmatch(path)
+        if (
+            media
+            and method in ("GET", "HEAD")
+            and (request.query.get("alt") == "media" or path.startswith("/download"))
+        ):
+            return await self._downloads.send(send, request, unquote(media[1]), unquote(media[2]))
+        if found := _JSON.fullmatch(path):
+            body = parse_object(await request.body.read())
+            email = request.caller.email
+            result = await self._json.answer(method, found[1], request.queries, request.headers, body, email)
+            return Response(204) if result is None else Response.of_json(result)
+        return await self._xml.answer(request, send)
+
+    async def _upload(self, request: Request, bucket: str) -> Response:
+        kind, upload_id = request.query.get("uploadType", ""), request.query.get("upload_id", "")
+        if upload_id:
+            if request.method == "DELETE":
+                return await self._resumables.cancel(upload_id)
+            return await self._resumables.put(request, upload_id)
+        if kind == "resumable":
+            return await self._resumables.start(request, bucket)
+        if kind not in ("media", "multipart"):
+            raise invalid(f"Invalid upload type: '{kind}'")
+        receive = self._uploads.media if kind == "media" else self._uploads.multipart
+        made = await receive(request, bucket)
+        return Response.of_json(partial(made.resource(), request.query))
+
+
+def shape(request: Request) -> str:
+    """How a refusal of this request looks: "json", "text" for media, "xml"."""
+    if request.path.startswith("/batch"):
+        return "json"
+    if not _JSON.fullmatch(request.path):
+        return "xml"
+    return "text" if request.query.get("alt") == "media" else "json"
+
+
+def refusal(error: ApiError, kind: str) -> Response:
+    """The response that tells an error."""
+    body, content_type = rendered(error, kind)
+    return Response(error.code, body, content_type, error.headers)

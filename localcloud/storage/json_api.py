@@ -1,0 +1,309 @@
+"""The calls of the JSON API that carry no media: https://cloud.google.com/storage/docs/json_api/v1"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from urllib.parse import unquote
+
+from localcloud.storage import fields, listing
+from localcloud.storage.conditions import Conditions, from_request
+from localcloud.storage.copies import Source
+from localcloud.storage.errors import StorageError, invalid, not_emulated, required
+from localcloud.storage.metadata import Resource
+from localcloud.storage.objects import as_generation
+from localcloud.storage.store import Storage
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call: `params` from the path (decoded), `body` parsed JSON or {}; `email` of who calls."""
+
+    storage: Storage
+    params: tuple[str, ...]
+    queries: Mapping[str, list[str]]
+    query: Mapping[str, str]
+    headers: Mapping[str, str]
+    body: Resource
+    email: str
+
+    @property
+    def bucket(self) -> str:
+        return self.params[0]
+
+    @property
+    def name(self) -> str:
+        """The object's name."""
+        return self.params[1]
+
+    @property
+    def generation(self) -> int | None:
+        return as_generation(self.query.get("generation"))
+
+    @property
+    def conditions(self) -> Conditions:
+        return from_request(self.query, self.headers)
+
+    @property
+    def source(self) -> Source:
+        """What a copy takes from; that is the first bucket and object of the path."""
+        generation = as_generation(self.query.get("sourceGeneration"))
+        conditions = from_request(self.query, self.headers, "ifSource")
+        return Source(self.bucket, self.name, generation, conditions)
+
+
+Handler = Callable[[Call], Resource | None]
+
+
+@dataclass(frozen=True)
+class _Route:
+    method: str
+    pattern: re.Pattern[str]
+    handler: Handler
+    slow: bool
+
+
+_ROUTES: list[_Route] = []
+
+
+def _route(method: str, pattern: str, slow: bool = False) -> Callable[[Handler], Handler]:
+    """Register a handler; each * is one path segment. A `slow` one runs in a thread."""
+
+    def register(handler: Handler) -> Handler:
+        expression = re.escape(pattern).replace(r"\*", "([^/]+)")
+        _ROUTES.append(_Route(method, re.compile(expression), handler, slow))
+        return handler
+
+    return register
+
+
+class JsonApi:
+    """Finds the handler of a call and gives the wanted fields of its answer."""
+
+    def __init__(self, storage: Storage, pool: ThreadPoolExecutor) -> None:
+        self._storage = storage
+        self._pool = pool
+
+    async def answer(
+        self,
+        method: str,
+        path: str,
+        queries: Mapping[str, list[str]],
+        headers: Mapping[str, str],
+        body: Resource,
+        email: str,
+    ) -> Resource | None:
+        """The JSON answer, None for 204; `path` is percent-encoded and begins after /storage/v1. Raises ApiError."""
+        query = {name: values[-1] for name, values in queries.items()}
+        for route in _ROUTES:
+            if route.method == method and (found := route.pattern.fullmatch(path)):
+                params = tuple(unquote(group) for group in found.groups())
+                call = Call(self._storage, params, queries, query, headers, body, email)
+                if route.slow:
+                    loop = asyncio.get_running_loop()
+                    result = await loop.run_in_executor(self._pool, route.handler, call)
+                else:
+                    result = route.handler(call)
+                return partial(result, query)
+        if path.startswith(("/b", "/projects")):
+            raise not_emulated(f"{method} /storage/v1{path}")
+        raise StorageError(404, "Not Found", "notFound")
+
+
+def partial(result: Resource | None, query: Mapping[str, str]) -> Resource | None:
+    """The wanted fields of an answer. Raises 400 for a bad selection."""
+    wanted = query.get("fields") or query.get("$fields")
+    return fields.select(result, fields.parse(wanted)) if result is not None and wanted else result
+
+
+# Buckets
+
+
+@_route("GET", "/b")
+def _list_buckets(call: Call) -> Resource:
+    project = call.query.get("project")
+    if not project:
+        raise required("Required parameter: project")
+    prefix, token = call.query.get("prefix", ""), call.query.get("pageToken", "")
+    limit = listing.page_size(call.query)
+    found = [b for b in call.storage.buckets.list(project, call.email) if b["name"].startswith(prefix)]
+    found = [bucket for bucket in found if bucket["name"] > token]
+    answer: Resource = {"kind": "storage#buckets"}
+    if found:
+        answer["items"] = found[:limit]
+    if len(found) > limit:
+        answer["nextPageToken"] = found[limit - 1]["name"]
+    return answer
+
+
+@_route("POST", "/b")
+def _insert_bucket(call: Call) -> Resource:
+    project = call.query.get("project")
+    if not project:
+        raise required("Required parameter: project")
+    return call.storage.buckets.create(project, call.body, call.email)
+
+
+@_route("GET", "/b/*")
+def _get_bucket(call: Call) -> Resource:
+    bucket = call.storage.buckets.get(call.bucket)
+    call.conditions.check_metageneration(int(bucket["metageneration"]), bucket["etag"])
+    return bucket
+
+
+@_route("PATCH", "/b/*")
+def _patch_bucket(call: Call) -> Resource:
+    return call.storage.buckets.change(call.bucket, call.body, call.conditions)
+
+
+@_route("PUT", "/b/*")
+def _update_bucket(call: Call) -> Resource:
+    return call.storage.buckets.change(call.bucket, call.body, call.conditions, whole=True)
+
+
+@_route("DELETE", "/b/*")
+def _delete_bucket(call: Call) -> None:
+    call.storage.buckets.delete(call.bucket, call.conditions)
+
+
+@_route("GET", "/b/*/iam")
+def _get_policy(call: Call) -> Resource:
+    return call.storage.buckets.policy(call.bucket)
+
+
+@_route("PUT", "/b/*/iam")
+def _set_policy(call: Call) -> Resource:
+    return call.storage.buckets.set_policy(call.bucket, call.body)
+
+
+@_route("GET", "/b/*/iam/testPermissions")
+def _test_permissions(call: Call) -> Resource:
+    call.storage.buckets.get(call.bucket)
+    asked = call.queries.get("permissions", [])
+    if not asked:
+        raise required("Required parameter: permissions")
+    for permission in asked:
+        if not re.fullmatch(r"storage\.[a-zA-Z]+\.[a-zA-Z]+", permission):
+            raise invalid(f"Invalid permission: {permission}")
+    return {"kind": "storage#testIamPermissionsResponse", "permissions": asked}
+
+
+@_route("GET", "/b/*/storageLayout")
+def _storage_layout(call: Call) -> Resource:
+    bucket = call.storage.buckets.get(call.bucket)
+    return {
+        "kind": "storage#storageLayout",
+        "bucket": bucket["name"],
+        "location": bucket["location"],
+        "locationType": bucket["locationType"],
+        "hierarchicalNamespace": {"enabled": False},
+    }
+
+
+@_route("GET", "/b/*/managedFolders")
+@_route("GET", "/b/*/folders")
+@_route("GET", "/b/*/anywhereCaches")
+@_route("GET", "/b/*/notificationConfigs")
+def _nothing(call: Call) -> Resource:
+    """There are none of these here, which is all that gcloud wants to know before it deletes a bucket."""
+    call.storage.buckets.get(call.bucket)
+    return {"items": []}
+
+
+@_route("GET", "/b/*/acl")
+@_route("GET", "/b/*/defaultObjectAcl")
+@_route("GET", "/b/*/o/*/acl")
+def _acl(call: Call) -> Resource:
+    uniform = call.storage.buckets.get(call.bucket)["iamConfiguration"]["uniformBucketLevelAccess"]
+    if uniform.get("enabled"):
+        what = "an object" if len(call.params) > 1 else "a bucket"
+        raise invalid(
+            f"Cannot get legacy ACL for {what} when uniform bucket-level access is enabled. "
+            "Read more at https://cloud.google.com/storage/docs/uniform-bucket-level-access"
+        )
+    raise not_emulated("access control lists")
+
+
+@_route("GET", "/projects/*/serviceAccount")
+def _service_account(call: Call) -> Resource:
+    email = call.storage.cloud.iam.service_agent(call.params[0], "gs-project-accounts")
+    return {"kind": "storage#serviceAccount", "email_address": email}
+
+
+# Objects
+
+
+@_route("GET", "/b/*/o", slow=True)
+def _list_objects(call: Call) -> Resource:
+    call.storage.buckets.get(call.bucket)
+    found = listing.page(call.storage.metadata, call.bucket, listing.from_request(call.query))
+    answer: Resource = {"kind": "storage#objects"}
+    if found.items:
+        answer["items"] = [record.resource() for record in found.items]
+    if found.prefixes:
+        answer["prefixes"] = found.prefixes
+    if found.token:
+        answer["nextPageToken"] = found.token
+    return answer
+
+
+@_route("POST", "/b/*/o")
+def _insert_object(call: Call) -> Resource:
+    raise invalid("Upload requests must include an uploadType URL parameter and a URL path beginning with /upload/")
+
+
+@_route("GET", "/b/*/o/*")
+def _get_object(call: Call) -> Resource:
+    if call.query.get("softDeleted") == "true":
+        raise not_emulated("soft-deleted objects")
+    record = call.storage.objects.get(call.bucket, call.name, call.generation)
+    call.conditions.check_read(record)
+    return record.resource()
+
+
+@_route("PATCH", "/b/*/o/*")
+def _patch_object(call: Call) -> Resource:
+    return call.storage.objects.change(call.bucket, call.name, call.body, call.generation, call.conditions).resource()
+
+
+@_route("PUT", "/b/*/o/*")
+def _update_object(call: Call) -> Resource:
+    changed = call.storage.objects.change(
+        call.bucket, call.name, call.body, call.generation, call.conditions, whole=True
+    )
+    return changed.resource()
+
+
+@_route("DELETE", "/b/*/o/*")
+def _delete_object(call: Call) -> None:
+    call.storage.objects.delete(call.bucket, call.name, call.generation, call.conditions)
+
+
+@_route("POST", "/b/*/o/*/compose", slow=True)
+def _compose(call: Call) -> Resource:
+    return call.storage.copies.compose(call.bucket, call.name, call.body, call.conditions).resource()
+
+
+@_route("POST", "/b/*/o/*/copyTo/b/*/o/*")
+def _copy(call: Call) -> Resource:
+    return call.storage.copies.copy(call.source, call.params[2], call.params[3], call.body, call.conditions).resource()
+
+
+@_route("POST", "/b/*/o/*/rewriteTo/b/*/o/*")
+def _rewrite(call: Call) -> Resource:
+    made = call.storage.copies.copy(call.source, call.params[2], call.params[3], call.body, call.conditions)
+    return {
+        "kind": "storage#rewriteResponse",
+        "totalBytesRewritten": str(made.size),
+        "objectSize": str(made.size),
+        "done": True,
+        "resource": made.resource(),
+    }
+
+
+@_route("POST", "/b/*/o/*/moveTo/o/*")
+def _move(call: Call) -> Resource:
+    return call.storage.copies.move(call.source, call.params[2], call.conditions).resource()

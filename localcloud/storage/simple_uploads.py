@@ -1,0 +1,90 @@
+"""Uploads in one request: uploadType=media and uploadType=multipart.
+
+https://cloud.google.com/storage/docs/json_api/v1/objects/insert
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+from localcloud.storage import multipart
+from localcloud.storage.conditions import from_request
+from localcloud.storage.errors import invalid, not_emulated
+from localcloud.storage.intake import Intake
+from localcloud.storage.messages import Request, parse_object
+from localcloud.storage.metadata import Resource
+from localcloud.storage.objects import Content, Draft, Expected
+from localcloud.storage.records import ObjectRecord
+from localcloud.storage.store import Storage
+
+_UNIFORM = (
+    "Cannot insert legacy ACL for an object when uniform bucket-level access is enabled. "
+    "Read more at https://cloud.google.com/storage/docs/uniform-bucket-level-access"
+)
+_PRIVATE = {"private", "projectPrivate", "bucketOwnerFullControl", "bucketOwnerRead"}
+
+
+class SimpleUploads:
+    """Receives objects; what is cut off in the middle leaves nothing."""
+
+    def __init__(self, storage: Storage, pool: ThreadPoolExecutor) -> None:
+        self._storage = storage
+        self._pool = pool
+
+    async def media(self, request: Request, bucket: str) -> ObjectRecord:
+        """The body is the object; its name is in the query. Raises 400, 404, 412."""
+        draft = draft_of(self._storage, request, bucket, {"contentType": request.headers.get("content-type")})
+        return await self.receive(draft, request.body.chunks(), expected_hashes(request.headers))
+
+    async def multipart(self, request: Request, bucket: str) -> ObjectRecord:
+        """The body is a JSON resource and then the object. Raises 400, 404, 412."""
+        reader = multipart.MultipartReader(request.body, multipart.boundary(request.headers.get("content-type", "")))
+        document, content_type = await reader.metadata()
+        resource = {"contentType": content_type or None, **parse_object(document)}
+        draft = draft_of(self._storage, request, bucket, resource)
+        return await self.receive(draft, reader.data(), expected_hashes(request.headers))
+
+    async def receive(self, draft: Draft, chunks: AsyncIterator[bytes], expected: Expected) -> ObjectRecord:
+        """Take bytes to their end and make them the object. Raises 400, 412, ConnectionError when they are cut off."""
+        self._storage.objects.check(draft)
+        content = await self.receive_content(chunks)
+        draft = replace(draft, expected=draft.expected.merged(expected))
+        return self._storage.objects.commit(draft, content)
+
+    async def receive_content(self, chunks: AsyncIterator[bytes]) -> Content:
+        """Take bytes to their end into a blob that nothing names yet. Raises ConnectionError when they are cut off."""
+        intake = Intake(self._storage.blobs.create(), self._pool)
+        try:
+            async for chunk in chunks:
+                await intake.write(chunk)
+            writer = await intake.finish()
+        except BaseException:
+            await intake.abandon()
+            raise
+        return Content.of(writer.blob, writer.hashes)
+
+
+def draft_of(storage: Storage, request: Request, bucket: str, resource: Resource) -> Draft:
+    """The object that an upload is to make, from its JSON resource and its query. Raises 400, 404, 501."""
+    query = request.query
+    if query.get("contentEncoding"):
+        resource = resource | {"contentEncoding": query["contentEncoding"]}
+    if query.get("kmsKeyName") or "x-goog-encryption-algorithm" in request.headers:
+        raise not_emulated("encryption with keys of your own")
+    acl = query.get("predefinedAcl", "private")
+    if acl not in _PRIVATE or resource.get("acl"):
+        uniform = storage.objects.bucket(bucket)["iamConfiguration"]["uniformBucketLevelAccess"]
+        raise invalid(_UNIFORM) if uniform.get("enabled") else not_emulated("access control lists")
+    name = resource.get("name") or query.get("name")
+    return Draft.of(bucket, name or "", resource, from_request(query, request.headers))
+
+
+def expected_hashes(headers: Mapping[str, str]) -> Expected:
+    """What `x-goog-hash` ("crc32c=...,md5=...") and `Content-MD5` say."""
+    found: dict[str, str] = {}
+    for part in headers.get("x-goog-hash", "").split(","):
+        kind, _, value = part.strip().partition("=")
+        found[kind] = value
+    return Expected(found.get("md5") or headers.get("content-md5", ""), found.get("crc32c", ""))
