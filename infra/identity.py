@@ -51,7 +51,7 @@ class Identity(pulumi.ComponentResource):
     def _grant(self, who: str, member: pulumi.Input[str], roles: tuple[str, ...]) -> None:
         for role in roles:
             gcp.projects.IAMMember(
-                f"{who}-{role.rpartition('.')[2]}",
+                f"{who}-{role.replace('.', '-')}",
                 project=self._project,
                 role=f"roles/{role}",
                 member=member,
