@@ -19,6 +19,8 @@ from cloudkite.workspace import Workspace
 _NAME = re.compile(r"[a-z]([a-z0-9_-]{0,38}[a-z0-9])?")
 _RESERVED = {"con", "prn", "aux", "nul", *(f"{port}{i}" for port in ("com", "lpt") for i in range(10))}  # on Windows
 
+_LEFTOVERS = ("__pycache__", ".*_cache", ".venv", "output", "*.egg-info")  # of who worked on the template itself
+
 
 def new(
     workspace: Workspace, name: str, data: Path | None = None, label: str | None = None, output: Path | None = None
@@ -63,8 +65,11 @@ def bake(template: Path, name: str, into: Path, description: str = "", home: str
     from cookiecutter.generate import generate_context, generate_files
 
     answers = {"name": name, "_home": home} | ({"description": description} if description else {})
-    context = generate_context(str(template / "cookiecutter.json"), extra_context=answers)
-    return Path(generate_files(str(template), context, str(into), accept_hooks=False))
+    with tempfile.TemporaryDirectory() as scratch:
+        clean = Path(scratch, "template")
+        shutil.copytree(template, clean, ignore=shutil.ignore_patterns(*_LEFTOVERS))
+        context = generate_context(str(clean / "cookiecutter.json"), extra_context=answers)
+        return Path(generate_files(str(clean), context, str(into), accept_hooks=False))
 
 
 def fill(trainer: Path, table: Table) -> None:

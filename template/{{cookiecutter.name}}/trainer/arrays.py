@@ -28,15 +28,16 @@ def held_out(hashes: np.ndarray, labels: np.ndarray, share: float) -> np.ndarray
     It depends on what the rows say, not on their order or a seed; a class with two rows or more has one in each part.
     """
     mask = np.zeros(len(labels), bool)
-    groups = [np.arange(len(labels))] if labels.dtype.kind == "f" else [np.flatnonzero(labels == c) for c in set(labels)]
-    for rows in groups:
+    groups = [labels == labels] if labels.dtype.kind == "f" else [labels == kind for kind in np.unique(labels)]
+    for group in groups:
+        rows = np.flatnonzero(group)
         count = min(max(1, round(share * len(rows))), len(rows) - 1) if share else 0
         mask[rows[np.argsort(hashes[rows], kind="stable")[:count]]] = True
     return mask
 
 
 def endless(table: Table, batch: int, seed: int, start: int, worker: int = 0, workers: int = 1) -> tf.data.Dataset:
-    """The parts that belong to `worker` of the batches `start`, `start` + 1, ... of `batch` rows for all workers together.
+    """The part for `worker` of each batch from number `start` on; `batch` rows are for all workers together.
 
     The order of epoch e depends only on (seed, e); rows that do not fill a batch wait for the next epoch's order.
     """

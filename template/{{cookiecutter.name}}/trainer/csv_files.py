@@ -2,7 +2,7 @@
 
 import csv
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 
 import tensorflow as tf
 
@@ -124,7 +124,7 @@ def _explain(files: Files, otherwise: str) -> Mistake:
 def endless(
     files: Files, share: float, rows: int, batch: int, seed: int, start: int, worker: int = 0, workers: int = 1
 ) -> tf.data.Dataset:
-    """The parts that belong to `worker` of the batches `start`, `start` + 1, ... of `batch` rows for all workers together.
+    """The part for `worker` of each batch from number `start` on; `batch` rows are for all workers together.
 
     `rows` are the rows to train on: those whose hash is not in the held-out `share`. The order of epoch e depends
     only on (seed, e); each epoch gives rows // batch batches, and what does not fill one waits for the next order.

@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import json
+import math
 import signal
 import threading
 import time
@@ -14,6 +15,7 @@ import tensorflow as tf
 
 from trainer.arrays import Table
 from trainer.job import Job
+from trainer.mistakes import Mistake
 
 KEEP = 3  # newest checkpoints; the older ones are removed
 PAUSE = 30.0  # seconds between checkpoints, and between lines within a long epoch
@@ -202,7 +204,7 @@ class Loop:
                 kept = now
             if signals.code and self.job.chief:
                 logs.close()
-                self.job.say(f"stopped by a signal: saved step {step} of {plan.steps}; the same command goes on from it")
+                self.job.say(f"stopped by a signal after step {step} of {plan.steps}; the same command goes on from it")
                 raise SystemExit(signals.code)
             if step % plan.epoch == 0 or step == plan.last:
                 self._tell(plan, step, logs)
@@ -220,11 +222,15 @@ class Loop:
         held = self.evaluate()
         if held:
             logs.write("validation", held, step)
-        self.job.report(held or metrics, step)
-        metrics |= {f"val_{name}": value for name, value in held.items()}
+        told = metrics | {f"val_{name}": value for name, value in held.items()}
+        for name, value in told.items():
+            if not math.isfinite(value):
+                hint = "try a smaller --rate; look for extreme values in the data"
+                raise Mistake(f"{name} is {value} after step {step}", hint, code=1)
         epoch = -(-step // plan.epoch)
-        text = " ".join(f"{name}={value:.4g}" for name, value in metrics.items())
-        self.job.say(f"epoch {epoch}/{plan.epochs} {text}", epoch=epoch, epochs=plan.epochs, metrics=metrics)
+        text = " ".join(f"{name}={value:.4g}" for name, value in told.items())
+        self.job.say(f"epoch {epoch}/{plan.epochs} {text}", epoch=epoch, epochs=plan.epochs, metrics=told)
+        self.job.report(held or metrics, step)
 
     def evaluate(self) -> Metrics:
         """Loss and metrics of the held-out rows; {} without any."""
