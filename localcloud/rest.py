@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import logging
 import re
@@ -151,13 +152,16 @@ async def read_body(receive: Receive) -> bytes:
 
 
 def parse_json(raw: bytes) -> Any:
-    """A JSON body; {} for an empty one. Raises 400 as Google does."""
+    """A JSON object; {} for an empty body. Raises 400 as Google does."""
     if not raw.strip():
         return {}
     try:
-        return json.loads(raw)
+        body = json.loads(raw)
     except ValueError as error:
         raise ApiError(400, f"Invalid JSON payload received. {error}") from None
+    if not isinstance(body, dict):
+        raise ApiError(400, 'Invalid JSON payload received. Unknown name "": Root element must be a message.')
+    return body
 
 
 async def respond(send: Send, answer: Callable[[], Awaitable[Any]]) -> None:
@@ -188,3 +192,11 @@ async def send_bytes(
     encoded = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in lines.items()]
     await send({"type": "http.response.start", "status": code, "headers": encoded})
     await send({"type": "http.response.body", "body": body})
+
+
+def decode_base64(text: Any, field_name: str) -> bytes:
+    """A field of type bytes, which JSON holds in base64. Raises 400."""
+    try:
+        return base64.b64decode(text, validate=True)
+    except (ValueError, TypeError):
+        raise ApiError(400, f"Invalid value at '{field_name}' (TYPE_BYTES), Base64 decoding failed.") from None

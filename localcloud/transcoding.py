@@ -133,7 +133,8 @@ def _grpc_methods(transports: str) -> list[tuple[str, Any, Any]]:
             made = getattr(request_serializer, "__self__", None)  # proto-plus: a bound method of the class
             request = _raw_requests().get(method.rpartition("/")[2]) if made is None else made.pb()
             response = getattr(response_deserializer, "__self__", None)
-            response = response.pb() if hasattr(response, "pb") else response
+            if response is not None and hasattr(response, "pb"):
+                response = response.pb()
             if request is not None and response is not None:
                 told.append((method, request, response))
             return lambda *_a, **_k: None

@@ -6,10 +6,11 @@ https://cloud.google.com/iam/docs/reference/credentials/rest
 from __future__ import annotations
 
 import base64
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from localcloud.errors import ApiError
-from localcloud.rest import App, Call, Router
+from localcloud.rest import App, Call, Router, decode_base64
 
 if TYPE_CHECKING:
     from localcloud.cloud import Cloud
@@ -44,8 +45,8 @@ async def generate_access_token(call: Call) -> Body:
     if not 0 < seconds <= 43_200:
         raise ApiError(400, f"Invalid lifetime {text}: it must be between 1s and 43200s.")
     token = call.cloud.tokens.mint(_email(call), int(seconds), scope=" ".join(call.body.get("scope", [])))
-    ends = call.cloud.clock.now().timestamp() + int(seconds)
-    return {"accessToken": token, "expireTime": _stamp(ends)}
+    ends = call.cloud.clock.now() + timedelta(seconds=int(seconds))
+    return {"accessToken": token, "expireTime": ends.strftime("%Y-%m-%dT%H:%M:%SZ")}
 
 
 @router.route("POST", _ACCOUNT + ":generateIdToken")
@@ -57,7 +58,7 @@ async def generate_id_token(call: Call) -> Body:
 
 @router.route("POST", _ACCOUNT + ":signBlob")
 async def sign_blob(call: Call) -> Body:
-    key_id, signature = call.cloud.iam.sign(_email(call), base64.b64decode(call.body.get("payload", "")))
+    key_id, signature = call.cloud.iam.sign(_email(call), decode_base64(call.body.get("payload", ""), "payload"))
     return {"keyId": key_id, "signedBlob": base64.b64encode(signature).decode()}
 
 
@@ -70,9 +71,3 @@ async def sign_jwt(call: Call) -> Body:
     signed = b".".join(base64.urlsafe_b64encode(part).rstrip(b"=") for part in (head, payload))
     signature = base64.urlsafe_b64encode(call.cloud.iam.sign(email, signed)[1]).rstrip(b"=")
     return {"keyId": key_id, "signedJwt": (signed + b"." + signature).decode()}
-
-
-def _stamp(seconds: float) -> str:
-    from datetime import UTC, datetime
-
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

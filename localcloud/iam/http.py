@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from localcloud.errors import ApiError
 from localcloud.iam import roles
 from localcloud.paging import page
-from localcloud.rest import App, Call, Router
+from localcloud.rest import App, Call, Router, decode_base64
 
 if TYPE_CHECKING:
     from localcloud.cloud import Cloud
@@ -100,7 +100,8 @@ async def test_permissions(call: Call) -> Body:
 
 @router.route("POST", _ACCOUNT + ":signBlob")
 async def sign_blob(call: Call) -> Body:
-    key_id, signature = call.cloud.iam.sign(_account(call)["email"], base64.b64decode(call.body["bytesToSign"]))
+    data = decode_base64(call.body.get("bytesToSign", ""), "bytes_to_sign")
+    key_id, signature = call.cloud.iam.sign(_account(call)["email"], data)
     return {"keyId": key_id, "signature": base64.b64encode(signature).decode()}
 
 

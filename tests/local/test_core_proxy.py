@@ -191,8 +191,9 @@ def test_hosts_and_paths_that_are_not_emulated_say_so(local_cloud, session):
         assert error["message"] == f"not emulated by the local cloud: GET {url.removeprefix('https://')}"
 
 
-def test_a_body_that_is_no_json_is_refused(session):
-    answer = session.post("https://iam.googleapis.com/v1/projects/test-project/roles", data="{nonsense")
+@pytest.mark.parametrize("body", ["{nonsense", "[]", '"text"', b"\xff\xfe"])
+def test_a_body_that_is_no_json_object_is_refused(session, body):
+    answer = session.post("https://iam.googleapis.com/v1/projects/test-project/roles", data=body)
     assert answer.status_code == 400
     assert answer.json()["error"]["message"].startswith("Invalid JSON payload received. ")
 
