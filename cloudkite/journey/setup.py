@@ -126,12 +126,14 @@ def acting_as(account: Account, target: Target) -> str:
 
 
 def _steps(tell: Any, total: int) -> Any:
-    done = 0
+    done, live = 0, show.console(error=True).is_terminal  # a pipe gets one line for each resource, when it is done
 
     def on_step(step: Any) -> None:
         nonlocal done
         if step.phase == "done":
             done += 1
+        elif not live:
+            return
         of = f"/{total}" if total else ""
         tell(f"{done}{of}  {step.op} {step.kind} {step.name}")
 
