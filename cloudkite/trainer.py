@@ -169,8 +169,10 @@ def files_of(folder: Path, pattern: str) -> tuple[Path, ...]:
 
 def _pin(path: Path, text: str) -> str:
     text = text.strip()
-    if _PIN.fullmatch(text):
-        return text
+    if found := _PIN.fullmatch(text):
+        # Written in one way, so that the same pins share one environment, whoever spelt them.
+        marker = f"; {found['marker'].strip()}" if found["marker"] else ""
+        return f"{found['name']}{found['extras'] or ''}=={found['version']}{marker}"
     raw = path.read_text(encoding="utf-8").splitlines()
     line = next((i for i, content in enumerate(raw, start=1) if text in content), 1)
     name = re.match(r"[A-Za-z0-9._-]*", text)

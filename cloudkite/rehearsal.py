@@ -1,0 +1,170 @@
+"""Two training steps in the trainer's own environment, and its export loaded and asked by a fresh process."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from cloudkite import children, models
+from cloudkite.data_rows import Source
+from cloudkite.declared import NUMBER, Declared
+from cloudkite.errors import UserError
+from cloudkite.predictor import QUIET, Predictor
+from cloudkite.target import safe_environment
+from cloudkite.text import _
+from cloudkite.trainer import Trainer
+
+SECONDS = 600  # after which two steps are taken for endless
+STEPS = 2
+_FRAME = re.compile(r'^\s*File "(?P<file>.+?)", line (?P<line>\d+)', re.MULTILINE)
+_TRACEBACK = "Traceback (most recent call last):"
+_SOME = 5  # rows that the export is asked about
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of one step. `problems` is empty when all is well; `notes` are worth reading all the same."""
+
+    problems: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    summary: str = ""
+
+
+def train(
+    trainer: Trainer,
+    python: Path,
+    output: Path,
+    log: Path,
+    data: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> Outcome:
+    """Run `python -m trainer.task --steps 2 --epochs 1` on the trainer's data, or on the file `data`.
+
+    The child gets an allow-list of variables, no GPU, and `environment`; all it says goes to `log`.
+    """
+    command = [str(python), "-m", "trainer.task", "--steps", str(STEPS), "--epochs", "1", "--output", str(output)]
+    command += ["--data", str(data)] if data else []
+    variables = safe_environment({**QUIET, "PYTHONDONTWRITEBYTECODE": "1", **(environment or {})})
+    code = children.run(command, trainer.folder, variables, log, SECONDS)
+    if code == 0:
+        return Outcome(summary=_("{count} steps").format(count=STEPS))
+    said = log.read_text(encoding="utf-8", errors="replace")
+    if code == children.TOO_LONG:
+        problem = [_("no end after {seconds} seconds").format(seconds=SECONDS)]
+    else:
+        problem = explain(said, trainer.folder) or [_("it ended with exit code {code}").format(code=code)]
+    if code in (-9, 137):
+        problem.append(_("it was killed: the memory may be full"))
+    return Outcome((*problem, _("all it said: {log}").format(log=log)))
+
+
+def explain(said: str, folder: Path) -> list[str]:
+    """The reason in a trainer's output: its own `error:` and `hint:`, or the last exception with the trainer's line."""
+    told = re.findall(r"^error: .*(?:\n\nhint: .*)?", said, re.MULTILINE)
+    if told and said.rfind(told[-1]) > said.rfind(_TRACEBACK):
+        return [line for line in told[-1].removeprefix("error: ").splitlines() if line]
+    lines = [line for line in said.splitlines() if line.strip()]
+    if _TRACEBACK not in said:
+        return lines[-1:]
+    last = said[said.rfind(_TRACEBACK) :]
+    error = next((line for line in last.splitlines()[1:] if line and not line[0].isspace()), lines[-1])
+    place = ""
+    for frame in _FRAME.finditer(last):
+        path = (folder / frame["file"]).resolve()
+        if path.is_relative_to(folder.resolve()) and ".venv" not in path.parts:
+            place = f"{path.relative_to(folder.resolve()).as_posix()}:{frame['line']}: "
+    return [place + error[:500]]
+
+
+def reload(predictor: Predictor, output: Path, declared: Declared, sources: list[Source]) -> Outcome:
+    """Load the export that `train` left in `output` and ask it about rows of the data, and about an all-blank row.
+
+    Its inputs must be the declared columns, its answers finite, its classes those of data.py.
+    """
+    model = next((p.parent for p in sorted(output.rglob("saved_model.pb"))), None)
+    if model is None:
+        return Outcome((_("the run left no SavedModel (saved_model.pb) in its output folder"),))
+    rows = some_rows(declared, sources)
+    blank: models.Row = dict.fromkeys(declared.columns)
+    try:
+        about = models.facts(model)
+        answer = predictor.ask(model, rows)
+        problems = [*_inputs(declared, answer.inputs), *_facts(declared, about)]
+        if problems:
+            return Outcome(tuple(problems))
+        problems = _answers(models.interpret(answer, about), "")
+        alone = models.interpret(predictor.ask(model, rows[:1]), about)
+        together = models.interpret(answer, about)[:1]
+        if not problems and not _alike(alone, together):
+            problems = [_("a row gets another answer alone than among others: is something averaged over the batch?")]
+        empty = models.interpret(predictor.ask(model, [blank]), about)
+    except UserError as error:
+        return Outcome((error.message,))
+    notes = _answers(empty, _("when every field is blank: "))
+    summary = _("{count} rows predicted by a fresh process").format(count=len(rows))
+    return Outcome(tuple(problems), tuple(notes), summary)
+
+
+def tensorflow_of(output: Path) -> str:
+    """The TensorFlow that the export in `output` says it was made with; "" when it doesn't say."""
+    for path in sorted(output.rglob("assets.extra/trainer.json")):
+        try:
+            return str(json.loads(path.read_text(encoding="utf-8")).get("tensorflow", ""))
+        except (ValueError, AttributeError):
+            continue
+    return ""
+
+
+def some_rows(declared: Declared, sources: list[Source]) -> list[models.Row]:
+    """A few rows of data that was checked before: the first ones, and the first that has a blank field."""
+    with sources[0].path.open(encoding="utf-8-sig", newline="") as file:
+        beginning = [row for row in islice(csv.DictReader(file), 1000) if any(row.values())]
+    rows = [{name: row[name] for name in declared.columns} for row in beginning]
+    with_blank = [row for row in rows if not all(row.values())][:1]
+    return [models.parse(row, declared.columns) for row in rows[:_SOME] + with_blank]
+
+
+def _inputs(declared: Declared, inputs: Mapping[str, str]) -> list[str]:
+    """Where the signature's inputs are not the declared columns."""
+    found = []
+    for name, kind in declared.columns.items():
+        if name not in inputs:
+            found.append(_("the export has no input {name}").format(name=name))
+        elif (inputs[name] == "string") == (kind == NUMBER):
+            said = _("the export's input {name} is {dtype}, but data.py declares {kind}")
+            found.append(said.format(name=name, dtype=inputs[name], kind=kind))
+    extra = sorted(inputs.keys() - declared.columns.keys())
+    return found + [_("the export asks for {name}, which data.py does not declare").format(name=n) for n in extra]
+
+
+def _facts(declared: Declared, about: Mapping[str, Any]) -> list[str]:
+    """Where the export's trainer.json is not what data.py declares."""
+    told = {"label": about["label"], "columns": about["columns"], "classes": [str(c) for c in about["classes"] or ()]}
+    ours = {"label": declared.label, "columns": declared.columns, "classes": list(declared.classes)}
+    said = _("trainer.json says {key} {told}, data.py {ours}")
+    return [said.format(key=key, told=told[key], ours=ours[key]) for key in ours if told[key] != ours[key]]
+
+
+def _answers(answers: list[dict[str, Any]], when: str) -> list[str]:
+    """What is wrong with predictions: not finite, or shares that are no probabilities."""
+    for answer in answers:
+        shares = answer.get("probabilities", {"": answer["prediction"]})
+        if any(not isinstance(share, int | float) or not math.isfinite(share) for share in shares.values()):
+            return [when + _("a prediction is not finite: {answer}").format(answer=answer)]
+        if "probabilities" in answer and (min(shares.values()) < -1e-3 or abs(sum(shares.values()) - 1) > 1e-2):
+            said = _("the outputs are no probabilities (does the last layer lack softmax or sigmoid?): {answer}")
+            return [when + said.format(answer=answer)]
+    return []
+
+
+def _alike(one: list[dict[str, Any]], other: list[dict[str, Any]]) -> bool:
+    """Whether two answers are equal but for rounding."""
+    a, b = ([*x[0].get("probabilities", {"": x[0]["prediction"]}).values()] for x in (one, other))
+    return all(math.isclose(p, q, rel_tol=1e-3, abs_tol=1e-4) for p, q in zip(a, b, strict=True))
