@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, BinaryIO
 
 from localcloud.storage import names
@@ -11,7 +11,7 @@ from localcloud.storage.blobs import Blobs
 from localcloud.storage.conditions import ANY, Conditions, number
 from localcloud.storage.errors import invalid
 from localcloud.storage.metadata import Metadata, Resource
-from localcloud.storage.objects import Content, Draft, Objects
+from localcloud.storage.objects import Content, Draft, Expected, Objects
 from localcloud.storage.records import ObjectRecord, writable
 
 _MOST_SOURCES = 32
@@ -74,6 +74,8 @@ class Copies:
                 f"The number of source components provided ({len(sources)}) exceeds the maximum ({_MOST_SOURCES})"
             )
         draft = Draft.of(bucket, name, request.get("destination") or {}, conditions)
+        # Python's client sends all that it knows of the object before, and so old checksums.
+        draft = replace(draft, expected=Expected())
         with ExitStack() as stack:
             with self._metadata.transaction():  # all sources as they were at one moment
                 self._objects.check(draft)

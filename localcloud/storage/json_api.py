@@ -257,7 +257,7 @@ def _insert_object(call: Call) -> Resource:
 
 @_route("GET", "/b/*/o/*")
 def _get_object(call: Call) -> Resource:
-    if call.query.get("softDeleted") == "true":
+    if listing.flag(call.query, "softDeleted"):
         raise not_emulated("soft-deleted objects")
     record = call.storage.objects.get(call.bucket, call.name, call.generation)
     call.conditions.check_read(record)

@@ -47,7 +47,7 @@ class Page:
 
 def from_request(query: Mapping[str, str]) -> Query:
     """The query of a request. Raises 400 for a value that can't be, 501 for soft-deleted objects."""
-    if query.get("softDeleted") == "true":
+    if flag(query, "softDeleted"):
         raise not_emulated("listing soft-deleted objects")
     return Query(
         prefix=query.get("prefix", ""),
@@ -55,11 +55,16 @@ def from_request(query: Mapping[str, str]) -> Query:
         start=query.get("startOffset", ""),
         end=query.get("endOffset", ""),
         glob=glob_pattern(query["matchGlob"]) if query.get("matchGlob") else None,
-        versions=query.get("versions") == "true",
-        trailing_delimiter=query.get("includeTrailingDelimiter") == "true",
+        versions=flag(query, "versions"),
+        trailing_delimiter=flag(query, "includeTrailingDelimiter"),
         after=_position(query["pageToken"]) if query.get("pageToken") else None,
         limit=page_size(query),
     )
+
+
+def flag(query: Mapping[str, str], name: str) -> bool:
+    """Whether a query says "true"; Python's client says "True"."""
+    return query.get(name, "").lower() == "true"
 
 
 def page_size(query: Mapping[str, str]) -> int:

@@ -1,0 +1,77 @@
+"""Objects made of objects: copied, rewritten, renamed, moved, composed."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from google.api_core import exceptions
+
+MIB = 1 << 20
+
+
+def test_copies_keep_bytes_and_what_is_said(bucket, client):
+    data = os.urandom(MIB)
+    source = bucket.blob("from")
+    source.metadata, source.cache_control = {"k": "v"}, "no-store"
+    source.upload_from_string(data, content_type="text/csv")
+    other = client.create_bucket("copy-target")
+    copied = bucket.copy_blob(source, other, "to")
+    source.delete()  # the copy stands on its own
+    copied = other.get_blob("to")
+    assert copied.download_as_bytes() == data and copied.content_type == "text/csv"
+    assert copied.metadata == {"k": "v"} and copied.md5_hash == source.md5_hash
+    other.delete(force=True)
+
+
+def test_rewrites(bucket):
+    source = bucket.blob("from")
+    source.upload_from_string("x" * 1000, content_type="text/plain")
+    target = bucket.blob("to")
+    target.metadata = {"new": "yes"}
+    assert target.rewrite(source) == (None, 1000, 1000)
+    assert bucket.get_blob("to").metadata == {"new": "yes"} and bucket.get_blob("to").content_type == "text/plain"
+    target.update_storage_class("COLDLINE")
+    assert bucket.get_blob("to").storage_class == "COLDLINE"
+    with pytest.raises(exceptions.PreconditionFailed):
+        target.rewrite(source, if_source_generation_match=1)
+    with pytest.raises(exceptions.PreconditionFailed):
+        target.rewrite(source, if_generation_match=0)
+    with pytest.raises(exceptions.NotFound, match="No such object"):
+        target.rewrite(bucket.blob("missing"))
+
+
+def test_a_rename_and_a_move(bucket, session):
+    blob = bucket.blob("old")
+    blob.upload_from_string("x")
+    new = bucket.rename_blob(blob, "new")
+    assert not bucket.blob("old").exists() and new.download_as_bytes() == b"x"
+    moved = bucket.move_blob(new, "moved")
+    assert moved.download_as_bytes() == b"x" and not new.exists()
+    with pytest.raises(exceptions.NotFound):
+        bucket.move_blob(new, "again")
+
+
+def test_composed_objects(bucket):
+    parts = []
+    for number in range(3):
+        part = bucket.blob(f"part-{number}")
+        part.upload_from_string(os.urandom(MIB // 2))
+        parts.append(part)
+    whole = bucket.blob("whole")
+    whole.content_type = "application/x-whole"
+    whole.compose(parts)
+    assert whole.download_as_bytes() == b"".join(part.download_as_bytes() for part in parts)
+    assert whole.component_count == 3 and whole.md5_hash is None and whole.content_type == "application/x-whole"
+    whole.compose([whole, parts[0]], if_generation_match=whole.generation)
+    assert whole.component_count == 4 and whole.size == 4 * (MIB // 2)
+    with pytest.raises(exceptions.PreconditionFailed):
+        whole.compose(parts, if_generation_match=1)
+    with pytest.raises(exceptions.PreconditionFailed):
+        whole.compose(parts, if_source_generation_match=[1, None, None])
+    with pytest.raises(exceptions.NotFound, match="No such object"):
+        whole.compose([parts[0], bucket.blob("missing")])
+    with pytest.raises(exceptions.BadRequest, match=r"\(33\) exceeds the maximum \(32\)"):
+        whole.compose([parts[0]] * 33)
+    with pytest.raises(exceptions.BadRequest, match="at least one source"):
+        whole.compose([])
