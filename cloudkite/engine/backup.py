@@ -10,7 +10,6 @@ from cloudkite.engine.folder import Folder
 from cloudkite.target import Target
 from cloudkite.text import _
 
-
 _KEPT = 5  # runs whose history stays: each is a copy of the whole state, and nothing here reads it
 
 

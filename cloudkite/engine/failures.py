@@ -45,6 +45,9 @@ def explain(folder: Folder, ended: Ended, events: Events, raised: Exception | No
     outcome = Outcome(dict(events.done), events.outputs, failures, seconds)
     if failures:
         return Failed(_lines(folder, failures), *_advice(failures), outcome)
+    mistakes = _settings_mistakes(folder, events)
+    if mistakes:
+        return Failed(mistakes, _mend(folder), BAD_VALUE, outcome)
     if raised is not None:
         return Failed(*_program(folder, raised), outcome)
     words = _last_words(ended, events)
@@ -130,12 +133,22 @@ def _hint(one: Failure) -> str:
     return ""
 
 
+def _settings_mistakes(folder: Folder, events: Events) -> str:
+    """What infra.settings.SettingsError says, when it was raised after an answer from the cloud had come."""
+    start = f"Pulumi.{folder.account.name}.yaml: "
+    return next((message for _urn, message in events.errors if message.startswith(start)), "")
+
+
+def _mend(folder: Folder) -> str:
+    return _("mend {path}").format(path=folder.account.settings)
+
+
 def _program(folder: Folder, raised: Exception) -> tuple[str, str, int]:
     """(message, hint, exit code) of a program that stopped by itself, above all for settings that can't be."""
     from pulumi import RunError
 
     if isinstance(raised, RunError):
-        return str(raised), _("mend {path}").format(path=folder.account.settings), BAD_VALUE
+        return str(raised), _mend(folder), BAD_VALUE
     return (
         _("the program of account {name} failed: {kind}: {problem}").format(
             name=folder.account.name, kind=type(raised).__name__, problem=raised

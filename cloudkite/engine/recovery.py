@@ -39,12 +39,12 @@ def mend(folder: Folder, stack: Stack, target: Target, progress: Callable[[str],
     _verify(stack, doubtful, {})
 
 
-def take_over(stack: Stack, target: Target, failed: Failed) -> bool:
-    """After creates that were refused because the resource exists: take over what is ours. Whether any was."""
+def take_over(stack: Stack, target: Target, failed: Failed) -> int:
+    """After creates that were refused because the resource exists: take over what is ours. Gives how many."""
     existing = [f.urn for f in failed.outcome.failures if f.code == 409 and f.op == "create"]
     rows = [row for urn in existing if (row := _planned(stack, urn))]
     doubtful = _put_in(stack, target, rows)
-    return bool(doubtful) and _verify(stack, doubtful, {"target": [row["urn"] for row in doubtful]}) > 0
+    return _verify(stack, doubtful, {"target": [row["urn"] for row in doubtful]}) if doubtful else 0
 
 
 def _clear_locks(folder: Folder, stack: Stack, progress: Callable[[str], Any]) -> None:

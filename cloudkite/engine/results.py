@@ -76,7 +76,7 @@ class Failure:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run ended. `changes` counts what was done, by op; `outputs` are the stack's."""
+    """How a run ended. `changes` counts what was done, by op (`adopt`: it existed); `outputs` are the stack's."""
 
     changes: Mapping[str, int]
     outputs: Mapping[str, Any]

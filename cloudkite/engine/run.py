@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -76,13 +77,21 @@ def up(
 def _up(stack: Stack, target: Target, on_step: OnStep | None) -> Outcome:
     from cloudkite.engine import recovery
 
-    for tries in range(_TRIES):
+    changes: Counter[str] = Counter()
+    seconds = 0.0
+    for tries in range(1, _TRIES + 1):
         try:
-            return stack.run("up", on_step)[1]
+            # What doesn't depend on a failure is made all the same: one run tells all that is wrong.
+            last = stack.run("up", on_step, continue_on_error=True)[1]
+            return Outcome(dict(changes + Counter(last.changes)), last.outputs, (), seconds + last.seconds)
         except Failed as failed:
-            if tries + 1 == _TRIES or not recovery.take_over(stack, target, failed):
+            changes.update(failed.outcome.changes)
+            seconds += failed.outcome.seconds
+            taken = recovery.take_over(stack, target, failed) if tries < _TRIES else 0
+            if not taken:
                 raise
-    raise AssertionError("unreachable")
+            changes["adopt"] += taken
+    raise AssertionError("the last try returns or raises")
 
 
 def down(
@@ -103,7 +112,7 @@ def down(
         folder.outputs.unlink(missing_ok=True)
         if everything:
             _unprotect(stack)
-        outcome = stack.run("destroy", on_step, exclude_protected=not everything)[1]
+        outcome = stack.run("destroy", on_step, exclude_protected=not everything, continue_on_error=True)[1]
         backup.copy(folder)
         backup.prune(folder)
         return outcome

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime
 import json
+import logging
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -17,6 +20,10 @@ from cloudkite.engine.events import Events
 from cloudkite.engine.folder import Folder
 from cloudkite.engine.results import OnStep, Outcome
 from cloudkite.target import Target
+
+# Pulumi's language host is a gRPC server in this process; when a program fails it may fail, too, and gRPC would write
+# a traceback to the terminal. What went wrong comes through the events.
+logging.getLogger("grpc._server").setLevel(logging.CRITICAL + 1)
 
 TOKEN = "GOOGLE_OAUTH_ACCESS_TOKEN"  # noqa: S105  the name of the variable, not a token
 
@@ -86,25 +93,30 @@ class Stack:
         clock = failures.Clock()
         events = Events(on_step)
         raised: list[Exception] = []
+        loops: list[asyncio.AbstractEventLoop] = []
         stack = self._opened
         stack.events = events
         if verb in ("preview", "up"):
-            options["program"] = self._program(raised)
+            options["program"] = self._program(raised, loops)
         try:
             getattr(stack, verb)(on_event=events, color="never", **options)
         except Ended as ended:
             problem = raised[0] if raised else None
             raise failures.explain(self._folder, ended, events, problem, clock.seconds) from problem
+        finally:
+            for loop in loops:
+                _close(loop)
         if events.problem:
             raise events.problem
         return events, Outcome(dict(events.done), events.outputs, (), clock.seconds)
 
-    def _program(self, raised: list[Exception]) -> Callable[[], None]:
-        """What the engine calls: infra's program, whose own exceptions are kept for our own words."""
+    def _program(self, raised: list[Exception], loops: list[asyncio.AbstractEventLoop]) -> Callable[[], None]:
+        """What the engine calls: infra's program. Its own exceptions are kept for our words, its loop to be closed."""
 
         def program() -> None:
             import pulumi
 
+            loops.append(asyncio.get_running_loop())
             try:
                 with _byte_code():
                     from infra.program import build
@@ -140,19 +152,21 @@ class Stack:
             raise failures.explain(self._folder, ended, Events(), None, 0) from None
 
 
-def _silence_shutdown() -> None:
-    """Keep Pulumi's complaint about its own shutdown from the terminal: a program that fails leaves a coroutine whose
-    `finally` needs the event loop that is gone. Everything else goes to the hook that was there."""
-    before = sys.unraisablehook
-
-    def hook(what: Any) -> None:
-        if getattr(what.object, "__qualname__", "") != "run_pulumi_func":
-            before(what)
-
-    sys.unraisablehook = hook
-
-
-_silence_shutdown()
+def _close(loop: asyncio.AbstractEventLoop) -> None:
+    """End what a failed program left in its event loop: Pulumi's language host then neither ends nor closes it."""
+    deadline = time.monotonic() + 2
+    while loop.is_running() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    if loop.is_closed() or loop.is_running():
+        return
+    loop.set_exception_handler(lambda _loop, _context: None)  # Pulumi's own stops the loop
+    tasks = asyncio.all_tasks(loop)
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        loop.run_until_complete(asyncio.wait(tasks))
+    loop.run_until_complete(loop.shutdown_asyncgens())
+    loop.close()
 
 
 @contextmanager
