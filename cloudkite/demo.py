@@ -20,14 +20,14 @@ from cloudkite.workspace import CLONE, Workspace, throw_away
 
 ROW = "island=Torgersen,bill_length_mm=39.1,bill_depth_mm=18.7,flipper_length_mm=181,body_mass_g=3750,sex=male"
 EPOCHS = 40
+PLACES = CLONE / ".cloudkite" / "demos"
 
 
 def run(keep: bool = False) -> None:
     """Narrate and run the journey. Whatever happens, nothing it started is left running, and no file unless `keep`."""
     began = time.monotonic()
-    places = CLONE / ".cloudkite" / "demos"
-    _sweep(places)
-    space = throw_away(_own_folder(places))
+    sweep()
+    space = throw_away(_own_folder())
     try:
         _journey(space)
         if keep:
@@ -127,15 +127,14 @@ def _alive(pid: int | None) -> bool:
     return bool(pid) and psutil.pid_exists(pid)
 
 
-def _own_folder(places: Path) -> Path:
-    workspace.private_folder(places)
-    folder = Path(tempfile.mkdtemp(dir=places, prefix=f"{os.getpid()}-"))
-    return folder
+def _own_folder() -> Path:
+    workspace.private_folder(PLACES)
+    return Path(tempfile.mkdtemp(dir=PLACES, prefix=f"{os.getpid()}-"))
 
 
-def _sweep(places: Path) -> None:
+def sweep() -> None:
     """Remove what a demo left behind that was killed: its local cloud first, then its files."""
-    for folder in places.glob("*-*") if places.is_dir() else ():
+    for folder in PLACES.glob("*-*") if PLACES.is_dir() else ():
         owner = folder.name.partition("-")[0]
         if owner.isdigit() and not _alive(int(owner)):
             _close(throw_away(folder), keep=False)

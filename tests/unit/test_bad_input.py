@@ -128,7 +128,7 @@ CASES = [
     ("train penguins --account bare", 1, "account bare is not set up", "uv run invoke up --account bare"),
     (f"{TRAIN} --machine n1-standard-5", 2, "n1-standard-5", "n1-standard-4"),
     (f"{TRAIN} --machine n1-standard-2", 2, "n1-standard-2", ""),
-    (f"{TRAIN} --gpu t5", 2, "t5", ""),
+    (f"{TRAIN} --gpu t5", 2, "there is no accelerator T5", ""),
     (f"{TRAIN} --gpu t4 --gpus 3", 2, "3", ""),
     (f"{TRAIN} --gpus 2", 2, "--gpus", ""),
     (f"{TRAIN} --machine e2-standard-4 --gpu t4", 2, "e2-standard-4", ""),
