@@ -15,6 +15,7 @@ HOSTS = ("googleapis.com", "accounts.google.com", "metadata.google.internal", "v
 _HEAD_LIMIT = 16_384  # bytes
 _PATIENCE = 60  # seconds for a client to say what it wants
 _CHUNK = 262_144
+_CAN_PEEK = sys.platform != "win32"  # the event loop of Windows can't wait for a socket without reading it
 _QUICKACK: int | None = getattr(socket, "TCP_QUICKACK", None)
 
 log = logging.getLogger(__name__)
@@ -87,10 +88,12 @@ class Proxy:
                 rest = await self._establish(connection)
                 if rest is None:
                     return
+                if not rest and not _CAN_PEEK:
+                    rest = await asyncio.get_running_loop().sock_recv(connection, _CHUNK)
                 hello = rest or await _peek(connection)
             if _wants_only_http2(hello):
                 await self._splice(connection, self._grpc_port, rest)
-            elif rest or sys.platform == "win32":  # what was read can't be put back, and Windows can't look ahead
+            elif rest:  # what was read can't be put back
                 await self._splice(connection, self._https_port, rest)
             else:
                 handed_over = True
@@ -157,8 +160,6 @@ async def _pump(source: socket.socket, sink: socket.socket) -> None:
 
 async def _peek(connection: socket.socket) -> bytes:
     """The client's first TLS record, left in the socket for who serves the connection. Empty when it went away."""
-    if sys.platform == "win32":
-        return await asyncio.get_running_loop().sock_recv(connection, _CHUNK)
     loop = asyncio.get_running_loop()
     readable = loop.create_future()
     loop.add_reader(connection, lambda: readable.done() or readable.set_result(None))

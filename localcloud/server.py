@@ -177,5 +177,3 @@ def _end_by_signal(end: asyncio.Event) -> None:
             signal.signal(number, lambda *_: loop.call_soon_threadsafe(end.set))
         else:
             loop.add_signal_handler(number, end.set)
-    if hasattr(signal, "SIGHUP"):
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the terminal it was started from may close

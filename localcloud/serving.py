@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import os
@@ -18,6 +19,7 @@ def run(root: Path, envs: Path, projects: list[str]) -> int:
     """Serve until told to end. Standard output gets one line: server.json's content, or {"error", "hint"}."""
     os.umask(0o077)  # whatever any part writes is for the owner alone
     os.chdir(root)
+    _allow_many_files()
     level = logging.DEBUG if os.environ.get("LOCALCLOUD_DEBUG") else logging.INFO
     # Standard error is ROOT/server.log. Only our own loggers go into detail: others might print a request's headers.
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
@@ -39,13 +41,24 @@ def run(root: Path, envs: Path, projects: list[str]) -> int:
     os._exit(0)
 
 
+def _allow_many_files() -> None:
+    """As many open files as the system lets us have: macOS starts a process with 256, and each connection is one."""
+    if sys.platform == "win32":
+        return
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = min(hard, 8192) if hard != resource.RLIM_INFINITY else 8192
+    if soft < wanted:
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
 def _say(message: dict[str, Any]) -> None:
     """Tell who started us, and let go of its pipe: it reads until then."""
-    try:
+    with contextlib.suppress(OSError):  # it may be gone; we go on
         sys.stdout.write(json.dumps(message) + "\n")
         sys.stdout.flush()
-    except OSError:
-        pass  # it is gone; we go on
     quiet = os.open(os.devnull, os.O_WRONLY)
     os.dup2(quiet, 1)
     os.close(quiet)

@@ -56,6 +56,7 @@ class Metadata:
             "GCE_METADATA_HOST": host,
             "GCE_METADATA_ROOT": host,
             "GCE_METADATA_IP": host,
+            "NO_GCE_CHECK": "false",  # clients of this cloud are told not to look for a metadata server; a job has one
             "GOOGLE_CLOUD_PROJECT": found["projectId"],
         }
 

@@ -247,3 +247,15 @@ def test_the_control_is_for_the_owner_of_the_folder(local_cloud, session):
     for shown in ("", "Bearer x", f"Bearer {session.credentials.token}"):
         assert direct.post(url, headers={"Authorization": shown}).status_code == 401
     assert local_cloud.plain_session().post("https://oauth2.googleapis.com/stop").status_code == 501
+
+
+def test_no_token_is_in_the_most_talkative_log(new_cloud, monkeypatch):
+    monkeypatch.setenv("LOCALCLOUD_DEBUG", "1")
+    cloud = new_cloud()
+    session = cloud.session()
+    answer = session.get(PROJECT + "?access_token=in-the-query")
+    assert answer.status_code == 200
+    log = (cloud.root / "server.log").read_text(encoding="utf-8")
+    assert "GET cloudresourcemanager.googleapis.com/v3/projects/test-project" in log
+    for secret in (session.credentials.token, signed(cloud)[-40:], "in-the-query", "Bearer"):
+        assert secret not in log

@@ -133,7 +133,7 @@ def _job(new_cloud) -> tuple[object, dict[str, str]]:
 
 def test_an_unmodified_client_is_the_jobs_account(new_cloud):
     cloud, variables = _job(new_cloud)
-    empty = {"GOOGLE_APPLICATION_CREDENTIALS": "", "NO_GCE_CHECK": "", "CLOUDSDK_CONFIG": str(cloud.root / "none")}
+    empty = {"GOOGLE_APPLICATION_CREDENTIALS": "", "CLOUDSDK_CONFIG": str(cloud.root / "none")}
     email = "trainer@test-project.iam.gserviceaccount.com"
     done = cloud.run(SCRIPT, env={**empty, **variables})
     assert json.loads(done.stdout) == ["test-project", email, email, "test-project"]

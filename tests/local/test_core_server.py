@@ -211,9 +211,9 @@ def test_export_lines(shell, line):
 
 
 def test_env_prints_what_clients_need(local_cloud):
-    done = command("env", "--root", str(local_cloud.root), "--json")
+    done = command("env", "--root", str(local_cloud.root), "--project", "test-project", "--json")
     assert json.loads(done.stdout) == local_cloud.environment
-    lines = command("env", "--root", str(local_cloud.root)).stdout.splitlines()
+    lines = command("env", "--root", str(local_cloud.root), "--project", "test-project").stdout.splitlines()
     assert f"export https_proxy=http://127.0.0.1:{local_cloud.server['proxy']}" in lines
 
 
