@@ -1,0 +1,1 @@
+"""Vertex AI: custom jobs that really run on this machine."""

@@ -1,0 +1,104 @@
+"""Vertex AI over REST: LOCATION-aiplatform.googleapis.com, with the routes of Google's own client library."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from localcloud.errors import ApiError
+from localcloud.rest import App, Call, Router
+from localcloud.vertex import messages
+from localcloud.vertex.messages import Messages, Route
+from localcloud.vertex.methods import METHODS, OPERATIONS, Method
+
+if TYPE_CHECKING:
+    from localcloud.cloud import Cloud
+
+_PLACE = "projects/*/locations/*"
+# https://cloud.google.com/vertex-ai/docs/reference/rest/v1/projects.locations.operations
+_OPERATION_ROUTES = {
+    "GetOperation": Route("GET", f"/v1/{{name={_PLACE}/operations/*}}", ""),
+    "WaitOperation": Route("POST", f"/v1/{{name={_PLACE}/operations/*}}:wait", ""),
+    "DeleteOperation": Route("DELETE", f"/v1/{{name={_PLACE}/operations/*}}", ""),
+    "ListOperations": Route("GET", f"/v1/{{name={_PLACE}}}/operations", ""),
+}
+
+
+def app(cloud: Cloud) -> App:
+    """The ASGI application. Imports the message types."""
+    assert cloud.vertex  # jobs that outlived the last server are taken up
+    return router(messages.load()).app(cloud)
+
+
+def router(loaded: Messages) -> Router:
+    """A route for each emulated method, under v1 and v1beta1; all others answer that they are not emulated."""
+    made = Router()
+    for name, method in METHODS.items():
+        for route in loaded.routes[name]:
+            _register(made, loaded, route, method)
+    for name, route in _OPERATION_ROUTES.items():
+        _register(made, loaded, route, OPERATIONS[name])
+    return made
+
+
+def _register(router: Router, loaded: Messages, route: Route, method: Method) -> None:
+    for version in ("/v1/", "/v1beta1/"):
+        router.route(route.verb, route.pattern.replace("/v1/", version, 1))(_handler(loaded, route, method))
+
+
+def _handler(loaded: Messages, route: Route, method: Method) -> Any:
+    request_class, response_class = loaded.message(method.request), loaded.message(method.response)
+
+    async def answer(call: Call) -> Any:
+        from google.protobuf import json_format
+
+        request = _request(request_class(), route, call)
+        result = method.handler(call.cloud.vertex, json_format.MessageToDict(request), call.host)
+        # Through the type: whatever leaves here, a client can read.
+        return json_format.MessageToDict(json_format.ParseDict(result, response_class()))
+
+    return answer
+
+
+def _request(request: Any, route: Route, call: Call) -> Any:
+    """The request message of a call: its body, query and path. Raises 400 for what the type has not."""
+    from google.protobuf import json_format
+
+    given: dict[str, Any] = {}
+    if not isinstance(call.body, dict):
+        raise _invalid('Invalid JSON payload received. Unknown name "": Root element must be a message.', "")
+    if route.body == "*":
+        given = dict(call.body)
+    elif route.body:
+        given = {route.body: call.body}
+    fields = request.DESCRIPTOR.fields_by_name
+    for name, value in call.query.items():
+        field = fields.get(re.sub(r"[A-Z]", lambda m: "_" + m[0].lower(), name))
+        if field is None:
+            words = f"Unknown name \"{name}\": Cannot bind query parameter. Field '{name}' could not be found"
+            raise _invalid(f"Invalid JSON payload received. {words} in request message.", name)
+        given[field.name] = value == "true" if field.type == field.TYPE_BOOL else value
+    try:
+        return json_format.ParseDict({**given, **call.params}, request)
+    except json_format.ParseError as error:
+        raise _refusal(str(error)) from None
+
+
+def _refusal(text: str) -> ApiError:
+    """What Google says of a body that its type can't hold.
+
+    protobuf tells: `... has no field named "x" at "CreateCustomJobRequest.custom_job.jobSpec"`.
+    """
+    unknown = re.search(r'no field named "([^"]*)"(?: at "([^"]*)")?', text)
+    if unknown:
+        path = re.sub(r"[A-Z]", lambda m: "_" + m[0].lower(), (unknown[2] or "").partition(".")[2])
+        at = f" at '{path}'" if path else ""
+        words = f'Invalid JSON payload received. Unknown name "{unknown[1]}"{at}: Cannot find field.'
+        return _invalid(words, path)
+    return _invalid(f"Invalid JSON payload received. {text}", "")
+
+
+def _invalid(message: str, field: str) -> ApiError:
+    violations = [{"field": field, "description": message}]
+    detail = {"@type": "type.googleapis.com/google.rpc.BadRequest", "fieldViolations": violations}
+    return ApiError(400, message, details=[detail])

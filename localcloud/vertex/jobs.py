@@ -1,0 +1,131 @@
+"""The custom jobs of one local cloud, in SQLite: what Google tells about them, and what runs them."""
+
+from __future__ import annotations
+
+import json
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from localcloud import database
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS jobs (
+    sequence INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,
+    parent TEXT NOT NULL,
+    state TEXT NOT NULL,
+    body TEXT NOT NULL,
+    run TEXT NOT NULL
+);
+CREATE INDEX IF NOT EXISTS jobs_parent ON jobs (parent, sequence);
+CREATE INDEX IF NOT EXISTS jobs_state ON jobs (state, sequence);
+CREATE TABLE IF NOT EXISTS offsets (
+    job TEXT NOT NULL, replica TEXT NOT NULL, offset INTEGER NOT NULL, PRIMARY KEY (job, replica)
+);
+"""
+ENDED = frozenset({"SUCCEEDED", "FAILED", "CANCELLED"})
+
+
+@dataclass
+class Job:
+    """`body`: Google's CustomJob in JSON. `project` is the project's id.
+
+    `run` is what only this cloud knows: account (e-mail), and replicas (names) once it has been launched.
+    """
+
+    id: str
+    project: str
+    body: dict[str, Any]
+    run: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def state(self) -> str:
+        """Without JOB_STATE_."""
+        return self.body["state"].removeprefix("JOB_STATE_")
+
+    @property
+    def number(self) -> str:
+        """The project's number."""
+        return self.body["name"].split("/")[1]
+
+
+class Jobs:
+    """A table of jobs; each change is one transaction. All methods may be called from any thread."""
+
+    def __init__(self, path: Path) -> None:
+        self._database = database.connect(path, _SCHEMA)
+        self._lock = threading.RLock()
+
+    def add(self, job: Job) -> None:
+        """Keep a new job."""
+        parent = job.body["name"].partition("/customJobs/")[0]
+        with self._lock:
+            self._database.execute(
+                "INSERT INTO jobs (id, parent, state, body, run) VALUES (?, ?, ?, ?, ?)",
+                (job.id, parent, job.state, json.dumps(job.body), self._run(job)),
+            )
+
+    def save(self, job: Job) -> None:
+        """Keep a change."""
+        with self._lock:
+            self._database.execute(
+                "UPDATE jobs SET state = ?, body = ?, run = ? WHERE id = ?",
+                (job.state, json.dumps(job.body), self._run(job), job.id),
+            )
+
+    def _run(self, job: Job) -> str:
+        return json.dumps({**job.run, "project": job.project})
+
+    def find(self, job_id: str) -> Job | None:
+        """The job, or None."""
+        with self._lock:
+            row = self._database.execute("SELECT id, body, run FROM jobs WHERE id = ?", (job_id,)).fetchone()
+        return _job(row) if row else None
+
+    def below(self, parent: str) -> list[tuple[int, dict[str, Any]]]:
+        """Sequence number and body of all jobs of "projects/NUMBER/locations/R", newest first."""
+        with self._lock:
+            rows = self._database.execute(
+                "SELECT sequence, body FROM jobs WHERE parent = ? ORDER BY sequence DESC", (parent,)
+            ).fetchall()
+        return [(sequence, json.loads(body)) for sequence, body in rows]
+
+    def in_state(self, *states: str) -> list[Job]:
+        """All jobs in these states, oldest first."""
+        marks = ", ".join("?" * len(states))
+        query = f"SELECT id, body, run FROM jobs WHERE state IN ({marks}) ORDER BY sequence"  # noqa: S608
+        with self._lock:
+            rows = self._database.execute(query, states).fetchall()
+        return [_job(row) for row in rows]
+
+    def count(self) -> int:
+        """How many jobs there are."""
+        with self._lock:
+            return self._database.execute("SELECT count(*) FROM jobs").fetchone()[0]
+
+    def delete(self, job_id: str) -> None:
+        """Forget a job."""
+        with self._lock:
+            self._database.execute("DELETE FROM jobs WHERE id = ?", (job_id,))
+            self._database.execute("DELETE FROM offsets WHERE job = ?", (job_id,))
+
+    def offset(self, job_id: str, replica: str) -> int:
+        """How far the replica's output has been read."""
+        with self._lock:
+            row = self._database.execute(
+                "SELECT offset FROM offsets WHERE job = ? AND replica = ?", (job_id, replica)
+            ).fetchone()
+        return row[0] if row else 0
+
+    def set_offset(self, job_id: str, replica: str, offset: int) -> None:
+        """Remember how far the replica's output has been read."""
+        with self._lock:
+            self._database.execute("INSERT OR REPLACE INTO offsets VALUES (?, ?, ?)", (job_id, replica, offset))
+
+
+def _job(row: tuple[str, str, str]) -> Job:
+    job_id, body, run = row
+    kept = json.loads(run)
+    return Job(job_id, kept.pop("project"), json.loads(body), kept)

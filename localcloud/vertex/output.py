@@ -1,0 +1,63 @@
+"""Turns what jobs say into log entries.
+
+A line that is a JSON object becomes the entry's jsonPayload, and its `severity` the entry's; another line becomes
+{"message": line}, INFO from standard output and ERROR from standard error.
+https://cloud.google.com/vertex-ai/docs/training/code-requirements#logs
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from localcloud.logging.entries import SEVERITIES, Entry, timestamp
+from localcloud.vertex.spool import Line
+
+SERVICE = "service"  # task_name of what Vertex AI itself says
+_PLAIN = {"stdout": "INFO", "stderr": "ERROR"}
+
+
+def entries(lines: Iterable[Line], project: str, job_id: str, task: str) -> list[Entry]:
+    """Entries of a replica's lines; the same line gives the same insertId, so that writing it twice keeps it once."""
+    made = []
+    for line in lines:
+        if not line.text.strip():
+            continue
+        payload, severity = _payload(line)
+        made.append(
+            _entry(project, job_id, task, timestamp(line.at), severity)
+            | {"insertId": f"{job_id}-{task}-{line.offset:012d}", "jsonPayload": payload}
+        )
+    return made
+
+
+def service_entry(project: str, job_id: str, text: str, severity: str, at: int) -> Entry:
+    """An entry of the service itself, at nanoseconds since the epoch."""
+    return _entry(project, job_id, SERVICE, timestamp(at), severity) | {"textPayload": text}
+
+
+def _entry(project: str, job_id: str, task: str, stamp: str, severity: str) -> Entry:
+    log = f"ml.googleapis.com%2F{job_id}" if task == SERVICE else task
+    labels = {"project_id": project, "job_id": job_id, "task_name": task}
+    return {
+        "logName": f"projects/{project}/logs/{log}",
+        "resource": {"type": "ml_job", "labels": labels},
+        "labels": {"ml.googleapis.com/job_id": job_id, "ml.googleapis.com/task_name": task},
+        "timestamp": stamp,
+        "severity": severity,
+    }
+
+
+def _payload(line: Line) -> tuple[dict[str, Any], str]:
+    plain = _PLAIN[line.stream]
+    if line.text.lstrip().startswith("{"):
+        try:
+            payload = json.loads(line.text)
+        except ValueError:
+            payload = None
+        if isinstance(payload, dict):
+            given = str(payload.get("severity", "")).upper()
+            severity = given if given in SEVERITIES else plain
+            return {name: value for name, value in payload.items() if name != "severity"}, severity
+    return {"message": line.text}, plain

@@ -1,0 +1,37 @@
+"""Vertex AI over gRPC: the methods of the same table, by Google's own message types."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
+
+from localcloud.vertex import messages
+from localcloud.vertex.methods import METHODS, OPERATIONS, Method
+
+if TYPE_CHECKING:
+    from localcloud.cloud import Caller, Cloud
+
+Unary = Callable[[bytes, "Caller"], Awaitable[bytes]]
+
+
+def table(cloud: Cloud) -> dict[str, Unary]:
+    """gRPC path -> method. v1beta1 has the same fields with the same numbers, so v1's types read it too."""
+    loaded = messages.load()
+    made = {f"/google.longrunning.Operations/{name}": _unary(cloud, loaded, m) for name, m in OPERATIONS.items()}
+    for name, method in METHODS.items():
+        for version in ("v1", "v1beta1"):
+            made[f"/google.cloud.aiplatform.{version}.JobService/{name}"] = _unary(cloud, loaded, method)
+    return made
+
+
+def _unary(cloud: Cloud, loaded: messages.Messages, method: Method) -> Unary:
+    from google.protobuf import json_format
+
+    request_class, response_class = loaded.message(method.request), loaded.message(method.response)
+
+    async def answer(raw: bytes, caller: Caller) -> bytes:
+        request = json_format.MessageToDict(request_class.FromString(raw))
+        result = method.handler(cloud.vertex, request, "")
+        return json_format.ParseDict(result, response_class()).SerializeToString()
+
+    return answer

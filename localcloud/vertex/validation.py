@@ -1,0 +1,193 @@
+"""Which custom jobs can't be, in Google's words where they are known.
+
+Rules: the documentation of CustomJobSpec, and of machine shapes through the catalogue.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from localcloud.errors import ApiError, error_info
+
+Body = Mapping[str, Any]
+
+_REQUIRED = "Required field is not set."
+_LABEL_KEY = re.compile(r"[^\W\dA-Z_](?:[^\WA-Z]|-){0,62}")
+_LABEL_VALUE = re.compile(r"(?:[^\WA-Z]|-){0,63}")
+_POOLS = 4  # primary, workers, parameter servers or reducers, evaluators
+_DISK_GB = range(100, 64_001)
+
+
+@dataclass(frozen=True)
+class Violation:
+    """What is wrong with one field; `path` in snake_case with indexes."""
+
+    path: str
+    message: str
+
+
+def found(violations: list[Violation]) -> ApiError:
+    """400 with the list of errors, as Vertex AI writes it, and a BadRequest detail."""
+    text = "".join(f"{n}.Field: {v.path}; Message: {v.message}\t" for n, v in enumerate(violations, 1))
+    fields = [{"field": v.path, "description": v.message} for v in violations]
+    detail = {"@type": "type.googleapis.com/google.rpc.BadRequest", "fieldViolations": fields}
+    return ApiError(400, f"List of found errors:\t{text}", details=[detail])
+
+
+def check_location(location: str, host: str, project: Body) -> None:
+    """Raises 403 for a region that is none, 400 when it is not the one of the endpoint `host` ("" when not known)."""
+    from catalog.regions import regions
+
+    if location not in regions():
+        raise ApiError(
+            403,
+            f"Permission denied on 'locations/{location}' (or it may not exist).",
+            details=[
+                error_info(
+                    "LOCATION_POLICY_VIOLATED",
+                    "googleapis.com",
+                    location=location,
+                    consumer=f"projects/{project['projectNumber']}",
+                    service="aiplatform.googleapis.com",
+                )
+            ],
+        )
+    match = re.fullmatch(r"(?:([a-z0-9-]+)-)?aiplatform\.googleapis\.com", host)
+    served = (match[1] or "us-central1") if match else location
+    if served != location:
+        words = f"The provided location ID doesn't match the endpoint. The valid location ID is `{served}`."
+        raise found([Violation("parent", words)])
+
+
+def check_job(job: Body, location: str) -> None:
+    """Raises 400 for a job that can't be, with all that is wrong."""
+    violations = [*_job(job)]
+    if violations:
+        raise found(violations)
+    for pool in job["jobSpec"]["workerPoolSpecs"]:
+        if pool:
+            _machine(pool["machineSpec"], location)
+
+
+def _job(job: Body) -> Iterator[Violation]:
+    name = job.get("displayName", "")
+    if not name:
+        yield Violation("display_name", _REQUIRED)
+    elif len(name) > 128:
+        yield Violation("display_name", "The display name can be up to 128 characters long.")
+    yield from _labels(job.get("labels", {}))
+    spec = job.get("jobSpec", {})
+    pools = spec.get("workerPoolSpecs", [])
+    if not pools:
+        yield Violation("job_spec.worker_pool_specs", _REQUIRED)
+    if len(pools) > _POOLS:
+        yield Violation("job_spec.worker_pool_specs", f"At most {_POOLS} worker pools are allowed.")
+    for index, pool in enumerate(pools):
+        if pool or index == 0:  # an empty one is passed over
+            yield from _pool(f"job_spec.worker_pool_specs[{index}]", pool, index)
+    yield from _scheduling(spec.get("scheduling", {}))
+    output = spec.get("baseOutputDirectory", {}).get("outputUriPrefix", "")
+    if "baseOutputDirectory" in spec and not re.fullmatch(r"gs://[a-z0-9][a-z0-9._-]+[a-z0-9](/.*)?", output):
+        yield Violation(
+            "job_spec.base_output_directory.output_uri_prefix",
+            f"The Google Cloud Storage path `{output}` must start with `gs://` and name a bucket.",
+        )
+    account = spec.get("serviceAccount", "")
+    if account and not re.fullmatch(r"[^@\s]+@[^@\s]+\.[^@\s]+", account):
+        yield Violation("job_spec.service_account", f"Invalid service account email: {account}")
+
+
+def _labels(labels: Mapping[str, str]) -> Iterator[Violation]:
+    if len(labels) > 64:
+        yield Violation("labels", "No more than 64 labels are allowed.")
+    for key, value in labels.items():
+        if not _LABEL_KEY.fullmatch(key) or len(key) > 63:
+            words = "must start with a lowercase letter and have at most 63 lowercase letters, digits, `_` and `-`."
+            yield Violation("labels", f"The label key `{key}` {words}")
+        if not _LABEL_VALUE.fullmatch(value):
+            words = "must have at most 63 lowercase letters, digits, `_` and `-`."
+            yield Violation("labels", f"The label value `{value}` {words}")
+
+
+def _pool(path: str, pool: Body, index: int) -> Iterator[Violation]:
+    machine = pool.get("machineSpec", {})
+    if not machine.get("machineType"):
+        yield Violation(f"{path}.machine_spec.machine_type", _REQUIRED)
+    count = int(machine.get("acceleratorCount", 0))
+    if bool(machine.get("acceleratorType")) != (count > 0):
+        words = "Both `accelerator_type` and `accelerator_count` should be specified or none."
+        yield Violation(f"{path}.machine_spec.accelerator_type", words)
+    replicas = int(pool.get("replicaCount", 1))
+    if replicas < 1:
+        yield Violation(f"{path}.replica_count", "The replica count must be positive.")
+    elif index == 0 and replicas != 1:
+        yield Violation(f"{path}.replica_count", "The primary worker pool must have exactly one replica.")
+    disk = pool.get("diskSpec", {}).get("bootDiskSizeGb")
+    if disk and disk not in _DISK_GB:
+        words = f"The boot disk size must be from {_DISK_GB.start} to {_DISK_GB.stop - 1} GB."
+        yield Violation(f"{path}.disk_spec.boot_disk_size_gb", words)
+    container, package = pool.get("containerSpec"), pool.get("pythonPackageSpec")
+    if container is None and package is None:
+        yield Violation(f"{path}.task", "One of `container_spec` and `python_package_spec` must be set.")
+    if container is not None and not container.get("imageUri"):
+        yield Violation(f"{path}.container_spec.image_uri", _REQUIRED)
+    if package is not None:
+        yield from _package(f"{path}.python_package_spec", package)
+    which, spec = ("container_spec", container) if container is not None else ("python_package_spec", package or {})
+    for number, variable in enumerate(spec.get("env", [])):
+        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", variable.get("name", "")):
+            words = f"The name `{variable.get('name', '')}` must be a valid C identifier."
+            yield Violation(f"{path}.{which}.env[{number}].name", words)
+
+
+def _package(path: str, package: Body) -> Iterator[Violation]:
+    for field, name in (
+        ("executorImageUri", "executor_image_uri"),
+        ("packageUris", "package_uris"),
+        ("pythonModule", "python_module"),
+    ):
+        if not package.get(field):
+            yield Violation(f"{path}.{name}", _REQUIRED)
+    if len(package.get("packageUris", [])) > 100:
+        yield Violation(f"{path}.package_uris", "The maximum number of package URIs is 100.")
+    for number, uri in enumerate(package.get("packageUris", [])):
+        if not re.fullmatch(r"gs://[^/]+/.+\.(tar\.gz|whl)", uri):
+            words = f"`{uri}` must be a .tar.gz or .whl file in Google Cloud Storage."
+            yield Violation(f"{path}.package_uris[{number}]", words)
+
+
+def _scheduling(scheduling: Body) -> Iterator[Violation]:
+    if "timeout" in scheduling and seconds(scheduling["timeout"]) <= 0:
+        yield Violation("job_spec.scheduling.timeout", "The timeout must be positive.")
+    if "maxWaitDuration" in scheduling and scheduling.get("strategy") != "FLEX_START":
+        words = "`max_wait_duration` can only be set when `strategy` is FLEX_START."
+        yield Violation("job_spec.scheduling.max_wait_duration", words)
+
+
+def _machine(machine: Body, location: str) -> None:
+    """Raises 400 for a machine that training has not, or not in this region, or not with this accelerator."""
+    from catalog.machines import machines
+    from catalog.regions import region
+
+    name, accelerator = machine["machineType"], machine.get("acceleratorType", "")
+    known = machines().get(name)
+    if known is None:
+        raise ApiError(400, f'Machine type "{name}" is not supported.')
+    if not accelerator:
+        if known.fixed:
+            words = "Both `accelerator_type` and `accelerator_count` should be specified or none."
+            path = "job_spec.worker_pool_specs[0].machine_spec.accelerator_type"
+            raise found([Violation(path, f"{words} {name} has {', '.join(known.gpus)}.")])
+        return
+    if int(machine["acceleratorCount"]) not in known.gpus.get(accelerator, ()):
+        raise ApiError(400, f'Accelerator "{accelerator}" is not supported for machine type "{name}"')
+    if accelerator not in region(location).accelerators:
+        raise ApiError(400, f'Accelerator "{accelerator}" is not supported in region "{location}".')
+
+
+def seconds(duration: str) -> float:
+    """A google.protobuf.Duration's JSON ("3600s") in seconds."""
+    return float(duration.removesuffix("s"))
