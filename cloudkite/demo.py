@@ -83,7 +83,7 @@ def _show_result(space: Workspace, trainer: Any, model: Path) -> None:
     from cloudkite import models
 
     facts = models.facts(model)
-    accuracy, rows = facts["metrics"]["accuracy"], facts["rows"]["validation"]
+    accuracy, rows = facts["metrics"]["accuracy"], facts["rows"]["held_out"]
     show.say(
         _("accuracy {accuracy:.3f} on {rows} held-out penguins").format(accuracy=accuracy, rows=rows), style="bold"
     )

@@ -103,8 +103,11 @@ def ask(question: str, default: str = "") -> str:
 
 
 @contextmanager
-def waiting(text: str) -> Iterator[Any]:
-    """A spinner while something takes long; yields a function that changes the text. Plain lines when piped."""
+def waiting(text: str, live: bool = False) -> Iterator[Any]:
+    """A spinner while something takes long; yields a function that changes the text.
+
+    A pipe gets each text as a line, unless it is `live`: a clock or a count that only makes sense in place.
+    """
     out = console(error=True)
     if out.is_terminal:
         with out.status(text) as status:
@@ -114,7 +117,7 @@ def waiting(text: str) -> Iterator[Any]:
 
         def tell(line: str) -> None:
             nonlocal last
-            if line != last:
+            if line != last and not live:
                 last = line
                 out.print(_encodable(line), markup=False)
 

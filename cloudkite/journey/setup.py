@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import Any
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
 
 from cloudkite import accounts, show
 from cloudkite.accounts import Account
@@ -11,6 +13,10 @@ from cloudkite.errors import BadValue, UserError
 from cloudkite.target import Target, connect
 from cloudkite.text import _
 from cloudkite.workspace import Workspace
+
+if TYPE_CHECKING:
+    from cloudkite.engine import Change
+    from cloudkite.prices import MonthlyRow
 
 
 def up(workspace: Workspace, name: str = "", *, yes: bool = False, as_json: bool = False) -> None:
@@ -140,7 +146,7 @@ def _steps(tell: Any, total: int) -> Any:
     return on_step
 
 
-def _show_changes(changes: list[Any]) -> None:
+def _show_changes(changes: Sequence[Change]) -> None:
     grouped: dict[tuple[str, str], list[str]] = defaultdict(list)
     for change in changes:
         grouped[change.op, change.kind].append(change.name)
@@ -152,12 +158,12 @@ def _show_changes(changes: list[Any]) -> None:
     show.table([_("change"), _("kind"), _("count"), _("names")], rows, right=[2])
 
 
-def show_monthly(rows: list[Any]) -> None:
+def show_monthly(rows: list[MonthlyRow]) -> None:
     """A table of what resources cost in a month, with the date of the prices."""
     show.heading(_("price per month"))
     shown = [(row.name, row.note, show.money(row.amount, row.currency)) for row in rows]
-    known = [row for row in rows if row.amount is not None]
-    total = (_("in all"), "", show.money(sum(r.amount for r in known), known[0].currency)) if known else None
+    known = [row.amount for row in rows if row.amount is not None]
+    total = (_("in all"), "", show.money(sum(known, Decimal(0)), rows[0].currency)) if known else None
     show.table([_("what"), _("how it is counted"), _("USD per month")], shown, right=[2], total=total)
     dates = sorted({row.as_of for row in rows if row.as_of})
     if dates:

@@ -160,7 +160,7 @@ def finish(target: Target, job: Job) -> Job:
 
     show.note(_("Ctrl-C stops following; the job goes on"))
     try:
-        with show.waiting(_("waiting for a machine ...")) as tell:
+        with show.waiting(_("waiting for a machine ..."), live=True) as tell:
             for event in logs.follow(target, job):
                 if event.text:
                     show.say(event.text)
