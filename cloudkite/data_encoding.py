@@ -91,24 +91,31 @@ def _guess(path: Path, line: int) -> tuple[str, str] | None:
     with path.open("rb") as file:
         near = [raw for number, raw in enumerate(file, start=1) if line <= number < line + 200]
     text = b"".join(near)
-    for encoding in ("cp949", "shift_jis", "cp1252"):
+    for encoding in _OLD:
         try:
             read = text.decode(encoding)
         except UnicodeDecodeError:
             continue
         foreign = [c for c in read if ord(c) > 127]
-        if encoding == "cp949" and not _mostly(foreign, "\uac00", "\ud7a3"):
-            continue
-        if encoding == "shift_jis" and not _mostly(foreign, "\u3040", "\u30ff"):
+        likely = _LIKELY.get(encoding)
+        if likely and sum(map(likely, foreign)) <= len(foreign) / 2:  # nearly all bytes are *some* text in it
             continue
         word = next((w for w in read.replace(",", " ").split() if any(ord(c) > 127 for c in w)), "")
-        return ("CP949" if encoding == "cp949" else encoding.upper()), word[:20]
+        return encoding.upper(), word[:20]
     return None
 
 
-def _mostly(characters: list[str], first: str, last: str) -> bool:
-    """Whether most of the characters lie between two: nearly all bytes are *some* text in a wide encoding."""
-    return sum(first <= c <= last for c in characters) > len(characters) / 2
+def _common_hangul(character: str) -> bool:
+    """One of the 2,350 syllables of KS X 1001, two bytes in EUC-KR; what CP949 added to them is rare in real text."""
+    return "\uac00" <= character <= "\ud7a3" and len(character.encode("euc_kr")) == 2
+
+
+def _kana(character: str) -> bool:
+    return "\u3040" <= character <= "\u30ff"
+
+
+_OLD = ("cp949", "shift_jis", "cp1252")  # in the order in which they are tried
+_LIKELY = {"cp949": _common_hangul, "shift_jis": _kana}
 
 
 def _how(encoding: str, name: str) -> str:

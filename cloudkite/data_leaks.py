@@ -72,7 +72,7 @@ class Mapping:
 
 
 def _example(found: dict[str, str]) -> str:
-    value, label = next(iter(found.items()))
+    value, label = min(found.items())  # the same one each time
     return f"{value!r} -> {label!r}"
 
 

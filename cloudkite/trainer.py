@@ -174,7 +174,8 @@ def _pin(path: Path, text: str) -> str:
         marker = f"; {found['marker'].strip()}" if found["marker"] else ""
         return f"{found['name']}{found['extras'] or ''}=={found['version']}{marker}"
     raw = path.read_text(encoding="utf-8").splitlines()
-    line = next((i for i, content in enumerate(raw, start=1) if text in content), 1)
+    quoted = (f'"{text}"', f"'{text}'")
+    line = next((i for i, content in enumerate(raw, start=1) if any(q in content for q in quoted)), 1)
     name = re.match(r"[A-Za-z0-9._-]*", text)
     raise BadValue(
         _("{path}:{line}: {text!r} is no exact pin").format(path=path, line=line, text=text),
