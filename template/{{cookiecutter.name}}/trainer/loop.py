@@ -196,7 +196,12 @@ class Loop:
         self.model.reset_metrics()
         told = kept = time.monotonic()
         for step in range(start + 1, plan.last + 1):
-            self.model.train_function(batches)
+            try:
+                self.model.train_function(batches)
+            except tf.errors.OpError:
+                if signals.code:  # another worker has stopped already, and this step can't be had without it
+                    raise SystemExit(signals.code) from None
+                raise
             now = time.monotonic()
             due = step % plan.save_every == 0 if plan.save_every else now - kept > PAUSE
             if due or step == plan.last or (signals.code and self.job.chief):

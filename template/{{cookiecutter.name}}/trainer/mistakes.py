@@ -34,6 +34,10 @@ def check_names(columns: Mapping[str, object], label: str) -> None:
         raise Mistake(f"data.py: two columns are called {twice!r} but for capital letters", "rename one of them")
     if label in columns:
         raise Mistake(f"data.py: the label {label!r} is among the columns: the model would see the answer")
+    if label == "probabilities":
+        raise Mistake(
+            "data.py: the label can't be called 'probabilities'", "the model's answer has another part of that name"
+        )
     if not columns:
         raise Mistake("data.py: COLUMNS is empty", "name at least one column that the model may see")
 

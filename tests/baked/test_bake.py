@@ -1,0 +1,170 @@
+"""What the template generates: exactly these files, clean, and nothing of this machine."""
+
+from __future__ import annotations
+
+import ast
+import csv
+import json
+import subprocess
+import sys
+import tomllib
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from cloudkite import new
+from cloudkite.errors import BadValue
+from cloudkite.workspace import CLONE, Workspace
+from tests.baked.conftest import clean_environment
+
+FILES = {
+    ".gitignore", "README.md", "README.ko.md", "pyproject.toml", "tasks.py",
+    "data/README.md", "data/penguins.csv",
+    "tests/conftest.py", "tests/test_job.py", "tests/test_mistakes.py", "tests/test_run.py", "tests/test_streams.py",
+    "trainer/__init__.py", "trainer/arrays.py", "trainer/csv_files.py", "trainer/data.py", "trainer/experiment.py",
+    "trainer/export.py", "trainer/job.py", "trainer/loop.py", "trainer/mistakes.py", "trainer/model.py",
+    "trainer/preprocess.py", "trainer/task.py",
+}  # fmt: skip
+
+
+def files(folder: Path) -> set[str]:
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_the_exact_set_of_files(penguins: Path):
+    assert files(penguins) == FILES
+
+
+def test_cookiecutter_alone_makes_the_same(penguins: Path, tmp_path: Path):
+    words = ["-m", "cookiecutter", str(CLONE / "template"), "--no-input", "--default-config", "-o", str(tmp_path)]
+    home = clean_environment(HOME=str(tmp_path), USERPROFILE=str(tmp_path))
+    subprocess.run([sys.executable, *words], check=True, env=home, capture_output=True, cwd=tmp_path)
+    made = {name for name in files(tmp_path / "penguins") if "__pycache__" not in name and "_cache" not in name}
+    assert made == FILES
+    for name in FILES - {"pyproject.toml"}:  # `home` differs: the other trainer lives outside the clone
+        assert (tmp_path / "penguins" / name).read_bytes() == (penguins / name).read_bytes()
+
+
+def test_few_questions_and_no_hooks():
+    questions = json.loads((CLONE / "template" / "cookiecutter.json").read_text(encoding="utf-8"))
+    asked = [name for name in questions if not name.startswith("_")]
+    assert len(asked) <= 6
+    assert set(questions["__prompts__"]) == set(asked)
+    assert not (CLONE / "template" / "hooks").exists()
+
+
+def test_what_was_left_in_the_template_is_not_generated(tmp_path: Path):
+    import shutil
+
+    template = tmp_path / "template"
+    shutil.copytree(CLONE / "template", template, ignore=shutil.ignore_patterns("__pycache__", ".*_cache"))
+    package = template / "{{cookiecutter.name}}" / "trainer"
+    (package / "__pycache__").mkdir()
+    (package / "__pycache__" / "x.pyc").write_bytes(b"\xf7")
+    assert files(new.bake(template, "penguins", tmp_path / "out")) == FILES
+
+
+@pytest.mark.parametrize("words", [["check"], ["format", "--check"]])
+def test_ruff_by_the_trainers_own_rules(penguins: Path, words: list[str]):
+    done = subprocess.run(
+        [sys.executable, "-m", "ruff", *words, "--no-cache", "."], cwd=penguins, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_project_pins_exactly_and_knows_the_clone(penguins: Path):
+    project = tomllib.loads((penguins / "pyproject.toml").read_text(encoding="utf-8"))
+    assert project["project"]["name"] == "penguins"
+    assert project["project"]["dependencies"] == [
+        "tensorflow-cpu==2.21.0 ; sys_platform == 'linux'",
+        "tensorflow==2.21.0 ; sys_platform != 'linux'",
+        "keras==3.15.1",
+    ]
+    assert project["tool"]["cloudkite"]["home"] == str(CLONE)
+
+
+def test_the_columns_can_be_read_without_running_anything(penguins: Path):
+    tree = ast.parse((penguins / "trainer" / "data.py").read_text(encoding="utf-8"))
+    names = [node.targets[0].id for node in tree.body if isinstance(node, ast.Assign)]  # type: ignore[attr-defined]
+    assert names == ["COLUMNS", "LABEL", "CLASSES", "DATA", "RANGES"]
+    assert not any(isinstance(node, ast.Import | ast.ImportFrom) for node in tree.body)
+
+
+def test_the_data_are_the_344_penguins_with_source_and_licence(penguins: Path):
+    rows = list(csv.DictReader((penguins / "data" / "penguins.csv").read_text(encoding="utf-8").splitlines()))
+    assert len(rows) == 344
+    assert sum("" in row.values() for row in rows) == 11
+    assert not any("NA" in row.values() for row in rows)
+    told = (penguins / "data" / "README.md").read_text(encoding="utf-8")
+    assert "CC0 1.0" in told and "palmerpenguins" in told
+
+
+@pytest.mark.parametrize("name", ["README.md", "README.ko.md"])
+def test_the_readmes_name_every_module(penguins: Path, name: str):
+    text = (penguins / name).read_text(encoding="utf-8")
+    assert "cookiecutter" not in text
+    for path in sorted(FILES):
+        if path.startswith("trainer/") and path != "trainer/__init__.py":
+            assert f"| {path} |" in text
+
+
+def test_the_wheel_is_pure_and_without_data(penguins: Path, tmp_path: Path):
+    from uv import find_uv_bin
+
+    words = [find_uv_bin(), "build", "--wheel", "--offline", "-o", str(tmp_path)]
+    subprocess.run(words, check=True, cwd=penguins, capture_output=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    assert wheel.name == "penguins-0.1.0-py3-none-any.whl"
+    names = zipfile.ZipFile(wheel).namelist()
+    modules = {name for name in FILES if name.startswith("trainer/")}
+    assert modules == {name for name in names if name.startswith("trainer/") and not name.endswith("/")}
+    assert not any("data/" in name or "tests" in name for name in names)
+
+
+@pytest.mark.parametrize(
+    "name", ["", "Penguins", "1st", "-x", "x-", "x_", "a b", "a/b", "../up", "펭귄", "class", "con", "x" * 41, "a.b"]
+)
+def test_bad_names(space: Workspace, name: str):
+    with pytest.raises(BadValue) as caught:
+        new.new(space, name)
+    assert caught.value.message == f"{name!r} can't be the name of a trainer"
+    assert caught.value.hint.startswith("lowercase letters, digits, - and _")
+    assert caught.value.code == 2
+    assert not any(space.trainers.iterdir())
+
+
+def test_a_folder_that_is_there_is_left_alone(space: Workspace):
+    (space.trainers / "taken").mkdir()
+    with pytest.raises(BadValue, match="is there already"):
+        new.new(space, "taken")
+    assert files(space.trainers / "taken") == set()
+
+
+@pytest.mark.parametrize("by", ["home", "variable"])
+def test_the_tasks_of_the_clone_work_in_a_trainer_elsewhere(space: Workspace, tmp_path: Path, by: str):
+    folder = new.new(space, "far", output=tmp_path / "elsewhere")
+    more = {}
+    if by == "variable":
+        settings = folder / "pyproject.toml"
+        text = settings.read_text(encoding="utf-8").replace(f"home = {json.dumps(str(CLONE))}", 'home = ""')
+        settings.write_text(text, encoding="utf-8")
+        done = subprocess.run(
+            [sys.executable, "-m", "invoke", "--list"],
+            cwd=folder,
+            env=clean_environment(),
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 1
+        assert "error: the Cloudkite clone of this trainer was not found\n\nhint: " in done.stderr
+        more = {"CLOUDKITE_HOME": str(CLONE)}
+    done = subprocess.run(
+        [sys.executable, "-m", "invoke", "--list"],
+        cwd=folder,
+        env=clean_environment(**more),
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert {"check", "new", "train"} <= {line.split()[0] for line in done.stdout.splitlines() if line.strip()}

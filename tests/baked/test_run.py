@@ -1,0 +1,259 @@
+"""The generated trainer, run for real: accuracy, exact resume, signals, the wheel, several workers, own data."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cloudkite import new
+from cloudkite.workspace import Workspace
+from tests.baked.conftest import Run, clean_environment
+
+pytestmark = pytest.mark.slow
+posix = pytest.mark.skipif(os.name != "posix", reason="signals as a cloud sends them exist on Linux and macOS only")
+
+_ANSWER = """
+import json, sys, tensorflow as tf
+served = tf.saved_model.load(sys.argv[1]).signatures["serving_default"]
+rows = json.loads(sys.argv[2])
+columns = {name: tf.constant([row[name] for row in rows]) for name in rows[0]}
+answer = served(**columns)
+print(json.dumps({name: [v.decode() if isinstance(v, bytes) else v for v in value.numpy().tolist()]
+                  for name, value in answer.items()}))
+"""
+_FROM_THE_WHEEL = """
+import runpy, sys
+sys.path.insert(0, sys.argv.pop(1))
+runpy.run_module("trainer.task", run_name="__main__", alter_sys=True)
+"""
+
+
+def told(output: Path) -> dict:
+    return json.loads((output / "model" / "assets.extra" / "trainer.json").read_text(encoding="utf-8"))
+
+
+def weights(output: Path) -> bytes:
+    """The newest checkpoint's bytes: weights, optimizer and seeds."""
+    return max(output.glob("checkpoints/*/step-*.data-*"), key=lambda path: path.name).read_bytes()
+
+
+def train(run: Run, folder: Path, output: Path, *words: str, **more) -> str:
+    """What a run that must end well printed."""
+    done = run(folder, "-m", "trainer.task", "--output", str(output), *words, **more)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stderr == ""
+    return done.stdout
+
+
+def test_its_own_tests_pass(run: Run, penguins: Path):
+    done = run(penguins, "-m", "pytest", "-q", "-p", "no:cacheprovider")
+    assert done.returncode == 0, done.stdout[-5000:] + done.stderr
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_it_learns_the_penguins(run: Run, penguins: Path, tmp_path: Path, seed: int):
+    said = train(run, penguins, tmp_path, "--seed", str(seed)).splitlines()
+    assert said[0].startswith("TensorFlow 2.21.0, Keras 3.15.1, Python 3.11.")
+    assert said[1] == "data: 275 rows to train on, 69 held out; 0.0 MB, in memory"
+    assert said[-1].startswith("held-out: loss=")
+    found = told(tmp_path)
+    assert found["metrics"]["accuracy"] >= 0.95
+    assert found["rows"] == {"training": 275, "held_out": 69}
+    assert found["classes"] == ["Adelie", "Chinstrap", "Gentoo"]
+    assert (found["tensorflow"], found["keras"]) == ("2.21.0", "3.15.1")
+    assert {path.name for path in (tmp_path / "logs").iterdir()} == {"train", "validation"}
+    nan = float("nan")
+    rows = [
+        dict(island="Torgersen", bill_length_mm=39.1, bill_depth_mm=18.7, flipper_length_mm=181.0, body_mass_g=3750.0, sex="male"),
+        dict(island="Biscoe", bill_length_mm=50.0, bill_depth_mm=nan, flipper_length_mm=220.0, body_mass_g=5500.0, sex=""),
+    ]  # fmt: skip
+    answered = json.loads(run(tmp_path, "-c", _ANSWER, str(tmp_path / "model"), json.dumps(rows)).stdout)
+    assert answered["species"] == ["Adelie", "Gentoo"]
+    assert all(abs(sum(row) - 1) < 1e-5 for row in answered["probabilities"])
+
+
+def test_help_does_not_import_tensorflow(run: Run, penguins: Path):
+    code = (
+        "import sys; from trainer import task\ntry: task.main(['--help'])\nfinally: print('tensorflow' in sys.modules)"
+    )
+    said = run(penguins, "-c", code).stdout
+    assert said.endswith("False\n")
+    for option in ("--data", "--epochs", "--steps", "--batch", "--rate", "--seed", "--output", "--save-every"):
+        assert option in said
+
+
+def started(python: Path, folder: Path, output: Path, *words: str) -> subprocess.Popen[str]:
+    command = [str(python), "-u", "-m", "trainer.task", "--output", str(output), *words]
+    return subprocess.Popen(command, cwd=folder, env=clean_environment(), stdout=subprocess.PIPE, text=True)
+
+
+def wait_for_line(process: subprocess.Popen[str], beginning: str) -> None:
+    assert process.stdout
+    for line in process.stdout:
+        if line.startswith(beginning):
+            return
+    raise AssertionError(f"ended without a line that begins with {beginning!r}")
+
+
+@posix
+def test_killed_at_any_moment_it_ends_bit_by_bit_the_same(run: Run, python: Path, penguins: Path, tmp_path: Path):
+    words = ["--epochs", "120", "--save-every", "5"]
+    train(run, penguins, tmp_path / "whole", *words)
+    for epoch in (20, 70):
+        with started(python, penguins, tmp_path / "killed", *words) as process:
+            wait_for_line(process, f"epoch {epoch}/")
+            process.kill()
+    with started(python, penguins, tmp_path / "killed", *words) as process:
+        wait_for_line(process, "epoch 90/")
+        process.send_signal(signal.SIGTERM)
+        assert process.stdout
+        last = process.stdout.read().splitlines()[-1]
+        assert process.wait() == 143
+    step = int(last.removeprefix("stopped by a signal after step ").split()[0])
+    assert (next((tmp_path / "killed").glob("checkpoints/*/")) / f"step-{step:010d}.index").exists()
+    said = train(run, penguins, tmp_path / "killed", *words)
+    assert f"resumed after step {step} of 960" in said
+    assert weights(tmp_path / "whole") == weights(tmp_path / "killed")
+    assert told(tmp_path / "whole") == told(tmp_path / "killed")
+
+
+def test_the_wheel_runs_from_its_zip_and_speaks_json_in_the_cloud(run: Run, penguins: Path, tmp_path: Path):
+    from uv import find_uv_bin
+
+    subprocess.run([find_uv_bin(), "build", "--wheel", "--offline", "-o", str(tmp_path)], cwd=penguins, check=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    data = penguins / "data" / "*.csv"
+    env = {
+        "CLOUD_ML_JOB_ID": "123", "AIP_MODEL_DIR": f"{tmp_path}/m/", "AIP_CHECKPOINT_DIR": f"{tmp_path}/c/",
+        "AIP_TENSORBOARD_LOG_DIR": f"{tmp_path}/l/", "CLOUD_ML_HP_METRIC_FILE": f"{tmp_path}/h/output.metrics",
+        "CLOUDKITE_REQUIRE_GPU": "0",
+    }  # fmt: skip
+    words = ["-c", _FROM_THE_WHEEL, str(wheel), "--data", str(data), "--epochs", "2"]
+    done = run(tmp_path, *words, env=env)
+    assert done.returncode == 0, done.stderr
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert all(line["severity"] == "INFO" and line["message"] for line in lines)
+    epochs = [line for line in lines if "epoch" in line]
+    assert [(line["epoch"], line["epochs"]) for line in epochs] == [(1, 2), (2, 2)]
+    assert set(epochs[-1]["metrics"]) == {"loss", "accuracy", "val_loss", "val_accuracy"}
+    assert lines[-1]["message"].startswith("held-out: ")
+    assert (tmp_path / "m" / "saved_model.pb").exists()
+    assert list((tmp_path / "c").glob("*/step-*.index"))
+    assert list((tmp_path / "l" / "train").iterdir())
+    tuned = [json.loads(line) for line in (tmp_path / "h" / "output.metrics").read_text(encoding="utf-8").splitlines()]
+    assert {"accuracy", "loss"} <= {name for line in tuned for name in line}
+    done = run(tmp_path, *words, env=env | {"CLOUDKITE_REQUIRE_GPU": "1"})
+    assert done.returncode == 1
+    assert json.loads(done.stdout.splitlines()[-1])["severity"] == "ERROR"
+    assert "a GPU was asked for, but TensorFlow sees none" in done.stdout
+
+
+def free_ports(count: int) -> list[int]:
+    sockets = [socket.socket() for _ in range(count)]
+    for one in sockets:
+        one.bind(("127.0.0.1", 0))
+    ports = [one.getsockname()[1] for one in sockets]
+    for one in sockets:
+        one.close()
+    return ports
+
+
+@posix
+def test_two_workers_learn_together_and_resume(python: Path, penguins: Path, tmp_path: Path):
+    def workers(*words: str) -> list[subprocess.Popen[str]]:
+        ports = free_ports(2)
+        cluster = {f"workerpool{i}": [f"127.0.0.1:{port}"] for i, port in enumerate(ports)}
+        return [
+            subprocess.Popen(
+                [str(python), "-u", "-m", "trainer.task", "--output", str(tmp_path / "two"), *words],
+                cwd=penguins, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                env=clean_environment(
+                    CLUSTER_SPEC=json.dumps({"cluster": cluster, "task": {"type": f"workerpool{i}", "index": 0}})
+                ),
+            )
+            for i in range(2)
+        ]  # fmt: skip
+
+    both = workers("--epochs", "8", "--steps", "20")
+    said = [process.communicate(timeout=200)[0] for process in both]
+    assert [process.returncode for process in both] == [0, 0], said
+    both = workers("--epochs", "8")
+    said = [process.communicate(timeout=200)[0] for process in both]
+    assert [process.returncode for process in both] == [0, 0], said
+    assert "resumed after step 20 of 64" in said[0]
+    assert said[1] == ""  # only the chief speaks
+    assert told(tmp_path / "two")["metrics"]["accuracy"] >= 0.95
+
+
+def own_data(kind: str) -> Iterator[list]:
+    """Rows of three files as people have them, the header first."""
+    chance = random.Random(1)
+    if kind == "binary":
+        yield ["학번", "공부 시간", "attendance %", "class", "passed"]
+        for i in range(160):
+            hours, present = round(chance.uniform(0, 20), 1), chance.randint(40, 100)
+            yield [f"2026{i:04}", hours, present, chance.choice("ABC"), int(hours * 5 + present > 115)]
+    elif kind == "regression":
+        yield ["area", "rooms", "district", "price"]
+        for _ in range(200):
+            area, district = chance.randint(30, 150), chance.choice(["north", "south", "old town"])
+            price = area * (9000 if district == "old town" else 5000) + chance.randint(-10000, 10000)
+            yield [area, max(1, area // 25), district, price]
+    else:
+        yield ["weight", "colour", "size", "fruit"]
+        for i in range(180):
+            fruit = ["apple", "banana", "plum"][i % 3]
+            weight = {"apple": 180, "banana": 120, "plum": 50}[fruit] + chance.gauss(0, 15)
+            colour = {"apple": "red", "banana": "yellow", "plum": "blue"}[fruit]
+            yield [
+                "NA" if i % 11 == 0 else round(weight, 1), "" if i % 7 == 0 else colour, chance.choice("SML"),
+                "" if i % 17 == 0 else fruit,
+            ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("kind", "label", "metric", "good"),
+    [("binary", "passed", "accuracy", 0.85), ("regression", "price", "mae", 60_000), ("multiclass", "fruit", "accuracy", 0.9)],
+)  # fmt: skip
+def test_trainers_for_own_data(run: Run, space: Workspace, tmp_path: Path, kind, label, metric, good):
+    path = tmp_path / f"{kind}.csv"
+    with path.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows(own_data(kind))
+    folder = new.new(space, kind, path, label)
+    subprocess.run([sys.executable, "-m", "ruff", "check", "--no-cache", "."], cwd=folder, check=True)
+    train(run, folder, tmp_path / "short", "--steps", "2")
+    assert told(tmp_path / "short")["label"] == label
+    train(run, folder, tmp_path / "long")
+    found = told(tmp_path / "long")["metrics"][metric]
+    assert found <= good if metric == "mae" else found >= good
+    if kind == "regression":
+        done = run(folder, "-m", "pytest", "-q", "-p", "no:cacheprovider")
+        assert done.returncode == 0, done.stdout[-5000:]
+
+
+def test_several_files_are_read_by_a_pattern_and_streamed(run: Run, penguins: Path, tmp_path: Path):
+    lines = (penguins / "data" / "penguins.csv").read_text(encoding="utf-8").splitlines()
+    for i in range(3):
+        part = [lines[0], *lines[1 + i :: 3]]
+        (tmp_path / f"part-{i}.csv").write_text("\n".join(part) + "\n", encoding="utf-8")
+    words = [
+        "--data",
+        str(tmp_path / "part-*.csv"),
+        "--memory",
+        "0",
+        "--validation",
+        str(penguins / "data/penguins.csv"),
+    ]
+    said = train(run, penguins, tmp_path, *words)
+    assert "data: 344 rows to train on, 344 held out; 0.0 MB, read anew in each epoch" in said
+    assert told(tmp_path)["metrics"]["accuracy"] >= 0.95
