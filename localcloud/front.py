@@ -79,16 +79,17 @@ class Front:
             if api is None:
                 raise NotEmulated(what)
             if not api.open:
-                scope["caller"] = self.admit(headers)
+                scope["caller"] = self.admit(headers.get(b"authorization", b""))
+                scope["headers"] = [line for line in scope["headers"] if line[0] != b"authorization"]
             app = await self.app(api.loader, what)
         except ApiError as error:
             storage = api is not None and api.loader == _STORAGE
             return await (_refuse_storage(scope, send, error) if storage else _refuse(send, error))
         await app(scope, receive, send)
 
-    def admit(self, headers: dict[bytes, bytes]) -> Caller:
-        """Who sends this request. Raises ApiError 401. The token itself goes no further, and into no log."""
-        kind, _, bearer = headers.pop(b"authorization", b"").decode("latin-1").partition(" ")
+    def admit(self, shown: bytes) -> Caller:
+        """Whose Authorization header this is. Raises ApiError 401. The token goes no further, and into no log."""
+        kind, _, bearer = shown.decode("latin-1").partition(" ")
         if not bearer:
             raise tokens.missing()
         if kind.lower() not in ("bearer", "oauth"):

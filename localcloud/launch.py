@@ -18,7 +18,7 @@ from typing import IO, Any
 import psutil
 
 from localcloud import locks
-from localcloud.files import private_folder
+from localcloud.files import private_folder, write_privately
 
 _PATIENCE = 60.0  # seconds that a start or an end may take on a busy machine
 _LOG_LIMIT = 10 << 20  # bytes
@@ -38,8 +38,9 @@ def running(root: Path) -> dict[str, Any] | None:
     try:
         server = json.loads((root / "server.json").read_text(encoding="utf-8"))
         process = psutil.Process(server["pid"])
-        # A pid may have been given to another process since; the time of its creation can't.
-        same = abs(process.create_time() - server["created"]) < 2
+        # A pid may have been given to another process since; the time of its creation can't. When the machine's clock
+        # was set, that time moves too: then the server's lock tells.
+        same = abs(process.create_time() - server["created"]) < 2 or locks.taken(root / "server.lock")
         return server if same and not ended(process) else None
     except (OSError, ValueError, KeyError, psutil.Error):
         return None
@@ -53,9 +54,18 @@ def start(root: Path, envs: Path, projects: Sequence[str] = ()) -> dict[str, Any
         if server is None:
             server = _spawn(root, envs, projects)
         else:
+            _write_created(root, server)
             for project in projects:
                 ask(root, server, "POST", f"/projects/{project}")
         return server
+
+
+def _write_created(root: Path, server: dict[str, Any]) -> None:
+    """Put the time of the process' creation right for those who go by it alone, when the clock was set."""
+    created = psutil.Process(server["pid"]).create_time()
+    if created != server["created"]:
+        server["created"] = created
+        write_privately(root / "server.json", json.dumps(server, indent=2))
 
 
 def stop(root: Path) -> bool:

@@ -29,6 +29,18 @@ def held(path: Path, patience: float = 0.0) -> Iterator[None]:
         os.close(handle)  # which lets go of the lock
 
 
+def taken(path: Path) -> bool:
+    """Whether a process has the lock."""
+    try:
+        handle = os.open(path, os.O_RDWR)
+    except OSError:
+        return False
+    try:
+        return not _take(handle)
+    finally:
+        os.close(handle)
+
+
 def _take(handle: int) -> bool:
     try:
         if sys.platform == "win32":

@@ -79,7 +79,7 @@ def tls_context(root: Path) -> ssl.SSLContext:
 async def serve(root: Path, envs: Path, projects: list[str], ready: Any) -> None:
     """Serve until told to end; calls `ready(description)` once all ports answer. Raises PortTaken, locks.Busy."""
     private_folder(root)
-    with locks.held(root / "server.lock"):
+    with locks.held(root / "server.lock", patience=2):
         numbers, sockets = ports.claim(root)
         ca.ensure(root)
         cloud = Cloud(root, envs, numbers)

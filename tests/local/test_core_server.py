@@ -112,6 +112,15 @@ def test_a_pid_that_another_process_has_now_is_not_the_server(tmp_path):
     assert launch.stop(tmp_path) is False
 
 
+def test_a_server_is_known_after_the_clock_was_set(new_cloud):
+    cloud = new_cloud()
+    server = cloud.server
+    path = cloud.root / "server.json"
+    path.write_text(json.dumps(server | {"created": server["created"] - 3600}), encoding="utf-8")
+    new_cloud()
+    assert json.loads(path.read_text(encoding="utf-8")) == server
+
+
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGTERM that can be handled; run this on Linux or macOS")
 def test_sigterm_ends_it_cleanly(new_cloud):
     cloud = new_cloud()
@@ -255,7 +264,9 @@ def test_torn_certificates_are_replaced(tmp_path):
 
 
 def test_a_lock_is_held_by_one(tmp_path):
+    assert not locks.taken(tmp_path / "lock")
     with locks.held(tmp_path / "lock"), pytest.raises(locks.Busy), locks.held(tmp_path / "lock"):
         pass
+    assert not locks.taken(tmp_path / "lock")
     with locks.held(tmp_path / "lock"):
-        pass
+        assert locks.taken(tmp_path / "lock")
