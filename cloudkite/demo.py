@@ -55,7 +55,7 @@ def _journey(space: Workspace) -> None:
         budget=10.0,
     )
     target = connect(space, account)
-    setup.set_up(space, account, target, yes=True)
+    setup.set_up(space, account, target, yes=True, brief=True)
     account = accounts.load(space, "demo")
 
     show.heading(_("2  A trainer, generated"))
@@ -68,14 +68,14 @@ def _journey(space: Workspace) -> None:
     job = training.start(space, target, training.prepare(space, account, trainer, wishes), yes=True)
 
     show.heading(_("4  Followed to its end"))
-    ended = training.finish(target, job)
+    ended = training.finish(target, job, brief=True)
 
     show.heading(_("5  Fetched, and used for a prediction"))
     model = results.fetch_job(space, target, ended)
     _show_result(space, trainer, model)
 
     show.heading(_("6  Taken down"))
-    setup.take_down(space, account, target, everything=True)
+    setup.take_down(space, account, target, everything=True, brief=True)
     _show_price_on_google(ended)
 
 
@@ -108,7 +108,7 @@ def _prove_nothing_left(space: Workspace) -> None:
 
     status = json.loads(localcloud(space, "status", "--json"))
     localcloud(space, "stop")
-    ports = [p for p in status.get("ports", {}).values() if p]
+    ports = [status[name] for name in ("proxy", "https", "grpc", "provider", "metadata") if status.get(name)]
     open_ports = [p for p in ports if _answers(p)]
     if open_ports or _alive(status.get("pid")):
         raise UserError(_("the local cloud is still there: {what}").format(what=open_ports or status.get("pid")))
@@ -122,9 +122,13 @@ def _answers(port: int) -> bool:
 
 
 def _alive(pid: int | None) -> bool:
+    """Whether the process runs; one that has ended and was only not yet collected by its parent does not."""
     import psutil
 
-    return bool(pid) and psutil.pid_exists(pid)
+    try:
+        return bool(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _own_folder() -> Path:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 _consoles: dict[str, Console] = {}
+_PIPE_WIDTH = 160  # columns of a table where there is no terminal to ask
 
 
 def console(error: bool = False) -> Console:
@@ -28,7 +29,10 @@ def console(error: bool = False) -> Console:
     key = "stderr" if error else "stdout"
     made = _consoles.get(key)
     if made is None or made.file is not getattr(sys, key):
-        made = _consoles[key] = Console(stderr=error, highlight=False, soft_wrap=True, emoji=False)
+        made = Console(stderr=error, highlight=False, soft_wrap=True, emoji=False)
+        if not made.is_terminal:
+            made.width = _PIPE_WIDTH
+        _consoles[key] = made
     return made
 
 
@@ -74,14 +78,18 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], right: Sequence
 
     made = Table(box=SIMPLE_HEAD if _unicode() else None, pad_edge=False, show_edge=False, header_style="bold")
     for i, name in enumerate(columns):
-        made.add_column(name, justify="right" if i in right else "left", no_wrap=True)
+        number = i in right
+        made.add_column(name, justify="right" if number else "left", no_wrap=number or i == 0, overflow="fold")
     for row in rows:
-        made.add_row(*[_encodable("" if cell is None else str(cell)).replace("[", r"\[") for cell in row])
+        made.add_row(*map(_cell, row))
     if total is not None:
         made.add_section()
-        made.add_row(*[_encodable("" if cell is None else str(cell)) for cell in total], style="bold")
-    out = console()
-    out.print(made, width=None if out.is_terminal else 200)
+        made.add_row(*map(_cell, total), style="bold")
+    console().print(made, soft_wrap=False)
+
+
+def _cell(value: Any) -> str:
+    return _encodable("" if value is None else str(value)).replace("[", r"\[")
 
 
 def confirm(question: str) -> bool:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from cloudkite import accounts, show
 from cloudkite.accounts import Account
@@ -15,7 +15,7 @@ from cloudkite.text import _
 from cloudkite.workspace import Workspace
 
 if TYPE_CHECKING:
-    from cloudkite.engine import Change
+    from cloudkite.engine import Change, Resource, Step
     from cloudkite.prices import MonthlyRow
 
 
@@ -27,23 +27,27 @@ def up(workspace: Workspace, name: str = "", *, yes: bool = False, as_json: bool
         show.as_json(accounts.load(workspace, account.name).outputs())
 
 
-def set_up(workspace: Workspace, account: Account, target: Target, *, yes: bool, quiet: bool = False) -> None:
-    """The body of `up`, for an account and its target."""
+def set_up(
+    workspace: Workspace, account: Account, target: Target, *, yes: bool, quiet: bool = False, brief: bool = False
+) -> None:
+    """The body of `up`, for an account and its target. `brief` tells the result alone, `quiet` nothing."""
     from cloudkite import engine, prices
 
     say = (lambda *_a, **_k: None) if quiet else show.say
     say(acting_as(account, target))
-    with show.waiting(_("looking at what is there ...")) as tell:
+    with show.waiting(_("looking at what is there ..."), live=brief) as tell:
         preview = engine.preview(workspace, account, target, progress=tell)
+    for warning in preview.warnings:
+        show.warn(warning)
     if not preview.changes:
         say(_("nothing to change: {count} resources are as they should be").format(count=preview.same))
         return
-    if not quiet:
+    if not quiet and not brief:
         _show_changes(preview.changes)
         show_monthly(prices.monthly(preview.resources, account.region))
     if not yes and account.costs_money and not show.confirm(_("set account {name} up?").format(name=account.name)):
         raise UserError(_("nothing was changed"))
-    with show.waiting(_("setting up ...")) as tell:
+    with show.waiting(_("setting up ..."), live=brief) as tell:
         outcome = engine.up(workspace, account, target, on_step=_steps(tell, len(preview.changes)), progress=tell)
     say(
         _("{count} changes in {time}: account {name} is set up").format(
@@ -51,7 +55,7 @@ def set_up(workspace: Workspace, account: Account, target: Target, *, yes: bool,
         )
     )
     if not quiet:
-        _show_outputs(accounts.load(workspace, account.name))
+        _show_outputs(accounts.load(workspace, account.name), brief)
 
 
 def down(
@@ -85,13 +89,19 @@ def _consent_to_down(account: Account, target: Target, everything: bool, yes: bo
 
 
 def take_down(
-    workspace: Workspace, account: Account, target: Target, *, everything: bool, as_json: bool = False
-) -> list[Any]:
+    workspace: Workspace,
+    account: Account,
+    target: Target,
+    *,
+    everything: bool,
+    as_json: bool = False,
+    brief: bool = False,
+) -> list[Resource]:
     """The body of `down`; gives the resources that are left."""
     from cloudkite import engine, prices
 
     _end_jobs(account, target)
-    with show.waiting(_("taking down ...")) as tell:
+    with show.waiting(_("taking down ..."), live=brief) as tell:
         outcome = engine.down(workspace, account, target, everything=everything, on_step=_steps(tell, 0))
     left = engine.left(workspace, account, target)
     if as_json:
@@ -131,10 +141,10 @@ def acting_as(account: Account, target: Target) -> str:
     )
 
 
-def _steps(tell: Any, total: int) -> Any:
+def _steps(tell: Callable[[str], None], total: int) -> Callable[[Step], None]:
     done, live = 0, show.console(error=True).is_terminal  # a pipe gets one line for each resource, when it is done
 
-    def on_step(step: Any) -> None:
+    def on_step(step: Step) -> None:
         nonlocal done
         if step.phase == "done":
             done += 1
@@ -170,8 +180,12 @@ def show_monthly(rows: list[MonthlyRow]) -> None:
         show.say(_("prices of {date}, before tax").format(date=dates[0]), style="dim")
 
 
-def _show_outputs(account: Account) -> None:
+def _show_outputs(account: Account, brief: bool) -> None:
     made = account.outputs()
+    if brief:
+        show.say(_("buckets: {names}").format(names=", ".join(made.buckets.values())))
+        show.say(_("jobs run as {who}").format(who=made.trainer))
+        return
     show.table(
         [_("what"), _("name")],
         [

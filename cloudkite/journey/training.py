@@ -16,6 +16,7 @@ from cloudkite.workspace import Workspace
 
 if TYPE_CHECKING:
     from cloudkite.jobs import Job
+    from cloudkite.logs import Event
     from cloudkite.plans import Plan
     from cloudkite.submit import Submitted
     from cloudkite.trainer import Trainer
@@ -154,15 +155,18 @@ def _show_price(plan: Plan, say: Callable[[str], None]) -> None:
     )
 
 
-def finish(target: Target, job: Job) -> Job:
-    """Follow a job to its end; Ctrl-C leaves it running. A job that failed is exit code 1."""
+def finish(target: Target, job: Job, brief: bool = False) -> Job:
+    """Follow a job to its end; Ctrl-C leaves it running. A job that failed is exit code 1.
+
+    `brief` shows five of its epochs and no line of the service's own.
+    """
     from cloudkite import jobs, logs
 
     show.note(_("Ctrl-C stops following; the job goes on"))
     try:
         with show.waiting(_("waiting for a machine ..."), live=True) as tell:
             for event in logs.follow(target, job):
-                if event.text:
+                if event.text and not (brief and _skipped(event)):
                     show.say(event.text)
                 if event.status:
                     tell(event.status)
@@ -179,6 +183,14 @@ def finish(target: Target, job: Job) -> Job:
             FAILED,
         )
     return ended
+
+
+def _skipped(event: Event) -> bool:
+    """Lines that a brief account leaves out."""
+    epoch, epochs = event.fields.get("epoch"), event.fields.get("epochs")
+    if epoch and epochs:
+        return epoch != 1 and epoch % -(-epochs // 4) != 0
+    return event.task == "service"
 
 
 def describe_end(job: Job) -> str:
