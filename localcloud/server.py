@@ -33,6 +33,7 @@ log = logging.getLogger(__name__)
 # Loaded once the server is ready, by the time that somebody asks: their types take seconds to import.
 _BACKGROUND_APPS = ("localcloud.vertex.http:app", "localcloud.logging.http:app")
 _BACKGROUND_TABLES = ("localcloud.vertex.rpc:table", "localcloud.logging.rpc:table")
+_WATCH = 1.0  # seconds between two looks at whether the folder is still there
 
 
 class _Http(uvicorn.Server):
@@ -97,9 +98,13 @@ async def serve(root: Path, envs: Path, projects: list[str], ready: Any) -> None
             try:
                 ready(described)
                 await cloud.started()
-                preload = asyncio.create_task(_preload(front, grpc_handler))
+                beside = [
+                    asyncio.create_task(_preload(front, grpc_handler)),
+                    asyncio.create_task(_end_without_folder(root / "server.lock", end)),
+                ]
                 await end.wait()
-                preload.cancel()
+                for task in beside:
+                    task.cancel()
                 await cloud.stopped()
             finally:
                 (root / "server.json").unlink(missing_ok=True)
@@ -152,6 +157,16 @@ async def _preload(front: Front, handler: GrpcFront) -> None:
             await front.app(loader)
     for loader in _BACKGROUND_TABLES:
         await handler.table(loader)
+
+
+async def _end_without_folder(lock: Path, end: asyncio.Event) -> None:
+    """End when somebody deletes the folder: nobody could find this server, or end it, any more."""
+    opened = lock.stat()
+    with contextlib.suppress(OSError):
+        while os.path.samestat(lock.stat(), opened):
+            await asyncio.sleep(_WATCH)
+    log.warning("the folder is gone: the end")
+    end.set()
 
 
 def describe(cloud: Cloud) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import stat
@@ -103,6 +104,15 @@ def test_a_killed_server_is_noticed_and_started_again(new_cloud):
     new_cloud()
     name = made.json()["name"]
     assert cloud.session().get(f"https://iam.googleapis.com/v1/{name}").json() == made.json()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows lets nobody delete files in use; run this on Linux or macOS")
+def test_a_server_whose_folder_is_deleted_ends(new_cloud):
+    cloud = new_cloud()
+    pid = cloud.server["pid"]
+    shutil.rmtree(cloud.root)
+    while not ended(pid):
+        time.sleep(0.01)
 
 
 def test_a_pid_that_another_process_has_now_is_not_the_server(tmp_path):
