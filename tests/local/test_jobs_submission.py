@@ -1,0 +1,285 @@
+"""A tiny trainer through the whole of it on the local cloud: stage, submit, follow, cancel, fetch, costs, quotas."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cloudkite import costs, fetch, gate, jobs, logs, staging, submit
+from cloudkite.accounts import Account
+from cloudkite.errors import UserError
+from cloudkite.plans import Plan
+from cloudkite.target import Target
+from cloudkite.trainer import Trainer
+from cloudkite.workspace import Workspace, throw_away
+from tests.unit.test_plans import Wishes
+
+pytestmark = pytest.mark.slow  # jobs are processes, with an environment of their own
+
+REGION = "us-central1"
+TASK = '''
+"""A trainer that needs nothing: copies its data's first line into the model, as a real one would write a SavedModel."""
+import json, os, sys, time, urllib.parse, urllib.request
+
+arguments = dict(zip(sys.argv[1::2], sys.argv[2::2]))
+
+
+def token():
+    url = "http://" + os.environ["GCE_METADATA_HOST"] + "/computeMetadata/v1/instance/service-accounts/default/token"
+    request = urllib.request.Request(url, headers={"Metadata-Flavor": "Google"})
+    return json.load(urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request))["access_token"]
+
+
+def storage(method, path, data=None):
+    request = urllib.request.Request("https://storage.googleapis.com/" + path, data=data, method=method)
+    request.add_header("Authorization", "Bearer " + token())
+    return urllib.request.urlopen(request).read()
+
+
+def parts(uri):
+    return uri.removeprefix("gs://").split("/", 1)
+
+
+bucket, name = parts(arguments["--data"])
+first = storage("GET", f"storage/v1/b/{bucket}/o/{urllib.parse.quote(name, safe='')}?alt=media").splitlines()[0]
+epochs = int(arguments.get("--epochs", "2"))
+for epoch in range(1, epochs + 1):
+    message = f"epoch {epoch}/{epochs} loss={1 / epoch:.2f}"
+    line = {"severity": "INFO", "message": message, "epoch": epoch, "epochs": epochs}
+    print(json.dumps(line), flush=True)
+    time.sleep(float(arguments.get("--pause", "0.1")))
+if "--fail" in arguments:
+    sys.exit("the trainer failed on purpose")
+bucket, prefix = parts(os.environ["AIP_MODEL_DIR"])
+for file, data in {"saved_model.pb": first, "variables/variables.index": b"x" * 1000, "empty": b""}.items():
+    place = urllib.parse.quote(prefix.rstrip("/") + "/" + file, safe="")
+    storage("POST", f"upload/storage/v1/b/{bucket}/o?uploadType=media&name={place}", data)
+'''
+
+
+@dataclass(frozen=True)
+class Place:
+    """An account on a local cloud with its buckets and permissions, and a trainer."""
+
+    workspace: Workspace
+    account: Account
+    target: Target
+    trainer: Trainer
+
+    def plan(self, *arguments: str, **wishes: Any) -> Plan:
+        """A plan whose image has no TensorFlow: its environment is made in a second."""
+        made = submit.plan(self.workspace, self.account, self.trainer, Wishes(arguments=arguments, **wishes))
+        return dataclasses.replace(made, image="python:3.11")
+
+    def submit(self, *arguments: str) -> submit.Submitted:
+        return submit.submit(self.workspace, self.target, self.plan(*arguments))
+
+
+@pytest.fixture(scope="module")
+def place(local_cloud, session, tmp_path_factory) -> Iterator[Place]:
+    home = throw_away(tmp_path_factory.mktemp("space"))
+    project, tag = local_cloud.project, "jobs-sub"
+
+    def post(url: str, body: dict[str, Any] | None = None) -> Any:
+        answer = session.post(url, json=body or {})
+        assert answer.status_code in (200, 409), answer.text
+        return answer.json()
+
+    for service in ("aiplatform", "storage", "logging", "iam", "cloudquotas"):
+        post(f"https://serviceusage.googleapis.com/v1/projects/{project}/services/{service}.googleapis.com:enable")
+    email = f"{tag}@{project}.iam.gserviceaccount.com"
+    post(f"https://iam.googleapis.com/v1/projects/{project}/serviceAccounts", {"accountId": tag})
+    buckets = {}
+    for purpose, roles in {
+        "data": ["objectViewer"], "staging": ["objectUser", "legacyBucketReader"], "models": ["objectUser"],
+    }.items():  # fmt: skip
+        name = f"{project}-{tag}-{purpose}"
+        post(f"https://storage.googleapis.com/storage/v1/b?project={project}", {"name": name, "location": REGION})
+        policy = session.get(f"https://storage.googleapis.com/storage/v1/b/{name}/iam").json()
+        member = f"serviceAccount:{email}"
+        policy["bindings"] += [{"role": f"roles/storage.{role}", "members": [member]} for role in roles]
+        assert session.put(f"https://storage.googleapis.com/storage/v1/b/{name}/iam", json=policy).ok
+        buckets[purpose] = f"gs://{name}"
+    account = Account(
+        name=tag, target="local", project=project, region=REGION, tier="paid", owner="", currency="USD", budget=10.0,
+        settings=home.accounts / f"Pulumi.{tag}.yaml", state=home.state,
+    )  # fmt: skip
+    outputs = {
+        "project": project, "project_number": "1", "region": REGION, "trainer": email, "submitter": "",
+        "buckets": buckets, "images": "",
+    }  # fmt: skip
+    (home.state / "outputs.json").write_text(json.dumps(outputs), encoding="utf-8")
+    yield Place(home, account, Target(account, local_cloud.environment, {}), _trainer(home.trainers / "tiny"))
+
+
+def _trainer(folder: Path) -> Trainer:
+    files = {
+        "pyproject.toml": '[project]\nname = "tiny"\nversion = "1"\nrequires-python = ">=3.11"\ndependencies = []\n',
+        "trainer/__init__.py": "",
+        "trainer/task.py": TASK,
+        "trainer/data.py": 'COLUMNS = {"a": 0.0}\nLABEL = "b"\nCLASSES = ()\nDATA = "data/rows.csv"\n',
+        "data/rows.csv": "a,b\n1,2\n",
+    }
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text, encoding="utf-8")
+    return Trainer("tiny", folder)
+
+
+@pytest.fixture(scope="module")
+def finished(place: Place) -> tuple[submit.Submitted, list[logs.Event], jobs.Job]:
+    """A job that ran to its end, and what following it gave."""
+    made = place.submit("--epochs", "3")
+    events = list(logs.follow(place.target, made))
+    return made, events, jobs.get(place.target, made.id)
+
+
+def test_a_job_runs_the_staged_wheel_on_the_staged_data(place, finished):
+    made, events, ended = finished
+    assert ended.state == "SUCCEEDED", [e.text for e in events]
+    assert ended.name == made.name
+    assert ended.labels == {"managed-by": "cloudkite", "account": "jobs-sub", "trainer": "tiny"}
+    assert made.arguments[0] == "--data"
+    assert made.arguments[1].endswith("/rows.csv")
+    assert ended.cost is not None and ended.cost > 0
+    assert ended.limit_seconds == 3600
+
+
+def test_following_gives_each_line_once_in_order_with_progress(finished):
+    _made, events, _ended = finished
+    lines = [e for e in events if e.fields.get("epoch")]
+    assert [e.text for e in lines] == [f"epoch {n}/3 loss={1 / n:.2f}" for n in (1, 2, 3)]
+    assert {e.task for e in lines} == {"workerpool0-0"}
+    assert lines[-1].progress is not None and lines[-1].progress.epoch == 3
+    ids = [e.id for e in events if e.text]
+    assert len(set(ids)) == len(ids)
+    assert any("running" in e.status for e in events)
+
+
+def test_reading_again_gives_the_same_lines(place, finished):
+    _made, events, ended = finished
+    followed = [e.text for e in events if e.fields.get("epoch")]
+    assert [line.text for line in logs.read(place.target, ended) if line.fields.get("epoch")] == followed
+    assert [line.text for line in logs.read(place.target, ended.id) if line.fields.get("epoch")] == followed
+
+
+def test_jobs_are_found_by_parts_of_their_names(place, finished):
+    made, _events, _ended = finished
+    for text in (made.id, made.id[:12], made.name, made.name[:20], made.name[-4:]):
+        assert jobs.resolve(place.target, text).id == made.id
+    with pytest.raises(UserError, match="there is no job nonsense"):
+        jobs.resolve(place.target, "nonsense")
+    assert made.id in {job.id for job in jobs.recent(place.target)}
+    assert made.id in {job.id for job in jobs.recent(place.target, everything=True)}
+
+
+def test_the_model_is_fetched_once(place, finished, tmp_path):
+    made, _events, ended = finished
+    folder = tmp_path / "models" / made.name
+    first = fetch.fetch(place.target, ended, folder)
+    assert sorted(first.names) == ["empty", "saved_model.pb", "variables/variables.index"]
+    assert (folder / "saved_model.pb").read_bytes() == b"a,b"
+    assert (first.files, first.bytes, first.received) == (3, 1003, 1003)
+    again = fetch.fetch(place.target, ended, folder)
+    assert again.received == 0
+    assert [p.name for p in folder.parent.iterdir()] == [made.name]
+
+
+def test_a_fetch_that_was_cut_off_goes_on(place, finished, tmp_path):
+    _made, _events, ended = finished
+    folder = tmp_path / "model"
+    part = tmp_path / ".model.part"
+    (part / "variables").mkdir(parents=True)
+    (part / "variables" / "variables.index").write_bytes(b"x" * 1000)  # came before
+    (part / "saved_model.pb").write_bytes(b"a")  # was cut off
+    (part / "stray").write_bytes(b"?")
+    folder.mkdir()
+    (folder / "old").write_text("an earlier model", encoding="utf-8")
+    fetched = fetch.fetch(place.target, ended, folder)
+    assert fetched.received == 3
+    assert (folder / "saved_model.pb").read_bytes() == b"a,b"
+    assert not (folder / "stray").exists()
+    assert not (folder / "old").exists()
+    assert not part.exists()
+
+
+def test_unchanged_code_and_data_send_nothing(place, finished):
+    outputs = place.account.outputs()
+    before = _generations(place)
+    staged = staging.stage_data(
+        place.target, outputs.buckets["staging"], place.plan().data, place.workspace.state / "hashes.json"
+    )
+    wheel = submit.trainers.build_wheel(place.trainer, place.workspace)
+    code = staging.stage_wheel(place.target, outputs.buckets["staging"], wheel)
+    assert (staged.sent_bytes, staged.skipped, code.sent_bytes, code.skipped) == (0, 1, 0, 1)
+    assert _generations(place) == before
+
+
+def _generations(place: Place) -> dict[str, str]:
+    bucket = place.account.outputs().buckets["staging"].removeprefix("gs://")
+    found = place.target.session().get(f"https://storage.googleapis.com/storage/v1/b/{bucket}/o").json()
+    return {item["name"]: item["generation"] for item in found["items"]}
+
+
+def test_a_failed_job_tells_why_and_has_no_model(place, tmp_path):
+    made = place.submit("--epochs", "1", "--fail", "yes")
+    events = list(logs.follow(place.target, made))
+    ended = jobs.get(place.target, made.id)
+    assert ended.state == "FAILED"
+    assert "workerpool0-0 exited with a non-zero status of 1" in ended.error
+    assert any("the trainer failed on purpose" in e.text for e in events)
+    with pytest.raises(UserError, match="left no model"):
+        fetch.fetch(place.target, ended, tmp_path / "model")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_running_job_holds_its_worst_case_until_it_is_cancelled(place, tmp_path):
+    made = place.submit("--epochs", "1000", "--pause", "0.2")
+    seen = threading.Event()
+    for event in logs.follow(place.target, made):
+        if event.fields.get("epoch"):
+            seen.set()
+            break
+    assert seen.is_set()
+    assert made.id in {job.id for job in jobs.running(place.target)}
+    held = costs.spent(place.target).committed.amount
+    assert held >= made.worst_case
+    with pytest.raises(UserError, match="has not ended"):
+        fetch.fetch(place.target, jobs.get(place.target, made.id), tmp_path / "model")
+    jobs.cancel(place.target, made.id)
+    for _event in logs.follow(place.target, made):
+        pass
+    ended = jobs.get(place.target, made.id)
+    assert ended.state == "CANCELLED"
+    jobs.cancel(place.target, made.id)  # twice does no harm
+    month = costs.spent(place.target)
+    assert month.spent.amount > 0
+    assert made.id not in {job.id for job in jobs.running(place.target)}
+
+
+def test_the_gate_reads_quota_and_spending(place, finished):
+    verdict = gate.judge(place.target, place.plan())
+    assert verdict.left is not None and verdict.left < 10
+    assert [r.limit for r in verdict.readings] == [2200]
+    with pytest.raises(UserError, match=r"the quota in us-central1 is too small \(L4: needs 1, has 0\)"):
+        gate.judge(place.target, place.plan(gpu="l4"))
+
+
+def test_a_budget_that_is_used_up_stops_the_next_job(place):
+    small = dataclasses.replace(place.account, budget=0.05)
+    with pytest.raises(UserError, match="this job may cost"):
+        gate.judge(place.target, dataclasses.replace(place.plan(), account=small))
+
+
+def test_a_wheel_for_nobody(place):
+    """Without the bucket the refusal names it as Google does."""
+    wheel = submit.trainers.build_wheel(place.trainer, place.workspace)
+    with pytest.raises(UserError, match="stage the trainer: The specified bucket does not exist"):
+        staging.stage_wheel(place.target, "gs://no-such-bucket-of-ours", wheel)
