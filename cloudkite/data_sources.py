@@ -40,6 +40,8 @@ def remote(trainer: Trainer, target: Target, folder: Path) -> list[Source]:
     Raises UserError when the bucket can't be read or nothing matches.
     """
     import google.api_core.exceptions
+    import google.auth.exceptions
+    import requests
 
     from cloudkite.errors import from_google
 
@@ -57,7 +59,11 @@ def remote(trainer: Trainer, target: Target, folder: Path) -> list[Source]:
             made.append(Source(f"gs://{bucket}/{blob.name}", path, whole=(blob.size or 0) <= len(start)))
             if len(made) == _OBJECTS:
                 break
-    except google.api_core.exceptions.GoogleAPICallError as error:
+    except (
+        google.api_core.exceptions.GoogleAPICallError,
+        google.auth.exceptions.GoogleAuthError,
+        requests.RequestException,
+    ) as error:
         raise from_google(error, _("read {uri}").format(uri=uri)) from None
     if not made:
         raise BadValue(_("DATA is {uri}, and no object matches").format(uri=uri), _("put the file there, or mend DATA"))

@@ -25,6 +25,7 @@ RANGES = {"hours": (0, 100)}
 """
 TASK = """\
 import sys
+
 print("ran", sys.argv[1:])
 """
 # No column gives the label away, no row is there twice.
