@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from pathlib import Path
 from typing import Any
 
 from cloudkite.engine.folder import Folder
@@ -11,11 +10,6 @@ from cloudkite.target import Target
 from cloudkite.text import _
 
 _KEPT = 5  # runs whose history stays: each is a copy of the whole state, and nothing here reads it
-
-
-def beside(folder: Folder) -> Path:
-    """The copy on this machine, of the last run that ended well."""
-    return folder.account.state / "state.last-good.json"
 
 
 def keep(folder: Folder, target: Target, outputs: Any) -> str:
@@ -33,10 +27,10 @@ def keep(folder: Folder, target: Target, outputs: Any) -> str:
 
 def copy(folder: Folder) -> None:
     """Copy the state beside itself."""
-    temporary = beside(folder).with_suffix(".new")
+    temporary = folder.last_good.with_suffix(".new")
     shutil.copyfile(folder.checkpoint, temporary)
     temporary.chmod(0o600)
-    temporary.replace(beside(folder))
+    temporary.replace(folder.last_good)
 
 
 def prune(folder: Folder) -> None:

@@ -20,6 +20,7 @@ _SHOWN = 5  # failures told one by one; the rest is counted
 # "googleapi: Error 403: the message, reason": https://pkg.go.dev/google.golang.org/api/googleapi#Error
 _REFUSAL = re.compile(r"[Ee]rror (\d{3}):?\s*(.*)", re.DOTALL)
 _REASON = re.compile(r"(?:,\s*|\"reason\":\s*\")([A-Za-z][A-Za-z_]+)\"?\s*$")
+_FUNCTION = re.compile(r"invoke of gcp:[\w/]+:(\w+) failed")
 _WRAPPING = re.compile(r"^(?:\d+ errors? occurred:\s*\*?|\* |error: )+\s*", re.IGNORECASE)
 
 
@@ -62,12 +63,14 @@ def explain(folder: Folder, ended: Ended, events: Events, raised: Exception | No
 def found(events: Events) -> tuple[Failure, ...]:
     """One failure for each resource that has one; the run's own "update failed" is left out."""
     messages: dict[str, str] = {}
+    made = []
     for urn, message in events.errors:
         if urn and f"::{STACK}::" not in urn:
             messages.setdefault(urn, message)
+        elif asked := _FUNCTION.search(message):  # a question of the program's that was refused
+            made = [Failure(asked[1], "", "", urn, *_words_first(read(message)))]
     for urn in events.failed:
         messages.setdefault(urn, _("the engine gave no reason"))
-    made = []
     for urn, message in messages.items():
         step = events.failed.get(urn) or events.planned.get(urn)
         op = getattr(step.op, "value", step.op) if step else ""
@@ -85,6 +88,11 @@ def read(message: str) -> tuple[int, str, str]:
         return 0, "", plain
     reason = _REASON.search(refusal[2])
     return int(refusal[1]), reason[1] if reason else "", refusal[2].rstrip(". ") or plain
+
+
+def _words_first(answer: tuple[int, str, str]) -> tuple[str, int, str]:
+    code, reason, text = answer
+    return text, code, reason
 
 
 def _lines(folder: Folder, failures: tuple[Failure, ...]) -> str:
@@ -205,9 +213,7 @@ def held(folder: Folder, pid: int | None) -> UserError:
 
 def corrupt(folder: Folder, problem: str) -> UserError:
     """The state file can't be read."""
-    from cloudkite.engine import backup
-
-    copy = backup.beside(folder)
+    copy = folder.last_good
     hint = (
         _("put the copy of the last good run in its place: {copy}").format(copy=copy)
         if copy.is_file()

@@ -1,4 +1,4 @@
-"""An account's folder as the engine needs it: work files, state, pass-phrase, environment, the target on record."""
+"""An account's folder as the engine needs it: work files, state, pass-phrase, environment."""
 
 from __future__ import annotations
 
@@ -17,6 +17,10 @@ from cloudkite.text import _
 from cloudkite.workspace import private_folder, write_atomically
 
 PROJECT = "cloudkite"  # Pulumi's project; the stack has the account's name
+
+# Names of variables in Target.pulumi_environment.
+ATTACHED = "PULUMI_DEBUG_PROVIDERS"
+TOKEN = "GOOGLE_OAUTH_ACCESS_TOKEN"  # noqa: S105
 
 # The engine marks each secret in the state with this key and value:
 # https://github.com/pulumi/pulumi/blob/master/sdk/go/common/resource/sig/sig.go
@@ -70,6 +74,11 @@ class Folder:
         return self.account.state / "outputs.json"
 
     @property
+    def last_good(self) -> Path:
+        """A copy of the state, of the last run that ended well."""
+        return self.account.state / "state.last-good.json"
+
+    @property
     def settings(self) -> Path:
         """The stack's settings as the engine reads them: the account's, and the salt of its pass-phrase."""
         return self.work / f"Pulumi.{self.account.name}.yaml"
@@ -89,16 +98,15 @@ class Folder:
             ) from None
 
     def prepare(self) -> None:
-        """Write what the engine reads. Raises UserError when the state belongs to another target."""
+        """Write what the engine reads. Raises UserError for a pass-phrase that is lost."""
         for folder in (self.account.state, self.work, self.backend):
             private_folder(folder)
             if os.name == "posix":
                 folder.chmod(0o700)
-        self._claim()
         self._keep_passphrase()
-        _write_if_new(self.work / "Pulumi.yaml", json.dumps({"name": PROJECT, "runtime": "python"}) + "\n")
+        write_if_new(self.work / "Pulumi.yaml", json.dumps({"name": PROJECT, "runtime": "python"}) + "\n")
         kept = self._kept()
-        _write_if_new(self.settings, json.dumps({**kept, "config": self.config()}, indent=2, default=str) + "\n")
+        write_if_new(self.settings, json.dumps({**kept, "config": self.config()}, indent=2, default=str) + "\n")
 
     def _kept(self) -> dict[str, Any]:
         """What the engine itself wrote into the settings, above all the salt: without it no secret can be read."""
@@ -111,37 +119,6 @@ class Folder:
         except (ValueError, yaml.YAMLError):
             document = {}
         return {k: v for k, v in document.items() if k != "config"} if isinstance(document, dict) else {}
-
-    def _claim(self) -> None:
-        """Record whose state this is, or refuse: the same state on another target would delete one, make another."""
-        record = self.account.state / "target.json"
-        now = {"target": self.account.target, "project": self.account.project}
-        try:
-            before = json.loads(record.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            before = None
-        except ValueError:
-            raise UserError(
-                _("{path} can't be read").format(path=record),
-                _("it says which project the state beside it describes; write it again: {text}").format(
-                    text=json.dumps(now)
-                ),
-            ) from None
-        if before is None:
-            write_atomically(record, json.dumps(now) + "\n", 0o600)
-        elif before != now:
-            raise UserError(
-                _(
-                    "the state of account {name} is of project {before} ({there}); its settings name {now} ({here})"
-                ).format(
-                    name=self.account.name,
-                    before=before.get("project"),
-                    there=before.get("target"),
-                    now=now["project"],
-                    here=now["target"],
-                ),
-                _("put gcp:project and cloudkite:target back, or describe another account: uv run invoke account.add"),
-            )
 
     def _keep_passphrase(self) -> None:
         try:
@@ -185,7 +162,7 @@ class Folder:
             "PULUMI_LOG_ROTATION_MAX_TOTAL_MB": "20",
             **target.pulumi_environment,
         }
-        if "PULUMI_DEBUG_PROVIDERS" in ours:
+        if ATTACHED in ours:
             # Attached providers are there already; looking for plug-ins costs 2.4 s a run.
             ours["PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION"] = "1"
         allowed = safe_environment(ours)
@@ -193,7 +170,8 @@ class Folder:
         return allowed
 
 
-def _write_if_new(path: Path, text: str) -> None:
+def write_if_new(path: Path, text: str) -> None:
+    """Write a file that only its owner may read, unless it has that text already."""
     try:
         if path.read_text(encoding="utf-8") == text:
             return

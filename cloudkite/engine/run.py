@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from cloudkite.accounts import Account
 from cloudkite.engine import backup, cli, failures, locks, state
-from cloudkite.engine.folder import Folder
+from cloudkite.engine.claim import claim
+from cloudkite.engine.folder import ATTACHED, Folder
 from cloudkite.engine.results import Failed, OnStep, Outcome, Preview, Resource, Status
 from cloudkite.errors import BadValue, UserError
 from cloudkite.target import Target
@@ -109,6 +110,8 @@ def down(
     if not state.read(Folder(account)).rows:
         return Outcome({}, {}, (), 0.0)
     with _opened(account, target, progress) as (folder, stack):
+        if not state.read(folder).rows:
+            return Outcome({}, {}, (), 0.0)
         folder.outputs.unlink(missing_ok=True)
         if everything:
             _unprotect(stack)
@@ -154,6 +157,7 @@ def _opened(account: Account, target: Target, progress: Progress) -> Iterator[tu
     program = cli.find(progress)
     try:
         with locks.exclusive(folder.lock):
+            claim(folder, target, progress)
             folder.prepare()
             # Pulumi's Python packages take 0.6 s to import; all that can be refused without them is refused above.
             from cloudkite.engine import recovery
@@ -168,7 +172,7 @@ def _opened(account: Account, target: Target, progress: Progress) -> Iterator[tu
 
 def _probe(account: Account, target: Target) -> None:
     """Refuse at once when an attached provider is dead: the engine would try for ten seconds and not say why."""
-    attached = target.pulumi_environment.get("PULUMI_DEBUG_PROVIDERS", "")
+    attached = target.pulumi_environment.get(ATTACHED, "")
     for one in filter(None, attached.split(",")):
         port = int(one.rpartition(":")[2])
         try:

@@ -17,15 +17,13 @@ from pulumi import RunError, automation
 from cloudkite.engine import cli, failures
 from cloudkite.engine.command import Command, Ended
 from cloudkite.engine.events import Events
-from cloudkite.engine.folder import Folder
+from cloudkite.engine.folder import TOKEN, Folder
 from cloudkite.engine.results import OnStep, Outcome
 from cloudkite.target import Target
 
 # Pulumi's language host is a gRPC server in this process; when a program fails it may fail, too, and gRPC would write
 # a traceback to the terminal. What went wrong comes through the events.
 logging.getLogger("grpc._server").setLevel(logging.CRITICAL + 1)
-
-TOKEN = "GOOGLE_OAUTH_ACCESS_TOKEN"  # noqa: S105  the name of the variable, not a token
 
 
 class _Files(automation.LocalWorkspace):
