@@ -109,10 +109,10 @@ def lay_out(cloud: Cloud, job: Job, found: dict[str, Interpreter], grace: float)
     return [replica.name for replica in everyone]
 
 
-def release(cloud: Cloud, job: Job) -> None:
-    """Take back the job's key and secret, and forget its folder."""
-    cloud.iam.release_metadata(job.id)
-    folder = job_folder(cloud, job.id)
+def release(cloud: Cloud, job_id: str) -> None:
+    """Take back the job's key and secret, and forget its folder; nothing happens when that was done before."""
+    cloud.iam.release_metadata(job_id)
+    folder = job_folder(cloud, job_id)
     key_file = folder / "key.json"
     if key_file.exists():
         key = json.loads(key_file.read_text(encoding="utf-8"))

@@ -41,6 +41,14 @@ class Runner:
         for job in self._jobs.in_state("PENDING", "RUNNING", "CANCELLING"):
             self._begin(job)
         self.fill()
+        await asyncio.to_thread(self._tidy)
+
+    def _tidy(self) -> None:
+        """Release what the last server had no time to release."""
+        for folder in preparation.job_folder(self._cloud, "*").parent.glob("*"):
+            job = self._jobs.find(folder.name)
+            if job is None or job.state in ENDED:
+                preparation.release(self._cloud, folder.name)
 
     async def stop(self) -> None:
         """Cancel what runs; what waits in the queue stays there."""
@@ -144,7 +152,7 @@ class Runner:
         }.get(ended.state, ("ERROR", f"Job failed. {(ended.error or {}).get('message', '')}"))
         self.say(job, words, severity)
         self._end(job, ended)
-        await asyncio.to_thread(preparation.release, self._cloud, job)
+        await asyncio.to_thread(preparation.release, self._cloud, job.id)
 
     def _end(self, job: Job, ended: Outcome) -> None:
         if ended.error:

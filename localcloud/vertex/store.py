@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from localcloud import enabled
 from localcloud.errors import ApiError, error_info
-from localcloud.vertex import listing, preparation, settings, validation
+from localcloud.vertex import listing, settings, validation
 from localcloud.vertex.jobs import ENDED, Job, Jobs
 from localcloud.vertex.runner import Runner
 
@@ -85,14 +85,13 @@ class Vertex:
             words = f"The CustomJob is in state {job.body['state']}: cancel it before you delete it."
             raise ApiError(400, words, "FAILED_PRECONDITION")
         self._jobs.delete(job.id)
-        preparation.release(self._cloud, job)
         place = job.body["name"].partition("/customJobs/")[0]
         name, now = f"{place}/operations/{10**18 + secrets.randbelow(8 * 10**18)}", self._cloud.clock.stamp()
         operation = {
             "name": name,
             "metadata": {"@type": _META, "genericMetadata": {"createTime": now, "updateTime": now}},
             "done": True,
-            "response": {"@type": "type.googleapis.com/google.protobuf.Empty", "value": {}},
+            "response": {"@type": "type.googleapis.com/google.protobuf.Empty"},
         }
         return self._cloud.documents.create(name, OPERATION, operation)
 

@@ -1,0 +1,228 @@
+"""Jobs outlive the server, lost ones are told truthfully, and what is ended leaves no process."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+PLAIN = "local/plain:1"
+PLACE = "https://us-central1-aiplatform.googleapis.com/v1/projects/test-project/locations/us-central1"
+ENDED = ("JOB_STATE_SUCCEEDED", "JOB_STATE_FAILED", "JOB_STATE_CANCELLED")
+MARK = "LOCALCLOUD_REPLICA"
+
+# Ignores SIGTERM, and so does the child that it starts in a session of its own.
+STUBBORN = """
+import signal, subprocess, sys, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+child = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(600)"
+subprocess.Popen([sys.executable, "-c", child], start_new_session=True)
+print("up", flush=True)
+time.sleep(600)
+"""
+COUNT = """
+import sys, time
+for n in range(40):
+    print(n, flush=True)
+    time.sleep(0.1)
+"""
+
+
+class Cloud:
+    """A server of one's own, with what tests ask of it."""
+
+    def __init__(self, new_cloud: Any, tmp_path: Path, **settings: Any) -> None:
+        self.root = tmp_path / "own"
+        self.root.mkdir(mode=0o700)
+        (self.root / "images.json").write_text(json.dumps({PLAIN: {}}), encoding="utf-8")
+        (self.root / "vertex.json").write_text(json.dumps({"graceSeconds": 1, **settings}), encoding="utf-8")
+        self._start = new_cloud
+        self.start()
+        service = "https://serviceusage.googleapis.com/v1/projects/test-project/services/aiplatform.googleapis.com"
+        assert self.session.post(f"{service}:enable").ok
+
+    def start(self) -> None:
+        self.cloud = self._start("own")
+        self.session = self.cloud.session()
+
+    def kill(self) -> None:
+        process = psutil.Process(self.cloud.server["pid"])
+        process.kill()
+        process.wait(10)
+
+    def submit(self, script: str, **spec: Any) -> str:
+        """The new job's id."""
+        pool = {
+            "machineSpec": {"machineType": "n1-standard-4"},
+            "containerSpec": {"imageUri": PLAIN, "command": ["python", "-c", script]},
+        }
+        body = {"displayName": "job", "jobSpec": {"workerPoolSpecs": [pool], **spec}}
+        return self.session.post(f"{PLACE}/customJobs", json=body).json()["name"].rpartition("/")[2]
+
+    def get(self, job: str) -> dict[str, Any]:
+        return self.session.get(f"{PLACE}/customJobs/{job}").json()
+
+    def cancel(self, job: str) -> None:
+        assert self.session.post(f"{PLACE}/customJobs/{job}:cancel", json={}).ok
+
+    def wait(self, job: str, *states: str) -> dict[str, Any]:
+        while (found := self.get(job))["state"] not in (states or ENDED):
+            assert found["state"] not in ENDED, found
+            time.sleep(0.05)
+        return found
+
+    def lines(self, job: str, task: str = "workerpool0-0") -> list[str]:
+        matching = f'resource.labels.job_id="{job}" resource.labels.task_name="{task}"'
+        request = {"resourceNames": ["projects/test-project"], "filter": matching, "pageSize": 1000}
+        found = self.session.post("https://logging.googleapis.com/v2/entries:list", json=request).json()["entries"]
+        return [entry.get("textPayload") or entry["jsonPayload"]["message"] for entry in found]
+
+    def wait_for_line(self, job: str, line: str) -> None:
+        while line not in self.lines(job):
+            time.sleep(0.05)
+
+    def processes(self, job: str) -> list[psutil.Process]:
+        """Live processes that the job started."""
+        found = []
+        for process in psutil.process_iter():
+            try:
+                if job in process.environ().get(MARK, "") and process.status() != psutil.STATUS_ZOMBIE:
+                    found.append(process)
+            except psutil.Error:
+                continue
+        return found
+
+    def supervisor(self, job: str) -> psutil.Process:
+        started = self.root / "vertex" / "jobs" / job / "workerpool0-0" / "started.json"
+        return psutil.Process(json.loads(started.read_text(encoding="utf-8"))["pid"])
+
+
+@pytest.fixture
+def own(new_cloud: Any, tmp_path: Path) -> Cloud:
+    return Cloud(new_cloud, tmp_path)
+
+
+@pytest.mark.slow
+def test_a_job_outlives_a_killed_server(own: Cloud) -> None:
+    job = own.submit(COUNT)
+    own.wait_for_line(job, "3")
+    own.kill()
+    time.sleep(0.5)  # the job goes on alone
+    own.start()
+    assert own.wait(job)["state"] == "JOB_STATE_SUCCEEDED"
+    assert own.lines(job) == [str(n) for n in range(40)]
+    assert own.processes(job) == []
+
+
+@pytest.mark.slow
+def test_a_job_that_ended_without_a_server_is_told_truthfully(own: Cloud) -> None:
+    job = own.submit("import time\nprint('up', flush=True)\ntime.sleep(1)\nraise SystemExit(7)")
+    own.wait_for_line(job, "up")
+    own.kill()
+    psutil.wait_procs(own.processes(job), timeout=30)
+    own.start()
+    assert "non-zero status of 7" in own.wait(job)["error"]["message"]
+
+
+@pytest.mark.slow
+def test_its_timeout_holds_without_a_server(own: Cloud) -> None:
+    job = own.submit("import time\nprint('up', flush=True)\ntime.sleep(600)", scheduling={"timeout": "2s"})
+    own.wait_for_line(job, "up")
+    own.kill()
+    _, left = psutil.wait_procs(own.processes(job), timeout=30)
+    assert left == []
+    own.start()
+    assert own.wait(job)["error"]["code"] == 4
+
+
+@pytest.mark.slow
+def test_a_lost_supervisor_fails_the_job_and_leaves_nothing(own: Cloud) -> None:
+    job = own.submit(STUBBORN)
+    own.wait_for_line(job, "up")
+    own.supervisor(job).kill()
+    ended = own.wait(job)
+    assert (ended["state"], ended["error"]["code"]) == ("JOB_STATE_FAILED", 13)
+    assert ended["error"]["message"].startswith("Internal error occurred for the current attempt.")
+    assert own.processes(job) == []
+
+
+@pytest.mark.slow
+def test_a_machine_that_was_restarted_fails_the_job(own: Cloud) -> None:
+    job = own.submit(STUBBORN)
+    own.wait_for_line(job, "up")
+    own.kill()
+    for process in [own.supervisor(job), *own.processes(job)]:
+        process.kill()
+    own.start()
+    assert own.wait(job)["error"]["code"] == 13
+
+
+@pytest.mark.slow
+def test_cancelling_ends_what_ignores_sigterm_and_its_children(own: Cloud) -> None:
+    job = own.submit(STUBBORN)
+    own.wait_for_line(job, "up")
+    assert len(own.processes(job)) == 2
+    own.cancel(job)
+    assert own.get(job)["state"] == "JOB_STATE_CANCELLING"
+    assert own.wait(job)["state"] == "JOB_STATE_CANCELLED"
+    assert own.processes(job) == []
+
+
+@pytest.mark.slow
+def test_a_job_has_time_to_save_when_it_is_cancelled(own: Cloud) -> None:
+    script = """
+import signal, sys, time
+def save(*_):
+    print("saved", flush=True)
+    sys.exit(143)
+signal.signal(signal.SIGTERM, save)
+print("up", flush=True)
+time.sleep(600)
+"""
+    job = own.submit(script)
+    own.wait_for_line(job, "up")
+    own.cancel(job)
+    assert own.wait(job)["state"] == "JOB_STATE_CANCELLED"
+    assert own.lines(job) == ["up", "saved"]
+
+
+@pytest.mark.slow
+def test_what_a_job_leaves_behind_ends_with_it(own: Cloud) -> None:
+    script = "import subprocess, sys\nsubprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])"
+    job = own.submit(script)
+    assert own.wait(job)["state"] == "JOB_STATE_SUCCEEDED"
+    assert own.processes(job) == []
+    while (own.root / "vertex" / "jobs" / job).exists():  # released once its end was told
+        time.sleep(0.05)
+
+
+@pytest.mark.slow
+def test_jobs_wait_in_order(new_cloud: Any, tmp_path: Path) -> None:
+    own = Cloud(new_cloud, tmp_path, parallel=1)
+    first, second, third, fourth = [own.submit("import time; time.sleep(0.5)") for _ in range(4)]
+    assert [own.get(job)["state"] for job in (second, third)] == ["JOB_STATE_QUEUED"] * 2
+    own.cancel(third)
+    assert own.get(third)["state"] == "JOB_STATE_CANCELLED"
+    own.wait(fourth)
+    ran = [own.get(job) for job in (first, second, fourth)]
+    assert [job["state"] for job in ran] == ["JOB_STATE_SUCCEEDED"] * 3
+    assert ran[0]["endTime"] <= ran[1]["startTime"] <= ran[1]["endTime"] <= ran[2]["startTime"]
+
+
+@pytest.mark.slow
+def test_stopping_the_cloud_cancels_jobs_and_keeps_the_queue(new_cloud: Any, tmp_path: Path) -> None:
+    from localcloud import launch
+
+    own = Cloud(new_cloud, tmp_path, parallel=1)
+    running, waiting = own.submit(STUBBORN), own.submit("print('later')")
+    own.wait_for_line(running, "up")
+    launch.stop(own.root)
+    assert own.processes(running) == []
+    own.start()
+    assert own.wait(running)["state"] == "JOB_STATE_CANCELLED"
+    assert own.wait(waiting)["state"] == "JOB_STATE_SUCCEEDED"
+    assert own.lines(waiting) == ["later"]
