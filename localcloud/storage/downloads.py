@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import re
 import zlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from email.utils import format_datetime
@@ -60,7 +60,7 @@ class Downloads:
             await send_head(send, code, headers)
             await _pass_on(send, request, self._blocks(file, first, size))
 
-    async def _blocks(self, file: BinaryIO, first: int, size: int) -> AsyncIterator[bytes]:
+    async def _blocks(self, file: BinaryIO, first: int, size: int) -> AsyncGenerator[bytes, None]:
         """`size` bytes from `first` on; a thread reads the next block while one is on its way."""
         file.seek(first)
         if size <= _SMALL:
@@ -79,10 +79,21 @@ class Downloads:
                 await asyncio.wait([reading])
 
 
-async def _pass_on(send: Send, request: Request, blocks: AsyncIterator[bytes]) -> None:
+async def _pass_on(send: Send, request: Request, blocks: AsyncGenerator[bytes, None]) -> None:
+    """Send blocks until they end, or nobody is there to take them."""
     if request.method != "HEAD":
-        async for block in blocks:
-            await send({"type": "http.response.body", "body": block, "more_body": True})
+        gone: asyncio.Task[None] | None = None
+        try:
+            async for block in blocks:
+                await send({"type": "http.response.body", "body": block, "more_body": True})
+                if gone is None and len(block) >= _BLOCK:
+                    gone = asyncio.create_task(request.body.gone())
+                if gone is not None and gone.done():
+                    raise ConnectionError("the client went away in the middle of a download")
+        finally:
+            await blocks.aclose()
+            if gone is not None:
+                gone.cancel()
     await send({"type": "http.response.body", "body": b""})
 
 
@@ -97,15 +108,18 @@ def _read(file: BinaryIO, size: int) -> bytes:
     return data
 
 
-async def _unpacked(blocks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+async def _unpacked(blocks: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
     unpacker = zlib.decompressobj(_GZIP)
-    async for block in blocks:
-        data = unpacker.decompress(block, _BLOCK)
-        while data:
+    try:
+        async for block in blocks:
+            data = unpacker.decompress(block, _BLOCK)
+            while data:
+                yield data
+                data = unpacker.decompress(unpacker.unconsumed_tail, _BLOCK)
+        if data := unpacker.flush():
             yield data
-            data = unpacker.decompress(unpacker.unconsumed_tail, _BLOCK)
-    if data := unpacker.flush():
-        yield data
+    finally:
+        await blocks.aclose()
 
 
 def _takes_gzip(request: Request, record: ObjectRecord) -> bool:

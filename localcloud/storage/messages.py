@@ -36,6 +36,11 @@ class Body:
         """All of what is left."""
         return b"".join([chunk async for chunk in self.chunks()])
 
+    async def gone(self) -> None:
+        """Return when the client has gone away; call it once the body is read."""
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+
     async def discard(self) -> None:
         """Read to the end and keep nothing, so that the client comes to read the answer."""
         async for _ in self.chunks():

@@ -151,8 +151,7 @@ class Objects:
                 self._metadata.put(record)
                 return record
         except ApiError:
-            if not self._metadata.is_used(content.blob):
-                self._blobs.discard([content.blob])
+            self._discard_unused(content.blob)
             raise
 
     def change(
@@ -209,8 +208,12 @@ class Objects:
 
     def _forget(self, record: ObjectRecord) -> None:
         self._metadata.remove(record)
-        if not self._metadata.is_used(record.blob):
-            self._metadata.after_commit(lambda: self._blobs.discard([record.blob]))
+        self._metadata.after_commit(lambda: self._discard_unused(record.blob))
+
+    def _discard_unused(self, blob: str) -> None:
+        """Asked only after the commit: an object that is copied onto itself keeps its bytes."""
+        if not self._metadata.is_used(blob):
+            self._blobs.discard([blob])
 
 
 def as_generation(text: str | None) -> int | None:

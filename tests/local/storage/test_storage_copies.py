@@ -33,6 +33,7 @@ def test_rewrites(bucket):
     assert bucket.get_blob("to").metadata == {"new": "yes"} and bucket.get_blob("to").content_type == "text/plain"
     target.update_storage_class("COLDLINE")
     assert bucket.get_blob("to").storage_class == "COLDLINE"
+    assert target.download_as_bytes() == b"x" * 1000  # though it was rewritten onto itself
     with pytest.raises(exceptions.PreconditionFailed):
         target.rewrite(source, if_source_generation_match=1)
     with pytest.raises(exceptions.PreconditionFailed):

@@ -284,3 +284,14 @@ def test_refusals_of_media_are_bare_text(bucket, session):
     answer = session.get(f"{HOST}/download/storage/v1/b/{bucket.name}/o/gone?alt=media")
     assert (answer.status_code, answer.text) == (404, f"No such object: {bucket.name}/gone")
     assert answer.headers["content-type"] == "text/html; charset=UTF-8"
+
+
+def test_a_download_that_nobody_takes_ends(bucket, session, local_cloud):
+    bucket.blob("left").upload_from_string(os.urandom(40 * MIB))
+    left = connect(local_cloud)
+    left.sock.sendall(head(session, f"GET /{bucket.name}/left"))
+    assert read(left, "GET").read(1000)
+    left.close()
+    blob = bucket.blob("left")
+    blob.delete()
+    assert not blob.exists()
