@@ -1,6 +1,7 @@
 """The real engine on a throw-away account of a local cloud: found, installed or built by the product's own code."""
 
 import itertools
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -76,12 +77,49 @@ def space():
         target.localcloud(made, "stop")
 
 
-@pytest.fixture
-def place(space, pulumi):
-    """An account that was never set up."""
+def _describe(space):
+    """A new account's settings: those of the default account, on a project of its own."""
     name = f"account-{next(_numbers)}"
     project = f"cloudkite-{name}"
     text = (CLONE / "infra" / "Pulumi.local.yaml").read_text(encoding="utf-8").replace("cloudkite-local", project)
     (space.accounts / f"Pulumi.{name}.yaml").write_text(text, encoding="utf-8")
     account = accounts.load(space, name)
     return Place(space, account, target.connect(space, account))
+
+
+@pytest.fixture
+def describe():
+    """Makes accounts that were never set up: call it with a workspace."""
+    return _describe
+
+
+@pytest.fixture
+def place(space, pulumi):
+    """An account that was never set up."""
+    return _describe(space)
+
+
+@pytest.fixture(scope="session")
+def _standing(space, pulumi):
+    made = _describe(space)
+    made.up()
+    return made
+
+
+@pytest.fixture
+def standing(_standing, tmp_path):
+    """An account that is set up, for tests that spoil its files and leave its cloud as it is."""
+    for folder in (_standing.account.state, _standing.space.accounts):
+        shutil.copytree(folder, tmp_path / folder.name)
+    yield _standing
+    for folder in (_standing.account.state, _standing.space.accounts):
+        shutil.rmtree(folder, ignore_errors=True)
+        shutil.copytree(tmp_path / folder.name, folder)
+
+
+@pytest.fixture
+def another_cloud(pulumi, tmp_path):
+    """An account that was never set up, on a local cloud that no other test uses."""
+    own = workspace.throw_away(tmp_path / "own")
+    yield _describe(own)
+    target.localcloud(own, "stop")

@@ -3,6 +3,7 @@
 import json
 import stat
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -148,3 +149,16 @@ def test_history_does_not_grow(place):
     for days in range(30, 38):
         place.settings(lambda text, d=days: text.replace("logRetentionDays: 30", f"logRetentionDays: {d}")).up()
     assert len(list(place.folder.history.iterdir())) <= 10
+
+
+def test_accounts_side_by_side(space, pulumi, describe):
+    places = [describe(space) for _ in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        made = list(pool.map(lambda place: place.up(), places))
+        again = list(pool.map(lambda place: place.up(), places))
+    assert len({tuple(outcome.changes.items()) for outcome in made}) == 1
+    assert [outcome.changes for outcome in again] == [{}] * 4
+    for place in places:
+        outputs = place.account.outputs()
+        assert outputs.project == place.account.project
+        assert all(place.account.project in url for url in outputs.buckets.values())

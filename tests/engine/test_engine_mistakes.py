@@ -12,7 +12,7 @@ import uuid
 import psutil
 import pytest
 
-from cloudkite import engine
+from cloudkite import engine, target
 from cloudkite.engine import locks
 from cloudkite.errors import BadValue, UserError
 from cloudkite.workspace import CLONE
@@ -52,12 +52,11 @@ def test_settings_that_are_gone(place):
     assert mistake.message == f"{place.account.settings} can't be read: No such file or directory"
 
 
-def test_another_target_than_the_states(place):
-    place.up()
-    other = dataclasses.replace(place.account, project="another-project")
-    mistake = refused(lambda: engine.up(place.space, other, place.target))
+def test_another_target_than_the_states(standing):
+    other = dataclasses.replace(standing.account, project="another-project")
+    mistake = refused(lambda: engine.up(standing.space, other, standing.target))
     assert mistake.message == (
-        f"the state of account {other.name} is of project {place.account.project} (local); "
+        f"the state of account {other.name} is of project {standing.account.project} (local); "
         "its settings name another-project (local)"
     )
     assert "put gcp:project and cloudkite:target back" in mistake.hint
@@ -81,21 +80,22 @@ def test_a_token_that_the_cloud_does_not_know(place):
     assert place.left() == []
 
 
-def test_a_wrong_passphrase(place):
-    place.up()
-    place.folder.passphrase.write_text("another", encoding="utf-8")
-    mistake = refused(place.up)
+def test_a_wrong_passphrase(standing):
+    standing.folder.passphrase.write_text("another", encoding="utf-8")
+    mistake = refused(standing.up)
     assert mistake.message == (
-        f"{place.folder.passphrase} is not the pass-phrase that the state of account {place.account.name} was made with"
+        f"{standing.folder.passphrase} is not the pass-phrase that the state of account {standing.account.name} "
+        "was made with"
     )
 
 
-def test_a_lost_passphrase(place):
-    place.up()
-    place.folder.passphrase.unlink()
-    mistake = refused(place.up)
-    assert mistake.message == f"the pass-phrase of account {place.account.name} is lost: {place.folder.passphrase}"
-    assert not place.folder.passphrase.exists()
+def test_a_lost_passphrase(standing):
+    standing.folder.passphrase.unlink()
+    mistake = refused(standing.up)
+    assert (
+        mistake.message == f"the pass-phrase of account {standing.account.name} is lost: {standing.folder.passphrase}"
+    )
+    assert not standing.folder.passphrase.exists()
 
 
 def test_the_way_out_of_a_lost_passphrase_takes_over_what_exists(place):
@@ -104,6 +104,20 @@ def test_the_way_out_of_a_lost_passphrase_takes_over_what_exists(place):
     place.up()
     assert len(place.left()) == made
     assert place.up().changes == {}
+
+
+def test_a_cloud_that_was_emptied(another_cloud):
+    place = another_cloud
+    made = place.up().changes["create"]
+    target.localcloud(place.space, "stop")
+    target.localcloud(place.space, "reset", "--yes")
+    place = dataclasses.replace(place, target=target.connect(place.space, place.account))
+    told = []
+    seen = engine.preview(place.space, place.account, place.target, told.append)
+    assert len(seen.changes) == made
+    assert told[0].startswith(f"the cloud of account {place.account.name} was emptied since the last run")
+    assert place.up().changes == {"create": made}
+    assert place.down(everything=True).changes == {"delete": made}
 
 
 @pytest.mark.parametrize(
@@ -115,17 +129,17 @@ def test_the_way_out_of_a_lost_passphrase_takes_over_what_exists(place):
         ("[]", "TypeError"),
     ],
 )
-def test_a_corrupt_state_names_the_file_and_its_copy(place, text, said):
-    made = place.up().changes["create"]
-    place.folder.checkpoint.write_text(text, encoding="utf-8")
-    for call in (place.preview, place.up, place.down, place.left):
+def test_a_corrupt_state_names_the_file_and_its_copy(standing, text, said):
+    made = len(standing.left())
+    standing.folder.checkpoint.write_text(text, encoding="utf-8")
+    for call in (standing.preview, standing.up, standing.down, standing.left):
         mistake = refused(call)
-        assert mistake.message == f"the state {place.folder.checkpoint} can't be read: {said}"
-    copy = place.account.state / "state.last-good.json"
+        assert mistake.message == f"the state {standing.folder.checkpoint} can't be read: {said}"
+    copy = standing.account.state / "state.last-good.json"
     assert mistake.hint == f"put the copy of the last good run in its place: {copy}"
-    shutil.copyfile(copy, place.folder.checkpoint)
-    assert place.up().changes == {}
-    assert len(place.left()) == made
+    shutil.copyfile(copy, standing.folder.checkpoint)
+    assert standing.up().changes == {}
+    assert len(standing.left()) == made
 
 
 def test_another_run_of_ours_at_work(place):
@@ -135,37 +149,34 @@ def test_another_run_of_ours_at_work(place):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="the stand-in for an engine is a copy of sleep; run on POSIX")
-def test_an_engine_that_somebody_started_by_hand(place, tmp_path):
-    place.up()
+def test_an_engine_that_somebody_started_by_hand(standing, tmp_path):
     engine_program = tmp_path / "pulumi"
     shutil.copy(shutil.which("sleep"), engine_program)
     engine_program.chmod(0o700)
     at_work = subprocess.Popen([engine_program, "60"])
     try:
-        leave_lock(place, at_work.pid)
-        mistake = refused(place.up)
-        assert mistake.message == f"another run is at work on account {place.account.name}: process {at_work.pid}"
-        assert engine.status(place.space, place.account).held_by == at_work.pid
+        leave_lock(standing, at_work.pid)
+        mistake = refused(standing.up)
+        assert mistake.message == f"another run is at work on account {standing.account.name}: process {at_work.pid}"
+        assert engine.status(standing.space, standing.account).held_by == at_work.pid
     finally:
         at_work.kill()
         at_work.wait()
-    assert place.up().changes == {}  # its lock is a dead one now
-    assert not list(place.folder.engine_locks.glob("*.json"))
+    assert standing.up().changes == {}  # its lock is a dead one now
+    assert not list(standing.folder.engine_locks.glob("*.json"))
 
 
-def test_a_lock_of_another_machine_is_never_taken(place):
-    place.up()
-    leave_lock(place, 1, hostname="elsewhere")
-    mistake = refused(place.up)
-    assert mistake.message == f"another run is at work on account {place.account.name}: process unknown"
+def test_a_lock_of_another_machine_is_never_taken(standing):
+    leave_lock(standing, 1, hostname="elsewhere")
+    mistake = refused(standing.up)
+    assert mistake.message == f"another run is at work on account {standing.account.name}: process unknown"
 
 
 @pytest.mark.parametrize("text", ["", "{", "{}"])
-def test_a_torn_lock_is_dead(place, text):
-    place.up()
-    place.folder.engine_locks.mkdir(parents=True, exist_ok=True)
-    (place.folder.engine_locks / f"{uuid.uuid4()}.json").write_text(text, encoding="utf-8")
-    assert place.up().changes == {}
+def test_a_torn_lock_is_dead(standing, text):
+    standing.folder.engine_locks.mkdir(parents=True, exist_ok=True)
+    (standing.folder.engine_locks / f"{uuid.uuid4()}.json").write_text(text, encoding="utf-8")
+    assert standing.up().changes == {}
 
 
 def leave_lock(place, pid, hostname=None):
@@ -179,13 +190,12 @@ def leave_lock(place, pid, hostname=None):
     (place.folder.engine_locks / f"{uuid.uuid4()}.json").write_text(json.dumps(lock), encoding="utf-8")
 
 
-def test_a_program_that_cannot_be_run(place, tmp_path, monkeypatch):
-    place.up()
+def test_a_program_that_cannot_be_run(standing, tmp_path, monkeypatch):
     broken = tmp_path / "pulumi"
     broken.write_bytes(b"\x7fELF")
     broken.chmod(0o700)
     monkeypatch.setenv("CLOUDKITE_PULUMI", str(broken))
-    assert f"{broken} can't be run" in refused(place.up).message
+    assert f"{broken} can't be run" in refused(standing.up).message
 
 
 def _can_mount():
@@ -195,8 +205,7 @@ def _can_mount():
 
 @pytest.mark.skipif(not _can_mount(), reason="needs a small disk: `unshare --user --mount` must be allowed")
 def test_a_full_disk(place):
-    place.up()
-    made = len(place.left())
+    made = place.up().changes["create"]
     small = place.folder.backend
     script = (
         f"cp -a {small} {small}.copy && mount -t tmpfs -o size=1m none {small} && cp -a {small}.copy/. {small} "

@@ -1,0 +1,141 @@
+"""Small programs on the real engine, attached to a local cloud's provider: for what `infra` itself never does."""
+
+import asyncio
+import json
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pulumi_gcp as gcp
+from pulumi import ResourceOptions, automation
+
+from cloudkite.engine.command import Command, Ended
+from cloudkite.target import safe_environment
+from tests.engine.conftest import Place
+
+
+@dataclass
+class Told:
+    """What one run told: how many resources it made, changed, ..., which ones, and the engine's errors."""
+
+    counts: dict[str, int] = field(default_factory=dict)
+    steps: list[tuple[str, str]] = field(default_factory=list)  # (operation, name)
+    errors: list[str] = field(default_factory=list)
+    outputs: dict[str, Any] = field(default_factory=dict)
+
+    def __call__(self, event):
+        if event.summary_event:
+            changes = event.summary_event.resource_changes or {}
+            self.counts = {getattr(k, "value", str(k)): v for k, v in changes.items() if k != "same"}
+        elif event.resource_pre_event:
+            step = event.resource_pre_event.metadata
+            operation = getattr(step.op, "value", str(step.op))
+            if operation != "same":
+                self.steps.append((operation, step.urn.rpartition("::")[2]))
+        elif event.res_outputs_event and event.res_outputs_event.metadata.type == "pulumi:pulumi:Stack":
+            new = event.res_outputs_event.metadata.new
+            self.outputs = (new and new.outputs) or {}
+        elif event.diagnostic_event and event.diagnostic_event.severity == "error":
+            self.errors.append(" ".join(re.sub(r"<\{%.*?%\}>", "", event.diagnostic_event.message).split()))
+
+
+def _close(loop: asyncio.AbstractEventLoop) -> None:
+    """Pulumi leaves the loop of a program that failed as it is, and with it open sockets."""
+    deadline = time.monotonic() + 5
+    while loop.is_running() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    if loop.is_closed():
+        return
+    loop.set_exception_handler(lambda _loop, _context: None)
+    if tasks := asyncio.all_tasks(loop):
+        for task in tasks:
+            task.cancel()
+        loop.run_until_complete(asyncio.wait(tasks))
+    loop.run_until_complete(loop.shutdown_asyncgens())
+    loop.close()
+
+
+class Programs:
+    """Runs programs in a stack of their own: `up(program)`, `refresh()`, `destroy()`, each gives what it told.
+
+    A program is called with the options that give its resources the provider, signed in as the account's owner.
+    """
+
+    def __init__(self, place: Place, pulumi: Any, folder: Path) -> None:
+        self.place = place
+        self.state = folder / "state" / ".pulumi" / "stacks" / "small" / "small.json"
+        (folder / "state").mkdir(parents=True)
+        attached = place.target.pulumi_environment["PULUMI_DEBUG_PROVIDERS"]
+        environment = {
+            "PATH": str(pulumi.path.parent),
+            "PULUMI_HOME": str(folder / "home"),
+            "PULUMI_BACKEND_URL": f"{(folder / 'state').as_uri()}?metadata=skip",
+            "PULUMI_CONFIG_PASSPHRASE": "only for tests",
+            "PULUMI_DEBUG_PROVIDERS": attached,
+            "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "1",
+            "PULUMI_SKIP_UPDATE_CHECK": "1",
+        }
+        self._files = automation.LocalWorkspace(
+            work_dir=str(folder),
+            env_vars=safe_environment(environment),
+            pulumi_command=Command(pulumi),
+            project_settings=automation.ProjectSettings(name="small", runtime="python"),
+        )
+        self._stack = automation.Stack.create("small", self._files)
+
+    @property
+    def token(self) -> str:
+        return self.place.target.pulumi_environment["GOOGLE_OAUTH_ACCESS_TOKEN"]
+
+    def provider(self, **more: Any) -> gcp.Provider:
+        """A provider that may work on the place's project."""
+        values = {"project": self.place.account.project, "region": "us-central1", "access_token": self.token, **more}
+        return gcp.Provider("gcp", **values)
+
+    def up(self, program: Callable[[ResourceOptions], Any], **provider: Any) -> Told:
+        """Run a program, whatever comes of it."""
+
+        def whole() -> None:
+            program(ResourceOptions(provider=self.provider(**provider)))
+
+        return self._run("up", program=whole)
+
+    def run(self, program: Callable[[], Any]) -> Told:
+        """Run a program that makes its own provider."""
+        return self._run("up", program=program)
+
+    def refresh(self) -> Told:
+        return self._run("refresh")
+
+    def destroy(self) -> Told:
+        return self._run("destroy")
+
+    def _run(self, verb: str, **options: Any) -> Told:
+        told = Told()
+        loops: list[asyncio.AbstractEventLoop] = []
+        if program := options.get("program"):
+
+            def whole() -> None:
+                loops.append(asyncio.get_running_loop())
+                program()
+
+            options["program"] = whole
+        try:
+            getattr(self._stack, verb)(on_event=told, color="never", **options)
+        except Ended as ended:
+            told.errors = told.errors or [ended.result.stderr]
+        for loop in loops:
+            _close(loop)
+        return told
+
+    def plain_state(self) -> str:
+        """The state as it lies on the disk."""
+        return self.state.read_text(encoding="utf-8")
+
+    def resources(self) -> dict[str, dict[str, Any]]:
+        """The rows of the state by name."""
+        rows = json.loads(self.plain_state())["checkpoint"]["latest"]["resources"]
+        return {row["urn"].rpartition("::")[2]: row for row in rows}

@@ -1,0 +1,339 @@
+"""The local cloud as a provider: what it checks, changes, replaces, refuses, and keeps secret."""
+
+import threading
+
+import pulumi
+import pulumi_gcp as gcp
+import pytest
+
+from localcloud.provider import registry
+from tests.engine.programs import Programs
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def programs(place, pulumi, tmp_path):
+    return Programs(place, pulumi, tmp_path / "small")
+
+
+def bucket(**inputs):
+    """A program that makes one bucket, named after its project."""
+
+    def program(opts):
+        given = {"location": "us-central1", "uniform_bucket_level_access": True, **inputs}
+        return gcp.storage.Bucket("box", opts=opts, **given)
+
+    return program
+
+
+def untyped(token, **inputs):
+    """A program that declares a resource past the SDK's own checks."""
+
+    def program(opts):
+        pulumi.CustomResource(token, "thing", inputs, opts)
+
+    return program
+
+
+BUCKET = "gcp:storage/bucket:Bucket"
+WRONG = [
+    (
+        BUCKET,
+        {"location": "US", "versioning": {"enabled": "yes"}, "colour": "red"},
+        ['versioning.enabled is "yes"; a boolean is needed', "colour is no property; there are autoclass, cors,"],
+    ),
+    (
+        BUCKET,
+        {"location": "US", "autoclass": {"enabled": True}},
+        ["autoclass is not emulated by the local cloud"],
+    ),
+    (
+        "gcp:compute/instance:Instance",
+        {"machineType": "n1-standard-1"},
+        ["the local cloud does not have gcp:compute/instance:Instance; of gcp:compute it has no kind of it"],
+    ),
+    (
+        "gcp:storage/hmacKey:HmacKey",
+        {},
+        [
+            "the local cloud does not have gcp:storage/hmacKey:HmacKey; of gcp:storage it has "
+            "gcp:storage/bucket:Bucket, gcp:storage/bucketIAMMember:BucketIAMMember"
+        ],
+    ),
+]
+
+
+def test_wrong_inputs_and_unknown_kinds_are_named(programs):
+    """That the engine shows them; tests/unit/test_provider_schema.py has all the ways in which inputs can be wrong."""
+    for token, inputs, messages in WRONG:
+        told = programs.up(untyped(token, **inputs))
+        for message in messages:
+            assert any(message in error for error in told.errors), told.errors
+    assert "thing" not in programs.resources()
+
+
+def test_a_bucket_lives(programs):
+    """Made, found by a storage client, changed, drifted, put right, replaced, and taken away."""
+    storage = programs.place.target.storage()
+    first = programs.up(bucket(labels={"team": "blue"}), default_labels={"managed-by": "tests"})
+    assert first.errors == []
+    name = programs.resources()["box"]["id"]
+    assert name.startswith("box-")  # the program named nothing
+    made = storage.get_bucket(name)
+    assert made.labels == {"team": "blue", "managed-by": "tests"}
+    assert made.location == "US-CENTRAL1"
+
+    assert programs.up(bucket(labels={"team": "blue"}), default_labels={"managed-by": "tests"}).counts == {}
+    changed = programs.up(bucket(labels={"team": "red"}), default_labels={"managed-by": "tests"})
+    assert changed.steps == [("update", "box")]
+    assert storage.get_bucket(name).labels == {"team": "red", "managed-by": "tests"}
+
+    made = storage.get_bucket(name)
+    made.versioning_enabled = True
+    made.labels = {"team": "green", "managed-by": "tests"}
+    made.patch()
+    assert ("refresh", "box") in programs.refresh().steps
+    mended = programs.up(bucket(labels={"team": "red"}), default_labels={"managed-by": "tests"})
+    assert mended.steps == [("update", "box")]
+    assert storage.get_bucket(name).labels == {"team": "red", "managed-by": "tests"}
+
+    moved = programs.up(bucket(labels={"team": "red"}, location="europe-west4"))
+    assert [op for op, _ in moved.steps if op != "replace"] == ["delete-replaced", "create-replacement"] or {
+        op for op, _ in moved.steps
+    } >= {"create-replacement", "delete-replaced"}
+    assert storage.get_bucket(programs.resources()["box"]["id"]).location == "EUROPE-WEST4"
+
+    storage.bucket(programs.resources()["box"]["id"]).blob("a").upload_from_string("content")
+    refused = programs.up(lambda opts: None)
+    assert any("Error 409: The bucket you tried to delete is not empty., conflict" in e for e in refused.errors)
+    assert programs.up(bucket(labels={"team": "red"}, location="europe-west4", force_destroy=True)).errors == []
+    assert programs.up(lambda opts: None).errors == []
+    assert not storage.lookup_bucket(programs.state and name)
+
+
+def test_a_bucket_that_somebody_else_deleted_is_made_again(programs):
+    program = bucket(name=f"{programs.place.account.project}-gone")
+    programs.up(program)
+    programs.place.target.storage().get_bucket(f"{programs.place.account.project}-gone").delete()
+    programs.refresh()
+    assert programs.up(program).steps == [("create", "box")]
+
+
+def test_names_that_are_taken_are_refused_as_google_does(programs):
+    name = f"{programs.place.account.project}-taken"
+    programs.place.target.storage().create_bucket(name, location="us-central1")
+    told = programs.up(bucket(name=name))
+    assert any(
+        "googleapi: Error 409: Your previous request to create the named bucket succeeded" in e for e in told.errors
+    )
+
+
+def test_an_api_that_is_off_refuses(programs):
+    def program(opts):
+        gcp.artifactregistry.Repository(
+            "images", repository_id="images", format="DOCKER", location="us-central1", opts=opts
+        )
+
+    told = programs.up(program)
+    assert any("Error 403: Artifact Registry API has not been used in project" in error for error in told.errors)
+
+
+def test_an_account_that_is_not_there_gets_no_role(programs):
+    project = programs.place.account.project
+
+    def program(opts):
+        api = gcp.projects.Service("crm", service="cloudresourcemanager.googleapis.com", opts=opts)
+        gcp.projects.IAMMember(
+            "ghost",
+            project=project,
+            role="roles/viewer",
+            member=f"serviceAccount:ghost@{project}.iam.gserviceaccount.com",
+            opts=pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(depends_on=[api])),
+        )
+
+    [error] = [error for error in programs.up(program).errors if "ghost" in error]
+    assert f"Error 400: Service account ghost@{project}.iam.gserviceaccount.com does not exist." in error
+
+
+def test_all_other_kinds_live(programs):
+    """Those that `infra` has no use for, or uses in one way only: made, unchanged, changed, refreshed, taken away."""
+    project = programs.place.account.project
+
+    def program(opts, word="one"):
+        def after(*resources):
+            return pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(depends_on=[*apis, *resources]))
+
+        names = ("iam", "artifactregistry", "cloudresourcemanager")
+        apis = [
+            gcp.projects.Service(n, service=f"{n}.googleapis.com", disable_on_destroy=n == "iam", opts=opts)
+            for n in names
+        ]
+        account = gcp.serviceaccount.Account(
+            "robot", account_id="robot-1", display_name=word, disabled=word == "two", opts=after()
+        )
+        role = gcp.projects.IAMCustomRole(
+            "role", role_id="looker", title=word, permissions=["storage.buckets.get"], opts=after()
+        )
+        gcp.projects.IAMMember("has-role", project=project, role=role.name, member=account.member, opts=after())
+        gcp.serviceaccount.IAMMember(
+            "acts",
+            service_account_id=account.name,
+            role="roles/iam.serviceAccountUser",
+            member="user:me@example.com",
+            condition={"title": "soon over", "expression": "request.time < timestamp('2027-01-01T00:00:00Z')"},
+            opts=after(),
+        )
+        repository = gcp.artifactregistry.Repository(
+            "images", repository_id="images", format="DOCKER", location="us-central1", description=word, opts=after()
+        )
+        gcp.artifactregistry.RepositoryIamMember(
+            "reads",
+            repository=repository.name,
+            location="us-central1",
+            role="roles/artifactregistry.reader",
+            member=account.member,
+            opts=after(),
+        )
+        logs = gcp.logging.ProjectBucketConfig(
+            "log-bucket", project=project, location="us-central1", bucket_id="mine", description=word, opts=after()
+        )
+        gcp.logging.ProjectSink(
+            "sink",
+            name="to-mine",
+            destination=pulumi.Output.concat("logging.googleapis.com/", logs.id),
+            filter=f'labels.word="{word}"',
+            unique_writer_identity=True,
+            opts=after(),
+        )
+        gcp.logging.Metric(
+            "metric",
+            name="words",
+            filter=f'labels.word="{word}"',
+            metric_descriptor={"metric_kind": "DELTA", "value_type": "INT64"},
+            opts=after(),
+        )
+
+    first = programs.up(program)
+    assert first.errors == []
+    assert programs.up(program).counts == {}
+    assert {op for op, _ in programs.refresh().steps} <= {"refresh"}
+    assert programs.up(program).counts == {}
+    second = programs.up(lambda opts: program(opts, "two"))
+    assert second.errors == []
+    assert dict.fromkeys(name for _, name in second.steps) == dict.fromkeys(
+        name for op, name in second.steps if op == "update"
+    )
+    assert {name for _, name in second.steps} == {"robot", "role", "images", "log-bucket", "sink", "metric"}
+    assert programs.up(lambda opts: program(opts, "two")).counts == {}
+    gone = programs.destroy()
+    assert gone.errors == []
+    again = programs.up(program)  # a deleted role's id can't be used again: it is taken up
+    assert again.errors == []
+
+
+def test_secrets_are_not_in_plain_text(programs):
+    def program(opts):
+        secret = pulumi.Output.secret("hush-hush-hush")
+        made = gcp.storage.Bucket("box", location="us-central1", labels={"password": secret}, opts=opts)
+        pulumi.export("labels", made.effective_labels)
+
+    assert programs.up(program).errors == []
+    text = programs.plain_state()
+    assert "hush-hush-hush" not in text
+    assert programs.token not in text
+    assert programs.up(program).counts == {}
+    assert programs.refresh().errors == []
+    assert "hush-hush-hush" not in programs.plain_state()
+    [name] = [row["id"] for row in programs.resources().values() if row["type"] == BUCKET]
+    assert programs.place.target.storage().get_bucket(name).labels == {"password": "hush-hush-hush"}
+
+
+@pytest.mark.parametrize("token", [None, "", "ya29.somebody-elses"])
+def test_foreign_tokens_are_refused(programs, token):
+    def program():
+        provider = gcp.Provider("gcp", project=programs.place.account.project, access_token=token)
+        gcp.storage.Bucket("box", location="us-central1", opts=pulumi.ResourceOptions(provider=provider))
+
+    told = programs.run(program)
+    assert any("the local cloud takes only its own token" in error for error in told.errors), told.errors
+
+
+def test_the_token_of_one_project_is_no_good_for_another(programs):
+    told = programs.up(bucket(), project="some-other-project")
+    own = programs.place.account.project
+    assert any(
+        f"the token is of project {own}; it can't be used for project some-other-project" in e for e in told.errors
+    )
+
+
+def test_functions(programs):
+    project = programs.place.account.project
+
+    def program(opts):
+        apis = [
+            gcp.projects.Service(n, service=f"{n}.googleapis.com", opts=opts)
+            for n in ("cloudresourcemanager", "cloudquotas")
+        ]
+        after = pulumi.InvokeOutputOptions(provider=opts.provider, depends_on=apis)
+        pulumi.export("number", gcp.organizations.get_project_output(project_id=project, opts=after).number)
+        payer = gcp.organizations.get_billing_account_output(billing_account="012345-6789AB-CDEF01", opts=after)
+        pulumi.export("currency", payer.currency_code if hasattr(payer, "currency_code") else payer.open)
+        info = gcp.cloudquota.get_s_quota_info_output(
+            parent=f"projects/{project}",
+            service="aiplatform.googleapis.com",
+            quota_id="CustomModelTrainingT4GPUsPerProjectPerRegion",
+            opts=after,
+        )
+        pulumi.export("metric", info.metric)
+
+    told = programs.up(program)
+    assert told.errors == []
+    assert told.outputs["number"].isdigit()
+    assert told.outputs["metric"] == "aiplatform.googleapis.com/custom_model_training_nvidia_t4_gpus"
+
+    def unknown(opts):
+        pulumi.runtime.invoke("gcp:compute/getImage:getImage", {}, pulumi.InvokeOptions(provider=opts.provider))
+
+    [error, *_] = programs.up(unknown).errors
+    assert "the local cloud has no function gcp:compute/getImage:getImage; it has gcp:cloudquota/" in error
+
+
+def test_two_accounts_at_the_same_time_do_not_mix(programs, space, pulumi, tmp_path):
+    """The same servicer answers both engines; each resource must be in its own account's project."""
+    from cloudkite import accounts, target
+    from cloudkite.workspace import CLONE
+    from tests.engine.conftest import Place
+
+    text = (CLONE / "infra" / "Pulumi.local.yaml").read_text(encoding="utf-8")
+    (space.accounts / "Pulumi.twin.yaml").write_text(
+        text.replace("cloudkite-local", "cloudkite-twin"), encoding="utf-8"
+    )
+    account = accounts.load(space, "twin")
+    twin = Programs(Place(space, account, target.connect(space, account)), pulumi, tmp_path / "twin")
+
+    def many(opts):
+        for number in range(20):
+            gcp.storage.Bucket(f"box-{number}", location="us-central1", opts=opts)
+
+    told = {}
+    both = [
+        threading.Thread(target=lambda one=one: told.setdefault(one.place.account.project, one.up(many)))
+        for one in (programs, twin)
+    ]
+    for thread in both:
+        thread.start()
+    for thread in both:
+        thread.join()
+    for one in (programs, twin):
+        assert told[one.place.account.project].errors == []
+        names = {row["id"] for row in one.resources().values() if row["type"] == BUCKET}
+        assert len(names) == 20
+        assert {b.name for b in one.place.target.storage().list_buckets()} >= names
+        assert one.up(many).counts == {}
+
+
+def test_every_kind_of_infra_is_there(place):
+    place.up()
+    used = {resource.type for resource in place.left()}
+    assert used <= set(registry.KINDS)
