@@ -61,10 +61,19 @@ def _find(scope: Scope, name: str) -> Values | None:
 
 @dataclass(frozen=True)
 class _Named:
-    """A collection of a project whose resources have the same fields in Pulumi and in Google's JSON."""
+    """A collection of a project whose resources have the same fields in Pulumi and in Google's JSON.
+
+    The real provider's id of a metric is its bare name; of the others it is the full one.
+    """
 
     collection: str
     fields: frozenset[str]
+    bare_id: bool = False
+
+    def full(self, scope: Scope, resource_id: str, known: Values) -> str:
+        if not self.bare_id:
+            return resource_id
+        return f"projects/{scope.project_of(known)}/{self.collection}/{resource_id}"
 
     def body(self, inputs: Values) -> Values:
         return {name: inputs[name] for name in self.fields if inputs.get(name) is not None}
@@ -73,19 +82,22 @@ class _Named:
         parent = f"projects/{scope.project_of(inputs)}"
         body = self.body(inputs) | {"name": inputs["name"]}
         made = Configs(scope.cloud).create(self.collection, parent, body)
-        return f"{parent}/{self.collection}/{made['name']}"
+        return made["name"] if self.bare_id else f"{parent}/{self.collection}/{made['name']}"
 
-    def read(self, scope: Scope, resource_id: str, _known: Values) -> Values | None:
-        found = _find(scope, resource_id)
-        return found and found | {"project": resource_id.split("/")[1]}
+    def read(self, scope: Scope, resource_id: str, known: Values) -> Values | None:
+        name = self.full(scope, resource_id, known)
+        found = _find(scope, name)
+        return found and found | {"project": name.split("/")[1]}
 
     def update(self, scope: Scope, resource_id: str, inputs: Values) -> None:
-        Configs(scope.cloud).update(resource_id, self.body(inputs), ",".join(sorted(self.fields)))
+        name = self.full(scope, resource_id, inputs)
+        Configs(scope.cloud).update(name, self.body(inputs), ",".join(sorted(self.fields)))
 
-    def delete(self, scope: Scope, resource_id: str, _known: Values) -> None:
-        Configs(scope.cloud).delete(resource_id)
+    def delete(self, scope: Scope, resource_id: str, known: Values) -> None:
+        Configs(scope.cloud).delete(self.full(scope, resource_id, known))
 
     def kind(self, fixed: str = "", kept: str = "") -> Kind:
+        """The kind, with properties that can't change, and those that only the program has."""
         return Kind(
             self.create,
             self.read,
@@ -93,7 +105,7 @@ class _Named:
             self.delete,
             api="logging",
             force_new=names(f"name project {fixed}"),
-            kept=names(f"deletionPolicy {kept}"),
+            kept=names(kept),
             autoname="name",
         )
 
@@ -112,9 +124,10 @@ KINDS = {
     "logging/projectExclusion:ProjectExclusion": _Named("exclusions", names("description filter disabled")).kind(),
     "logging/projectSink:ProjectSink": _Named(
         "sinks", names("destination filter description disabled exclusions bigqueryOptions")
-    ).kind("uniqueWriterIdentity", "customWriterIdentity"),
+    ).kind("uniqueWriterIdentity", "deletionPolicy customWriterIdentity"),
     "logging/metric:Metric": _Named(
         "metrics",
         names("filter description disabled bucketName metricDescriptor labelExtractors valueExtractor bucketOptions"),
-    ).kind(),
+        bare_id=True,
+    ).kind(kept="deletionPolicy"),
 }
