@@ -115,7 +115,7 @@ def staging(place: Place) -> Iterator[Row]:
                 file.write_bytes(os.urandom(64) * 8192)
 
         def ours_once() -> None:
-            ours.stage(place.space, target, made.buckets["staging"], files)
+            ours.stage_data(target, made.buckets["staging"], files, place.folder / "hashes.json")
 
         def peer_once() -> None:
             bucket = target.storage().bucket(made.buckets["staging"].removeprefix("gs://"))

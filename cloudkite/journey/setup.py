@@ -44,7 +44,7 @@ def set_up(
         return
     if not quiet and not brief:
         _show_changes(preview.changes)
-        show_monthly(prices.monthly(preview.resources, account.region))
+        show_monthly(prices.monthly(preview.resources, account.region), account)
     if not yes and account.costs_money and not show.confirm(_("set account {name} up?").format(name=account.name)):
         raise UserError(_("nothing was changed"))
     with show.waiting(_("setting up ..."), live=brief) as tell:
@@ -115,7 +115,7 @@ def take_down(
     )
     if left:
         show.heading(_("left on purpose"))
-        show_monthly(prices.monthly(left, account.region))
+        show_monthly(prices.monthly(left, account.region), account)
         if not everything:
             show.say(_("remove them too: uv run invoke down --everything"))
     else:
@@ -168,9 +168,9 @@ def _show_changes(changes: Sequence[Change]) -> None:
     show.table([_("change"), _("kind"), _("count"), _("names")], rows, right=[2])
 
 
-def show_monthly(rows: list[MonthlyRow]) -> None:
+def show_monthly(rows: list[MonthlyRow], account: Account) -> None:
     """A table of what resources cost in a month, with the date of the prices."""
-    show.heading(_("price per month"))
+    show.heading(_("price per month") if account.costs_money else _("price per month on Google; here it costs nothing"))
     shown = [(row.name, row.note, show.money(row.amount, row.currency)) for row in rows]
     known = [row.amount for row in rows if row.amount is not None]
     total = (_("in all"), "", show.money(sum(known, Decimal(0)), rows[0].currency)) if known else None
