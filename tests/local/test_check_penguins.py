@@ -1,0 +1,166 @@
+"""The whole check, with TensorFlow: a generated trainer passes, and one with a bug is told what and where it is."""
+
+import shutil
+
+import pytest
+
+from catalog import environments
+from cloudkite import check as checking
+from cloudkite import models, new, rehearsal, workspace
+from cloudkite import trainer as trainers
+from cloudkite.errors import BadValue, UserError
+from cloudkite.predictor import Predictor
+
+pytestmark = pytest.mark.slow
+
+ROW = "island=Torgersen,bill_length_mm=39.1,bill_depth_mm=18.7,flipper_length_mm=181,body_mass_g=3750,sex=male"
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    return workspace.throw_away(tmp_path_factory.mktemp("check"))
+
+
+@pytest.fixture(scope="module")
+def penguins(place):
+    new.new(place, "penguins")
+    return trainers.find(place, "penguins")
+
+
+@pytest.fixture(scope="module")
+def report(place, penguins):
+    return checking.check(place, penguins)
+
+
+@pytest.fixture(scope="module")
+def python(place, penguins):
+    return trainers.environment(penguins, place)
+
+
+@pytest.fixture
+def copy(place, penguins, tmp_path):
+    """A trainer of one's own to break."""
+    folder = tmp_path / "penguins"
+    shutil.copytree(penguins.folder, folder)
+    return trainers.find(place, str(folder))
+
+
+def edit(trainer, file, old, replacement):
+    path = trainer.package / file
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, replacement), encoding="utf-8")
+    return text[: text.index(old)].count("\n") + 1
+
+
+def steps_of(report):
+    return {step.name: step for step in report.steps}
+
+
+def test_a_generated_trainer_passes(place, penguins, report):
+    assert report.ok
+    assert [step.verdict for step in report.steps] == ["ok", "ok", "ok", "ok", "warning"]  # serving is older
+    assert steps_of(report)["data"].summary == "344 rows, 3 classes"
+    assert steps_of(report)["export"].summary == "6 rows predicted by a fresh process"
+    assert [version.tensorflow for version in report.versions] == ["2.21.0", "2.21.0", "2.21.0", "2.15.1"]
+    assert checking.passed(place, trainers.find(place, "penguins")) == report
+
+
+def test_a_check_leaves_nothing_in_the_trainers_folder(penguins, report):
+    assert report.ok
+    left = {path.name for path in penguins.folder.rglob("*")}
+    assert not left & {"output", "models", "__pycache__", ".ruff_cache", "saved_model.pb"}
+
+
+def test_the_environment_is_that_of_the_training_image(place, penguins, python):
+    from catalog import images
+
+    image = images.image(images.DEFAULT_CPU)
+    assert environments.environment(place.envs, image.requirements, image.python) == python
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "replacement", "error"),
+    [
+        ("model.py", "    return model\n", "    return model.nothing\n", "has no attribute 'nothing'"),
+        ("experiment.py", "\ndef run(", '\nraise RuntimeError("not today")\n\n\ndef run(', "RuntimeError: not today"),
+    ],
+)
+def test_a_bug_is_told_with_file_and_line(place, copy, file, old, replacement, error):
+    line = edit(copy, file, old, replacement) + replacement[: replacement.find("raise")].count("\n")
+    found = steps_of(checking.check(place, copy))
+    assert [found[name].verdict for name in ("lint", "data", "steps", "export")] == ["ok", "ok", "failed", "skipped"]
+    assert found["steps"].summary.startswith(f"trainer/{file}:{line}: ")
+    assert error in found["steps"].summary
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "replacement", "message"),
+    [
+        ("export.py", "archive.write_out(directory, verbose=False)", "pass", "the run left no SavedModel"),
+        ("export.py", 'f"{extra}/trainer.json"', 'f"{extra}/other.json"', "it has no assets.extra/trainer.json"),
+        ("export.py", "= model(columns, training=False)", "= model(columns, training=False) * float('nan')",
+         "a prediction is not finite"),
+        ("export.py", "= model(columns, training=False)", "= model(columns, training=False) * 3.0",
+         "the outputs are no probabilities"),
+        ("export.py", '"label": data.LABEL', '"label": "kind"', "trainer.json says label kind, data.py species"),
+    ],
+)  # fmt: skip
+def test_an_export_that_breaks(place, copy, file, old, replacement, message):
+    edit(copy, file, old, replacement)
+    report = checking.check(place, copy)
+    export = steps_of(report)["export"]
+    assert (export.verdict, report.ok) == ("failed", False)
+    assert message in export.summary
+
+
+def test_a_label_that_is_a_number(place, tmp_path):
+    table = tmp_path / "flats.csv"
+    rows = [f"{20 + i % 37},{'ABC'[i % 3]},{(20 + i % 37) * 9.5 + i % 11}" for i in range(120)]
+    table.write_text("\n".join(["area,district,rent", *rows]) + "\n", encoding="utf-8")
+    new.new(place, "flats", table, "rent")
+    report = checking.check(place, trainers.find(place, "flats"))
+    assert report.ok, report.steps
+    assert steps_of(report)["export"].verdict == "ok"
+
+
+@pytest.fixture(scope="module")
+def fetched(penguins, python, tmp_path_factory):
+    """A trained model where `fetch` puts one."""
+    folder = penguins.folder / "models" / "penguins-20261124-120000-abcd"
+    log = tmp_path_factory.mktemp("log") / "run.log"
+    outcome = rehearsal.train(penguins, python, folder, log)
+    assert not outcome.problems, log.read_text(encoding="utf-8")
+    shutil.rmtree(folder / "checkpoints", ignore_errors=True)
+    return folder / "model"
+
+
+def test_predictions_for_rows_and_for_a_csv_file(place, penguins, fetched, tmp_path):
+    model = models.latest_model(penguins)
+    assert model == fetched
+    table = tmp_path / "rows.csv"
+    table.write_text("sex,island,extra,bill_length_mm,bill_depth_mm,flipper_length_mm,body_mass_g\n"
+                     "male,Torgersen,x,39.1,18.7,181,3750\n,Mars,,,,,\n", encoding="utf-8")  # fmt: skip
+    by_row = models.predict(place, penguins, model, [ROW, "island=Mars"])
+    by_file = models.predict(place, penguins, model, table)
+    assert by_row == by_file
+    for answer in by_row:
+        assert answer["prediction"] in ("Adelie", "Chinstrap", "Gentoo")
+        assert answer["probability"] == max(answer["probabilities"].values())
+        assert sum(answer["probabilities"].values()) == pytest.approx(1, abs=1e-5)
+
+
+def test_wrong_rows_are_told_before_tensorflow_starts(place, penguins, fetched):
+    with pytest.raises(BadValue) as refused:
+        models.predict(place, penguins, fetched, ["bill_lenght_mm=39.1"])
+    assert refused.value.hint.startswith("did you mean bill_length_mm")
+
+
+def test_a_model_that_does_not_load_and_a_process_that_ended(python, tmp_path):
+    with Predictor(python) as predictor:
+        with pytest.raises(UserError, match="can't be used"):
+            predictor.ask(tmp_path, [{}])
+        predictor._child.kill()
+        predictor._child.wait()
+        with pytest.raises(UserError, match="the prediction process ended"):
+            predictor.ask(tmp_path, [{}])
