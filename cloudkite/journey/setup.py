@@ -35,7 +35,7 @@ def set_up(
 
     say = (lambda *_a, **_k: None) if quiet else show.say
     say(acting_as(account, target))
-    with show.waiting(_("looking at what is there ..."), live=brief) as tell:
+    with show.waiting(_("looking at what is there ...")) as tell:
         preview = engine.preview(workspace, account, target, progress=tell)
     for warning in preview.warnings:
         show.warn(warning)
