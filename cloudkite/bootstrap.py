@@ -101,10 +101,5 @@ def main(wheel: str, sha256: str, pins: list[str], arguments: list[str]) -> None
     runpy.run_module("trainer.task", run_name="__main__", alter_sys=True)
 
 
-def text() -> str:
-    """This file, as jobs get it."""
-    return Path(__file__).read_text(encoding="utf-8")
-
-
 if __name__ == "__main__":
     main(sys.argv[1], sys.argv[2], json.loads(sys.argv[3]), sys.argv[5:])

@@ -101,13 +101,13 @@ def what_fits(plan: Plan, free: Decimal) -> str:
     hourly = plan.price.amount or Decimal(0)
     seconds = limits.affordable(hourly, free, plan.restarts)
     if seconds:
-        return _("--limit {minutes}m fits").format(minutes=seconds // 60)
+        return _("--limit {limit} fits").format(limit=limits.written(seconds))
     for row in prices.listing(plan.region):
         price = row.on_demand.amount
         seconds = limits.affordable(price, free, 0) if price is not None else 0
         if seconds and not row.accelerator and (row.memory_gb or 0) >= _ENOUGH_MEMORY:
-            shorter = min(seconds, plan.limit_seconds) // 60
-            return _("--machine {machine} --limit {minutes}m fits").format(machine=row.machine, minutes=shorter)
+            shorter = limits.written(min(seconds, plan.limit_seconds))
+            return _("--machine {machine} --limit {limit} fits").format(machine=row.machine, limit=shorter)
     return _("wait for running jobs to end or for the next month, or raise the budget in the account's settings")
 
 

@@ -8,9 +8,9 @@ import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
-from cloudkite import bootstrap
 from cloudkite.errors import BadValue
 from cloudkite.prices import DISK_GB, DISK_KIND
 from cloudkite.text import _
@@ -30,6 +30,11 @@ _CUDA = "cublas cuda_cupti cuda_nvcc cuda_nvrtc cuda_runtime cudnn cufft curand 
 _GPU_PATHS = ("/usr/local/nvidia/lib64", *(
     f"/usr/local/lib/python3.11/site-packages/nvidia/{name}/lib" for name in _CUDA.split()
 ))  # fmt: skip
+
+
+def bootstrap() -> str:
+    """The start-up text of a job: the source of bootstrap.py, which is not imported here."""
+    return Path(__file__).with_name("bootstrap.py").read_text(encoding="utf-8")
 
 
 @dataclass(frozen=True)
@@ -93,7 +98,7 @@ def body(spec: JobSpec) -> dict[str, Any]:
         machine["tpuTopology"] = spec.topology
     container = {
         "imageUri": spec.image,
-        "command": ["python", "-c", bootstrap.text()],
+        "command": ["python", "-c", bootstrap()],
         "args": [spec.wheel, spec.sha256, json.dumps(list(spec.pins)), "--", *spec.arguments],
         "env": [{"name": k, "value": v} for k, v in {**_environment(spec), **spec.environment}.items()],
     }

@@ -45,6 +45,12 @@ def worst_case(hourly: Decimal, seconds: int, restarts: int) -> Decimal:
     return (hourly * seconds * (1 + restarts) / 3600).quantize(Decimal("0.0001"), ROUND_UP)
 
 
+def written(seconds: int) -> str:
+    """A limit as people type it, in whole minutes: 45m, 2h, 2h30m."""
+    hours, minutes = divmod(seconds // 60, 60)
+    return (f"{hours}h" if hours else "") + (f"{minutes}m" if minutes or not hours else "")
+
+
 def cents(amount: Decimal) -> Decimal:
     """The amount with two decimals, never less than it is."""
     return amount.quantize(Decimal("0.01"), ROUND_UP)
@@ -82,6 +88,6 @@ def limit_for(hourly: Decimal, restarts: int, limit: str, max_cost: str, currenc
             _("--limit {limit} may cost {worst:.2f} {currency}, more than --max-cost {amount}").format(
                 limit=limit, worst=worst_case(hourly, wanted, restarts), currency=currency, amount=amount
             ),
-            _("--limit {minutes}m fits").format(minutes=pays // 60),
+            _("--limit {limit} fits").format(limit=written(pays)),
         )
     return wanted or pays, amount

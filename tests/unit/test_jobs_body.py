@@ -8,7 +8,7 @@ from itertools import product
 
 import pytest
 
-from cloudkite import bootstrap, job_body, jobs
+from cloudkite import job_body, jobs
 from cloudkite.errors import BadValue
 from cloudkite.job_body import JobSpec
 
@@ -68,7 +68,7 @@ def test_bodies_are_custom_jobs(shape):
 
 def test_the_command_follows_the_contract():
     container = job_body.body(SPEC)["jobSpec"]["workerPoolSpecs"][0]["containerSpec"]
-    assert container["command"] == ["python", "-c", bootstrap.text()]
+    assert container["command"] == ["python", "-c", job_body.bootstrap()]
     assert container["args"] == [SPEC.wheel, SPEC.sha256, json.dumps(list(SPEC.pins)), "--", "--epochs", "20"]
 
 

@@ -35,6 +35,12 @@ def test_what_is_no_duration(text, hint):
     assert caught.value.code == 2
 
 
+@pytest.mark.parametrize("seconds, text", [(300, "5m"), (3600, "1h"), (9000, "2h30m"), (86400, "24h"), (3660, "1h1m")])
+def test_a_limit_is_written_as_it_is_typed(seconds, text):
+    assert limits.written(seconds) == text
+    assert limits.parse_limit(text) == seconds
+
+
 @pytest.mark.parametrize("text", ["", "abc", "0", "-1", "nan", "inf", "1,50", "$1", "1 USD", "1e400000000"])
 def test_what_is_no_amount(text):
     with pytest.raises(BadValue, match="is no amount"):
@@ -86,7 +92,7 @@ def test_limit_and_max_cost_together(limit, max_cost, expected):
          "--max-cost 0.06 pays for 5 minutes; or take a smaller machine"),
         ("", "0.30", 6, "--max-cost 0.30 USD pays for less than 5 minutes at 4.3470 USD an hour",
          "--max-cost 0.37 pays for 5 minutes; or take a smaller machine"),
-        ("2h", "1", 0, "--limit 2h may cost 1.24 USD, more than --max-cost 1", "--limit 96m fits"),
+        ("2h", "1", 0, "--limit 2h may cost 1.24 USD, more than --max-cost 1", "--limit 1h36m fits"),
     ],
 )  # fmt: skip
 def test_a_max_cost_that_does_not_do(limit, max_cost, restarts, message, hint):
