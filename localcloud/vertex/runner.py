@@ -7,9 +7,12 @@ folders is taken up again after a restart, so that a job's end and its log are c
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+import threading
 import time
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from localcloud.vertex import contract, output, preparation
 from localcloud.vertex.jobs import ENDED, Job, Jobs
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
     from localcloud.cloud import Cloud
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 _STOP_PATIENCE = 3.0  # seconds beyond the grace for supervisors to write how a replica ended
 
@@ -122,6 +126,8 @@ class Runner:
 
     async def _prepare(self, job: Job, cancelled: asyncio.Event) -> bool:
         """Everything before RUNNING; False when the job was cancelled meanwhile. Raises CantPrepare."""
+        if cancelled.is_set():
+            return False
         self.say(job, "Waiting for job to be provisioned.")
         if contract.uses_gcs_mount(contract.replicas(job.body["jobSpec"])):
             words = "The job names a path under /gcs, which the local cloud does not emulate: use gs:// instead."
@@ -130,7 +136,7 @@ class Runner:
         def say(text: str, severity: str) -> None:
             self.say(job, text, severity)
 
-        building = asyncio.ensure_future(asyncio.to_thread(preparation.interpreters, self._cloud, job, say))
+        building = _apart(lambda: preparation.interpreters(self._cloud, job, say))
         if not await _unless(cancelled, building):
             return False  # the build goes on, for the next job that needs it
         found = building.result()
@@ -169,6 +175,28 @@ class Runner:
         job = self._jobs.find(job_id)
         assert job is not None, "a job that runs is not deleted"
         return job
+
+
+def _apart(work: Callable[[], T]) -> asyncio.Future[T]:
+    """Do `work` in a thread that the end of the server does not wait for, as it would for one of the loop's own."""
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[T] = loop.create_future()
+    future.add_done_callback(lambda done: done.cancelled() or done.exception())  # nobody may be waiting any more
+
+    def tell(set_it: Callable[[Any], None], what: Any) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is closed
+            loop.call_soon_threadsafe(lambda: None if future.done() else set_it(what))
+
+    def run() -> None:
+        try:
+            result = work()
+        except Exception as error:
+            tell(future.set_exception, error)
+        else:
+            tell(future.set_result, result)
+
+    threading.Thread(target=run, daemon=True, name="environment").start()
+    return future
 
 
 async def _unless(cancelled: asyncio.Event, work: asyncio.Future[Any]) -> bool:

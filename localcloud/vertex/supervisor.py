@@ -1,7 +1,7 @@
 """Runs one replica of a job, detached from the server: `python -m localcloud.vertex.supervisor FOLDER`.
 
 The folder holds `spec.json`: command, environment, workingFolder, timeoutSeconds, graceSeconds. The supervisor writes
-`started.json` (process ids), `output` (see localcloud.vertex.spool) and last, in one step, `exit.json`: reason
+`started.json` (its pid), `output` (see localcloud.vertex.spool) and last, in one step, `exit.json`: reason
 ("exited", "timeout", "cancelled", "interrupted" or "unstartable"), code (128 + the signal for a killed process), ended
 (nanoseconds since the epoch) and tail (the end of standard error). A file `stop` in the folder tells it to end the
 replica. For as long as it lives it holds the lock on `alive`, so that its death can be told from a pid given again.
@@ -65,7 +65,6 @@ class _Replica:
             self._output.say("stderr", f"can't start {self._spec['command'][0]}: {error.strerror or error}")
             self._finish(127, "unstartable", f"can't start {self._spec['command'][0]}: {error.strerror or error}")
             return
-        write_privately(self._folder / "started.json", json.dumps({"pid": os.getpid(), "leader": process.pid}))
         code = self._follow(process)
         self._finish(128 - code if code < 0 else code, self._reason, self._last_words())
 

@@ -20,7 +20,8 @@ from localcloud.vertex.outcome import LOST, Exit, settled
 if TYPE_CHECKING:
     from localcloud.cloud import Cloud
 
-_QUICK, _SLOW = 0.05, 0.2  # seconds between looks: while replicas talk, while they are silent
+_QUICK, _SLOW = 0.05, 0.2  # seconds between looks: while replicas are young or talk, and while they are silent
+_YOUNG = 5.0  # seconds
 _CHECK = 1.0  # seconds between looks at whether a supervisor still lives
 _STUCK = 10.0  # seconds beyond the grace after which a supervisor that does not end its replica is given up
 _PACKAGE = Path(__file__).resolve().parents[2]
@@ -50,6 +51,7 @@ class Watch:
 
     async def to_the_end(self) -> dict[str, Exit]:
         """How each replica ended, by its name. When it comes back, their whole output is in the log."""
+        began = time.monotonic()
         try:
             while True:
                 moved = await asyncio.to_thread(self._look)
@@ -58,7 +60,7 @@ class Watch:
                     return exits
                 if self._stopped_at is None and (self._cancelled.is_set() or settled(exits)):
                     self._stop()
-                await asyncio.sleep(_QUICK if moved else _SLOW)
+                await asyncio.sleep(_QUICK if moved or time.monotonic() - began < _YOUNG else _SLOW)
         except asyncio.CancelledError:  # the server ends; the next one takes up
             raise
         except BaseException:  # a defect here must leave nothing running
@@ -113,12 +115,13 @@ class Watch:
         elif started is None and replica.process is not None and replica.process.poll() is None and not stuck:
             return  # still importing
         elif not (replica.folder / "exit.json").exists():  # else it ended just now
-            self._lose(replica, started or {})
+            self._lose(replica)
 
-    def _lose(self, replica: _Replica, started: dict[str, Any]) -> None:
+    def _lose(self, replica: _Replica) -> None:
         if replica.process is not None:
             replica.process.kill()
-        processes.kill(processes.family(str(replica.folder), started.get("leader")))
+        # By the mark alone: after a restart of the machine another process may have the leader's id.
+        processes.kill(processes.family(str(replica.folder)))
         self._carry(replica)
         replica.exit = Exit(LOST, 137, time.time_ns())
 

@@ -226,3 +226,60 @@ def test_stopping_the_cloud_cancels_jobs_and_keeps_the_queue(new_cloud: Any, tmp
     assert own.wait(running)["state"] == "JOB_STATE_CANCELLED"
     assert own.wait(waiting)["state"] == "JOB_STATE_SUCCEEDED"
     assert own.lines(waiting) == ["later"]
+
+
+@pytest.mark.slow
+def test_a_job_can_be_cancelled_while_its_environment_is_built(own: Cloud) -> None:
+    from catalog.environments import fingerprint
+    from localcloud import launch, locks
+
+    envs = own.root / "envs"
+    envs.mkdir(exist_ok=True)
+    with locks.held(envs / f"{fingerprint([])}.lock"):  # as another builder of the same environment
+        first, second = own.submit("print(1)"), own.submit("print(2)")
+        waiting = "Waiting for another process that builds the same environment"
+        while waiting not in own.lines(first, "service") or waiting not in own.lines(second, "service"):
+            time.sleep(0.05)
+        assert own.get(first)["state"] == "JOB_STATE_PENDING"
+        own.cancel(first)
+        assert own.wait(first)["state"] == "JOB_STATE_CANCELLED"
+        launch.stop(own.root)  # which does not wait for the builder
+    own.start()
+    assert own.wait(second)["state"] == "JOB_STATE_CANCELLED"
+
+
+@pytest.mark.slow
+def test_an_environment_that_cant_be_built_fails_the_job(own: Cloud) -> None:
+    requirement = "sparrow @ file:///nowhere/sparrow-1.0-py3-none-any.whl"
+    images = {PLAIN: {"requirements": [requirement]}}
+    (own.root / "images.json").write_text(json.dumps(images), encoding="utf-8")
+    ended = own.wait(own.submit("print(1)"))
+    assert ended["state"] == "JOB_STATE_FAILED"
+    assert "startTime" not in ended
+    assert ended["error"]["message"].startswith(
+        f"The environment for the image {PLAIN} can't be built: could not install {requirement}: "
+    )
+
+
+@pytest.mark.slow
+def test_a_job_killed_between_its_record_and_its_start_runs_once(own: Cloud) -> None:
+    """What a kill right after RUNNING was recorded leaves: folders are laid out, no supervisor was started."""
+    import sqlite3
+
+    job = own.submit("import time\nprint('up', flush=True)\ntime.sleep(600)")
+    own.wait_for_line(job, "up")
+    own.kill()
+    for process in [own.supervisor(job), *own.processes(job)]:
+        process.kill()
+    folder = own.root / "vertex" / "jobs" / job / "workerpool0-0"
+    spec = json.loads((folder / "spec.json").read_text(encoding="utf-8"))
+    spec["command"] = ["python", "-c", "print('again')"]
+    (folder / "spec.json").write_text(json.dumps(spec), encoding="utf-8")
+    for name in ("started.json", "output"):
+        (folder / name).unlink()
+    with sqlite3.connect(own.root / "vertex" / "jobs.sqlite") as database:
+        database.execute("DELETE FROM offsets")
+    database.close()
+    own.start()
+    assert own.wait(job)["state"] == "JOB_STATE_SUCCEEDED"
+    assert own.lines(job) == ["up", "again"]
