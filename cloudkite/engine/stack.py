@@ -7,6 +7,7 @@ import datetime
 import json
 import logging
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -24,6 +25,10 @@ from cloudkite.target import Target
 # Pulumi's language host is a gRPC server in this process; when a program fails it may fail, too, and gRPC would write
 # a traceback to the terminal. What went wrong comes through the events.
 logging.getLogger("grpc._server").setLevel(logging.CRITICAL + 1)
+
+
+# pulumi_gcp imports its modules when they are first used, which two threads can't do at the same time.
+_DECLARING = threading.Lock()
 
 
 class _Files(automation.LocalWorkspace):
@@ -116,11 +121,12 @@ class Stack:
 
             loops.append(asyncio.get_running_loop())
             try:
-                with _byte_code():
+                with _DECLARING, _byte_code():
                     from infra.program import build
                     from infra.settings import Settings
-                token = self._target.pulumi_environment.get(TOKEN)
-                for name, value in build(Settings.load(access_token=token)).items():
+
+                    outputs = build(Settings.load(access_token=self._target.pulumi_environment.get(TOKEN)))
+                for name, value in outputs.items():
                     pulumi.export(name, value)
             except Exception as problem:
                 raised.append(problem)
