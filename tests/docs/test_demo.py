@@ -24,6 +24,14 @@ def start() -> subprocess.Popen[str]:
     )  # fmt: skip
 
 
+def wait_for(demo: subprocess.Popen[str], beginning: str) -> None:
+    assert demo.stdout
+    for line in demo.stdout:
+        if line.startswith(beginning):
+            return
+    raise AssertionError(f"the demo never said {beginning!r}")
+
+
 def of_a_demo() -> list[int]:
     """Processes that belong to a demo's local cloud, by its folder on their command line."""
     found = []
@@ -54,15 +62,12 @@ def test_the_demo_ends_with_a_real_accuracy_and_leaves_nothing():
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT for another process; try Ctrl-C by hand")
 def test_ctrl_c_leaves_nothing_running():
-    demo = start()
-    assert demo.stdout
-    for line in demo.stdout:
-        if line.startswith("3  "):  # the local cloud runs, the account is set up, the check is about to start
-            break
-    time.sleep(1)
-    os.killpg(demo.pid, signal.SIGINT)
-    said = demo.stdout.read()
-    assert demo.wait(timeout=120) == 130, said
+    with start() as demo:
+        wait_for(demo, "3  ")  # the local cloud runs, the account is set up, the check is about to start
+        time.sleep(1)
+        os.killpg(demo.pid, signal.SIGINT)
+        said = demo.stdout.read() if demo.stdout else ""
+        assert demo.wait(timeout=120) == 130, said
     assert "error: interrupted" in said
     assert "Traceback" not in said
     assert leftovers() == []
@@ -71,14 +76,9 @@ def test_ctrl_c_leaves_nothing_running():
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGKILL")
 def test_the_next_demo_cleans_up_after_one_that_was_killed():
-    demo = start()
-    assert demo.stdout
-    for line in demo.stdout:
-        if line.startswith("2  "):
-            break
-    demo.kill()
-    demo.stdout.close()
-    demo.wait(timeout=30)
+    with start() as demo:
+        wait_for(demo, "2  ")
+        demo.kill()
     assert leftovers()
     subprocess.run(
         [sys.executable, "-c", "from cloudkite import demo; demo.sweep()"], cwd=CLONE, check=True, timeout=120
