@@ -53,6 +53,19 @@ class Blobs:
                 hashes.update(block)
         return hashes
 
+    def join(self, files: Iterable[BinaryIO]) -> BlobWriter:
+        """A new blob, complete and closed, with the bytes of files one after another."""
+        writer = self.create()
+        try:
+            for file in files:
+                while block := file.read(_BLOCK):
+                    writer.write(block)
+            writer.close()
+        except BaseException:
+            writer.abandon()
+            raise
+        return writer
+
     def size(self, blob: str) -> int:
         """Bytes in the file; 0 when there is none yet."""
         try:

@@ -15,7 +15,6 @@ from localcloud.storage.objects import Content, Draft, Expected, Objects
 from localcloud.storage.records import ObjectRecord, writable
 
 _MOST_SOURCES = 32
-_BLOCK = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -85,15 +84,7 @@ class Copies:
                     opened.append((stack.enter_context(file), record.components or 1))
                     wanted = (source.get("objectPreconditions") or {}).get("ifGenerationMatch")
                     Conditions(number(str(wanted)) if wanted is not None else None).check(record)
-            writer = self._blobs.create()
-            try:
-                for file, _ in opened:
-                    while block := file.read(_BLOCK):
-                        writer.write(block)
-                writer.close()
-            except BaseException:
-                writer.abandon()
-                raise
+            writer = self._blobs.join(file for file, _ in opened)
         components = sum(count for _, count in opened)
         return self._objects.commit(draft, Content.of(writer.blob, writer.hashes, components))
 

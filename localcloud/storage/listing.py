@@ -13,6 +13,7 @@ from localcloud.storage.metadata import Metadata
 from localcloud.storage.records import ObjectRecord
 
 _LARGEST_PAGE = 1000
+_FEW = 32  # rows asked for where a jump over a group is likely to come next
 _FIRST = -1  # before all generations of a name
 Position = tuple[str, int]  # (name, generation): what comes after it is still to be listed
 
@@ -80,8 +81,10 @@ def page(metadata: Metadata, bucket: str, query: Query) -> Page:
     result = Page()
     position = query.after or (max(query.prefix, query.start), _FIRST)
     below = _least(successor(query.prefix), query.end)
+    step = first = _FEW if query.delimiter else _LARGEST_PAGE
     while True:
-        records = metadata.scan(bucket, position, below, query.versions, _LARGEST_PAGE)
+        records = metadata.scan(bucket, position, below, query.versions, step)
+        fetched, step = step, min(4 * step, _LARGEST_PAGE)
         for record in records:
             if (record.name, record.generation) <= position or (query.glob and not query.glob.fullmatch(record.name)):
                 continue
@@ -96,11 +99,11 @@ def page(metadata: Metadata, bucket: str, query: Query) -> Page:
                 jump = successor(group)
                 if not jump:
                     return result
-                position = (jump, _FIRST)
+                position, step = (jump, _FIRST), first
             else:
                 result.items.append(record)
                 position = (record.name, record.generation)
-        if len(records) < _LARGEST_PAGE:
+        if len(records) < fetched:
             return result
         # A page of names that all failed the glob moved nothing on.
         position = max(position, (records[-1].name, records[-1].generation))

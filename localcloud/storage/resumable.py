@@ -87,6 +87,7 @@ class Resumables:
         async with self._turn(upload_id) as turn:
             upload = self._storage.uploads.get(RESUMABLE, upload_id)
             if upload.result:
+                self._turns.pop(upload_id, None)
                 await request.body.discard()
                 made = self._storage.objects.get(upload.draft.bucket, upload.draft.name, upload.result)
                 return Response.of_json(made.resource())

@@ -6,13 +6,15 @@ https://cloud.google.com/storage/docs/multipart-uploads
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import BinaryIO
 from xml.etree import ElementTree
 from xml.sax.saxutils import escape
 
 from localcloud.storage.blobs import BlobWriter
 from localcloud.storage.downloads import xml_etag
-from localcloud.storage.errors import StorageError, invalid, not_emulated
+from localcloud.storage.errors import StorageError, invalid, no_upload, not_emulated
 from localcloud.storage.messages import Request, Response
 from localcloud.storage.objects import Content, Draft
 from localcloud.storage.records import encode, encode_crc32c
@@ -23,7 +25,6 @@ from localcloud.storage.uploads import MULTIPART, Part, Upload
 _NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
 _MOST_PARTS = 10_000
 _SMALLEST_PART = 5 << 20  # bytes; the last may be smaller
-_BLOCK = 1 << 20
 
 
 class MultipartUploads:
@@ -93,17 +94,16 @@ class MultipartUploads:
         )
 
     def _joined(self, parts: list[Part]) -> BlobWriter:
-        writer = self._storage.blobs.create()
+        """A blob of all parts. Raises 404 when the upload is aborted meanwhile."""
         try:
-            for part in parts:
-                with self._storage.blobs.open(part.blob) as file:
-                    while block := file.read(_BLOCK):
-                        writer.write(block)
-            writer.close()
-        except BaseException:
-            writer.abandon()
-            raise
-        return writer
+            return self._storage.blobs.join(self._opened(parts))
+        except FileNotFoundError:
+            raise no_upload() from None
+
+    def _opened(self, parts: list[Part]) -> Iterator[BinaryIO]:
+        for part in parts:  # one at a time: there may be more of them than a process may open
+            with self._storage.blobs.open(part.blob) as file:
+                yield file
 
 
 def _listed(raw: bytes) -> dict[int, str]:

@@ -50,6 +50,7 @@ def test_listings(tree, client, query, names, prefixes, page_size):
     assert listed(client, tree, page_size=page_size, **query) == (names, prefixes)
 
 
+@pytest.mark.slow
 def test_a_thousand_a_page_and_folders_are_jumped_over(bucket, client):
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda n: bucket.blob(f"many/{n:04}").upload_from_string(b""), range(1100)))
