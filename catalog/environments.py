@@ -58,8 +58,9 @@ def environment(
 
 
 def fingerprint(requirements: Sequence[str], python: str = "3.11") -> str:
-    """Name of the environment's folder: the same for the same pins in any order, another on another platform."""
-    what = [_LAYOUT, python, sorted({pin.strip() for pin in requirements}), sys.platform, platform.machine()]
+    """Name of the environment's folder: the same for the same pins in any order and spacing, on one platform."""
+    pins = sorted({re.sub(r"\s+", "", pin) for pin in requirements})
+    what = [_LAYOUT, python, pins, sys.platform, platform.machine()]
     return hashlib.sha256(json.dumps(what).encode()).hexdigest()[:20]
 
 
@@ -141,12 +142,13 @@ def _uv(arguments: Sequence[str], requirements: Sequence[str], progress: Progres
 def _uv_program() -> str:
     try:
         from uv import find_uv_bin
-    except ImportError:
+
+        return find_uv_bin()
+    except (ImportError, FileNotFoundError):
         found = shutil.which("uv")
-        if found is None:
-            raise EnvironmentFailed("uv", "error: uv was found neither as a package nor on PATH") from None
-        return found
-    return find_uv_bin()
+    if found is None:
+        raise EnvironmentFailed("uv", "error: uv was found neither as a package nor on PATH")
+    return found
 
 
 def _culprit(requirements: Sequence[str], lines: Sequence[str]) -> str:

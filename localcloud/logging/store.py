@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import re
 import threading
@@ -37,6 +38,7 @@ CREATE INDEX IF NOT EXISTS entries_job ON entries (job, stamp, insert_id) WHERE 
 """
 _INSERT = "INSERT OR IGNORE INTO entries (project, log, stamp, insert_id, job, body) VALUES (?, ?, ?, ?, ?, ?)"
 _DAY = 24 * 3600 * 10**9
+_LARGEST_ANSWER = 8 << 20  # characters of entries on a page: gRPC clients take no message of any size
 
 
 class Logs:
@@ -44,8 +46,12 @@ class Logs:
 
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
-        self._database = database.connect(cloud.folder("logging") / "entries.sqlite", _SCHEMA)
+        path = cloud.folder("logging") / "entries.sqlite"
+        self._database = database.connect(path, _SCHEMA)
         self._lock = threading.RLock()
+        # Lists may take long, and nobody who writes should wait for them.
+        self._reader = database.connect(path)
+        self._reading = threading.Lock()
         self.configs = Configs(cloud)
         cloud.count("log entries", self.count)
         cloud.on_start(self._prune)
@@ -140,16 +146,17 @@ class Logs:
             f"ORDER BY stamp {direction}, insert_id {direction}, sequence {direction}"
         )
         found: list[Entry] = []
+        size = 0
         last: listing.Key | None = None
-        with self._lock:
-            for *key, body in self._database.execute(query, narrowed.values):
+        with self._reading, contextlib.closing(self._reader.execute(query, narrowed.values)) as rows:
+            for *key, body in rows:
                 entry = json.loads(body)
                 if not matches(entry):
                     continue
-                if len(found) == page.size:
-                    assert last is not None
+                if last and (len(found) == page.size or size + len(body) > _LARGEST_ANSWER):
                     return found, page.token(last)
                 found.append(entry)
+                size += len(body)
                 last = (key[0], key[1], key[2])
         return found, ""
 
@@ -186,7 +193,8 @@ class Logs:
 
     def close(self) -> None:
         """Fold the write-ahead log into the file and let go of it."""
-        with self._lock:
+        with self._lock, self._reading:
+            self._reader.close()
             self._database.close()
 
 

@@ -59,7 +59,9 @@ class Writer:
             line = line.rstrip("\r")
             for start in range(0, max(len(line), 1), _LONGEST):
                 self._last = max(time.time_ns(), self._last + 1)
-                records.append(json.dumps([self._last, stream, line[start : start + _LONGEST]]) + "\n")
+                text = line[start : start + _LONGEST]
+                # Not escaped: a record must stay below _CHUNK, also one of rare characters.
+                records.append(json.dumps([self._last, stream, text], ensure_ascii=False) + "\n")
         data = memoryview("".join(records).encode())
         while data:
             data = data[os.write(self._handle, data) :]

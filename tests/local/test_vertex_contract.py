@@ -127,13 +127,17 @@ def test_a_spool_is_read_by_whole_lines(tmp_path: Path) -> None:
     assert list(spool.read(tmp_path / "none", 0)) == []
 
 
-def test_a_long_line_is_cut(tmp_path: Path) -> None:
+@pytest.mark.parametrize("character", ["x", "\x01", "\U0001f600"])
+def test_a_long_line_is_cut(tmp_path: Path, character: str) -> None:
     path = tmp_path / "output"
     writer = spool.Writer(path)
-    writer.feed("stdout", b"x" * 250_000)
+    writer.feed("stdout", (character * 250_000).encode())
     writer.feed("stdout", b"y\n")
-    assert "".join(line.text for line in spool.read(path, 0)) == "x" * 250_000 + "y"
-    assert max(len(line.text) for line in spool.read(path, 0)) == 100_000
+    read: list[spool.Line] = []
+    while more := list(spool.read(path, read[-1].end if read else 0)):
+        read += more
+    assert "".join(line.text for line in read) == character * 250_000 + "y"
+    assert max(len(line.text) for line in read) == 100_000
 
 
 @pytest.mark.parametrize("text", ['{"parallel": 0}', '{"graceSeconds": -1}', '{"paralell": 1}', "{"])

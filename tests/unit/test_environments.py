@@ -75,7 +75,8 @@ def test_several_builders_build_once(tmp_path: Path) -> None:
     assert sum("Installed" in line for line in lines) == 1
 
 
-def test_the_order_of_pins_does_not_matter() -> None:
+def test_order_and_spaces_of_pins_do_not_matter() -> None:
+    assert fingerprint(["a==1; sys_platform == 'linux'"]) == fingerprint(["a==1 ; sys_platform=='linux'"])
     assert fingerprint(["a==1", "b==2"]) == fingerprint(["b==2", " a==1"])
     assert fingerprint(["a==1"]) != fingerprint(["a==2"])
     assert fingerprint(["a==1"], "3.10") != fingerprint(["a==1"], "3.11")
