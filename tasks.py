@@ -69,13 +69,20 @@ def new(c: Context, name: str, data: str = "", label: str = "", output: str = ""
     show.say(f"next: uv run invoke check {name if not output else os.path.relpath(folder)}")
 
 
-@command(positional=["trainer"], help={"trainer": "its name, or its folder", "json": "print the report as JSON"})
-def check(c: Context, trainer: str, json: bool = False) -> None:
+@command(
+    positional=["trainer"],
+    help={
+        "trainer": "its name, or its folder",
+        "account": "where gs:// data is read, if the trainer's data is there",
+        "json": "print the report as JSON",
+    },
+)
+def check(c: Context, trainer: str, account: str = "", json: bool = False) -> None:
     """Check a trainer here, before anything costs: lint, data, two training steps, export, versions."""
     from cloudkite import workspace
     from cloudkite.journey import training
 
-    training.check(workspace.find(), trainer, as_json=json)
+    training.check(workspace.find(), trainer, account, as_json=json)
 
 
 _JOB_OPTIONS = {

@@ -45,7 +45,7 @@ def compare(
     """One row a place. `here` is the version that ran on this machine, "" when none did.
 
     Training in another version than was checked is a failure, unless the image gets the trainer's pins at its start;
-    serving in an older one is a warning with what is known.
+    serving in an older one is a warning, unless that pair was tried.
     """
     pin = pinned(trainer)
     day = today or datetime.datetime.now(datetime.UTC).date()
@@ -101,9 +101,10 @@ def _serving(pin: str, uri: str, day: datetime.date) -> Version:
     ours, theirs = _minor(pin), _minor(image.tensorflow)
     if not image.tensorflow or not pin or theirs >= ours:
         return Version(where, uri, image.tensorflow, image.python, *_ended(image, day, ""))
-    note = _("older than {pin}: a model with an operation that came later does not load").format(pin=pin)
     if (".".join(map(str, ours)), ".".join(map(str, theirs))) == _TRIED:
-        note += "; " + _("8 exports of 2.21 gave equal answers in 2.15 (tried here, not in this container)")
+        tried = _("older, but eight exports of {ours} gave equal answers in it (tried outside the container)")
+        return Version(where, uri, image.tensorflow, image.python, *_ended(image, day, tried.format(ours=pin)))
+    note = _("older than {pin}: a model with an operation that came later does not load").format(pin=pin)
     return Version(where, uri, image.tensorflow, image.python, WARNING, note)
 
 

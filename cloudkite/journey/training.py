@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from cloudkite import accounts, show
 from cloudkite.accounts import Account
@@ -15,6 +15,7 @@ from cloudkite.text import _
 from cloudkite.workspace import Workspace
 
 if TYPE_CHECKING:
+    from cloudkite.check import CheckReport
     from cloudkite.jobs import Job
     from cloudkite.logs import Event
     from cloudkite.plans import Plan
@@ -39,31 +40,42 @@ class Wishes:
 # --- check
 
 
-def check(workspace: Workspace, name: str, *, as_json: bool = False) -> None:
+def check(workspace: Workspace, name: str, account_name: str = "", *, as_json: bool = False) -> None:
     """Check a trainer and show the report; a failed check is exit code 1."""
     from cloudkite import trainer as trainers
 
-    report = run_check(workspace, trainers.find(workspace, name), quiet=as_json)
+    trainer = trainers.find(workspace, name)
+    target = None
+    if trainer.declared.data.startswith("gs://"):  # only then is a cloud needed
+        target = connect(workspace, accounts.load(workspace, account_name or None))
+    report = run_check(workspace, trainer, target=target, quiet=as_json)
     if as_json:
         show.as_json(report)
     if not report.ok:
-        raise UserError(
-            _("the check of {name} failed").format(name=name), _("mend what is listed above; nothing was spent")
-        )
+        raise _check_failed(trainer)
 
 
-def run_check(workspace: Workspace, trainer: Any, quiet: bool = False) -> Any:
-    """Run all steps and show each as it ends."""
+def run_check(
+    workspace: Workspace, trainer: Trainer, *, image: str = "", target: Target | None = None, quiet: bool = False
+) -> CheckReport:
+    """Run all steps, for the training image `image` or the usual one, and show them."""
     from cloudkite import check as checking
 
+    images = {"training": image} if image else {}
     with show.waiting(_("checking {name} ...").format(name=trainer.name)) as tell:
-        report = checking.check(workspace, trainer, progress=tell)
+        report = checking.check(workspace, trainer, target=target, progress=tell, **images)
     if not quiet:
         show_report(report)
     return report
 
 
-def show_report(report: Any) -> None:
+def _check_failed(trainer: Trainer) -> UserError:
+    return UserError(
+        _("the check of {name} failed").format(name=trainer.name), _("mend what is listed above; nothing was spent")
+    )
+
+
+def show_report(report: CheckReport) -> None:
     """One line per step, its findings below it."""
     for step in report.steps:
         time = show.duration(step.seconds) if step.seconds >= 1 else ""
@@ -119,15 +131,10 @@ def start(workspace: Workspace, target: Target, plan: Plan, *, yes: bool, quiet:
 
     say = show.note if quiet else show.say
     trainer = plan.trainer
-    if checking.passed(workspace, trainer) is None:
-        report = run_check(workspace, trainer, quiet=quiet)
-        if not report.ok:
-            raise UserError(
-                _("the check of {name} failed").format(name=trainer.name),
-                _("mend what is listed above; nothing was spent"),
-            )
-    else:
+    if checking.passed(workspace, trainer, plan.image):
         say(_("check passed before, nothing has changed since"))
+    elif not run_check(workspace, trainer, image=plan.image, target=target, quiet=quiet).ok:
+        raise _check_failed(trainer)
     say(acting_as(plan.account, target))
     _show_price(plan, say)
     for line in gate.judge(target, plan).notes:
