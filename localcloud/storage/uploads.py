@@ -24,7 +24,7 @@ _WEEK = 7 * 24 * 3600  # https://cloud.google.com/storage/docs/resumable-uploads
 class Upload:
     """One unfinished upload. `blob` takes a resumable one's bytes; `total` is their number, if said at its start.
 
-    `result` is the (name, generation) of the object once it is finished: a client that missed the answer asks again.
+    `result` is the generation of the object once it is finished, else 0: a client that missed the answer asks again.
     """
 
     id: str

@@ -13,9 +13,9 @@ from cloudkite import workspace
 pytestmark = pytest.mark.slow
 
 START = """
-import os, sys
+import os
 import tensorflow as tf
-file, bucket = tf.io.gfile, sys.argv[1] if len(sys.argv) > 1 else os.environ["BUCKET"]
+file, bucket = tf.io.gfile, os.environ["BUCKET"]
 
 def write(path, text, mode="w"):
     with file.GFile(f"{bucket}/{path}", mode) as out:
