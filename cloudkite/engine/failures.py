@@ -19,7 +19,10 @@ _SHOWN = 5  # failures told one by one; the rest is counted
 
 # "googleapi: Error 403: the message, reason": https://pkg.go.dev/google.golang.org/api/googleapi#Error
 _REFUSAL = re.compile(r"[Ee]rror (\d{3}):?\s*(.*)", re.DOTALL)
-_REASON = re.compile(r"(?:,\s*|\"reason\":\s*\")([A-Za-z][A-Za-z_]+)\"?\s*$")
+_REASON = re.compile(r",\s*(?:\"reason\":\s*\")?([A-Za-z][A-Za-z_]+)\"?\s*$")
+_GONE = re.compile(
+    r"could not connect to provider|code = Unavailable desc = (?:error reading|connection error|closing transport)"
+)
 _FUNCTION = re.compile(r"invoke of gcp:[\w/]+:(\w+) failed")
 _WRAPPING = re.compile(r"^(?:\d+ errors? occurred:\s*\*?|\* |error: )+\s*", re.IGNORECASE)
 
@@ -87,7 +90,8 @@ def read(message: str) -> tuple[int, str, str]:
     if not refusal:
         return 0, "", plain
     reason = _REASON.search(refusal[2])
-    return int(refusal[1]), reason[1] if reason else "", refusal[2].rstrip(". ") or plain
+    text = refusal[2][: reason.start()] if reason else refusal[2]
+    return int(refusal[1]), reason[1] if reason else "", text.rstrip(". ") or plain
 
 
 def _words_first(answer: tuple[int, str, str]) -> tuple[str, int, str]:
@@ -188,7 +192,7 @@ def _known(folder: Folder, said: str) -> UserError | None:
         return held(folder, int(locked[1]))
     if "failed to load checkpoint" in said or "could not deserialize deployment" in said:
         return corrupt(folder, _("the engine can't read it"))
-    if "could not connect to provider" in said or "connection refused" in said.lower():
+    if _GONE.search(said):
         return UserError(
             _("the connection to the cloud of account {name} was lost").format(name=account.name),
             _("run the same command again; `uv run invoke local.status` shows whether the local cloud runs"),

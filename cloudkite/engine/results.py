@@ -76,12 +76,16 @@ class Failure:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run ended. `changes` counts what was done, by op (`adopt`: it existed); `outputs` are the stack's."""
+    """How a run ended. `changes` counts what was done, by op (`adopt`: it existed); `outputs` are the stack's.
+
+    `warnings` should be shown, and stop nothing.
+    """
 
     changes: Mapping[str, int]
     outputs: Mapping[str, Any]
     failures: tuple[Failure, ...]
     seconds: float
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ import socket
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from cloudkite.accounts import Account
@@ -69,10 +70,8 @@ def up(
         outcome = _up(stack, target, on_step)
         _write_outputs(folder, outcome.outputs)
         warning = backup.keep(folder, target, outcome.outputs)
-        if warning:
-            progress(warning)
         backup.prune(folder)
-        return outcome
+        return replace(outcome, warnings=(*outcome.warnings, warning)) if warning else outcome
 
 
 def _up(stack: Stack, target: Target, on_step: OnStep | None) -> Outcome:
@@ -84,7 +83,7 @@ def _up(stack: Stack, target: Target, on_step: OnStep | None) -> Outcome:
         try:
             # What doesn't depend on a failure is made all the same: one run tells all that is wrong.
             last = stack.run("up", on_step, continue_on_error=True)[1]
-            return Outcome(dict(changes + Counter(last.changes)), last.outputs, (), seconds + last.seconds)
+            return replace(last, changes=dict(changes + Counter(last.changes)), seconds=seconds + last.seconds)
         except Failed as failed:
             changes.update(failed.outcome.changes)
             seconds += failed.outcome.seconds

@@ -111,7 +111,7 @@ class Stack:
                 _close(loop)
         if events.problem:
             raise events.problem
-        return events, Outcome(dict(events.done), events.outputs, (), clock.seconds)
+        return events, Outcome(dict(events.done), events.outputs, (), clock.seconds, tuple(events.warnings))
 
     def _program(self, raised: list[Exception], loops: list[asyncio.AbstractEventLoop]) -> Callable[[], None]:
         """What the engine calls: infra's program. Its own exceptions are kept for our words, its loop to be closed."""

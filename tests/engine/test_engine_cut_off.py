@@ -1,5 +1,7 @@
 """Runs that are interrupted or killed at any moment: no lock stays, nothing is lost, nothing is made twice."""
 
+import dataclasses
+import json
 import signal
 import sys
 import time
@@ -7,7 +9,7 @@ import time
 import psutil
 import pytest
 
-from cloudkite import engine
+from cloudkite import engine, target
 
 pytestmark = [
     pytest.mark.slow,
@@ -112,6 +114,21 @@ def test_killed_while_it_takes_down(place):
     converges(place)
     place.down()
     assert {r.name for r in place.left() if r.protected} == {"data", "models"}
+
+
+def test_the_cloud_goes_away_while_it_creates(another_cloud):
+    place = another_cloud
+    running = place.process()
+    wait_for(lambda: running.poll() is not None or (at_work(place) and in_the_state(place) >= 3))
+    server = place.space.localcloud / "server.json"
+    psutil.Process(json.loads(server.read_text(encoding="utf-8"))["pid"]).kill()
+    server.unlink()  # in a container the killed server stays a zombie, for nobody waits for it
+    said, _ = running.communicate()
+    assert running.returncode == 1, said
+    assert "Traceback" not in said
+    assert "error: the connection to the cloud of account" in said
+    assert "hint: run the same command again" in said
+    converges(dataclasses.replace(place, target=target.connect(place.space, place.account)))
 
 
 def kill(running, who):

@@ -43,12 +43,12 @@ def explain(folder, made, stderr="", raised=None):
 @pytest.mark.parametrize(
     ("said", "read"),
     [
-        ("googleapi: Error 409: The bucket is taken., conflict", (409, "conflict", "The bucket is taken., conflict")),
+        ("googleapi: Error 409: The bucket is taken., conflict", (409, "conflict", "The bucket is taken")),
         (
             "1 error occurred:\n\t* Error creating Budget: googleapi: Error 403: Permission denied, forbidden\n\n",
-            (403, "forbidden", "Permission denied, forbidden"),
+            (403, "forbidden", "Permission denied"),
         ),
-        ('error: Error 400: Bad name., "reason": "invalid"', (400, "invalid", 'Bad name., "reason": "invalid"')),
+        ('error: Error 400: Bad name., "reason": "invalid"', (400, "invalid", "Bad name")),
         ("error reading from server: EOF", (0, "", "error reading from server: EOF")),
         ("", (0, "", "")),
     ],
@@ -93,7 +93,7 @@ def test_many_failures_are_counted_after_the_first_five(folder):
         made.planned |= one.planned
     lines = explain(folder, made).message.splitlines()
     assert lines[0] == "8 resources of account mine failed"
-    assert lines[1] == "  create Bucket data0: 403 no 0, forbidden"
+    assert lines[1] == "  create Bucket data0: 403 no 0"
     assert lines[-1] == "  and 3 more"
     assert len(lines) == 7
 
@@ -107,6 +107,11 @@ def test_many_failures_are_counted_after_the_first_five(folder):
             "error: the stack is currently locked by 1 lock(s).\n  file:///x.json: created by me@here (pid 77) at noon",
             "another run is at work on account mine: process 77",
         ),
+        (
+            'rpc error: code = Unavailable desc = connection error: desc = "dial tcp 127.0.0.1:1: connection refused"',
+            "the connection to the cloud of account mine was lost",
+        ),
+        ("rpc error: code = Unavailable desc = error reading from server: EOF", "the connection to the cloud"),
         ("error: failed to load checkpoint: EOF", "can't be read: the engine can't read it"),
         ("error: could not connect to provider gcp", "the connection to the cloud of account mine was lost"),
         ("error: no resource plugin 'pulumi-resource-gcp' found", "plug-in for Google Cloud can't be downloaded"),

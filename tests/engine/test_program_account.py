@@ -1,0 +1,310 @@
+"""What the program declares for an account, and what a change of its settings changes."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+
+import pytest
+import yaml
+
+from cloudkite import accounts, engine, target
+from cloudkite.errors import UserError
+from cloudkite.target import safe_environment
+from cloudkite.workspace import CLONE
+from localcloud.provider.registry import KINDS
+from tests.engine.conftest import Place
+
+pytestmark = pytest.mark.slow
+
+T4 = "CustomModelTrainingT4GPUsPerProjectPerRegion"
+CPUS = "aiplatform.googleapis.com/custom_model_training_cpus"
+
+
+@pytest.fixture(scope="module")
+def made(space, pulumi):
+    """An account with the default settings, set up once; tests only look at it, or put back what they change."""
+    text = (CLONE / "infra" / "Pulumi.local.yaml").read_text(encoding="utf-8")
+    (space.accounts / "Pulumi.made.yaml").write_text(
+        text.replace("cloudkite-local", "cloudkite-made"), encoding="utf-8"
+    )
+    account = accounts.load(space, "made")
+    found = Place(space, account, target.connect(space, account))
+    engine.up(space, account, found.target)
+    return found
+
+
+@pytest.fixture
+def change(made):
+    """Change settings of `made` for one test: `change(key=value)`; None takes a key away."""
+    path = made.account.settings
+    before = path.read_text(encoding="utf-8")
+
+    def change(**settings):
+        config = yaml.safe_load(before)["config"]
+        config |= {f"cloudkite:{key}": value for key, value in settings.items()}
+        kept = {key: value for key, value in config.items() if value is not None}
+        return made.settings(lambda _: yaml.safe_dump({"config": kept}))
+
+    yield change
+    path.write_text(before, encoding="utf-8")
+
+
+def rows(place):
+    """The state's rows of the cloud's resources, by name."""
+    latest = json.loads(place.folder.checkpoint.read_text(encoding="utf-8"))["checkpoint"]["latest"]
+    return {row["urn"].rpartition("::")[2]: row for row in latest["resources"] if row["type"].startswith("gcp:")}
+
+
+def test_each_resource_waits_for_the_apis_that_it_needs_and_for_no_other(made):
+    found = rows(made)
+    apis = {row["urn"]: name.removeprefix("api-") for name, row in found.items() if name.startswith("api-")}
+    for name, row in found.items():
+        waits = {apis[urn] for urn in row.get("dependencies") or () if urn in apis}
+        api = KINDS[row["type"]].api
+        needed = {api} if api else set()
+        if row["type"].endswith(":AlertPolicy"):
+            needed.add("logging")
+        if row["type"].endswith(":Budget"):
+            needed.add("billingbudgets")
+        if row["type"].endswith(":SQuotaPreference"):
+            needed.add("aiplatform")  # whose quota it is: it is read before
+        if waits != needed:
+            assert (name, waits - {"cloudresourcemanager", "aiplatform"}) == (name, needed - {"aiplatform"})
+
+
+def test_every_resource_says_whose_it_is(made):
+    for name, row in rows(made).items():
+        labels = row["inputs"].get("userLabels") or row["outputs"].get("effectiveLabels")
+        if labels is not None:
+            assert labels == {"managed-by": "cloudkite", "account": "made"}, name
+
+
+def test_what_can_not_be_made_again_is_kept(made):
+    found = rows(made)
+    assert {name for name, row in found.items() if row.get("protect")} == {"data", "models"}
+    assert {name for name, row in found.items() if row.get("retainOnDelete")} == {
+        "custom-model-training-t4-gpus-us-central1"
+    }
+    for name, row in found.items():
+        if name.startswith("api-"):
+            assert row["inputs"]["disableOnDestroy"] is False
+
+
+@pytest.mark.parametrize(
+    ("settings", "changes"),
+    [
+        ({"stagingDays": 3}, {("update", "Bucket", "staging")}),
+        ({"logRetentionDays": 7}, {("update", "ProjectBucketConfig", "default-log-bucket")}),
+        (
+            {"budget": {"billingAccount": "012345-6789AB-CDEF01", "amount": 12.5, "emails": ["owner@example.com"]}},
+            {("update", "Budget", "monthly-budget")},
+        ),
+        (
+            {"budget": {"billingAccount": "ABCDEF-6789AB-CDEF01", "amount": 10, "emails": ["owner@example.com"]}},
+            {("replace", "Budget", "monthly-budget")},
+        ),
+        (
+            {"budget": {"billingAccount": "012345-6789AB-CDEF01", "amount": 10, "currency": "USD"}},
+            {
+                ("update", "Budget", "monthly-budget"),
+                ("delete", "AlertPolicy", "job-failed"),
+                ("delete", "NotificationChannel", "mail-owner@example.com"),
+            },
+        ),
+        (
+            {"owner": None},
+            {
+                *(("delete", "IAMMember", f"submitter-{role}") for role in (
+                    "acts-as-trainer", "aiplatform-user", "cloudquotas-viewer", "logging-viewer",
+                    "serviceusage-serviceUsageConsumer",
+                )),
+                *(("delete", "BucketIAMMember", f"{grant}") for grant in (
+                    "staging-submitter-legacyBucketReader", "staging-submitter-objectUser",
+                    "models-submitter-legacyBucketReader", "models-submitter-objectViewer",
+                )),
+            },
+        ),
+        ({"quotas": None}, {("delete", "SQuotaPreference", "custom-model-training-t4-gpus-us-central1")}),
+    ],
+    ids=["staging", "logs", "amount", "billing account", "no e-mail", "no owner", "no quotas"],
+)  # fmt: skip
+def test_a_setting_changes_what_it_is_about(change, settings, changes):
+    seen = change(**settings).preview()
+    assert {(found.op, found.kind, found.name) for found in seen.changes} == changes
+
+
+def test_data_is_not_moved_to_another_region_by_a_change_of_settings(made):
+    path = made.account.settings
+    before = path.read_text(encoding="utf-8")
+    try:
+        moved = made.settings(lambda text: text.replace("gcp:region: us-central1", "gcp:region: europe-west4"))
+        with pytest.raises(UserError) as caught:
+            moved.preview()
+        assert "protect" in caught.value.message
+        assert made.target.storage().get_bucket("cloudkite-made-data").location == "US-CENTRAL1"
+    finally:
+        path.write_text(before, encoding="utf-8")
+
+
+def test_quotas_by_metric_and_guard_rails_that_can_not_raise(change):
+    asked = [
+        {"metric": CPUS, "value": 16},
+        {"quotaId": T4, "value": 5},
+        {"quotaId": T4, "region": "us-west1", "value": 4, "request": True},
+    ]
+    place = change(quotas=asked)
+    seen = place.preview()
+    assert seen.warnings == (
+        f"quota {T4} in us-central1 is 1: a guard-rail of 5 can't raise it (`request: true` asks Google for more)",
+    )
+    wished = {resource.name: resource.inputs for resource in seen.resources if resource.kind == "SQuotaPreference"}
+    assert {name: inputs["quotaConfig"]["preferredValue"] for name, inputs in wished.items()} == {
+        "custom-model-training-cpus-us-central1": "16",
+        "custom-model-training-t4-gpus-us-central1": "1",
+        "custom-model-training-t4-gpus-us-west1": "4",
+    }
+    cpus = wished["custom-model-training-cpus-us-central1"]
+    assert cpus["quotaId"] == "CustomModelTrainingCPUsPerProjectPerRegion"
+    assert cpus["ignoreSafetyChecks"] == "QUOTA_DECREASE_PERCENTAGE_TOO_HIGH"
+    request = wished["custom-model-training-t4-gpus-us-west1"]
+    assert (request["contactEmail"], request["justification"]) == ("owner@example.com", "TensorFlow training")
+
+
+@pytest.mark.parametrize(
+    ("quota", "advice"),
+    [
+        ({"quotaId": T4.replace("T4", "T5")}, f"did you mean {T4}?"),
+        ({"metric": "aiplatform.googleapis.com/x"}, "none of the 29 that there are looks like it"),
+    ],
+)
+def test_a_quota_that_is_not_there_is_named(change, quota, advice):
+    with pytest.raises(UserError) as caught:
+        change(quotas=[{**quota, "value": 1}]).preview()
+    [name] = quota.values()
+    told = f"Pulumi.made.yaml: cloudkite:quotas names {name}; cloudkite-made has no such quota; {advice}"
+    assert told in caught.value.message
+    assert "Traceback" not in caught.value.message
+
+
+def test_another_currency_than_the_billing_accounts_is_refused(change):
+    place = change(budget={"billingAccount": "012345-6789AB-CDEF01", "amount": 10, "currency": "KRW"})
+    with pytest.raises(UserError, match="currency_code KRW must match the billing account's currency, USD"):
+        place.up()
+    assert change().up().failures == ()
+
+
+def test_the_least_that_an_account_can_be(place):
+    """No owner, no budget, no quotas, on a trial."""
+    least = {"gcp:project": place.account.project, "cloudkite:target": "local"}
+    place.settings(lambda _: yaml.safe_dump({"config": least}))
+    place.up()
+    outputs = json.loads(place.folder.outputs.read_text(encoding="utf-8"))
+    assert (outputs["submitter"], outputs["budget"], outputs["quotas"]) == ("", None, {})
+    kinds = {resource.kind for resource in place.left()}
+    assert not kinds & {"Budget", "NotificationChannel", "AlertPolicy", "SQuotaPreference"}
+    assert "billingbudgets.googleapis.com" not in {r.inputs.get("service") for r in place.left()}
+
+
+def test_a_quota_that_was_left_is_taken_up_again(place):
+    place.up()
+    place.down()
+    assert "SQuotaPreference" not in {resource.kind for resource in place.left()}
+    url = f"https://cloudquotas.googleapis.com/v1/projects/{place.account.project}/locations/global/quotaPreferences"
+    [kept] = place.target.session().get(url).json()["quotaPreferences"]
+    assert kept["quotaConfig"]["grantedValue"] == "1"
+    assert place.up().failures == ()
+    assert place.preview().changes == ()
+    assert "SQuotaPreference" in {resource.kind for resource in place.left()}
+
+
+@pytest.mark.parametrize("name", ["trial", "paid"])
+def test_the_examples_work(place, name):
+    example = (CLONE / "infra" / "examples" / f"Pulumi.{name}.yaml").read_text(encoding="utf-8")
+    project = re.search(r"gcp:project: (\S+)", example)
+    assert project
+    text = example.replace(project[1], place.account.project).replace("target: google", "target: local")
+    # Each example names a currency of its own; the account is one that no other test has a budget with.
+    place.settings(
+        lambda _: text.replace("012345-6789AB-CDEF01", f"0000{name[:2].encode().hex().upper()[:2]}-000000-000000")
+    )
+    assert place.preview().warnings == ()
+    assert place.up().failures == ()
+
+
+@pytest.mark.skipif(
+    sys.platform == "win32", reason="the stand-in for Pulumi's language host is a script with a shebang"
+)
+def test_the_plain_command_line_runs_it_too(made, pulumi, tmp_path):
+    """`pulumi preview` in infra/: the language host is a stand-in over the SDK's, because no registry carries it."""
+    host = tmp_path / "bin" / "pulumi-language-python"
+    host.parent.mkdir()
+    host.write_text(f"#!{sys.executable}\n{_HOST}", encoding="utf-8")
+    host.chmod(0o700)
+    shutil.copytree(CLONE / "infra", tmp_path / "infra", ignore=shutil.ignore_patterns("__pycache__", "cli"))
+    settings = tmp_path / "infra" / "Pulumi.local.yaml"
+    text = settings.read_text(encoding="utf-8")
+    settings.write_text(text.replace("cloudkite-local", made.account.project), encoding="utf-8")
+    (tmp_path / "state").mkdir()
+    environment = safe_environment({
+        **made.target.pulumi_environment,
+        "PATH": f"{host.parent}:{pulumi.path.parent}",
+        "PULUMI_HOME": str(tmp_path / "home"),
+        "PULUMI_BACKEND_URL": (tmp_path / "state").as_uri(),
+        "PULUMI_CONFIG_PASSPHRASE": "only for tests",
+        "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "1",
+        "PULUMI_SKIP_UPDATE_CHECK": "1",
+    })  # fmt: skip
+
+    def run(*words):
+        return subprocess.run(
+            [str(pulumi.path), "--non-interactive", *words, "--color", "never"],
+            cwd=tmp_path / "infra", env=environment, capture_output=True, encoding="utf-8", timeout=120,
+        )  # fmt: skip
+
+    assert run("stack", "init", "local").returncode == 0
+    shown = run("preview", "--stack", "local")
+    assert shown.returncode == 0, shown.stdout + shown.stderr
+    assert "Bucket  " in shown.stdout or "gcp:storage:Bucket" in shown.stdout
+    settings.write_text(text.replace("tier: paid", "tier: gold"), encoding="utf-8")
+    refused = run("preview", "--stack", "local")
+    assert "Pulumi.local.yaml: cloudkite:tier is 'gold'; allowed are trial and paid" in refused.stdout + refused.stderr
+    assert "Traceback" not in refused.stdout + refused.stderr
+
+
+_HOST = """
+import os, runpy, sys
+from concurrent import futures
+import grpc
+from pulumi.automation._server import LanguageServer
+from pulumi.runtime.proto import language_pb2, language_pb2_grpc, plugin_pb2
+
+
+class Host(LanguageServer):
+    def __init__(self):
+        super().__init__(lambda: None)
+
+    def GetPluginInfo(self, request, context):
+        return plugin_pb2.PluginInfo(version="3.272.0")
+
+    def InstallDependencies(self, request, context):
+        return iter(())
+
+    def Run(self, request, context):
+        folder = request.info.program_directory or request.pwd
+
+        def program():
+            os.chdir(folder)
+            runpy.run_path(os.path.join(folder, "__main__.py"), run_name="__main__")
+
+        self.program = program
+        return super().Run(request, context)
+
+
+server = grpc.server(futures.ThreadPoolExecutor(4))
+language_pb2_grpc.add_LanguageRuntimeServicer_to_server(Host(), server)
+print(server.add_insecure_port("127.0.0.1:0"), flush=True)
+server.start()
+server.wait_for_termination()
+"""
