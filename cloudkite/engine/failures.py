@@ -71,7 +71,8 @@ def found(events: Events) -> tuple[Failure, ...]:
         if urn and f"::{STACK}::" not in urn:
             messages.setdefault(urn, message)
         elif asked := _FUNCTION.search(message):  # a question of the program's that was refused
-            made = [Failure(asked[1], "", "", urn, *_words_first(read(message)))]
+            code, reason, text = read(message)
+            made = [Failure(asked[1], "", "", urn, text, code, reason)]
     for urn in events.failed:
         messages.setdefault(urn, _("the engine gave no reason"))
     for urn, message in messages.items():
@@ -94,15 +95,10 @@ def read(message: str) -> tuple[int, str, str]:
     return int(refusal[1]), reason[1] if reason else "", text.rstrip(". ") or plain
 
 
-def _words_first(answer: tuple[int, str, str]) -> tuple[str, int, str]:
-    code, reason, text = answer
-    return text, code, reason
-
-
 def _lines(folder: Folder, failures: tuple[Failure, ...]) -> str:
     def line(one: Failure) -> str:
-        code = f"{one.code} " if one.code else ""
-        return f"{one.op} {one.kind} {one.name}: {code}{one.message}".strip()
+        what = " ".join(filter(None, (one.op, one.kind, one.name)))
+        return f"{what}: {one.code or ''} {one.message}".replace(":  ", ": ")
 
     if len(failures) == 1:
         return line(failures[0])

@@ -158,7 +158,7 @@ def _opened(account: Account, target: Target, progress: Progress) -> Iterator[tu
         with locks.exclusive(folder.lock):
             claim(folder, target, progress)
             folder.prepare()
-            # Pulumi's Python packages take 0.6 s to import; all that can be refused without them is refused above.
+            # Imported here, for `invoke --list` and whatever is refused above must not wait for the Automation API.
             from cloudkite.engine import recovery
             from cloudkite.engine.stack import Stack
 

@@ -125,6 +125,21 @@ def test_what_the_engine_itself_says(folder, stderr, said):
     assert problem.hint
 
 
+def test_a_question_of_the_program_that_is_refused(folder):
+    made = Events()
+    said = (
+        "python inline source runtime error: invoke of gcp:organizations/getProject:getProject failed: invocation of "
+        "gcp:organizations/getProject:getProject returned an error: googleapi: Error 403: Cloud Resource Manager API "
+        "has not been used in project P before or it is disabled., forbidden\nTraceback (most recent call last):"
+    )
+    made.errors.append(("", said.split("\nTraceback")[0]))
+    problem = explain(folder, made)
+    assert problem.message == (
+        "getProject: 403 Cloud Resource Manager API has not been used in project P before or it is disabled"
+    )
+    assert "run the same command again" in problem.hint
+
+
 def test_a_defect_of_the_program_is_named_without_a_traceback(folder):
     problem = explain(folder, Events(), raised=TypeError("unexpected keyword"))
     assert problem.message == "the program of account mine failed: TypeError: unexpected keyword"
