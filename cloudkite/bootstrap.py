@@ -73,7 +73,10 @@ def missing(pins: list[str]) -> list[str]:
 
 def require_gpus(count: int) -> None:
     """A paid GPU must not idle while the CPU trains."""
-    tensorflow = importlib.import_module("tensorflow")
+    try:
+        tensorflow = importlib.import_module("tensorflow")
+    except ImportError as error:
+        sys.exit(f"cloudkite: a GPU job needs TensorFlow, and neither image nor trainer brings it: {error}")
     seen = len(tensorflow.config.list_physical_devices("GPU"))
     if seen < count:
         sys.exit(f"cloudkite: TensorFlow sees {seen} of {count} GPUs; nothing was trained")
@@ -85,8 +88,6 @@ def main(wheel: str, sha256: str, pins: list[str], arguments: list[str]) -> None
     got = hashlib.sha256(data).hexdigest()
     if got != sha256:
         sys.exit(f"cloudkite: {wheel} has SHA-256 {got}, not {sha256}; it was changed after it was staged")
-    path = Path(tempfile.mkdtemp(prefix="cloudkite-"), "trainer.whl")
-    path.write_bytes(data)
     lacking = missing(pins)
     if lacking:
         print(f"cloudkite: installing {', '.join(lacking)}, which the image lacks", flush=True)
@@ -96,9 +97,12 @@ def main(wheel: str, sha256: str, pins: list[str], arguments: list[str]) -> None
         importlib.invalidate_caches()
     if "CLOUDKITE_GPUS" in os.environ:
         require_gpus(int(os.environ["CLOUDKITE_GPUS"]))
-    sys.path.insert(0, str(path))
-    sys.argv = ["trainer.task", *arguments]
-    runpy.run_module("trainer.task", run_name="__main__", alter_sys=True)
+    with tempfile.TemporaryDirectory(prefix="cloudkite-") as folder:
+        path = Path(folder, "trainer.whl")
+        path.write_bytes(data)
+        sys.path.insert(0, str(path))
+        sys.argv = ["trainer.task", *arguments]
+        runpy.run_module("trainer.task", run_name="__main__", alter_sys=True)
 
 
 if __name__ == "__main__":

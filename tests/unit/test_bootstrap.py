@@ -37,9 +37,10 @@ def authority(tmp_path_factory):
 
 
 @pytest.fixture
-def cloud(authority):
+def cloud(authority, tmp_path):
     """A proxy that answers for storage.googleapis.com with `answers`, in turn, and for the metadata server."""
-    state = SimpleNamespace(answers=[], asked=[], port=0, ca=authority.path)
+    state = SimpleNamespace(answers=[], asked=[], port=0, ca=authority.path, scratch=tmp_path / "scratch")
+    state.scratch.mkdir()
 
     class Storage(http.server.BaseHTTPRequestHandler):
         def do_GET(self):
@@ -85,6 +86,7 @@ def cloud(authority):
         yield state
         server.shutdown()
         thread.join()
+    assert list(state.scratch.iterdir()) == []  # however a job ended, it left nothing behind
 
 
 @pytest.fixture(scope="module")
@@ -103,7 +105,7 @@ def run(cloud, sha256, pins=(), arguments=(), **environment):
     env = {
         "PATH": os.environ["PATH"], "GCE_METADATA_HOST": f"127.0.0.1:{cloud.port}", "https_proxy": proxy,
         "SSL_CERT_FILE": str(cloud.ca), "PYTHONUTF8": "1", "SYSTEMROOT": os.environ.get("SYSTEMROOT", ""),
-        **environment,
+        "TMPDIR": str(cloud.scratch), "TEMP": str(cloud.scratch), **environment,
     }  # fmt: skip
     return subprocess.run(command, env=env, capture_output=True, text=True, encoding="utf-8", timeout=60)
 
@@ -178,6 +180,14 @@ def test_a_gpu_job_without_a_gpu_ends_at_once(cloud, tmp_path):
     assert done.stderr.strip() == "cloudkite: TensorFlow sees 1 of 2 GPUs; nothing was trained"
     assert done.returncode == 1
     assert run(cloud, digest(data), PYTHONPATH=str(tmp_path), CLOUDKITE_GPUS="1").stdout == "trained\n"
+
+
+def test_a_gpu_job_without_tensorflow_says_so(cloud, wheel):
+    cloud.answers = [(200, wheel)]
+    done = run(cloud, digest(wheel), CLOUDKITE_GPUS="1")
+    assert "a GPU job needs TensorFlow, and neither image nor trainer brings it" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.returncode == 1
 
 
 def test_the_trainers_own_exit_code_is_kept(cloud, tmp_path):
