@@ -45,7 +45,7 @@ class Quotas(pulumi.ComponentResource):
                 contact_email=settings.contact or None,
                 justification="TensorFlow training" if quota.request else None,
                 # Else a decrease of more than 10 % at once is refused; one below what is in use still is.
-                ignore_safety_checks=None if quota.request else "QUOTA_DECREASE_PERCENTAGE_TOO_HIGH",
+                ignore_safety_checks="QUOTA_DECREASE_PERCENTAGE_TOO_HIGH",
                 opts=apis.child(self, "cloudquotas", retain_on_delete=True),
             )
             by_region = self.values.setdefault(quota.quota_id or quota.metric or "", {})
@@ -64,15 +64,15 @@ def _choose(settings: Settings, quota: Quota, infos: Sequence[Any]) -> tuple[str
         raise SettingsError(
             settings.stack, [f"cloudkite:quotas names {wanted}; {settings.project} has no such quota; {advice}"]
         )
-    if quota.request:
-        return found.quota_id, quota.value
     present = _present(found, quota.region)
-    if present == UNLIMITED or quota.value <= present:
+    more = present != UNLIMITED and quota.value > present
+    if more == quota.request or quota.value == present:
         return found.quota_id, quota.value
-    pulumi.warn(
-        f"quota {wanted} in {quota.region} is {present}: a guard-rail of {quota.value} can't raise it "
-        "(`request: true` asks Google for more)"
-    )
+    if more:
+        told = f"a guard-rail of {quota.value} can't raise it (`request: true` asks Google for more)"
+    else:
+        told = f"there is no need to ask for {quota.value} (without `request: true` it would be lowered)"
+    pulumi.warn(f"quota {wanted} in {quota.region} is {'unlimited' if present == UNLIMITED else present}: {told}")
     return found.quota_id, present
 
 

@@ -55,7 +55,7 @@ class Budget:
 class Quota:
     """A quota of one region, named by its id or by its metric (the other is None).
 
-    Without `request` it is a guard-rail, which lowers and never raises; with it, Google is asked for `value`.
+    Without `request` it is a guard-rail, which lowers and never raises; with it, Google is asked for more, never less.
     """
 
     value: int
