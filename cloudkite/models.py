@@ -11,9 +11,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from cloudkite import data_encoding
 from cloudkite import trainer as trainers
-from cloudkite.data_numbers import wrong
+from cloudkite.check import encoding
+from cloudkite.check.numbers import wrong
 from cloudkite.errors import BadValue, UserError
 from cloudkite.predictor import Answer, Predictor
 from cloudkite.text import _, near
@@ -132,7 +132,7 @@ def _value(name: str, kind: str, value: Any) -> float | str | None:
 def _from_csv(path: Path, columns: Mapping[str, str]) -> Iterator[Row]:
     if not path.is_file():
         raise BadValue(_("there is no file {path}").format(path=path))
-    if problem := data_encoding.problem(path, path.name):
+    if problem := encoding.problem(path, path.name):
         raise BadValue(problem)
     with path.open(encoding="utf-8-sig", newline="") as file:
         reader = csv.DictReader(file)

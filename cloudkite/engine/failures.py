@@ -21,7 +21,7 @@ _SHOWN = 5  # failures told one by one; the rest is counted
 _REFUSAL = re.compile(r"[Ee]rror (\d{3}):?\s*(.*)", re.DOTALL)
 _REASON = re.compile(r",\s*(?:\"reason\":\s*\")?([A-Za-z][A-Za-z_]+)\"?\s*$")
 _GONE = re.compile(
-    r"could not connect to provider|code = Unavailable desc = (?:error reading|connection error|closing transport)"
+    r"could not connect to provider|connection error: desc = |error reading from server: |transport is closing"
 )
 _FUNCTION = re.compile(r"invoke of gcp:[\w/]+:(\w+) failed")
 _WRAPPING = re.compile(r"^(?:\d+ errors? occurred:\s*\*?|\* |error: )+\s*", re.IGNORECASE)

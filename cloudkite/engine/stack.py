@@ -136,8 +136,9 @@ class Stack:
         return program
 
     def export(self) -> dict[str, Any]:
-        """The deployment, with secrets encrypted."""
-        return json.loads(self._command_line("stack", "export"))
+        """The deployment as `pulumi stack export` gives it, secrets encrypted, without starting the CLI for it."""
+        state = json.loads(self._folder.checkpoint.read_text(encoding="utf-8"))
+        return {"version": state["version"], "deployment": state["checkpoint"]["latest"]}
 
     def replace(self, deployment: dict[str, Any]) -> None:
         """Put a changed deployment back; the engine checks that it is consistent."""
@@ -147,11 +148,11 @@ class Stack:
         """Take away the lock of an engine that is dead."""
         self._command_line("cancel", "--yes")
 
-    def _command_line(self, *words: str, text: str = "") -> str:
+    def _command_line(self, *words: str, text: str = "") -> None:
         stack = self._opened
         arguments = [*words, "--stack", stack.name]
         try:
-            return self._command.pipe(arguments, stack.workspace.work_dir, self._environment, text).stdout
+            self._command.pipe(arguments, stack.workspace.work_dir, self._environment, text)
         except Ended as ended:
             raise failures.explain(self._folder, ended, Events(), None, 0) from None
 

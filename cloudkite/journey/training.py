@@ -15,7 +15,7 @@ from cloudkite.text import _
 from cloudkite.workspace import Workspace
 
 if TYPE_CHECKING:
-    from cloudkite.check import CheckReport
+    from cloudkite.check.steps import CheckReport
     from cloudkite.jobs import Job
     from cloudkite.logs import Event
     from cloudkite.plans import Plan
@@ -59,7 +59,7 @@ def run_check(
     workspace: Workspace, trainer: Trainer, *, image: str = "", target: Target | None = None, quiet: bool = False
 ) -> CheckReport:
     """Run all steps, for the training image `image` or the usual one, and show them."""
-    from cloudkite import check as checking
+    from cloudkite.check import steps as checking
 
     images = {"training": image} if image else {}
     with show.waiting(_("checking {name} ...").format(name=trainer.name)) as tell:
@@ -126,8 +126,8 @@ def prepare(workspace: Workspace, account: Account, trainer: Trainer, wishes: Wi
 
 def start(workspace: Workspace, target: Target, plan: Plan, *, yes: bool, quiet: bool = False) -> Submitted:
     """Everything from a plan to a job that is queued: check, price, gate, consent, submission."""
-    from cloudkite import check as checking
     from cloudkite import gate, submit
+    from cloudkite.check import steps as checking
 
     say = show.note if quiet else show.say
     trainer = plan.trainer

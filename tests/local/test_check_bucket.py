@@ -2,10 +2,10 @@
 
 import pytest
 
-from cloudkite import check as checking
-from cloudkite import data_sources
 from cloudkite import trainer as trainers
 from cloudkite.accounts import Account
+from cloudkite.check import sources as places
+from cloudkite.check import steps as checking
 from cloudkite.errors import UserError
 from cloudkite.target import Target
 from tests import trainer_folder
@@ -48,18 +48,18 @@ def trainer(place, pattern):
 
 
 def test_small_objects_are_read_whole(place, target, bucket, tmp_path):
-    (source,) = data_sources.remote(trainer(place, "small/*.csv"), target, tmp_path)
+    (source,) = places.remote(trainer(place, "small/*.csv"), target, tmp_path)
     assert (source.name, source.whole) == ("gs://check-data/small/a.csv", True)
     assert source.path.read_text(encoding="utf-8") == trainer_folder.CSV
 
 
 def test_of_large_objects_the_first_megabyte_in_whole_lines(place, target, bucket, tmp_path):
-    sources = data_sources.remote(trainer(place, "large/a.csv"), target, tmp_path)
+    sources = places.remote(trainer(place, "large/a.csv"), target, tmp_path)
     data = sources[0].path.read_bytes()
     assert not sources[0].whole
     assert 2**20 - 20 < len(data) <= 2**20
     assert data.endswith((b"yes\n", b"no\n"))
-    assert data_sources.small(sources, tmp_path) == sources[0].path
+    assert places.small(sources, tmp_path) == sources[0].path
 
 
 def test_mistakes_are_told_with_the_objects_name(place, target, bucket):
@@ -75,7 +75,7 @@ def test_mistakes_are_told_with_the_objects_name(place, target, bucket):
 )
 def test_no_object(place, target, bucket, tmp_path, pattern, message):
     with pytest.raises(UserError, match=message.replace("*", r"\*")):
-        data_sources.remote(trainer(place, pattern), target, tmp_path)
+        places.remote(trainer(place, pattern), target, tmp_path)
 
 
 def test_no_bucket(place, target, bucket, tmp_path):
@@ -83,4 +83,4 @@ def test_no_bucket(place, target, bucket, tmp_path):
     path = one.package / "data.py"
     path.write_text(path.read_text(encoding="utf-8").replace("check-data", "no-such-bucket"), encoding="utf-8")
     with pytest.raises(UserError, match=r"read gs://no-such-bucket/x\.csv"):
-        data_sources.remote(trainers.Trainer("grades", one.folder), target, tmp_path)
+        places.remote(trainers.Trainer("grades", one.folder), target, tmp_path)

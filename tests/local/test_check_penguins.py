@@ -5,9 +5,10 @@ import shutil
 import pytest
 
 from catalog import environments
-from cloudkite import check as checking
-from cloudkite import models, new, rehearsal, workspace
+from cloudkite import models, new, workspace
 from cloudkite import trainer as trainers
+from cloudkite.check import rehearsal
+from cloudkite.check import steps as checking
 from cloudkite.errors import BadValue, UserError
 from cloudkite.predictor import Predictor
 

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from cloudkite import check as checking
-from cloudkite import rehearsal
 from cloudkite import trainer as trainers
+from cloudkite.check import rehearsal
+from cloudkite.check import steps as checking
 from tests import trainer_folder
 
 _OWN_VARIABLES = """\

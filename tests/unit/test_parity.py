@@ -7,8 +7,8 @@ import datetime
 import pytest
 
 from catalog import images
-from cloudkite import parity
 from cloudkite import trainer as trainers
+from cloudkite.check import parity
 from tests import trainer_folder
 
 DAY = datetime.date(2026, 11, 24)

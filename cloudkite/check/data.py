@@ -6,13 +6,13 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from cloudkite import data_encoding, data_rows
-from cloudkite.data_leaks import Correlation, Mapping, Spans
-from cloudkite.data_numbers import Numbers
-from cloudkite.data_rows import Chunk, Source
-from cloudkite.data_words import Words
+from cloudkite.check import encoding, rows
+from cloudkite.check.findings import FAILED, NOTE, WARNING, Findings
+from cloudkite.check.leaks import Correlation, Mapping, Spans
+from cloudkite.check.numbers import Numbers
+from cloudkite.check.rows import Chunk, Source
+from cloudkite.check.words import Words
 from cloudkite.declared import NUMBER, Declared
-from cloudkite.findings import FAILED, NOTE, WARNING, Findings
 from cloudkite.text import _, near
 
 MOST_ROWS = 5_000_000  # read in one check; when there are more, the report says so
@@ -91,10 +91,10 @@ class _Table:
             tell(_("reading {name} ...").format(name=source.name))
             if not source.whole:
                 findings.add(NOTE, _("{name}: only the beginning was checked").format(name=source.name))
-            if problem := data_encoding.problem(source.path, source.name):
+            if problem := encoding.problem(source.path, source.name):
                 findings.add(FAILED, problem)
                 continue
-            for chunk in data_rows.chunks(source, self.declared, findings, self._unused):
+            for chunk in rows.chunks(source, self.declared, findings, self._unused):
                 self._take(chunk)
                 if self.report.rows >= MOST_ROWS:
                     findings.add(NOTE, _("only the first {rows:,} rows were checked").format(rows=self.report.rows))

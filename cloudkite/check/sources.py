@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cloudkite.data_rows import Source
+from cloudkite.check.rows import Source
 from cloudkite.errors import BadValue
 from cloudkite.text import _
 from cloudkite.trainer import Trainer

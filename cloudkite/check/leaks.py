@@ -7,7 +7,7 @@ import math
 import statistics
 from collections.abc import Sequence
 
-from cloudkite.findings import FAILED, WARNING, Findings
+from cloudkite.check.findings import FAILED, WARNING, Findings
 from cloudkite.text import _
 
 MOST = 100_000  # different values of a column that are followed

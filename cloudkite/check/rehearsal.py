@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from cloudkite import children, models
-from cloudkite.data_rows import Source
+from cloudkite.check.rows import Source
 from cloudkite.declared import NUMBER, Declared
 from cloudkite.errors import UserError
 from cloudkite.predictor import QUIET, Predictor

@@ -6,8 +6,8 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 
-from cloudkite.data_numbers import wrong
-from cloudkite.findings import NOTE, WARNING, Findings
+from cloudkite.check.findings import NOTE, WARNING, Findings
+from cloudkite.check.numbers import wrong
 from cloudkite.text import _
 
 MOST = 100_000  # different words that are counted; a column with more is no list of categories

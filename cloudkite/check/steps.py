@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from catalog import images
-from cloudkite import data_check, data_sources, lint, parity, rehearsal
 from cloudkite import trainer as trainers
-from cloudkite.data_rows import Source
+from cloudkite.check import data, lint, parity, rehearsal, sources
+from cloudkite.check.findings import FAILED, WARNING, Findings
+from cloudkite.check.parity import Version
+from cloudkite.check.rows import Source
 from cloudkite.errors import UserError
-from cloudkite.findings import FAILED, WARNING, Findings
-from cloudkite.parity import Version
 from cloudkite.predictor import Predictor
 from cloudkite.text import _
 from cloudkite.trainer import Trainer
@@ -135,16 +135,16 @@ class _Run:
         with _timed(_("data")) as done:
             what = self.trainer.declared
             if not what.data.startswith("gs://"):
-                self.sources = data_sources.local(self.trainer)
+                self.sources = sources.local(self.trainer)
             elif self.target is None:
                 done(WARNING, _("{uri} was not read: no account is in use here").format(uri=what.data))
                 return done.step
             else:
-                self.sources = data_sources.remote(self.trainer, self.target, folder)
-            report = data_check.check_data(what, self.sources, progress=self.tell)
+                self.sources = sources.remote(self.trainer, self.target, folder)
+            report = data.check_data(what, self.sources, progress=self.tell)
             done(report.findings.verdict, report.summary, report.findings.lines())
             if report.findings.verdict != FAILED:
-                self.sample = data_sources.small(self.sources, folder)
+                self.sample = sources.small(self.sources, folder)
         return done.step
 
     def rehearse(self, output: Path) -> list[Step]:

@@ -7,8 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from cloudkite.check.findings import FAILED, WARNING, Findings
 from cloudkite.errors import UserError
-from cloudkite.findings import FAILED, WARNING, Findings
 from cloudkite.target import safe_environment
 from cloudkite.text import _
 from cloudkite.trainer import PACKAGE, Trainer

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from catalog import images
 from catalog.book import UnknownName
-from cloudkite.findings import FAILED, WARNING
+from cloudkite.check.findings import FAILED, WARNING
 from cloudkite.text import _
 from cloudkite.trainer import PYTHON, Trainer
 

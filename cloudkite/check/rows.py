@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from cloudkite.data_numbers import wrong
+from cloudkite.check.findings import FAILED, Findings
+from cloudkite.check.numbers import wrong
 from cloudkite.declared import Declared
-from cloudkite.findings import FAILED, Findings
 from cloudkite.text import _, near
 
 _CHUNK = 10_000  # rows

@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Callable, Sequence
 
-from cloudkite.findings import FAILED, WARNING, Findings
+from cloudkite.check.findings import FAILED, WARNING, Findings
 from cloudkite.text import _
 
 _FLOAT32 = 3.4028235e38  # the largest number that TensorFlow's float32 holds

@@ -1,0 +1,1 @@
+"""The check before anything costs: code, data, two training steps, the export, and TensorFlow's versions."""
