@@ -92,6 +92,7 @@ _JOB_OPTIONS = {
     "gpus": "how many of them per replica (default 1)",
     "workers": "replicas (default 1)",
     "spot": "preemptible and cheaper; the job resumes from its checkpoint",
+    "image": "container image (default: TensorFlow's own for CPUs, python:3.11 with your pins for GPUs)",
     "limit": "time limit, e.g. 30m, 1h, 2h30m (default 1h)",
     "max-cost": "the most it may cost; derives the time limit",
     "yes": "do not ask",
@@ -110,6 +111,7 @@ def train(
     gpus: int = 0,
     workers: int = 1,
     spot: bool = False,
+    image: str = "",
     limit: str = "",
     max_cost: str = "",
     yes: bool = False,
@@ -122,7 +124,7 @@ def train(
     from cloudkite.journey import training
 
     wishes = training.Wishes(
-        machine=machine, gpu=gpu, gpus=gpus, workers=workers, spot=spot, limit=limit, max_cost=max_cost,
+        machine=machine, gpu=gpu, gpus=gpus, workers=workers, spot=spot, image=image, limit=limit, max_cost=max_cost,
         arguments=tuple(_after_dashes()),
     )  # fmt: skip
     training.train(workspace.find(), trainer, account, wishes, yes=yes, follow=not detach, as_json=json)

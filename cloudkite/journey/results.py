@@ -66,6 +66,8 @@ def show_logs(
         training.finish(target, job)
         return
     for line in logs.follow(target, job.id) if follow else logs.read(target, job.id):
+        if not line.text:
+            continue  # only the state of the job is new
         if as_json:
             print(json.dumps({"time": line.time.isoformat(), "severity": line.severity, "task": line.task,
                               "text": line.text, **({"fields": line.fields} if line.fields else {})},

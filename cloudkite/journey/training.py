@@ -32,6 +32,7 @@ class Wishes:
     gpus: int = 0
     workers: int = 1
     spot: bool = False
+    image: str = ""
     limit: str = ""
     max_cost: str = ""
     arguments: tuple[str, ...] = ()
@@ -117,7 +118,7 @@ def prepare(workspace: Workspace, account: Account, trainer: Trainer, wishes: Wi
     from cloudkite import arguments, submit
     from cloudkite import trainer as trainers
 
-    plan = submit.plan(workspace, account, trainer, wishes)
+    plan = submit.plan(account, trainer, wishes, wishes.image)
     with show.waiting(_("preparing the trainer's environment ...")) as tell:
         python = trainers.environment(trainer, workspace, tell)
     arguments.refuse_bad(trainer, python, plan.arguments)

@@ -75,7 +75,7 @@ class Place:
 
     def plan(self, *arguments: str, **wishes: Any) -> Plan:
         """A plan whose image has no TensorFlow: its environment is made in a second."""
-        made = submit.plan(self.workspace, self.account, self.trainer, Wishes(arguments=arguments, **wishes))
+        made = submit.plan(self.account, self.trainer, Wishes(arguments=arguments, **wishes))
         return dataclasses.replace(made, image="python:3.11")
 
     def submit(self, *arguments: str) -> submit.Submitted:

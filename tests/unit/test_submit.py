@@ -89,7 +89,7 @@ def test_data_that_is_not_there(trainer, declared, arguments, message):
 
 
 def test_a_plan_holds_the_files_and_the_other_arguments(trainer):
-    made = submit.plan(None, account(), trainer, Wishes(arguments=("--data", "my.csv", "--epochs", "2")))  # type: ignore[arg-type]
+    made = submit.plan(account(), trainer, Wishes(arguments=("--data", "my.csv", "--epochs", "2")))
     assert [p.name for p in made.data] == ["my.csv"]
     assert made.arguments == ("--epochs", "2")
 
@@ -97,4 +97,4 @@ def test_a_plan_holds_the_files_and_the_other_arguments(trainer):
 def test_a_trainer_whose_name_can_be_no_label(trainer):
     trainer.name = "Großes Modell"
     with pytest.raises(BadValue, match="'Großes Modell' is no value for the label trainer"):
-        submit.plan(None, account(), trainer, Wishes())  # type: ignore[arg-type]
+        submit.plan(account(), trainer, Wishes())
