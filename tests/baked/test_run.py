@@ -31,6 +31,14 @@ answer = served(**columns)
 print(json.dumps({name: [v.decode() if isinstance(v, bytes) else v for v in value.numpy().tolist()]
                   for name, value in answer.items()}))
 """
+_ON_TWO_DEVICES = """
+import sys, tensorflow as tf
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+from trainer import loop, task
+loop.strategy = lambda job: tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+sys.exit(task.main(sys.argv[1:]))
+"""
 _FROM_THE_WHEEL = """
 import runpy, sys
 sys.path.insert(0, sys.argv.pop(1))
@@ -191,6 +199,16 @@ def test_two_workers_learn_together_and_resume(python: Path, penguins: Path, tmp
     assert "resumed after step 20 of 64" in said[0]
     assert said[1] == ""  # only the chief speaks
     assert told(tmp_path / "two")["metrics"]["accuracy"] >= 0.95
+
+
+def test_two_devices_of_one_machine_learn_together_and_resume(run: Run, penguins: Path, tmp_path: Path):
+    """Two parts of the processor stand for two GPUs, which the machines that run these tests do not have."""
+    words = ["-c", _ON_TWO_DEVICES, "--epochs", "6", "--output"]
+    for output, more in [("whole", []), ("parts", ["--steps", "13"]), ("parts", [])]:
+        done = run(penguins, *words, str(tmp_path / output), *more)
+        assert done.returncode == 0, done.stderr[-3000:]
+    assert weights(tmp_path / "whole") == weights(tmp_path / "parts")
+    assert told(tmp_path / "whole")["metrics"]["accuracy"] >= 0.95
 
 
 def own_data(kind: str) -> Iterator[list]:

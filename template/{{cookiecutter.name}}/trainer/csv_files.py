@@ -58,7 +58,9 @@ def find(pattern: str, columns: dict[str, float | str], label: str, classes: tup
     """The files that `pattern` names (wildcards *, ?), their headers checked; raises Mistake."""
     mistakes.check_names(columns, label)
     try:
-        paths = sorted(path for path in tf.io.gfile.glob(pattern) if not tf.io.gfile.isdir(path))
+        # A file of exactly that name wins: "[" or "*" in a folder's name is no pattern then.
+        found = [pattern] if tf.io.gfile.exists(pattern) else tf.io.gfile.glob(pattern)
+        paths = sorted(path for path in found if not tf.io.gfile.isdir(path))
         if not paths and tf.io.gfile.isdir(pattern):
             raise Mistake(f"{pattern} is a folder", f"name its files: --data '{pattern.rstrip('/')}/*.csv'")
         if not paths:

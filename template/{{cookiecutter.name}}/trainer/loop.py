@@ -160,6 +160,8 @@ class Loop:
         batch: int,
     ) -> None:
         self.model, self.job, self.where, self.train = model, job, where, train
+        with where.scope():  # metrics made during the first step, as Keras does by default, fail on several devices
+            model._symbolic_build(data_batch=train(0).element_spec)
         if job.workers > 1:  # Keras averages logs over workers along axis 0, so they need one
             model.train_step, model.test_step = _with_axis(model.train_step), _with_axis(model.test_step)
         model.make_train_function()
@@ -177,6 +179,8 @@ class Loop:
     def _spread(self, dataset: tf.data.Dataset) -> tf.data.Dataset:
         if self.where.num_replicas_in_sync == 1:
             return dataset
+        # Known to be endless, it needs no check for its end in each step.
+        dataset = dataset.repeat().apply(tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY))
         return self.where.distribute_datasets_from_function(lambda _: dataset)
 
     def run(self, plan: Plan, folder: str) -> int:
