@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -174,20 +175,11 @@ def use(workspace: Workspace, name: str) -> Account:
     return account
 
 
-def add(
-    workspace: Workspace,
-    name: str,
-    project: str,
-    region: str = "us-central1",
-    target: str = "google",
-    tier: str = "trial",
-    owner: str = "",
-    billing_account: str = "",
-    budget: float | None = None,
-    currency: str = "USD",
-    email: str = "",
-) -> Account:
-    """Describe a new account in its own settings file. Nothing is created on Google, and no account is switched."""
+def add(workspace: Workspace, name: str, config: Mapping[str, Any]) -> Account:
+    """Write a new account's settings file. Nothing is created in the cloud, and no account is switched.
+
+    `config` is what `settings` gives; the caller has it checked (cloudkite.engine.check_settings). Raises BadValue.
+    """
     import yaml
 
     if not NAME.fullmatch(name):
@@ -198,6 +190,22 @@ def add(
     path = workspace.accounts / f"Pulumi.{name}.yaml"
     if path.exists():
         raise BadValue(_("there is an account {name} already").format(name=name), str(path))
+    write_atomically(path, yaml.safe_dump({"config": dict(config)}, sort_keys=False, allow_unicode=True))
+    return load(workspace, name)
+
+
+def settings(
+    project: str,
+    region: str = "us-central1",
+    target: str = "google",
+    tier: str = "trial",
+    owner: str = "",
+    billing_account: str = "",
+    budget: float | None = None,
+    currency: str = "USD",
+    email: str = "",
+) -> dict[str, Any]:
+    """The `config` of an account's settings file. `budget` is per month, in the billing account's `currency`."""
     config: dict[str, Any] = {
         "gcp:project": project,
         "gcp:region": region,
@@ -214,8 +222,4 @@ def add(
             "thresholds": [0.5, 0.9, 1.0],
             "emails": [email] if email else [],
         }
-    from cloudkite import engine
-
-    engine.check_settings(config, name)
-    write_atomically(path, yaml.safe_dump({"config": config}, sort_keys=False, allow_unicode=True))
-    return load(workspace, name)
+    return config

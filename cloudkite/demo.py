@@ -45,15 +45,10 @@ def _journey(space: Workspace) -> None:
     from cloudkite import trainer as trainers
 
     show.heading(_("1  An account, set up by Pulumi"))
-    account = accounts.add(
-        space,
-        "demo",
-        "cloudkite-demo",
-        target="local",
-        tier="paid",
-        billing_account="012345-ABCDEF-012345",
-        budget=10.0,
+    described = accounts.settings(
+        "cloudkite-demo", target="local", tier="paid", billing_account="012345-ABCDEF-012345", budget=10.0
     )
+    account = setup.describe(space, "demo", described)
     target = connect(space, account)
     setup.set_up(space, account, target, yes=True, brief=True)
     account = accounts.load(space, "demo")

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cloudkite import accounts, show
 from cloudkite.accounts import Account
@@ -260,21 +260,31 @@ def add_account(
         budget = budget or show.ask(_("budget per month"), "10")
         currency = currency or show.ask(_("currency of the billing account"), "USD")
         email = email or show.ask(_("e-mail address for budget alerts"), owner.removeprefix("user:"))
-    account = accounts.add(
+    account = describe(
         workspace,
         name,
-        project,
-        region,
-        target="local" if local else "google",
-        tier=tier or "paid",
-        owner=owner,
-        billing_account=billing,
-        budget=_amount(budget) if budget else None,
-        currency=currency or "USD",
-        email=email,
+        accounts.settings(
+            project,
+            region,
+            target="local" if local else "google",
+            tier=tier or "paid",
+            owner=owner,
+            billing_account=billing,
+            budget=_amount(budget) if budget else None,
+            currency=currency or "USD",
+            email=email,
+        ),
     )
     show.say(_("described account {name} in {path}").format(name=name, path=account.settings))
     show.say(_("next: uv run invoke up --account {name}").format(name=name))
+
+
+def describe(workspace: Workspace, name: str, config: Mapping[str, Any]) -> Account:
+    """Check the settings as `up` would, then add the account. Raises BadValue that tells every mistake."""
+    from cloudkite import engine
+
+    engine.check_settings(config, name)
+    return accounts.add(workspace, name, config)
 
 
 def _amount(text: str) -> float:

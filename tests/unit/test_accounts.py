@@ -28,7 +28,8 @@ def test_an_account_is_its_settings_file(space):
 
 def test_adding_an_account_never_switches_to_it(space):
     accounts.use(space, "first")
-    accounts.add(space, "second", "other-project", target="local", budget=5, billing_account="012345-ABCDEF-012345")
+    described = accounts.settings("other-project", target="local", budget=5, billing_account="012345-ABCDEF-012345")
+    accounts.add(space, "second", described)
     assert accounts.current(space) == "first"
     second = accounts.load(space, "second")
     assert (second.budget, second.currency) == (5.0, "USD")
@@ -99,12 +100,12 @@ def test_an_unknown_account_is_named(space, name, message):
 @pytest.mark.parametrize("name", ["A", "a", "has space", "1st", "x" * 40, "trailing-"])
 def test_a_bad_name_for_an_account_is_refused(space, name):
     with pytest.raises(UserError, match="is no name for an account"):
-        accounts.add(space, name, "my-project")
+        accounts.add(space, name, accounts.settings("my-project"))
 
 
 def test_an_account_is_not_overwritten(space):
     with pytest.raises(UserError, match="there is an account first already"):
-        accounts.add(space, "first", "my-project")
+        accounts.add(space, "first", accounts.settings("my-project"))
     assert (space.accounts / "Pulumi.first.yaml").read_text(encoding="utf-8") == GOOD
 
 

@@ -31,9 +31,8 @@ def made(tmp_path_factory):
     """A workspace with an account that is set up, one that is not, one on Google, and a trainer."""
     space = workspace.throw_away(tmp_path_factory.mktemp("bad") / "state")
     for name, project in (("ready", "my-project"), ("bare", "bare-project")):
-        accounts.add(
-            space, name, project, target="local", tier="paid", budget=10, billing_account="012345-ABCDEF-012345"
-        )
+        described = accounts.settings(project, target="local", budget=10, billing_account="012345-ABCDEF-012345")
+        accounts.add(space, name, described)
     (accounts.load(space, "ready").state / "outputs.json").write_text(json.dumps(OUTPUTS), encoding="utf-8")
     (space.accounts / "Pulumi.broken.yaml").write_text("config: [", encoding="utf-8")
     (space.accounts / "Pulumi.remote.yaml").write_text("config: {gcp:project: my-project}\n", encoding="utf-8")
