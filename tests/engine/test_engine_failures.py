@@ -49,7 +49,7 @@ def explain(folder, made, stderr="", raised=None):
             (403, "forbidden", "Permission denied"),
         ),
         ('error: Error 400: Bad name., "reason": "invalid"', (400, "invalid", "Bad name")),
-        ("error reading from server: EOF", (0, "", "error reading from server: EOF")),
+        ("something else", (0, "", "something else")),
         ("", (0, "", "")),
     ],
 )
