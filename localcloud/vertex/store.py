@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from localcloud import enabled
 from localcloud.errors import ApiError, error_info
+from localcloud.quotas import jobs as quotas
 from localcloud.vertex import listing, settings, validation
 from localcloud.vertex.jobs import ENDED, Job, Jobs
 from localcloud.vertex.runner import Runner
@@ -35,10 +36,11 @@ class Vertex:
         cloud.count("custom jobs", self._jobs.count)
 
     def create(self, request: Body, host: str = "") -> Body:
-        """A new job, which starts when its turn comes. Raises 400, 403 as Google does."""
+        """A new job, which starts when its turn comes. Raises 400, 403, 429 as Google does."""
         project, location = self._parent(request.get("parent", ""), host)
         given = request.get("customJob", {})
         validation.check_job(given, location)
+        quotas.check(self._cloud, project["projectId"], location, given["jobSpec"])
         account = self._account(project["projectId"], given["jobSpec"].get("serviceAccount", ""))
         now = self._cloud.clock.stamp()
         job_id = str(10**18 + secrets.randbelow(8 * 10**18))

@@ -325,3 +325,47 @@ def test_what_is_not_emulated_says_so(session):
     told = refused(session.get(f"https://monitoring.googleapis.com/v3/projects/{PROJECT}/timeSeries"))
     assert told[:2] == (501, "UNIMPLEMENTED")
     assert told[2].startswith("not emulated by the local cloud: GET monitoring.googleapis.com/v3/projects/")
+
+
+def jobs(region):
+    return f"https://{region}-aiplatform.googleapis.com/v1/projects/{PROJECT}/locations/{region}/customJobs"
+
+
+def job(accelerator="NVIDIA_TESLA_T4", count=1, machine="n1-standard-8"):
+    gpus = {"acceleratorType": accelerator, "acceleratorCount": count} if accelerator else {}
+    container = {"imageUri": "nobody/knows:this", "command": ["true"]}
+    pool = {"machineSpec": {"machineType": machine, **gpus}, "containerSpec": container}
+    return {"displayName": "quota", "jobSpec": {"workerPoolSpecs": [pool]}}
+
+
+@pytest.mark.parametrize(
+    ("region", "body", "metrics"),
+    [
+        ("us-west1", job(count=4), ["custom_model_training_nvidia_t4_gpus"]),
+        ("us-west1", job(count=2), []),
+        ("europe-west4", job("NVIDIA_L4", machine="g2-standard-8"), ["custom_model_training_nvidia_l4_gpus"]),
+        ("us-west2", job("", machine="n1-standard-32"), ["custom_model_training_cpus"]),
+        (
+            "us-east4",
+            job("NVIDIA_TESLA_P4", count=2, machine="n1-standard-32"),
+            ["custom_model_training_cpus", "custom_model_training_nvidia_p4_gpus"],
+        ),
+    ],
+)
+def test_a_job_that_needs_more_than_a_quota_is_refused(session, region, body, metrics):
+    base = f"https://serviceusage.googleapis.com/v1/projects/{PROJECT}/services"
+    assert session.post(f"{base}/aiplatform.googleapis.com:enable").ok
+    answer = session.post(jobs(region), json=body)
+    if not metrics:
+        assert answer.ok, answer.text
+        return
+    names = ",".join(f"aiplatform.googleapis.com/{metric}" for metric in metrics)
+    words = f"The following quota metrics exceed quota limits: {names}"
+    assert refused(answer) == (429, "RESOURCE_EXHAUSTED", words)
+
+
+def test_a_lowered_quota_stops_jobs(session):
+    ask = {"quotaPreferenceId": "none", "ignoreSafetyChecks": "QUOTA_DECREASE_PERCENTAGE_TOO_HIGH"}
+    assert session.post(PREFERENCES, params=ask, json=preference(0, "europe-west4")).ok
+    answer = session.post(jobs("europe-west4"), json=job())
+    assert refused(answer)[:2] == (429, "RESOURCE_EXHAUSTED")
