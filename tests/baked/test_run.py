@@ -190,13 +190,17 @@ def test_two_workers_learn_together_and_resume(python: Path, penguins: Path, tmp
             for i in range(2)
         ]  # fmt: skip
 
-    both = workers("--epochs", "8", "--steps", "20")
+    both = workers("--epochs", "800")
+    wait_for_line(both[0], "epoch 3/")
+    for process in both:
+        process.send_signal(signal.SIGTERM)
+    said = [process.communicate(timeout=200)[0] for process in both]
+    assert [process.returncode for process in both] == [143, 143], said
+    step = int(said[0].partition("stopped by a signal after step ")[2].split()[0])
+    both = workers("--epochs", "800", "--steps", str(step + 40))
     said = [process.communicate(timeout=200)[0] for process in both]
     assert [process.returncode for process in both] == [0, 0], said
-    both = workers("--epochs", "8")
-    said = [process.communicate(timeout=200)[0] for process in both]
-    assert [process.returncode for process in both] == [0, 0], said
-    assert "resumed after step 20 of 64" in said[0]
+    assert f"resumed after step {step} of 6400" in said[0]
     assert said[1] == ""  # only the chief speaks
     assert told(tmp_path / "two")["metrics"]["accuracy"] >= 0.95
 
