@@ -1,5 +1,6 @@
 """Runs that are interrupted or killed at any moment: no lock stays, nothing is lost, nothing is made twice."""
 
+import contextlib
 import dataclasses
 import json
 import signal
@@ -132,7 +133,12 @@ def test_the_cloud_goes_away_while_it_creates(another_cloud):
 
 
 def kill(running, who):
+    """SIGKILL for the run's Python ("parent"), its engine, or both at once."""
     parent = psutil.Process(running.pid)
-    engines = [child for child in parent.children(recursive=True) if child.name().startswith("pulumi")]
+    engines = []
+    for child in parent.children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            engines += [child] if child.name().startswith("pulumi") else []
     for process in {"all": [*engines, parent], "engine": engines, "parent": [parent]}[who]:
-        process.kill()
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
