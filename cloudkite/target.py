@@ -184,8 +184,10 @@ def _running(root: Path) -> dict[str, Any] | None:
 
     try:
         server = json.loads((root / "server.json").read_text(encoding="utf-8"))
-        alive = abs(psutil.Process(server["pid"]).create_time() - server["created"]) < 2
-        return server if alive else None
+        process = psutil.Process(server["pid"])
+        same = abs(process.create_time() - server["created"]) < 2
+        # In a container without an init process, one that ended stays as a zombie.
+        return server if same and process.status() != psutil.STATUS_ZOMBIE else None
     except (OSError, ValueError, KeyError, psutil.Error):
         return None
 

@@ -49,6 +49,8 @@ def set_up(
         raise UserError(_("nothing was changed"))
     with show.waiting(_("setting up ..."), live=brief) as tell:
         outcome = engine.up(workspace, account, target, on_step=_steps(tell, len(preview.changes)), progress=tell)
+    for warning in outcome.warnings:
+        show.warn(warning)
     say(
         _("{count} changes in {time}: account {name} is set up").format(
             count=sum(outcome.changes.values()), time=show.duration(outcome.seconds), name=account.name
