@@ -1,6 +1,6 @@
 """Your data: the columns, the label and where they come from.
 
-Expected: 0.97 to 1.00 of the held-out penguins right after about 3 seconds of training (2 cores, no GPU).
+Expected: 0.98 to 1.00 of 69 held-out penguins right (8 ways to hold out), after 1 to 3 seconds of training on 2 cores.
 Command: python -m trainer.task
 Only literals here: other programs read this file without running it.
 """
