@@ -12,8 +12,11 @@ from cloudkite.workspace import CLONE
 
 
 def test(fast: bool = False, select: str = "") -> None:
-    """Run pytest: fast tests first, then (unless `fast`) those against the engine, the local cloud and TensorFlow."""
-    command = [sys.executable, "-m", "pytest"]
+    """Run pytest on two processes: the fast tests, and unless `fast` those that take long, too.
+
+    Tests of one file stay in one process: they share a local cloud.
+    """
+    command = [sys.executable, "-m", "pytest", "-n", "2", "--dist", "loadfile"]
     command += ["-m", "not slow"] if fast else []
     command += ["-k", select] if select else []
     _run(command)

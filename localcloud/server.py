@@ -161,8 +161,8 @@ async def _preload(front: Front, handler: GrpcFront) -> None:
 
 async def _end_without_folder(lock: Path, end: asyncio.Event) -> None:
     """End when somebody deletes the folder: nobody could find this server, or end it, any more."""
-    opened = lock.stat()
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError):  # also when it goes before the first look
+        opened = lock.stat()
         while os.path.samestat(lock.stat(), opened):
             await asyncio.sleep(_WATCH)
     log.warning("the folder is gone: the end")

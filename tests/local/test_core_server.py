@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import shutil
@@ -18,7 +19,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from localcloud import ca, environment, launch, locks
+from localcloud import ca, environment, launch, locks, server
 
 REPOSITORY = Path(launch.__file__).parents[1]
 
@@ -37,6 +38,13 @@ def command(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 def ended(pid: int) -> bool:
     return not psutil.pid_exists(pid) or launch.ended(psutil.Process(pid))
+
+
+def wait_for_end(pid: int) -> None:
+    deadline = time.monotonic() + 60
+    while not ended(pid):
+        assert time.monotonic() < deadline, f"process {pid} does not end"
+        time.sleep(0.01)
 
 
 def get(cloud) -> int:
@@ -97,8 +105,7 @@ def test_a_killed_server_is_noticed_and_started_again(new_cloud):
     )
     killed = cloud.server["pid"]
     os.kill(killed, signal.SIGKILL)
-    while not ended(killed):
-        time.sleep(0.01)
+    wait_for_end(killed)
     assert (cloud.root / "server.json").exists()
     assert launch.status(cloud.root) == {"running": False, "root": str(cloud.root)}
     new_cloud()
@@ -111,8 +118,16 @@ def test_a_server_whose_folder_is_deleted_ends(new_cloud):
     cloud = new_cloud()
     pid = cloud.server["pid"]
     shutil.rmtree(cloud.root)
-    while not ended(pid):
-        time.sleep(0.01)
+    wait_for_end(pid)
+
+
+def test_a_folder_that_goes_before_the_first_look_ends_it_too(tmp_path):
+    async def watch() -> bool:
+        end = asyncio.Event()
+        await asyncio.wait_for(server._end_without_folder(tmp_path / "gone", end), 5)
+        return end.is_set()
+
+    assert asyncio.run(watch())
 
 
 def test_a_pid_that_another_process_has_now_is_not_the_server(tmp_path):
@@ -136,8 +151,7 @@ def test_sigterm_ends_it_cleanly(new_cloud):
     cloud = new_cloud()
     process = psutil.Process(cloud.server["pid"])
     process.terminate()
-    while not ended(process.pid):
-        time.sleep(0.01)
+    wait_for_end(process.pid)
     assert not (cloud.root / "server.json").exists()
 
 
