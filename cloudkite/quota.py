@@ -117,6 +117,7 @@ def refuse(readings: Sequence[Reading], tier: str, region: str) -> UserError | N
         hint = _("a trial can't ask for quota: take a smaller machine or no GPU, or upgrade to a paid account")
     else:
         hint = _(
-            "ask for it: add {{quotaId: {id}, value: {value}, request: true}} to cloudkite:quotas and run `uv run invoke up`"
+            "ask for it: add {{quotaId: {id}, value: {value}, request: true}} to cloudkite:quotas "
+            "and run `uv run invoke up`"
         ).format(id=short[0].quota_id or short[0].metric, value=short[0].needed)
     return UserError(_("the quota in {region} is too small ({told})").format(region=region, told=told), hint)

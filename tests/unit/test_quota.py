@@ -43,7 +43,10 @@ def test_what_is_enough_or_not_known_does_not_block(limit):
     "tier, hint",
     [
         ("trial", "a trial can't ask for quota: take a smaller machine or no GPU, or upgrade to a paid account"),
-        ("paid", "ask for it: add {quotaId: CPUs, value: 4, request: true} to cloudkite:quotas and run `uv run invoke up`"),
+        (
+            "paid",
+            "ask for it: add {quotaId: CPUs, value: 4, request: true} to cloudkite:quotas and run `uv run invoke up`",
+        ),
     ],
 )
 def test_too_little_is_refused_with_what_to_do(tier, hint):
