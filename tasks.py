@@ -317,7 +317,10 @@ def local_status(c: Context, json: bool = False) -> None:
     print(_local("status", *(["--json"] if json else [])), end="")
 
 
-@command(name="env", help={"shell": "bash, fish, powershell or cmd", "account": _JOB_OPTIONS["account"], "json": ""})
+@command(
+    name="env",
+    help={"shell": "bash, fish, powershell or cmd", "account": _JOB_OPTIONS["account"], "json": "for scripts"},
+)
 def local_env(c: Context, shell: str = "", account: str = "", json: bool = False) -> None:
     """Lines that make any Google client in a shell use the local cloud: eval "$(uv run invoke local.env)"."""
     from cloudkite import accounts, target, workspace

@@ -16,6 +16,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cloudkite import show
 from cloudkite.accounts import Account
 from cloudkite.errors import NOT_SIGNED_IN, UserError
 from cloudkite.text import _
@@ -162,8 +163,16 @@ def _local(workspace: Workspace, account: Account) -> Target:
     home = root / "projects" / account.project
     server = _running(root)
     if server is None or not (home / "environment.json").is_file():
+        killed = server is None and (root / "server.json").is_file()  # a clean stop takes that file away
         localcloud(workspace, "start", "--project", account.project)
         server = _running(root)
+        if killed:
+            show.note(
+                _(
+                    "the local cloud had ended without being stopped and was started again: what it had acknowledged "
+                    "is there, jobs went on meanwhile"
+                )
+            )
     if server is None:
         raise UserError(
             _("the local cloud in {root} does not answer").format(root=root),

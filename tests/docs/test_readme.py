@@ -1,9 +1,6 @@
 """The documentation is run: each command that the README shows works, in the order shown, in a copy of the clone."""
 
-import os
 import re
-import shlex
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -59,42 +56,14 @@ def test_links_lead_somewhere(readme):
     assert not [link for link in links if not (CLONE / link).exists()]
 
 
-@pytest.fixture(scope="module")
-def copy(tmp_path_factory):
-    """A copy of the clone as git would give it, which shares the Python environments of this one."""
-    folder = tmp_path_factory.mktemp("clone") / "cloudkite"
-    listed = subprocess.run(
-        ["git", "ls-files", "-co", "--exclude-standard", "-z"], cwd=CLONE, capture_output=True, check=True
-    )
-    for name in listed.stdout.decode().split("\0"):
-        if name and (CLONE / name).is_file():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(CLONE / name, folder / name)
-    (CLONE / ".cloudkite" / "envs").mkdir(parents=True, exist_ok=True)
-    (folder / ".cloudkite").mkdir(mode=0o700)
-    (folder / ".cloudkite" / "envs").symlink_to(CLONE / ".cloudkite" / "envs", target_is_directory=True)
-    yield folder
-    invoke(folder, "uv run invoke local.stop")
-
-
-def invoke(folder: Path, line: str) -> subprocess.CompletedProcess[str]:
-    words = shlex.split(line)
-    assert words[:3] == ["uv", "run", "invoke"], line
-    environment = {k: v for k, v in os.environ.items() if not k.startswith(("CLOUDKITE_ACCOUNT", "CLOUDKITE_STATE"))}
-    return subprocess.run(
-        [sys.executable, "-m", "invoke", *words[3:]], cwd=folder, env=environment, stdin=subprocess.DEVNULL,
-        capture_output=True, text=True, encoding="utf-8", timeout=900,
-    )  # fmt: skip
-
-
 @pytest.mark.slow
 def test_the_commands_of_the_readme_work_in_their_order(copy):
-    (copy / "grades.csv").write_text(GRADES, encoding="utf-8")
+    (copy.folder / "grades.csv").write_text(GRADES, encoding="utf-8")
     ran = []
     for line in commands("README.md"):
         if line in ELSEWHERE:
             continue
-        done = invoke(copy, line + (" --yes" if line == "uv run invoke down" else ""))
+        done = copy.invoke(line + (" --yes" if line == "uv run invoke down" else ""))
         assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"
         ran.append(line)
     assert len(ran) >= 9

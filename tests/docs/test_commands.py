@@ -1,0 +1,81 @@
+"""Commands that the README's own lines leave out: accounts by options, TensorBoard, a local cloud that was killed."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import time
+import urllib.request
+
+import psutil
+import pytest
+
+pytestmark = pytest.mark.slow
+
+
+def good(copy, line):
+    done = copy.invoke(line)
+    assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"
+    return done
+
+
+def test_an_account_is_added_then_used(copy):
+    good(copy, "uv run invoke account.add --local --name mine --project mine-project --budget 5 "
+               "--billing 012345-ABCDEF-012345 --email me@example.com")  # fmt: skip
+    listed = {a["name"]: a for a in json.loads(good(copy, "uv run invoke account.list --json").stdout)}
+    assert listed["local"]["in_use"]
+    assert not listed["mine"]["in_use"]
+    assert "in use: mine" in good(copy, "uv run invoke account.use mine").stdout
+    outputs = json.loads(good(copy, "uv run invoke up --yes --json").stdout)
+    assert outputs["buckets"]["models"] == "gs://mine-project-models"
+    listed = {a["name"]: a for a in json.loads(good(copy, "uv run invoke account.list --json").stdout)}
+    assert listed["mine"] == listed["mine"] | {"in_use": True, "set_up": True, "budget": 5.0, "currency": "USD"}
+    assert "nothing to change" in good(copy, "uv run invoke up").stdout
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT for another process; try Ctrl-C by hand")
+def test_tensorboard_serves_until_ctrl_c(copy):
+    good(copy, "uv run invoke new penguins")
+    board = subprocess.Popen(
+        copy.command("uv run invoke tensorboard penguins --port 16006"), cwd=copy.folder, env=copy.environment(),
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, encoding="utf-8",
+        start_new_session=True,
+    )  # fmt: skip
+    with board:
+        deadline = time.monotonic() + 240
+        while True:
+            assert time.monotonic() < deadline
+            assert board.poll() is None, board.stdout.read() if board.stdout else ""
+            try:
+                with urllib.request.urlopen("http://127.0.0.1:16006/data/logdir", timeout=5) as answer:
+                    assert json.load(answer)["logdir"] == "gs://mine-project-models/penguins"
+                    break
+            except OSError:
+                time.sleep(0.5)
+        os.killpg(board.pid, signal.SIGINT)
+        said = board.stdout.read() if board.stdout else ""
+        assert board.wait(timeout=60) == 0, said
+    assert "Traceback" not in said
+
+
+def test_the_next_command_says_that_the_local_cloud_was_killed(copy):
+    status = json.loads(good(copy, "uv run invoke local.status --json").stdout)
+    killed = psutil.Process(status["pid"])
+    killed.kill()
+    deadline = time.monotonic() + 30
+    while killed.is_running() and killed.status() != psutil.STATUS_ZOMBIE:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    done = good(copy, "uv run invoke jobs")
+    assert re.search(r"the local cloud had ended without being stopped", done.stderr)
+    assert "no job yet" in done.stdout
+    assert good(copy, "uv run invoke jobs").stderr == ""
+
+
+def test_help_names_every_option(copy):
+    for command in ("train", "up", "down", "account.add", "predict"):
+        shown = good(copy, f"uv run invoke --help {command}").stdout
+        options = re.findall(r"^  (--[a-z-]+).*", shown, re.M)
+        assert options
+        assert not re.findall(r"^  --[a-z-]+(=\S+)?$", shown, re.M), "an option without a word on it"
