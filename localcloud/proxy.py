@@ -121,7 +121,8 @@ class Proxy:
         if method == "CONNECT" and port == "443" and allowed(host.lower()):
             await loop.sock_sendall(connection, b"HTTP/1.1 200 Connection established\r\n\r\n")
             return rest
-        log.info("refused %s %s", method, target)
+        # A plain request is mostly a client that looks for a metadata server, again and again.
+        log.log(logging.INFO if method == "CONNECT" else logging.DEBUG, "refused %s %s", method, target)
         text = (
             f"The local cloud answers for Google's hosts over https only, and lets nothing out: {target} is refused.\n"
         )

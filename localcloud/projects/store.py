@@ -9,7 +9,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from localcloud.documents import Documents
-from localcloud.environment import client_environment
+from localcloud.environment import boto_configuration, client_environment
 from localcloud.errors import ApiError, error_info
 from localcloud.files import private_folder, write_privately
 from localcloud.projects.services import ON_BY_DEFAULT, known
@@ -76,7 +76,12 @@ class Projects:
             write_privately(key_file, json.dumps(key, indent=2))
         environment = client_environment(self._cloud.root, self._cloud.ports, project_id)
         token = self._cloud.tokens.provider_token(project_id, project["issued"])
-        for name, text in (("environment.json", json.dumps(environment, indent=2)), ("provider-token", token)):
+        written = {
+            "boto.cfg": boto_configuration(key_file, self._cloud.root / "ca.pem", project_id, folder / "gcloud"),
+            "environment.json": json.dumps(environment, indent=2),
+            "provider-token": token,
+        }
+        for name, text in written.items():
             path = folder / name
             if not path.exists() or path.read_text(encoding="utf-8") != text:
                 write_privately(path, text)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from catalog.environments import EnvironmentFailed, environment, install
+from localcloud.environment import boto_configuration
 from localcloud.files import private_folder, write_privately
 from localcloud.vertex import contract, images
 from localcloud.vertex.contract import Replica
@@ -137,11 +138,14 @@ def _identity(cloud: Cloud, job: Job, folder: Path) -> dict[str, str]:
     key_file = folder / "key.json"
     if not key_file.exists():
         write_privately(key_file, json.dumps(cloud.iam.new_key(account)))
+    boto = boto_configuration(key_file, cloud.root / "ca.pem", job.project, folder / "gcloud")
+    write_privately(folder / "boto.cfg", boto)
     made = cloud.environment(job.project) | cloud.iam.metadata_environment(account, job.project, job.id)
     return made | {
         "GOOGLE_APPLICATION_CREDENTIALS": str(key_file),
         "CLOUDSDK_AUTH_CREDENTIAL_FILE_OVERRIDE": str(key_file),
         "CLOUDSDK_CONFIG": str(folder / "gcloud"),
+        "BOTO_CONFIG": str(folder / "boto.cfg"),
     }
 
 

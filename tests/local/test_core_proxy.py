@@ -64,6 +64,18 @@ def test_plain_http_is_refused(local_cloud):
     assert answer.text.endswith("http://storage.googleapis.com/ is refused.\n")
 
 
+def test_who_looks_for_a_metadata_server_waits_for_no_name_server(local_cloud):
+    # google-cloud-logging asks for each entry that it lists over REST, and takes any error for "no such server".
+    found = local_cloud.run(
+        """
+        import requests
+        answer = requests.get("http://metadata.google.internal./computeMetadata/v1/", timeout=20)
+        print(answer.status_code, answer.reason)
+        """
+    )
+    assert found.stdout == "403 Forbidden by the local cloud\n"
+
+
 def test_a_client_cannot_leave(local_cloud):
     done = local_cloud.run(
         "import requests; requests.get('https://example.com', timeout=20)",

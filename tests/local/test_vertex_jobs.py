@@ -124,6 +124,7 @@ def test_a_job_is_its_service_account_everywhere(vertex: AuthorizedSession) -> N
         import json, os, urllib.request
         print(json.load(open(os.environ["GOOGLE_APPLICATION_CREDENTIALS"]))["client_email"])
         print(oct(os.stat(os.environ["GOOGLE_APPLICATION_CREDENTIALS"]).st_mode & 0o777))
+        print(os.environ["GOOGLE_APPLICATION_CREDENTIALS"] in open(os.environ["BOTO_CONFIG"]).read())
         address = f"http://{os.environ['GCE_METADATA_HOST']}/computeMetadata/v1/instance/service-accounts/default/email"
         request = urllib.request.Request(address, headers={"Metadata-Flavor": "Google"})
         print(urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request).read().decode())
@@ -132,7 +133,7 @@ def test_a_job_is_its_service_account_everywhere(vertex: AuthorizedSession) -> N
 
     job = submit(vertex, body(pool(textwrap.dedent(script)), serviceAccount=email))
     assert wait(vertex, job)["state"] == "JOB_STATE_SUCCEEDED", lines(vertex, job)
-    assert lines(vertex, job) == [email, "0o600", email]
+    assert lines(vertex, job) == [email, "0o600", "True", email]
     assert vertex.get(f"{accounts}/{email}/keys").json().get("keys", []) == []
 
 
