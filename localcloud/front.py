@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from xml.sax.saxutils import escape
 
 from localcloud import tokens
 from localcloud.errors import ApiError, NotEmulated
@@ -46,6 +47,8 @@ OPEN_HOSTS: list[tuple[str, str]] = [
     (r"(localhost|127\.0\.0\.1)/.*", "localcloud.control:app"),
 ]
 _STORAGE = "localcloud.storage.http:app"
+# https://cloud.google.com/storage/docs/authentication/signatures: version 4, and version 2
+_SIGNED = re.compile(rb"(^|&)(x-goog-signature|googleaccessid)=", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -78,6 +81,8 @@ class Front:
         try:
             if api is None:
                 raise NotEmulated(what)
+            if api.loader == _STORAGE and _SIGNED.search(scope["query_string"]):
+                raise NotEmulated(f"signed URLs ({what})")
             if not api.open:
                 scope["caller"] = self.admit(headers.get(b"authorization", b""))
                 scope["headers"] = [line for line in scope["headers"] if line[0] != b"authorization"]
@@ -142,5 +147,5 @@ async def _refuse_storage(scope: Scope, send: Send, error: ApiError) -> None:
         body = {"error": {"code": error.code, "message": word, "errors": [entry]}}
         return await send_json(send, body, error.code, error.headers)
     code = "AuthenticationRequired" if error.code == 401 else "NotImplemented"
-    text = f"<?xml version='1.0' encoding='UTF-8'?><Error><Code>{code}</Code><Message>{word}.</Message></Error>"
+    text = f"<?xml version='1.0' encoding='UTF-8'?><Error><Code>{code}</Code><Message>{escape(word)}.</Message></Error>"
     await send_bytes(send, text.encode(), "application/xml; charset=UTF-8", error.code, error.headers)

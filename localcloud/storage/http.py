@@ -13,7 +13,7 @@ from localcloud.errors import ApiError
 from localcloud.rest import App, Receive, Scope, Send
 from localcloud.storage import batch
 from localcloud.storage.downloads import Downloads
-from localcloud.storage.errors import StorageError, invalid, rendered
+from localcloud.storage.errors import StorageError, invalid, not_emulated, rendered
 from localcloud.storage.json_api import JsonApi, partial
 from localcloud.storage.messages import Request, Response, parse_object, send_response
 from localcloud.storage.resumable import Resumables
@@ -24,6 +24,13 @@ from localcloud.storage.xml_multipart import MultipartUploads
 if TYPE_CHECKING:
     from localcloud.cloud import Cloud
 
+# https://cloud.google.com/storage/docs/encryption/customer-supplied-keys, .../customer-managed-keys
+_KEY_HEADERS = (
+    "x-goog-encryption-algorithm",
+    "x-goog-copy-source-encryption-algorithm",
+    "x-goog-encryption-kms-key-name",
+)
+_KEY_QUERIES = ("kmsKeyName", "destinationKmsKeyName")
 _THREADS = 8  # for writing, hashing and reading
 _UPLOAD = re.compile(r"(?:/resumable)?/upload/storage/v1/b/([^/]+)/o(?:/[^/]*)?")
 _MEDIA = re.compile(r"(?:/download)?/storage/v1/b/([^/]+)/o/([^/]+)")
@@ -79,6 +86,8 @@ class Service:
     async def _answer(self, request: Request, send: Send) -> Response | None:
         """The response, or None when it was sent already."""
         path, method = request.path, request.method
+        if any(request.headers.get(name) for name in _KEY_HEADERS) or any(map(request.query.get, _KEY_QUERIES)):
+            raise not_emulated("encryption with keys of your own")
         if path.startswith("/batch"):
             return await batch.answer(self._json, request)
         if found := _UPLOAD.fullmatch(path):

@@ -71,8 +71,6 @@ def draft_of(storage: Storage, request: Request, bucket: str, resource: Resource
     query = request.query
     if query.get("contentEncoding"):
         resource = resource | {"contentEncoding": query["contentEncoding"]}
-    if query.get("kmsKeyName") or "x-goog-encryption-algorithm" in request.headers:
-        raise not_emulated("encryption with keys of your own")
     acl = query.get("predefinedAcl", "private")
     if acl not in _PRIVATE or resource.get("acl"):
         uniform = storage.objects.bucket(bucket)["iamConfiguration"]["uniformBucketLevelAccess"]

@@ -77,8 +77,6 @@ def draft(request: Request, bucket: str, name: str) -> Draft:
     headers = request.headers
     if headers.get("x-goog-acl", "") not in _PRIVATE:
         raise not_emulated("access control lists")
-    if "x-goog-encryption-algorithm" in headers or "x-goog-encryption-kms-key-name" in headers:
-        raise not_emulated("encryption with keys of your own")
     if "x-goog-resumable" in headers:
         raise not_emulated("resumable uploads in the XML API")
     resource: dict[str, object] = {field: headers[name] for name, field in _SETTINGS.items() if name in headers}

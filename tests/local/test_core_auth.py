@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from xml.etree import ElementTree
 
 import grpc
 import pytest
@@ -164,6 +165,20 @@ def test_storage_refuses_in_its_own_shape(local_cloud, url, shown, type_, body):
     assert body in answer.text
     if "json" in type_:
         assert answer.json()["error"]["errors"][0]["reason"] == ("authError" if shown else "required")
+
+
+@pytest.mark.parametrize("version", ["v2", "v4"])
+def test_signed_urls_are_refused_by_their_name(local_cloud, version):
+    from google.cloud import storage
+    from google.oauth2 import service_account
+
+    credentials = service_account.Credentials.from_service_account_info(key_of(local_cloud))
+    blob = storage.Client(local_cloud.project, credentials).bucket("some-bucket").blob("a&b <c>.txt")
+    answer = local_cloud.plain_session().get(blob.generate_signed_url(expiration=600, version=version))
+    assert (answer.status_code, answer.headers["Content-Type"]) == (501, "application/xml; charset=UTF-8")
+    found = ElementTree.fromstring(answer.text)
+    assert found.findtext("Code") == "NotImplemented"
+    assert found.findtext("Message", "").startswith("not emulated by the local cloud: signed URLs (GET storage.")
 
 
 @pytest.mark.parametrize(

@@ -76,3 +76,26 @@ def test_composed_objects(bucket):
         whole.compose([parts[0]] * 33)
     with pytest.raises(exceptions.BadRequest, match="at least one source"):
         whole.compose([])
+
+
+KEY = b"k" * 32
+CLOUD_KEY = "projects/p/locations/us/keyRings/r/cryptoKeys/k"
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda bucket: bucket.blob("new", encryption_key=KEY).upload_from_string("x"),
+        lambda bucket: bucket.blob("old", encryption_key=KEY).download_as_bytes(),
+        lambda bucket: bucket.blob("new").rewrite(bucket.blob("old", encryption_key=KEY)),
+        lambda bucket: bucket.blob("new", encryption_key=KEY).rewrite(bucket.blob("old")),
+        lambda bucket: bucket.blob("new", kms_key_name=CLOUD_KEY).rewrite(bucket.blob("old")),
+        lambda bucket: bucket.blob("new", kms_key_name=CLOUD_KEY).upload_from_string("x"),
+    ],
+    ids=["up", "down", "from", "to", "rewrite by KMS", "up by KMS"],
+)
+def test_nothing_seems_encrypted_by_a_key_that_is_not_used(bucket, use):
+    bucket.blob("old").upload_from_string("x")
+    with pytest.raises(exceptions.MethodNotImplemented, match="encryption with keys of your own"):
+        use(bucket)
+    assert not bucket.blob("new").exists()
