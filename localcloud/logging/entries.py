@@ -6,6 +6,7 @@ Source of field names and rules: https://cloud.google.com/logging/docs/reference
 from __future__ import annotations
 
 import calendar
+import json
 import re
 import secrets
 from collections.abc import Mapping
@@ -48,6 +49,7 @@ FIELDS = {
     "jsonPayload",
     "protoPayload",
 }
+LARGEST = 256 << 10  # bytes of an entry: https://cloud.google.com/logging/quotas
 _PAYLOADS = ("textPayload", "jsonPayload", "protoPayload")
 _STAMP = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)(?:[Tt ](\d\d):(\d\d)(?::(\d\d)(?:\.(\d{1,9}))?)?(?:[Zz]|([+-])(\d\d):?(\d\d))?)?"
@@ -121,6 +123,13 @@ def complete(given: Mapping[str, Any], defaults: Mapping[str, Any], now: int) ->
     entry["receiveTimestamp"] = timestamp(now)
     entry["insertId"] = str(given.get("insertId") or secrets.token_hex(8))
     return entry
+
+
+def check_size(entry: Entry, largest: int) -> None:
+    """Raises 400 when the entry has more than `largest` bytes, written as JSON."""
+    size = len(json.dumps(entry, ensure_ascii=False).encode(errors="replace"))
+    if size > largest:
+        raise ApiError(400, f"Log entry with size {size / 1024:.1f}K exceeds maximum size of {largest / 1024:.1f}K")
 
 
 def _log_name(name: str) -> str:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from localcloud.errors import ApiError
+from localcloud.logging.entries import LARGEST
 
 if TYPE_CHECKING:
     from localcloud.cloud import Cloud
@@ -51,7 +52,7 @@ async def _write_entries(cloud: Cloud, request: Message) -> Message:
     if not request.get("dryRun"):
         defaults = {name: request[name] for name in ("logName", "resource", "labels") if name in request}
         partial = bool(request.get("partialSuccess"))
-        await asyncio.to_thread(cloud.logging.write, request.get("entries", []), defaults, partial)
+        await asyncio.to_thread(cloud.logging.write, request.get("entries", []), defaults, partial, LARGEST)
     return {}
 
 

@@ -15,7 +15,7 @@ from localcloud import database
 from localcloud.errors import ApiError, error_info
 from localcloud.logging import listing
 from localcloud.logging.configs import Configs
-from localcloud.logging.entries import Entry, complete, nanoseconds
+from localcloud.logging.entries import Entry, check_size, complete, nanoseconds
 from localcloud.logging.filters import parse
 from localcloud.logging.matching import Match, matcher
 
@@ -62,12 +62,17 @@ class Logs:
             return self._database.execute("SELECT count(*) FROM entries").fetchone()[0]
 
     def write(
-        self, entries: Iterable[Mapping[str, Any]], defaults: Mapping[str, Any] | None = None, partial: bool = False
+        self,
+        entries: Iterable[Mapping[str, Any]],
+        defaults: Mapping[str, Any] | None = None,
+        partial: bool = False,
+        largest: int | None = None,
     ) -> None:
         """Keep entries (JSON of LogEntry); `defaults` may give logName, resource and labels for all.
 
         An entry with the logName, timestamp and insertId of a kept one is dropped, as Google does. One that can't be
-        makes all fail, or with `partial` only itself. Raises 400, or 403 for an unknown project.
+        makes all fail, or with `partial` only itself; so does one of more than `largest` bytes.
+        Raises 400, or 403 for an unknown project.
         """
         now = time.time_ns()
         good: list[Entry] = []
@@ -75,6 +80,8 @@ class Logs:
         for index, given in enumerate(entries):
             try:
                 good.append(complete(given, defaults or {}, now))
+                if largest is not None:
+                    check_size(good[-1], largest)
             except ApiError as error:
                 error.message = error.message.replace("entries[0]", f"entries[{index}]")
                 bad[index] = error

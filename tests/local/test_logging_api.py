@@ -103,6 +103,7 @@ def test_list_calls_that_cant_be(session: AuthorizedSession, change: dict[str, A
         ({"textPayload": "x", "jsonPayload": {}}, "more than one payload"),
         ({"textPayload": "x", "timestamp": "now"}, "Invalid value at 'entries[0].timestamp'"),
         ({"textPayload": "x", "colour": "red"}, 'Unknown name "colour"'),
+        ({"textPayload": "x" * 300_000}, "exceeds maximum size of 256.0K"),
     ],
 )
 def test_entries_that_cant_be(session: AuthorizedSession, log: str, entry: dict[str, Any], said: str) -> None:
