@@ -7,6 +7,7 @@ import binascii
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from cryptography.exceptions import InvalidSignature
@@ -73,6 +74,26 @@ def public_pem(key: rsa.RSAPrivateKey) -> str:
     """SubjectPublicKeyInfo."""
     encoding, form = serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
     return key.public_key().public_bytes(encoding, form).decode()
+
+
+def certificate_pem(key: rsa.RSAPrivateKey, name: str, start: datetime, end: datetime) -> str:
+    """A self-signed X.509 certificate of the key."""
+    from cryptography import x509
+
+    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
+    builder = x509.CertificateBuilder().subject_name(subject).issuer_name(subject).public_key(key.public_key())
+    builder = builder.serial_number(1).not_valid_before(start).not_valid_after(end)
+    return builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM).decode()
+
+
+def web_key(key: rsa.RSAPrivateKey, key_id: str) -> dict[str, str]:
+    """The public key as a JSON Web Key (RFC 7517)."""
+    numbers = key.public_key().public_numbers()
+    parts = {
+        name: _encode(value.to_bytes((value.bit_length() + 7) // 8, "big"))
+        for name, value in (("n", numbers.n), ("e", numbers.e))
+    }
+    return {"kty": "RSA", "alg": "RS256", "use": "sig", "kid": key_id, **parts}
 
 
 def load_private_pem(pem: str) -> rsa.RSAPrivateKey:

@@ -27,6 +27,11 @@ def app(cloud: Cloud) -> App:
         if path in ("/tokeninfo", "/oauth2/v1/tokeninfo", "/oauth2/v3/tokeninfo"):
             query = parse_qs(scope["query_string"].decode("latin-1"))
             return await _tokeninfo(cloud, (query | _fields(scope, raw)).get("access_token", [""])[-1], send)
+        # https://developers.google.com/identity/openid-connect/openid-connect#validatinganidtoken
+        if method == "GET" and path == "/oauth2/v1/certs":
+            return await send_json(send, cloud.tokens.certificates())
+        if method == "GET" and path == "/oauth2/v3/certs":
+            return await send_json(send, {"keys": cloud.tokens.web_keys()})
         error = NotEmulated(f"{method} {scope['host']}{path}")
         await send_json(send, error.body(), error.code)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -26,6 +27,7 @@ TOKEN_URIS = (
 _OWN_KEY = "localcloud"  # the key id that tokens of this cloud itself name
 _ACCESS = "at+jwt"  # header type of access tokens: an ID token can't pass for one (RFC 9068)
 _HOUR = 3600
+_DAY = timedelta(days=1)
 _SKEW = 300  # seconds that clocks may differ
 _TEN_YEARS = 10 * 365 * 24 * _HOUR
 _EXPECTED = (
@@ -77,6 +79,16 @@ class Tokens:
         """The key that ID tokens of this cloud can be verified by."""
         return jwt.public_pem(self._key)
 
+    def certificates(self) -> dict[str, str]:
+        """The same key as Google publishes its own: an X.509 certificate by key id, valid for a day."""
+        now = self._cloud.clock.now()
+        name = "federated-signon.system.gserviceaccount.com"
+        return {_OWN_KEY: jwt.certificate_pem(self._key, name, now - _DAY, now + _DAY)}
+
+    def web_keys(self) -> list[dict[str, str]]:
+        """The same key as a JSON Web Key."""
+        return [jwt.web_key(self._key, _OWN_KEY)]
+
     def mint(self, email: str, ttl: int = _HOUR, key_id: str = "", scope: str = SCOPE, issued: int = 0) -> str:
         """An access token of the service account `email` for `ttl` seconds. Raises 404 for an unknown account."""
         account = self._cloud.iam.get_service_account(email)
@@ -92,7 +104,8 @@ class Tokens:
         """An OpenID Connect ID token: https://cloud.google.com/docs/authentication/token-types#id"""
         account = self._cloud.iam.get_service_account(email)
         now = int(self._cloud.clock.time())
-        claims = {"iss": "https://accounts.google.com", "aud": audience, "azp": email, "sub": account["uniqueId"]}
+        unique = account["uniqueId"]
+        claims = {"iss": "https://accounts.google.com", "aud": audience, "azp": unique, "sub": unique}
         claims |= {"email": email, "email_verified": True, "iat": now, "exp": now + _HOUR}
         return jwt.sign(claims, self._key, _OWN_KEY)
 

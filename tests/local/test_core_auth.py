@@ -79,6 +79,26 @@ def identity_token(cloud) -> str:
     return answer.json()["id_token"]
 
 
+def test_others_can_verify_an_identity_by_the_published_keys(local_cloud):
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+    from cryptography.x509 import load_pem_x509_certificate
+    from google.auth.transport.requests import Request
+    from google.oauth2 import id_token
+
+    token = identity_token(local_cloud)
+    plain = local_cloud.plain_session()
+    claims = id_token.verify_oauth2_token(token, Request(plain), "https://example.com")
+    assert claims["email"] == key_of(local_cloud)["client_email"]
+    assert claims["azp"] == claims["sub"]
+    (published,) = plain.get("https://www.googleapis.com/oauth2/v3/certs").json()["keys"]
+    (certificate,) = plain.get("https://www.googleapis.com/oauth2/v1/certs").json().values()
+    key = load_pem_x509_certificate(certificate.encode()).public_key()
+    assert isinstance(key, RSAPublicKey)
+    assert int.from_bytes(base64.urlsafe_b64decode(published["n"] + "=="), "big") == key.public_numbers().n
+    with pytest.raises(ValueError, match="Token has wrong audience"):
+        id_token.verify_oauth2_token(token, Request(plain), "https://example.org")
+
+
 FOREIGN = {
     "random": lambda cloud: "ya29.a0AfB_byRandomTokenOfSomebody",
     "empty": lambda cloud: "",
