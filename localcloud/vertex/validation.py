@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from localcloud.errors import ApiError, error_info
+from localcloud.errors import ApiError, NotEmulated, error_info
 
 Body = Mapping[str, Any]
 
@@ -19,6 +19,19 @@ _LABEL_KEY = re.compile(r"[^\W\dA-Z_](?:[^\WA-Z]|-){0,62}")
 _LABEL_VALUE = re.compile(r"(?:[^\WA-Z]|-){0,63}")
 _POOLS = 4  # primary, workers, parameter servers or reducers, evaluators
 _DISK_GB = range(100, 64_001)
+# Fields of CustomJobSpec that a job would silently run without.
+_NOT_EMULATED = {
+    "enableDashboardAccess": "dashboards of jobs",
+    "enableWebAccess": "interactive shells of jobs",
+    "experiment": "experiments",
+    "experimentRun": "experiments",
+    "models": "models of jobs",
+    "network": "peered networks",
+    "persistentResourceId": "persistent resources",
+    "pscInterfaceConfig": "Private Service Connect",
+    "reservedIpRanges": "peered networks",
+    "tensorboard": "managed TensorBoard instances",
+}
 
 
 @dataclass(frozen=True)
@@ -63,11 +76,18 @@ def check_location(location: str, host: str, project: Body) -> None:
 
 
 def check_job(job: Body, location: str) -> None:
-    """Raises 400 for a job that can't be, with all that is wrong."""
+    """Raises 400 for a job that can't be, with all that is wrong; 501 for one that asks for what is not here."""
     violations = [*_job(job)]
     if violations:
         raise found(violations)
+    for field, what in _NOT_EMULATED.items():
+        if job["jobSpec"].get(field):
+            raise NotEmulated(f"{what} (job_spec.{_snake(field)})")
+    if job.get("encryptionSpec"):
+        raise NotEmulated("encryption with keys of your own (encryption_spec)")
     for pool in job["jobSpec"]["workerPoolSpecs"]:
+        if pool.get("nfsMounts"):
+            raise NotEmulated("NFS mounts (worker_pool_specs.nfs_mounts)")
         if pool:
             _machine(pool["machineSpec"], location)
 
@@ -165,6 +185,10 @@ def _scheduling(scheduling: Body) -> Iterator[Violation]:
     if "maxWaitDuration" in scheduling and scheduling.get("strategy") != "FLEX_START":
         words = "`max_wait_duration` can only be set when `strategy` is FLEX_START."
         yield Violation("job_spec.scheduling.max_wait_duration", words)
+
+
+def _snake(field: str) -> str:
+    return re.sub(r"(?=[A-Z])", "_", field).lower()
 
 
 def _machine(machine: Body, location: str) -> None:

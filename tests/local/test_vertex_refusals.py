@@ -232,3 +232,29 @@ def test_the_api_must_be_on(new_cloud: Any) -> None:
 def test_other_calls_that_cant_be(vertex: AuthorizedSession, method: str, path: str, code: int, status: str) -> None:
     answer = vertex.request(method, f"{BASE}/{PLACE}/{path}")
     assert (answer.status_code, answer.json()["error"]["status"]) == (code, status)
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        (field("jobSpec.persistentResourceId", "mine"), "persistent resources (job_spec.persistent_resource_id)"),
+        (field("jobSpec.network", "projects/1/global/networks/n"), "peered networks (job_spec.network)"),
+        (field("jobSpec.tensorboard", f"{PLACE}/tensorboards/1"), "managed TensorBoard instances"),
+        (field("jobSpec.enableWebAccess", True), "interactive shells of jobs (job_spec.enable_web_access)"),
+        (field("jobSpec.pscInterfaceConfig", {"networkAttachment": "n"}), "Private Service Connect"),
+        (field("encryptionSpec", {"kmsKeyName": "k"}), "encryption with keys of your own (encryption_spec)"),
+        (
+            field("jobSpec.workerPoolSpecs.0.nfsMounts", [{"server": "10.0.0.1", "path": "/a", "mountPoint": "b"}]),
+            "NFS mounts (worker_pool_specs.nfs_mounts)",
+        ),
+    ],
+)
+def test_a_job_does_not_silently_run_without_what_it_asks_for(
+    vertex: AuthorizedSession, change: Change, what: str
+) -> None:
+    job = copy.deepcopy(GOOD)
+    change(job)
+    answer = vertex.post(f"{BASE}/{PLACE}/customJobs", json=job)
+    error = answer.json()["error"]
+    assert (answer.status_code, error["status"]) == (501, "UNIMPLEMENTED")
+    assert error["message"].startswith(f"not emulated by the local cloud: {what}")
