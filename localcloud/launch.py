@@ -69,11 +69,11 @@ def _write_created(root: Path, server: dict[str, Any]) -> None:
 
 
 def stop(root: Path) -> bool:
-    """End the server of `root` and all processes it started; False when none ran."""
+    """End the server of `root` and all processes it started; False when none ran. Raises Failed."""
     if not root.is_dir():
         return False
     with _alone(root):
-        server = running(root)
+        server = running(root) or _after_a_kill(root)
         if server is None:
             return False
         process = psutil.Process(server["pid"])
@@ -84,6 +84,18 @@ def stop(root: Path) -> bool:
         _kill(family)
         (root / "server.json").unlink(missing_ok=True)
         return True
+
+
+def _after_a_kill(root: Path) -> dict[str, Any] | None:
+    """A server in the place of one that was killed, None when none was: its jobs went on, and only a server ends them.
+
+    A clean end takes server.json away.
+    """
+    try:
+        envs = json.loads((root / "server.json").read_text(encoding="utf-8"))["envs"]
+    except (OSError, ValueError, KeyError):
+        return None
+    return _spawn(root, Path(envs), ())
 
 
 def status(root: Path) -> dict[str, Any]:

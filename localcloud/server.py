@@ -33,6 +33,7 @@ log = logging.getLogger(__name__)
 # Loaded once the server is ready, by the time that somebody asks: their types take seconds to import.
 _BACKGROUND_APPS = ("localcloud.vertex.http:app", "localcloud.logging.http:app")
 _BACKGROUND_TABLES = ("localcloud.vertex.rpc:table", "localcloud.logging.rpc:table")
+_LOADING = 20.0  # seconds that loading in the background may hold up an end
 _WATCH = 1.0  # seconds between two looks at whether the folder is still there
 
 
@@ -92,6 +93,7 @@ async def serve(root: Path, envs: Path, projects: list[str], ready: Any) -> None
         end = asyncio.Event()
         _end_by_signal(end)
         control.on_end(end.set)
+        killed = (root / "server.json").exists()  # a clean end takes it away
         async with _serving(cloud, sockets) as (front, grpc_handler):
             described = describe(cloud)
             write_privately(root / "server.json", json.dumps(described, indent=2))
@@ -103,6 +105,8 @@ async def serve(root: Path, envs: Path, projects: list[str], ready: Any) -> None
                     asyncio.create_task(_end_without_folder(root / "server.lock", end)),
                 ]
                 await end.wait()
+                if killed:  # its jobs went on, and whoever is to end them must be loaded
+                    await asyncio.wait(beside[:1], timeout=_LOADING)
                 for task in beside:
                     task.cancel()
                 await cloud.stopped()

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
+_UNDER_WAY = ("PENDING", "RUNNING", "CANCELLING")
 _STOP_PATIENCE = 3.0  # seconds beyond the grace for supervisors to write how a replica ended
 
 
@@ -42,7 +43,7 @@ class Runner:
 
     async def resume(self) -> None:
         """Take up what ran when the server ended, and what waits."""
-        for job in self._jobs.in_state("PENDING", "RUNNING", "CANCELLING"):
+        for job in self._jobs.in_state(*_UNDER_WAY):
             self._begin(job)
         self.fill()
         await asyncio.to_thread(self._tidy)
@@ -57,6 +58,9 @@ class Runner:
     async def stop(self) -> None:
         """Cancel what runs; what waits in the queue stays there."""
         self._stopping = True
+        for job in self._jobs.in_state(*_UNDER_WAY):
+            if job.id not in self._tasks:  # a stop right after the start: what the last server left
+                self._begin(job)
         for job_id in list(self._tasks):
             job = self._jobs.find(job_id)
             if job is not None and job.state not in ENDED:

@@ -10,6 +10,8 @@ from typing import Any
 import psutil
 import pytest
 
+from localcloud import launch
+
 PLAIN = "local/plain:1"
 PLACE = "https://us-central1-aiplatform.googleapis.com/v1/projects/test-project/locations/us-central1"
 ENDED = ("JOB_STATE_SUCCEEDED", "JOB_STATE_FAILED", "JOB_STATE_CANCELLED")
@@ -116,6 +118,19 @@ def test_a_job_outlives_a_killed_server(own: Cloud) -> None:
     assert own.wait(job)["state"] == "JOB_STATE_SUCCEEDED"
     assert own.lines(job) == [str(n) for n in range(40)]
     assert own.processes(job) == []
+
+
+@pytest.mark.slow
+def test_a_stop_after_a_kill_ends_the_jobs_that_went_on(own: Cloud) -> None:
+    job = own.submit(STUBBORN)
+    own.wait_for_line(job, "up")
+    own.kill()
+    assert own.processes(job)
+    assert launch.stop(own.root)
+    assert own.processes(job) == []
+    assert launch.stop(own.root) is False
+    own.start()
+    assert own.wait(job)["state"] == "JOB_STATE_CANCELLED"
 
 
 @pytest.mark.slow
