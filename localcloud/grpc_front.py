@@ -11,7 +11,7 @@ from typing import Any
 import grpc
 import grpc.aio
 
-from localcloud import tokens
+from localcloud import disk, tokens
 from localcloud.cloud import Caller, Cloud
 from localcloud.errors import GRPC_CODES, ApiError, NotEmulated, grpc_status
 from localcloud.front import is_missing, load
@@ -68,9 +68,10 @@ class GrpcFront(grpc.GenericRpcHandler):
                 await _abort(context, error)
             except (asyncio.CancelledError, grpc.aio.AbortError):
                 raise
-            except Exception:
+            except Exception as failure:
                 log.exception("%s failed", method)
-                await _abort(context, ApiError(500, "Internal error encountered. See server.log."))
+                error = disk.told(failure, ApiError(500, "Internal error encountered. See server.log."))
+                await _abort(context, error)
 
         return grpc.stream_stream_rpc_method_handler(serve)
 

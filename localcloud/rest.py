@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, unquote
 
+from localcloud import disk
 from localcloud.errors import ApiError, NotEmulated
 
 if TYPE_CHECKING:
@@ -172,9 +173,10 @@ async def respond(send: Send, answer: Callable[[], Awaitable[Any]]) -> None:
         await send_json(send, error.body(), error.code, error.headers)
     except ConnectionError:
         return
-    except Exception:
+    except Exception as failure:
         logging.getLogger(__name__).exception("a handler failed")
-        await send_json(send, ApiError(500, "Internal error encountered. See server.log.").body(), 500)
+        error = disk.told(failure, ApiError(500, "Internal error encountered. See server.log."))
+        await send_json(send, error.body(), error.code)
     else:
         await send_json(send, {} if result is None else result)
 

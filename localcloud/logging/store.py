@@ -106,14 +106,8 @@ class Logs:
             job = entry["resource"]["labels"].get("job_id", "")
             stamp = nanoseconds(entry["timestamp"])
             rows.append((project, entry["logName"], stamp, entry["insertId"], job, json.dumps(entry)))
-        with self._lock:
-            self._database.execute("BEGIN IMMEDIATE")
-            try:
-                self._database.executemany(_INSERT, rows)
-            except BaseException:
-                self._database.execute("ROLLBACK")
-                raise
-            self._database.execute("COMMIT")
+        with self._lock, database.transaction(self._database):
+            self._database.executemany(_INSERT, rows)
 
     def _project(self, parent: str, permission: str) -> str:
         """The id of the project that `projects/ID-or-number` names."""

@@ -15,6 +15,7 @@ from typing import BinaryIO
 
 import google_crc32c
 
+from localcloud.disk import check_room
 from localcloud.files import private_folder
 
 _BLOCK = 1 << 20
@@ -129,7 +130,8 @@ class BlobWriter:
         self._file = path.open("ab", buffering=0)
 
     def write(self, data: bytes) -> None:
-        """Append; raises OSError when the disk is full."""
+        """Append; raises OSError when the disk is full, or all but."""
+        check_room(self._path.parent, len(data))
         view = memoryview(data)
         while view:
             view = view[self._file.write(view) or 0 :]

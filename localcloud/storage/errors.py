@@ -41,6 +41,7 @@ _XML_CODES = {
     403: "AccessDenied",
     404: "NoSuchKey",
     412: "PreconditionFailed",
+    413: "EntityTooLarge",
     416: "InvalidRange",
     501: "NotImplemented",
 }

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
+from localcloud import disk
 from localcloud.errors import ApiError
 from localcloud.rest import App, Receive, Scope, Send
 from localcloud.storage import batch
@@ -76,11 +77,12 @@ class Service:
             await send_response(send, response)
         except ConnectionError:
             return  # nobody is there to be answered
-        except Exception:
+        except Exception as failure:
             logging.getLogger(__name__).exception("%s %s failed", request.method, request.path)
             if started:
                 raise  # the server cuts the connection, so that the client doesn't take a part for the whole
-            error = StorageError(500, "Backend Error", "backendError", "InternalError")
+            error = disk.told(failure, StorageError(500, "Backend Error", "backendError", "InternalError"))
+            await request.body.discard()
             await send_response(send, refusal(error, shape(request)))
 
     async def _answer(self, request: Request, send: Send) -> Response | None:

@@ -30,12 +30,14 @@ class Intake:
 
     async def finish(self) -> BlobWriter:
         """Write what is left and close; the blob is complete then."""
-        if self._writing is None and self._size <= _SMALL:
-            self._writer.write(b"".join(self._held))
-        else:
-            await self._flush()
-            await self._settle()
-        self._writer.close()
+        try:
+            if self._writing is None and self._size <= _SMALL:
+                self._writer.write(b"".join(self._held))
+            else:
+                await self._flush()
+                await self._settle()
+        finally:
+            self._writer.close()
         return self._writer
 
     async def keep(self) -> BlobWriter:

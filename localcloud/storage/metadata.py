@@ -51,7 +51,7 @@ class Metadata:
         self._reader = database.connect(path)
         self._lock = threading.RLock()
         self._reading = threading.Lock()
-        self._depth = 0
+        self._inside = False
         self._afterwards: list[Callable[[], None]] = []
         row = self._writer.execute("SELECT max(generation) FROM objects").fetchone()
         self._generation: int = row[0] or 0
@@ -60,23 +60,19 @@ class Metadata:
     def transaction(self) -> Iterator[sqlite3.Connection]:
         """All or nothing; committed, and so safe from kill -9, when it returns."""
         with self._lock:
-            if self._depth == 0:
-                self._writer.execute("BEGIN IMMEDIATE")
-            self._depth += 1
-            try:
+            if self._inside:
                 yield self._writer
-            except BaseException:
-                self._depth -= 1
-                if self._depth == 0:
-                    self._afterwards.clear()
-                    self._writer.execute("ROLLBACK")
-                raise
-            self._depth -= 1
-            if self._depth == 0:
-                self._writer.execute("COMMIT")
-                afterwards, self._afterwards = self._afterwards, []
-                for action in afterwards:
-                    action()
+                return
+            self._inside = True
+            try:
+                with database.transaction(self._writer):
+                    yield self._writer
+                afterwards = list(self._afterwards)
+            finally:
+                self._inside = False
+                self._afterwards.clear()
+            for action in afterwards:
+                action()
 
     def after_commit(self, action: Callable[[], None]) -> None:
         """Do something once the outermost transaction is committed; never when it is rolled back."""

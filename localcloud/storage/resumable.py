@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from urllib.parse import quote, urlencode
 
+from localcloud.disk import is_full
 from localcloud.storage.blobs import BlobWriter, Hashes
 from localcloud.storage.errors import StorageError, invalid, no_upload
 from localcloud.storage.intake import Intake
@@ -94,7 +95,13 @@ class Resumables:
             if piece.start is None:
                 await request.body.discard()
             else:
-                await self._append(request, upload, piece.start, piece.end, turn)
+                try:
+                    await self._append(request, upload, piece.start, piece.end, turn)
+                except OSError as error:
+                    if is_full(error):  # its client gives up: what it has sent is in the way of others
+                        self._turns.pop(upload_id, None)
+                        self._storage.uploads.cancel(upload_id)
+                    raise
             have = self._storage.blobs.size(upload.blob)
             total = have if piece.whole else piece.total
             if total is not None and have >= total:

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from localcloud.disk import is_full
 from localcloud.vertex import contract, output, preparation
 from localcloud.vertex.jobs import ENDED, Job, Jobs
 from localcloud.vertex.outcome import CANCELLED, Outcome, outcome
@@ -27,6 +28,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 _UNDER_WAY = ("PENDING", "RUNNING", "CANCELLING")
+_DISK_PATIENCE = 1.0  # seconds until a disk that was full is tried again
 _STOP_PATIENCE = 3.0  # seconds beyond the grace for supervisors to write how a replica ended
 
 
@@ -113,7 +115,8 @@ class Runner:
             ended = Outcome("FAILED", {"code": 13, "message": message})
         self._tasks.pop(job_id)
         self._cancelled.pop(job_id)
-        await self._finish(job_id, ended)
+        while not await self._finished(job_id, ended):
+            await asyncio.sleep(_DISK_PATIENCE)
         self.fill()
 
     async def _through(self, job_id: str, cancelled: asyncio.Event) -> Outcome:
@@ -152,6 +155,16 @@ class Runner:
         job.body["startTime"] = self._cloud.clock.stamp()
         self._set(job, "RUNNING")
         self.say(job, "Waiting for training program to start.")
+        return True
+
+    async def _finished(self, job_id: str, ended: Outcome) -> bool:
+        """False when the disk is too full to note how the job ended."""
+        try:
+            await self._finish(job_id, ended)
+        except Exception as error:
+            if not is_full(error):
+                raise
+            return False
         return True
 
     async def _finish(self, job_id: str, ended: Outcome) -> None:

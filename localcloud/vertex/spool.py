@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from localcloud.disk import is_full
+
 _LONGEST = 100_000  # characters of a line; a LogEntry may have 256 KiB
 _CHUNK = 1 << 20
 
@@ -40,6 +42,7 @@ class Writer:
         self._decoders = {s: codecs.getincrementaldecoder("utf-8")("replace") for s in ("stdout", "stderr")}
         self._open = {"stdout": "", "stderr": ""}
         self._last = 0
+        self._lost = 0  # lines, since the disk is full
 
     def feed(self, stream: str, data: bytes) -> None:
         """Output as it came; b"" at its end, when an unfinished line is written too."""
@@ -55,6 +58,8 @@ class Writer:
 
     def _write(self, stream: str, lines: list[str]) -> None:
         records = []
+        if self._lost and lines:
+            records.append(self._note())
         for line in lines:
             line = line.rstrip("\r")
             for start in range(0, max(len(line), 1), _LONGEST):
@@ -62,12 +67,34 @@ class Writer:
                 text = line[start : start + _LONGEST]
                 # Not escaped: a record must stay below _CHUNK, also one of rare characters.
                 records.append(json.dumps([self._last, stream, text], ensure_ascii=False) + "\n")
-        data = memoryview("".join(records).encode())
-        while data:
-            data = data[os.write(self._handle, data) :]
+        if records:
+            self._lost = 0 if self._append("".join(records).encode()) else self._lost + len(lines)
 
-    def close(self) -> None:
+    def _note(self) -> str:
+        self._last = max(time.time_ns(), self._last + 1)
+        words = f"Lines that are not here, because the disk was full: {self._lost}."
+        return json.dumps([self._last, "stderr", words]) + "\n"
+
+    def _append(self, records: bytes) -> bool:
+        """False when the disk is full: a job goes on without its log, and the file has whole records only."""
+        size = os.fstat(self._handle).st_size
+        data = memoryview(records)
+        try:
+            while data:
+                data = data[os.write(self._handle, data) :]
+        except OSError as error:
+            if not is_full(error):
+                raise
+            os.ftruncate(self._handle, size)
+            return False
+        return True
+
+    def close(self) -> bool:
+        """False when it is not yet noted that lines were lost, because the disk is still full: try again."""
+        if self._lost and not self._append(self._note().encode()):
+            return False
         os.close(self._handle)
+        return True
 
 
 def read(path: Path, offset: int) -> Iterator[Line]:

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from localcloud import locks
+from localcloud.disk import is_full
 from localcloud.files import write_privately
 from localcloud.vertex import processes
 from localcloud.vertex.pipes import Pipes
@@ -28,6 +29,7 @@ from localcloud.vertex.spool import Writer
 
 _TICK = 0.1  # seconds between looks at the clock and the stop file
 _DRAIN = 5.0  # seconds to read what is left in the pipes after the end
+_DISK_PATIENCE = 1.0  # seconds until a disk that was full is tried again
 # What Kubernetes keeps of a failed container's log: https://kubernetes.io/docs/tasks/debug/debug-application/
 _TAIL_LINES, _TAIL_BYTES = 80, 2048
 
@@ -128,9 +130,17 @@ class _Replica:
         return "\n".join(text.rstrip("\n").splitlines()[-_TAIL_LINES:])
 
     def _finish(self, code: int, reason: str, tail: str) -> None:
-        self._output.close()
+        while not self._output.close():
+            time.sleep(_DISK_PATIENCE)
         record = {"reason": reason, "code": code, "ended": time.time_ns(), "tail": tail}
-        write_privately(self._folder / "exit.json", json.dumps(record))
+        while True:
+            try:
+                write_privately(self._folder / "exit.json", json.dumps(record))
+                return
+            except OSError as error:
+                if not is_full(error):
+                    raise
+                time.sleep(_DISK_PATIENCE)  # or nobody would ever learn how the replica ended
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from localcloud import locks
+from localcloud.disk import is_full
 from localcloud.vertex import output, preparation, processes, spool
 from localcloud.vertex.jobs import Job, Jobs
 from localcloud.vertex.outcome import LOST, Exit, settled
@@ -54,7 +55,7 @@ class Watch:
         began = time.monotonic()
         try:
             while True:
-                moved = await asyncio.to_thread(self._look)
+                moved = await asyncio.to_thread(self._look_unless_full)
                 exits = {replica.name: replica.exit for replica in self._replicas if replica.exit}
                 if len(exits) == len(self._replicas):
                     return exits
@@ -76,6 +77,15 @@ class Watch:
         for replica in self._replicas:
             if replica.exit is None:
                 (replica.folder / "stop").touch()
+
+    def _look_unless_full(self) -> bool:
+        """A look. While the disk is full the job goes on: its output waits in its file until there is room."""
+        try:
+            return self._look()
+        except Exception as error:
+            if not is_full(error):
+                raise
+            return False
 
     def _look(self) -> bool:
         """One look at each replica; whether there was anything new."""

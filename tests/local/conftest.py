@@ -128,12 +128,11 @@ def session(local_cloud: LocalCloud) -> Iterator[AuthorizedSession]:
 
 
 @pytest.fixture
-def new_cloud(tmp_path: Path) -> Iterator[Start]:
-    """Starts servers of one's own: `cloud = new_cloud()`; the same name again starts the same folder again."""
+def make_cloud() -> Iterator[Start]:
+    """Starts servers in folders of one's choice: `cloud = make_cloud(folder, project)`."""
     roots: set[Path] = set()
 
-    def start(name: str = "own", project: str = PROJECT) -> LocalCloud:
-        root = tmp_path / name
+    def start(root: Path, project: str = PROJECT) -> LocalCloud:
         roots.add(root)
         launch.start(root, root / "envs", [project])
         return LocalCloud(root, project)
@@ -141,3 +140,13 @@ def new_cloud(tmp_path: Path) -> Iterator[Start]:
     yield start
     for root in roots:
         _end(root)
+
+
+@pytest.fixture
+def new_cloud(tmp_path: Path, make_cloud: Start) -> Start:
+    """Starts servers of one's own: `cloud = new_cloud()`; the same name again starts the same folder again."""
+
+    def start(name: str = "own", project: str = PROJECT) -> LocalCloud:
+        return make_cloud(tmp_path / name, project)
+
+    return start
