@@ -10,13 +10,34 @@ from collections.abc import Iterable
 
 import psutil
 
+_SET_CHILD_SUBREAPER = 36  # include/uapi/linux/prctl.h
 MARK = "LOCALCLOUD_REPLICA"  # environment variable that a replica's processes inherit: the folder of the replica
 
 
+def adopt_orphans() -> None:
+    """From now on, what this process' descendants leave behind become its children (Linux), also what hides.
+
+    A process with an empty environment and a session of its own is known by nothing else:
+    https://man7.org/linux/man-pages/man2/PR_SET_CHILD_SUBREAPER.2const.html
+    """
+    if sys.platform == "linux":
+        import ctypes
+
+        ctypes.CDLL(None).prctl(_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
 def family(folder: str, leader: int | None = None) -> list[psutil.Process]:
-    """All live processes of the replica in `folder`: by the mark in their environment, or the session of `leader`."""
+    """All live processes of the replica in `folder`, by the mark in their environment.
+
+    A supervisor names the `leader` that it started: then also those of the leader's session, and its own descendants.
+    """
     own = os.getpid()
-    return [process for process in psutil.process_iter() if process.pid != own and _belongs(process, folder, leader)]
+    below = {child.pid for child in psutil.Process().children(recursive=True)} if leader is not None else set()
+    return [
+        process
+        for process in psutil.process_iter()
+        if process.pid != own and (process.pid in below or _belongs(process, folder, leader))
+    ]
 
 
 def _belongs(process: psutil.Process, folder: str, leader: int | None) -> bool:

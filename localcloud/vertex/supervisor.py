@@ -60,6 +60,7 @@ class _Replica:
         self._interrupted = True  # the machine shuts down
 
     def run(self) -> None:
+        processes.adopt_orphans()
         write_privately(self._folder / "started.json", json.dumps({"pid": os.getpid()}))
         try:
             process = self._start()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -185,6 +186,29 @@ def test_cancelling_ends_what_ignores_sigterm_and_its_children(own: Cloud) -> No
     assert own.get(job)["state"] == "JOB_STATE_CANCELLING"
     assert own.wait(job)["state"] == "JOB_STATE_CANCELLED"
     assert own.processes(job) == []
+
+
+# A process with nothing that marks it: no environment, a session of its own, a parent that is gone.
+HIDING = """
+import subprocess, sys, time
+command = [sys.executable, "-c", "import os, time; print(os.getpid(), flush=True); time.sleep(600)"]
+starter = f"import subprocess; subprocess.Popen({command!r}, env={{}}, start_new_session=True)"
+subprocess.run([sys.executable, "-c", starter], check=True)
+time.sleep(600)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux lets a supervisor adopt what others leave behind")
+def test_cancelling_ends_what_hides(own: Cloud) -> None:
+    job = own.submit(HIDING)
+    while not (said := own.lines(job)):
+        time.sleep(0.1)
+    hidden = psutil.Process(int(said[0]))
+    assert hidden.pid not in [process.pid for process in own.processes(job)]
+    own.cancel(job)
+    assert own.wait(job)["state"] == "JOB_STATE_CANCELLED"
+    assert launch.ended(hidden)
 
 
 @pytest.mark.slow
