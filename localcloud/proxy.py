@@ -142,11 +142,11 @@ class Proxy:
             if first:
                 await loop.sock_sendall(onward, first)
             async with asyncio.TaskGroup() as group:
-                group.create_task(_pump(connection, onward))
-                group.create_task(_pump(onward, connection))
+                group.create_task(pump(connection, onward))
+                group.create_task(pump(onward, connection))
 
 
-async def _pump(source: socket.socket, sink: socket.socket) -> None:
+async def pump(source: socket.socket, sink: socket.socket) -> None:
     """Copy until `source` ends, then tell `sink`; each direction of a connection ends on its own."""
     loop = asyncio.get_running_loop()
     try:

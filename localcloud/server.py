@@ -151,8 +151,7 @@ async def _provider(cloud: Cloud, claimed: socket.socket) -> Any:
     except Exception:  # all but `up` goes on without it
         log.exception("the Pulumi provider can't be loaded")
         return None
-    claimed.close()
-    return await provider.start(cloud)
+    return await provider.start(cloud, claimed)
 
 
 async def _preload(front: Front, handler: GrpcFront) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import logging
+import socket
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -16,9 +17,11 @@ import grpc.aio
 
 from localcloud.errors import ApiError
 from localcloud.grpc_front import new_server
+from localcloud.provider.connections import Connections
 
 if TYPE_CHECKING:
     from localcloud.cloud import Cloud
+    from localcloud.provider.servicer import Provider
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +34,11 @@ class _Handler(grpc.GenericRpcHandler):
     def __init__(self, cloud: Cloud) -> None:
         self._loading = asyncio.ensure_future(_load(cloud))
 
+    def forget(self, peer: str) -> None:
+        """The connection `peer` is over."""
+        if self._loading.done() and not self._loading.exception():
+            self._loading.result()[0].forget(peer)
+
     def service(self, handler_call_details: Any) -> Any:
         method: str = handler_call_details.method
         if not method.startswith(_SERVICE):
@@ -42,7 +50,7 @@ class _Handler(grpc.GenericRpcHandler):
         return grpc.unary_unary_rpc_method_handler(answer)
 
     async def _answer(self, name: str, raw: bytes, context: grpc.aio.ServicerContext) -> bytes:
-        methods, refused = await asyncio.shield(self._loading)
+        _provider, methods, refused = await asyncio.shield(self._loading)
         if name not in methods:
             await context.abort(grpc.StatusCode.UNIMPLEMENTED, f"the local cloud's provider has no {name}")
         request, method = methods[name]
@@ -68,15 +76,29 @@ def _as_google_tells(error: ApiError) -> str:
     return f"googleapi: Error {error.code}: {error.message}, {word}"
 
 
-async def _load(cloud: Cloud) -> tuple[dict[str, Any], type[Exception]]:
+async def _load(cloud: Cloud) -> tuple[Provider, dict[str, Any], type[Exception]]:
     servicer = await asyncio.to_thread(importlib.import_module, "localcloud.provider.servicer")
-    return servicer.methods(servicer.Provider(cloud)), servicer.Refused
+    provider = servicer.Provider(cloud)
+    return provider, servicer.methods(provider), servicer.Refused
 
 
-async def start(cloud: Cloud) -> grpc.aio.Server:
-    """The running server on `cloud.ports.provider`; `await server.stop(seconds)` ends it."""
-    server = new_server()
-    server.add_generic_rpc_handlers((_Handler(cloud),))
-    server.add_insecure_port(f"127.0.0.1:{cloud.ports.provider}")
+class Running:
+    """The provider as it serves, until it is stopped."""
+
+    def __init__(self, server: grpc.aio.Server, connections: Connections) -> None:
+        self._server = server
+        self._connections = connections
+
+    async def stop(self, seconds: float) -> None:
+        """End; calls that are under way have some seconds."""
+        await self._server.stop(seconds)
+        await self._connections.close()
+
+
+async def start(cloud: Cloud, listener: socket.socket) -> Running:
+    """Serve the connections that come to `listener`."""
+    server, handler = new_server(), _Handler(cloud)
+    server.add_generic_rpc_handlers((handler,))
+    port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
-    return server
+    return Running(server, Connections(listener, port, handler.forget))

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
@@ -26,8 +25,6 @@ from localcloud.provider.wire import UNKNOWN, bare, dump, hide, is_unknown, load
 if TYPE_CHECKING:
     from localcloud.cloud import Cloud
 
-# Engines that are gone can't be told from ones that are silent; an `up` has one or two connections.
-_MOST_CONNECTIONS = 1000
 _NOT_LET_IN = (
     "the local cloud takes only its own token: give gcp.Provider access_token, the content of provider-token in the "
     "project's folder (the engine of `invoke up` does)"
@@ -45,7 +42,11 @@ class Provider:
 
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
-        self._scopes: OrderedDict[str, Scope] = OrderedDict()
+        self._scopes: dict[str, Scope] = {}
+
+    def forget(self, peer: str) -> None:
+        """The connection is over: who has the same address next is let in by nothing but a token."""
+        self._scopes.pop(peer, None)
 
     # The life of a connection
 
@@ -88,16 +89,13 @@ class Provider:
         # The SDK sends whatever is no text as JSON.
         labels = json.loads(labels) if isinstance(labels, str) else labels
         self._scopes[peer] = Scope(self._cloud, caller, project, given.get("region", ""), labels)
-        self._scopes.move_to_end(peer)
-        while len(self._scopes) > _MOST_CONNECTIONS:
-            self._scopes.popitem(last=False)
         return pb.ConfigureResponse(
             acceptSecrets=True, supportsPreview=True, acceptResources=False, acceptOutputs=False
         )  # fmt: skip
 
     def _scope(self, peer: str) -> Scope:
         if peer not in self._scopes:
-            raise Refused("this connection was not configured, or is too old; run the command again")
+            raise Refused("this connection was not configured; run the command again")
         return self._scopes[peer]
 
     # Functions

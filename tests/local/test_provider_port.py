@@ -1,0 +1,90 @@
+"""The port for Pulumi engines: each connection has to show a token, also one that comes from a known address."""
+
+from __future__ import annotations
+
+import errno
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+import grpc
+import pytest
+from google.protobuf import struct_pb2
+from pulumi.runtime.proto import provider_pb2 as pb
+from pulumi.runtime.proto import provider_pb2_grpc as services
+
+NOT_CONFIGURED = "this connection was not configured"
+
+
+def _pump(source: socket.socket, sink: socket.socket) -> None:
+    with suppress(OSError):
+        while data := source.recv(65_536):
+            sink.sendall(data)
+    _end(source)
+    _end(sink)
+
+
+def _end(connection: socket.socket) -> None:
+    with suppress(OSError):
+        connection.shutdown(socket.SHUT_RDWR)
+
+
+@contextmanager
+def provider_from(source: int, port: int) -> Iterator[services.ResourceProviderStub]:
+    """The provider on `port`, as a process on this machine calls it from the port `source` (0: any)."""
+    with socket.create_server(("127.0.0.1", 0)) as door, socket.socket() as onward:
+        onward.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        onward.bind(("127.0.0.1", source))
+        ends = time.monotonic() + 90
+        while (failed := onward.connect_ex(("127.0.0.1", port))) == errno.EADDRNOTAVAIL:
+            assert time.monotonic() < ends, "the kernel keeps the address of the connection before"
+            time.sleep(0.2)
+        assert failed == 0
+        channel = grpc.insecure_channel(f"127.0.0.1:{door.getsockname()[1]}")
+        ready = grpc.channel_ready_future(channel)
+        connection, _ = door.accept()
+        pumps = [threading.Thread(target=_pump, args=ends) for ends in ((connection, onward), (onward, connection))]
+        for pump in pumps:
+            pump.start()
+        ready.result(20)
+        yield services.ResourceProviderStub(channel)
+        channel.close()
+        _end(connection)
+        for pump in pumps:
+            pump.join()
+        connection.close()
+
+
+def project_of(provider: services.ResourceProviderStub) -> str:
+    """What the provider answers when it is asked for the project's number: the number, or why not."""
+    arguments = struct_pb2.Struct()
+    arguments["projectId"] = "test-project"
+    try:
+        answer = provider.Invoke(pb.InvokeRequest(tok="gcp:organizations/getProject:getProject", args=arguments))
+    except grpc.RpcError as refused:
+        return refused.details()  # type: ignore[attr-defined]
+    return getattr(answer, "return")["number"]
+
+
+def test_a_connection_is_let_in_by_a_token_and_by_nothing_else(local_cloud):
+    port = local_cloud.server["provider"]
+    token = (local_cloud.root / "projects" / "test-project" / "provider-token").read_text(encoding="utf-8")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        source = free.getsockname()[1]
+    with provider_from(source, port) as engine:
+        assert NOT_CONFIGURED in project_of(engine)
+        arguments = struct_pb2.Struct()
+        arguments["accessToken"] = "ya29.of-somebody-else"
+        with pytest.raises(grpc.RpcError, match="takes only its own token"):
+            engine.Configure(pb.ConfigureRequest(args=arguments))
+        assert NOT_CONFIGURED in project_of(engine)
+        arguments["accessToken"] = token
+        engine.Configure(pb.ConfigureRequest(args=arguments))
+        assert NOT_CONFIGURED not in project_of(engine)
+        with provider_from(0, port) as stranger:
+            assert NOT_CONFIGURED in project_of(stranger)
+        assert NOT_CONFIGURED not in project_of(engine)
+    with provider_from(source, port) as stranger:  # who takes the port of an engine that is gone
+        assert NOT_CONFIGURED in project_of(stranger)
