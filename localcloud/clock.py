@@ -1,17 +1,43 @@
-"""The time that every API of the local cloud goes by."""
+"""The time that every API of the local cloud goes by; it can be moved forward, so that days pass in seconds."""
 
 from __future__ import annotations
 
+import json
+import threading
 import time
-from datetime import UTC, datetime
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from localcloud.files import write_privately
 
 
 class Clock:
-    """Real time in UTC; one object, so that a test can put another in its place."""
+    """Real time in UTC, plus what it was moved forward by; with a `path` that is kept over restarts.
+
+    Tokens go by `wall`, because the clients that sign them know only the real time.
+    """
+
+    def __init__(self, path: Path | None = None) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+        self._listeners: list[Callable[[], None]] = []
+        self._ahead = 0.0
+        if path is not None and path.exists():
+            self._ahead = float(json.loads(path.read_text(encoding="utf-8"))["ahead"])
+
+    @property
+    def ahead(self) -> timedelta:
+        """By how much this clock is ahead of the real time."""
+        return timedelta(seconds=self._ahead)
+
+    def wall(self) -> float:
+        """Seconds since the epoch in real time."""
+        return time.time()
 
     def time(self) -> float:
         """Seconds since the epoch."""
-        return time.time()
+        return time.time() + self._ahead
 
     def now(self) -> datetime:
         """Time-zone-aware UTC."""
@@ -20,3 +46,21 @@ class Clock:
     def stamp(self) -> str:
         """Now as Google's JSON writes a Timestamp, with microseconds: 2026-01-31T12:00:00.000000Z."""
         return self.now().strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+    def forward(self, by: timedelta) -> None:
+        """Move on by `by`, keep that, and then tell all who listen. Raises ValueError for a step back."""
+        if by < timedelta(0):
+            raise ValueError("time goes forward only")
+        with self._lock:
+            ahead = self._ahead + by.total_seconds()
+            if self._path is not None:
+                write_privately(self._path, json.dumps({"ahead": ahead}))
+            self._ahead = ahead
+            listeners = list(self._listeners)
+        for listener in listeners:
+            listener()
+
+    def on_forward(self, listener: Callable[[], None]) -> None:
+        """Call `listener` after each move, in the server's event loop, where the clock is moved. Keep it short."""
+        with self._lock:
+            self._listeners.append(listener)

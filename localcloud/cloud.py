@@ -15,6 +15,7 @@ from localcloud.documents import Documents
 from localcloud.files import private_folder, write_privately
 
 if TYPE_CHECKING:
+    from localcloud.iam.access import Access
     from localcloud.iam.store import Iam
     from localcloud.logging.store import Logs
     from localcloud.projects.store import Projects
@@ -31,6 +32,9 @@ class Caller:
 
     email: str
     project: str
+
+
+ANONYMOUS = Caller("", "")  # a request without a credential, where an API takes such
 
 
 @dataclass(frozen=True)
@@ -55,7 +59,7 @@ class Cloud:
         self.root = private_folder(root.resolve())
         self.envs = envs.resolve()
         self.ports = ports
-        self.clock = clock or Clock()
+        self.clock = clock or Clock(self.root / "clock.json")
         self.counters: dict[str, Callable[[], int]] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._starting: list[Hook] = []
@@ -132,6 +136,12 @@ class Cloud:
         from localcloud.iam.store import Iam
 
         return Iam(self)
+
+    @cached_property
+    def access(self) -> Access:
+        from localcloud.iam.access import Access
+
+        return Access(self)
 
     @cached_property
     def projects(self) -> Projects:

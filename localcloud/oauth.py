@@ -80,7 +80,7 @@ async def _tokeninfo(cloud: Cloud, token: str, send: Send) -> None:
     except ApiError:
         body = {"error": "invalid_token", "error_description": "Invalid Value"}
         return await send_json(send, body, 400)
-    left = int(claims["exp"] - cloud.clock.time())
+    left = int(claims["exp"] - cloud.clock.wall())
     await send_json(
         send,
         {

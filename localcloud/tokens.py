@@ -92,7 +92,7 @@ class Tokens:
     def mint(self, email: str, ttl: int = _HOUR, key_id: str = "", scope: str = SCOPE, issued: int = 0) -> str:
         """An access token of the service account `email` for `ttl` seconds. Raises 404 for an unknown account."""
         account = self._cloud.iam.get_service_account(email)
-        now = issued or int(self._cloud.clock.time())
+        now = issued or int(self._cloud.clock.wall())
         claims = {"sub": email, "uid": account["uniqueId"], "scope": scope, "iat": now, "exp": now + ttl}
         return jwt.sign(claims | ({"key": key_id} if key_id else {}), self._key, _OWN_KEY, _ACCESS)
 
@@ -103,7 +103,7 @@ class Tokens:
     def identity(self, email: str, audience: str) -> str:
         """An OpenID Connect ID token: https://cloud.google.com/docs/authentication/token-types#id"""
         account = self._cloud.iam.get_service_account(email)
-        now = int(self._cloud.clock.time())
+        now = int(self._cloud.clock.wall())
         unique = account["uniqueId"]
         claims = {"iss": "https://accounts.google.com", "aud": audience, "azp": unique, "sub": unique}
         claims |= {"email": email, "email_verified": True, "iat": now, "exp": now + _HOUR}
@@ -116,7 +116,7 @@ class Tokens:
             self._seen.clear()
             self._seen_at = iam.generation
         digest = hashlib.sha256(bearer.encode()).digest()
-        now = self._cloud.clock.time()
+        now = self._cloud.clock.wall()
         known = self._seen.get(digest)
         if known is None:
             try:
@@ -168,7 +168,7 @@ class Tokens:
         issued, ends = _number(claims, "iat"), _number(claims, "exp")
         if claims.get("iss") != claims.get("sub") or ends - issued > _HOUR + _SKEW:
             raise jwt.BadToken("not a self-signed token")
-        if issued > self._cloud.clock.time() + _SKEW:
+        if issued > self._cloud.clock.wall() + _SKEW:
             raise jwt.BadToken("issued in the future")
         audience = claims.get("aud")
         if audience is None and claims.get("scope"):
@@ -197,7 +197,7 @@ class Tokens:
             issued, ends = _number(claims, "iat"), _number(claims, "exp")
         except jwt.BadToken:
             raise InvalidGrant("Invalid JWT Signature.") from None
-        now = self._cloud.clock.time()
+        now = self._cloud.clock.wall()
         if not (issued - _SKEW <= now < ends and ends - issued <= _HOUR + _SKEW):
             raise InvalidGrant(
                 "Invalid JWT: Token must be a short-lived token (60 minutes) and in a reasonable timeframe. "

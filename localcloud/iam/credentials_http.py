@@ -6,7 +6,7 @@ https://cloud.google.com/iam/docs/reference/credentials/rest
 from __future__ import annotations
 
 import base64
-from datetime import timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from localcloud.errors import ApiError
@@ -45,7 +45,7 @@ async def generate_access_token(call: Call) -> Body:
     if not 0 < seconds <= 43_200:
         raise ApiError(400, f"Invalid lifetime {text}: it must be between 1s and 43200s.")
     token = call.cloud.tokens.mint(_email(call), int(seconds), scope=" ".join(call.body.get("scope", [])))
-    ends = call.cloud.clock.now() + timedelta(seconds=int(seconds))
+    ends = datetime.fromtimestamp(call.cloud.clock.wall() + int(seconds), UTC)
     return {"accessToken": token, "expireTime": ends.strftime("%Y-%m-%dT%H:%M:%SZ")}
 
 

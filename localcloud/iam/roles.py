@@ -39,3 +39,18 @@ def predefined(name: str) -> dict[str, str]:
     if name not in TITLES:
         raise ApiError(404, f"The role named {name} was not found.")
     return {"name": name, "title": TITLES[name], "stage": "GA", "etag": "AA=="}
+
+
+class Everything:
+    """The permissions of a basic owner: all."""
+
+    def __contains__(self, permission: object) -> bool:
+        return True
+
+
+Permissions = frozenset[str] | Everything
+
+
+def permissions(role: str) -> Permissions:
+    """What a predefined role permits; nothing for one that isn't known."""
+    return Everything() if role in ("roles/owner", "roles/editor") else frozenset()

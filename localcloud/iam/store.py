@@ -26,13 +26,18 @@ _WEEK = 7 * 24 * 3600  # seconds for which a deleted custom role can be undelete
 
 
 class Iam:
-    """The IAM state of one cloud. `generation` grows with each change that may end a token."""
+    """The IAM state of one cloud.
+
+    `generation` grows with each change that may end a token, `policy_generation` with each that may change who may do
+    what: a policy, a custom role, an account that is gone.
+    """
 
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
         self._kept = Documents(cloud.folder("iam") / "iam.sqlite")
         self._lock = threading.RLock()
         self.generation = 0
+        self.policy_generation = 0
         cloud.count("service accounts", lambda: len(self._kept.list("account")))
 
     # Service accounts
@@ -127,6 +132,7 @@ class Iam:
                     text = json.dumps(kept).replace(json.dumps(old), json.dumps(gone))
                     self._kept.put(f"policies/{kept['resource']}", "policy", json.loads(text))
             self.generation += 1
+            self.policy_generation += 1
 
     # Keys
 
@@ -232,6 +238,7 @@ class Iam:
             role = self.get_role(name)
             _check_etag(changes, role)
             merged = apply_mask(role, changes, mask) | {"name": name, "etag": policies.new_etag()}
+            self.policy_generation += 1
             return self._kept.put(name, "role", merged)
 
     def delete_role(self, name: str) -> Body:
@@ -240,6 +247,7 @@ class Iam:
             role = self.get_role(name)
             gone = role | {"deleted": True, "etag": policies.new_etag(), "deletedAt": self._cloud.clock.time()}
             self._kept.put(name, "role", gone)
+            self.policy_generation += 1
             return self.get_role(name)
 
     def undelete_role(self, name: str) -> Body:
@@ -251,6 +259,7 @@ class Iam:
             if not role.get("deleted") or self._cloud.clock.time() - role["deletedAt"] > _WEEK:
                 raise ApiError(400, f"You can't undelete {name} because it is not deleted.", "FAILED_PRECONDITION")
             back = {k: v for k, v in role.items() if k not in ("deleted", "deletedAt")}
+            self.policy_generation += 1
             return self._kept.put(name, "role", back | {"etag": policies.new_etag()})
 
     # Allow policies
@@ -268,13 +277,20 @@ class Iam:
             made = policies.normalise(policy)
             self._check_named(made, policies.members_of(present))
             kept = {"resource": resource, "policy": made}
-            return self._kept.put(f"policies/{resource}", "policy", kept)["policy"]
+            put = self._kept.put(f"policies/{resource}", "policy", kept)["policy"]
+            self.policy_generation += 1
+            return put
+
+    def list_policies(self) -> list[tuple[str, Policy]]:
+        """(resource, policy) of all that have one."""
+        return [(kept["resource"], kept["policy"]) for kept in self._kept.list("policy")]
 
     def forget_policy(self, resource: str) -> None:
         """Drop the policy of a resource that is gone."""
         with self._lock:
             if self._kept.find(f"policies/{resource}"):
                 self._kept.delete(f"policies/{resource}")
+                self.policy_generation += 1
 
     def add_member(self, resource: str, role: str, member: str, condition: Policy | None = None) -> Policy:
         """Give `member` a role on a resource; nothing changes when it has it."""

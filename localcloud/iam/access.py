@@ -1,0 +1,162 @@
+"""Decides who may do what: the allow policies of a resource and of what it is in, roles, and conditions on grants."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from localcloud.errors import ApiError, error_info
+from localcloud.iam import conditions, roles
+from localcloud.iam.audit import Audit
+
+if TYPE_CHECKING:
+    from localcloud.cloud import Caller, Cloud
+
+# Who has one of these roles on a project is meant by projectOwner:ID and so on.
+_BASIC = {"projectOwner": "roles/owner", "projectEditor": "roles/editor", "projectViewer": "roles/viewer"}
+
+
+@dataclass(frozen=True)
+class Resource:
+    """What a permission is asked on.
+
+    `policies` are the names that Iam keeps policies under, from its own to its project's. `name`, `type` and `service`
+    are what conditions see (https://cloud.google.com/iam/docs/conditions-resource-attributes).
+    """
+
+    name: str
+    policies: tuple[str, ...]
+    service: str = ""
+    type: str = ""
+
+
+def project(project_id: str, service: str = "cloudresourcemanager.googleapis.com") -> Resource:
+    """A project, or what has no policy of its own in one."""
+    name = f"projects/{project_id}"
+    return Resource(name, (name,), service, "cloudresourcemanager.googleapis.com/Project")
+
+
+def bucket(name: str, project_id: str) -> Resource:
+    """A bucket of a project."""
+    policies = (f"buckets/{name}", f"projects/{project_id}")
+    return Resource(f"projects/_/buckets/{name}", policies, "storage.googleapis.com", "storage.googleapis.com/Bucket")
+
+
+def storage_object(bucket_name: str, name: str, project_id: str) -> Resource:
+    """An object: its bucket's policy is what counts."""
+    full = f"projects/_/buckets/{bucket_name}/objects/{name}"
+    policies = (f"buckets/{bucket_name}", f"projects/{project_id}")
+    return Resource(full, policies, "storage.googleapis.com", "storage.googleapis.com/Object")
+
+
+def service_account(account: Mapping[str, Any]) -> Resource:
+    """A service account, as Iam gives it."""
+    policies = (account["name"], f"projects/{account['projectId']}")
+    return Resource(account["name"], policies, "iam.googleapis.com", "iam.googleapis.com/ServiceAccount")
+
+
+def repository(name: str) -> Resource:
+    """A repository "projects/P/locations/L/repositories/R" by its project's id."""
+    kind = "artifactregistry.googleapis.com/Repository"
+    policies = (name, "/".join(name.split("/")[:2]))
+    return Resource(name, policies, "artifactregistry.googleapis.com", kind)
+
+
+@dataclass(frozen=True)
+class _Grant:
+    permissions: roles.Permissions
+    members: frozenset[str]
+    condition: Mapping[str, Any] | None
+
+
+class Access:
+    """Answers for one cloud; any thread may ask. What it answered is kept in `audit`."""
+
+    def __init__(self, cloud: Cloud) -> None:
+        self._cloud = cloud
+        self._lock = threading.Lock()
+        self._generation = -1
+        self._grants: dict[str, list[_Grant]] = {}
+        self.audit = Audit(cloud)
+
+    def allows(self, caller: Caller, permission: str, resource: Resource) -> bool:
+        """Whether `caller` has `permission` ("storage.objects.get") on `resource`."""
+        allowed = self._allows(caller, permission, resource)
+        self.audit.note(caller, permission, resource.name, allowed)
+        return allowed
+
+    def permitted(self, caller: Caller, permissions: Iterable[str], resource: Resource) -> list[str]:
+        """Those of the permissions that the caller has: what `testIamPermissions` answers."""
+        return [permission for permission in permissions if self._allows(caller, permission, resource)]
+
+    def require(self, caller: Caller, permission: str, resource: Resource, domain: str = "") -> None:
+        """Raises 403 IAM_PERMISSION_DENIED in the words that most APIs have; `domain` is the API that says so."""
+        if not self.allows(caller, permission, resource):
+            raise denied(permission, resource.name, domain or resource.service)
+
+    def _allows(self, caller: Caller, permission: str, resource: Resource) -> bool:
+        for policy in resource.policies:
+            for grant in self._of(policy):
+                if permission not in grant.permissions or not self._is_one(caller, grant.members):
+                    continue
+                if grant.condition is None or conditions.holds(
+                    grant.condition, resource.name, resource.service, resource.type, self._cloud.clock.now()
+                ):
+                    return True
+        return False
+
+    def _of(self, policy: str) -> list[_Grant]:
+        """What a policy grants; kept until any policy or role changes."""
+        generation = self._cloud.iam.policy_generation
+        with self._lock:
+            if self._generation != generation:
+                self._grants.clear()
+                self._generation = generation
+            found = self._grants.get(policy)
+        if found is None:
+            bindings = self._cloud.iam.get_policy(policy).get("bindings", [])
+            found = [
+                _Grant(self._permissions(b["role"]), frozenset(b["members"]), b.get("condition")) for b in bindings
+            ]
+            with self._lock:
+                if self._generation == generation:
+                    self._grants[policy] = found
+        return found
+
+    def _permissions(self, role: str) -> roles.Permissions:
+        if role.startswith("roles/"):
+            return roles.permissions(role)
+        try:
+            custom = self._cloud.iam.get_role(role)
+        except ApiError:
+            return frozenset()
+        return frozenset() if custom.get("deleted") else frozenset(custom.get("includedPermissions", ()))
+
+    def _is_one(self, caller: Caller, members: frozenset[str]) -> bool:
+        if "allUsers" in members:
+            return True
+        if not caller.email:
+            return False
+        if "allAuthenticatedUsers" in members or f"serviceAccount:{caller.email}" in members:
+            return True
+        return any(self._has_basic(caller, member) for member in members if member.startswith("project"))
+
+    def _has_basic(self, caller: Caller, member: str) -> bool:
+        """Whether a member such as projectOwner:my-project means the caller."""
+        kind, _, project_id = member.partition(":")
+        role = _BASIC.get(kind)
+        bindings = self._cloud.iam.get_policy(f"projects/{project_id}").get("bindings", []) if role else []
+        who = f"serviceAccount:{caller.email}"
+        return any(b["role"] == role and who in b["members"] for b in bindings)
+
+
+def denied(permission: str, resource: str, domain: str) -> ApiError:
+    """403 as most of Google's APIs say it; a missing resource and a forbidden one look the same."""
+    return ApiError(
+        403,
+        f"Permission '{permission}' denied on resource '//{domain}/{resource}' (or it may not exist).",
+        reason="forbidden",
+        details=[error_info("IAM_PERMISSION_DENIED", domain, resource=resource, permission=permission)],
+    )
