@@ -9,18 +9,18 @@ from localcloud.errors import ApiError
 from localcloud.rest import App, Call, Router
 from localcloud.vertex import messages
 from localcloud.vertex.messages import Messages, Route
-from localcloud.vertex.methods import METHODS, OPERATIONS, Method
+from localcloud.vertex.methods import OPERATIONS, Method, services
 
 if TYPE_CHECKING:
     from localcloud.cloud import Cloud
 
-_PLACE = "projects/*/locations/*"
-# https://cloud.google.com/vertex-ai/docs/reference/rest/v1/projects.locations.operations
+# https://cloud.google.com/vertex-ai/docs/reference/rest/v1/projects.locations.operations, and .../models.operations
+_PLACES = ("projects/*/locations/*", "projects/*/locations/*/*/*")
 _OPERATION_ROUTES = {
-    "GetOperation": Route("GET", f"/v1/{{name={_PLACE}/operations/*}}", ""),
-    "WaitOperation": Route("POST", f"/v1/{{name={_PLACE}/operations/*}}:wait", ""),
-    "DeleteOperation": Route("DELETE", f"/v1/{{name={_PLACE}/operations/*}}", ""),
-    "ListOperations": Route("GET", f"/v1/{{name={_PLACE}}}/operations", ""),
+    "GetOperation": [Route("GET", f"/v1/{{name={place}/operations/*}}", "") for place in _PLACES],
+    "WaitOperation": [Route("POST", f"/v1/{{name={place}/operations/*}}:wait", "") for place in _PLACES],
+    "DeleteOperation": [Route("DELETE", f"/v1/{{name={place}/operations/*}}", "") for place in _PLACES],
+    "ListOperations": [Route("GET", f"/v1/{{name={place}}}/operations", "") for place in _PLACES],
 }
 
 
@@ -33,11 +33,13 @@ def app(cloud: Cloud) -> App:
 def router(loaded: Messages) -> Router:
     """A route for each emulated method, under v1 and v1beta1; all others answer that they are not emulated."""
     made = Router()
-    for name, method in METHODS.items():
-        for route in loaded.routes[name]:
-            _register(made, loaded, route, method)
-    for name, route in _OPERATION_ROUTES.items():
-        _register(made, loaded, route, OPERATIONS[name])
+    for name, routes in _OPERATION_ROUTES.items():
+        for route in routes:
+            _register(made, loaded, route, OPERATIONS[name])
+    for service, methods in services().items():
+        for name, method in methods.items():
+            for route in loaded.routes[service][name]:
+                _register(made, loaded, route, method)
     return made
 
 
@@ -53,7 +55,7 @@ def _handler(loaded: Messages, route: Route, method: Method) -> Any:
         from google.protobuf import json_format
 
         request = _request(request_class(), route, call)
-        result = method.handler(call.cloud.vertex, json_format.MessageToDict(request), call.host)
+        result = await method.answer(call.cloud, call.caller, call.host, json_format.MessageToDict(request))
         # Through the type: whatever leaves here, a client can read.
         return json_format.MessageToDict(json_format.ParseDict(result, response_class()))
 

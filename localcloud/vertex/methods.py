@@ -1,43 +1,67 @@
-"""The emulated methods of the JobService: one table, of which REST and gRPC are two views."""
+"""The emulated methods of Vertex AI: one table, of which REST and gRPC are two views."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import importlib
+import inspect
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from localcloud.vertex.store import Vertex
+from localcloud.vertex import operations
+from localcloud.vertex.place import Call, enter
 
-Handler = Callable[[Vertex, dict[str, Any], str], dict[str, Any]]
+if TYPE_CHECKING:
+    from localcloud.cloud import Caller, Cloud
+
+Body = dict[str, Any]
+Handler = Callable[[Call, Body], Body | Awaitable[Body]]
 
 
 @dataclass(frozen=True)
 class Method:
-    """Names of the request and response messages (of aiplatform_v1 unless full), and what answers.
+    """Names of the request and response messages (of aiplatform_v1 unless full), what answers, and who may ask.
 
-    A handler takes the Vertex, the request as JSON, and the host that it was sent to ("" when not known).
+    A handler takes the call and the request as Google's JSON, and gives the response as JSON, at once or awaited. It
+    runs in the server's event loop. `permission` is asked on the location before the handler is called; it is "" only
+    where a handler asks for others itself.
     """
 
     request: str
     response: str
     handler: Handler
+    permission: str
+
+    async def answer(self, cloud: Cloud, caller: Caller, host: str, request: Body) -> Body:
+        """The response in JSON. Raises ApiError."""
+        result = self.handler(enter(cloud, caller, host, request, self.permission), request)
+        return await result if inspect.isawaitable(result) else result
 
 
-METHODS: Mapping[str, Method] = {
-    "CreateCustomJob": Method("CreateCustomJobRequest", "CustomJob", Vertex.create),
-    "GetCustomJob": Method("GetCustomJobRequest", "CustomJob", Vertex.get),
-    "ListCustomJobs": Method("ListCustomJobsRequest", "ListCustomJobsResponse", Vertex.list),
-    "CancelCustomJob": Method("CancelCustomJobRequest", "google.protobuf.Empty", Vertex.cancel),
-    "DeleteCustomJob": Method("DeleteCustomJobRequest", "google.longrunning.Operation", Vertex.delete),
+Methods = Mapping[str, Method]
+
+# Service -> the modules that each have a table METHODS of some of its methods. They are imported with the types.
+_TABLES: Mapping[str, tuple[str, ...]] = {
+    "JobService": ("localcloud.vertex.job_methods",),
 }
 
 _OPERATION, _EMPTY = "google.longrunning.Operation", "google.protobuf.Empty"
-OPERATIONS: Mapping[str, Method] = {
-    "GetOperation": Method("google.longrunning.GetOperationRequest", _OPERATION, Vertex.operation),
-    # What is here is done already, so that there is nothing to wait for.
-    "WaitOperation": Method("google.longrunning.WaitOperationRequest", _OPERATION, Vertex.operation),
-    "DeleteOperation": Method("google.longrunning.DeleteOperationRequest", _EMPTY, Vertex.delete_operation),
+_GET = "aiplatform.operations.get"
+OPERATIONS: Methods = {
+    "GetOperation": Method("google.longrunning.GetOperationRequest", _OPERATION, operations.get, ""),
+    "WaitOperation": Method("google.longrunning.WaitOperationRequest", _OPERATION, operations.wait, ""),
+    "DeleteOperation": Method("google.longrunning.DeleteOperationRequest", _EMPTY, operations.delete, ""),
     "ListOperations": Method(
-        "google.longrunning.ListOperationsRequest", "google.longrunning.ListOperationsResponse", Vertex.operations
+        "google.longrunning.ListOperationsRequest", "google.longrunning.ListOperationsResponse", operations.of_place, ""
     ),
 }
+
+
+def services() -> dict[str, Methods]:
+    """All methods by service ("JobService")."""
+    return {
+        service: {
+            name: method for module in modules for name, method in importlib.import_module(module).METHODS.items()
+        }
+        for service, modules in _TABLES.items()
+    }

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from localcloud.vertex import messages
-from localcloud.vertex.methods import METHODS, OPERATIONS, Method
+from localcloud.vertex.methods import OPERATIONS, Method, services
 
 if TYPE_CHECKING:
     from localcloud.cloud import Caller, Cloud
@@ -18,9 +18,10 @@ def table(cloud: Cloud) -> dict[str, Unary]:
     """gRPC path -> method. v1beta1 has the same fields with the same numbers, so v1's types read it too."""
     loaded = messages.load()
     made = {f"/google.longrunning.Operations/{name}": _unary(cloud, loaded, m) for name, m in OPERATIONS.items()}
-    for name, method in METHODS.items():
-        for version in ("v1", "v1beta1"):
-            made[f"/google.cloud.aiplatform.{version}.JobService/{name}"] = _unary(cloud, loaded, method)
+    for service, methods in services().items():
+        for name, method in methods.items():
+            for version in ("v1", "v1beta1"):
+                made[f"/google.cloud.aiplatform.{version}.{service}/{name}"] = _unary(cloud, loaded, method)
     return made
 
 
@@ -31,7 +32,7 @@ def _unary(cloud: Cloud, loaded: messages.Messages, method: Method) -> Unary:
 
     async def answer(raw: bytes, caller: Caller) -> bytes:
         request = json_format.MessageToDict(request_class.FromString(raw))
-        result = method.handler(cloud.vertex, request, "")
+        result = await method.answer(cloud, caller, "", request)
         return json_format.ParseDict(result, response_class()).SerializeToString()
 
     return answer

@@ -1,0 +1,92 @@
+"""Long-running operations of Vertex AI: begun, ended, read, waited for; kept over restarts."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from typing import TYPE_CHECKING, Any
+
+from localcloud.errors import GRPC_CODES, ApiError
+from localcloud.vertex.place import Call
+
+if TYPE_CHECKING:
+    from localcloud.cloud import Cloud
+
+Body = dict[str, Any]
+OPERATION = "vertex-operation"  # kind of document
+_TYPES = "type.googleapis.com/google.cloud.aiplatform.v1."
+_EMPTY = {"@type": "type.googleapis.com/google.protobuf.Empty"}
+_LONGEST_WAIT, _LOOK = 60.0, 0.05  # seconds
+
+
+def begin(cloud: Cloud, resource: str, metadata: str, **more: Any) -> str:
+    """A new operation under `resource` (a place, or a resource of it); gives its name.
+
+    `metadata` is the message that it carries ("DeleteOperationMetadata"), `more` that message's other fields.
+    """
+    name, now = f"{resource}/operations/{10**18 + secrets.randbelow(8 * 10**18)}", cloud.clock.stamp()
+    generic = {"createTime": now, "updateTime": now}
+    body = {"name": name, "metadata": {"@type": _TYPES + metadata, "genericMetadata": generic, **more}}
+    cloud.documents.create(name, OPERATION, body)
+    return name
+
+
+def succeed(cloud: Cloud, name: str, message: str = "", response: Body | None = None) -> Body:
+    """End an operation with a message such as "Model", or with nothing; gives the operation."""
+    answer = {"@type": _TYPES + message, **(response or {})} if message else _EMPTY
+    return _end(cloud, name, {"response": answer})
+
+
+def fail(cloud: Cloud, name: str, error: ApiError) -> Body:
+    """End an operation with a refusal; gives the operation."""
+    status: Body = {"code": GRPC_CODES.get(error.status, 2), "message": error.message}
+    return _end(cloud, name, {"error": status | ({"details": error.details} if error.details else {})})
+
+
+def _end(cloud: Cloud, name: str, result: Body) -> Body:
+    body = cloud.documents.get(name)
+    body["metadata"]["genericMetadata"]["updateTime"] = cloud.clock.stamp()
+    return cloud.documents.put(name, OPERATION, body | {"done": True} | result)
+
+
+def unfinished(cloud: Cloud) -> list[Body]:
+    """Operations that a server left in the middle when it was killed: whoever began them goes on, or fails them."""
+    return [body for body in cloud.documents.list(OPERATION) if not body.get("done")]
+
+
+# What the API answers
+
+
+def get(call: Call, request: Body) -> Body:
+    """Raises 404."""
+    found = call.cloud.documents.find(_canonical(call, request.get("name", "")))
+    if found is None:
+        raise ApiError(404, "The Operation does not exist.")
+    return found
+
+
+async def wait(call: Call, request: Body) -> Body:
+    """The operation once it is done, or as it is when the request's timeout is over. Raises 404."""
+    limit = min(float(str(request.get("timeout", "")).removesuffix("s") or _LONGEST_WAIT), _LONGEST_WAIT)
+    until = asyncio.get_running_loop().time() + limit
+    while True:
+        found = get(call, request)
+        if found.get("done") or asyncio.get_running_loop().time() >= until:
+            return found
+        await asyncio.sleep(_LOOK)
+
+
+def of_place(call: Call, request: Body) -> Body:
+    """The operations of a place, or of a resource of it."""
+    return {"operations": call.cloud.documents.list(OPERATION, _canonical(call, request.get("name", "")) + "/")}
+
+
+def delete(call: Call, request: Body) -> Body:
+    """Forget an operation. Raises 404."""
+    call.cloud.documents.delete(get(call, request)["name"])
+    return {}
+
+
+def _canonical(call: Call, name: str) -> str:
+    """The name by the project's number."""
+    return call.place.name + "".join(f"/{part}" for part in name.split("/")[4:])

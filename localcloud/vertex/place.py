@@ -1,0 +1,104 @@
+"""Where a call goes: the project and the location that its resource's name says, checked before anything else."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from localcloud import enabled
+from localcloud.errors import ApiError, error_info
+from localcloud.iam import access
+from localcloud.vertex import validation
+
+if TYPE_CHECKING:
+    from localcloud.cloud import Caller, Cloud
+
+Body = dict[str, Any]
+SERVICE = "aiplatform.googleapis.com"
+_PLACE = re.compile(r"projects/([^/]+)/locations/([^/]+)(?:/.*)?")
+
+
+@dataclass(frozen=True)
+class Place:
+    """A project (its record) and a location of it."""
+
+    project: Mapping[str, Any]
+    location: str
+
+    @property
+    def name(self) -> str:
+        """As answers name it, by the project's number: projects/123/locations/us-central1."""
+        return f"projects/{self.project['projectNumber']}/locations/{self.location}"
+
+    @property
+    def project_id(self) -> str:
+        return self.project["projectId"]
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call: who sends it, to which host ("" when not known), and where it goes."""
+
+    cloud: Cloud
+    caller: Caller
+    host: str
+    place: Place
+
+    def resource(self, collection: str, name: str) -> str:
+        """The id of "projects/P/locations/L/COLLECTION/ID" in the call's place. Raises 400 for another shape."""
+        match = re.fullmatch(rf"projects/[^/]+/locations/[^/]+/{collection}/([^/@]+)(?:@[^/]+)?", name)
+        if match is None:
+            raise bad_name("name", name)
+        return match[1]
+
+
+def where(request: Body) -> tuple[str, str]:
+    """(field, resource name) that tells the place of a request: of its parent, itself, or the resource in it."""
+    for field in ("parent", "name", "endpoint"):
+        if isinstance(request.get(field), str):
+            return field, request[field]
+    for field, value in request.items():  # updates: {"model": {"name": ...}}
+        if isinstance(value, dict) and isinstance(value.get("name"), str):
+            return f"{field}.name", value["name"]
+    return "parent", ""
+
+
+def enter(cloud: Cloud, caller: Caller, host: str, request: Body, permission: str) -> Call:
+    """The call, when its project and location are there and the caller has `permission` in them. Raises 400, 403.
+
+    In Google's order: the shape of the name, the project, the API, the location, then the permission.
+    """
+    field, name = where(request)
+    match = _PLACE.fullmatch(name)
+    if match is None:
+        raise bad_name(field, name)
+    project = cloud.projects.find(match[1])
+    if project is None:
+        raise _no_project(match[1])
+    enabled.require(cloud, project["projectId"], SERVICE)
+    validation.check_location(match[2], host, project)
+    if permission:
+        asked = access.Resource(
+            f"projects/{project['projectId']}/locations/{match[2]}",
+            (f"projects/{project['projectId']}",),
+            SERVICE,
+            f"{SERVICE}/Location",
+        )
+        cloud.access.require(caller, permission, asked)
+    return Call(cloud, caller, host, Place(project, match[2]))
+
+
+def bad_name(field: str, name: str) -> ApiError:
+    """400 for a name that is no resource name."""
+    return validation.found([validation.Violation(field, f"Invalid resource name: {name}")])
+
+
+def _no_project(project: str) -> ApiError:
+    link = {"description": "Google developers console", "url": "https://console.developers.google.com"}
+    details = [
+        {"@type": "type.googleapis.com/google.rpc.Help", "links": [link]},
+        error_info("CONSUMER_INVALID", "googleapis.com", consumer=f"projects/{project}", service=SERVICE),
+    ]
+    return ApiError(403, f"Permission denied on resource project {project}.", details=details)
