@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 import os
 from collections.abc import Callable
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import psutil
@@ -15,6 +16,7 @@ from localcloud.rest import App, Call, Receive, Router, Scope, Send, send_json
 if TYPE_CHECKING:
     from localcloud.cloud import Cloud
 
+_FURTHEST = 100 * 365 * 24 * 3600  # seconds that the clock may be ahead
 router = Router()
 _ending: list[Callable[[], None]] = []
 
@@ -56,6 +58,24 @@ async def status(call: Call) -> dict[str, Any]:
 @router.route("POST", "/projects/{project}")
 async def create_project(call: Call) -> dict[str, Any]:
     return call.cloud.projects.create(call.params["project"])
+
+
+@router.route("GET", "/clock")
+async def clock(call: Call) -> dict[str, Any]:
+    """What time it is here, and by how many seconds that is ahead of the real time."""
+    clock = call.cloud.clock
+    return {"now": clock.stamp(), "ahead_seconds": clock.ahead.total_seconds()}
+
+
+@router.route("POST", "/clock")
+async def forward(call: Call) -> dict[str, Any]:
+    """Move the clock forward by `forward_seconds`; what is due then has begun when this answers."""
+    seconds = call.body.get("forward_seconds")
+    most = _FURTHEST - call.cloud.clock.ahead.total_seconds()
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds <= most:
+        raise ApiError(400, f"the clock moves forward by 0 to {most:.0f} seconds, not by {seconds!r}")
+    call.cloud.clock.forward(timedelta(seconds=seconds))
+    return await clock(call)
 
 
 @router.route("POST", "/stop")

@@ -28,9 +28,10 @@ _PACKAGE = Path(__file__).resolve().parent
 class Failed(Exception):
     """What a person is told: what happened, and one step that helps."""
 
-    def __init__(self, message: str, hint: str = "") -> None:
+    def __init__(self, message: str, hint: str = "", code: int = 1) -> None:
         super().__init__(message)
         self.hint = hint
+        self.code = code  # exit code: 2 for a value that can't be
 
 
 def running(root: Path) -> dict[str, Any] | None:
@@ -106,6 +107,17 @@ def status(root: Path) -> dict[str, Any]:
     return {"running": True, **server, **ask(root, server, "GET", "/status")}
 
 
+def forward(root: Path, seconds: float) -> dict[str, Any]:
+    """Move the clock of a running server forward: `now` (RFC 3339) and `ahead_seconds` of the real time.
+
+    Raises Failed when no server runs, or the clock can't move so.
+    """
+    server = running(root)
+    if server is None:
+        raise Failed(f"no local cloud runs in {root}", f"python -m localcloud start --root {root}")
+    return ask(root, server, "POST", "/clock", {"forward_seconds": seconds})
+
+
 def reset(root: Path) -> None:
     """End the server and forget all it kept, except which ports it had."""
     stop(root)
@@ -133,22 +145,28 @@ def environment(root: Path, project: str = "") -> dict[str, str]:
     return json.loads((root / "projects" / project / "environment.json").read_text(encoding="utf-8"))
 
 
-def ask(root: Path, server: dict[str, Any], method: str, path: str) -> dict[str, Any]:
-    """One request to the server's control, shown to be from the owner of `root`. Raises Failed."""
+def ask(root: Path, server: dict[str, Any], method: str, path: str, body: Any = None) -> dict[str, Any]:
+    """One request to the server's control, shown to be from the owner of `root`; `body` goes as JSON.
+
+    Raises Failed; a refusal with a hint has it after a blank line and "hint: ".
+    """
     try:
         trust = ssl.create_default_context(cafile=str(root / "ca.pem"))
         connection = http.client.HTTPSConnection("127.0.0.1", server["https"], timeout=_PATIENCE, context=trust)
         secret = (root / "control-token").read_text(encoding="utf-8")
-        connection.request(method, path, headers={"Authorization": f"Bearer {secret}"})
+        sent = None if body is None else json.dumps(body)
+        connection.request(method, path, sent, {"Authorization": f"Bearer {secret}"})
         response = connection.getresponse()
-        body = json.loads(response.read())
+        answer = json.loads(response.read())
         connection.close()
     except (OSError, ValueError, http.client.HTTPException) as error:
         hint = f"see {root / 'server.log'}"
         raise Failed(f"the local cloud in {root} (process {server['pid']}) does not answer: {error}", hint) from None
     if response.status >= 300:
-        raise Failed(body.get("error", {}).get("message", str(response.status)))
-    return body
+        message = answer.get("error", {}).get("message", str(response.status))
+        message, _blank, hint = message.partition("\n\nhint: ")
+        raise Failed(message, hint, 2 if response.status == 400 else 1)
+    return answer
 
 
 def _alone(root: Path) -> Any:
