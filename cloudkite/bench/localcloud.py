@@ -7,7 +7,9 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 from cloudkite.bench.measure import Row, paired, seconds
 from cloudkite.bench.place import Place
@@ -27,18 +29,8 @@ def start(place: Place) -> Iterator[Row]:
         "local cloud ready", "s", statistics.median(times), (min(times), max(times)), target="<= 2 s", runs=len(times)
     )
     time.sleep(8)  # the types of Vertex AI and of the engine load in the background
-    used = _memory(place) / _MIB
+    used = place.memory / _MIB
     yield Row("local cloud memory", "MiB", used, (used, used), target="<= 300 MiB", runs=1)
-
-
-def _memory(place: Place) -> float:
-    import json
-
-    import psutil
-
-    server = json.loads((place.space.localcloud / "server.json").read_text(encoding="utf-8"))
-    process = psutil.Process(server["pid"])
-    return sum(p.memory_info().rss for p in [process, *process.children(recursive=True)])
 
 
 def storage(place: Place) -> Iterator[Row]:
@@ -59,6 +51,7 @@ def storage(place: Place) -> Iterator[Row]:
             name, "MiB/s", statistics.median(rates), (min(rates), max(rates)), target=">= 200 MiB/s", runs=len(rates)
         )
     yield _many_clients(place)
+    yield _listing(bucket)
 
 
 def _latency(name: str, call: Callable[[], object], target: str) -> Row:
@@ -66,6 +59,14 @@ def _latency(name: str, call: Callable[[], object], target: str) -> Row:
         call()
     times = [1000 * seconds(call) for _i in range(500)]
     return Row(name, "ms", statistics.median(times), (min(times), max(times)), target=target, runs=len(times))
+
+
+def _listing(bucket: Any, count: int = 5000) -> Row:
+    """All pages of a bucket's folder of `count` objects."""
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda n: bucket.blob(f"list/{n:05d}").upload_from_string(b""), range(count)))
+    times = [seconds(lambda: list(bucket.list_blobs(prefix="list/"))) for _i in range(5)]
+    return Row(f"listing of {count:,} objects", "s", statistics.median(times), (min(times), max(times)), runs=5)
 
 
 def _many_clients(place: Place, clients: int = 32, requests: int = 2000) -> Row:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 from cloudkite import accounts
 from cloudkite.bench.measure import Run, process
@@ -51,6 +54,13 @@ class Place:
         from cloudkite import trainer as trainers
 
         return trainers.find(self.space, str(new.new(self.space, "penguins")))
+
+    @property
+    def memory(self) -> float:
+        """Bytes that the local cloud's processes hold."""
+        server = json.loads((self.space.localcloud / "server.json").read_text(encoding="utf-8"))
+        process = psutil.Process(server["pid"])
+        return sum(p.memory_info().rss for p in [process, *process.children(recursive=True)])
 
     def close(self) -> None:
         """Stop the local cloud of this place."""
