@@ -335,6 +335,54 @@ def local_env(c: Context, shell: str = "", account: str = "", json: bool = False
     print(target.localcloud(space, "env", "--project", chosen.project, *options), end="")
 
 
+@command(
+    name="fault",
+    positional=["method"],
+    optional=["cut", "torn"],
+    help={
+        "method": "what is to fail: storage.objects.get, a gRPC method, or 'POST *aiplatform.googleapis.com/v1/*'",
+        "code": "answer this HTTP code in the API's own shape: 401 403 404 408 429 500 502 503 504",
+        "delay": "seconds before the answer",
+        "cut": "cut the connection before an answer; `--cut after`: what was asked is done, and the answer lost",
+        "torn": "cut it in the middle of the body, or after so many bytes",
+        "expired": "the caller's token counts as expired from then on",
+        "times": "how often (default 1; 0: until it is cleared)",
+        "probability": "of each call that fits, e.g. 0.2",
+        "principal": "only calls of this account (e-mail address)",
+        "retry-after": "seconds; the header of the answer (default 1 with 429)",
+        "json": "for scripts",
+    },
+)
+def local_fault(
+    c: Context,
+    method: str,
+    code: str = "",
+    delay: str = "",
+    cut: str | bool | None = None,
+    torn: str | bool | None = None,
+    expired: bool = False,
+    times: str = "",
+    probability: str = "",
+    principal: str = "",
+    retry_after: str = "",
+    json: bool = False,
+) -> None:
+    """Let calls to the local cloud fail as on a bad day at Google, to see what a program makes of it."""
+    given = {
+        "code": code, "delay": delay, "cut": cut, "torn": torn, "expired": expired, "times": times,
+        "probability": probability, "principal": principal, "retry-after": retry_after, "json": json,
+    }  # fmt: skip
+    options = [f"--{name}" if value is True else f"--{name}={value}" for name, value in given.items() if value]
+    print(_local("fault", method, *options), end="")
+
+
+@command(name="faults", optional=["clear"], help={"clear": "forget this one, or all", "json": "for scripts"})
+def local_faults(c: Context, clear: str | bool | None = None, json: bool = False) -> None:
+    """The faults that will still happen; --clear forgets them."""
+    what = "--list" if clear is None else "--clear" if clear is True else f"--clear={clear}"
+    print(_local("fault", what, *(["--json"] if json else [])), end="")
+
+
 @command(name="reset", help={"yes": "do not ask"})
 def local_reset(c: Context, yes: bool = False) -> None:
     """Stop the local cloud and delete all that it holds."""
@@ -375,4 +423,6 @@ ns = Collection(
     demo, new, check, train, jobs, logs, cancel, fetch, predict, tensorboard, up, down, test, lint, bench
 )  # fmt: skip
 ns.add_collection(Collection("account", account_list, account_add, account_use))
-ns.add_collection(Collection("local", local_start, local_stop, local_status, local_env, local_reset))
+ns.add_collection(
+    Collection("local", local_start, local_stop, local_status, local_env, local_fault, local_faults, local_reset)
+)

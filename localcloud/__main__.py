@@ -1,4 +1,4 @@
-"""Command line of the local cloud: start, stop, status, env, reset."""
+"""Command line of the local cloud: start, stop, status, env, reset, fault."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 
 from localcloud import launch, locks
 from localcloud.environment import SHELLS, export_lines
+from localcloud.faults import commands as drills
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -18,11 +19,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     options.root = options.root.resolve()
     try:
-        return {"start": _start, "stop": _stop, "status": _status, "env": _env, "reset": _reset, "serve": _serve}[
-            options.verb
-        ](options)
+        return _VERBS[options.verb](options)
     except launch.Failed as error:
         print(f"error: {error}" + (f"\n\nhint: {error.hint}" if error.hint else ""), file=sys.stderr)
+        return error.code
     except locks.Busy:
         print(f"error: another command works on the local cloud in {options.root}", file=sys.stderr)
     except KeyboardInterrupt:
@@ -35,7 +35,7 @@ def _parser() -> argparse.ArgumentParser:
     shared.add_argument("--root", type=Path, default=Path(".localcloud"), help="its folder (default: %(default)s)")
     shared.add_argument("--json", action="store_true", help="print JSON")
     parser = argparse.ArgumentParser(prog="localcloud", description="Google Cloud on this machine.")
-    verbs = parser.add_subparsers(dest="verb", required=True, metavar="start|stop|status|env|reset")
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="start|stop|status|env|reset|fault")
     for verb, text in (("start", "start it unless it runs"), ("serve", "")):
         # `serve` is what `start` runs; it is not for people.
         one = verbs.add_parser(verb, parents=[shared], help=text) if text else verbs.add_parser(verb, parents=[shared])
@@ -48,6 +48,7 @@ def _parser() -> argparse.ArgumentParser:
     env.add_argument("--shell", choices=SHELLS, default="bash")
     again = verbs.add_parser("reset", parents=[shared], help="end it and forget all it holds")
     again.add_argument("--yes", action="store_true", help="do not ask")
+    drills.add(verbs, shared)
     return parser
 
 
@@ -105,6 +106,16 @@ def _serve(options: argparse.Namespace) -> int:
 
     return serving.run(options.root, _envs(options), options.project)
 
+
+_VERBS = {
+    "start": _start,
+    "stop": _stop,
+    "status": _status,
+    "env": _env,
+    "reset": _reset,
+    "serve": _serve,
+    "fault": drills.run,
+}
 
 if __name__ == "__main__":
     sys.exit(main())

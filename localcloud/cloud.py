@@ -15,6 +15,7 @@ from localcloud.documents import Documents
 from localcloud.files import private_folder, write_privately
 
 if TYPE_CHECKING:
+    from localcloud.faults.store import Faults
     from localcloud.iam.access import Access
     from localcloud.iam.store import Iam
     from localcloud.logging.store import Logs
@@ -60,6 +61,7 @@ class Cloud:
         self.envs = envs.resolve()
         self.ports = ports
         self.clock = clock or Clock(self.root / "clock.json")
+        self.hosts: dict[int, str] = {}  # of gRPC connections, by the port that they come from
         self.counters: dict[str, Callable[[], int]] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._starting: list[Hook] = []
@@ -142,6 +144,12 @@ class Cloud:
         from localcloud.iam.access import Access
 
         return Access(self)
+
+    @cached_property
+    def faults(self) -> Faults:
+        from localcloud.faults.store import Faults
+
+        return Faults(self)
 
     @cached_property
     def projects(self) -> Projects:

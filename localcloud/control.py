@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 
 from localcloud.errors import ApiError
+from localcloud.faults import control as faults
 from localcloud.rest import App, Call, Receive, Router, Scope, Send, send_json
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 _FURTHEST = 100 * 365 * 24 * 3600  # seconds that the clock may be ahead
 router = Router()
+faults.register(router)
 _ending: list[Callable[[], None]] = []
 
 

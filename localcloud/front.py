@@ -13,6 +13,7 @@ from xml.sax.saxutils import escape
 
 from localcloud import tokens
 from localcloud.errors import ApiError, NotEmulated
+from localcloud.faults.http import faulty
 from localcloud.rest import App, Receive, Scope, Send, send_bytes, send_json
 
 if TYPE_CHECKING:
@@ -87,6 +88,8 @@ class Front:
                 scope["caller"] = self.admit(headers.get(b"authorization", b""))
                 scope["headers"] = [line for line in scope["headers"] if line[0] != b"authorization"]
             app = await self.app(api.loader, what)
+            if self._cloud.faults.active:
+                app = faulty(self._cloud, app, headers.get(b"authorization", b""))
         except ApiError as error:
             storage = api is not None and api.loader == _STORAGE
             return await (_refuse_storage(scope, send, error) if storage else _refuse(send, error))

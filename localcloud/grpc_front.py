@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,7 @@ import grpc.aio
 from localcloud import disk, tokens
 from localcloud.cloud import Caller, Cloud
 from localcloud.errors import GRPC_CODES, ApiError, NotEmulated, grpc_status
+from localcloud.faults.rpc import faulty
 from localcloud.front import is_missing, load
 
 log = logging.getLogger(__name__)
@@ -34,6 +36,8 @@ TABLES: list[tuple[str, str]] = [
 # Services that every API has: which API is meant, only the resource's name tells.
 _SHARED = ("google.longrunning.", "google.iam.v1.", "google.cloud.location.")
 _LIMIT = 64 << 20  # bytes of a message
+# The host that the present call was sent to; "" when the client did not come through the proxy.
+HOST: ContextVar[str] = ContextVar("host", default="")
 _STATUS = {code.value[0]: code for code in grpc.StatusCode}
 
 
@@ -62,7 +66,11 @@ class GrpcFront(grpc.GenericRpcHandler):
             log.debug("gRPC %s", method)
             try:
                 caller = self.admit(context)
-                async for answer in self._answer(method, messages, caller):
+                HOST.set(self._cloud.hosts.get(int(context.peer().rpartition(":")[2]), ""))
+                answers = self._answer(method, messages, caller)
+                if self._cloud.faults.active:
+                    answers = faulty(self._cloud, method, caller, _bearer(context), answers)
+                async for answer in answers:
                     yield answer
             except ApiError as error:
                 await _abort(context, error)
@@ -77,13 +85,7 @@ class GrpcFront(grpc.GenericRpcHandler):
 
     def admit(self, context: grpc.aio.ServicerContext) -> Caller:
         """Who sends this call. Raises ApiError 401."""
-        metadata = dict(context.invocation_metadata() or ())
-        kind, _, bearer = str(metadata.get("authorization", "")).partition(" ")
-        if not bearer:
-            raise tokens.missing()
-        if kind.lower() != "bearer":
-            raise tokens.invalid()
-        return self._cloud.tokens.verify(bearer.strip())
+        return self._cloud.tokens.verify(_bearer(context))
 
     async def _answer(self, method: str, messages: AsyncIterator[bytes], caller: Caller) -> AsyncIterator[bytes]:
         handlers = await self._handlers(method)
@@ -127,6 +129,17 @@ class GrpcFront(grpc.GenericRpcHandler):
             if not is_missing(loader, error):
                 log.exception("%s can't be loaded", loader)
             return {}
+
+
+def _bearer(context: grpc.aio.ServicerContext) -> str:
+    """The token that a call shows. Raises ApiError 401."""
+    metadata = dict(context.invocation_metadata() or ())
+    kind, _, bearer = str(metadata.get("authorization", "")).partition(" ")
+    if not bearer:
+        raise tokens.missing()
+    if kind.lower() != "bearer":
+        raise tokens.invalid()
+    return bearer.strip()
 
 
 async def _first_that_knows(handlers: list[Unary], raw: bytes, caller: Caller) -> bytes:

@@ -31,6 +31,7 @@ class GoogleHttp(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._socket = transport.get_extra_info("socket")
+        self.app_state = {"transport": transport}  # a drill may cut it
 
     def data_received(self, data: bytes) -> None:
         if self._socket is not None:

@@ -64,6 +64,7 @@ Handler = Callable[[Call], Awaitable[Any]]
 @dataclass(frozen=True)
 class _Route:
     method: str
+    text: str
     pattern: re.Pattern[str]
     handler: Handler
 
@@ -82,10 +83,14 @@ class Router:
         """Register the decorated handler; one handler may have several routes."""
 
         def register(handler: Handler) -> Handler:
-            self._routes.append(_Route(method, re.compile(_expression(pattern)), handler))
+            self._routes.append(_Route(method, pattern, re.compile(_expression(pattern)), handler))
             return handler
 
         return register
+
+    def patterns(self) -> list[tuple[str, str]]:
+        """HTTP method and pattern of each route."""
+        return [(route.method, route.text) for route in self._routes]
 
     async def dispatch(
         self,

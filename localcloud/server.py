@@ -22,6 +22,7 @@ import uvicorn
 
 from localcloud import __version__, ca, control, grpc_front, locks, ports
 from localcloud.cloud import Cloud
+from localcloud.faults.http import faulty_metadata
 from localcloud.files import private_folder, write_privately
 from localcloud.front import Front
 from localcloud.grpc_front import GrpcFront
@@ -121,7 +122,7 @@ async def _serving(cloud: Cloud, sockets: dict[str, socket.socket]) -> AsyncIter
     with contextlib.suppress(Exception):  # not there, or broken: then its first request says so
         await front.app("localcloud.storage.http:app")
     tls = tls_context(cloud.root)
-    https, metadata = _Http.make(front, tls), _Http.make(cloud.iam.metadata.app)
+    https, metadata = _Http.make(front, tls), _Http.make(faulty_metadata(cloud, cloud.iam.metadata.app))
     # gRPC opens its port itself; ours showed that it is free.
     sockets["grpc"].close()
     rpc = await grpc_front.start(cloud, handler)
@@ -135,7 +136,7 @@ async def _serving(cloud: Cloud, sockets: dict[str, socket.socket]) -> AsyncIter
         for task in tasks:
             if task.done():
                 task.result()
-    proxy = Proxy(sockets["proxy"], tls, https.protocol, cloud.ports.https, cloud.ports.grpc)
+    proxy = Proxy(sockets["proxy"], tls, https.protocol, cloud.ports.https, cloud.ports.grpc, cloud.hosts)
     try:
         yield front, handler
     finally:

@@ -8,6 +8,9 @@ from http import HTTPStatus
 from urllib.parse import parse_qs, urlsplit
 
 from localcloud.errors import ApiError
+from localcloud.faults.answers import storage_error
+from localcloud.faults.names import Seen
+from localcloud.faults.store import Faults
 from localcloud.storage.errors import invalid, json_body, not_emulated
 from localcloud.storage.json_api import JsonApi
 from localcloud.storage.messages import Request, Response, parse_object
@@ -15,26 +18,27 @@ from localcloud.storage.multipart import boundary
 
 _MOST_CALLS = 1000  # Google asks for at most 100, and its own client sends up to 1000
 _ANSWERS = "batch_localcloud"
+_REFUSALS = frozenset({"code"})  # other faults are of the whole request
 
 
-async def answer(api: JsonApi, request: Request) -> Response:
+async def answer(api: JsonApi, request: Request, faults: Faults) -> Response:
     """Make the calls one after another and answer each; one that is refused stops no other. Raises 400."""
     delimiter = b"--" + boundary(request.headers.get("content-type", ""))
     parts = (await request.body.read()).replace(b"\r\n", b"\n").split(delimiter)[1:]
     calls = [part for part in parts if not part.startswith(b"--") and part.strip()]
     if len(calls) > _MOST_CALLS:
         raise invalid(f"The batch request has {len(calls)} calls; {_MOST_CALLS} are allowed.")
-    answers = [await _part(api, request, call.lstrip(b"\n").decode()) for call in calls]
+    answers = [await _part(api, request, faults, call.lstrip(b"\n").decode()) for call in calls]
     body = "".join(f"--{_ANSWERS}\r\n{answer}\r\n" for answer in answers) + f"--{_ANSWERS}--\r\n"
     return Response(200, body.encode(), f"multipart/mixed; boundary={_ANSWERS}")
 
 
-async def _part(api: JsonApi, request: Request, part: str) -> str:
+async def _part(api: JsonApi, request: Request, faults: Faults, part: str) -> str:
     head, _, inner = part.partition("\n\n")
     found = re.search(r"^content-id:[ ]*<?([^>\n]+)>?", head, re.IGNORECASE | re.MULTILINE)
     call_id = f"Content-ID: <response-{found[1]}>\r\n" if found else ""
     try:
-        result = await _call(api, request, inner)
+        result = await _call(api, request, faults, inner)
         status = HTTPStatus.OK if result is not None else HTTPStatus.NO_CONTENT
     except ApiError as error:
         result, status = json_body(error), HTTPStatus(error.code)
@@ -46,7 +50,7 @@ async def _part(api: JsonApi, request: Request, part: str) -> str:
     return f"Content-Type: application/http\r\n{call_id}\r\n{lines}\r\n{body}"
 
 
-async def _call(api: JsonApi, request: Request, text: str) -> dict[str, object] | None:
+async def _call(api: JsonApi, request: Request, faults: Faults, text: str) -> dict[str, object] | None:
     """One call in HTTP's own form: a request line, headers, a blank line, JSON."""
     head, _, body = text.partition("\n\n")
     first, *lines = head.split("\n")
@@ -57,5 +61,9 @@ async def _call(api: JsonApi, request: Request, text: str) -> dict[str, object] 
         raise not_emulated(f"{method} {url.path} in a batch")
     pairs = [line.partition(":") for line in lines]
     headers = {name.strip().lower(): value.strip() for name, _, value in pairs}
+    if faults.active:
+        seen = Seen(method, request.host, url.path, principal=request.caller.email)
+        if fault := faults.hit(seen, kinds=_REFUSALS):
+            raise storage_error(fault, seen)
     path = url.path.removeprefix("/storage/v1")
     return await api.answer(method, path, queries, headers, parse_object(body.encode()), request.caller.email)

@@ -48,6 +48,7 @@ class Service:
 
     def __init__(self, cloud: Cloud) -> None:
         storage = cloud.storage
+        self._faults = cloud.faults
         pool = ThreadPoolExecutor(_THREADS, "storage")
         self._json = JsonApi(storage, pool)
         self._uploads = SimpleUploads(storage, pool)
@@ -91,7 +92,7 @@ class Service:
         if any(request.headers.get(name) for name in _KEY_HEADERS) or any(map(request.query.get, _KEY_QUERIES)):
             raise not_emulated("encryption with keys of your own")
         if path.startswith("/batch"):
-            return await batch.answer(self._json, request)
+            return await batch.answer(self._json, request, self._faults)
         if found := _UPLOAD.fullmatch(path):
             return await self._upload(request, unquote(found[1]))
         media = _MEDIA.fullmatch(path)

@@ -1,0 +1,333 @@
+"""What a fault is aimed at: an API method's id, a gRPC method or a host/path pattern, and whether a request is such.
+
+Method ids are those of Google's discovery documents ("storage.objects.get", "aiplatform.projects.locations.customJobs.
+create"); the collections before the last may be left out ("aiplatform.customJobs.create"). They follow from a request's
+verb and path by the rules that Google's APIs are made by (https://google.aip.dev/127, https://google.aip.dev/136).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+# How a gRPC service's name starts -> its API, as in API.googleapis.com; the first that fits.
+RPC_APIS = (
+    ("google.cloud.aiplatform.", "aiplatform"),
+    ("google.logging.", "logging"),
+    ("google.cloud.resourcemanager.", "cloudresourcemanager"),
+    ("google.api.serviceusage.", "serviceusage"),
+    ("google.iam.admin.", "iam"),
+    ("google.iam.credentials.", "iamcredentials"),
+    ("google.cloud.billing.budgets.", "billingbudgets"),
+    ("google.cloud.billing.", "cloudbilling"),
+    ("google.api.cloudquotas.", "cloudquotas"),
+    ("google.devtools.artifactregistry.", "artifactregistry"),
+    ("google.monitoring.", "monitoring"),
+    ("google.pubsub.", "pubsub"),
+)
+APIS = ("storage", *dict.fromkeys(api for _, api in RPC_APIS))
+_OTHER_HOSTS = ("oauth2.googleapis.com", "www.googleapis.com", "accounts.google.com", "openidconnect.googleapis.com")
+METADATA = "metadata.google.internal"
+VERBS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+
+# gRPC names that aren't a verb and a noun.
+_ODD_RPCS = {
+    "Predict": "endpoints.predict",
+    "RawPredict": "endpoints.rawPredict",
+    "StreamRawPredict": "endpoints.streamRawPredict",
+    "ServerStreamingPredict": "endpoints.serverStreamingPredict",
+    "Explain": "endpoints.explain",
+    "DeployModel": "endpoints.deployModel",
+    "UndeployModel": "endpoints.undeployModel",
+    "MutateDeployedModel": "endpoints.mutateDeployedModel",
+    "GenerateAccessToken": "serviceAccounts.generateAccessToken",
+    "GenerateIdToken": "serviceAccounts.generateIdToken",
+    "SignBlob": "serviceAccounts.signBlob",
+    "SignJwt": "serviceAccounts.signJwt",
+    "GetProjectBillingInfo": "projects.getBillingInfo",
+    "UpdateProjectBillingInfo": "projects.updateBillingInfo",
+    "Publish": "topics.publish",
+    "Pull": "subscriptions.pull",
+    "Acknowledge": "subscriptions.acknowledge",
+    "GetIamPolicy": "*.getIamPolicy",
+    "SetIamPolicy": "*.setIamPolicy",
+    "TestIamPermissions": "*.testIamPermissions",
+}
+_STORAGE_VERBS = {"POST": "insert", "GET": "get", "HEAD": "get", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
+# Everything that `storage_id` can give, which is what a fault on Storage can be aimed at.
+STORAGE_IDS = frozenset(
+    [
+        f"storage.buckets.{verb}"
+        for verb in ("insert", "list", "get", "patch", "update", "delete", "lockRetentionPolicy")
+    ]
+    + [
+        f"storage.buckets.{verb}"
+        for verb in ("getIamPolicy", "setIamPolicy", "testIamPermissions", "restore", "relocate")
+    ]
+    + [f"storage.objects.{verb}" for verb in ("insert", "list", "get", "patch", "update", "delete")]
+    + [f"storage.objects.{verb}" for verb in ("compose", "copy", "rewrite", "restore", "move")]
+    + [
+        f"storage.{kind}.{verb}"
+        for kind in ("bucketAccessControls", "defaultObjectAccessControls", "objectAccessControls", "notifications")
+        for verb in ("insert", "list", "get", "patch", "update", "delete")
+    ]
+    + [f"storage.projects.hmacKeys.{verb}" for verb in ("create", "list", "get", "update", "delete")]
+    + ["storage.projects.serviceAccount.get"]
+)
+_STORAGE_PARTS = {
+    "acl": "bucketAccessControls",
+    "defaultObjectAcl": "defaultObjectAccessControls",
+    "notificationConfigs": "notifications",
+}
+_STORAGE_VERB_PARTS = {"copyTo": "copy", "rewriteTo": "rewrite", "moveTo": "move"}
+_CUSTOM = re.compile(r"(?::|%3[Aa])([A-Za-z]+)$")
+_WORDS = re.compile(r"(Batch[A-Z][a-z]+|[A-Z][a-z]+)(.*)")
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A request: REST by verb, host and path (without the query, still encoded), gRPC by "package.Service/Method"."""
+
+    verb: str = ""
+    host: str = ""
+    path: str = ""
+    rpc: str = ""
+    principal: str = ""
+
+    @property
+    def id(self) -> str:
+        """The id of the REST method; "" when there is none."""
+        return method_id(self.verb, self.host, self.path)
+
+    def __str__(self) -> str:
+        return f"gRPC {self.rpc}" if self.rpc else f"{self.verb} {self.host}{self.path}"
+
+
+@dataclass(frozen=True)
+class Aim:
+    """What a fault is aimed at: exactly one of a method id, a gRPC method, or `pattern` ("VERB host/path")."""
+
+    id: str = ""
+    rpc: str = ""
+    pattern: str = ""
+
+    def fits(self, seen: Seen) -> bool:
+        """Whether the request is one of those."""
+        return self._fits_rpc(seen.rpc) if seen.rpc else self._fits_rest(seen)
+
+    def _fits_rest(self, seen: Seen) -> bool:
+        if self.pattern:
+            return fnmatchcase(f"{seen.verb} {seen.host}{seen.path}", self.pattern)
+        found = seen.id
+        if self.rpc:
+            return bool(found) and same(self.rpc, found)
+        return bool(found) and includes(self.id, found)
+
+    def _fits_rpc(self, rpc: str) -> bool:
+        if self.rpc:
+            return fnmatchcase(rpc, self.rpc)
+        api = rpc_api(rpc)
+        if self.pattern:
+            hosts = [
+                f"{api or '*'}.googleapis.com",
+                *(["us-central1-aiplatform.googleapis.com"] * (api == "aiplatform")),
+            ]
+            if any(fnmatchcase(f"POST {host}/{rpc}", self.pattern) for host in hosts):
+                return True
+            verb, _, target = self.pattern.partition(" ")
+            wanted_host, _, path = target.partition("/")
+            tail = _tail(verb, path)
+            return bool(tail) and any(fnmatchcase(host, wanted_host) for host in hosts) and same(rpc, f"{api}.{tail}")
+        if "*" in self.id and includes(self.id, rpc_id(rpc)):
+            return True
+        return same(rpc, self.id)
+
+
+def aim(text: str) -> Aim:
+    """What METHOD on a command line means. Raises ValueError, with a hint after a blank line, for what can't be."""
+    text = text.strip()
+    verb, _, rest = text.rpartition(" ")
+    verb = verb.strip()
+    if verb and verb not in (*VERBS, "*"):
+        raise ValueError(f"{verb!r} is no HTTP method\n\nhint: one of {', '.join(VERBS)}, before host/path")
+    first, slash, after = rest.partition("/")
+    if not verb and slash and re.fullmatch(r"google(\.[\w*]+)+", first) and after:
+        if not any(first.startswith(start.rstrip(".")) for start, _ in RPC_APIS) and "*" not in first:
+            raise ValueError(f"{first} is no service of the local cloud\n\nhint: {_EXAMPLES}")
+        return Aim(rpc=rest)
+    if slash or verb or first.endswith((".com", ".internal", ".goog")):
+        path = after if slash else "*"
+        if not any(fnmatchcase(host, first.lower()) for host in _hosts()):
+            raise ValueError(f"{first or text!r} is no host of the local cloud\n\nhint: {_EXAMPLES}")
+        return Aim(pattern=f"{verb or '*'} {first.lower()}/{path}")
+    if not re.fullmatch(r"[a-z0-9]+(\.[A-Za-z*]+)+", rest):
+        raise ValueError(f"{text!r} names no method\n\nhint: {_EXAMPLES}")
+    api = rest.partition(".")[0]
+    if api not in APIS:
+        raise ValueError(f"there is no API {api} in the local cloud\n\nhint: one of {', '.join(APIS)}")
+    return Aim(id=rest)
+
+
+_EXAMPLES = (
+    "storage.objects.get, google.cloud.aiplatform.v1.JobService/CreateCustomJob, or "
+    "'POST *aiplatform.googleapis.com/v1/*/customJobs'"
+)
+
+
+def _hosts() -> list[str]:
+    apis = [f"{api}.googleapis.com" for api in APIS]
+    return [*apis, *_OTHER_HOSTS, METADATA, "us-central1-aiplatform.googleapis.com", "bucket.storage.googleapis.com"]
+
+
+def method_id(verb: str, host: str, path: str) -> str:
+    """The id of a REST method by verb, host and encoded path; "" for what is no method of an API."""
+    if host.endswith("storage.googleapis.com") or "/storage/v1" in path:
+        return storage_id(verb, host, path)
+    api = "aiplatform" if "aiplatform." in host or host.endswith("vertexai.goog") else host.partition(".")[0]
+    return rest_id(api, verb, path) if api in APIS else ""
+
+
+def rest_id(api: str, verb: str, path: str) -> str:
+    """The id by the rules that most APIs follow: collections and ids take turns in a path, a custom verb ends it."""
+    custom = _CUSTOM.search(path)
+    parts = [part for part in path[: custom.start() if custom else None].split("/") if part]
+    if parts and re.fullmatch(r"v\d\w*", parts[0]):
+        parts = parts[1:]
+    if not parts:
+        return ""
+    collections, of_all = parts[0::2], len(parts) % 2 == 1
+    if custom:
+        name = custom[1]
+    elif of_all and len(parts) > 1 and not parts[-1].endswith("s"):  # projects/P/billingInfo
+        word = collections.pop()
+        name = {"GET": "get", "HEAD": "get"}.get(verb, "update") + word[0].upper() + word[1:]
+    elif of_all:
+        name = {"POST": "create", "GET": "list", "HEAD": "list", "DELETE": "delete"}.get(verb, "update")
+    else:
+        name = {"GET": "get", "HEAD": "get", "DELETE": "delete", "POST": "create"}.get(verb, "patch")
+    return ".".join([api, *collections, name])
+
+
+def storage_id(verb: str, host: str, path: str) -> str:
+    """The id of a call of Cloud Storage, through its JSON or its XML API; a batch has none itself."""
+    if path.startswith("/batch"):
+        return ""
+    found = re.search(r"/storage/v1(/.*)?$", path)
+    if found is None:
+        own = host.removesuffix("storage.googleapis.com").rstrip(".")
+        parts = [part for part in path.split("/", 1 if own else 2) if part]
+        parts = [own, *parts] if own else parts
+        if not parts:
+            return "storage.buckets.list"
+        if len(parts) == 1:
+            return "storage." + {"PUT": "buckets.insert", "DELETE": "buckets.delete"}.get(verb, "objects.list")
+        return "storage.objects." + {"DELETE": "delete", "GET": "get", "HEAD": "get"}.get(verb, "insert")
+    if "/upload/" in path:
+        return "storage.objects.insert"
+    parts = [part for part in (found[1] or "").split("/") if part]
+    name = _STORAGE_VERBS.get(verb, "")
+    match parts:
+        case ["projects", _, "serviceAccount"]:
+            return "storage.projects.serviceAccount.get"
+        case ["projects", _, "hmacKeys", *rest]:
+            return "storage.projects.hmacKeys." + (name if rest else {"GET": "list"}.get(verb, "create"))
+        case ["b"]:
+            return f"storage.buckets.{'list' if verb == 'GET' else 'insert'}"
+        case ["b", _]:
+            return f"storage.buckets.{name}"
+        case ["b", _, "iam"]:
+            return f"storage.buckets.{'getIamPolicy' if verb == 'GET' else 'setIamPolicy'}"
+        case ["b", _, "iam", "testPermissions"]:
+            return "storage.buckets.testIamPermissions"
+        case ["b", _, "o"]:
+            return f"storage.objects.{'list' if verb == 'GET' else 'insert'}"
+        case ["b", _, "o", _]:
+            return f"storage.objects.{name}"
+        case ["b", _, "o", _, "acl", *rest]:
+            return "storage.objectAccessControls." + ("list" if verb == "GET" and not rest else name)
+        case ["b", _, "o", _, action, *_]:
+            return f"storage.objects.{_STORAGE_VERB_PARTS.get(action, action)}"
+        case ["b", _, part, *rest] if part in _STORAGE_PARTS:
+            return f"storage.{_STORAGE_PARTS[part]}." + ("list" if verb == "GET" and not rest else name)
+        case ["b", _, action]:
+            return f"storage.buckets.{action}"
+    return ""
+
+
+def includes(wanted: str, found: str) -> bool:
+    """Whether the id `wanted`, with wildcards and without some collections, means the whole id `found`."""
+    wanted, found = _plain(wanted), _plain(found)
+    api, *rest = found.split(".")
+    return fnmatchcase(found, wanted) or any(
+        fnmatchcase(f"{api}.{'.'.join(rest[at:])}", wanted) for at in range(1, len(rest))
+    )
+
+
+def _plain(name: str) -> str:
+    """Without what one API calls so and another otherwise: patch is update, and an object's create is insert."""
+    name = re.sub(r"\.patch$", ".update", name)
+    return re.sub(r"^(storage\.(?:buckets|objects))\.create$", r"\1.insert", name).lower()
+
+
+def rpc_api(rpc: str) -> str:
+    """The API of a gRPC method; "" for services that all APIs have."""
+    return next((api for start, api in RPC_APIS if rpc.startswith(start)), "")
+
+
+def rpc_id(rpc: str) -> str:
+    """A method id for a gRPC method: "google.logging.v2.LoggingServiceV2/ListLogs" -> "logging.logs.list"."""
+    api, name = rpc_api(rpc) or "*", rpc.rpartition("/")[2]
+    if name in _ODD_RPCS:
+        return f"{api}.{_ODD_RPCS[name]}"
+    words = _WORDS.fullmatch(name)
+    if words is None:
+        return f"{api}.{name}"
+    noun = words[2].removeprefix("Log") if api == "logging" and words[2] not in ("Log", "Logs") else words[2]
+    noun = _plural(_singular(noun))
+    verb = words[1][0].lower() + words[1][1:]
+    return f"{api}.{noun[:1].lower()}{noun[1:]}.{verb}"
+
+
+def same(rpc: str, wanted: str) -> bool:
+    """Whether a gRPC method is the method with the id `wanted`."""
+    own_api, _, own = rpc_id(rpc).partition(".")
+    own_noun, _, own_verb = _plain(own).rpartition(".")
+    api, *collections, verb = _plain(wanted).split(".")
+    if own_api not in ("*", api) and api != "*":
+        return False
+    if verb not in ("*", own_verb):
+        return False
+    singular = [_singular(collection) for collection in collections]
+    joined = {"".join(singular[at:]) for at in range(len(singular))}  # serviceAccounts.keys is ServiceAccountKey
+    return own_noun == "*" or "*" in collections[-1:] or _singular(own_noun) in joined
+
+
+def _tail(verb: str, path: str) -> str:
+    """Collection and verb at the end of a path pattern: "POST", "v1/*/customJobs" -> "customJobs.create"."""
+    custom = _CUSTOM.search(path)
+    parts = path[: custom.start() if custom else None].split("/")
+    of_one = not re.fullmatch(r"[A-Za-z]+", parts[-1])
+    if of_one:
+        parts = parts[:-1]
+    if not parts or not re.fullmatch(r"[A-Za-z]+", parts[-1]):
+        return ""
+    if custom:
+        return f"{parts[-1]}.{custom[1]}"
+    if verb == "*":
+        return f"{parts[-1]}.*"
+    return rest_id("any", verb, f"{parts[-1]}/one" if of_one else parts[-1]).partition(".")[2]
+
+
+def _singular(word: str) -> str:
+    if word.lower().endswith("ies"):
+        return word[:-3] + "y"
+    if word.lower().endswith(("indexes", "ches", "shes")):
+        return word[:-2]
+    return word.removesuffix("s")
+
+
+def _plural(word: str) -> str:
+    if word.endswith("y") and not word.endswith(("ay", "ey", "oy")):
+        return word[:-1] + "ies"
+    return word + "s" if word else ""
