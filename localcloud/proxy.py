@@ -49,12 +49,15 @@ class Proxy:
         protocol: Callable[[], asyncio.Protocol],
         https_port: int,
         grpc_port: int,
+        hosts: dict[int, str],
     ) -> None:
+        """`hosts` is kept up to date: which of Google's hosts a connection to `grpc_port` is for, by its own port."""
         self._listener = listener
         self._tls = tls
         self._protocol = protocol
         self._https_port = https_port
         self._grpc_port = grpc_port
+        self._hosts = hosts
         self._tasks: set[asyncio.Task[None]] = set()
         self._accepting = asyncio.create_task(self._accept())
 
@@ -85,14 +88,15 @@ class Proxy:
         try:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             async with asyncio.timeout(_PATIENCE):
-                rest = await self._establish(connection)
-                if rest is None:
+                found = await self._establish(connection)
+                if found is None:
                     return
+                host, rest = found
                 if not rest and not _CAN_PEEK:
                     rest = await asyncio.get_running_loop().sock_recv(connection, _CHUNK)
                 hello = rest or await _peek(connection)
             if _wants_only_http2(hello):
-                await self._splice(connection, self._grpc_port, rest)
+                await self._splice(connection, self._grpc_port, rest, host)
             elif rest:  # what was read can't be put back
                 await self._splice(connection, self._https_port, rest)
             else:
@@ -105,8 +109,8 @@ class Proxy:
             if not handed_over:
                 connection.close()
 
-    async def _establish(self, connection: socket.socket) -> bytes | None:
-        """Answer the CONNECT request: what came after it (mostly nothing), or None when it was refused."""
+    async def _establish(self, connection: socket.socket) -> tuple[str, bytes] | None:
+        """Answer the CONNECT request: the host, and what came after it (mostly nothing); None when it was refused."""
         loop = asyncio.get_running_loop()
         head = b""
         while b"\r\n\r\n" not in head:
@@ -120,7 +124,7 @@ class Proxy:
         host, _, port = target.rpartition(":")
         if method == "CONNECT" and port == "443" and allowed(host.lower()):
             await loop.sock_sendall(connection, b"HTTP/1.1 200 Connection established\r\n\r\n")
-            return rest
+            return host.lower(), rest
         # A plain request is mostly a client that looks for a metadata server, again and again.
         log.log(logging.INFO if method == "CONNECT" else logging.DEBUG, "refused %s %s", method, target)
         text = (
@@ -133,17 +137,24 @@ class Proxy:
         )
         return None
 
-    async def _splice(self, connection: socket.socket, port: int, first: bytes) -> None:
+    async def _splice(self, connection: socket.socket, port: int, first: bytes, host: str = "") -> None:
+        """Carry bytes between the client and a port of ours; who serves that port finds `host` by the peer's port."""
         loop = asyncio.get_running_loop()
         with socket.socket() as onward:
             onward.setblocking(False)
             onward.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             await loop.sock_connect(onward, ("127.0.0.1", port))
-            if first:
-                await loop.sock_sendall(onward, first)
-            async with asyncio.TaskGroup() as group:
-                group.create_task(pump(connection, onward))
-                group.create_task(pump(onward, connection))
+            own = onward.getsockname()[1]
+            if host:
+                self._hosts[own] = host
+            try:
+                if first:
+                    await loop.sock_sendall(onward, first)
+                async with asyncio.TaskGroup() as group:
+                    group.create_task(pump(connection, onward))
+                    group.create_task(pump(onward, connection))
+            finally:
+                self._hosts.pop(own, None)
 
 
 async def pump(source: socket.socket, sink: socket.socket) -> None:

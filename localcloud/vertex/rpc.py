@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
+from localcloud.grpc_front import HOST
 from localcloud.vertex import messages
 from localcloud.vertex.methods import OPERATIONS, Method, services
 
@@ -32,7 +33,7 @@ def _unary(cloud: Cloud, loaded: messages.Messages, method: Method) -> Unary:
 
     async def answer(raw: bytes, caller: Caller) -> bytes:
         request = json_format.MessageToDict(request_class.FromString(raw))
-        result = await method.answer(cloud, caller, "", request)
+        result = await method.answer(cloud, caller, HOST.get(), request)
         return json_format.ParseDict(result, response_class()).SerializeToString()
 
     return answer

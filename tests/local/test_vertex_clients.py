@@ -192,3 +192,19 @@ def make_sdist(folder: Path) -> str:
             info.size = len(text)
             archive.addfile(info, io.BytesIO(text.encode()))
     return "trainer-1.0.tar.gz"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("transport", ["grpc", "rest"])
+def test_another_regions_endpoint_is_refused(local_cloud: Any, transport: str) -> None:
+    printed = local_cloud.run(f"""
+        from google.api_core.exceptions import BadRequest
+        from google.cloud import aiplatform_v1
+        client = aiplatform_v1.JobServiceClient(
+            transport="{transport}", client_options={{"api_endpoint": "us-central1-aiplatform.googleapis.com"}})
+        try:
+            client.list_custom_jobs(parent="projects/{PROJECT}/locations/europe-west4")
+        except BadRequest as error:
+            print(error.message)
+    """)
+    assert "The valid location ID is `us-central1`." in printed.stdout
