@@ -11,6 +11,8 @@ from typing import Any
 
 from cloudkite.text import _
 
+# ErrorInfo's and Storage's reasons when nobody pays: google/api/error_reason.proto, and Storage's status codes.
+_UNPAID = ("BILLING_DISABLED", "accountDisabled", "UREQ_PROJECT_BILLING_NOT_FOUND")
 FAILED, BAD_VALUE, NOT_SIGNED_IN, INTERRUPTED = 1, 2, 4, 130
 
 
@@ -78,6 +80,15 @@ def _read_body(code: int, body: Any, text: str) -> tuple[int, str, str, str, dic
 def _advise(code: int, status: str, reason: str, message: str, details: dict[str, str]) -> tuple[str, int]:
     if reason == "SERVICE_DISABLED":
         return _("`uv run invoke up` enables the APIs of the account; then wait a few minutes"), FAILED
+    if reason in _UNPAID or "billing account" in message.lower():
+        return _(
+            "no open billing account pays for the project (was it unlinked, or did the trial end?): "
+            "https://console.cloud.google.com/billing/projects"
+        ), FAILED
+    if reason == "USER_PROJECT_DENIED":
+        return _(
+            "the project that calls are charged to wants serviceUsageConsumer; `uv run invoke up` grants it"
+        ), FAILED
     if reason == "CONSUMER_INVALID":
         return _("check gcp:project in the account's settings, and that you may use that project"), FAILED
     if "act as service_account" in message:

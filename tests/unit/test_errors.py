@@ -48,6 +48,40 @@ def error(code, message, status="", **info):
             1,
         ),
         (
+            error(
+                403, "This API method requires billing to be enabled.", "PERMISSION_DENIED", reason="BILLING_DISABLED"
+            ),
+            "submit: This API method requires billing to be enabled.",
+            "no open billing account pays for the project",
+            1,
+        ),
+        (
+            refusal(
+                403,
+                {
+                    "error": {
+                        "code": 403,
+                        "message": "The billing account for the owning project is disabled in state closed",
+                        "errors": [{"reason": "accountDisabled"}],
+                    }
+                },
+            ),
+            "submit: The billing account for the owning project is disabled in state closed",
+            "no open billing account pays for the project",
+            1,
+        ),
+        (
+            error(
+                403,
+                "Caller does not have required permission to use project p.",
+                "PERMISSION_DENIED",
+                reason="USER_PROJECT_DENIED",
+            ),
+            "submit: Caller does not have required permission to use project p.",
+            "the project that calls are charged to wants serviceUsageConsumer",
+            1,
+        ),
+        (
             error(400, "You do not have permission to act as service_account: a@b. (or it may not exist)."),
             "submit: You do not have permission to act as service_account: a@b. (or it may not exist).",
             "`uv run invoke up` gives the submitter that permission",
