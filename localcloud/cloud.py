@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from localcloud.iam.store import Iam
     from localcloud.logging.store import Logs
     from localcloud.projects.store import Projects
+    from localcloud.pubsub.store import PubSub
     from localcloud.storage.store import Storage
     from localcloud.tokens import Tokens
     from localcloud.vertex.store import Vertex
@@ -156,6 +157,12 @@ class Cloud:
         from localcloud.projects.store import Projects
 
         return Projects(self)
+
+    @cached_property
+    def pubsub(self) -> PubSub:
+        from localcloud.pubsub.store import PubSub
+
+        return PubSub(self)
 
     @cached_property
     def storage(self) -> Storage:

@@ -37,6 +37,7 @@ HOSTS: list[tuple[str, str]] = [
     (r"cloudquotas\.googleapis\.com/.*", "localcloud.quotas.http:app"),
     (r"artifactregistry\.googleapis\.com/.*", "localcloud.artifacts.http:app"),
     (r"monitoring\.googleapis\.com/.*", "localcloud.monitoring.http:app"),
+    (r"pubsub\.googleapis\.com/.*", "localcloud.pubsub.http:app"),
     (r"openidconnect\.googleapis\.com/.*", "localcloud.oauth:user_app"),
     (r"www\.googleapis\.com/oauth2/v[13]/(userinfo|tokeninfo)", "localcloud.oauth:user_app"),
 ]

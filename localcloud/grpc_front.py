@@ -32,6 +32,7 @@ TABLES: list[tuple[str, str]] = [
     ("google.api.cloudquotas.", "localcloud.quotas.rpc:table"),
     ("google.devtools.artifactregistry.", "localcloud.artifacts.rpc:table"),
     ("google.monitoring.", "localcloud.monitoring.rpc:table"),
+    ("google.pubsub.", "localcloud.pubsub.rpc:table"),
 ]
 # Services that every API has: which API is meant, only the resource's name tells.
 _SHARED = ("google.longrunning.", "google.iam.v1.", "google.cloud.location.")

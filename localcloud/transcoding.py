@@ -55,7 +55,10 @@ def _bridge(cloud: Cloud, router: Router, rpc: _Rpc) -> Method:
 
         if not rpc.rules:
             raise NotEmulated(rpc.path)
-        request = path_template.transcode(rpc.rules, rpc.request.FromString(raw))
+        try:
+            request = path_template.transcode(rpc.rules, rpc.request.FromString(raw))
+        except ValueError:  # a shared method, for a resource of another API
+            raise NotEmulated(rpc.path) from None
         body = json_format.MessageToDict(request["body"]) if request.get("body") is not None else None
         result = await router.dispatch(
             cloud,
@@ -139,7 +142,7 @@ def _grpc_methods(transports: str) -> list[tuple[str, Any, Any]]:
                 told.append((method, request, response))
             return lambda *_a, **_k: None
 
-        unary_stream = stream_unary = stream_stream = lambda self, *_a, **_k: None  # type: ignore[assignment]
+        unary_stream = stream_unary = stream_stream = lambda self, *_a, **_k: lambda *_: None  # type: ignore[assignment]
 
         def subscribe(self, callback: Any, try_to_connect: Any = False) -> None: ...
         def unsubscribe(self, callback: Any) -> None: ...

@@ -27,6 +27,7 @@ TITLES = {
     "iamcredentials": "IAM Service Account Credentials API",
     "logging": "Cloud Logging API",
     "monitoring": "Cloud Monitoring API",
+    "pubsub": "Cloud Pub/Sub API",
     "serviceusage": "Service Usage API",
     "storage": "Cloud Storage API",
     "sts": "Security Token Service API",

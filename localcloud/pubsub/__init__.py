@@ -1,0 +1,1 @@
+"""Cloud Pub/Sub: topics, and subscriptions that are pulled from; what was acknowledged is kept over a kill."""

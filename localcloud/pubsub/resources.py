@@ -1,0 +1,130 @@
+"""What topics and subscriptions are: names, what Google fills in, and what it refuses."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from localcloud.enabled import require
+from localcloud.errors import ApiError, NotEmulated, error_info
+from localcloud.iam.access import Resource
+
+if TYPE_CHECKING:
+    from localcloud.cloud import Caller, Cloud
+
+Body = dict[str, Any]
+SERVICE = "pubsub.googleapis.com"
+TOPIC, SUBSCRIPTION = "pubsub.topic", "pubsub.subscription"
+DELETED_TOPIC = "_deleted-topic_"
+# https://cloud.google.com/pubsub/docs/pubsub-basics#resource_names
+_ID = re.compile(r"(?!goog)[A-Za-z][A-Za-z0-9\-_.~+%]{2,254}")
+_NAME = re.compile(r"projects/([^/]+)/(topics|subscriptions)/([^/]+)")
+# https://cloud.google.com/pubsub/docs/reference/rest/v1/projects.subscriptions#Subscription
+_SHORTEST, _LONGEST, _USUAL = 10, 600, 10  # seconds of ackDeadlineSeconds
+_RETENTION = (600, 31 * 86_400)  # seconds of messageRetentionDuration
+_WEEK = "604800s"
+_MONTH = {"ttl": "2678400s"}
+_TOPIC_FIELDS = frozenset({"name", "labels", "messageStoragePolicy"})
+_SUBSCRIPTION_FIELDS = frozenset(
+    {"name", "topic", "labels", "ackDeadlineSeconds", "messageRetentionDuration", "expirationPolicy", "pushConfig",
+     "retryPolicy"}
+)  # fmt: skip
+
+
+def resource(name: str) -> Resource:
+    """What a permission on a topic or subscription "projects/P/topics/T" is asked on."""
+    kind = "Topic" if "/topics/" in name else "Subscription"
+    return Resource(name, (name, "/".join(name.split("/")[:2])), SERVICE, f"{SERVICE}/{kind}")
+
+
+def of_project(project_id: str) -> Resource:
+    """What a permission to make or list them is asked on."""
+    name = f"projects/{project_id}"
+    return Resource(name, (name,), SERVICE, "cloudresourcemanager.googleapis.com/Project")
+
+
+def allow(cloud: Cloud, caller: Caller, permission: str, on: Resource) -> None:
+    """Raises 403 in Pub/Sub's words when the caller lacks `permission`."""
+    if not cloud.access.allows(caller, permission, on):
+        details = [error_info("IAM_PERMISSION_DENIED", SERVICE, permission=permission, resource=on.name)]
+        raise ApiError(403, "User not authorized to perform this action.", reason="forbidden", details=details)
+
+
+def full_name(cloud: Cloud, name: str) -> str:
+    """The name with the project's id in it; the API must be on there. Raises 400, 403."""
+    matched = _NAME.fullmatch(name)
+    if matched is None:
+        raise _bad_name(name)
+    project = require(cloud, matched[1], SERVICE)["projectId"]
+    return f"projects/{project}/{matched[2]}/{matched[3]}"
+
+
+def check_new(name: str) -> None:
+    """Raises 400 for an id that can't be."""
+    if not _ID.fullmatch(name.rpartition("/")[2]):
+        raise _bad_name(name)
+
+
+def topic(name: str, body: Body) -> Body:
+    """The topic as Google shows it. Raises 400, or 501 for what would have no effect here."""
+    _only("topics", body, _TOPIC_FIELDS)
+    return {"name": name, **{f: body[f] for f in ("labels", "messageStoragePolicy") if body.get(f)}}
+
+
+def subscription(name: str, body: Body) -> Body:
+    """The subscription as Google shows it. Raises 400, or 501 for what would have no effect here."""
+    _only("subscriptions", body, _SUBSCRIPTION_FIELDS)
+    if any((body.get("pushConfig") or {}).values()):
+        raise NotEmulated("subscriptions with pushConfig: pull instead")
+    if body.get("retryPolicy"):
+        raise NotEmulated("subscriptions with retryPolicy")
+    seconds = body.get("ackDeadlineSeconds") or _USUAL
+    if isinstance(seconds, bool) or not isinstance(seconds, int) or not _SHORTEST <= seconds <= _LONGEST:
+        raise ApiError(
+            400,
+            f"Invalid ack deadline given (ackDeadlineSeconds={seconds}). It must be between {_SHORTEST} and {_LONGEST} "
+            "seconds.",
+        )
+    retention = body.get("messageRetentionDuration") or _WEEK
+    if not _RETENTION[0] <= duration(retention) <= _RETENTION[1]:
+        raise ApiError(400, f"Invalid message retention duration given ({retention}): 10 minutes to 31 days.")
+    return {
+        "name": name,
+        "topic": body["topic"],
+        "pushConfig": {},
+        "ackDeadlineSeconds": seconds,
+        "messageRetentionDuration": retention,
+        "expirationPolicy": body.get("expirationPolicy", _MONTH),
+        "state": "ACTIVE",
+        **({"labels": body["labels"]} if body.get("labels") else {}),
+    }
+
+
+def duration(text: Any) -> float:
+    """Seconds of a google.protobuf.Duration in JSON ("604800s"). Raises 400."""
+    matched = re.fullmatch(r"(\d+(?:\.\d{1,9})?)s", str(text))
+    if matched is None:
+        raise ApiError(400, f"Request contains an invalid argument: {text!r} is no duration.")
+    return float(matched[1])
+
+
+def _only(what: str, body: Body, known: frozenset[str]) -> None:
+    """Raises 501 for a field that is set and would have no effect."""
+    if strange := sorted(name for name, value in body.items() if value and name not in known | {"state"}):
+        raise NotEmulated(f"{what} with {', '.join(strange)}")
+
+
+def missing(name: str) -> ApiError:
+    return ApiError(404, f"Resource not found (resource={name.rpartition('/')[2]}).")
+
+
+def exists(name: str) -> ApiError:
+    return ApiError(409, f"Resource already exists in the project (resource={name.rpartition('/')[2]}).")
+
+
+def _bad_name(name: str) -> ApiError:
+    return ApiError(
+        400,
+        f"Invalid resource name given (name={name}). Refer to "
+        "https://cloud.google.com/pubsub/docs/pubsub-basics#resource_names for more information.",
+    )

@@ -1,0 +1,236 @@
+"""Topics and subscriptions of one cloud, and publishing and pulling, also for other APIs in this process."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import re
+import threading
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any
+
+from localcloud.documents import apply_mask
+from localcloud.errors import ApiError
+from localcloud.pubsub import resources
+from localcloud.pubsub.queue import Delivery, Queue, well_formed
+from localcloud.pubsub.resources import SUBSCRIPTION, TOPIC, Body
+
+if TYPE_CHECKING:
+    from localcloud.cloud import Cloud
+
+# https://cloud.google.com/pubsub/quotas#resource_limits
+_LARGEST = 10_000_000  # bytes of a message or a publish request
+_MOST_MESSAGES = 1000
+_MOST_ATTRIBUTES, _LONGEST_KEY, _LONGEST_VALUE = 100, 256, 1024
+
+
+class PubSub:
+    """Names are full and with the project's id: "projects/P/topics/T". All but `wait` may be called from any thread."""
+
+    def __init__(self, cloud: Cloud) -> None:
+        self._cloud = cloud
+        self._queue = Queue(cloud.folder("pubsub") / "messages.sqlite")
+        self._lock = threading.RLock()
+        self._waiting: dict[str, set[tuple[asyncio.AbstractEventLoop, asyncio.Event]]] = defaultdict(set)
+        cloud.clock.on_forward(self._wake_all)
+        cloud.count("pubsub messages", self._queue.count)
+
+    # topics
+
+    def create_topic(self, name: str, body: Body | None = None) -> Body:
+        """Raises 400, 409, 501 for a field that would have no effect."""
+        resources.check_new(name)
+        with self._lock:
+            if self._cloud.documents.find(name):
+                raise resources.exists(name)
+            return self._cloud.documents.put(name, TOPIC, resources.topic(name, body or {}))
+
+    def topic(self, name: str) -> Body:
+        """Raises 404."""
+        return self._found(name)
+
+    def topics(self, project: str) -> list[Body]:
+        return self._cloud.documents.list(TOPIC, f"projects/{project}/")
+
+    def update(self, name: str, changes: Body, mask: str) -> Body:
+        """Change fields of a topic or subscription. Raises 404, 400, 501."""
+        with self._lock:
+            present = self._found(name)
+            if not mask:
+                raise ApiError(400, "The update_mask in the request must be set.")
+            merged = apply_mask(present, changes, mask) | {"name": name}
+            if merged.get("topic") != present.get("topic"):
+                raise ApiError(400, "Invalid update_mask: the topic of a subscription can't be changed.")
+            kind, made = TOPIC, resources.topic
+            if "/subscriptions/" in name:
+                kind, made = SUBSCRIPTION, resources.subscription
+            return self._cloud.documents.put(name, kind, made(name, merged))
+
+    def delete_topic(self, name: str) -> None:
+        """Its subscriptions stay, with what waits in them. Raises 404."""
+        with self._lock:
+            self._found(name)
+            for one in self.subscriptions_of(name):
+                self._cloud.documents.put(one["name"], SUBSCRIPTION, one | {"topic": resources.DELETED_TOPIC})
+            self._cloud.documents.delete(name)
+            self._cloud.iam.forget_policy(name)
+
+    # subscriptions
+
+    def create_subscription(self, name: str, body: Body) -> Body:
+        """Raises 400, 404 for a topic that isn't there, 409, 501."""
+        resources.check_new(name)
+        with self._lock:
+            self._found(body.get("topic", ""))
+            if self._cloud.documents.find(name):
+                raise resources.exists(name)
+            return self._cloud.documents.put(name, SUBSCRIPTION, resources.subscription(name, body))
+
+    def subscription(self, name: str) -> Body:
+        """Raises 404."""
+        return self._found(name)
+
+    def subscriptions(self, project: str) -> list[Body]:
+        return self._cloud.documents.list(SUBSCRIPTION, f"projects/{project}/")
+
+    def subscriptions_of(self, topic: str) -> list[Body]:
+        """Of all projects: a subscription may be in another one than its topic."""
+        return [one for one in self._cloud.documents.list(SUBSCRIPTION) if one["topic"] == topic]
+
+    def delete_subscription(self, name: str) -> None:
+        """And all that waits in it. Raises 404."""
+        with self._lock:
+            self._found(name)
+            self._cloud.documents.delete(name)
+            self._cloud.iam.forget_policy(name)
+            self._queue.forget(name)
+        self._wake(name)
+
+    # messages
+
+    def publish(self, topic: str, data: bytes = b"", attributes: dict[str, str] | None = None) -> str:
+        """Publish one message to "projects/P/topics/T"; gives its id. Raises 404, 400 for one that is too large."""
+        message: Body = {"data": base64.b64encode(data).decode()} if data else {}
+        return self.publish_all(topic, [message | ({"attributes": attributes} if attributes else {})])[0]
+
+    def publish_all(self, topic: str, messages: list[Body]) -> list[str]:
+        """Publish PubsubMessages in JSON; what this gives ids for, survives a kill. Raises 404, 400."""
+        if not messages:
+            raise ApiError(
+                400, "The value for message_count is too small. You passed 0 in the request, but the minimum is 1."
+            )
+        if len(messages) > _MOST_MESSAGES:
+            raise _too_large("message_count", len(messages), _MOST_MESSAGES)
+        checked = [_checked(message) for message in messages]
+        if (size := sum(map(_size, checked))) > _LARGEST:
+            raise _too_large("request_size", size, _LARGEST)
+        with self._lock:
+            self._found(topic)
+            names = [one["name"] for one in self.subscriptions_of(topic)]
+            ids = self._queue.publish(names, checked, self._cloud.clock.stamp(), self._cloud.clock.time())
+        for name in names:
+            self._wake(name)
+        return ids
+
+    def pull(self, subscription: str, most: int, seconds: float | None = None) -> list[Delivery]:
+        """What waits and nobody else has, at once; theirs for `seconds` or the subscription's deadline. Raises 404."""
+        found = self._found(subscription)
+        retention = resources.duration(found["messageRetentionDuration"])
+        deadline = float(found["ackDeadlineSeconds"]) if seconds is None else seconds
+        return self._queue.lease(subscription, most, deadline, retention, self._cloud.clock.time())
+
+    async def wait(self, subscription: str, seconds: float) -> None:
+        """Until there may be something to pull, at most so long in real time."""
+        until = self._queue.next_end(subscription)
+        if until is not None:
+            seconds = min(seconds, max(until - self._cloud.clock.time(), 0))
+        entry = (asyncio.get_running_loop(), asyncio.Event())
+        self._waiting[subscription].add(entry)
+        try:
+            if not self._pullable(subscription):
+                await asyncio.wait_for(entry[1].wait(), seconds)
+        except TimeoutError:
+            return
+        finally:
+            self._waiting[subscription].discard(entry)
+
+    def acknowledge(self, subscription: str, ack_ids: list[str]) -> None:
+        """Raises 404, 400 for an id that never was one."""
+        self._found(subscription)
+        self._queue.acknowledge(subscription, _ack_ids(ack_ids))
+
+    def extend(self, subscription: str, ack_ids: list[str], seconds: Any) -> None:
+        """Raises 404, 400."""
+        self._found(subscription)
+        if isinstance(seconds, bool) or not isinstance(seconds, int) or not 0 <= seconds <= 600:
+            raise ApiError(
+                400, f"Invalid ack deadline given (ackDeadlineSeconds={seconds}). It must be 0 to 600 seconds."
+            )
+        self._queue.extend(subscription, _ack_ids(ack_ids), seconds, self._cloud.clock.time())
+        if not seconds:
+            self._wake(subscription)
+
+    def _pullable(self, subscription: str) -> bool:
+        until = self._queue.next_end(subscription)
+        return until is not None and until <= self._cloud.clock.time()
+
+    def _found(self, name: str) -> Body:
+        found = self._cloud.documents.find(name)
+        if found is None:
+            raise resources.missing(name)
+        return found
+
+    def _wake(self, subscription: str) -> None:
+        for loop, event in list(self._waiting.get(subscription, ())):
+            loop.call_soon_threadsafe(event.set)
+
+    def _wake_all(self) -> None:
+        for name in list(self._waiting):
+            self._wake(name)
+
+
+def _checked(message: Any) -> Body:
+    """Raises 400 for a message that Google refuses."""
+    if not isinstance(message, dict):
+        raise ApiError(400, "Invalid JSON payload received.")
+    attributes = message.get("attributes") or {}
+    if message.get("orderingKey") and len(str(message["orderingKey"]).encode()) > _LONGEST_VALUE:
+        raise _too_large("ordering_key_size", len(str(message["orderingKey"]).encode()), _LONGEST_VALUE)
+    if not message.get("data") and not attributes:
+        raise ApiError(400, "One or more messages in the publish request is empty. Each message must contain either "
+                            "non-empty data, or at least one attribute.")  # fmt: skip
+    if len(attributes) > _MOST_ATTRIBUTES:
+        raise _too_large("attribute_count", len(attributes), _MOST_ATTRIBUTES)
+    for key, value in attributes.items():
+        if not isinstance(value, str):
+            raise ApiError(400, f"Invalid value at 'messages[0].attributes[0].value' (TYPE_STRING), {value}")
+        if not key or key.startswith("goog"):
+            raise ApiError(400, f"Invalid attribute key {key!r}: it must not be empty or begin with goog.")
+        if len(key.encode()) > _LONGEST_KEY:
+            raise _too_large("attribute_key_size", len(key.encode()), _LONGEST_KEY)
+        if len(value.encode()) > _LONGEST_VALUE:
+            raise _too_large("attribute_value_size", len(value.encode()), _LONGEST_VALUE)
+    if not re.fullmatch(r"[A-Za-z0-9+/_-]*={0,2}", str(message.get("data") or "")):
+        raise ApiError(400, "Invalid value at 'messages[0].data' (TYPE_BYTES), Base64 decoding failed.")
+    return {name: message[name] for name in ("data", "attributes", "orderingKey") if message.get(name)}
+
+
+def _size(message: Body) -> int:
+    attributes: dict[str, str] = message.get("attributes", {})
+    named = sum(len(key.encode()) + len(value.encode()) for key, value in attributes.items())
+    return len(message.get("data", "")) * 3 // 4 + named
+
+
+def _ack_ids(given: Any) -> list[str]:
+    if not isinstance(given, list) or not given:
+        raise ApiError(400, "No ack ids specified.")
+    if not all(map(well_formed, given)):
+        raise ApiError(400, "You have passed an invalid ack ID to the service.")
+    return given
+
+
+def _too_large(what: str, passed: int, most: int) -> ApiError:
+    return ApiError(
+        400,
+        f"The value for {what} is too large. You passed {passed} in the request, but the maximum value is {most}.",
+    )
