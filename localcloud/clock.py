@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from localcloud.files import write_privately
+
+Listener = Callable[[], Awaitable[object] | None]
 
 
 class Clock:
@@ -21,7 +23,7 @@ class Clock:
     def __init__(self, path: Path | None = None) -> None:
         self._path = path
         self._lock = threading.Lock()
-        self._listeners: list[Callable[[], None]] = []
+        self._listeners: list[Listener] = []
         self._ahead = 0.0
         if path is not None and path.exists():
             self._ahead = float(json.loads(path.read_text(encoding="utf-8"))["ahead"])
@@ -47,8 +49,11 @@ class Clock:
         """Now as Google's JSON writes a Timestamp, with microseconds: 2026-01-31T12:00:00.000000Z."""
         return self.now().strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
-    def forward(self, by: timedelta) -> None:
-        """Move on by `by`, keep that, and then tell all who listen. Raises ValueError for a step back."""
+    def forward(self, by: timedelta) -> list[Awaitable[object]]:
+        """Move on by `by`, keep that, and then tell all who listen. Raises ValueError for a step back.
+
+        Gives what the listeners gave to be awaited: once all of it is over, what the move causes has happened.
+        """
         if by < timedelta(0):
             raise ValueError("time goes forward only")
         with self._lock:
@@ -57,10 +62,13 @@ class Clock:
                 write_privately(self._path, json.dumps({"ahead": ahead}))
             self._ahead = ahead
             listeners = list(self._listeners)
-        for listener in listeners:
-            listener()
+        return [awaited for listener in listeners if (awaited := listener()) is not None]
 
-    def on_forward(self, listener: Callable[[], None]) -> None:
-        """Call `listener` after each move, in the server's event loop, where the clock is moved. Keep it short."""
+    def on_forward(self, listener: Listener) -> None:
+        """Call `listener` after each move, in the server's event loop, where the clock is moved, in their order.
+
+        Keep it short: what takes longer, it gives back as an awaitable (a coroutine, a task, a future), and the command
+        that moved the clock returns when that is over. `async def` functions are listeners, too.
+        """
         with self._lock:
             self._listeners.append(listener)

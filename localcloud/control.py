@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
+import logging
 import os
 from collections.abc import Callable
 from datetime import timedelta
@@ -71,12 +73,16 @@ async def clock(call: Call) -> dict[str, Any]:
 
 @router.route("POST", "/clock")
 async def forward(call: Call) -> dict[str, Any]:
-    """Move the clock forward by `forward_seconds`; what is due then has begun when this answers."""
+    """Move the clock forward by `forward_seconds`; what is due then has happened when this answers."""
     seconds = call.body.get("forward_seconds")
     most = _FURTHEST - call.cloud.clock.ahead.total_seconds()
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds <= most:
         raise ApiError(400, f"the clock moves forward by 0 to {most:.0f} seconds, not by {seconds!r}")
-    call.cloud.clock.forward(timedelta(seconds=seconds))
+    # One that fails stops no other, and the clock has moved.
+    ends = await asyncio.gather(*call.cloud.clock.forward(timedelta(seconds=seconds)), return_exceptions=True)
+    for error in ends:
+        if isinstance(error, BaseException):
+            logging.getLogger(__name__).error("what listens to the clock failed", exc_info=error)
     return await clock(call)
 
 
