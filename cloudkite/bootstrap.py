@@ -7,6 +7,7 @@ does not try again (https://cloud.google.com/vertex-ai/docs/training/understandi
 
 import contextlib
 import hashlib
+import http.client
 import importlib
 import importlib.metadata
 import json
@@ -22,6 +23,8 @@ import urllib.request
 from pathlib import Path
 
 TRIES = 4
+PASSING = (401, 408, 429)  # 401: the token ended on its way, and each try asks for a new one
+LONGEST = 60  # seconds that a Retry-After may ask for
 TENSORFLOW = {"tensorflow", "tensorflow-cpu"}  # the same code; the image may have either
 
 
@@ -45,13 +48,16 @@ def download(uri: str) -> bytes:
             with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310
                 return answer.read()
         except urllib.error.HTTPError as error:
-            if attempt == TRIES or (error.code < 500 and error.code != 429):
-                said = error.read().decode("utf-8", "replace")[:500]
-                sys.exit(f"cloudkite: {uri} can't be read: HTTP {error.code}: {said}")
-        except OSError as error:
+            with error:
+                if attempt == TRIES or (error.code < 500 and error.code not in PASSING):
+                    said = error.read().decode("utf-8", "replace")[:500]
+                    sys.exit(f"cloudkite: {uri} can't be read: HTTP {error.code}: {said}")
+                wait = error.headers.get("Retry-After", "")
+        except (OSError, http.client.HTTPException, ValueError) as error:  # lost, or cut in the middle
             if attempt == TRIES:
-                sys.exit(f"cloudkite: {uri} can't be read: {error}")
-        time.sleep(2 ** (attempt - 1))
+                sys.exit(f"cloudkite: {uri} can't be read: {error or type(error).__name__}")
+            wait = ""
+        time.sleep(max(2 ** (attempt - 1), min(int(wait) if wait.isdecimal() else 0, LONGEST)))
     raise AssertionError
 
 

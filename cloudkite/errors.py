@@ -6,7 +6,11 @@ https://cloud.google.com/apis/design/errors
 
 from __future__ import annotations
 
+import email.utils
+import html
 import re
+import time
+import urllib.parse
 from typing import Any
 
 from cloudkite.text import _
@@ -42,8 +46,29 @@ def from_google(problem: Any, doing: str = "") -> UserError:
     """
     code, status, message, reason, details = _read(problem)
     said = f"{doing}: {message}" if doing else message
+    if getattr(problem, "retryable", False) and status == "RefreshError":  # Google's token endpoint is down
+        status = ""
     hint, exit_code = _advise(code, status, reason, message, details)
+    if code == 429 and (wait := retry_after(problem)) > 60 and "quota metrics exceed" not in message:
+        hint = _("too many requests: try again in {seconds} seconds").format(seconds=round(wait))
     return UserError(said, hint, exit_code)
+
+
+def is_quota(response: Any) -> bool:
+    """Whether a 429 is for a quota that must be raised, and not for too many requests a minute, which passes."""
+    _code, _status, message, reason, _details = _read(response)
+    return response.status_code == 429 and reason != "RATE_LIMIT_EXCEEDED" and "quota metrics exceed" in message
+
+
+def retry_after(response: Any) -> float:
+    """Seconds to wait by the answer's Retry-After, 0.0 without one: https://www.rfc-editor.org/rfc/rfc9110#field.retry-after"""
+    said = str(getattr(response, "headers", {}).get("Retry-After", "")).strip()
+    if said.isdecimal():
+        return float(said)
+    try:
+        return max(email.utils.parsedate_to_datetime(said).timestamp() - time.time(), 0.0)
+    except (ValueError, TypeError):
+        return 0.0
 
 
 def _read(problem: Any) -> tuple[int, str, str, str, dict[str, str]]:
@@ -55,6 +80,8 @@ def _read(problem: Any) -> tuple[int, str, str, str, dict[str, str]]:
     if response is not None and hasattr(response, "text"):
         return _read_body(response.status_code, _body(response), response.text)
     message = str(getattr(problem, "message", "") or problem)
+    if type(problem).__module__.startswith("requests.") and getattr(problem, "request", None) is not None:
+        message = _lost(type(problem).__name__, problem.request.url, message)
     return (int(code) if isinstance(code, int) else 0), type(problem).__name__, message, "", {}
 
 
@@ -70,11 +97,37 @@ def _read_body(code: int, body: Any, text: str) -> tuple[int, str, str, str, dic
         body = body[0]
     error = body.get("error") if isinstance(body, dict) else None
     if not isinstance(error, dict):
-        return code, "", (text or str(code)).strip()[:500], "", {}
+        return code, "", _plain(code, text), "", {}
     info = next((d for d in error.get("details", []) if d.get("@type", "").endswith("ErrorInfo")), {})
     legacy = (error.get("errors") or [{}])[0].get("reason", "")
     message = str(error.get("message", text)).strip()
     return code, error.get("status", ""), message, info.get("reason", legacy), info.get("metadata", {})
+
+
+def _lost(kind: str, url: str, said: str) -> str:
+    """What became of a connection; the library's own text names its classes and objects."""
+    host = urllib.parse.urlsplit(url).hostname or url
+    if "Timeout" in kind:
+        return _("{host} does not answer").format(host=host)
+    if re.search("NameResolution|getaddrinfo|Name or service", said):
+        return _("{host} can't be found: is there a network?").format(host=host)
+    if re.search("RemoteDisconnected|aborted|reset by peer|IncompleteRead|EOF|broken|BrokenPipe", said, re.IGNORECASE):
+        return _("the connection to {host} was cut").format(host=host)
+    if "Proxy" in kind or "ProxyError" in said:
+        return _("no connection to {host}: the proxy does not answer").format(host=host)
+    if "SSL" in kind or "CERTIFICATE" in said:
+        return _("no safe connection to {host}: {why}").format(host=host, why=said[:200])
+    return _("no connection to {host}").format(host=host)
+
+
+def _plain(code: int, text: str) -> str:
+    """What an answer that isn't JSON says: Storage's XML, or a page that Google's front end writes for people."""
+    if not text.lstrip().startswith("<"):
+        return (text or str(code)).strip()[:500]
+    for tag in ("Details", "Message", "title"):
+        if found := re.search(rf"<{tag}>(.*?)</{tag}>", text, re.DOTALL):
+            return html.unescape(found[1]).strip().removesuffix("!!1")[:500]
+    return _("HTTP {code}, and a page instead of an answer").format(code=code)
 
 
 def _advise(code: int, status: str, reason: str, message: str, details: dict[str, str]) -> tuple[str, int]:
@@ -103,7 +156,7 @@ def _advise(code: int, status: str, reason: str, message: str, details: dict[str
             ), FAILED
         return _("the signed-in identity may not do this; `uv run invoke up` grants what Cloudkite needs"), FAILED
     if code == 429 or status == "RESOURCE_EXHAUSTED":
-        if "quota" in message:
+        if "quota" in message and reason != "RATE_LIMIT_EXCEEDED":
             return _("choose a smaller machine or another region, or ask for quota in the account's settings"), FAILED
         return _("too many requests: wait a minute and try again"), FAILED
     if code == 404:

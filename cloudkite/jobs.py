@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -11,7 +12,7 @@ from typing import Any
 from catalog.book import UnknownName
 from catalog.prices import Price
 from cloudkite import limits, prices
-from cloudkite.api import NoAnswer, call, pages
+from cloudkite.api import LONGEST, Passing, call, pages
 from cloudkite.errors import UserError
 from cloudkite.job_body import MANAGED, JobSpec, body, restarts
 from cloudkite.target import Target
@@ -19,6 +20,8 @@ from cloudkite.text import _
 
 ENDED = frozenset({"SUCCEEDED", "FAILED", "CANCELLED", "EXPIRED", "PARTIALLY_SUCCEEDED"})
 _GRANULE = 30  # seconds; time is billed in such steps
+_NOT_TAKEN = frozenset({429, 503})  # answers by which a service says that it did nothing
+_PAUSES = (1.0, 2.0, 5.0)  # seconds before a submission that was not taken is sent again
 _ACTIVE = " OR ".join(f'state="JOB_STATE_{state}"' for state in ("QUEUED", "PENDING", "RUNNING", "CANCELLING"))
 
 
@@ -63,12 +66,39 @@ class Job:
 
 
 def create(target: Target, spec: JobSpec) -> Job:
-    """Submit a job. Never tried again by itself: an answer that was lost may be a job that runs."""
+    """Submit a job, once: an answer that was lost may be a job that runs, and is paid for.
+
+    So after a failure the job is looked up by its name, which no other has. It is sent again only where the service
+    said that it did not take it (429, 503) and it is not there either.
+    """
+    wanted = body(spec)
+    for pause in (*_PAUSES, None):
+        try:
+            return parse(call(target, "POST", _url(target), _("submit the job"), body=wanted))
+        except Passing as failed:
+            if failed.http != 429 and (found := _submitted(target, spec.name, failed)):
+                return found
+            if failed.http not in _NOT_TAKEN:
+                hint = _("no job {name} is there: look again with `uv run invoke jobs` before you try again")
+                raise UserError(failed.message, hint.format(name=spec.name)) from None
+            if pause is None or failed.wait > LONGEST:
+                raise
+            time.sleep(max(pause, failed.wait))
+    raise UserError(_("submit the job"))  # not reached: the last round returns or raises
+
+
+def _submitted(target: Target, name: str, failed: Passing) -> Job | None:
+    """The job of that name, if there is one after all. Raises UserError when that can't be told."""
+    looks = (0, 1, 2) if failed.http not in _NOT_TAKEN else (0,)  # a list may be a little behind
     try:
-        return parse(call(target, "POST", _url(target), _("submit the job"), body=body(spec)))
-    except NoAnswer as lost:
+        for wait in looks:
+            time.sleep(wait)
+            if found := next(search(target, everything=True, where=f'display_name="{name}"'), None):
+                return found
+    except UserError:
         hint = _("it may have been submitted: look with `uv run invoke jobs` before you try again")
-        raise UserError(lost.message, hint) from None
+        raise UserError(failed.message, hint) from None
+    return None
 
 
 def get(target: Target, job: str) -> Job:
@@ -80,7 +110,11 @@ def cancel(target: Target, job: str) -> None:
     """Ask the service to stop a job; it ends a little later. A job that has ended already stays as it is."""
     if not get(target, job).active:
         return
-    call(target, "POST", f"{_url(target)}/{job}:cancel", _("cancel job {id}").format(id=job), body={}, again=True)
+    try:
+        call(target, "POST", f"{_url(target)}/{job}:cancel", _("cancel job {id}").format(id=job), body={}, again=True)
+    except UserError:  # a second try is refused when the first was heard, and only its answer was lost
+        if get(target, job).state not in {*ENDED, "CANCELLING"}:
+            raise
 
 
 def search(

@@ -10,13 +10,15 @@ from decimal import Decimal
 from typing import Any
 
 from cloudkite import jobs
-from cloudkite.api import call
+from cloudkite.api import Passing, call
+from cloudkite.errors import UserError
 from cloudkite.jobs import Job
 from cloudkite.target import Target
 from cloudkite.text import _
 
 _OVERLAP = datetime.timedelta(seconds=60)  # entries arrive late and out of order; they are told apart by insertId
 _PAGE = 1000
+_OUTAGE = 300  # seconds that the service may stay silent while a job is followed
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,7 @@ def follow(target: Target, job: Job | str) -> Iterator[Event]:
     """Lines as they come, with the job's state, until it has ended and nothing new arrives. `job` may be its id.
 
     Looks often while young, then ever more seldom, so that a minute never holds more than about 45 of the 60 reads
-    that a project may make (https://cloud.google.com/logging/quotas).
+    that a project may make (https://cloud.google.com/logging/quotas). Raises UserError after minutes without an answer.
     """
     job = _job(target, job)
     began = time.monotonic()
@@ -100,19 +102,29 @@ def follow(target: Target, job: Job | str) -> Iterator[Event]:
     newest: datetime.datetime | None = None
     progress: Progress | None = None
     quiet_since = 0.0
+    heard = began
     while True:
-        job = jobs.get(target, job.id)  # before the log: what an ended job wrote is then surely asked for
         fresh = 0
-        for line in read(target, job, newest - _OVERLAP if newest else None):
-            key = line.id or f"{line.time}{line.text}"
-            if key in seen:
-                continue
-            seen.add(key)
-            fresh += 1
-            newest = max(newest or line.time, line.time)
-            progress = progress_of(line, job) or progress
-            yield Event(**vars(line), status=status(job, progress), progress=progress)
-        now = time.monotonic()
+        try:
+            job = jobs.get(target, job.id)  # before the log: what an ended job wrote is then surely asked for
+            for line in read(target, job, newest - _OVERLAP if newest else None):
+                key = line.id or f"{line.time}{line.text}"
+                if key in seen:
+                    continue
+                seen.add(key)
+                fresh += 1
+                newest = max(newest or line.time, line.time)
+                progress = progress_of(line, job) or progress
+                yield Event(**vars(line), status=status(job, progress), progress=progress)
+        except Passing as failed:
+            if time.monotonic() - heard > _OUTAGE:
+                hint = _("the job goes on without this command; then: uv run invoke logs --follow --job {id}")
+                raise UserError(failed.message, hint.format(id=job.id)) from None
+            said = _("no answer ({why}); the job goes on, trying again").format(why=failed.message)
+            yield Event(datetime.datetime.now(datetime.UTC), "DEFAULT", "", "", status=said, progress=progress)
+            time.sleep(pause(time.monotonic() - heard))
+            continue
+        now = heard = time.monotonic()
         if fresh or job.active:
             quiet_since = now
         if not job.active and now - quiet_since >= _patience(job):
