@@ -5,45 +5,21 @@ The resource: https://cloud.google.com/storage/docs/json_api/v1/buckets#resource
 
 from __future__ import annotations
 
-from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+import json
+from typing import TYPE_CHECKING
 
 from localcloud.errors import ApiError
 from localcloud.storage import names
+from localcloud.storage.bucket_settings import WRITABLE, is_uniform, locked, settled, soft_deletion
 from localcloud.storage.conditions import ANY, Conditions
-from localcloud.storage.errors import StorageError, condition_failed, invalid, no_bucket
+from localcloud.storage.errors import StorageError, condition_failed, invalid, no_bucket, required
 from localcloud.storage.metadata import Metadata, Resource
-from localcloud.storage.records import merged, timestamp, version_etag
+from localcloud.storage.records import timestamp
+from localcloud.storage.times import later
 
 if TYPE_CHECKING:
     from localcloud.cloud import Cloud
 
-# What a client may set at any time; kept as given. README.md says which of them have no effect here.
-_WRITABLE = (
-    "acl",
-    "autoclass",
-    "billing",
-    "cors",
-    "customPlacementConfig",
-    "defaultEventBasedHold",
-    "defaultObjectAcl",
-    "encryption",
-    "hierarchicalNamespace",
-    "iamConfiguration",
-    "ipFilter",
-    "labels",
-    "lifecycle",
-    "logging",
-    "objectRetention",
-    "retentionPolicy",
-    "rpo",
-    "softDeletePolicy",
-    "storageClass",
-    "versioning",
-    "website",
-)
-_WEEK = 7 * 24 * 3600
-_DAYS_TO_LOCK = 90  # uniform access can be turned off again within
 _OWNED = "Your previous request to create the named bucket succeeded and you already own it."
 _TAKEN = (
     "The requested bucket name is not available. The bucket namespace is shared by all users of the system. "
@@ -58,12 +34,16 @@ class Buckets:
         self._cloud = cloud
         self._metadata = metadata
 
-    def create(self, project: str, resource: Resource, caller: str = "") -> Resource:
-        """A new bucket from a client's resource. Raises 400, 403 for an unknown project, 409 for a taken name."""
+    def create(self, project: str, resource: Resource, caller: str = "", object_retention: bool = False) -> Resource:
+        """A new bucket from a client's resource; `object_retention`: objects may have retentions of their own.
+
+        Raises 400, 403 for an unknown project, 409 for a taken name.
+        """
         owner = self._project(project, "storage.buckets.create", caller)
         name = names.check_bucket_name(resource.get("name"))
         location, kind = names.check_location(resource.get("location") or "US")
-        now = timestamp(self._cloud.clock.now())
+        moment = self._cloud.clock.now()
+        now = timestamp(moment)
         made: Resource = {
             "kind": "storage#bucket",
             "id": name,
@@ -75,8 +55,8 @@ class Buckets:
             "timeCreated": now,
             "updated": now,
             "metageneration": "1",
+            "generation": str(int(moment.timestamp() * 1_000_000) * 1000),
             "storageClass": "STANDARD",
-            "softDeletePolicy": {"retentionDurationSeconds": str(_WEEK)},
             "iamConfiguration": {
                 "uniformBucketLevelAccess": {"enabled": False},
                 "publicAccessPrevention": "inherited",
@@ -84,7 +64,9 @@ class Buckets:
         }
         if kind != "region":
             made["rpo"] = "DEFAULT"
-        made = self._settled(made, resource, {})
+        if object_retention:
+            made["objectRetention"] = {"mode": "Enabled"}
+        made = settled(made, {"softDeletePolicy": None} | resource, {}, moment)
         with self._metadata.transaction():
             taken = self._metadata.bucket_project(name)
             if taken:
@@ -92,7 +74,7 @@ class Buckets:
                 code = "BucketAlreadyOwnedByYou" if own else "BucketNameUnavailable"
                 raise StorageError(409, _OWNED if own else _TAKEN, "conflict", code)
             # First the policy: a kill in between leaves one of no bucket, and the next bucket of this name replaces it.
-            self._cloud.iam.set_policy(_policy_name(name), _first_policy(owner["projectId"], _is_uniform(made)))
+            self._cloud.iam.set_policy(_policy_name(name), _first_policy(owner["projectId"], is_uniform(made)))
             self._metadata.put_bucket(owner["projectId"], made)
         return made
 
@@ -108,21 +90,21 @@ class Buckets:
         return self._metadata.buckets(self._project(project, "storage.buckets.list", caller)["projectId"])
 
     def change(self, name: str, changes: Resource, conditions: Conditions = ANY, whole: bool = False) -> Resource:
-        """PATCH (null removes), or with `whole` PUT. Raises 404, 412, 400."""
+        """PATCH (null removes), or with `whole` PUT. Raises 404, 412, 400, 403, 501."""
         with self._metadata.transaction():
             present = self.get(name)
             conditions.check_metageneration(int(present["metageneration"]), present["etag"])
-            base = {field: value for field, value in present.items() if field not in _WRITABLE} if whole else present
-            changed = base | {"metageneration": str(int(present["metageneration"]) + 1)}
-            changed |= {"updated": timestamp(self._cloud.clock.now())}
+            now = self._cloud.clock.now()
+            base = {field: value for field, value in present.items() if field not in WRITABLE} if whole else present
+            changed = base | {"metageneration": str(int(present["metageneration"]) + 1), "updated": timestamp(now)}
             if whole:
                 changed |= {"storageClass": present["storageClass"], "iamConfiguration": present["iamConfiguration"]}
-            changed = self._settled(changed, changes, present)
+            changed = settled(changed, changes, present, now)
             self._metadata.put_bucket(self._metadata.bucket_project(name), changed)
             return changed
 
     def delete(self, name: str, conditions: Conditions = ANY) -> None:
-        """Raises 404, 412, 409 unless it is empty of all versions."""
+        """Raises 404, 412, 409 unless it is empty of all versions; what is soft-deleted does not count."""
         with self._metadata.transaction() as database:
             present = self.get(name)
             conditions.check_metageneration(int(present["metageneration"]), present["etag"])
@@ -132,8 +114,89 @@ class Buckets:
             # The files of its unfinished uploads go with the next start.
             database.execute("DELETE FROM parts WHERE upload IN (SELECT id FROM uploads WHERE bucket = ?)", (name,))
             database.execute("DELETE FROM uploads WHERE bucket = ?", (name,))
+            database.execute("DELETE FROM notifications WHERE bucket = ?", (name,))
+            self._put_aside(present)
             database.execute("DELETE FROM buckets WHERE name = ?", (name,))
         self._cloud.iam.forget_policy(_policy_name(name))
+
+    def lock(self, name: str, conditions: Conditions) -> Resource:
+        """Lock the retention policy for good; the metageneration must be given. Raises 404, 400, 412."""
+        if conditions.metageneration_match is None:
+            raise required("Required parameter: ifMetagenerationMatch")
+        with self._metadata.transaction():
+            present = self.get(name)
+            changed = locked(present, self._cloud.clock.now())
+            conditions.check_metageneration(int(present["metageneration"]), present["etag"])
+            self._metadata.put_bucket(self._metadata.bucket_project(name), changed)
+            return changed
+
+    # Soft-deleted buckets: https://cloud.google.com/storage/docs/use-soft-deleted-buckets
+
+    def list_soft_deleted(self, project: str, caller: str = "") -> list[Resource]:
+        """Those of a project that can still be restored, by name. Raises 403 for an unknown project."""
+        owner = self._project(project, "storage.buckets.list", caller)["projectId"]
+        sql = "SELECT resource FROM soft_buckets WHERE project = ? AND hard_deleted > ? ORDER BY name, generation"
+        return [json.loads(row[0]) for row in self._metadata.rows(sql, owner, timestamp(self._cloud.clock.now()))]
+
+    def get_soft_deleted(self, name: str, generation: int) -> Resource:
+        """Raises 404."""
+        return self._soft_deleted(name, generation)[0]
+
+    def soft_deleted_project(self, name: str, generation: int) -> str:
+        """The project that a soft-deleted bucket is of. Raises 404."""
+        return self._soft_deleted(name, generation)[1]
+
+    def restore(self, name: str, generation: int) -> Resource:
+        """Make a soft-deleted bucket live again, with what was soft-deleted in it. Raises 404, 409."""
+        with self._metadata.transaction() as database:
+            resource, project, policy = self._soft_deleted(name, generation)
+            if self._metadata.bucket_project(name):
+                message = (
+                    "A live bucket with this name already exists. The live bucket must be deleted before this bucket "
+                    "can be restored."
+                )
+                raise StorageError(409, message, "conflict", "BucketAlreadyExists")
+            live = {key: value for key, value in resource.items() if key not in ("softDeleteTime", "hardDeleteTime")}
+            live |= {"updated": timestamp(self._cloud.clock.now())}
+            self._cloud.iam.set_policy(_policy_name(name), json.loads(policy))
+            self._metadata.put_bucket(project, live)
+            database.execute("UPDATE objects SET bucket = ? WHERE bucket = ?", (name, _aside(name, generation)))
+            database.execute("DELETE FROM soft_buckets WHERE name = ? AND generation = ?", (name, generation))
+            return live
+
+    def forget_expired(self) -> None:
+        """Let go of soft-deleted buckets whose time is over; their objects' is over before."""
+        with self._metadata.transaction() as database:
+            now = timestamp(self._cloud.clock.now())
+            database.execute("DELETE FROM soft_buckets WHERE hard_deleted <= ?", (now,))
+
+    def _soft_deleted(self, name: str, generation: int) -> tuple[Resource, str, str]:
+        sql = (
+            "SELECT resource, project, policy FROM soft_buckets WHERE name = ? AND generation = ? AND hard_deleted > ?"
+        )
+        found = self._metadata.rows(sql, name, generation, timestamp(self._cloud.clock.now()))
+        if not found:
+            raise no_bucket()
+        return json.loads(found[0][0]), found[0][1], found[0][2]
+
+    def _put_aside(self, bucket: Resource) -> None:
+        """Keep a bucket that is deleted for as long as its policy says, or what is soft-deleted in it needs it."""
+        name, now = bucket["name"], self._cloud.clock.now()
+        seconds = soft_deletion(bucket)
+        ends = [timestamp(later(now, seconds))] if seconds else []
+        last = self._metadata.rows("SELECT max(hard_deleted) FROM objects WHERE bucket = ?", name)[0][0]
+        if last and last > timestamp(now):
+            ends.append(last)
+        if not ends:
+            return
+        generation = int(bucket.get("generation") or self._metadata.next_generation(now.timestamp()) * 1000)
+        gone = bucket | {"generation": str(generation), "softDeleteTime": timestamp(now), "hardDeleteTime": max(ends)}
+        policy = {k: v for k, v in self._cloud.iam.get_policy(_policy_name(name)).items() if k != "etag"}
+        owner = self._metadata.bucket_project(name)
+        with self._metadata.transaction() as database:
+            values = (name, generation, owner, json.dumps(gone), json.dumps(policy), max(ends))
+            database.execute("INSERT OR REPLACE INTO soft_buckets VALUES (?, ?, ?, ?, ?, ?)", values)
+            database.execute("UPDATE objects SET bucket = ? WHERE bucket = ?", (_aside(name, generation), name))
 
     def policy(self, name: str) -> Resource:
         """The allow policy in Storage's form. Raises 404."""
@@ -162,54 +225,14 @@ class Buckets:
             )
         return found
 
-    def _settled(self, bucket: Resource, changes: Resource, present: Resource) -> Resource:
-        """The bucket with a client's changes, and what follows from them. Raises 400."""
-        names.check_labels(changes.get("labels"))
-        if changes.get("storageClass") is not None:
-            names.check_storage_class(changes["storageClass"])
-        for field in ("location", "name"):
-            given = changes.get(field)
-            if present and given and str(given).upper() != str(present[field]).upper():
-                raise invalid("Invalid argument.")
-        made = merged(bucket, {field: changes[field] for field in _WRITABLE if field in changes})
-        made.setdefault("storageClass", "STANDARD")
-        now = self._cloud.clock.now()
-        uniform = made.setdefault("iamConfiguration", {}).setdefault("uniformBucketLevelAccess", {"enabled": False})
-        if uniform.get("enabled"):
-            uniform.setdefault("lockedTime", timestamp(now + timedelta(days=_DAYS_TO_LOCK)))
-        else:
-            uniform.pop("lockedTime", None)
-        made["iamConfiguration"]["bucketPolicyOnly"] = dict(uniform)  # its older name
-        made["iamConfiguration"].setdefault("publicAccessPrevention", "inherited")
-        for field, seconds in (
-            ("softDeletePolicy", "retentionDurationSeconds"),
-            ("retentionPolicy", "retentionPeriod"),
-        ):
-            policy = made.get(field)
-            if not policy:
-                continue
-            policy[seconds] = str(_whole(policy.get(seconds, 0)))
-            before = present.get(field) or {}
-            if policy[seconds] != before.get(seconds) or "effectiveTime" not in policy:
-                policy["effectiveTime"] = timestamp(now)
-        made["etag"] = version_etag(0, int(made["metageneration"]))
-        return made
 
-
-def _whole(value: Any) -> int:
-    try:
-        return int(value)
-    except (TypeError, ValueError):
-        raise invalid("Invalid argument.") from None
+def _aside(bucket: str, generation: int) -> str:
+    """Under which name the objects of a soft-deleted bucket are kept: none that a bucket can have."""
+    return f"{bucket}@{generation}"
 
 
 def _policy_name(bucket: str) -> str:
     return f"buckets/{bucket}"
-
-
-def _is_uniform(bucket: Resource) -> bool:
-    """Whether access is by allow policies only."""
-    return bool(bucket["iamConfiguration"]["uniformBucketLevelAccess"].get("enabled"))
 
 
 def _first_policy(project: str, uniform: bool) -> Resource:

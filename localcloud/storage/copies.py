@@ -12,6 +12,7 @@ from localcloud.storage.conditions import ANY, Conditions, number
 from localcloud.storage.errors import invalid
 from localcloud.storage.metadata import Metadata, Resource
 from localcloud.storage.objects import Content, Draft, Expected, Objects
+from localcloud.storage.protection import PROTECTIONS, checked
 from localcloud.storage.records import ObjectRecord, writable
 
 _MOST_SOURCES = 32
@@ -38,7 +39,10 @@ class Copies:
     def copy(
         self, source: Source, bucket: str, name: str, changes: Resource, conditions: Conditions = ANY
     ) -> ObjectRecord:
-        """Copy, with the settings that `changes` gives in place of the source's. Raises 404, 412, 400."""
+        """Copy, with the settings that `changes` gives in place of the source's; its holds stay behind.
+
+        Raises 404, 412, 400, 403, 429.
+        """
         names.check_object_name(name)
         names.check_custom_metadata(changes.get("metadata"))
         storage_class = changes.get("storageClass") or ""
@@ -47,7 +51,8 @@ class Copies:
         with self._metadata.transaction():
             found = self._objects.get(source.bucket, source.name, source.generation)
             source.conditions.check(found)
-            draft = Draft(bucket, name, found.settings | writable(changes), storage_class, conditions)
+            settings = _taken_over(found) | checked(writable(changes))
+            draft = Draft(bucket, name, settings, storage_class, conditions)
             return self._objects.commit(draft, _content(found))
 
     def move(self, source: Source, name: str, conditions: Conditions = ANY) -> ObjectRecord:
@@ -57,7 +62,7 @@ class Copies:
         with self._metadata.transaction():
             found = self._objects.get(source.bucket, source.name)
             source.conditions.check(found)
-            settings, storage_class = found.settings, found.storage_class
+            settings, storage_class = _taken_over(found), found.storage_class
             draft = Draft(source.bucket, names.check_object_name(name), settings, storage_class, conditions)
             made = self._objects.commit(draft, _content(found))
             self._objects.delete(source.bucket, source.name)
@@ -87,6 +92,10 @@ class Copies:
             writer = self._blobs.join(file for file, _ in opened)
         components = sum(count for _, count in opened)
         return self._objects.commit(draft, Content.of(writer.blob, writer.hashes, components))
+
+
+def _taken_over(record: ObjectRecord) -> Resource:
+    return {key: value for key, value in record.settings.items() if key not in PROTECTIONS}
 
 
 def _content(record: ObjectRecord) -> Content:

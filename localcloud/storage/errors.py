@@ -20,6 +20,7 @@ _XML_MESSAGES = {
     "BucketNameUnavailable": "The requested bucket name is not available.",
     "BucketNotEmpty": "The bucket you tried to delete is not empty.",
     "CrcMismatch": "The CRC32C you specified did not match what we received.",
+    "EntityTooLarge": "Your proposed upload exceeds the maximum allowed object size.",
     "EntityTooSmall": "Your proposed upload is smaller than the minimum allowed object size.",
     "InternalError": "We encountered an internal error. Please try again.",
     "InvalidArgument": "Invalid argument.",
@@ -33,7 +34,10 @@ _XML_MESSAGES = {
     "NoSuchKey": "The specified key does not exist.",
     "NoSuchUpload": "The requested upload was not found.",
     "NotImplemented": "A header you provided implies functionality that is not implemented.",
+    "ObjectUnderActiveHold": "Object overwrite or deletion is not allowed due to active hold on the object.",
     "PreconditionFailed": "At least one of the pre-conditions you specified did not hold.",
+    "RetentionPolicyNotMet": "Object overwrite or deletion is not allowed due to retention policy.",
+    "SlowDown": "Please reduce your request rate.",
 }
 _XML_CODES = {
     400: "InvalidArgument",

@@ -14,7 +14,8 @@ from localcloud.storage.conditions import Conditions, from_request
 from localcloud.storage.copies import Source
 from localcloud.storage.errors import StorageError, invalid, not_emulated, required
 from localcloud.storage.metadata import Resource
-from localcloud.storage.objects import as_generation
+from localcloud.storage.objects import as_generation, check_soft_deletes
+from localcloud.storage.records import timestamp
 from localcloud.storage.store import Storage
 
 
@@ -46,6 +47,11 @@ class Call:
     @property
     def conditions(self) -> Conditions:
         return from_request(self.query, self.headers)
+
+    @property
+    def now(self) -> str:
+        """As RFC 3339."""
+        return timestamp(self.storage.cloud.clock.now())
 
     @property
     def source(self) -> Source:
@@ -129,7 +135,9 @@ def _list_buckets(call: Call) -> Resource:
         raise required("Required parameter: project")
     prefix, token = call.query.get("prefix", ""), call.query.get("pageToken", "")
     limit = listing.page_size(call.query)
-    found = [b for b in call.storage.buckets.list(project, call.email) if b["name"].startswith(prefix)]
+    soft_deleted = listing.flag(call.query, "softDeleted")
+    every = call.storage.buckets.list_soft_deleted if soft_deleted else call.storage.buckets.list
+    found = [bucket for bucket in every(project, call.email) if bucket["name"].startswith(prefix)]
     found = [bucket for bucket in found if bucket["name"] > token]
     answer: Resource = {"kind": "storage#buckets"}
     if found:
@@ -144,14 +152,33 @@ def _insert_bucket(call: Call) -> Resource:
     project = call.query.get("project")
     if not project:
         raise required("Required parameter: project")
-    return call.storage.buckets.create(project, call.body, call.email)
+    retention = listing.flag(call.query, "enableObjectRetention")
+    return call.storage.buckets.create(project, call.body, call.email, retention)
 
 
 @_route("GET", "/b/*")
 def _get_bucket(call: Call) -> Resource:
+    if listing.flag(call.query, "softDeleted"):
+        return call.storage.buckets.get_soft_deleted(call.bucket, _needed_generation(call))
     bucket = call.storage.buckets.get(call.bucket)
     call.conditions.check_metageneration(int(bucket["metageneration"]), bucket["etag"])
     return bucket
+
+
+def _needed_generation(call: Call) -> int:
+    if call.generation is None:
+        raise required("Required parameter: generation")
+    return call.generation
+
+
+@_route("POST", "/b/*/restore")
+def _restore_bucket(call: Call) -> Resource:
+    return call.storage.buckets.restore(call.bucket, _needed_generation(call))
+
+
+@_route("POST", "/b/*/lockRetentionPolicy")
+def _lock_retention_policy(call: Call) -> Resource:
+    return call.storage.buckets.lock(call.bucket, call.conditions)
 
 
 @_route("PATCH", "/b/*")
@@ -238,8 +265,11 @@ def _service_account(call: Call) -> Resource:
 
 @_route("GET", "/b/*/o", slow=True)
 def _list_objects(call: Call) -> Resource:
-    call.storage.buckets.get(call.bucket)
-    found = listing.page(call.storage.metadata, call.bucket, listing.from_request(call.query))
+    bucket = call.storage.buckets.get(call.bucket)
+    query = listing.from_request(call.query)
+    if query.soft_deleted:
+        check_soft_deletes(bucket)
+    found = listing.page(call.storage.metadata, call.bucket, query, call.now)
     answer: Resource = {"kind": "storage#objects"}
     if found.items:
         answer["items"] = [record.resource() for record in found.items]
@@ -257,29 +287,40 @@ def _insert_object(call: Call) -> Resource:
 
 @_route("GET", "/b/*/o/*")
 def _get_object(call: Call) -> Resource:
+    find = call.storage.objects.get
     if listing.flag(call.query, "softDeleted"):
-        raise not_emulated("soft-deleted objects")
-    record = call.storage.objects.get(call.bucket, call.name, call.generation)
+        find = call.storage.objects.get_soft_deleted
+    record = find(call.bucket, call.name, call.generation)
     call.conditions.check_read(record)
     return record.resource()
 
 
 @_route("PATCH", "/b/*/o/*")
 def _patch_object(call: Call) -> Resource:
-    return call.storage.objects.change(call.bucket, call.name, call.body, call.generation, call.conditions).resource()
+    return _changed(call, whole=False)
 
 
 @_route("PUT", "/b/*/o/*")
 def _update_object(call: Call) -> Resource:
-    changed = call.storage.objects.change(
-        call.bucket, call.name, call.body, call.generation, call.conditions, whole=True
-    )
-    return changed.resource()
+    return _changed(call, whole=True)
+
+
+def _changed(call: Call, whole: bool) -> Resource:
+    override = listing.flag(call.query, "overrideUnlockedRetention")
+    change = call.storage.objects.change
+    made = change(call.bucket, call.name, call.body, call.generation, call.conditions, whole, override)
+    return made.resource()
 
 
 @_route("DELETE", "/b/*/o/*")
 def _delete_object(call: Call) -> None:
     call.storage.objects.delete(call.bucket, call.name, call.generation, call.conditions)
+
+
+@_route("POST", "/b/*/o/*/restore")
+def _restore_object(call: Call) -> Resource:
+    generation = _needed_generation(call)
+    return call.storage.objects.restore(call.bucket, call.name, generation, call.conditions).resource()
 
 
 @_route("POST", "/b/*/o/*/compose", slow=True)

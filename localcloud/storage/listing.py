@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from localcloud.storage.errors import invalid, not_emulated
+from localcloud.storage.errors import invalid
 from localcloud.storage.metadata import Metadata
 from localcloud.storage.records import ObjectRecord
 
@@ -28,6 +28,7 @@ class Query:
     end: str = ""
     glob: re.Pattern[str] | None = None
     versions: bool = False
+    soft_deleted: bool = False
     trailing_delimiter: bool = False
     after: Position | None = None
     limit: int = _LARGEST_PAGE
@@ -47,9 +48,9 @@ class Page:
 
 
 def from_request(query: Mapping[str, str]) -> Query:
-    """The query of a request. Raises 400 for a value that can't be, 501 for soft-deleted objects."""
-    if flag(query, "softDeleted"):
-        raise not_emulated("listing soft-deleted objects")
+    """The query of a request. Raises 400 for a value that can't be."""
+    if flag(query, "softDeleted") and flag(query, "versions"):
+        raise invalid("Invalid argument.")
     return Query(
         prefix=query.get("prefix", ""),
         delimiter=query.get("delimiter", ""),
@@ -57,6 +58,7 @@ def from_request(query: Mapping[str, str]) -> Query:
         end=query.get("endOffset", ""),
         glob=glob_pattern(query["matchGlob"]) if query.get("matchGlob") else None,
         versions=flag(query, "versions"),
+        soft_deleted=flag(query, "softDeleted"),
         trailing_delimiter=flag(query, "includeTrailingDelimiter"),
         after=_position(query["pageToken"]) if query.get("pageToken") else None,
         limit=page_size(query),
@@ -76,14 +78,20 @@ def page_size(query: Mapping[str, str]) -> int:
     return min(int(text), _LARGEST_PAGE) or _LARGEST_PAGE
 
 
-def page(metadata: Metadata, bucket: str, query: Query) -> Page:
-    """The next page. Groups under a prefix are jumped over, so that a large folder costs no more than a small one."""
+def page(metadata: Metadata, bucket: str, query: Query, now: str = "") -> Page:
+    """The next page; `now` as RFC 3339 for those that are soft-deleted.
+
+    Groups under a prefix are jumped over, so that a large folder costs no more than a small one.
+    """
     result = Page()
     position = query.after or (max(query.prefix, query.start), _FIRST)
     below = _least(successor(query.prefix), query.end)
     step = first = _FEW if query.delimiter else _LARGEST_PAGE
     while True:
-        records = metadata.scan(bucket, position, below, query.versions, step)
+        if query.soft_deleted:
+            records = metadata.scan_soft(bucket, position, below, now, step)
+        else:
+            records = metadata.scan(bucket, position, below, query.versions, step)
         fetched, step = step, min(4 * step, _LARGEST_PAGE)
         for record in records:
             if (record.name, record.generation) <= position or (query.glob and not query.glob.fullmatch(record.name)):

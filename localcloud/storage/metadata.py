@@ -7,14 +7,13 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import astuple, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from localcloud import database
-from localcloud.storage.records import LIVE, ObjectRecord
+from localcloud.storage.records import LIVE, NONCURRENT, SOFT_DELETED, ObjectRecord
 
-# `state` has room for more than live and noncurrent: a soft-deleted version would be a third.
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS buckets (
     name TEXT PRIMARY KEY, project TEXT NOT NULL, resource TEXT NOT NULL) WITHOUT ROWID;
@@ -22,10 +21,18 @@ CREATE TABLE IF NOT EXISTS objects (
     bucket TEXT NOT NULL, name TEXT NOT NULL, generation INTEGER NOT NULL, metageneration INTEGER NOT NULL,
     state TEXT NOT NULL, size INTEGER NOT NULL, blob TEXT NOT NULL, crc32c INTEGER NOT NULL, md5 BLOB NOT NULL,
     components INTEGER NOT NULL, storage_class TEXT NOT NULL, created TEXT NOT NULL, updated TEXT NOT NULL,
-    deleted TEXT NOT NULL, settings TEXT NOT NULL,
+    deleted TEXT NOT NULL, settings TEXT NOT NULL, soft_deleted TEXT NOT NULL DEFAULT '',
+    hard_deleted TEXT NOT NULL DEFAULT '', class_set TEXT NOT NULL DEFAULT '', released TEXT NOT NULL DEFAULT '',
     PRIMARY KEY (bucket, name, generation));
 CREATE UNIQUE INDEX IF NOT EXISTS objects_live ON objects (bucket, name) WHERE state = 'live';
 CREATE INDEX IF NOT EXISTS objects_blob ON objects (blob);
+CREATE TABLE IF NOT EXISTS soft_buckets (
+    name TEXT NOT NULL, generation INTEGER NOT NULL, project TEXT NOT NULL, resource TEXT NOT NULL,
+    policy TEXT NOT NULL, hard_deleted TEXT NOT NULL, PRIMARY KEY (name, generation)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS notifications (
+    bucket TEXT NOT NULL, id INTEGER NOT NULL, resource TEXT NOT NULL, PRIMARY KEY (bucket, id)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS outbox (
+    id INTEGER PRIMARY KEY, topic TEXT NOT NULL, data TEXT NOT NULL, attributes TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS uploads (
     id TEXT PRIMARY KEY, kind TEXT NOT NULL, bucket TEXT NOT NULL, name TEXT NOT NULL, blob TEXT NOT NULL,
     request TEXT NOT NULL, started REAL NOT NULL, result TEXT NOT NULL DEFAULT '') WITHOUT ROWID;
@@ -33,8 +40,13 @@ CREATE TABLE IF NOT EXISTS parts (
     upload TEXT NOT NULL, number INTEGER NOT NULL, blob TEXT NOT NULL, size INTEGER NOT NULL, md5 BLOB NOT NULL,
     PRIMARY KEY (upload, number)) WITHOUT ROWID;
 """
-_COLUMNS = ", ".join(column.name for column in fields(ObjectRecord))
-_MARKS = ", ".join("?" for _ in fields(ObjectRecord))
+# Those that a database of an earlier version has not: it gets them when it is opened.
+_ADDED = ("soft_deleted", "hard_deleted", "class_set", "released")
+_INDEX = "CREATE INDEX IF NOT EXISTS objects_soft ON objects (hard_deleted) WHERE state = 'soft'"
+_KEPT = [column.name for column in fields(ObjectRecord) if column.name != "period"]
+_SETTINGS = _KEPT.index("settings")
+_COLUMNS = ", ".join(_KEPT)
+_MARKS = ", ".join("?" for _ in _KEPT)
 
 Resource = dict[str, Any]
 
@@ -48,6 +60,11 @@ class Metadata:
 
     def __init__(self, path: Path) -> None:
         self._writer = database.connect(path, _SCHEMA)
+        there = {row[1] for row in self._writer.execute("PRAGMA table_info(objects)")}
+        for column in _ADDED:
+            if column not in there:
+                self._writer.execute(f"ALTER TABLE objects ADD COLUMN {column} TEXT NOT NULL DEFAULT ''")
+        self._writer.execute(_INDEX)
         self._reader = database.connect(path)
         self._lock = threading.RLock()
         self._reading = threading.Lock()
@@ -55,6 +72,10 @@ class Metadata:
         self._afterwards: list[Callable[[], None]] = []
         row = self._writer.execute("SELECT max(generation) FROM objects").fetchone()
         self._generation: int = row[0] or 0
+        # Bucket -> retention period in seconds, so that showing an object needs no second query.
+        self._periods = {
+            name: _period(json.loads(text)) for name, text in self.rows("SELECT name, resource FROM buckets")
+        }
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
@@ -104,10 +125,15 @@ class Metadata:
         found = self.rows("SELECT resource FROM buckets WHERE project = ? ORDER BY name", project)
         return [json.loads(row[0]) for row in found]
 
+    def all_buckets(self) -> list[tuple[str, Resource]]:
+        """(name, resource) of each."""
+        return [(name, json.loads(text)) for name, text in self.rows("SELECT name, resource FROM buckets")]
+
     def put_bucket(self, project: str, resource: Resource) -> None:
         sql = "INSERT OR REPLACE INTO buckets VALUES (?, ?, ?)"
         with self._lock:
             self._writer.execute(sql, (resource["name"], project, json.dumps(resource)))
+        self.after_commit(lambda: self._periods.update({resource["name"]: _period(resource)}))
 
     # Objects
 
@@ -115,19 +141,21 @@ class Metadata:
         """The live version."""
         sql = f"SELECT {_COLUMNS} FROM objects WHERE bucket = ? AND name = ? AND state = 'live'"  # noqa: S608
         found = self.rows(sql, bucket, name)
-        return _record(found[0]) if found else None
+        return self._record(found[0]) if found else None
 
     def version(self, bucket: str, name: str, generation: int) -> ObjectRecord | None:
-        """One generation, live or not."""
+        """One generation, whatever its state."""
         sql = f"SELECT {_COLUMNS} FROM objects WHERE bucket = ? AND name = ? AND generation = ?"  # noqa: S608
         found = self.rows(sql, bucket, name, generation)
-        return _record(found[0]) if found else None
+        return self._record(found[0]) if found else None
 
     def put(self, record: ObjectRecord) -> None:
         """Keep a generation, new or changed."""
-        values = [*astuple(record)[:-1], json.dumps(record.settings)]
+        values = [getattr(record, column) for column in _KEPT]
+        values[_SETTINGS] = json.dumps(record.settings)
+        sql = f"INSERT OR REPLACE INTO objects ({_COLUMNS}) VALUES ({_MARKS})"  # noqa: S608
         with self._lock:
-            self._writer.execute(f"INSERT OR REPLACE INTO objects VALUES ({_MARKS})", values)  # noqa: S608
+            self._writer.execute(sql, values)
 
     def remove(self, record: ObjectRecord) -> None:
         """Forget a generation."""
@@ -136,26 +164,57 @@ class Metadata:
             self._writer.execute(sql, (record.bucket, record.name, record.generation))
 
     def has_objects(self, bucket: str) -> bool:
-        return bool(self.rows("SELECT 1 FROM objects WHERE bucket = ? LIMIT 1", bucket))
+        """Whether there is a live or noncurrent one: what is soft-deleted does not count."""
+        sql = "SELECT 1 FROM objects WHERE bucket = ? AND state != 'soft' LIMIT 1"
+        return bool(self.rows(sql, bucket))
 
     def is_used(self, blob: str) -> bool:
-        """Whether an object names the blob: copies share one."""
-        return bool(self.rows("SELECT 1 FROM objects WHERE blob = ? LIMIT 1", blob))
+        """Whether an object names the blob (copies share one), or an upload that is not over."""
+        sql = "SELECT 1 FROM objects WHERE blob = ? UNION ALL SELECT 1 FROM uploads WHERE blob = ? LIMIT 1"
+        return bool(self.rows(sql, blob, blob))
 
     def scan(self, bucket: str, after: tuple[str, int], below: str, versions: bool, limit: int) -> list[ObjectRecord]:
         """Up to `limit` records from (name, generation) `after` on, exclusive, in order; names < `below` ("" for all).
 
-        Names are ordered by their UTF-8 bytes, as Google's are; without `versions` only live ones.
+        Names are ordered by their UTF-8 bytes, as Google's are. Without `versions` only live ones; none soft-deleted.
         """
-        state = "" if versions else f" AND state = '{LIVE}'"
+        if versions:
+            return self._scan("", f"state IN ('{LIVE}', '{NONCURRENT}')", [], bucket, after, below, limit)
+        # By their own index: there may be many old versions of the same names in between.
+        return self._scan(" INDEXED BY objects_live", f"state = '{LIVE}'", [], bucket, after, below, limit)
+
+    def scan_soft(self, bucket: str, after: tuple[str, int], below: str, now: str, limit: int) -> list[ObjectRecord]:
+        """The same of what is soft-deleted, and is so still at `now`."""
+        condition = f"state = '{SOFT_DELETED}' AND hard_deleted > ?"
+        return self._scan("", condition, [now], bucket, after, below, limit)
+
+    def _scan(
+        self, index: str, state: str, values: list[Any], bucket: str, after: tuple[str, int], below: str, limit: int
+    ) -> list[ObjectRecord]:
         end = " AND name < ?" if below else ""
         sql = (
-            f"SELECT {_COLUMNS} FROM objects WHERE bucket = ? AND (name, generation) > (?, ?){end}{state} "  # noqa: S608
-            "ORDER BY name, generation LIMIT ?"
+            f"SELECT {_COLUMNS} FROM objects{index} WHERE {state} AND bucket = ? AND name >= ? "  # noqa: S608
+            f"AND (name, generation) > (?, ?){end} ORDER BY name, generation LIMIT ?"
         )
-        values = [bucket, *after, *([below] if below else []), limit]
+        values = [*values, bucket, after[0], *after, *([below] if below else []), limit]
         with self._reading:
-            return [_record(row) for row in self._reader.execute(sql, values)]
+            return [self._record(row) for row in self._reader.execute(sql, values)]
+
+    def expired(self, now: str, limit: int) -> list[ObjectRecord]:
+        """Up to `limit` soft-deleted records whose time is over at `now`."""
+        sql = f"SELECT {_COLUMNS} FROM objects WHERE state = 'soft' AND hard_deleted <= ? LIMIT ?"  # noqa: S608
+        return [self._record(row) for row in self.rows(sql, now, limit)]
+
+    def usage(self) -> list[tuple[Resource, str, str, int]]:
+        """(bucket, its project, storage class, bytes) of all that is kept, soft-deleted buckets' objects too."""
+        sql = """
+            SELECT b.resource, b.project, o.storage_class, o.size FROM
+            (SELECT bucket, storage_class, sum(size) AS size FROM objects GROUP BY bucket, storage_class) AS o JOIN
+            (SELECT name AS key, project, resource FROM buckets UNION ALL
+             SELECT name || '@' || generation, project, resource FROM soft_buckets) AS b ON b.key = o.bucket"""
+        with self._reading:
+            rows = self._reader.execute(sql).fetchall()
+        return [(json.loads(resource), project, kind, size) for resource, project, kind, size in rows]
 
     # Everything
 
@@ -167,6 +226,10 @@ class Metadata:
     def count(self, table: str) -> int:
         return self.rows(f"SELECT count(*) FROM {table}")[0][0]  # noqa: S608
 
+    def count_objects(self, soft_deleted: bool) -> int:
+        """How many versions are there, or wait for the end of their soft deletion."""
+        return self.rows("SELECT count(*) FROM objects WHERE (state = 'soft') = ?", soft_deleted)[0][0]
+
     def total_size(self) -> int:
         """Bytes of all versions; a blob that copies share counts for each, as it would on the bill."""
         return self.rows("SELECT coalesce(sum(size), 0) FROM objects")[0][0]
@@ -177,6 +240,11 @@ class Metadata:
             self._reader.close()
             self._writer.close()
 
+    def _record(self, row: tuple[Any, ...]) -> ObjectRecord:
+        values = list(row)
+        values[_SETTINGS] = json.loads(row[_SETTINGS])
+        return ObjectRecord(*values, period=self._periods.get(row[0], 0))
 
-def _record(row: tuple[Any, ...]) -> ObjectRecord:
-    return ObjectRecord(*row[:-1], settings=json.loads(row[-1]))
+
+def _period(bucket: Resource) -> int:
+    return int((bucket.get("retentionPolicy") or {}).get("retentionPeriod", 0))

@@ -2,104 +2,71 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
 from typing import BinaryIO
 
 from localcloud.clock import Clock
 from localcloud.errors import ApiError
-from localcloud.storage import names
-from localcloud.storage.blobs import Blobs, Hashes
+from localcloud.storage import names, protection
+from localcloud.storage.blobs import Blobs
+from localcloud.storage.bucket_settings import keeps_versions, soft_deletion
 from localcloud.storage.conditions import ANY, Conditions
+from localcloud.storage.drafts import Content, Draft, Expected
 from localcloud.storage.errors import StorageError, invalid, no_bucket, no_object
+from localcloud.storage.lifecycle import DELETE, Step
 from localcloud.storage.metadata import Metadata, Resource
+from localcloud.storage.rate import MutationRate
 from localcloud.storage.records import (
     LIVE,
     NONCURRENT,
+    SOFT_DELETED,
     WRITABLE,
     ObjectRecord,
-    encode,
-    encode_crc32c,
     merged,
     timestamp,
     writable,
 )
+from localcloud.storage.times import later
 
+__all__ = ["Content", "Draft", "Expected", "Objects", "as_generation"]
 
-@dataclass(frozen=True)
-class Content:
-    """Bytes that are complete in a blob and wait for their object. `components` 0: not composed."""
-
-    blob: str
-    size: int
-    crc32c: int
-    md5: bytes
-    components: int = 0
-
-    @classmethod
-    def of(cls, blob: str, hashes: Hashes, components: int = 0) -> Content:
-        """Composed content has no MD5: https://cloud.google.com/storage/docs/composite-objects"""
-        return cls(blob, hashes.size, hashes.crc32c, b"" if components else hashes.md5, components)
-
-
-@dataclass(frozen=True)
-class Expected:
-    """Checksums that the sender says its bytes have, in base64; "" for none given."""
-
-    md5: str = ""
-    crc32c: str = ""
-
-    def check(self, content: Content) -> None:
-        """Raise 400 in Google's words when they are not those of the content."""
-        md5, crc32c = encode(content.md5), encode_crc32c(content.crc32c)
-        if self.md5 and content.md5 and self.md5 != md5:
-            raise invalid(f'Provided MD5 hash "{self.md5}" doesn\'t match calculated MD5 hash "{md5}".', "BadDigest")
-        if self.crc32c and self.crc32c != crc32c:
-            raise invalid(
-                f'Provided CRC32C "{self.crc32c}" doesn\'t match calculated CRC32C "{crc32c}".', "CrcMismatch"
-            )
-
-    def merged(self, other: Expected) -> Expected:
-        return Expected(other.md5 or self.md5, other.crc32c or self.crc32c)
-
-
-@dataclass(frozen=True)
-class Draft:
-    """An object to be made: its name, what its sender says about it, and under which conditions."""
-
-    bucket: str
-    name: str
-    settings: Resource
-    storage_class: str = ""
-    conditions: Conditions = ANY
-    expected: Expected = Expected()
-
-    @classmethod
-    def of(cls, bucket: str, name: str, resource: Resource, conditions: Conditions = ANY) -> Draft:
-        """From a JSON resource. Raises 400 for a name, class or metadata that can't be."""
-        names.check_custom_metadata(resource.get("metadata"))
-        storage_class = resource.get("storageClass") or ""
-        if storage_class:
-            names.check_storage_class(storage_class)
-        expected = Expected(resource.get("md5Hash") or "", resource.get("crc32c") or "")
-        return cls(bucket, names.check_object_name(name), writable(resource), storage_class, conditions, expected)
+# What happens to objects: https://cloud.google.com/storage/docs/pubsub-notifications#events
+FINALIZE, UPDATE, GONE, ARCHIVE = "OBJECT_FINALIZE", "OBJECT_METADATA_UPDATE", "OBJECT_DELETE", "OBJECT_ARCHIVE"
+_STAYS = ("customTime", "retention")
+# Told what happened, inside of the transaction; the number is the generation that replaced it or that it replaced.
+Listener = Callable[[str, ObjectRecord, int], None]
 
 
 class Objects:
     """The objects of all buckets; all methods may be called from any thread."""
 
-    def __init__(self, metadata: Metadata, blobs: Blobs, clock: Clock) -> None:
+    def __init__(self, metadata: Metadata, blobs: Blobs, clock: Clock, listener: Listener | None = None) -> None:
         self._metadata = metadata
         self._blobs = blobs
         self._clock = clock
+        self._rate = MutationRate()
+        self._tell = listener or (lambda event, record, other: None)
 
     def get(self, bucket: str, name: str, generation: int | None = None) -> ObjectRecord:
-        """The live version, or one generation. Raises 404."""
+        """The live version, or one generation that is not soft-deleted. Raises 404."""
         if generation is None:
             found = self._metadata.live(bucket, name)
         else:
             found = self._metadata.version(bucket, name, generation)
-        if found is None:
+        if found is None or found.state == SOFT_DELETED:
             self.bucket(bucket)
+            raise no_object(bucket, name)
+        return found
+
+    def get_soft_deleted(self, bucket: str, name: str, generation: int | None) -> ObjectRecord:
+        """A soft-deleted generation that is not yet gone for good. Raises 404, 400."""
+        check_soft_deletes(self.bucket(bucket))
+        if generation is None:
+            raise invalid("A generation must be specified for a soft-deleted object.")
+        found = self._metadata.version(bucket, name, generation)
+        if found is None or found.state != SOFT_DELETED or found.hard_deleted <= timestamp(self._clock.now()):
             raise no_object(bucket, name)
         return found
 
@@ -117,21 +84,26 @@ class Objects:
             return record, self._blobs.open(record.blob)
 
     def check(self, draft: Draft) -> None:
-        """Raise what `commit` would raise now: 404, 412."""
+        """Raise what `commit` would raise now: 404, 412. What protects the present object is asked at the end only."""
         self.bucket(draft.bucket)
         draft.conditions.check(self._metadata.live(draft.bucket, draft.name))
 
     def commit(self, draft: Draft, content: Content) -> ObjectRecord:
-        """Make complete bytes the live version. Raises 404, 412, or 400 for wrong checksums; then the blob is gone."""
+        """Make complete bytes the live version.
+
+        Raises 404, 412, 403 for a protected object in its place, 429, 400 for wrong checksums; then the blob is gone.
+        """
         try:
             draft.expected.check(content)
             with self._metadata.transaction():
                 bucket = self.bucket(draft.bucket)
                 present = self._metadata.live(draft.bucket, draft.name)
                 draft.conditions.check(present)
-                now = timestamp(self._clock.now())
+                now = self._clock.now()
+                settings = protection.of_new(draft.settings, bucket, now)
                 if present:
-                    self._retire(present, bucket, now)
+                    protection.check(present, now, archived=keeps_versions(bucket))
+                self._rate.take(draft.bucket, draft.name)
                 record = ObjectRecord(
                     bucket=draft.bucket,
                     name=draft.name,
@@ -144,11 +116,15 @@ class Objects:
                     md5=content.md5,
                     components=content.components,
                     storage_class=draft.storage_class or bucket.get("storageClass", "STANDARD"),
-                    created=now,
-                    updated=now,
-                    settings=draft.settings,
+                    created=timestamp(now),
+                    updated=timestamp(now),
+                    settings=settings,
+                    period=int((bucket.get("retentionPolicy") or {}).get("retentionPeriod", 0)),
                 )
+                if present:
+                    self._retire(present, bucket, now, record.generation)
                 self._metadata.put(record)
+                self._tell(FINALIZE, record, present.generation if present else 0)
                 return record
         except ApiError:
             self._discard_unused(content.blob)
@@ -162,49 +138,119 @@ class Objects:
         generation: int | None = None,
         conditions: Conditions = ANY,
         whole: bool = False,
+        override: bool = False,
     ) -> ObjectRecord:
-        """PATCH (null removes), or with `whole` PUT, what is said about an object. Raises 404, 412, 400."""
+        """PATCH (null removes), or with `whole` PUT, what is said about an object.
+
+        `override`: an unlocked retention may be shortened or removed. Raises 404, 412, 400, 403, 429.
+        """
         names.check_custom_metadata(changes.get("metadata"))
         with self._metadata.transaction():
             record = self.get(bucket, name, generation)
             conditions.check(record)
+            now = self._clock.now()
             allowed = {field: changes[field] for field in WRITABLE if field in changes}
-            settings = writable(allowed) if whole else writable(merged(record.settings, allowed))
+            allowed = protection.of_changed(record.settings, allowed, self.bucket(bucket), now, override)
+            # What a PUT leaves out goes, but for what a client has to take away expressly.
+            base = {key: record.settings[key] for key in _STAYS if key in record.settings} if whole else record.settings
+            settings = writable(merged(base, allowed))
             names.check_custom_metadata(settings.get("metadata"))
+            self._rate.take(bucket, name)
+            let_go = record.settings.get("eventBasedHold") and not settings.get("eventBasedHold")
             changed = replace(
                 record,
                 settings=settings,
                 metageneration=record.metageneration + 1,
-                updated=timestamp(self._clock.now()),
+                updated=timestamp(now),
+                released=timestamp(now) if let_go else record.released,
             )
             self._metadata.put(changed)
+            self._tell(UPDATE, changed, 0)
             return changed
 
     def delete(self, bucket: str, name: str, generation: int | None = None, conditions: Conditions = ANY) -> None:
         """Delete the live version (noncurrent when the bucket keeps versions), or one generation for good.
 
-        Raises 404, 412.
+        What is deleted for good is soft-deleted first where the bucket says so. Raises 404, 412, 403, 429.
         """
         with self._metadata.transaction():
             record = self.get(bucket, name, generation)
             conditions.check(record)
+            resource, now = self.bucket(bucket), self._clock.now()
+            protection.check(record, now, archived=generation is None and keeps_versions(resource))
+            self._rate.take(bucket, name)
             if generation is None:
-                self._retire(record, self.bucket(bucket), timestamp(self._clock.now()))
+                self._retire(record, resource, now)
             else:
-                self._forget(record)
+                self._remove(record, resource, now)
 
     def delete_all(self, bucket: str) -> None:
-        """Forget every version of every object of a bucket."""
+        """Delete every version of every object of a bucket, one after another. Raises 403 for a protected one."""
+        resource = self.bucket(bucket)
         while records := self._metadata.scan(bucket, ("", -1), "", versions=True, limit=1000):
             with self._metadata.transaction():
+                now = self._clock.now()
                 for record in records:
-                    self._forget(record)
+                    protection.check(record, now)
+                    self._remove(record, resource, now)
 
-    def _retire(self, record: ObjectRecord, bucket: Resource, now: str) -> None:
-        if (bucket.get("versioning") or {}).get("enabled"):
-            self._metadata.put(replace(record, state=NONCURRENT, deleted=now))
+    def restore(self, bucket: str, name: str, generation: int | None, conditions: Conditions = ANY) -> ObjectRecord:
+        """A live copy of a soft-deleted generation, which stays where it is. Raises 404, 412, 400, 403, 429."""
+        with self._metadata.transaction():
+            found = self.get_soft_deleted(bucket, name, generation)
+            settings = {key: value for key, value in found.settings.items() if key not in protection.PROTECTIONS}
+            draft = Draft(bucket, name, settings, found.storage_class, conditions)
+            return self.commit(draft, Content(found.blob, found.size, found.crc32c, found.md5, found.components))
+
+    def take_step(self, seen: ObjectRecord, step: Step) -> bool:
+        """Do what a lifecycle rule says, unless the object is protected, or another than was `seen`: then False."""
+        with self._metadata.transaction():
+            record = self._metadata.version(seen.bucket, seen.name, seen.generation)
+            resource = self._metadata.bucket(seen.bucket)
+            if record is None or record != seen or resource is None:
+                return False
+            now = self._clock.now()
+            if step.action == DELETE:
+                archived = record.state == LIVE and keeps_versions(resource)
+                if protection.is_kept(record, now, archived):
+                    return False
+                if archived:
+                    self._retire(record, resource, now)
+                else:
+                    self._remove(record, resource, now)
+                return True
+            text = timestamp(now)
+            changed = replace(record, storage_class=step.storage_class, class_set=text, updated=text)
+            changed = replace(changed, metageneration=record.metageneration + 1)
+            self._metadata.put(changed)
+            self._tell(UPDATE, changed, 0)
+            return True
+
+    def forget_expired(self, limit: int) -> int:
+        """Let go for good of up to `limit` soft-deleted objects whose time is over; gives how many."""
+        with self._metadata.transaction():
+            gone = self._metadata.expired(timestamp(self._clock.now()), limit)
+            for record in gone:
+                self._forget(record)
+        return len(gone)
+
+    def _retire(self, record: ObjectRecord, bucket: Resource, now: datetime, by: int = 0) -> None:
+        """The live version goes, replaced `by` another or deleted."""
+        if keeps_versions(bucket):
+            kept = replace(record, state=NONCURRENT, deleted=timestamp(now))
+            self._metadata.put(kept)
+            self._tell(ARCHIVE, kept, by)
+        else:
+            self._remove(record, bucket, now, by)
+
+    def _remove(self, record: ObjectRecord, bucket: Resource, now: datetime, by: int = 0) -> None:
+        seconds = soft_deletion(bucket)
+        if seconds:
+            ends = timestamp(later(now, seconds))
+            self._metadata.put(replace(record, state=SOFT_DELETED, soft_deleted=timestamp(now), hard_deleted=ends))
         else:
             self._forget(record)
+        self._tell(GONE, record, by)
 
     def _forget(self, record: ObjectRecord) -> None:
         self._metadata.remove(record)
@@ -214,6 +260,12 @@ class Objects:
         """Asked only after the commit: an object that is copied onto itself keeps its bytes."""
         if not self._metadata.is_used(blob):
             self._blobs.discard([blob])
+
+
+def check_soft_deletes(bucket: Resource) -> None:
+    """Raise 400 unless the bucket has a soft delete policy."""
+    if not soft_deletion(bucket):
+        raise invalid("bucket soft delete policy must be set.")
 
 
 def as_generation(text: str | None) -> int | None:

@@ -8,7 +8,9 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
-LIVE, NONCURRENT = "live", "noncurrent"
+from localcloud.storage.times import later, parse_time
+
+LIVE, NONCURRENT, SOFT_DELETED = "live", "noncurrent", "soft"
 
 # What a client may say about an object: https://cloud.google.com/storage/docs/json_api/v1/objects#resource
 WRITABLE = (
@@ -30,8 +32,10 @@ WRITABLE = (
 class ObjectRecord:
     """One generation of an object. `blob` names the file with its bytes; `settings` has the WRITABLE fields.
 
-    `created`, `updated`, `deleted` are RFC 3339 texts (`deleted` "" while live); `md5` is b"" for composed objects and
-    `components` 0 for others.
+    Times are RFC 3339 texts, "" for never: `deleted` when it became noncurrent, `soft_deleted` and `hard_deleted` when
+    it was soft-deleted and will be gone for good, `class_set` when its class changed, `released` when its event-based
+    hold ended. `md5` is b"" for composed objects and `components` 0 for others. `period` is that of its bucket's
+    retention policy in seconds, 0 for none; it is not kept with the object.
     """
 
     bucket: str
@@ -49,6 +53,20 @@ class ObjectRecord:
     updated: str
     deleted: str = ""
     settings: dict[str, Any] = field(default_factory=dict)
+    soft_deleted: str = ""
+    hard_deleted: str = ""
+    class_set: str = ""
+    released: str = ""
+    period: int = 0
+
+    @property
+    def retained_until(self) -> datetime | None:
+        """Until when it can't be deleted or overwritten; an event-based hold puts the bucket's policy off."""
+        own = (self.settings.get("retention") or {}).get("retainUntilTime")
+        ends = [parse_time(own, "retainUntilTime")] if own else []
+        if self.period and not self.settings.get("eventBasedHold"):
+            ends.append(later(parse_time(self.released or self.created, "timeCreated"), self.period))
+        return max(ends, default=None)
 
     @property
     def etag(self) -> str:
@@ -79,7 +97,7 @@ class ObjectRecord:
             "etag": self.etag,
             "timeCreated": self.created,
             "updated": self.updated,
-            "timeStorageClassUpdated": self.created,
+            "timeStorageClassUpdated": self.class_set or self.created,
             "timeFinalized": self.created,
         }
         if self.md5:
@@ -88,6 +106,10 @@ class ObjectRecord:
             shown["componentCount"] = self.components
         if self.deleted:
             shown["timeDeleted"] = self.deleted
+        if self.soft_deleted:
+            shown |= {"softDeleteTime": self.soft_deleted, "hardDeleteTime": self.hard_deleted}
+        if until := self.retained_until:
+            shown["retentionExpirationTime"] = timestamp(until)
         return shown | self.settings
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, BinaryIO
 
 from localcloud.storage.blobs import Blobs
@@ -10,6 +11,7 @@ from localcloud.storage.copies import Copies
 from localcloud.storage.listing import Query, page
 from localcloud.storage.metadata import Metadata, Resource
 from localcloud.storage.objects import Content, Draft, Objects
+from localcloud.storage.upkeep import Upkeep
 from localcloud.storage.uploads import Uploads
 
 if TYPE_CHECKING:
@@ -28,10 +30,12 @@ class Storage:
         self.objects = Objects(self.metadata, self.blobs, cloud.clock)
         self.copies = Copies(self.metadata, self.blobs, self.objects)
         self.uploads = Uploads(self.metadata, self.blobs, self.objects, cloud.clock)
+        self.upkeep = Upkeep(cloud, self.metadata, self.buckets, self.objects, self.uploads)
         self.uploads.forget_old()
         self.blobs.sweep(self.metadata.blobs())
         cloud.count("buckets", lambda: self.metadata.count("buckets"))
-        cloud.count("objects", lambda: self.metadata.count("objects"))
+        cloud.count("objects", lambda: self.metadata.count_objects(soft_deleted=False))
+        cloud.count("soft-deleted objects", lambda: self.metadata.count_objects(soft_deleted=True))
         cloud.count("stored bytes", self.metadata.total_size)
 
     def create_bucket(self, project: str, resource: Resource) -> Resource:
@@ -51,9 +55,8 @@ class Storage:
         return self.buckets.change(name, changes)
 
     def delete_bucket(self, name: str, force: bool = False) -> None:
-        """`force` deletes its objects, too. Raises 404, and 409 when it is not empty."""
+        """`force` deletes its objects, too. Raises 404, 409 when it is not empty, 403 for a protected object."""
         if force:
-            self.buckets.get(name)
             self.objects.delete_all(name)
         self.buckets.delete(name)
 
@@ -103,6 +106,13 @@ class Storage:
     def delete_object(self, bucket: str, name: str) -> None:
         """Raises 404."""
         self.objects.delete(bucket, name)
+
+    def usage(self) -> Iterable[tuple[Resource, str, str, int]]:
+        """(bucket, its project, storage class, bytes) of all that is stored, and so charged.
+
+        Noncurrent and soft-deleted versions count, in soft-deleted buckets too; unfinished uploads do not.
+        """
+        return self.metadata.usage()
 
     def close(self) -> None:
         """Let go of all files."""

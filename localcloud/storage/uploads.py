@@ -59,6 +59,11 @@ class Uploads:
             before = self._clock.time() - _WEEK
             database.execute("DELETE FROM uploads WHERE kind = ? AND started < ?", (RESUMABLE, before))
 
+    def unfinished(self, kind: str, bucket: str) -> list[tuple[str, str, float]]:
+        """(id, object, seconds since the epoch of its start) of each upload that is not over."""
+        sql = "SELECT id, name, started FROM uploads WHERE kind = ? AND bucket = ? AND result = ''"
+        return self._metadata.rows(sql, kind, bucket)
+
     def start(self, kind: str, draft: Draft, total: int | None = None) -> str:
         """A new session's id, which is its only key: whoever knows it may go on with the upload."""
         upload_id, blob = secrets.token_urlsafe(32), secrets.token_hex(16) if kind == RESUMABLE else ""
@@ -81,7 +86,10 @@ class Uploads:
         return Upload(upload_id, _draft(kept["draft"]), rows[0][2], kept["total"], int(rows[0][4] or 0))
 
     def finish(self, upload: Upload, content: Content, expected: Expected) -> ObjectRecord:
-        """Make the object and end the session in one step. An upload that is refused is over: raises 404, 412, 400."""
+        """Make the object and end the session in one step. Raises 404, 412, 400, 403, 429.
+
+        An upload that is refused is over, but for one in parts over a protected object: that waits to be aborted.
+        """
         draft = replace(upload.draft, expected=upload.draft.expected.merged(expected))
         try:
             with self._metadata.transaction() as database:
@@ -90,7 +98,9 @@ class Uploads:
                 database.execute(done, (str(made.generation), upload.id))
                 self._drop_parts(upload.id)
             return made
-        except ApiError:
+        except ApiError as error:
+            if error.code == 429 or (error.code == 403 and not upload.blob):
+                raise
             self.cancel(upload.id)
             raise
 

@@ -272,7 +272,8 @@ def test_a_newer_request_goes_on_where_an_older_one_hangs(bucket, session, raw):
         ("GET", "/storage/v1/b/BUCKET/o/x?ifGenerationMatch=abc", 404),
         ("PUT", "/upload/storage/v1/b/BUCKET/o?upload_id=none", 404),
         ("GET", "/storage/v1/nothing", 404),
-        ("POST", "/storage/v1/b/BUCKET/restore", 501),
+        ("POST", "/storage/v1/b/BUCKET/restore", 400),
+        ("POST", "/storage/v1/b/BUCKET/o/bulkRestore", 501),
     ],
 )
 def test_requests_that_make_no_sense(bucket, session, method, path, status):

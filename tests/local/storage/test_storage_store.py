@@ -76,7 +76,7 @@ def test_a_restart_keeps_what_is_named_and_removes_the_rest(cloud):
 
 def test_copies_share_their_bytes_until_the_last_is_gone(cloud):
     storage = cloud.storage
-    storage.create_bucket(PROJECT, {"name": "inside"})
+    storage.create_bucket(PROJECT, {"name": "inside", "softDeletePolicy": {"retentionDurationSeconds": 0}})
     storage.put_object("inside", "one", b"x" * 1000)
     storage.copies.copy(Source("inside", "one"), "inside", "two", {})
     blob = storage.objects.get("inside", "two").blob
