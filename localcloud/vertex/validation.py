@@ -77,22 +77,28 @@ def check_location(location: str, host: str, project: Body) -> None:
 
 def check_job(job: Body, location: str) -> None:
     """Raises 400 for a job that can't be, with all that is wrong; 501 for one that asks for what is not here."""
-    violations = [*_job(job)]
-    if violations:
-        raise found(violations)
+    wrong = [*violations(job)]
+    if wrong:
+        raise found(wrong)
+    check_emulated(job, job["jobSpec"], location)
+
+
+def check_emulated(job: Body, spec: Body, location: str) -> None:
+    """Raises 501 when `spec`, a sound CustomJobSpec, or its `job` ask for what is not here; 400 for its machines."""
     for field, what in _NOT_EMULATED.items():
-        if job["jobSpec"].get(field):
+        if spec.get(field):
             raise NotEmulated(f"{what} (job_spec.{_snake(field)})")
     if job.get("encryptionSpec"):
         raise NotEmulated("encryption with keys of your own (encryption_spec)")
-    for pool in job["jobSpec"]["workerPoolSpecs"]:
+    for pool in spec["workerPoolSpecs"]:
         if pool.get("nfsMounts"):
             raise NotEmulated("NFS mounts (worker_pool_specs.nfs_mounts)")
         if pool:
             _machine(pool["machineSpec"], location)
 
 
-def _job(job: Body) -> Iterator[Violation]:
+def violations(job: Body) -> Iterator[Violation]:
+    """All that is wrong with the fields of a custom job, or of a job that has its displayName, labels and jobSpec."""
     name = job.get("displayName", "")
     if not name:
         yield Violation("display_name", _REQUIRED)
