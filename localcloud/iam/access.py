@@ -23,13 +23,15 @@ class Resource:
     """What a permission is asked on.
 
     `policies` are the names that Iam keeps policies under, from its own to its project's. `name`, `type` and `service`
-    are what conditions see (https://cloud.google.com/iam/docs/conditions-resource-attributes).
+    are what conditions see (https://cloud.google.com/iam/docs/conditions-resource-attributes). What is granted to
+    everybody does not count on one that is `private`.
     """
 
     name: str
     policies: tuple[str, ...]
     service: str = ""
     type: str = ""
+    private: bool = False
 
 
 def project(project_id: str, service: str = "cloudresourcemanager.googleapis.com") -> Resource:
@@ -99,7 +101,7 @@ class Access:
     def _allows(self, caller: Caller, permission: str, resource: Resource) -> bool:
         for policy in resource.policies:
             for grant in self._of(policy):
-                if permission not in grant.permissions or not self._is_one(caller, grant.members):
+                if permission not in grant.permissions or not self._is_one(caller, grant.members, resource.private):
                     continue
                 if grant.condition is None or conditions.holds(
                     grant.condition, resource.name, resource.service, resource.type, self._cloud.clock.now()
@@ -134,12 +136,12 @@ class Access:
             return frozenset()
         return frozenset() if custom.get("deleted") else frozenset(custom.get("includedPermissions", ()))
 
-    def _is_one(self, caller: Caller, members: frozenset[str]) -> bool:
-        if "allUsers" in members:
+    def _is_one(self, caller: Caller, members: frozenset[str], private: bool = False) -> bool:
+        if "allUsers" in members and not private:
             return True
         if not caller.email:
             return False
-        if "allAuthenticatedUsers" in members or f"serviceAccount:{caller.email}" in members:
+        if f"serviceAccount:{caller.email}" in members or ("allAuthenticatedUsers" in members and not private):
             return True
         return any(self._has_basic(caller, member) for member in members if member.startswith("project"))
 
