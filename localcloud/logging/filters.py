@@ -1,4 +1,4 @@
-"""Reads the filter language of Cloud Logging into a tree.
+"""Reads the filter language of Cloud Logging into a tree; GRAMMAR.md beside this file is what it reads.
 
 Language: https://cloud.google.com/logging/docs/view/logging-query-language. NOT binds tighter than OR, and OR tighter
 than AND; terms side by side are joined by AND. Vertex AI's list filters are of the same grammar (https://google.aip.dev/160).
@@ -17,7 +17,8 @@ from localcloud.errors import ApiError
 class Compare:
     """`path operator value`. `quoted`: the value was in quotes, so that "*" is a star and "true" a text.
 
-    `at` is the offset of the term in the filter, for messages.
+    `at` is the offset of the term in the filter, for messages. `call` is what stands in the place of a path, as in
+    `cast(field, INT64) > 5`; then the path is that of the field in it.
     """
 
     path: tuple[str, ...]
@@ -25,6 +26,7 @@ class Compare:
     value: str
     quoted: bool = False
     at: int = 0
+    call: Function | None = None
 
 
 @dataclass(frozen=True)
@@ -37,11 +39,20 @@ class Text:
 
 @dataclass(frozen=True)
 class Function:
-    """`name(argument, …)`; an argument is a text or, where it was not quoted, a path written out."""
+    """`name(argument, …)`; `paths` has the fields among the arguments, by their place.
+
+    An argument is a text, or where it was not quoted a path written out; `inner` is a function among them.
+    """
 
     name: str
     arguments: tuple[str, ...]
     at: int = 0
+    paths: tuple[tuple[int, tuple[str, ...]], ...] = ()
+    inner: tuple[tuple[int, Function], ...] = ()
+
+    def field(self, place: int) -> tuple[str, ...] | None:
+        """The path that the argument at `place` is; None for a quoted text."""
+        return dict(self.paths).get(place)
 
 
 @dataclass(frozen=True)
@@ -69,8 +80,9 @@ _SPACE = re.compile(r"(?:\s+|--[^\n]*)*")  # two hyphens open a comment
 _OPERATOR = re.compile(r"!=|>=|<=|=~|!~|=|>|<|:")
 _QUOTED = re.compile(r"\"((?:[^\"\\]|\\.)*)\"|'((?:[^'\\]|\\.)*)'", re.DOTALL)
 _NAME = re.compile(r"[\w@$\-/*%+\\\[\]{}#&|;?^`]+")
-_VALUE = re.compile(r"[^\s()\"',=<>!~:][^\s()\"',]*")
+_VALUE = re.compile(r"[^\s()\"',=<>!~:]+")  # "Unquoted text must not contain any special characters"
 _KEYWORD = re.compile(r"(AND|OR|NOT)(?![\w.])")
+_ESCAPE = re.compile(r"\\(u[0-9A-Fa-f]{4}|x[0-9A-Fa-f]{2}|.)", re.DOTALL)
 _ESCAPES = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f", "v": "\v", "a": "\a", "0": "\0"}
 _DEEPEST = 100  # nested parentheses; Google limits the whole filter's length instead
 _LONGEST = 20_000  # characters: https://cloud.google.com/logging/quotas#log-query
@@ -85,12 +97,23 @@ def parse(text: str) -> Filter | None:
 
 def unparseable(text: str, at: int, why: str = "") -> ApiError:
     """The refusal of a filter for what is at offset `at`."""
+    return misread(text, at, "syntax error", f": {why}" if why else "")
+
+
+def misread(text: str, at: int, what: str, after: str = "") -> ApiError:
+    """The refusal of a filter: `what` is wrong at offset `at`."""
     line = text.count("\n", 0, at) + 1
     column = at - (text.rfind("\n", 0, at) + 1) + 1
     rest = re.match(r"\s*(\"[^\"]*\"?|[^\s()]+|.)?", text[at:])
     token = (rest[1] if rest and rest[1] else "") or "end of filter"
-    message = f"Unparseable filter: syntax error at line {line}, column {column}, token '{token}'"
-    return ApiError(400, message + (f": {why}" if why else ""))
+    return ApiError(400, f"Unparseable filter: {what} at line {line}, column {column}, token '{token}'{after}")
+
+
+def _unescaped(found: re.Match[str]) -> str:
+    escaped = found[1]
+    if len(escaped) > 1:
+        return chr(int(escaped[1:], 16))
+    return escaped if escaped in "\"'\\" else _ESCAPES.get(escaped, found[0])
 
 
 class _Parser:
@@ -185,15 +208,36 @@ class _Parser:
                 self._fail()
             self._at = name.end()
             if self._text.startswith("(", self._at):
-                return self._function(name[0], start)
+                return self._call(name[0], start)
             path = [name[0], *self._more_path()]
+        end = self._at
         operator = self._take(_OPERATOR)
         if operator is None:
-            return Text(self._text[start : self._at].strip(), start)
+            return Text(self._text[start:end].strip(), start)
+        return self._comparison(tuple(path), operator[0], start, None)
+
+    def _call(self, name: str, start: int) -> Filter:
+        """A function that is a condition itself, or that stands in a field's place before an operator."""
+        call = self._function(name, start)
+        operator = self._take(_OPERATOR)
+        if operator is None:
+            return call
+        innermost = call
+        while innermost.inner:
+            innermost = innermost.inner[0][1]
+        return self._comparison(innermost.field(0) or (), operator[0], start, call)
+
+    def _comparison(self, path: tuple[str, ...], operator: str, start: int, call: Function | None) -> Filter:
         if self._text.startswith("(", self._at):
-            return self._parenthesis(lambda: self._values(tuple(path), operator[0], start))
+            return self._parenthesis(lambda: self._values(path, operator, start, call))
+        return self._compare(path, operator, start, call)
+
+    def _compare(self, path: tuple[str, ...], operator: str, start: int, call: Function | None) -> Compare:
+        at = self._at
         value, quoted = self._value()
-        return Compare(tuple(path), operator[0], value, quoted, start)
+        if operator in ("=~", "!~") and not quoted:
+            raise misread(self._text, at, "regular expressions must begin and end with '\"'")
+        return Compare(path, operator, value, quoted, start, call)
 
     def _more_path(self) -> list[str]:
         names = []
@@ -221,12 +265,7 @@ class _Parser:
                 self._at = after
         inner = match[1] if match[1] is not None else match[2]
         # A backslash before any other character stays: regular expressions need it.
-        return re.sub(
-            r"\\(.)",
-            lambda m: m[1] if m[1] in "\"'\\" else _ESCAPES.get(m[1], m[0]),
-            inner,
-            flags=re.DOTALL,
-        )
+        return _ESCAPE.sub(_unescaped, inner)
 
     def _value(self) -> tuple[str, bool]:
         if self._text.startswith(('"', "'"), self._at):
@@ -236,7 +275,7 @@ class _Parser:
             self._fail()
         return match[0], False
 
-    def _values(self, path: tuple[str, ...], operator: str, start: int) -> Filter:
+    def _values(self, path: tuple[str, ...], operator: str, start: int, call: Function | None) -> Filter:
         """What follows in `field = ("a" OR "b")`: the comparison with each value, joined as the values are."""
 
         def one() -> Filter:
@@ -244,8 +283,9 @@ class _Parser:
                 return Not(one())
             if self._text.startswith("(", self._at):
                 return self._parenthesis(both)
-            value, quoted = self._value()
-            return Compare(path, operator, value, quoted, start)
+            if _KEYWORD.match(self._text, self._at):
+                self._fail()
+            return self._compare(path, operator, start, call)
 
         def either() -> Filter:
             parts = [one()]
@@ -262,11 +302,30 @@ class _Parser:
 
         return both()
 
-    def _function(self, name: str, start: int) -> Filter:
+    def _function(self, name: str, start: int) -> Function:
         self._symbol("(")
-        arguments = []
+        arguments: list[str] = []
+        paths: list[tuple[int, tuple[str, ...]]] = []
+        inner: list[tuple[int, Function]] = []
         while not self._symbol(")"):
             if arguments and not self._symbol(","):
                 self._fail()
-            arguments.append(self._value()[0])
-        return Function(name, tuple(arguments), start)
+            at = self._at
+            if self._text.startswith(('"', "'"), at):
+                arguments.append(self._quoted())
+                continue
+            first = _NAME.match(self._text, at)
+            if first is None:
+                self._fail()
+            self._at = first.end()
+            if self._text.startswith("(", self._at):
+                self._depth += 1
+                if self._depth > _DEEPEST:
+                    self._fail(at, "too many nested parentheses")
+                inner.append((len(arguments), self._function(first[0], at)))
+                self._depth -= 1
+                arguments.append("")
+                continue
+            paths.append((len(arguments), (first[0], *self._more_path())))
+            arguments.append(self._text[at : self._at].strip())
+        return Function(name, tuple(arguments), start, tuple(paths), tuple(inner))

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 
 from localcloud.errors import ApiError
 from localcloud.logging.entries import nanoseconds
+from localcloud.logging.fields import field_path
 from localcloud.logging.filters import Both, Compare, Filter
-from localcloud.logging.matching import field_path
 
 DEFAULT_PAGE = 50  # https://cloud.google.com/logging/docs/reference/v2/rest/v2/entries/list
 LARGEST_PAGE = 1000
@@ -72,7 +72,7 @@ def narrowing(tree: Filter | None, projects: Sequence[str]) -> Narrowing:
     narrowed = Narrowing()
     narrowed.add(f"project IN ({', '.join('?' * len(projects))})", *projects)
     for term in _always(tree):
-        path = field_path(term.path)
+        path = field_path(term.path) if term.call is None else None
         if path == ("resource", "labels", "job_id") and term.operator == "=":
             narrowed.add("job = ?", term.value)
         elif path == ("timestamp",) and term.operator in ("=", ">", ">=", "<", "<="):

@@ -6,25 +6,25 @@ Comparisons ignore letter case, regular expressions do not; a field that an entr
 
 from __future__ import annotations
 
-import json
-import re
-import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
-from localcloud.errors import ApiError
-from localcloud.logging.entries import FIELDS, SEVERITIES, Entry, log_id, nanoseconds
+from localcloud.logging import functions
+from localcloud.logging.entries import SEVERITIES, Entry, log_id, nanoseconds
+from localcloud.logging.fields import DURATIONS, INSTANTS, NUMBERS, field_path, values_at
 from localcloud.logging.filters import Both, Compare, Either, Filter, Function, Not, Text, unparseable
+from localcloud.logging.functions import plain, written
 
 Match = Callable[[Entry], bool]
+Test = Callable[[Any], bool]
 
-_INSTANTS = {"timestamp", "receiveTimestamp"}
 _ORDER: dict[str, Callable[[Any, Any], bool]] = {
     ">": lambda a, b: a > b,
     "<": lambda a, b: a < b,
     ">=": lambda a, b: a >= b,
     "<=": lambda a, b: a <= b,
     "=": lambda a, b: a == b,
+    ":": lambda a, b: a == b,
     "!=": lambda a, b: a != b,
 }
 
@@ -47,30 +47,8 @@ def matcher(tree: Filter | None, text: str) -> Match:
     if isinstance(tree, Text):
         return _anywhere(tree.value)
     if isinstance(tree, Function):
-        return _function(tree, text)
+        return functions.condition(tree, text)
     return _compare(tree, text)
-
-
-def field_path(path: tuple[str, ...]) -> tuple[str, ...] | None:
-    """The path in an entry's JSON: snake_case names of LogEntry fields too. None for a field that it has not."""
-    camel = re.sub(r"_([a-z])", lambda m: m[1].upper(), path[0])
-    return (camel, *path[1:]) if camel in FIELDS else None
-
-
-def _values(value: Any, path: tuple[str, ...]) -> Iterator[Any]:
-    """What is at `path`; of a list, what any of its elements has there."""
-    if isinstance(value, list):
-        for element in value:
-            yield from _values(element, path)
-    elif not path:
-        yield value
-    elif isinstance(value, dict):
-        # A key may hold dots itself: labels.compute.googleapis.com/name
-        for end in range(len(path), 0, -1):
-            key = ".".join(path[:end])
-            if key in value:
-                yield from _values(value[key], path[end:])
-                return
 
 
 def _anywhere(text: str) -> Match:
@@ -81,20 +59,17 @@ def _anywhere(text: str) -> Match:
             return any(search(part) for part in value.values())
         if isinstance(value, list):
             return any(search(part) for part in value)
-        return wanted in _written(value)
+        return wanted in written(value)
 
     return search
 
 
-def _written(value: Any) -> str:
-    """A scalar as a filter writes it, for comparisons that ignore case."""
-    return (value if isinstance(value, str) else json.dumps(value)).casefold()
-
-
 def _compare(term: Compare, text: str) -> Match:
+    if term.call is not None:
+        return _compare_call(term, term.call, text)
     path = field_path(term.path)
     if path is None:
-        raise unparseable(text, term.at, f"Field not found: '{term.path[0]}'")
+        raise unparseable(text, term.at, f"Field not found: '{'.'.join(term.path)}'")
     test = _test(term, path, text)
     if path == ("logName",):
         return lambda entry: (
@@ -104,7 +79,7 @@ def _compare(term: Compare, text: str) -> Match:
 
     def match(entry: Entry) -> bool:
         found = False
-        for value in _values(entry, path):
+        for value in values_at(entry, path):
             found = True
             if test(value):
                 return True
@@ -113,62 +88,101 @@ def _compare(term: Compare, text: str) -> Match:
     return match
 
 
-def _test(term: Compare, path: tuple[str, ...], text: str) -> Callable[[Any], bool]:
+def _compare_call(term: Compare, call: Function, text: str) -> Match:
+    """`cast(field, TYPE) operator value`: the value is read as that type, too."""
+    read, kind = functions.reading(call, text)
+    if kind == "STRING" or term.operator in ("=~", "!~"):
+        test = _test(term, ("textPayload",), text)
+    else:
+        wanted = {"INT64": _whole, "FLOAT64": float, "BOOL": _boolean, "TIMESTAMP": nanoseconds}.get(
+            kind, functions.duration
+        )
+        try:
+            value = wanted(term.value)
+        except ValueError:
+            raise unparseable(text, term.at, f"'{term.value}' is no {kind}") from None
+        order = _ORDER[term.operator]
+        test = lambda own: order(own, value)  # noqa: E731
+    return lambda entry: any(test(own) for own in read(entry))
+
+
+def _whole(text: str) -> int:
+    return int(text)
+
+
+def _boolean(text: str) -> bool:
+    if text.lower() not in ("true", "false"):
+        raise ValueError(text)
+    return text.lower() == "true"
+
+
+def _test(term: Compare, path: tuple[str, ...], text: str) -> Test:
     operator, wanted = term.operator, term.value
     if operator == ":" and wanted == "*" and not term.quoted:
         return lambda value: True
     if operator in ("=~", "!~"):
         return _expression(term, text)
+    if wanted == "NULL_VALUE" and not term.quoted:
+        return _null(term, text)
     if path == ("severity",):
-        level = SEVERITIES.get(wanted.upper(), int(wanted) if wanted.isdigit() else None)
-        if level is None:
-            raise unparseable(text, term.at, f"Unrecognized severity '{wanted}'")
-        same = _ORDER.get("=" if operator == ":" else operator)
-        assert same is not None
-        return lambda value: same(SEVERITIES.get(value, 0), level)
-    if path[0] in _INSTANTS and len(path) == 1:
-        try:
+        return _severity(term, text)
+    try:
+        if path in INSTANTS:
             instant = nanoseconds(wanted)
-        except ValueError as error:
-            raise unparseable(text, term.at, str(error)) from None
-        order = _ORDER["=" if operator == ":" else operator]
-        return lambda value: order(nanoseconds(value), instant)
-    if operator == ":":
+            return lambda value: _ORDER[operator](nanoseconds(value), instant)
+        if path in DURATIONS:
+            length = functions.duration(wanted)
+            return lambda value: _ORDER[operator](functions.duration(value), length)
+    except ValueError as error:
+        raise unparseable(text, term.at, str(error)) from None
+    number = _number(wanted)
+    if path in NUMBERS and number is None:
+        raise unparseable(text, term.at, f"'{wanted}' is no number")
+    if operator == ":" and path not in NUMBERS:
         return _has(wanted)
-    order = _ORDER[operator]
-    folded, number = wanted.casefold(), _number(wanted)
+    order, folded = _ORDER[operator], wanted.casefold()
 
     def test(value: Any) -> bool:
-        if isinstance(value, dict):
+        if isinstance(value, dict) or value is None:
             return False
         if not isinstance(value, bool) and number is not None and (own := _number(value)) is not None:
             return order(own, number)
-        return order(_written(value), folded)
+        return order(written(value), folded)
 
     return test
 
 
-def _has(wanted: str) -> Callable[[Any], bool]:
+def _null(term: Compare, text: str) -> Test:
+    """JSON's null, which equals only itself."""
+    if term.operator not in ("=", "!=", ":"):
+        raise unparseable(text, term.at, f"NULL_VALUE can't be compared by '{term.operator}'")
+    negated = term.operator == "!="
+    return lambda value: (value is None) != negated
+
+
+def _severity(term: Compare, text: str) -> Test:
+    level = SEVERITIES.get(term.value.upper(), int(term.value) if term.value.isdigit() else None)
+    if level is None:
+        raise unparseable(text, term.at, f"Unrecognized severity '{term.value}'")
+    order = _ORDER[term.operator]
+    return lambda value: order(SEVERITIES.get(value, 0), level)
+
+
+def _has(wanted: str) -> Test:
     folded = wanted.casefold()
 
     def test(value: Any) -> bool:
         if isinstance(value, dict):
             return any(folded == str(key).casefold() for key in value)
-        return folded in _written(value)
+        return value is not None and folded in written(value)
 
     return test
 
 
-def _expression(term: Compare, text: str) -> Callable[[Any], bool]:
-    try:
-        expression = re.compile(term.value)
-    except re.error as error:
-        raise unparseable(text, term.at, f"invalid regular expression: {error}") from None
+def _expression(term: Compare, text: str) -> Test:
+    expression = functions.regular(term.value, text, term.at)
     negated = term.operator == "!~"
-    return lambda value: (
-        not isinstance(value, dict)
-        and ((expression.search(value if isinstance(value, str) else json.dumps(value)) is None) == negated)
-    )
+    return lambda value: not isinstance(value, dict) and ((expression.search(plain(value)) is None) == negated)
 
 
 def _number(value: Any) -> float | None:
@@ -176,20 +190,3 @@ def _number(value: Any) -> float | None:
         return float(value)
     except (TypeError, ValueError):
         return None
-
-
-def _function(call: Function, text: str) -> Match:
-    if call.name.lower() == "log_id" and len(call.arguments) == 1:
-        wanted = call.arguments[0].casefold()
-        return lambda entry: log_id(entry["logName"]).casefold() == wanted
-    if call.name == "SEARCH" and len(call.arguments) == 1:
-        words = [_anywhere(word) for word in call.arguments[0].split()]
-        return lambda entry: all(word(entry) for word in words)
-    if call.name == "sample" and len(call.arguments) == 2:
-        path, fraction = field_path(tuple(call.arguments[0].split("."))), _number(call.arguments[1])
-        if path is None or fraction is None or not 0 <= fraction <= 1:
-            raise unparseable(text, call.at, "sample needs a field and a fraction from 0 to 1")
-        return lambda entry: any(
-            zlib.crc32(_written(value).encode()) / 2**32 < fraction for value in _values(entry, path)
-        )
-    raise ApiError(400, f"Unparseable filter: the local cloud does not know the function '{call.name}'")

@@ -51,6 +51,8 @@ def _matcher(tree: Filter, text: str) -> Match:
         return lambda job: not part(job)
     if isinstance(tree, Text | Function):
         raise _refused(text, f"'{tree.value if isinstance(tree, Text) else tree.name}' is not a comparison")
+    if tree.call is not None:
+        raise _refused(text, f"the function '{tree.call.name}' can't be used")
     field = re.sub(r"_([a-z])", lambda m: m[1].upper(), tree.path[0])
     if field == "labels":
         return _labels(tree, text)
