@@ -68,6 +68,7 @@ def repository(name: str) -> Resource:
 
 @dataclass(frozen=True)
 class _Grant:
+    role: str
     permissions: roles.Permissions
     members: frozenset[str]
     condition: Mapping[str, Any] | None
@@ -120,7 +121,8 @@ class Access:
         if found is None:
             bindings = self._cloud.iam.get_policy(policy).get("bindings", [])
             found = [
-                _Grant(self._permissions(b["role"]), frozenset(b["members"]), b.get("condition")) for b in bindings
+                _Grant(b["role"], self._permissions(b["role"]), frozenset(b["members"]), b.get("condition"))
+                for b in bindings
             ]
             with self._lock:
                 if self._generation == generation:
@@ -143,15 +145,15 @@ class Access:
             return False
         if f"serviceAccount:{caller.email}" in members or ("allAuthenticatedUsers" in members and not private):
             return True
-        return any(self._has_basic(caller, member) for member in members if member.startswith("project"))
+        return any(self.has_basic(caller, member) for member in members if member.startswith("project"))
 
-    def _has_basic(self, caller: Caller, member: str) -> bool:
+    def has_basic(self, caller: Caller, member: str) -> bool:
         """Whether a member such as projectOwner:my-project means the caller."""
         kind, _, project_id = member.partition(":")
-        role = _BASIC.get(kind)
-        bindings = self._cloud.iam.get_policy(f"projects/{project_id}").get("bindings", []) if role else []
-        who = f"serviceAccount:{caller.email}"
-        return any(b["role"] == role and who in b["members"] for b in bindings)
+        role, who = _BASIC.get(kind, ""), f"serviceAccount:{caller.email}"
+        return bool(role) and any(
+            grant.role == role and who in grant.members for grant in self._of(f"projects/{project_id}")
+        )
 
 
 def denied(permission: str, resource: str, domain: str) -> ApiError:
