@@ -61,10 +61,21 @@ def replicas(job_spec: Body) -> list[Replica]:
 
 
 def variables(
-    job_id: str, project_number: str, job_spec: Body, everyone: Sequence[Replica], addresses: Mapping[str, str]
+    job_id: str,
+    project_number: str,
+    job_spec: Body,
+    everyone: Sequence[Replica],
+    addresses: Mapping[str, str],
+    trial: str = "",
 ) -> dict[str, dict[str, str]]:
-    """Vertex AI's own variables for each replica, by its name; `addresses` are "host:port" by name."""
+    """Vertex AI's own variables for each replica, by its name; `addresses` are "host:port" by name.
+
+    `trial` is the id of a tuning job's trial, whose job `job_id` is then.
+    """
     shared = {"CLOUD_ML_PROJECT_ID": project_number, "CLOUD_ML_JOB_ID": job_id}
+    tried = {"trial": trial} if trial else {}
+    if trial:
+        shared["CLOUD_ML_TRIAL_ID"] = trial
     base = job_spec.get("baseOutputDirectory", {}).get("outputUriPrefix", "").rstrip("/")
     if base:
         shared["AIP_MODEL_DIR"] = f"{base}/model/"
@@ -79,11 +90,11 @@ def variables(
     made = {}
     for replica in everyone:
         own = dict(shared)
-        task = {"type": f"workerpool{replica.pool}", "index": replica.index}
+        task = {"type": f"workerpool{replica.pool}", "index": replica.index, **tried}
         spec = {"cluster": pools, "environment": "cloud", "task": task, "job": job_spec}
         own["CLUSTER_SPEC"] = json.dumps(spec)
         if len(everyone) > 1:  # a job of one replica has no TF_CONFIG
-            tf_task = {"type": _TF_TASKS[replica.pool], "index": replica.index, "cloud": job_id}
+            tf_task = {"type": _TF_TASKS[replica.pool], "index": replica.index, "cloud": job_id, **tried}
             config = {"cluster": tf_cluster, "environment": "cloud", "task": tf_task, "job": job_spec}
             own["TF_CONFIG"] = json.dumps(config)
         made[replica.name] = own

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,11 +29,24 @@ CREATE TABLE IF NOT EXISTS offsets (
 ENDED = frozenset({"SUCCEEDED", "FAILED", "CANCELLED"})
 
 
+@dataclass(frozen=True)
+class Tuned:
+    """What makes a job the trial of a tuning job: the ids of both, and the folder for what its replicas report.
+
+    The replica NAME appends its measurements to FOLDER/NAME/metrics, which the job's run makes the folder of.
+    """
+
+    job: str
+    trial: str
+    folder: str
+
+
 @dataclass
 class Job:
     """`body`: Google's CustomJob in JSON. `project` is the project's id.
 
-    `run` is what only this cloud knows: account (e-mail), and replicas (names) once it has been launched.
+    `run` is what only this cloud knows: account (e-mail), and replicas (names) once it has been launched; where it
+    is one, tuned (a trial, see Tuned) and variables (the environment that its pipeline adds for every replica).
     """
 
     id: str
@@ -50,17 +64,28 @@ class Job:
         """The project's number."""
         return self.body["name"].split("/")[1]
 
+    @property
+    def region(self) -> str:
+        return self.body["name"].split("/")[3]
+
+    @property
+    def tuned(self) -> Tuned | None:
+        """What it is the trial of."""
+        return Tuned(**self.run["tuned"]) if self.run.get("tuned") else None
+
 
 class Jobs:
     """A table of jobs; each change is one transaction. All methods may be called from any thread."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, noted: Callable[[Job], None] = lambda job: None) -> None:
+        """`noted` is called before each change is kept: it must not lose what a kill in between would leave."""
+        self._noted = noted
         self._database = database.connect(path, _SCHEMA)
         self._lock = threading.RLock()
 
-    def add(self, job: Job) -> None:
-        """Keep a new job."""
-        parent = job.body["name"].partition("/customJobs/")[0]
+    def add(self, job: Job, listed: bool = True) -> None:
+        """Keep a new job; one that is not `listed` is found by its id only."""
+        parent = job.body["name"].partition("/customJobs/")[0] if listed else ""
         with self._lock:
             self._database.execute(
                 "INSERT INTO jobs (id, parent, state, body, run) VALUES (?, ?, ?, ?, ?)",
@@ -69,6 +94,7 @@ class Jobs:
 
     def save(self, job: Job) -> None:
         """Keep a change."""
+        self._noted(job)
         with self._lock:
             self._database.execute(
                 "UPDATE jobs SET state = ?, body = ?, run = ? WHERE id = ?",
@@ -101,9 +127,9 @@ class Jobs:
         return [_job(row) for row in rows]
 
     def count(self) -> int:
-        """How many jobs there are."""
+        """How many jobs are listed."""
         with self._lock:
-            return self._database.execute("SELECT count(*) FROM jobs").fetchone()[0]
+            return self._database.execute("SELECT count(*) FROM jobs WHERE parent != ''").fetchone()[0]
 
     def delete(self, job_id: str) -> None:
         """Forget a job."""

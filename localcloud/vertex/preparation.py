@@ -89,12 +89,16 @@ def lay_out(cloud: Cloud, job: Job, found: dict[str, Interpreter], grace: float)
     everyone = contract.replicas(spec)
     folder = private_folder(job_folder(cloud, job.id))
     identity = _identity(cloud, job, folder)
-    own = contract.variables(job.id, job.number, spec, everyone, _addresses(everyone))
+    tuned = job.tuned
+    job_id, trial = (tuned.job, tuned.trial) if tuned else (job.id, "")
+    own = contract.variables(job_id, job.number, spec, everyone, _addresses(everyone), trial)
     timeout = seconds(spec.get("scheduling", {}).get("timeout", DEFAULT_TIMEOUT))
     for replica in everyone:
         interpreter = found[replica.image]
         place = private_folder(folder / replica.name)
-        variables = _base(place, interpreter.python) | identity | own[replica.name]
+        variables = _base(place, interpreter.python) | identity | own[replica.name] | job.run.get("variables", {})
+        if tuned:
+            variables["CLOUD_ML_HP_METRIC_FILE"] = str(private_folder(Path(tuned.folder) / replica.name) / "metrics")
         if replica.package is not None:
             packages = _packages(cloud, job, replica, interpreter.python, place, variables)
             variables["PYTHONPATH"] = os.pathsep.join(str(path) for path in packages)

@@ -41,6 +41,7 @@ class Runner:
         self._settings = settings
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._cancelled: dict[str, asyncio.Event] = {}
+        self._changes: dict[str, asyncio.Event] = {}
         self._stopping = False
 
     async def resume(self) -> None:
@@ -91,6 +92,23 @@ class Runner:
             return
         self._set(job, "CANCELLING")
         self._cancelled[job.id].set()
+
+    async def end_all(self, project: str, why: str) -> None:
+        """Cancel all jobs of a project, and return when they have ended."""
+        ending = []
+        for job in self._jobs.in_state("QUEUED", *_UNDER_WAY):
+            if job.project == project and (job.state == "QUEUED" or job.id in self._tasks):
+                self.say(job, why, "ERROR")
+                if task := self._tasks.get(job.id):
+                    ending.append(task)
+                self.cancel(job)
+        if ending:
+            await asyncio.wait(ending, timeout=self._settings.grace + _STOP_PATIENCE)
+
+    async def news(self, job_id: str) -> None:
+        """Until something about a job that has not ended changes."""
+        changed = self._changes.setdefault(job_id, asyncio.Event())
+        await changed.wait()
 
     def say(self, job: Job, text: str, severity: str = "INFO") -> None:
         """Write a line of the service's own into the job's log. Any thread may call."""
@@ -187,6 +205,8 @@ class Runner:
         job.body["state"] = f"JOB_STATE_{state}"
         job.body["updateTime"] = self._cloud.clock.stamp()
         self._jobs.save(job)
+        if changed := self._changes.pop(job.id, None):
+            changed.set()
 
     def _get(self, job_id: str) -> Job:
         job = self._jobs.find(job_id)

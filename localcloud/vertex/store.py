@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from localcloud.errors import ApiError
 from localcloud.iam import access
 from localcloud.quotas import jobs as quotas
 from localcloud.vertex import listing, operations, settings, validation
-from localcloud.vertex.jobs import ENDED, Job, Jobs
+from localcloud.vertex.jobs import ENDED, Job, Jobs, Tuned
 from localcloud.vertex.place import Call
 from localcloud.vertex.runner import Runner
 
@@ -26,11 +27,15 @@ class Vertex:
 
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
-        self._jobs = Jobs(cloud.folder("vertex") / "jobs.sqlite")
+        self._jobs = Jobs(cloud.folder("vertex") / "jobs.sqlite", cloud.billing.note_job)
         self._runner = Runner(cloud, self._jobs, settings.load(cloud.root))
         cloud.on_start(self._runner.resume)
         cloud.on_stop(self._runner.stop)
         cloud.count("custom jobs", self._jobs.count)
+
+    async def end_all(self, project: str, why: str) -> None:
+        """End all jobs of a project (by id), and return when they have ended; their logs say why."""
+        await self._runner.end_all(project, why)
 
     def create(self, call: Call, request: Body) -> Body:
         """A new job, which starts when its turn comes. Raises 400, 403, 429 as Google does."""
@@ -38,24 +43,84 @@ class Vertex:
         given = request.get("customJob", {})
         validation.check_job(given, location)
         quotas.check(self._cloud, project["projectId"], location, given["jobSpec"])
-        account = self._account(call, given["jobSpec"].get("serviceAccount", ""))
-        now = self._cloud.clock.stamp()
-        job_id = str(10**18 + secrets.randbelow(8 * 10**18))
+        account = self.account(call, given["jobSpec"].get("serviceAccount", ""))
         kept = {f: given[f] for f in ("displayName", "jobSpec", "labels", "encryptionSpec") if f in given}
-        for pool in kept["jobSpec"]["workerPoolSpecs"]:
+        job_id = self.new_id()
+        self.launch(job_id, project["projectId"], call.place.name, kept, account, listed=True)
+        return self._job(call, f"{call.place.name}/customJobs/{job_id}").body
+
+    # For the jobs that other jobs run: trials of tuning jobs, training of pipelines
+
+    def new_id(self) -> str:
+        """An id for a job, to be kept before it is launched."""
+        return str(10**18 + secrets.randbelow(8 * 10**18))
+
+    def launch(
+        self,
+        job_id: str,
+        project: str,
+        place: str,
+        body: Body,
+        account: str,
+        tuned: Tuned | None = None,
+        variables: Mapping[str, str] | None = None,
+        listed: bool = False,
+    ) -> Job:
+        """Let a job run when its turn comes, and give it as it is; one whose id is known is not launched again.
+
+        So whoever keeps `job_id` (see `new_id`) before the call may call again after a kill. `project` is the id of
+        the project, `place` "projects/NUMBER/locations/R"; `body` has a displayName and a sound jobSpec (see
+        validation.check_emulated, quotas.jobs.check) and may have labels; `account` is the e-mail that it acts as (see
+        `account`). `tuned` makes it a trial; `variables` are added to every replica's environment. A job that is not
+        `listed` is no customJob to clients, except that they may read it by its name. In all else it is one: it counts
+        against quotas, it is charged, and goes on over restarts of the server.
+        """
+        if (known := self._jobs.find(job_id)) is not None:
+            return known
+        now = self._cloud.clock.stamp()
+        for pool in body["jobSpec"]["workerPoolSpecs"]:
             if pool:
                 pool["replicaCount"] = str(pool.get("replicaCount", 1))
                 pool["diskSpec"] = _DEFAULT_DISK | pool.get("diskSpec", {})
-        body = {
-            "name": f"{call.place.name}/customJobs/{job_id}",
-            **kept,
+        made = {
+            "name": f"{place}/customJobs/{job_id}",
+            **body,
             "state": "JOB_STATE_QUEUED",
             "createTime": now,
             "updateTime": now,
         }
-        self._jobs.add(Job(job_id, project["projectId"], body, {"account": account}))
+        run = {"account": account, "listed": listed}
+        if tuned is not None:
+            run["tuned"] = vars(tuned)
+        if variables:
+            run["variables"] = dict(variables)
+        self._jobs.add(Job(job_id, project, made, run), listed)
         self._runner.fill()
-        return self._job(call, body["name"]).body
+        return self._jobs.find(job_id) or Job(job_id, project, made, run)
+
+    def find_job(self, job_id: str) -> Job | None:
+        """The job as it is now, or None; state, error, startTime and so on are in it."""
+        return self._jobs.find(job_id)
+
+    async def ended(self, job_id: str) -> Job:
+        """Wait for the end of a job, and give it. Raises KeyError when there is none (any more)."""
+        while (job := self._jobs.find(job_id)) is not None and job.state not in ENDED:
+            await self._runner.news(job_id)
+        if job is None:
+            raise KeyError(job_id)
+        return job
+
+    def stop_job(self, job_id: str) -> None:
+        """Ask a job to end, as `cancel` does; nothing happens to one that has ended, is ending, or is not there."""
+        job = self._jobs.find(job_id)
+        if job is not None and job.state not in ENDED and job.state != "CANCELLING":
+            self._runner.cancel(job)
+
+    def forget_job(self, job_id: str) -> None:
+        """Forget a job that has ended. Its log stays."""
+        self._jobs.delete(job_id)
+
+    # What the API answers
 
     def get(self, call: Call, request: Body) -> Body:
         """A job. Raises 404."""
@@ -69,7 +134,7 @@ class Vertex:
 
     def cancel(self, call: Call, request: Body) -> Body:
         """Ask a job to end. Raises 404, 400 for one that has ended."""
-        job = self._job(call, request.get("name", ""))
+        job = self._own(call, request)
         if job.state in ENDED:
             words = f"The CustomJob is in state {job.body['state']} and can't be cancelled."
             raise ApiError(400, words, "FAILED_PRECONDITION")
@@ -78,7 +143,7 @@ class Vertex:
 
     def delete(self, call: Call, request: Body) -> Body:
         """Forget a job that has ended; gives a finished operation. Raises 404, 400 for one that has not ended."""
-        job = self._job(call, request.get("name", ""))
+        job = self._own(call, request)
         if job.state not in ENDED:
             words = f"The CustomJob is in state {job.body['state']}: cancel it before you delete it."
             raise ApiError(400, words, "FAILED_PRECONDITION")
@@ -92,7 +157,15 @@ class Vertex:
             raise ApiError(404, "The CustomJob does not exist.")
         return job
 
-    def _account(self, call: Call, email: str) -> str:
+    def _own(self, call: Call, request: Body) -> Job:
+        """The job, unless another resource runs it. Raises 404, 400."""
+        job = self._job(call, request.get("name", ""))
+        if not job.run.get("listed", True):
+            words = "The CustomJob belongs to another resource: cancel or delete that one."
+            raise ApiError(400, words, "FAILED_PRECONDITION")
+        return job
+
+    def account(self, call: Call, email: str) -> str:
         """The account that the job acts as: the given one, or Vertex AI's own for custom code.
 
         Raises 400 when it isn't there or the caller may not act as it: Google does not tell the two apart.
