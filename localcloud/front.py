@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from xml.sax.saxutils import escape
 
 from localcloud import tokens
+from localcloud.cloud import ANONYMOUS
 from localcloud.errors import ApiError, NotEmulated
 from localcloud.faults.http import faulty
 from localcloud.rest import App, Receive, Scope, Send, send_bytes, send_json
@@ -51,6 +52,7 @@ OPEN_HOSTS: list[tuple[str, str]] = [
 _STORAGE = "localcloud.storage.http:app"
 # https://cloud.google.com/storage/docs/authentication/signatures: version 4, and version 2
 _SIGNED = re.compile(rb"(^|&)(x-goog-signature|googleaccessid)=", re.IGNORECASE)
+_HMAC = re.compile(rb"(GOOG1|AWS|AWS4-HMAC-SHA256|GOOG4-HMAC-SHA256|GOOG4-RSA-SHA256) ")
 
 
 @dataclass(frozen=True)
@@ -83,10 +85,13 @@ class Front:
         try:
             if api is None:
                 raise NotEmulated(what)
-            if api.loader == _STORAGE and _SIGNED.search(scope["query_string"]):
-                raise NotEmulated(f"signed URLs ({what})")
             if not api.open:
-                scope["caller"] = self.admit(headers.get(b"authorization", b""))
+                shown = headers.get(b"authorization", b"")
+                if api.loader == _STORAGE and _HMAC.match(shown):
+                    raise NotEmulated(f"HMAC keys ({what})")
+                # Storage has something for everybody, and signed URLs that it verifies itself.
+                open_to_all = api.loader == _STORAGE and (not shown or _SIGNED.search(scope["query_string"]))
+                scope["caller"] = ANONYMOUS if open_to_all else self.admit(shown)
                 scope["headers"] = [line for line in scope["headers"] if line[0] != b"authorization"]
             app = await self.app(api.loader, what)
             if self._cloud.faults.active:

@@ -11,6 +11,7 @@ from localcloud.errors import ApiError
 from localcloud.faults.answers import storage_error
 from localcloud.faults.names import Seen
 from localcloud.faults.store import Faults
+from localcloud.storage.admission import Admission
 from localcloud.storage.errors import invalid, json_body, not_emulated
 from localcloud.storage.json_api import JsonApi
 from localcloud.storage.messages import Request, Response, parse_object
@@ -21,24 +22,24 @@ _ANSWERS = "batch_localcloud"
 _REFUSALS = frozenset({"code"})  # other faults are of the whole request
 
 
-async def answer(api: JsonApi, request: Request, faults: Faults) -> Response:
+async def answer(api: JsonApi, request: Request, admission: Admission, faults: Faults) -> Response:
     """Make the calls one after another and answer each; one that is refused stops no other. Raises 400."""
     delimiter = b"--" + boundary(request.headers.get("content-type", ""))
     parts = (await request.body.read()).replace(b"\r\n", b"\n").split(delimiter)[1:]
     calls = [part for part in parts if not part.startswith(b"--") and part.strip()]
     if len(calls) > _MOST_CALLS:
         raise invalid(f"The batch request has {len(calls)} calls; {_MOST_CALLS} are allowed.")
-    answers = [await _part(api, request, faults, call.lstrip(b"\n").decode()) for call in calls]
+    answers = [await _part(api, request, admission, faults, call.lstrip(b"\n").decode()) for call in calls]
     body = "".join(f"--{_ANSWERS}\r\n{answer}\r\n" for answer in answers) + f"--{_ANSWERS}--\r\n"
     return Response(200, body.encode(), f"multipart/mixed; boundary={_ANSWERS}")
 
 
-async def _part(api: JsonApi, request: Request, faults: Faults, part: str) -> str:
+async def _part(api: JsonApi, request: Request, admission: Admission, faults: Faults, part: str) -> str:
     head, _, inner = part.partition("\n\n")
     found = re.search(r"^content-id:[ ]*<?([^>\n]+)>?", head, re.IGNORECASE | re.MULTILINE)
     call_id = f"Content-ID: <response-{found[1]}>\r\n" if found else ""
     try:
-        result = await _call(api, request, faults, inner)
+        result = await _call(api, request, admission, faults, inner)
         status = HTTPStatus.OK if result is not None else HTTPStatus.NO_CONTENT
     except ApiError as error:
         result, status = json_body(error), HTTPStatus(error.code)
@@ -50,7 +51,9 @@ async def _part(api: JsonApi, request: Request, faults: Faults, part: str) -> st
     return f"Content-Type: application/http\r\n{call_id}\r\n{lines}\r\n{body}"
 
 
-async def _call(api: JsonApi, request: Request, faults: Faults, text: str) -> dict[str, object] | None:
+async def _call(
+    api: JsonApi, request: Request, admission: Admission, faults: Faults, text: str
+) -> dict[str, object] | None:
     """One call in HTTP's own form: a request line, headers, a blank line, JSON."""
     head, _, body = text.partition("\n\n")
     first, *lines = head.split("\n")
@@ -66,4 +69,8 @@ async def _call(api: JsonApi, request: Request, faults: Faults, text: str) -> di
         if fault := faults.hit(seen, kinds=_REFUSALS):
             raise storage_error(fault, seen)
     path = url.path.removeprefix("/storage/v1")
-    return await api.answer(method, path, queries, headers, parse_object(body.encode()), request.caller.email)
+    asker = admission.of(request.caller, {name: values[-1] for name, values in queries.items()}, headers)
+    try:
+        return await api.answer(method, path, queries, headers, parse_object(body.encode()), asker)
+    except ApiError as error:
+        raise asker.told(error) from None

@@ -81,6 +81,11 @@ def is_uniform(bucket: Resource) -> bool:
     return bool(bucket["iamConfiguration"]["uniformBucketLevelAccess"].get("enabled"))
 
 
+def is_private(bucket: Resource) -> bool:
+    """Whether public access is prevented: https://cloud.google.com/storage/docs/public-access-prevention"""
+    return bucket["iamConfiguration"].get("publicAccessPrevention") == "enforced"
+
+
 def locked(bucket: Resource, now: datetime) -> Resource:
     """The bucket with its retention policy locked for good. Raises 400 when there is none to lock."""
     policy = bucket.get("retentionPolicy")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from localcloud.errors import ApiError
 from localcloud.storage import names
-from localcloud.storage.bucket_settings import WRITABLE, is_uniform, locked, settled, soft_deletion
+from localcloud.storage.bucket_settings import WRITABLE, is_private, is_uniform, locked, settled, soft_deletion
 from localcloud.storage.conditions import ANY, Conditions
 from localcloud.storage.errors import StorageError, condition_failed, invalid, no_bucket, required
 from localcloud.storage.metadata import Metadata, Resource
@@ -24,6 +24,9 @@ _OWNED = "Your previous request to create the named bucket succeeded and you alr
 _TAKEN = (
     "The requested bucket name is not available. The bucket namespace is shared by all users of the system. "
     "Please select a different name and try again."
+)
+_NOT_PUBLIC = (
+    "The member bindings allUsers and allAuthenticatedUsers are not allowed since public access prevention is enforced."
 )
 
 
@@ -117,6 +120,7 @@ class Buckets:
             database.execute("DELETE FROM notifications WHERE bucket = ?", (name,))
             self._put_aside(present)
             database.execute("DELETE FROM buckets WHERE name = ?", (name,))
+            self._metadata.after_commit(self._metadata.note_bucket_change)
         self._cloud.iam.forget_policy(_policy_name(name))
 
     def lock(self, name: str, conditions: Conditions) -> Resource:
@@ -205,9 +209,12 @@ class Buckets:
         return {"kind": "storage#policy", "resourceId": f"projects/_/buckets/{name}", **policy}
 
     def set_policy(self, name: str, policy: Resource) -> Resource:
-        """Replace the allow policy. Raises 404, 400, and 412 for a stale etag."""
-        self.get(name)
+        """Replace the allow policy. Raises 404, 400, and 412 for a stale etag, or for everybody where that is off."""
+        bucket = self.get(name)
         wanted = {key: value for key, value in policy.items() if key not in ("kind", "resourceId")}
+        members = {member for binding in wanted.get("bindings", []) for member in binding.get("members", [])}
+        if is_private(bucket) and members & {"allUsers", "allAuthenticatedUsers"}:
+            raise StorageError(412, _NOT_PUBLIC, "conditionNotMet", "PreconditionFailed")
         try:
             self._cloud.iam.set_policy(_policy_name(name), wanted)
         except ApiError as error:

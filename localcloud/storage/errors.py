@@ -20,6 +20,7 @@ _XML_MESSAGES = {
     "BucketNameUnavailable": "The requested bucket name is not available.",
     "BucketNotEmpty": "The bucket you tried to delete is not empty.",
     "CrcMismatch": "The CRC32C you specified did not match what we received.",
+    "ExpiredToken": "Invalid argument.",
     "EntityTooLarge": "Your proposed upload exceeds the maximum allowed object size.",
     "EntityTooSmall": "Your proposed upload is smaller than the minimum allowed object size.",
     "InternalError": "We encountered an internal error. Please try again.",
@@ -28,6 +29,8 @@ _XML_MESSAGES = {
     "InvalidObjectName": "The specified object name is not valid.",
     "InvalidPart": "One or more of the specified parts could not be found.",
     "InvalidRange": "The requested range cannot be satisfied.",
+    "InvalidAccessKeyId": "The User Id you provided does not exist in our records.",
+    "MalformedSecurityHeader": "Your request has a malformed header.",
     "MalformedXML": "The XML you provided was not well-formed or did not validate against our published schema.",
     "MetadataTooLarge": "Your metadata headers exceed the maximum allowed metadata size.",
     "NoSuchBucket": "The specified bucket does not exist.",
@@ -37,8 +40,12 @@ _XML_MESSAGES = {
     "ObjectUnderActiveHold": "Object overwrite or deletion is not allowed due to active hold on the object.",
     "PreconditionFailed": "At least one of the pre-conditions you specified did not hold.",
     "RetentionPolicyNotMet": "Object overwrite or deletion is not allowed due to retention policy.",
+    "RequestTimeTooSkewed": "The difference between the request time and the server's time is too large.",
+    "SignatureDoesNotMatch": "Access denied.",
     "SlowDown": "Please reduce your request rate.",
 }
+# HTTP codes that differ from those of the JSON API.
+XML_STATUS = {"AccessDenied": 403}
 _XML_CODES = {
     400: "InvalidArgument",
     401: "AuthenticationRequired",
@@ -58,6 +65,8 @@ class StorageError(ApiError):
         super().__init__(code, message, reason=reason)
         self.xml_code = xml_code
         self.location = location
+        self.bucket = ""  # that an object was not found in: not everybody is told so
+        self.extra: dict[str, str] = {}  # further elements of the XML error
 
 
 def invalid(message: str, xml_code: str = "") -> StorageError:
@@ -75,7 +84,29 @@ def no_bucket() -> StorageError:
 
 
 def no_object(bucket: str, name: str) -> StorageError:
-    return StorageError(404, f"No such object: {bucket}/{name}", "notFound", "NoSuchKey")
+    error = StorageError(404, f"No such object: {bucket}/{name}", "notFound", "NoSuchKey")
+    error.bucket = bucket
+    return error
+
+
+def denied(email: str, permission: str) -> StorageError:
+    """403, or 401 for a caller without an e-mail, in the words that Storage has for its own permissions."""
+    kind = permission.rpartition(".")[0]
+    if permission in ("storage.buckets.list", "storage.buckets.create") or not permission.startswith("storage."):
+        noun = "project"
+    elif kind in ("storage.objects", "storage.multipartUploads") and not permission.endswith(".list"):
+        noun = "Storage object"
+    else:
+        noun = "Storage bucket"
+    message = (
+        f"{email or 'Anonymous caller'} does not have {permission} access to the Google Cloud {noun}. "
+        f"Permission '{permission}' denied on resource (or it may not exist)."
+    )
+    if email:
+        return StorageError(403, message, "forbidden", "AccessDenied")
+    error = StorageError(401, message, "required", "AccessDenied", location="Authorization")
+    error.headers["WWW-Authenticate"] = 'Bearer realm="https://accounts.google.com/"'
+    return error
 
 
 def no_upload() -> StorageError:
@@ -120,8 +151,10 @@ def rendered(error: ApiError, shape: str) -> tuple[bytes, str]:
         return error.message.encode(), "text/html; charset=UTF-8"
     code = getattr(error, "xml_code", "") or _XML_CODES.get(error.code, "InternalError")
     message = _XML_MESSAGES.get(code, error.message)
+    elements = error.extra if isinstance(error, StorageError) else {}
+    extra = "".join(f"<{name}>{escape(value)}</{name}>" for name, value in elements.items())
     text = (
         f"<?xml version='1.0' encoding='UTF-8'?><Error><Code>{code}</Code><Message>{escape(message)}</Message>"
-        f"<Details>{escape(error.message)}</Details></Error>"
+        f"<Details>{escape(error.message)}</Details>{extra}</Error>"
     )
     return text.encode(), "application/xml; charset=UTF-8"

@@ -6,6 +6,7 @@ import logging
 import re
 from collections.abc import MutableMapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
@@ -13,11 +14,13 @@ from localcloud import disk
 from localcloud.errors import ApiError
 from localcloud.rest import App, Receive, Scope, Send
 from localcloud.storage import batch
+from localcloud.storage.admission import Admission, Asker
 from localcloud.storage.downloads import Downloads
-from localcloud.storage.errors import StorageError, invalid, not_emulated, rendered
+from localcloud.storage.errors import XML_STATUS, StorageError, invalid, not_emulated, rendered
 from localcloud.storage.json_api import JsonApi, partial
 from localcloud.storage.messages import Request, Response, parse_object, send_response
 from localcloud.storage.resumable import Resumables
+from localcloud.storage.signed import Signatures, is_signed
 from localcloud.storage.simple_uploads import SimpleUploads
 from localcloud.storage.xml_api import XmlApi
 from localcloud.storage.xml_multipart import MultipartUploads
@@ -39,7 +42,7 @@ _JSON = re.compile(r"(?:/resumable)?(?:/(?:upload|download))?/storage/v1(/.*)")
 
 
 def app(cloud: Cloud) -> App:
-    """The ASGI application; it needs the verified caller as scope["caller"]."""
+    """The ASGI application; it needs the verified caller as scope["caller"], ANONYMOUS for none."""
     return Service(cloud)
 
 
@@ -51,13 +54,17 @@ class Service:
         self._faults = cloud.faults
         pool = ThreadPoolExecutor(_THREADS, "storage")
         self._json = JsonApi(storage, pool)
-        self._uploads = SimpleUploads(storage, pool)
-        self._resumables = Resumables(storage, pool)
+        self._admission = Admission(storage)
+        self._uploads = SimpleUploads(storage, self._admission, pool)
+        self._resumables = Resumables(storage, self._admission, pool)
         self._downloads = Downloads(storage.objects, pool)
-        self._xml = XmlApi(storage, self._uploads, self._downloads, MultipartUploads(storage, self._uploads, pool))
+        parts = MultipartUploads(storage, self._uploads, pool)
+        self._xml = XmlApi(storage, self._uploads, self._downloads, self._resumables, parts)
+        self._signatures = Signatures(cloud)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request.of(scope, receive)
+        asker = self._admission.of(request.caller, request.query, request.headers)
         started = False
 
         async def guarded(message: MutableMapping[str, Any]) -> None:
@@ -67,14 +74,16 @@ class Service:
 
         try:
             try:
-                response = await self._answer(request, guarded)
+                if is_signed(request) and not _JSON.fullmatch(request.path):
+                    asker = replace(asker, caller=self._signatures.verify(request))
+                response = await self._answer(request, asker, guarded)
                 if response is None:
                     return
             except ApiError as error:
                 if started:
                     raise
                 await request.body.discard()
-                response = refusal(error, shape(request))
+                response = refusal(asker.told(error), shape(request))
             await send_response(send, response)
         except ConnectionError:
             return  # nobody is there to be answered
@@ -86,13 +95,13 @@ class Service:
             await request.body.discard()
             await send_response(send, refusal(error, shape(request)))
 
-    async def _answer(self, request: Request, send: Send) -> Response | None:
+    async def _answer(self, request: Request, asker: Asker, send: Send) -> Response | None:
         """The response, or None when it was sent already."""
         path, method = request.path, request.method
         if any(request.headers.get(name) for name in _KEY_HEADERS) or any(map(request.query.get, _KEY_QUERIES)):
             raise not_emulated("encryption with keys of your own")
         if path.startswith("/batch"):
-            return await batch.answer(self._json, request, self._faults)
+            return await batch.answer(self._json, request, self._admission, self._faults)
         if found := _UPLOAD.fullmatch(path):
             return await self._upload(request, unquote(found[1]))
         media = _MEDIA.fullmatch(path)
@@ -101,13 +110,14 @@ class Service:
             and method in ("GET", "HEAD")
             and (request.query.get("alt") == "media" or path.startswith("/download"))
         ):
-            return await self._downloads.send(send, request, unquote(media[1]), unquote(media[2]))
+            bucket, name = unquote(media[1]), unquote(media[2])
+            asker.object(bucket, name, "storage.objects.get")
+            return await self._downloads.send(send, request, bucket, name)
         if found := _JSON.fullmatch(path):
             body = parse_object(await request.body.read())
-            email = request.caller.email
-            result = await self._json.answer(method, found[1], request.queries, request.headers, body, email)
+            result = await self._json.answer(method, found[1], request.queries, request.headers, body, asker)
             return Response(204) if result is None else Response.of_json(result)
-        return await self._xml.answer(request, send)
+        return await self._xml.answer(request, asker, send)
 
     async def _upload(self, request: Request, bucket: str) -> Response:
         kind, upload_id = request.query.get("uploadType", ""), request.query.get("upload_id", "")
@@ -136,4 +146,5 @@ def shape(request: Request) -> str:
 def refusal(error: ApiError, kind: str) -> Response:
     """The response that tells an error."""
     body, content_type = rendered(error, kind)
-    return Response(error.code, body, content_type, error.headers)
+    code = XML_STATUS.get(getattr(error, "xml_code", ""), error.code) if kind == "xml" else error.code
+    return Response(code, body, content_type, error.headers)

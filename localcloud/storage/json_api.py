@@ -7,9 +7,11 @@ import re
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial as partial_function
 from urllib.parse import unquote
 
 from localcloud.storage import fields, listing
+from localcloud.storage.admission import Asker
 from localcloud.storage.conditions import Conditions, from_request
 from localcloud.storage.copies import Source
 from localcloud.storage.errors import StorageError, invalid, not_emulated, required
@@ -21,7 +23,7 @@ from localcloud.storage.store import Storage
 
 @dataclass(frozen=True)
 class Call:
-    """One call: `params` from the path (decoded), `body` parsed JSON or {}; `email` of who calls."""
+    """One call: `params` from the path (decoded), `body` parsed JSON or {}; `asker` is who calls."""
 
     storage: Storage
     params: tuple[str, ...]
@@ -29,7 +31,11 @@ class Call:
     query: Mapping[str, str]
     headers: Mapping[str, str]
     body: Resource
-    email: str
+    asker: Asker
+
+    @property
+    def email(self) -> str:
+        return self.asker.caller.email
 
     @property
     def bucket(self) -> str:
@@ -62,12 +68,14 @@ class Call:
 
 
 Handler = Callable[[Call], Resource | None]
+Needs = Callable[[Call], None]  # raises unless the caller has the permissions that the call needs
 
 
 @dataclass(frozen=True)
 class _Route:
     method: str
     pattern: re.Pattern[str]
+    needs: Needs
     handler: Handler
     slow: bool
 
@@ -75,12 +83,23 @@ class _Route:
 _ROUTES: list[_Route] = []
 
 
-def _route(method: str, pattern: str, slow: bool = False) -> Callable[[Handler], Handler]:
-    """Register a handler; each * is one path segment. A `slow` one runs in a thread."""
+def _route(method: str, pattern: str, needs: str | Needs, slow: bool = False) -> Callable[[Handler], Handler]:
+    """Register a handler; each * is one path segment. A `slow` one runs in a thread.
+
+    `needs` is the permission on the first bucket or object of the path, or a function for what is more than that:
+    https://cloud.google.com/storage/docs/access-control/iam-json
+    """
+
+    def on_target(permission: str, call: Call) -> None:
+        if permission.startswith("storage.objects.") and len(call.params) > 1:
+            call.asker.object(call.bucket, call.name, permission)
+        else:
+            call.asker.bucket(call.bucket, permission)
 
     def register(handler: Handler) -> Handler:
         expression = re.escape(pattern).replace(r"\*", "([^/]+)")
-        _ROUTES.append(_Route(method, re.compile(expression), handler, slow))
+        asked = partial_function(on_target, needs) if isinstance(needs, str) else needs
+        _ROUTES.append(_Route(method, re.compile(expression), asked, handler, slow))
         return handler
 
     return register
@@ -100,14 +119,15 @@ class JsonApi:
         queries: Mapping[str, list[str]],
         headers: Mapping[str, str],
         body: Resource,
-        email: str,
+        asker: Asker,
     ) -> Resource | None:
         """The JSON answer, None for 204; `path` is percent-encoded and begins after /storage/v1. Raises ApiError."""
         query = {name: values[-1] for name, values in queries.items()}
         for route in _ROUTES:
             if route.method == method and (found := route.pattern.fullmatch(path)):
                 params = tuple(unquote(group) for group in found.groups())
-                call = Call(self._storage, params, queries, query, headers, body, email)
+                call = Call(self._storage, params, queries, query, headers, body, asker)
+                route.needs(call)
                 if route.slow:
                     loop = asyncio.get_running_loop()
                     result = await loop.run_in_executor(self._pool, route.handler, call)
@@ -125,10 +145,90 @@ def partial(result: Resource | None, query: Mapping[str, str]) -> Resource | Non
     return fields.select(result, fields.parse(wanted)) if result is not None and wanted else result
 
 
+# What a call needs where that is more than one permission
+
+
+def _needs_of_project(permission: str) -> Needs:
+    def needs(call: Call) -> None:
+        if not call.query.get("project"):
+            raise required("Required parameter: project")
+        call.asker.project(call.query["project"], permission)
+        if permission == "storage.buckets.create" and listing.flag(call.query, "enableObjectRetention"):
+            call.asker.project(call.query["project"], "storage.buckets.enableObjectRetention")
+
+    return needs
+
+
+def _needs_bucket(call: Call) -> None:
+    """A soft-deleted one is asked for at its project: its policy is put aside."""
+    if listing.flag(call.query, "softDeleted"):
+        _on_soft_deleted(call, "storage.buckets.get")
+    else:
+        call.asker.bucket(call.bucket, "storage.buckets.get")
+
+
+def _needs_restoring(call: Call) -> None:
+    _on_soft_deleted(call, "storage.buckets.restore")
+
+
+def _on_soft_deleted(call: Call, permission: str) -> None:
+    project = call.storage.buckets.soft_deleted_project(call.bucket, _needed_generation(call))
+    call.asker.project(project, permission)
+
+
+def _needs_changing(call: Call) -> None:
+    """https://cloud.google.com/storage/docs/access-control/iam-json: footnotes on public access and lists."""
+    call.asker.bucket(call.bucket, "storage.buckets.update")
+    access = call.body.get("iamConfiguration")
+    open_to_all = isinstance(access, dict) and "publicAccessPrevention" in access
+    if open_to_all or call.body.get("acl") or call.body.get("defaultObjectAcl"):
+        call.asker.bucket(call.bucket, "storage.buckets.setIamPolicy")
+
+
+def _needs_nothing(call: Call) -> None:
+    """Anybody may ask."""
+
+
+def _needs_agent(call: Call) -> None:
+    call.asker.project(call.params[0], "resourcemanager.projects.get")
+
+
+def _needs_updating(call: Call) -> None:
+    needed = ["storage.objects.update"]
+    if "retention" in call.body:
+        needed.append("storage.objects.setRetention")
+    if listing.flag(call.query, "overrideUnlockedRetention"):
+        needed.append("storage.objects.overrideUnlockedRetention")
+    for permission in needed:
+        call.asker.object(call.bucket, call.name, permission)
+
+
+def _needs_restored_object(call: Call) -> None:
+    call.asker.object(call.bucket, call.name, "storage.objects.restore")
+    call.asker.write(call.bucket, call.name)
+
+
+def _needs_composing(call: Call) -> None:
+    for source in call.body.get("sourceObjects") or []:
+        if isinstance(source, dict) and isinstance(source.get("name"), str):
+            call.asker.object(call.bucket, source["name"], "storage.objects.get")
+    call.asker.write(call.bucket, call.name)
+
+
+def _needs_copying(call: Call) -> None:
+    call.asker.object(call.bucket, call.name, "storage.objects.get")
+    call.asker.write(call.params[2], call.params[3])
+
+
+def _needs_moving(call: Call) -> None:
+    call.asker.move(call.bucket, call.name)
+    call.asker.write(call.bucket, call.params[2])
+
+
 # Buckets
 
 
-@_route("GET", "/b")
+@_route("GET", "/b", _needs_of_project("storage.buckets.list"))
 def _list_buckets(call: Call) -> Resource:
     project = call.query.get("project")
     if not project:
@@ -147,7 +247,7 @@ def _list_buckets(call: Call) -> Resource:
     return answer
 
 
-@_route("POST", "/b")
+@_route("POST", "/b", _needs_of_project("storage.buckets.create"))
 def _insert_bucket(call: Call) -> Resource:
     project = call.query.get("project")
     if not project:
@@ -156,7 +256,7 @@ def _insert_bucket(call: Call) -> Resource:
     return call.storage.buckets.create(project, call.body, call.email, retention)
 
 
-@_route("GET", "/b/*")
+@_route("GET", "/b/*", _needs_bucket)
 def _get_bucket(call: Call) -> Resource:
     if listing.flag(call.query, "softDeleted"):
         return call.storage.buckets.get_soft_deleted(call.bucket, _needed_generation(call))
@@ -171,42 +271,42 @@ def _needed_generation(call: Call) -> int:
     return call.generation
 
 
-@_route("POST", "/b/*/restore")
+@_route("POST", "/b/*/restore", _needs_restoring)
 def _restore_bucket(call: Call) -> Resource:
     return call.storage.buckets.restore(call.bucket, _needed_generation(call))
 
 
-@_route("POST", "/b/*/lockRetentionPolicy")
+@_route("POST", "/b/*/lockRetentionPolicy", "storage.buckets.update")
 def _lock_retention_policy(call: Call) -> Resource:
     return call.storage.buckets.lock(call.bucket, call.conditions)
 
 
-@_route("PATCH", "/b/*")
+@_route("PATCH", "/b/*", _needs_changing)
 def _patch_bucket(call: Call) -> Resource:
     return call.storage.buckets.change(call.bucket, call.body, call.conditions)
 
 
-@_route("PUT", "/b/*")
+@_route("PUT", "/b/*", _needs_changing)
 def _update_bucket(call: Call) -> Resource:
     return call.storage.buckets.change(call.bucket, call.body, call.conditions, whole=True)
 
 
-@_route("DELETE", "/b/*")
+@_route("DELETE", "/b/*", "storage.buckets.delete")
 def _delete_bucket(call: Call) -> None:
     call.storage.buckets.delete(call.bucket, call.conditions)
 
 
-@_route("GET", "/b/*/iam")
+@_route("GET", "/b/*/iam", "storage.buckets.getIamPolicy")
 def _get_policy(call: Call) -> Resource:
     return call.storage.buckets.policy(call.bucket)
 
 
-@_route("PUT", "/b/*/iam")
+@_route("PUT", "/b/*/iam", "storage.buckets.setIamPolicy")
 def _set_policy(call: Call) -> Resource:
     return call.storage.buckets.set_policy(call.bucket, call.body)
 
 
-@_route("GET", "/b/*/iam/testPermissions")
+@_route("GET", "/b/*/iam/testPermissions", _needs_nothing)
 def _test_permissions(call: Call) -> Resource:
     call.storage.buckets.get(call.bucket)
     asked = call.queries.get("permissions", [])
@@ -215,10 +315,13 @@ def _test_permissions(call: Call) -> Resource:
     for permission in asked:
         if not re.fullmatch(r"storage\.[a-zA-Z]+\.[a-zA-Z]+", permission):
             raise invalid(f"Invalid permission: {permission}")
-    return {"kind": "storage#testIamPermissionsResponse", "permissions": asked}
+    answer: Resource = {"kind": "storage#testIamPermissionsResponse"}
+    if held := call.asker.permitted(call.bucket, asked):
+        answer["permissions"] = held
+    return answer
 
 
-@_route("GET", "/b/*/storageLayout")
+@_route("GET", "/b/*/storageLayout", "storage.objects.list")
 def _storage_layout(call: Call) -> Resource:
     bucket = call.storage.buckets.get(call.bucket)
     return {
@@ -230,19 +333,19 @@ def _storage_layout(call: Call) -> Resource:
     }
 
 
-@_route("GET", "/b/*/managedFolders")
-@_route("GET", "/b/*/folders")
-@_route("GET", "/b/*/anywhereCaches")
-@_route("GET", "/b/*/notificationConfigs")
+@_route("GET", "/b/*/managedFolders", "storage.managedFolders.list")
+@_route("GET", "/b/*/folders", "storage.folders.list")
+@_route("GET", "/b/*/anywhereCaches", "storage.anywhereCaches.list")
+@_route("GET", "/b/*/notificationConfigs", "storage.buckets.get")
 def _nothing(call: Call) -> Resource:
     """There are none of these here, which is all that gcloud wants to know before it deletes a bucket."""
     call.storage.buckets.get(call.bucket)
     return {"items": []}
 
 
-@_route("GET", "/b/*/acl")
-@_route("GET", "/b/*/defaultObjectAcl")
-@_route("GET", "/b/*/o/*/acl")
+@_route("GET", "/b/*/acl", "storage.buckets.getIamPolicy")
+@_route("GET", "/b/*/defaultObjectAcl", "storage.buckets.getIamPolicy")
+@_route("GET", "/b/*/o/*/acl", "storage.objects.getIamPolicy")
 def _acl(call: Call) -> Resource:
     uniform = call.storage.buckets.get(call.bucket)["iamConfiguration"]["uniformBucketLevelAccess"]
     if uniform.get("enabled"):
@@ -254,7 +357,7 @@ def _acl(call: Call) -> Resource:
     raise not_emulated("access control lists")
 
 
-@_route("GET", "/projects/*/serviceAccount")
+@_route("GET", "/projects/*/serviceAccount", _needs_agent)
 def _service_account(call: Call) -> Resource:
     email = call.storage.cloud.iam.service_agent(call.params[0], "gs-project-accounts")
     return {"kind": "storage#serviceAccount", "email_address": email}
@@ -263,7 +366,7 @@ def _service_account(call: Call) -> Resource:
 # Objects
 
 
-@_route("GET", "/b/*/o", slow=True)
+@_route("GET", "/b/*/o", "storage.objects.list", slow=True)
 def _list_objects(call: Call) -> Resource:
     bucket = call.storage.buckets.get(call.bucket)
     query = listing.from_request(call.query)
@@ -280,12 +383,12 @@ def _list_objects(call: Call) -> Resource:
     return answer
 
 
-@_route("POST", "/b/*/o")
+@_route("POST", "/b/*/o", "storage.objects.create")
 def _insert_object(call: Call) -> Resource:
     raise invalid("Upload requests must include an uploadType URL parameter and a URL path beginning with /upload/")
 
 
-@_route("GET", "/b/*/o/*")
+@_route("GET", "/b/*/o/*", "storage.objects.get")
 def _get_object(call: Call) -> Resource:
     find = call.storage.objects.get
     if listing.flag(call.query, "softDeleted"):
@@ -295,12 +398,12 @@ def _get_object(call: Call) -> Resource:
     return record.resource()
 
 
-@_route("PATCH", "/b/*/o/*")
+@_route("PATCH", "/b/*/o/*", _needs_updating)
 def _patch_object(call: Call) -> Resource:
     return _changed(call, whole=False)
 
 
-@_route("PUT", "/b/*/o/*")
+@_route("PUT", "/b/*/o/*", _needs_updating)
 def _update_object(call: Call) -> Resource:
     return _changed(call, whole=True)
 
@@ -312,28 +415,28 @@ def _changed(call: Call, whole: bool) -> Resource:
     return made.resource()
 
 
-@_route("DELETE", "/b/*/o/*")
+@_route("DELETE", "/b/*/o/*", "storage.objects.delete")
 def _delete_object(call: Call) -> None:
     call.storage.objects.delete(call.bucket, call.name, call.generation, call.conditions)
 
 
-@_route("POST", "/b/*/o/*/restore")
+@_route("POST", "/b/*/o/*/restore", _needs_restored_object)
 def _restore_object(call: Call) -> Resource:
     generation = _needed_generation(call)
     return call.storage.objects.restore(call.bucket, call.name, generation, call.conditions).resource()
 
 
-@_route("POST", "/b/*/o/*/compose", slow=True)
+@_route("POST", "/b/*/o/*/compose", _needs_composing, slow=True)
 def _compose(call: Call) -> Resource:
     return call.storage.copies.compose(call.bucket, call.name, call.body, call.conditions).resource()
 
 
-@_route("POST", "/b/*/o/*/copyTo/b/*/o/*")
+@_route("POST", "/b/*/o/*/copyTo/b/*/o/*", _needs_copying)
 def _copy(call: Call) -> Resource:
     return call.storage.copies.copy(call.source, call.params[2], call.params[3], call.body, call.conditions).resource()
 
 
-@_route("POST", "/b/*/o/*/rewriteTo/b/*/o/*")
+@_route("POST", "/b/*/o/*/rewriteTo/b/*/o/*", _needs_copying)
 def _rewrite(call: Call) -> Resource:
     made = call.storage.copies.copy(call.source, call.params[2], call.params[3], call.body, call.conditions)
     return {
@@ -345,6 +448,6 @@ def _rewrite(call: Call) -> Resource:
     }
 
 
-@_route("POST", "/b/*/o/*/moveTo/o/*")
+@_route("POST", "/b/*/o/*/moveTo/o/*", _needs_moving)
 def _move(call: Call) -> Resource:
     return call.storage.copies.move(call.source, call.params[2], call.conditions).resource()

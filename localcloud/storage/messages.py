@@ -49,7 +49,10 @@ class Body:
 
 @dataclass(frozen=True)
 class Request:
-    """One HTTP request. `path` is still percent-encoded; `headers` have lower-case names; `base` is https://host."""
+    """One HTTP request. `path` is still percent-encoded; `headers` have lower-case names; `base` is https://host.
+
+    `raw_query` is the query as it came.
+    """
 
     method: str
     base: str
@@ -59,6 +62,7 @@ class Request:
     headers: Mapping[str, str]
     caller: Caller
     body: Body
+    raw_query: str = ""
 
     @classmethod
     def of(cls, scope: Scope, receive: Receive) -> Request:
@@ -75,6 +79,7 @@ class Request:
             headers=headers,
             caller=scope["caller"],
             body=Body(receive),
+            raw_query=scope["query_string"].decode("latin-1"),
         )
 
     @cached_property

@@ -70,6 +70,7 @@ class Metadata:
         self._reading = threading.Lock()
         self._inside = False
         self._afterwards: list[Callable[[], None]] = []
+        self.bucket_changes = 0  # goes up with each, so that others may keep what they know of buckets
         row = self._writer.execute("SELECT max(generation) FROM objects").fetchone()
         self._generation: int = row[0] or 0
         # Bucket -> retention period in seconds, so that showing an object needs no second query.
@@ -134,6 +135,11 @@ class Metadata:
         with self._lock:
             self._writer.execute(sql, (resource["name"], project, json.dumps(resource)))
         self.after_commit(lambda: self._periods.update({resource["name"]: _period(resource)}))
+        self.after_commit(self.note_bucket_change)
+
+    def note_bucket_change(self) -> None:
+        """Called after the commit of each."""
+        self.bucket_changes += 1
 
     # Objects
 

@@ -14,11 +14,13 @@ from dataclasses import dataclass
 from urllib.parse import quote, urlencode
 
 from localcloud.disk import is_full
+from localcloud.storage.admission import Admission
 from localcloud.storage.blobs import BlobWriter, Hashes
 from localcloud.storage.errors import StorageError, invalid, no_upload
 from localcloud.storage.intake import Intake
 from localcloud.storage.messages import Request, Response, parse_object
-from localcloud.storage.objects import Content
+from localcloud.storage.objects import Content, Draft
+from localcloud.storage.records import ObjectRecord
 from localcloud.storage.simple_uploads import draft_of, expected_hashes
 from localcloud.storage.store import Storage
 from localcloud.storage.uploads import RESUMABLE, Upload
@@ -50,11 +52,16 @@ class _Turn:
         self.hashes: Hashes | None = None
 
 
+def _resource(made: ObjectRecord) -> Response:
+    return Response.of_json(made.resource())
+
+
 class Resumables:
     """Sessions over HTTP. The running hashes live in memory; after a restart they are read from the file again."""
 
-    def __init__(self, storage: Storage, pool: ThreadPoolExecutor) -> None:
+    def __init__(self, storage: Storage, admission: Admission, pool: ThreadPoolExecutor) -> None:
         self._storage = storage
+        self._admission = admission
         self._pool = pool
         self._turns: dict[str, _Turn] = {}
 
@@ -63,13 +70,23 @@ class Resumables:
         resource = parse_object(await request.body.read())
         if not resource.get("contentType"):
             resource["contentType"] = request.headers.get("x-upload-content-type")
-        draft = draft_of(self._storage, request, bucket, resource)
-        self._storage.objects.check(draft)
-        length = request.headers.get("x-upload-content-length", "")
-        upload_id = self._storage.uploads.start(RESUMABLE, draft, int(length) if length.isdecimal() else None)
+        draft = draft_of(self._admission, request, bucket, resource)
+        upload_id = self._opened(request, draft)
         query = urlencode({"uploadType": "resumable", "name": draft.name, "upload_id": upload_id}, quote_via=quote)
         location = f"{request.base}/upload/storage/v1/b/{bucket}/o?{query}"
         return Response(200, headers={"Location": location, "X-GUploader-UploadID": upload_id})
+
+    async def start_xml(self, request: Request, draft: Draft) -> Response:
+        """The same in the XML API: https://cloud.google.com/storage/docs/xml-api/post-object-resumable"""
+        await request.body.discard()
+        upload_id = self._opened(request, draft)
+        location = f"{request.base}{request.path}?{urlencode({'upload_id': upload_id})}"
+        return Response(201, headers={"Location": location, "X-GUploader-UploadID": upload_id})
+
+    def _opened(self, request: Request, draft: Draft) -> str:
+        self._storage.objects.check(draft)
+        length = request.headers.get("x-upload-content-length", "")
+        return self._storage.uploads.start(RESUMABLE, draft, int(length) if length.isdecimal() else None)
 
     async def cancel(self, upload_id: str) -> Response:
         """End a session. Raises 404."""
@@ -79,8 +96,12 @@ class Resumables:
             self._storage.uploads.cancel(upload_id)
         return Response(_CANCELLED)
 
-    async def put(self, request: Request, upload_id: str) -> Response:
-        """Take a piece, or tell how far it is: 308 with the Range that is safe, or 200 and the object.
+    async def put(
+        self, request: Request, upload_id: str, told: Callable[[ObjectRecord], Response] = _resource
+    ) -> Response:
+        """Take a piece, or tell how far it is: 308 with the Range that is safe, or what is `told` of the object.
+
+        Whoever knows the session may go on with it: its address is what admits.
 
         Raises 400, 404, 412; a refusal of the whole object ends the session.
         """
@@ -91,7 +112,7 @@ class Resumables:
                 self._turns.pop(upload_id, None)
                 await request.body.discard()
                 made = self._storage.objects.get(upload.draft.bucket, upload.draft.name, upload.result)
-                return Response.of_json(made.resource())
+                return told(made)
             if piece.start is None:
                 await request.body.discard()
             else:
@@ -107,7 +128,7 @@ class Resumables:
             if total is not None and have >= total:
                 if have > total or upload.total not in (None, total):
                     raise invalid(f"{have} bytes came for an upload of {upload.total or total}.")
-                return await self._finish(request, upload, turn)
+                return told(await self._finish(request, upload, turn))
         return Response(308, headers={"Range": f"bytes=0-{have - 1}"} if have else {})
 
     async def _append(self, request: Request, upload: Upload, start: int, end: int | None, turn: _Turn) -> None:
@@ -131,14 +152,13 @@ class Resumables:
         finally:
             await intake.keep()
 
-    async def _finish(self, request: Request, upload: Upload, turn: _Turn) -> Response:
+    async def _finish(self, request: Request, upload: Upload, turn: _Turn) -> ObjectRecord:
         """Make the object of what the session has."""
         writer = await self._run(lambda: self._storage.blobs.append(upload.blob, turn.hashes))
         writer.close()
         self._turns.pop(upload.id, None)
         content = Content.of(upload.blob, writer.hashes)
-        made = self._storage.uploads.finish(upload, content, expected_hashes(request.headers))
-        return Response.of_json(made.resource())
+        return self._storage.uploads.finish(upload, content, expected_hashes(request.headers))
 
     @asynccontextmanager
     async def _turn(self, upload_id: str) -> AsyncIterator[_Turn]:

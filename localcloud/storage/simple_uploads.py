@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from localcloud.storage import multipart
+from localcloud.storage.admission import Admission
 from localcloud.storage.conditions import from_request
 from localcloud.storage.errors import invalid, not_emulated
 from localcloud.storage.intake import Intake
@@ -29,13 +30,14 @@ _PRIVATE = {"private", "projectPrivate", "bucketOwnerFullControl", "bucketOwnerR
 class SimpleUploads:
     """Receives objects; what is cut off in the middle leaves nothing."""
 
-    def __init__(self, storage: Storage, pool: ThreadPoolExecutor) -> None:
+    def __init__(self, storage: Storage, admission: Admission, pool: ThreadPoolExecutor) -> None:
         self._storage = storage
+        self._admission = admission
         self._pool = pool
 
     async def media(self, request: Request, bucket: str) -> ObjectRecord:
         """The body is the object; its name is in the query. Raises 400, 404, 412."""
-        draft = draft_of(self._storage, request, bucket, {"contentType": request.headers.get("content-type")})
+        draft = draft_of(self._admission, request, bucket, {"contentType": request.headers.get("content-type")})
         return await self.receive(draft, request.body.chunks(), expected_hashes(request.headers))
 
     async def multipart(self, request: Request, bucket: str) -> ObjectRecord:
@@ -43,7 +45,7 @@ class SimpleUploads:
         reader = multipart.MultipartReader(request.body, multipart.boundary(request.headers.get("content-type", "")))
         document, content_type = await reader.metadata()
         resource = {"contentType": content_type or None, **parse_object(document)}
-        draft = draft_of(self._storage, request, bucket, resource)
+        draft = draft_of(self._admission, request, bucket, resource)
         return await self.receive(draft, reader.data(), expected_hashes(request.headers))
 
     async def receive(self, draft: Draft, chunks: AsyncIterator[bytes], expected: Expected) -> ObjectRecord:
@@ -66,17 +68,21 @@ class SimpleUploads:
         return Content.of(writer.blob, writer.hashes)
 
 
-def draft_of(storage: Storage, request: Request, bucket: str, resource: Resource) -> Draft:
-    """The object that an upload is to make, from its JSON resource and its query. Raises 400, 404, 501."""
+def draft_of(admission: Admission, request: Request, bucket: str, resource: Resource) -> Draft:
+    """The object that an upload is to make, from its JSON resource and its query. Raises 400, 401, 403, 404, 501."""
     query = request.query
+    name = resource.get("name") or query.get("name") or ""
+    asker = admission.of(request.caller, query, request.headers)
+    asker.write(bucket, str(name))
+    if resource.get("retention"):
+        asker.object(bucket, str(name), "storage.objects.setRetention")
     if query.get("contentEncoding"):
         resource = resource | {"contentEncoding": query["contentEncoding"]}
     acl = query.get("predefinedAcl", "private")
     if acl not in _PRIVATE or resource.get("acl"):
-        uniform = storage.objects.bucket(bucket)["iamConfiguration"]["uniformBucketLevelAccess"]
+        uniform = admission.storage.objects.bucket(bucket)["iamConfiguration"]["uniformBucketLevelAccess"]
         raise invalid(_UNIFORM) if uniform.get("enabled") else not_emulated("access control lists")
-    name = resource.get("name") or query.get("name")
-    return Draft.of(bucket, name or "", resource, from_request(query, request.headers))
+    return Draft.of(bucket, name, resource, from_request(query, request.headers))
 
 
 def expected_hashes(headers: Mapping[str, str]) -> Expected:

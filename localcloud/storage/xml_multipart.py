@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from typing import BinaryIO
 from xml.etree import ElementTree
 from xml.sax.saxutils import escape
@@ -17,13 +18,15 @@ from localcloud.storage.downloads import xml_etag
 from localcloud.storage.errors import StorageError, invalid, no_upload, not_emulated
 from localcloud.storage.messages import Request, Response
 from localcloud.storage.objects import Content, Draft
-from localcloud.storage.records import encode, encode_crc32c
+from localcloud.storage.records import encode, encode_crc32c, timestamp
 from localcloud.storage.simple_uploads import SimpleUploads, expected_hashes
 from localcloud.storage.store import Storage
 from localcloud.storage.uploads import MULTIPART, Part, Upload
+from localcloud.storage.xml_listing import whole
 
 _NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
 _MOST_PARTS = 10_000
+_PAGE = 1000
 _SMALLEST_PART = 5 << 20  # bytes; the last may be smaller
 
 
@@ -55,6 +58,8 @@ class MultipartUploads:
         if request.method == "DELETE":
             self._storage.uploads.cancel(upload.id)
             return Response(204)
+        if request.method == "GET":
+            return self._listed_parts(request, upload)
         raise not_emulated(f"{request.method} of a multipart upload")
 
     async def _part(self, request: Request, upload: Upload) -> Response:
@@ -91,6 +96,60 @@ class MultipartUploads:
             f"<Location>http://{bucket}.storage.googleapis.com/{name}</Location><Bucket>{bucket}</Bucket>"
             f"<Key>{name}</Key><ETag>{escape(xml_etag(made))}</ETag></CompleteMultipartUploadResult>",
             {"X-Goog-Generation": str(made.generation), "X-Goog-Hash": made.hashes},
+        )
+
+    def _listed_parts(self, request: Request, upload: Upload) -> Response:
+        """https://cloud.google.com/storage/docs/xml-api/get-object-multipart"""
+        after, limit = whole(request.query, "part-number-marker", 0), whole(request.query, "max-parts", _PAGE)
+        there = [part for part in self._storage.uploads.parts(upload.id) if part.number > after]
+        page, more = there[: min(limit, _PAGE)], len(there) > min(limit, _PAGE)
+        text = "".join(
+            f"<Part><PartNumber>{part.number}</PartNumber><ETag>&quot;{part.md5.hex()}&quot;</ETag>"
+            f"<Size>{part.size}</Size></Part>"
+            for part in page
+        )
+        last = page[-1].number if page and more else 0
+        return Response.of_xml(
+            f"<ListPartsResult xmlns='{_NAMESPACE}'><Bucket>{escape(upload.draft.bucket)}</Bucket>"
+            f"<Key>{escape(upload.draft.name)}</Key><UploadId>{upload.id}</UploadId>"
+            f"<StorageClass>{upload.draft.storage_class or 'STANDARD'}</StorageClass>"
+            f"<PartNumberMarker>{after}</PartNumberMarker><NextPartNumberMarker>{last}</NextPartNumberMarker>"
+            f"<MaxParts>{min(limit, _PAGE)}</MaxParts><IsTruncated>{str(more).lower()}</IsTruncated>{text}"
+            "</ListPartsResult>"
+        )
+
+    def uploads(self, request: Request, bucket: str) -> Response:
+        """The unfinished ones of a bucket: https://cloud.google.com/storage/docs/xml-api/get-bucket-uploads"""
+        query = request.query
+        prefix, delimiter, limit = (
+            query.get("prefix", ""),
+            query.get("delimiter", ""),
+            whole(query, "max-uploads", _PAGE),
+        )
+        if delimiter:
+            raise not_emulated("a delimiter in a list of multipart uploads")
+        after = (query.get("key-marker", ""), query.get("upload-id-marker", "\U0010ffff"))
+        there = sorted(
+            (name, key, started) for key, name, started in self._storage.uploads.unfinished(MULTIPART, bucket)
+        )
+        there = [one for one in there if one[0].startswith(prefix) and (not after[0] or one[:2] > after)]
+        page, more = there[: min(limit, _PAGE)], len(there) > min(limit, _PAGE)
+        text = "".join(
+            f"<Upload><Key>{escape(name)}</Key><UploadId>{key}</UploadId><StorageClass>STANDARD</StorageClass>"
+            f"<Initiated>{timestamp(datetime.fromtimestamp(started, UTC))}</Initiated></Upload>"
+            for name, key, started in page
+        )
+        following = (
+            f"<NextKeyMarker>{escape(page[-1][0])}</NextKeyMarker>"
+            f"<NextUploadIdMarker>{page[-1][1]}</NextUploadIdMarker>"
+            if page and more
+            else ""
+        )
+        return Response.of_xml(
+            f"<ListMultipartUploadsResult xmlns='{_NAMESPACE}'><Bucket>{escape(bucket)}</Bucket>"
+            f"<KeyMarker>{escape(after[0])}</KeyMarker><Prefix>{escape(prefix)}</Prefix>{following}"
+            f"<MaxUploads>{min(limit, _PAGE)}</MaxUploads><IsTruncated>{str(more).lower()}</IsTruncated>{text}"
+            "</ListMultipartUploadsResult>"
         )
 
     def _joined(self, parts: list[Part]) -> BlobWriter:
