@@ -96,10 +96,11 @@ def disk_kinds() -> tuple[str, ...]:
     return tuple(read("prices.json")["disk_per_gb_hour"])
 
 
-def storage(region: str) -> Price:
-    """The price of a GB of Standard storage for a month in `region`."""
+def storage(region: str, storage_class: str = "STANDARD") -> Price:
+    """The price of a GB of storage of a class for a month in `region` (or "us", "eu", "asia")."""
     book = read("resources.json")
-    found = next((Decimal(a) for a, names in book["storage_gb_month"].items() if region in names), None)
+    rows = book["storage_gb_month"] if storage_class == "STANDARD" else book["cold_gb_month"].get(storage_class, {})
+    found = next((Decimal(a) for a, names in rows.items() if region in names), None)
     return Price(
         found, book["currency"], "GB-month", book["as_of"], "unknown" if found is None else "estimate", book["source"]
     )

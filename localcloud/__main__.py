@@ -1,4 +1,4 @@
-"""Command line of the local cloud: start, stop, status, env, reset, fault."""
+"""Command line of the local cloud: start, stop, status, env, clock, bill, upgrade, reset, fault."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from localcloud import launch, locks
+from localcloud.billing import commands as money
 from localcloud.environment import SHELLS, export_lines
 from localcloud.faults import commands as drills
 
@@ -35,11 +36,16 @@ def _parser() -> argparse.ArgumentParser:
     shared.add_argument("--root", type=Path, default=Path(".localcloud"), help="its folder (default: %(default)s)")
     shared.add_argument("--json", action="store_true", help="print JSON")
     parser = argparse.ArgumentParser(prog="localcloud", description="Google Cloud on this machine.")
-    verbs = parser.add_subparsers(dest="verb", required=True, metavar="start|stop|status|env|reset|fault")
+    verbs = parser.add_subparsers(
+        dest="verb", required=True, metavar="start|stop|status|env|clock|bill|upgrade|reset|fault"
+    )
     for verb, text in (("start", "start it unless it runs"), ("serve", "")):
         # `serve` is what `start` runs; it is not for people.
         one = verbs.add_parser(verb, parents=[shared], help=text) if text else verbs.add_parser(verb, parents=[shared])
         one.add_argument("--project", action="extend", nargs="+", default=[], metavar="ID", help="make these projects")
+        one.add_argument(
+            "--trial", action="extend", nargs="+", default=[], metavar="ID", help="make these on a free trial"
+        )
         one.add_argument("--envs", type=Path, help="folder of Python environments for jobs (default: ROOT/envs)")
     verbs.add_parser("stop", parents=[shared], help="end it, and all jobs that run in it")
     verbs.add_parser("status", parents=[shared], help="what it is and holds")
@@ -48,6 +54,7 @@ def _parser() -> argparse.ArgumentParser:
     env.add_argument("--shell", choices=SHELLS, default="bash")
     again = verbs.add_parser("reset", parents=[shared], help="end it and forget all it holds")
     again.add_argument("--yes", action="store_true", help="do not ask")
+    money.add(verbs, shared)
     drills.add(verbs, shared)
     return parser
 
@@ -62,7 +69,7 @@ def _say(options: argparse.Namespace, value: dict[str, Any], text: str) -> int:
 
 
 def _start(options: argparse.Namespace) -> int:
-    server = launch.start(options.root, _envs(options), options.project)
+    server = launch.start(options.root, _envs(options), options.project, options.trial)
     return _say(options, server, f"The local cloud in {options.root} runs (process {server['pid']}).")
 
 
@@ -78,6 +85,7 @@ def _status(options: argparse.Namespace) -> int:
         return _say(options, found, f"The local cloud in {options.root} does not run.")
     shown = {**found, "memory": f"{found['memory'] / 2**20:.0f} MiB", "projects": ", ".join(found["projects"])}
     shown["processes"] = ", ".join(map(str, found["processes"])) or "none but the server"
+    shown["trials"] = ", ".join(map(money.trial_words, found["trials"].items())) or "none"
     shown["counts"] = ", ".join(f"{number} {what}" for what, number in found["counts"].items())
     return _say(options, found, "\n".join(f"{name:10} {value}" for name, value in shown.items()))
 
@@ -104,7 +112,7 @@ def _serve(options: argparse.Namespace) -> int:
     """Be the server: one line of JSON on standard output when ready, or why not; then nothing."""
     from localcloud import serving
 
-    return serving.run(options.root, _envs(options), options.project)
+    return serving.run(options.root, _envs(options), options.project, options.trial)
 
 
 _VERBS = {
@@ -114,6 +122,9 @@ _VERBS = {
     "env": _env,
     "reset": _reset,
     "serve": _serve,
+    "clock": money.clock,
+    "bill": money.bill,
+    "upgrade": money.upgrade,
     "fault": drills.run,
 }
 

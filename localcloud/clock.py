@@ -24,6 +24,7 @@ class Clock:
         self._path = path
         self._lock = threading.Lock()
         self._listeners: list[Listener] = []
+        self._before: list[Callable[[], None]] = []
         self._ahead = 0.0
         if path is not None and path.exists():
             self._ahead = float(json.loads(path.read_text(encoding="utf-8"))["ahead"])
@@ -56,6 +57,8 @@ class Clock:
         """
         if by < timedelta(0):
             raise ValueError("time goes forward only")
+        for note in self._before:
+            note()
         with self._lock:
             ahead = self._ahead + by.total_seconds()
             if self._path is not None:
@@ -63,6 +66,10 @@ class Clock:
             self._ahead = ahead
             listeners = list(self._listeners)
         return [awaited for listener in listeners if (awaited := listener()) is not None]
+
+    def before_forward(self, listener: Callable[[], None]) -> None:
+        """Call `listener` before each move, while it is still the old time."""
+        self._before.append(listener)
 
     def on_forward(self, listener: Listener) -> None:
         """Call `listener` after each move, in the server's event loop, where the clock is moved, in their order.

@@ -15,6 +15,7 @@ from localcloud.documents import Documents
 from localcloud.files import private_folder, write_privately
 
 if TYPE_CHECKING:
+    from localcloud.billing.meter import Billing
     from localcloud.faults.store import Faults
     from localcloud.iam.access import Access
     from localcloud.iam.store import Iam
@@ -133,6 +134,12 @@ class Cloud:
         from localcloud.tokens import Tokens
 
         return Tokens(self)
+
+    @cached_property
+    def billing(self) -> Billing:
+        from localcloud.billing.meter import Billing
+
+        return Billing(self)
 
     @cached_property
     def iam(self) -> Iam:

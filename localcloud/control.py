@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 
+from localcloud.billing import control as billing
+from localcloud.billing.accounts import DEFAULT
 from localcloud.errors import ApiError
 from localcloud.faults import control as faults
 from localcloud.rest import App, Call, Receive, Router, Scope, Send, send_json
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 _FURTHEST = 100 * 365 * 24 * 3600  # seconds that the clock may be ahead
 router = Router()
 faults.register(router)
+billing.register(router)
 _ending: list[Callable[[], None]] = []
 
 
@@ -56,12 +59,16 @@ async def status(call: Call) -> dict[str, Any]:
         "memory": process.memory_info().rss,
         "projects": [project["projectId"] for project in call.cloud.projects.list()],
         "counts": counts,
+        "trials": call.cloud.billing.trials(),
     }
 
 
 @router.route("POST", "/projects/{project}")
 async def create_project(call: Call) -> dict[str, Any]:
-    return call.cloud.projects.create(call.params["project"])
+    """Make a project that is paid for, or with `trial` one on a free trial; one that is there stays as it is."""
+    if call.body.get("trial"):
+        return call.cloud.billing.create_trial(call.params["project"])
+    return call.cloud.projects.create(call.params["project"], payer=DEFAULT)
 
 
 @router.route("GET", "/clock")

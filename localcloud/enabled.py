@@ -16,10 +16,12 @@ _CONSOLE = "https://console.developers.google.com/apis/api"
 def require(cloud: Cloud, project: str, service: str) -> dict[str, Any]:
     """The project (by id or number), in which `service` ("storage.googleapis.com") is on.
 
-    Raises 403 SERVICE_DISABLED when it is off, 403 when there is no such project.
+    Raises 403 SERVICE_DISABLED when it is off, 403 BILLING_DISABLED when nobody pays for it, 403 when there is no such
+    project.
     """
     found = cloud.projects.get(project)
     if service in found["services"]:
+        cloud.billing.check_paid(found, service)
         return found
     name, url = title(service), f"{_CONSOLE}/{service}/overview?project={found['projectId']}"
     message = (

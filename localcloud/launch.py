@@ -47,17 +47,19 @@ def running(root: Path) -> dict[str, Any] | None:
         return None
 
 
-def start(root: Path, envs: Path, projects: Sequence[str] = ()) -> dict[str, Any]:
-    """Start the server of `root` unless it runs, and make the projects. Raises Failed."""
+def start(root: Path, envs: Path, projects: Sequence[str] = (), trials: Sequence[str] = ()) -> dict[str, Any]:
+    """Start the server of `root` unless it runs, and make the projects; `trials` on a free trial. Raises Failed."""
     private_folder(root)
     with _alone(root):
         server = running(root)
         if server is None:
-            server = _spawn(root, envs, projects)
+            server = _spawn(root, envs, projects, trials)
         else:
             _write_created(root, server)
             for project in projects:
                 ask(root, server, "POST", f"/projects/{project}")
+            for project in trials:
+                ask(root, server, "POST", f"/projects/{project}", {"trial": True})
         return server
 
 
@@ -112,10 +114,15 @@ def forward(root: Path, seconds: float) -> dict[str, Any]:
 
     Raises Failed when no server runs, or the clock can't move so.
     """
+    return control(root, "POST", "/clock", {"forward_seconds": seconds})
+
+
+def control(root: Path, method: str, path: str, body: Any = None) -> dict[str, Any]:
+    """One request to the control of the server that runs. Raises Failed, also when none does."""
     server = running(root)
     if server is None:
         raise Failed(f"no local cloud runs in {root}", f"python -m localcloud start --root {root}")
-    return ask(root, server, "POST", "/clock", {"forward_seconds": seconds})
+    return ask(root, server, method, path, body)
 
 
 def reset(root: Path) -> None:
@@ -174,9 +181,9 @@ def _alone(root: Path) -> Any:
     return locks.held(root / "start.lock", _PATIENCE)
 
 
-def _spawn(root: Path, envs: Path, projects: Sequence[str]) -> dict[str, Any]:
+def _spawn(root: Path, envs: Path, projects: Sequence[str], trials: Sequence[str] = ()) -> dict[str, Any]:
     command = [sys.executable, "-m", "localcloud", "serve", "--root", str(root), "--envs", str(envs)]
-    command += [f"--project={project}" for project in projects]
+    command += [f"--project={project}" for project in projects] + [f"--trial={project}" for project in trials]
     flags: dict[str, Any] = {"start_new_session": True}  # it outlives the shell
     if sys.platform == "win32":
         flags = {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW}

@@ -21,6 +21,7 @@ import psutil
 import uvicorn
 
 from localcloud import __version__, ca, control, grpc_front, locks, ports
+from localcloud.billing import accounts as billing
 from localcloud.cloud import Cloud
 from localcloud.faults.http import faulty_metadata
 from localcloud.files import private_folder, write_privately
@@ -79,8 +80,11 @@ def tls_context(root: Path) -> ssl.SSLContext:
     return context
 
 
-async def serve(root: Path, envs: Path, projects: list[str], ready: Any) -> None:
-    """Serve until told to end; calls `ready(description)` once all ports answer. Raises PortTaken, locks.Busy."""
+async def serve(root: Path, envs: Path, projects: list[str], trials: list[str], ready: Any) -> None:
+    """Serve until told to end, with these projects, paid ones and on free trials.
+
+    Calls `ready(description)` once all ports answer. Raises PortTaken, locks.Busy.
+    """
     private_folder(root)
     with locks.held(root / "server.lock", patience=2):
         numbers, sockets = ports.claim(root)
@@ -89,8 +93,11 @@ async def serve(root: Path, envs: Path, projects: list[str], ready: Any) -> None
         assert cloud.secret  # written before anybody could need it
         for project in cloud.projects.list():
             cloud.projects.write_files(project)  # ports and certificates may be new
+        cloud.billing.adopt_old()
         for project in projects:
-            cloud.projects.create(project)
+            cloud.projects.create(project, payer=billing.DEFAULT)
+        for project in trials:
+            cloud.billing.create_trial(project)
         end = asyncio.Event()
         _end_by_signal(end)
         control.on_end(end.set)

@@ -15,7 +15,7 @@ from localcloud import locks, ports, server
 from localcloud.errors import ApiError
 
 
-def run(root: Path, envs: Path, projects: list[str]) -> int:
+def run(root: Path, envs: Path, projects: list[str], trials: list[str]) -> int:
     """Serve until told to end. Standard output gets one line: server.json's content, or {"error", "hint"}."""
     os.umask(0o077)  # whatever any part writes is for the owner alone
     os.chdir(root)
@@ -25,7 +25,7 @@ def run(root: Path, envs: Path, projects: list[str]) -> int:
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("localcloud").setLevel(level)
     try:
-        asyncio.run(server.serve(root, envs, projects, _say))
+        asyncio.run(server.serve(root, envs, projects, trials, _say))
     except ports.PortTaken as error:
         _say({"error": str(error), "hint": error.hint})
         return 1

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from localcloud.billing import store
 from localcloud.enabled import require
+from localcloud.iam import access
 from localcloud.paging import page
 from localcloud.rest import App, Call, Router
 
@@ -33,8 +34,15 @@ async def get_info(call: Call) -> Body:
 
 @router.route("PUT", "/v1/projects/{project}/billingInfo")
 async def put_info(call: Call) -> Body:
-    require(call.cloud, call.params["project"], "cloudbilling.googleapis.com")
-    return store.link(call.cloud, call.params["project"], call.body.get("billingAccountName", ""))
+    project = require(call.cloud, call.params["project"], "cloudbilling.googleapis.com")["projectId"]
+    name = call.body.get("billingAccountName", "")
+    if name:
+        store.account(call.cloud, name)
+    verb = "create" if name else "delete"
+    permission = f"resourcemanager.projects.{verb}BillingAssignment"
+    call.cloud.access.require(call.caller, permission, access.project(project))
+    await call.cloud.billing.link(project, name)
+    return store.info(call.cloud, project)
 
 
 @router.route("GET", "/v1/billingAccounts")

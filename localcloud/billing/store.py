@@ -1,4 +1,4 @@
-"""Billing accounts and budgets: what is kept, and what Google refuses.
+"""Who pays for projects, and budgets: what is kept, and what Google refuses.
 
 Simplified: every well-formed billing account exists, is open, and belongs to the caller. It counts in the currency of
 the first budget that names one, else in US dollars; a budget in another currency is refused, as on Google.
@@ -6,11 +6,12 @@ the first budget that names one, else in US dollars; a budget in another currenc
 
 from __future__ import annotations
 
-import re
 import threading
 import uuid
 from typing import TYPE_CHECKING, Any
 
+from localcloud.billing.accounts import DEFAULT, KIND
+from localcloud.billing.alerts import PUBLISHER
 from localcloud.errors import ApiError
 from localcloud.iam.policies import new_etag
 
@@ -18,8 +19,7 @@ if TYPE_CHECKING:
     from localcloud.cloud import Cloud
 
 Body = dict[str, Any]
-_ACCOUNT = re.compile(r"billingAccounts/[0-9A-F]{6}-[0-9A-F]{6}-[0-9A-F]{6}")
-_ACCOUNT_KIND, _BUDGET_KIND = "billing.account", "billing.budget"
+_BUDGET_KIND = "billing.budget"
 # https://cloud.google.com/billing/docs/reference/budget/rest/v1/billingAccounts.budgets
 _TREATMENTS = ("INCLUDE_ALL_CREDITS", "EXCLUDE_ALL_CREDITS", "INCLUDE_SPECIFIED_CREDITS")
 _PERIODS = ("MONTH", "QUARTER", "YEAR")
@@ -31,16 +31,7 @@ _lock = threading.RLock()
 
 def account(cloud: Cloud, name: str) -> Body:
     """A billing account by name ("billingAccounts/012345-6789AB-CDEF01"). Raises 400 for a name that can't be."""
-    if not _ACCOUNT.fullmatch(name):
-        raise ApiError(400, f"Request contains an invalid argument: {name} is no name of a billing account.")
-    found = cloud.documents.find(name)
-    return found or {
-        "name": name,
-        "open": True,
-        "displayName": "Billing account of the local cloud",
-        "masterBillingAccount": "",
-        "currencyCode": "USD",
-    }
+    return cloud.billing.accounts.get(name)
 
 
 def accounts(cloud: Cloud) -> list[Body]:
@@ -58,16 +49,8 @@ def info(cloud: Cloud, project: str) -> Body:
         "name": f"projects/{found['projectId']}/billingInfo",
         "projectId": found["projectId"],
         "billingAccountName": name,
-        "billingEnabled": bool(name),
+        "billingEnabled": not cloud.billing.accounts.state(found["projectId"]),
     }
-
-
-def link(cloud: Cloud, project: str, name: str) -> Body:
-    """Let a billing account pay for a project; "" for none. Raises 400."""
-    if name:
-        account(cloud, name)
-    cloud.projects.update(project, billingAccount=name)
-    return info(cloud, project)
 
 
 def create_budget(cloud: Cloud, parent: str, body: Body) -> Body:
@@ -76,10 +59,12 @@ def create_budget(cloud: Cloud, parent: str, body: Body) -> Body:
         payer = account(cloud, parent)
         name = f"{parent}/budgets/{uuid.uuid4()}"
         budget: Body = _checked(cloud, payer, body) | {"name": name, "etag": new_etag()}
+        _adopt(cloud, parent, budget)
+        _let_publish(cloud, budget)
         if not cloud.documents.find(parent):
             amount: Body = budget["amount"]
             currency = amount.get("specifiedAmount", {}).get("currencyCode", payer["currencyCode"])
-            cloud.documents.put(parent, _ACCOUNT_KIND, payer | {"currencyCode": currency})
+            cloud.documents.put(parent, KIND, payer | {"currencyCode": currency})
         return cloud.documents.create(name, _BUDGET_KIND, budget)
 
 
@@ -104,12 +89,53 @@ def update_budget(cloud: Cloud, name: str, changes: Body, mask: str | None = Non
             raise ApiError(409, "The budget was changed by somebody else; read it again.", "ABORTED")
         merged = apply_mask(present, changes, mask)
         checked = _checked(cloud, account(cloud, name.partition("/budgets/")[0]), merged)
+        _let_publish(cloud, checked)
         return cloud.documents.put(name, _BUDGET_KIND, checked | {"name": name, "etag": new_etag()})
 
 
 def delete_budget(cloud: Cloud, name: str) -> None:
     """Raises 404."""
     cloud.documents.delete(name)
+
+
+def all_budgets(cloud: Cloud) -> list[Body]:
+    """The budgets of all billing accounts."""
+    return cloud.documents.list(_BUDGET_KIND)
+
+
+def _adopt(cloud: Cloud, parent: str, budget: Body) -> None:
+    """Let the budget's account pay for the projects it is for, where only this cloud itself chose who pays.
+
+    A project that the command line made is paid by an account that nobody asked for. Whoever sets a budget for it says
+    by which account it is to be paid.
+    """
+    for name in budget["budgetFilter"].get("projects") or []:
+        found = cloud.projects.find(name.removeprefix("projects/"))
+        if found and found["billingAccount"] == DEFAULT != parent:
+            cloud.billing.sample()
+            cloud.projects.update(found["projectId"], billingAccount=parent)
+            cloud.billing.accounts.forget_states()
+
+
+def _topic(cloud: Cloud, budget: Body) -> str:
+    """The full name of the budget's topic, "" for none. Raises 400 for one that isn't there."""
+    from localcloud.pubsub import resources
+
+    topic = (budget.get("notificationsRule") or {}).get("pubsubTopic", "")
+    if not topic:
+        return ""
+    try:
+        name = resources.full_name(cloud, topic)
+        cloud.pubsub.topic(name)
+    except ApiError as error:
+        raise _bad(f"notifications_rule.pubsub_topic: {topic}: {error.message.rstrip('.')}") from None
+    return name
+
+
+def _let_publish(cloud: Cloud, budget: Body) -> None:
+    """Give Google's own account for budgets its right on the topic, as making a budget on Google does."""
+    if name := _topic(cloud, budget):
+        cloud.iam.add_member(name, "roles/pubsub.publisher", f"serviceAccount:{PUBLISHER}")
 
 
 def _checked(cloud: Cloud, payer: Body, body: Body) -> Body:
@@ -132,6 +158,11 @@ def _checked(cloud: Cloud, payer: Body, body: Body) -> Body:
         for channel in channels:
             if not cloud.documents.find(channel):
                 raise _bad(f"monitoring_notification_channels: {channel} does not exist")
+        if rule.get("schemaVersion", "1.0") != "1.0":
+            raise _bad(f"notifications_rule.schema_version {rule['schemaVersion']} is unknown")
+        if rule.get("pubsubTopic"):
+            _topic(cloud, budget)
+            budget["notificationsRule"] = rule | {"schemaVersion": "1.0"}
     else:
         budget.pop("notificationsRule", None)
     return budget

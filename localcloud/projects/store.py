@@ -32,8 +32,10 @@ class Projects:
         self._lock = threading.RLock()
         cloud.count("projects", lambda: len(self.list()))
 
-    def create(self, project_id: str, name: str = "", labels: dict[str, str] | None = None) -> Body:
+    def create(self, project_id: str, name: str = "", labels: dict[str, str] | None = None, payer: str = "") -> Body:
         """The project, made if it isn't there, with its owner account and key file. Raises 400 for a bad id.
+
+        A new one is paid by the billing account `payer`, "" for none.
 
         Made in steps that can each be repeated, the record last, so that a kill in the middle leaves nothing odd.
         """
@@ -56,13 +58,15 @@ class Projects:
                     "labels": labels or {},
                     "createTime": self._cloud.clock.stamp(),
                     "issued": int(self._cloud.clock.time()),
-                    "billingAccount": "",
+                    "billingAccount": payer,
+                    "linked": True,  # who pays is known; older projects had no such field
                     "services": sorted(ON_BY_DEFAULT),
                 }
                 iam = self._cloud.iam
                 iam.ensure_account(project_id, iam.owner(project_id), "Owner of the project")
                 iam.add_member(f"projects/{project_id}", "roles/owner", f"serviceAccount:{iam.owner(project_id)}")
                 found = self._kept.put(f"projects/{project_id}", "project", found)
+                self._cloud.billing.accounts.forget_states()
             self.write_files(found)
             return found
 
@@ -128,7 +132,7 @@ class Projects:
         return set(self.get(project)["services"])
 
     def enable(self, project: str, *services: str) -> bool:
-        """Turn APIs on; False when all were on. Raises 403 for one that Google has not (as Google does)."""
+        """Turn APIs on; False when all were on. Raises 403 for one that Google has not, 400 when nobody would pay."""
         if strange := [service for service in services if not known(service)]:
             raise ApiError(
                 403,
@@ -146,6 +150,7 @@ class Projects:
             on = set(found["services"])
             if on.issuperset(services):
                 return False
+            self._cloud.billing.check_activation(found, [service for service in services if service not in on])
             self.update(found["projectId"], services=sorted(on.union(services)))
         if "compute.googleapis.com" in services:  # it comes with the default account of machines
             email = f"{found['projectNumber']}-compute@developer.gserviceaccount.com"

@@ -27,6 +27,7 @@ class Limit:
     metric: str
     title: str
     values: Mapping[str, int]
+    accelerator: bool = False
 
 
 @cache
@@ -47,7 +48,7 @@ def limits(service: str) -> Mapping[str, Limit]:
         for spot in (False, True):
             prefix, word = ("spot_", "preemptible ") if spot else ("", "")
             quota, metric = row[f"{prefix}id"] or "", row[f"{prefix}metric"] or ""
-            found.append(Limit(quota, metric, f"Custom model training {word}{title} per region", values))
+            found.append(Limit(quota, metric, f"Custom model training {word}{title} per region", values, True))
     return {limit.id: limit for limit in found if limit.id}
 
 

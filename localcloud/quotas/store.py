@@ -23,6 +23,7 @@ Body = dict[str, Any]
 KIND = "quotas.preference"
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 # https://cloud.google.com/docs/quotas/reference/rest/v1/QuotaSafetyCheck
+NO_HISTORY = "NOT_ENOUGH_USAGE_HISTORY"
 TOO_HIGH = "QUOTA_DECREASE_PERCENTAGE_TOO_HIGH"
 _LARGEST_DECREASE = 0.10
 _lock = threading.RLock()
@@ -33,7 +34,22 @@ def effective(cloud: Cloud, project: str, region: str, quota: str, service: str 
     limit = limits(service).get(quota) or by_metric(service, quota)
     if limit is None:
         return None
-    return _preferred(cloud, project, limit.id, service).get(region, limit.values.get(region, 0))
+    return _values(cloud, project, limit, service).get(region, 0)
+
+
+def _values(cloud: Cloud, project: str, limit: Limit, service: str) -> dict[str, int]:
+    """What holds in each region: on a free trial no accelerator at all, and no more of anything else.
+
+    https://cloud.google.com/free/docs/free-cloud-features#free-trial
+    """
+    values = {**limit.values, **_preferred(cloud, project, limit.id, service)}
+    if limit.accelerator and _on_trial(cloud, project):
+        return dict.fromkeys(values, 0)
+    return values
+
+
+def _on_trial(cloud: Cloud, project: str) -> bool:
+    return cloud.billing.accounts.on_trial(cloud.projects.get(project)["projectId"])
 
 
 def _preferred(cloud: Cloud, project: str, quota_id: str, service: str) -> dict[str, int]:
@@ -67,7 +83,7 @@ def _info(cloud: Cloud, project: str, number: str, service: str, limit: Limit) -
         for region, value in sorted(preferred.items())
     ]
     by_value: dict[int, list[str]] = defaultdict(list)
-    for region, value in limit.values.items():
+    for region, value in _values(cloud, project, limit, service).items():
         if region not in preferred:
             by_value[value].append(region)
     rest = [
@@ -85,9 +101,15 @@ def _info(cloud: Cloud, project: str, number: str, service: str, limit: Limit) -
         "metricDisplayName": limit.title,
         "quotaDisplayName": limit.title,
         "metricUnit": "1",
-        "quotaIncreaseEligibility": {"isEligible": True},
+        "quotaIncreaseEligibility": _eligibility(cloud, project),
         "dimensionsInfos": own + rest,
     }
+
+
+def _eligibility(cloud: Cloud, project: str) -> Body:
+    if _on_trial(cloud, project):
+        return {"isEligible": False, "ineligibilityReason": NO_HISTORY}
+    return {"isEligible": True}
 
 
 def create(cloud: Cloud, project: str, preference_id: str, body: Body, ignored: str = "") -> Body:
@@ -136,6 +158,13 @@ def _granted(cloud: Cloud, project: str, body: Body, ignored: str) -> Body:
         raise ApiError(400, "Request contains an invalid argument: quota_config.preferred_value is below -1.")
     if _more(wanted, present) and not body.get("contactEmail"):
         raise ApiError(400, "Request contains an invalid argument: contact_email is required to increase a quota.")
+    if _more(wanted, present) and _on_trial(cloud, project):
+        raise ApiError(
+            400,
+            f"The quota {limit.id} is not eligible for an increase: {NO_HISTORY}. A free trial can't ask for more; "
+            "upgrade the billing account first.",
+            "FAILED_PRECONDITION",
+        )
     if _more(present, wanted) and _share(wanted, present) > _LARGEST_DECREASE and ignored != TOO_HIGH:
         raise ApiError(
             400,

@@ -17,7 +17,7 @@ from localcloud.rest import Router
 @pytest.fixture
 def cloud(tmp_path) -> Cloud:
     made = Cloud(tmp_path / "root", tmp_path / "envs", Ports(1, 2, 3, 4, 5))
-    made.projects.create("test-project")
+    made.projects.create("test-project", payer="billingAccounts/012345-6789AB-CDEF01")
     return made
 
 

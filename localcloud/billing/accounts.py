@@ -1,0 +1,192 @@
+"""Billing accounts: open or closed, which pays for what, and how Google refuses what nobody pays for."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import threading
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+from typing import TYPE_CHECKING, Any
+
+from localcloud.billing import pacific
+from localcloud.billing.charges import Credit
+from localcloud.documents import Documents
+from localcloud.errors import ApiError, error_info
+
+if TYPE_CHECKING:
+    from localcloud.cloud import Cloud
+
+Body = dict[str, Any]
+DEFAULT = "billingAccounts/10CA1C-10D000-000001"  # pays for the projects that the command line makes
+KIND = "billing.account"
+_NAME = re.compile(r"billingAccounts/[0-9A-F]{6}-[0-9A-F]{6}-[0-9A-F]{6}")
+_TRIAL = "trial"
+# https://cloud.google.com/free/docs/free-cloud-features#free-trial
+TRIAL_NANOS = 300 * 10**9
+TRIAL_DAYS = 90
+_GRACE = timedelta(days=30).total_seconds()  # after its end, an upgrade still opens the account again
+# Which APIs answer only where somebody pays. Pub/Sub is not among them: see README.md.
+PAID = frozenset(
+    f"{name}.googleapis.com" for name in "aiplatform artifactregistry compute cloudbuild containerregistry".split()
+)
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A free trial: `started` and `closed` (None: open) in seconds; `upgraded`: its account is a paying one since."""
+
+    project: str
+    account: str
+    started: float
+    upgraded: bool = False
+    closed: float | None = None
+
+    @property
+    def ends(self) -> float:
+        """When its 90 days are over."""
+        return self.started + TRIAL_DAYS * 86_400
+
+    @property
+    def credit(self) -> Credit:
+        """What it gives: 300 dollars until day 90, kept by an upgrade."""
+        last: date = pacific.day(self.ends)
+        return Credit(self.account, TRIAL_NANOS, last)
+
+
+class Accounts:
+    """The billing accounts of one cloud, and whether a project is paid for. Any thread may call."""
+
+    def __init__(self, cloud: Cloud, kept: Documents) -> None:
+        self._cloud = cloud
+        self._kept = kept
+        self._lock = threading.RLock()
+        self._states: dict[str, str] = {}
+
+    def get(self, name: str) -> Body:
+        """The account. Raises 400 for a name that can't be one."""
+        if not _NAME.fullmatch(name):
+            raise ApiError(400, f"Request contains an invalid argument: {name} is no name of a billing account.")
+        found = self._cloud.documents.find(name)
+        return found or {
+            "name": name,
+            "open": True,
+            "displayName": "Billing account of the local cloud",
+            "masterBillingAccount": "",
+            "currencyCode": "USD",
+        }
+
+    def put(self, account: Body) -> None:
+        """Keep an account that differs from what every account is."""
+        self._cloud.documents.put(account["name"], KIND, account)
+        self.forget_states()
+
+    def state(self, project_id: str) -> str:
+        """ "absent" or "closed" where nobody pays for a project, else "". Remembered until something changes."""
+        found = self._states.get(project_id)
+        if found is None:
+            project = self._cloud.projects.find(project_id)
+            name = project["billingAccount"] if project else ""
+            found = "absent" if not name else "" if self.get(name)["open"] else "closed"
+            self._states[project_id] = found
+        return found
+
+    def forget_states(self) -> None:
+        """Something about who pays has changed."""
+        self._states = {}
+
+    # Free trials
+
+    def start_trial(self, project_id: str) -> None:
+        """The project's account is on a free trial from now on."""
+        name = trial_account(project_id)
+        with self._lock:
+            self.put(self.get(name) | {"displayName": "My Billing Account"})
+            self._put_trial(Trial(project_id, name, self._cloud.clock.time()))
+
+    def trial(self, project_id: str) -> Trial | None:
+        """The free trial that a project was made on, if it was."""
+        found = self._kept.find(f"trials/{project_id}")
+        return Trial(**found) if found else None
+
+    def trials(self) -> list[Trial]:
+        """All, by project."""
+        return [Trial(**found) for found in self._kept.list(_TRIAL)]
+
+    def on_trial(self, project_id: str) -> bool:
+        """Whether a project is on a free trial that was not upgraded."""
+        trial = self.trial(project_id)
+        return trial is not None and not trial.upgraded
+
+    def close_trial(self, trial: Trial) -> None:
+        """Its credit or its time is over: the account closes."""
+        with self._lock:
+            self._put_trial(replace(trial, closed=self._cloud.clock.time()))
+            self.put(self.get(trial.account) | {"open": False})
+
+    def upgrade(self, project_id: str) -> Trial:
+        """Make a paying account of a trial's; what is left of the credit stays until day 90. Raises 400."""
+        with self._lock:
+            trial = self.trial(project_id)
+            if trial is None:
+                raise ApiError(
+                    400, f"{project_id} is on no free trial\n\nhint: start --trial PROJECT makes one that is"
+                )
+            if trial.upgraded:
+                raise ApiError(400, f"the account of {project_id} is upgraded already", "FAILED_PRECONDITION")
+            if trial.closed is not None and self._cloud.clock.time() > trial.closed + _GRACE:
+                words = f"the trial of {project_id} ended more than 30 days ago: Google has deleted what it held"
+                raise ApiError(400, words, "FAILED_PRECONDITION")
+            trial = replace(trial, upgraded=True, closed=None)
+            self._put_trial(trial)
+            self.put(self.get(trial.account) | {"open": True})
+            return trial
+
+    def _put_trial(self, trial: Trial) -> None:
+        self._kept.put(f"trials/{trial.project}", _TRIAL, dict(vars(trial)))
+
+
+def trial_account(project_id: str) -> str:
+    """The name of the billing account that is on a free trial for a project."""
+    digest = hashlib.sha256(f"trial of {project_id}".encode()).hexdigest()[:18].upper()
+    return f"billingAccounts/{digest[:6]}-{digest[6:12]}-{digest[12:]}"
+
+
+def not_paid(project: Body, service: str) -> ApiError:
+    """403 BILLING_DISABLED, as Google's APIs say it."""
+    number = project["projectNumber"]
+    url = f"https://console.developers.google.com/billing/enable?project={number}"
+    message = (
+        f"This API method requires billing to be enabled. Please enable billing on project #{number} by visiting {url} "
+        "then retry. If you enabled billing for this project recently, wait a few minutes for the action to propagate "
+        "to our systems and retry."
+    )
+    details = [
+        {
+            "@type": "type.googleapis.com/google.rpc.Help",
+            "links": [{"description": "Google developers console billing", "url": url}],
+        },
+        error_info("BILLING_DISABLED", "googleapis.com", service=service, consumer=f"projects/{number}"),
+    ]
+    return ApiError(403, message, reason="forbidden", details=details)
+
+
+def not_activated(project: Body, services: list[str]) -> ApiError:
+    """400 UREQ_PROJECT_BILLING_NOT_FOUND: APIs that need billing are not turned on without."""
+    number, names = project["projectNumber"], ",".join(services)
+    subject = f"?error_code=390001&project={number}&services={'&services='.join(services)}"
+    message = (
+        f"Billing account for project '{number}' is not found. Billing must be enabled for activation of service(s) "
+        f"'{names}' to proceed.\nHelp Token: local"
+    )
+    failure = {"type": "googleapis.com/billing-enabled", "subject": subject}
+    details = [
+        {"@type": "type.googleapis.com/google.rpc.PreconditionFailure", "violations": [failure]},
+        error_info(
+            "UREQ_PROJECT_BILLING_NOT_FOUND",
+            "serviceusage.googleapis.com/billing-enabled",
+            project=number,
+            services=names,
+        ),
+    ]
+    return ApiError(400, message, "FAILED_PRECONDITION", details=details)

@@ -1,0 +1,102 @@
+"""The verbs of the local cloud's command line that are about time and money: clock, bill, upgrade."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+from collections import defaultdict
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+from urllib.parse import urlencode
+
+from localcloud import launch
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
+
+
+def add(verbs: Any, shared: argparse.ArgumentParser) -> None:
+    """The verbs and their options."""
+    clock = verbs.add_parser("clock", parents=[shared], help="what time it is there; move it forward")
+    clock.add_argument("--forward", default="", metavar="TIME", help="such as 90s, 30m, 12h, 3d, 2w, or 1d12h")
+    bill = verbs.add_parser("bill", parents=[shared], help="what it would have cost")
+    bill.add_argument("--project", default="", metavar="ID", help="only this project")
+    bill.add_argument("--month", default="", metavar="YYYY-MM", help="only this month, in Pacific time as Google's")
+    upgrade = verbs.add_parser("upgrade", parents=[shared], help="make a paying account of a free trial's")
+    upgrade.add_argument("project", metavar="PROJECT")
+
+
+def seconds(text: str) -> int:
+    """Seconds of a time such as "3d" or "1d12h". Raises launch.Failed for what is none."""
+    parts = re.findall(r"(\d+)([smhdw])", text)
+    if not parts or "".join(map("".join, parts)) != text:
+        hint = "a whole number and s, m, h, d or w: 90s, 30m, 12h, 3d, 2w, 1d12h"
+        raise launch.Failed(f"--forward {text} is no time to move by", hint, 2)
+    return sum(int(number) * _UNITS[unit] for number, unit in parts)
+
+
+def clock(options: argparse.Namespace) -> int:
+    """Show the time, after moving it. Raises launch.Failed."""
+    if options.forward:
+        found = launch.forward(options.root, seconds(options.forward))
+    else:
+        found = launch.control(options.root, "GET", "/clock")
+    ahead = timedelta(seconds=round(found["ahead_seconds"]))
+    words = f"{ahead} ahead of the real time (reset sets it back)" if ahead else "the real time"
+    print(json.dumps(found, indent=2) if options.json else f"{found['now']}: {words}")
+    return 0
+
+
+def bill(options: argparse.Namespace) -> int:
+    """Show the bill. Raises launch.Failed."""
+    query = urlencode({"project": options.project, "month": options.month})
+    found = launch.control(options.root, "GET", f"/bill?{query}")
+    print(json.dumps(found, indent=2) if options.json else _table(found))
+    return 0
+
+
+def upgrade(options: argparse.Namespace) -> int:
+    """Upgrade a trial. Raises launch.Failed."""
+    found = launch.control(options.root, "POST", f"/projects/{options.project}/upgrade", {})
+    print(json.dumps(found, indent=2) if options.json else trial_words((options.project, found)))
+    return 0
+
+
+def trial_words(trial: tuple[str, dict[str, Any]]) -> str:
+    """A free trial in one line."""
+    project, found = trial
+    left = f"{Decimal(found['credit_left']):.2f} USD of credit and {found['days_left']} days left"
+    return f"{project}: trial {found['state']}, {left}"
+
+
+def _table(found: dict[str, Any]) -> str:
+    """Days summed up: a row a resource and what was sold of it."""
+    amounts: dict[tuple[str, ...], Decimal] = defaultdict(Decimal)
+    costs: dict[tuple[str, ...], Decimal | None] = defaultdict(Decimal)
+    for line in found["lines"]:
+        key = (line["project"], line["service"], line["resource"], line["sku"], line["unit"])
+        amounts[key] += Decimal(line["amount"])
+        cost = costs[key]
+        costs[key] = None if line["cost"] is None or cost is None else cost + Decimal(line["cost"])
+    rows = [["project", "service", "resource", "what", "amount", "USD"]]
+    for key in sorted(amounts):
+        cost = costs[key]
+        rows.append([*key[:4], f"{amounts[key]:.4f} {key[4]}", "not known" if cost is None else f"{cost:.4f}"])
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row[:-1], widths, strict=False)) for row in rows]
+    text = [f"{line}  {row[-1].rjust(widths[-1])}" for line, row in zip(lines, rows, strict=True)]
+    if len(rows) == 1:
+        text = ["nothing was charged"]
+    text.append(f"cost {Decimal(found['cost']):.4f} USD")
+    if Decimal(found["credit"]):
+        text.append(f"credit {Decimal(found['credit']):.4f} USD")
+    text.append(f"total {Decimal(found['total']):.4f} USD, before taxes")
+    text += [f"no price is known, so not in the total: {sku}" for sku in found["unpriced"]]
+    text += [
+        f"an account counts in {currency}: amounts are dollars all the same, for no rate is known"
+        for currency in found["other_currencies"]
+    ]
+    text += [trial_words(trial) for trial in found["trials"].items()]
+    text += [f"e-mail {mail['time'][:16]} to {mail['to']}: {mail['subject']}" for mail in found["mail"]]
+    return "\n".join(text)

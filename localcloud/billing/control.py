@@ -1,0 +1,39 @@
+"""The control's routes for money: the bill, and the upgrade of a free trial."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from typing import Any
+
+from localcloud.errors import ApiError
+from localcloud.rest import Call, Router
+
+
+def register(router: Router) -> None:
+    """Add the routes to the control."""
+    router.route("GET", "/bill")(_bill)
+    router.route("POST", "/projects/{project}/upgrade")(_upgrade)
+
+
+async def _bill(call: Call) -> dict[str, Any]:
+    """The bill of one project or all (`project`), for a month in Pacific time or all time (`month`, YYYY-MM)."""
+    project, month = call.query.get("project", ""), call.query.get("month", "")
+    if month and not re.fullmatch(r"\d{4}-(0[1-9]|1[0-2])", month):
+        raise ApiError(400, f"{month} is no month\n\nhint: a month is YYYY-MM, such as 2026-11")
+    if project:
+        found = call.cloud.projects.find(project)
+        if found is None:
+            known = ", ".join(one["projectId"] for one in call.cloud.projects.list())
+            raise ApiError(400, f"there is no project {project}\n\nhint: known: {known}")
+        project = found["projectId"]
+    await call.cloud.billing.settle()
+    await asyncio.to_thread(call.cloud.billing.sample)
+    return await asyncio.to_thread(call.cloud.billing.bill, project, month)
+
+
+async def _upgrade(call: Call) -> dict[str, Any]:
+    billing = call.cloud.billing
+    await billing.settle()
+    billing.accounts.upgrade(call.params["project"])
+    return billing.trials()[call.params["project"]]

@@ -1,0 +1,83 @@
+"""What a machine-hour, a disk and a stored byte cost: the catalogue's prices, as lines of a bill name them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from decimal import ROUND_HALF_EVEN, Decimal
+from functools import cache
+
+from catalog import prices
+from catalog.book import UnknownName
+
+NANOS = 10**9
+VERTEX, STORAGE = ("Vertex AI", "C7E2-9256-1C43"), ("Cloud Storage", "95FF-2EF5-5EA1")
+_FREE_REGIONS = ("us-east1", "us-west1", "us-central1")
+FREE_GIB = Decimal(5)  # GB-months of Standard storage, per billing account and month
+_VERBS = {"training": "Training/Pipelines", "serving": "Online/Batch Prediction"}
+
+
+@dataclass(frozen=True)
+class Sku:
+    """What is sold: `price` is in USD per `unit`, None where no price is known (which is never 0)."""
+
+    service: str
+    service_id: str
+    text: str
+    unit: str
+    price: Decimal | None
+
+    def nanos(self, amount: Decimal) -> int | None:
+        """What `amount` units cost, in billionths of a dollar."""
+        if self.price is None:
+            return None
+        return int((self.price * amount * NANOS).to_integral_value(ROUND_HALF_EVEN))
+
+
+@cache
+def machine(kind: str, name: str, accelerator: str, count: int, spot: bool, region: str) -> Sku:
+    """An hour of one machine; `kind` is "training" or "serving".
+
+    Serving is priced as training: both are Compute Engine's prices and 15 percent, as the price lists of 2025 show.
+    """
+    words = f"{name} with {count} {accelerator}" if accelerator else name
+    text = f"{'Spot ' if spot else ''}Vertex AI: {_VERBS[kind]} on {words} in {region}"
+    return Sku(*VERTEX, text, "hour", _hourly(name, region, accelerator, count, spot))
+
+
+def _hourly(name: str, region: str, accelerator: str, count: int, spot: bool) -> Decimal | None:
+    try:
+        return prices.hourly(name, region, accelerator, count, spot).amount
+    except UnknownName:
+        pass
+    # Machines that only serving takes: predefined shapes cost the same per vCPU in all sizes.
+    sized = re.fullmatch(r"((?:n1|n2|e2|c2)-(?:standard|highmem|highcpu))-(\d+)", name)
+    if sized is None or accelerator:
+        return None
+    for known in (4, 8, 16):
+        try:
+            amount = prices.hourly(f"{sized[1]}-{known}", region, spot=spot).amount
+        except UnknownName:
+            continue
+        return None if amount is None else amount * int(sized[2]) / known
+    return None
+
+
+@cache
+def disk(kind: str, gigabytes: int, region: str) -> Sku:
+    """An hour of a boot disk of a training replica."""
+    text = f"Vertex AI: Training/Pipelines on {kind} of {gigabytes} GB in {region}"
+    return Sku(*VERTEX, text, "hour", prices.disk(kind, gigabytes).amount)
+
+
+@cache
+def stored(storage_class: str, location: str) -> Sku:
+    """A GiB kept for a month."""
+    region = location.lower()
+    text = f"{storage_class.capitalize()} Storage in {region}"
+    return Sku(*STORAGE, text, "gibibyte month", prices.storage(region, storage_class).amount)
+
+
+def free(storage_class: str, location: str) -> bool:
+    """Whether the free tier counts here: https://cloud.google.com/free/docs/free-cloud-features#storage"""
+    return storage_class == "STANDARD" and location.lower() in _FREE_REGIONS
