@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from localcloud.documents import apply_mask
 from localcloud.errors import ApiError
+from localcloud.logging.destinations import check_destination
 from localcloud.logging.filters import parse
-from localcloud.logging.matching import Match, matcher
+from localcloud.logging.matching import matcher
 
 if TYPE_CHECKING:
     from localcloud.cloud import Cloud
@@ -51,7 +52,6 @@ class Configs:
 
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
-        self._compiled: dict[str, Match] = {}
 
     def get(self, name: str) -> Body:
         """The resource. Raises 404."""
@@ -85,8 +85,9 @@ class Configs:
         name = f"{self.canonical(parent)}/{collection}/{short}"
         if _builtin(name):
             raise ApiError(409, f"Resource '{name}' already exists.")
-        made = self._completed(collection, name, body)
-        return self._cloud.documents.create(name, kind.document, made)
+        made = self._cloud.documents.create(name, kind.document, self._completed(collection, name, body))
+        self._cloud.logging.routing.forget()
+        return made
 
     def update(self, name: str, changes: Mapping[str, Any], mask: str = "", create: bool = False) -> Body:
         """Change fields that `mask` names, or all given ones. `create`: make it if needed. Raises 400, 404."""
@@ -97,7 +98,9 @@ class Configs:
             return self.create(collection, name.rpartition(f"/{collection}/")[0], changes, name.rpartition("/")[2])
         merged = apply_mask(self.get(name), dict(changes), mask)
         made = self._completed(collection, name, merged | {"updateTime": self._cloud.clock.stamp()})
-        return self._cloud.documents.put(name, KINDS[collection].document, made)
+        put = self._cloud.documents.put(name, KINDS[collection].document, made)
+        self._cloud.logging.routing.forget()
+        return put
 
     def delete(self, name: str) -> None:
         """Forget a resource. Raises 400 for one that every project has, 404."""
@@ -106,6 +109,7 @@ class Configs:
             raise ApiError(400, f"{name.rpartition('/')[2]} can't be deleted", "FAILED_PRECONDITION")
         self.get(name)
         self._cloud.documents.delete(name)
+        self._cloud.logging.routing.forget()
 
     def canonical(self, name: str) -> str:
         """The name by the project's id, also where it was given by its number. Raises 403 for an unknown project."""
@@ -115,13 +119,15 @@ class Configs:
         return f"projects/{self._cloud.projects.get(match[1])['projectId']}{match[2]}"
 
     def _completed(self, collection: str, name: str, body: Mapping[str, Any]) -> Body:
-        for field in KINDS[collection].checked:
-            text = str(body.get(field, ""))
+        for text in [str(body.get(field, "")) for field in KINDS[collection].checked] + [
+            str(exclusion.get("filter", "")) for exclusion in body.get("exclusions", [])
+        ]:
             matcher(parse(text), text)
         now = self._cloud.clock.stamp()
         made = {"createTime": now, "updateTime": now} | dict(body)
         made["name"] = name if collection in ("buckets", "views") else name.rpartition(f"/{collection}/")[2]
         if collection == "sinks":
+            check_destination(str(body.get("destination", "")))
             number = self._cloud.projects.get(name.split("/")[1])["projectNumber"]
             made["writerIdentity"] = f"serviceAccount:service-{number}@gcp-sa-logging.iam.gserviceaccount.com"
         if collection == "buckets":
@@ -130,20 +136,6 @@ class Configs:
 
     def _full_name(self, collection: str, prefix: str, body: Body) -> str:
         return body["name"] if collection in ("buckets", "views") else prefix + body["name"]
-
-    def exclusions(self, project: str) -> list[Match]:
-        """What keeps an entry from being kept: the project's exclusions, and those of its `_Default` sink."""
-        own = self._cloud.documents.list(KINDS["exclusions"].document, f"projects/{project}/exclusions/")
-        sink = self._cloud.documents.find(f"projects/{project}/sinks/_Default") or {}
-        active = [e for e in [*own, *sink.get("exclusions", [])] if e.get("filter") and not e.get("disabled")]
-        return [self._match(exclusion["filter"]) for exclusion in active]
-
-    def _match(self, text: str) -> Match:
-        if text not in self._compiled:
-            if len(self._compiled) > 100:  # filters that are no longer in use
-                self._compiled.clear()
-            self._compiled[text] = matcher(parse(text), text)
-        return self._compiled[text]
 
 
 def _builtin_names(project: str) -> list[str]:

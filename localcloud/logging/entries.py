@@ -50,6 +50,8 @@ FIELDS = {
     "protoPayload",
 }
 LARGEST = 256 << 10  # bytes of an entry: https://cloud.google.com/logging/quotas
+LARGEST_REQUEST = 10 << 20  # bytes of the entries of one request, from the same page
+_DAY = 24 * 3600 * 10**9
 _PAYLOADS = ("textPayload", "jsonPayload", "protoPayload")
 _STAMP = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)(?:[Tt ](\d\d):(\d\d)(?::(\d\d)(?:\.(\d{1,9}))?)?(?:[Zz]|([+-])(\d\d):?(\d\d))?)?"
@@ -84,10 +86,13 @@ def timestamp(nanos: int) -> str:
     return text + (f".{digits}" if digits else "") + "Z"
 
 
-def complete(given: Mapping[str, Any], defaults: Mapping[str, Any], now: int) -> Entry:
+def complete(
+    given: Mapping[str, Any], defaults: Mapping[str, Any], now: int, ahead: int = 0, insert_id: str = ""
+) -> Entry:
     """The entry to keep: `given`, and what it lacks from `defaults` (logName, resource, labels) and the time `now`.
 
-    Raises 400 for what can't be.
+    `ahead` nanoseconds is this cloud's clock ahead of the real time that its clients go by: a timestamp of about now,
+    as they see it, is moved by as much. `insert_id` is for an entry that has none. Raises 400 for what can't be.
     """
     if unknown := set(given) - FIELDS:
         raise ApiError(
@@ -119,17 +124,20 @@ def complete(given: Mapping[str, Any], defaults: Mapping[str, Any], now: int) ->
         stamp = nanoseconds(given["timestamp"]) if given.get("timestamp") else now
     except (ValueError, AttributeError, TypeError) as error:
         raise ApiError(400, f"Invalid value at 'entries[0].timestamp': {error}") from None
+    if ahead and given.get("timestamp") and abs(now - ahead - stamp) < _DAY:
+        stamp += ahead
     entry["timestamp"] = timestamp(stamp)
     entry["receiveTimestamp"] = timestamp(now)
-    entry["insertId"] = str(given.get("insertId") or secrets.token_hex(8))
+    entry["insertId"] = str(given.get("insertId") or insert_id or secrets.token_hex(8))
     return entry
 
 
-def check_size(entry: Entry, largest: int) -> None:
-    """Raises 400 when the entry has more than `largest` bytes, written as JSON."""
+def check_size(entry: Entry, largest: int) -> int:
+    """Its bytes, written as JSON. Raises 400 when they are more than `largest`."""
     size = len(json.dumps(entry, ensure_ascii=False).encode(errors="replace"))
     if size > largest:
         raise ApiError(400, f"Log entry with size {size / 1024:.1f}K exceeds maximum size of {largest / 1024:.1f}K")
+    return size
 
 
 def _log_name(name: str) -> str:

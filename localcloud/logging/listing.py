@@ -16,7 +16,7 @@ from localcloud.logging.filters import Both, Compare, Filter
 
 DEFAULT_PAGE = 50  # https://cloud.google.com/logging/docs/reference/v2/rest/v2/entries/list
 LARGEST_PAGE = 1000
-Key = tuple[int, str, int]  # timestamp in ns, insertId, sequence: the order of entries
+Key = tuple[int, str, str]  # timestamp in ns, insertId, log's name: the order of entries, and what tells them apart
 
 
 @dataclass(frozen=True)
@@ -46,8 +46,8 @@ def page(filter_text: str, resources: Sequence[str], order_by: str, size: int, t
     after = None
     if token:
         try:
-            signed, stamp, insert_id, sequence = json.loads(base64.urlsafe_b64decode(token))
-            after = (int(stamp), str(insert_id), int(sequence))
+            signed, stamp, insert_id, log = json.loads(base64.urlsafe_b64decode(token))
+            after = (int(stamp), str(insert_id), str(log))
         except (ValueError, TypeError):
             raise ApiError(400, "page_token is invalid") from None
         if signed != signature:
@@ -67,10 +67,12 @@ class Narrowing:
         self.values += values
 
 
-def narrowing(tree: Filter | None, projects: Sequence[str]) -> Narrowing:
-    """Conditions on the columns project, log, job and stamp that follow from the filter."""
+def narrowing(tree: Filter | None, projects: Sequence[str], buckets: Sequence[str]) -> Narrowing:
+    """Conditions on the columns project, bucket, job and stamp that follow from the filter; no `buckets` are all."""
     narrowed = Narrowing()
     narrowed.add(f"project IN ({', '.join('?' * len(projects))})", *projects)
+    if buckets:
+        narrowed.add(f"bucket IN ({', '.join('?' * len(buckets))})", *buckets)
     for term in _always(tree):
         path = field_path(term.path) if term.call is None else None
         if path == ("resource", "labels", "job_id") and term.operator == "=":
@@ -84,7 +86,7 @@ def after(narrowed: Narrowing, page: Page) -> None:
     """Only what comes after the page's key."""
     if page.after is not None:
         sign = "<" if page.newest_first else ">"
-        narrowed.add(f"(stamp, insert_id, sequence) {sign} (?, ?, ?)", *page.after)
+        narrowed.add(f"(stamp, insert_id, log) {sign} (?, ?, ?)", *page.after)
 
 
 def _always(tree: Filter | None) -> Iterator[Compare]:

@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from localcloud.errors import ApiError
+from localcloud.logging.descriptors import DESCRIPTORS
 from localcloud.logging.entries import LARGEST
+from localcloud.paging import page
 
 if TYPE_CHECKING:
     from localcloud.cloud import Cloud
@@ -49,15 +51,20 @@ async def _list_entries(cloud: Cloud, request: Message) -> Message:
 
 
 async def _write_entries(cloud: Cloud, request: Message) -> Message:
-    if not request.get("dryRun"):
-        defaults = {name: request[name] for name in ("logName", "resource", "labels") if name in request}
-        partial = bool(request.get("partialSuccess"))
-        await asyncio.to_thread(cloud.logging.write, request.get("entries", []), defaults, partial, LARGEST)
+    defaults = {name: request[name] for name in ("logName", "resource", "labels") if name in request}
+    partial, dry = bool(request.get("partialSuccess")), bool(request.get("dryRun"))
+    await asyncio.to_thread(cloud.logging.write, request.get("entries", []), defaults, partial, LARGEST, dry)
     return {}
 
 
 async def _list_logs(cloud: Cloud, request: Message) -> Message:
-    return {"logNames": cloud.logging.logs(request["parent"])}
+    views = request.get("resourceNames", [])
+    names = cloud.logging.logs(request["parent"], [views] if isinstance(views, str) else views)
+    return page("logNames", names, request, default=50)
+
+
+async def _list_descriptors(_cloud: Cloud, request: Message) -> Message:
+    return page("resourceDescriptors", DESCRIPTORS, request)
 
 
 async def _delete_log(cloud: Cloud, request: Message) -> Message:
@@ -157,6 +164,16 @@ METHODS: list[Method] = [
         "/v2/{logName=projects/*/logs/**}",
         "",
         _delete_log,
+    ),
+    Method(
+        _SERVICE,
+        "ListMonitoredResourceDescriptors",
+        _V2 + "ListMonitoredResourceDescriptorsRequest",
+        _V2 + "ListMonitoredResourceDescriptorsResponse",
+        "GET",
+        "/v2/monitoredResourceDescriptors",
+        "",
+        _list_descriptors,
     ),
     *_resource(_CONFIG, "Bucket", "buckets", "projects/*/locations/*"),
     *_resource(_CONFIG, "View", "views", "projects/*/locations/*/buckets/*"),

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 from localcloud.errors import ApiError
+from localcloud.grpc_front import StreamHandler
+from localcloud.iam import access
 from localcloud.logging.methods import Method, by_rpc
+from localcloud.logging.tailing import Tail
 
 if TYPE_CHECKING:
     from localcloud.cloud import Caller, Cloud
@@ -15,12 +18,39 @@ if TYPE_CHECKING:
 Unary = Callable[[bytes, "Caller"], Awaitable[bytes]]
 
 
-def table(cloud: Cloud) -> dict[str, Unary]:
+def table(cloud: Cloud) -> dict[str, Unary | StreamHandler]:
     """gRPC path -> method. Imports the message types."""
     import google.cloud.audit.audit_log_pb2  # payloads may be of this type
     import google.cloud.logging_v2.types  # noqa: F401  registers its messages
 
-    return {path: _unary(cloud, method) for path, method in by_rpc().items()}
+    return {
+        **{path: _unary(cloud, method) for path, method in by_rpc().items()},
+        "/google.logging.v2.LoggingServiceV2/TailLogEntries": _tail(cloud),
+    }
+
+
+def _tail(cloud: Cloud) -> StreamHandler:
+    from google.protobuf import json_format
+
+    request_class = _message("google.logging.v2.TailLogEntriesRequest")
+    response_class = _message("google.logging.v2.TailLogEntriesResponse")
+
+    async def call(messages: AsyncIterator[bytes], caller: Caller) -> AsyncIterator[bytes]:
+        raw = b""
+        async for message in messages:  # the first says what is wanted
+            raw = message
+            break
+        tail = Tail(cloud, json_format.MessageToDict(request_class.FromString(raw)))
+        try:
+            for project in sorted(tail.projects):
+                on = access.project(project, "logging.googleapis.com")
+                cloud.access.require(caller, "logging.logEntries.list", on)
+            async for answer in tail.answers():
+                yield json_format.ParseDict(answer, response_class(), ignore_unknown_fields=True).SerializeToString()
+        finally:
+            tail.close()
+
+    return StreamHandler(call)
 
 
 def _unary(cloud: Cloud, method: Method) -> Unary:

@@ -1,44 +1,74 @@
-"""The log entries of one local cloud: written once, kept in SQLite, listed by filter."""
+"""The log entries of one local cloud: written once, routed to log buckets, kept in SQLite, listed by filter."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import json
+import logging
 import re
+import secrets
 import threading
-import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from localcloud import database
 from localcloud.errors import ApiError, error_info
-from localcloud.logging import listing
+from localcloud.logging import exports, listing
 from localcloud.logging.configs import Configs
-from localcloud.logging.entries import Entry, check_size, complete, nanoseconds
+from localcloud.logging.entries import LARGEST_REQUEST, Entry, check_size, complete, nanoseconds
+from localcloud.logging.exports import Exports
 from localcloud.logging.filters import parse
 from localcloud.logging.matching import Match, matcher
+from localcloud.logging.routing import Route, Routing
 
 if TYPE_CHECKING:
     from localcloud.cloud import Cloud
 
+log = logging.getLogger(__name__)
+
 _SCHEMA = """
-CREATE TABLE IF NOT EXISTS entries (
+CREATE TABLE IF NOT EXISTS kept (
     sequence INTEGER PRIMARY KEY,
     project TEXT NOT NULL,
+    bucket TEXT NOT NULL,
     log TEXT NOT NULL,
     stamp INTEGER NOT NULL,
     insert_id TEXT NOT NULL,
     job TEXT NOT NULL,
     body TEXT NOT NULL,
-    UNIQUE (log, stamp, insert_id)
+    UNIQUE (log, stamp, insert_id, project, bucket)
 );
-CREATE INDEX IF NOT EXISTS entries_stamp ON entries (project, stamp, insert_id);
-CREATE INDEX IF NOT EXISTS entries_job ON entries (job, stamp, insert_id) WHERE job != '';
+CREATE INDEX IF NOT EXISTS kept_stamp ON kept (project, stamp, insert_id, log);
+CREATE INDEX IF NOT EXISTS kept_job ON kept (job, stamp, insert_id, log) WHERE job != '';
 """
-_INSERT = "INSERT OR IGNORE INTO entries (project, log, stamp, insert_id, job, body) VALUES (?, ?, ?, ?, ?, ?)"
+# Until buckets were told apart, all entries were in a table of their own.
+_MOVE = """
+INSERT OR IGNORE INTO kept (project, bucket, log, stamp, insert_id, job, body)
+SELECT project, 'locations/global/buckets/_Default', log, stamp, insert_id, job, body FROM entries ORDER BY sequence;
+DROP TABLE entries;
+"""
+_INSERT = "INSERT OR IGNORE INTO kept (project, bucket, log, stamp, insert_id, job, body) VALUES (?, ?, ?, ?, ?, ?, ?)"
+_DEFAULT = "locations/global/buckets/_Default"
 _DAY = 24 * 3600 * 10**9
 _LARGEST_ANSWER = 8 << 20  # characters of entries on a page: gRPC clients take no message of any size
+_UPKEEP = 60.0  # seconds between two looks at what is over
+Listener = Callable[[str, list[Entry]], None]  # a project's id, and what was written to it
+
+
+@dataclass(frozen=True)
+class _Scope:
+    """What a name in `resourceNames` means: a project, or what a view lets through of one bucket."""
+
+    project: str
+    bucket: str = ""
+    matches: Match | None = None
+
+    def holds(self, project: str, bucket: str, entry: Entry) -> bool:
+        if project != self.project or self.bucket not in ("", bucket):
+            return False
+        return self.matches is None or self.matches(entry)
 
 
 class Logs:
@@ -47,19 +77,43 @@ class Logs:
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
         path = cloud.folder("logging") / "entries.sqlite"
-        self._database = database.connect(path, _SCHEMA)
+        self._database = database.connect(path, _SCHEMA + exports.SCHEMA)
+        if self._database.execute("SELECT 1 FROM sqlite_master WHERE name = 'entries'").fetchone():
+            with database.transaction(self._database):
+                for statement in _MOVE.strip().split(";\n"):
+                    self._database.execute(statement)
         self._lock = threading.RLock()
         # Lists may take long, and nobody who writes should wait for them.
         self._reader = database.connect(path)
         self._reading = threading.Lock()
         self.configs = Configs(cloud)
+        self.routing = Routing(cloud, self.configs)
+        self.exports = Exports(cloud, self._database, self._lock, self._tell_sink_error)
+        self._listeners: list[Listener] = []
         cloud.count("log entries", self.count)
-        cloud.on_start(self._prune)
+        cloud.on_start(self._keep_up)
+        cloud.clock.on_forward(self._catch_up)
 
     def count(self) -> int:
         """How many entries are kept."""
         with self._lock:
-            return self._database.execute("SELECT count(*) FROM entries").fetchone()[0]
+            return self._database.execute("SELECT count(*) FROM kept").fetchone()[0]
+
+    def listen(self, listener: Listener) -> Callable[[], None]:
+        """Call `listener` with all that is written from now on, in the writer's thread; gives what ends that."""
+        with self._lock:
+            self._listeners.append(listener)
+
+        def end() -> None:
+            with self._lock:
+                self._listeners.remove(listener)
+
+        return end
+
+    def _now(self) -> tuple[int, int]:
+        """This cloud's time, and how much it is ahead of the real one, in nanoseconds."""
+        ahead = int(self._cloud.clock.ahead.total_seconds() * 10**9)
+        return int(self._cloud.clock.wall() * 10**9) + ahead, ahead
 
     def write(
         self,
@@ -67,47 +121,92 @@ class Logs:
         defaults: Mapping[str, Any] | None = None,
         partial: bool = False,
         largest: int | None = None,
+        dry_run: bool = False,
     ) -> None:
         """Keep entries (JSON of LogEntry); `defaults` may give logName, resource and labels for all.
 
-        An entry with the logName, timestamp and insertId of a kept one is dropped, as Google does. One that can't be
-        makes all fail, or with `partial` only itself; so does one of more than `largest` bytes.
+        An entry with the logName, timestamp and insertId of a kept one is dropped, as Google does; so is one that is
+        older than its bucket keeps entries, or more than a day in the future. Timestamps are of the real time, also
+        where this cloud's clock is ahead. An entry that can't be makes all fail, or with `partial` only itself; so does
+        one of more than `largest` bytes. `dry_run` keeps nothing.
         Raises 400, or 403 for an unknown project.
         """
-        now = time.time_ns()
+        now, ahead = self._now()
         good: list[Entry] = []
         bad: dict[int, ApiError] = {}
+        total = 0
+        made = secrets.token_hex(6)
         for index, given in enumerate(entries):
             try:
-                good.append(complete(given, defaults or {}, now))
+                # Of those that bring neither time nor id, the earlier ones sort before the later ones (entries.write).
+                good.append(complete(given, defaults or {}, now, ahead, f"{made}{index:05x}"))
                 if largest is not None:
-                    check_size(good[-1], largest)
+                    total += check_size(good[-1], largest)
             except ApiError as error:
                 error.message = error.message.replace("entries[0]", f"entries[{index}]")
                 bad[index] = error
+        if total > LARGEST_REQUEST:
+            raise ApiError(400, f"Request payload size exceeds the limit: {LARGEST_REQUEST} bytes.")
         if bad and not partial:
             raise next(iter(bad.values()))
-        self._keep(good)
+        self._keep(good, now, dry_run)
         if bad:
             raise _partial(bad)
 
-    def _keep(self, entries: Sequence[Entry]) -> None:
-        rows = []
-        parents: dict[str, tuple[str, list[Match]]] = {}
+    def _keep(self, entries: Sequence[Entry], now: int, dry_run: bool) -> None:
+        kept: list[tuple[Any, ...]] = []
+        exported: list[tuple[Any, ...]] = []
+        sent: list[tuple[str, Route, Entry]] = []
+        written: dict[str, list[Entry]] = {}
+        parents: dict[str, tuple[str, list[Route]]] = {}
         for entry in entries:
             parent, _, log = entry["logName"].partition("/logs/")
             if parent not in parents:
                 found = self._project(parent, "logging.logEntries.create")
-                parents[parent] = found, self.configs.exclusions(found)
-            project, exclusions = parents[parent]
+                parents[parent] = found, self.routing.of(found)
+            project, routes = parents[parent]
             entry["logName"] = f"projects/{project}/logs/{log}"
-            if any(excluded(entry) for excluded in exclusions):
-                continue
+            written.setdefault(project, []).append(entry)
             job = entry["resource"]["labels"].get("job_id", "")
             stamp = nanoseconds(entry["timestamp"])
-            rows.append((project, entry["logName"], stamp, entry["insertId"], job, json.dumps(entry)))
+            body = json.dumps(entry)
+            for route in routes:
+                if not route.takes(entry):
+                    continue
+                if route.bucket:
+                    if now - route.kept <= stamp <= now + _DAY:
+                        kept.append(
+                            (route.project, route.bucket, entry["logName"], stamp, entry["insertId"], job, body)
+                        )
+                elif row := self.exports.rows(project, route, entry):
+                    exported.append(row)
+                else:
+                    sent.append((project, route, entry))
+        if dry_run:
+            return
         with self._lock, database.transaction(self._database):
-            self._database.executemany(_INSERT, rows)
+            self._database.executemany(_INSERT, kept)
+            if exported:
+                self.exports.keep(exported)
+        for project, route, entry in sent:
+            self.exports.publish(project, route, entry)
+        for listener in list(self._listeners):
+            for project, ones in written.items():
+                listener(project, ones)
+
+    def _tell_sink_error(self, project: str, sink: str, destination: str, what: str) -> None:
+        """https://cloud.google.com/logging/docs/export/troubleshoot"""
+        labels = {"project_id": project, "name": sink, "destination": destination}
+        self.write(
+            [
+                {
+                    "logName": f"projects/{project}/logs/logging.googleapis.com%2Fsink_error",
+                    "resource": {"type": "logging_sink", "labels": labels},
+                    "severity": "ERROR",
+                    "textPayload": f"Cloud Logging sink configuration error in {project}, sink {sink}: {what} ()",
+                }
+            ]
+        )
 
     def _project(self, parent: str, permission: str) -> str:
         """The id of the project that `projects/ID-or-number` names."""
@@ -121,6 +220,34 @@ class Logs:
             )
         return found["projectId"]
 
+    def _scope(self, resource: str, permission: str) -> _Scope:
+        """Raises 400, 403, 404 for a view that there is not."""
+        match = re.fullmatch(r"(projects/[^/]+)(?:/(locations/[^/]+/buckets/[^/]+)/views/[^/]+)?", resource)
+        if match is None:
+            raise ApiError(400, f"Invalid resource name: '{resource}'. The local cloud has projects only.")
+        project = self._project(match[1], permission)
+        if not match[2]:
+            return _Scope(project)
+        view = self.configs.get(resource)
+        self.configs.get(f"projects/{project}/{match[2]}")
+        text = view.get("filter", "")
+        return _Scope(project, match[2], matcher(parse(text), text) if text else None)
+
+    def matching(self, resources: Sequence[str], filter: str) -> tuple[set[str], Match]:
+        """The projects that `resources` are of, and what an entry written there must be to be among them.
+
+        Raises 400, 403, 404.
+        """
+        if not resources:
+            raise ApiError(400, "resource_names must not be empty")
+        scopes = [self._scope(name, "logging.logEntries.list") for name in resources]
+        matches = matcher(parse(filter), filter)
+        views = [scope.matches for scope in scopes if scope.matches]
+        everything = len(views) < len(scopes)
+        return {
+            scope.project for scope in scopes
+        }, lambda entry: matches(entry) and (everything or any(view(entry) for view in views))
+
     def entries(
         self,
         resources: Sequence[str],
@@ -131,79 +258,104 @@ class Logs:
     ) -> tuple[list[Entry], str]:
         """Entries of `resources` ("projects/p", or a view of a bucket) that match, and the token of the next page.
 
-        Raises 400 for a filter, order or token that can't be read, 403 for an unknown project.
+        A project's are those of all its buckets, each once. Raises 400 for a filter, order or token that can't be read,
+        403 for an unknown project, 404 for an unknown view.
         """
         if not resources:
             raise ApiError(400, "resource_names must not be empty")
-        projects = sorted({self._project(_parent(name), "logging.logEntries.list") for name in resources})
+        scopes = [self._scope(name, "logging.logEntries.list") for name in resources]
         page = listing.page(filter, resources, order_by, page_size, page_token)
         tree = parse(filter)
         matches = matcher(tree, filter)
-        narrowed = listing.narrowing(tree, projects)
+        buckets = sorted({scope.bucket for scope in scopes}) if all(scope.bucket for scope in scopes) else []
+        narrowed = listing.narrowing(tree, sorted({scope.project for scope in scopes}), buckets)
         listing.after(narrowed, page)
         direction = "DESC" if page.newest_first else "ASC"
         query = (
-            f"SELECT stamp, insert_id, sequence, body FROM entries WHERE {' AND '.join(narrowed.conditions)} "  # noqa: S608
-            f"ORDER BY stamp {direction}, insert_id {direction}, sequence {direction}"
+            "SELECT stamp, insert_id, log, project, bucket, body FROM kept "  # noqa: S608
+            f"WHERE {' AND '.join(narrowed.conditions)} "
+            f"ORDER BY stamp {direction}, insert_id {direction}, log {direction}"
         )
+        whole = any(scope == _Scope(scope.project) for scope in scopes) and len(scopes) == 1
         found: list[Entry] = []
         size = 0
         last: listing.Key | None = None
         with self._reading, contextlib.closing(self._reader.execute(query, narrowed.values)) as rows:
-            for *key, body in rows:
+            for stamp, insert_id, log, project, bucket, body in rows:
+                key = (stamp, insert_id, log)
+                if key == last:  # the same in another bucket
+                    continue
                 entry = json.loads(body)
-                if not matches(entry):
+                if not matches(entry) or not (whole or any(s.holds(project, bucket, entry) for s in scopes)):
                     continue
                 if last and (len(found) == page.size or size + len(body) > _LARGEST_ANSWER):
                     return found, page.token(last)
                 found.append(entry)
                 size += len(body)
-                last = (key[0], key[1], key[2])
+                last = key
         return found, ""
 
-    def logs(self, parent: str) -> list[str]:
-        """Names of the logs of a project that have entries. Raises 403."""
-        project = self._project(_parent(parent), "logging.logs.list")
-        with self._lock:
-            rows = self._database.execute(
-                "SELECT DISTINCT log FROM entries WHERE project = ? ORDER BY log", (project,)
-            ).fetchall()
-        return [row[0] for row in rows]
+    def logs(self, parent: str, resources: Sequence[str] = ()) -> list[str]:
+        """Names of the logs that have entries, of a project or of the views in `resources`. Raises 400, 403, 404."""
+        names: set[str] = set()
+        for scope in [self._scope(name, "logging.logs.list") for name in (resources or [parent])]:
+            with self._lock:
+                rows = self._database.execute(
+                    "SELECT DISTINCT log FROM kept WHERE project = ? AND (bucket = ? OR ? = '')",
+                    (scope.project, scope.bucket, scope.bucket),
+                ).fetchall()
+            names |= {row[0] for row in rows}
+        return sorted(names)
 
     def delete_log(self, name: str) -> None:
-        """Forget a log and its entries. Raises 403, or 404 when it has none."""
+        """Forget a log's entries in the `_Default` bucket. Raises 403, or 404 when it has none.
+
+        https://cloud.google.com/logging/docs/reference/v2/rest/v2/projects.logs/delete
+        """
         parent, _, log = name.partition("/logs/")
         project = self._project(parent, "logging.logs.delete")
         with self._lock:
-            gone = self._database.execute("DELETE FROM entries WHERE log = ?", (f"projects/{project}/logs/{log}",))
+            gone = self._database.execute(
+                "DELETE FROM kept WHERE log = ? AND project = ? AND bucket = ?",
+                (f"projects/{project}/logs/{log}", project, _DEFAULT),
+            )
         if not gone.rowcount:
             raise ApiError(404, f"Log {log} does not exist")
 
-    async def _prune(self) -> None:
+    async def _catch_up(self) -> None:
         await asyncio.to_thread(self.prune)
+        await asyncio.to_thread(self.exports.flush)
+
+    async def _keep_up(self) -> None:
+        while True:
+            try:
+                await self._catch_up()
+            except Exception:
+                log.exception("old entries can't be cleared away")
+            await asyncio.sleep(_UPKEEP)
 
     def prune(self) -> None:
-        """Forget what is older than the `_Default` bucket of its project keeps it."""
+        """Forget what is older than its bucket keeps it, and what is in buckets that are gone."""
+        now, _ahead = self._now()
         for project in self._cloud.projects.list():
-            name = f"projects/{project['projectId']}/locations/global/buckets/_Default"
-            oldest = time.time_ns() - int(self.configs.get(name)["retentionDays"]) * _DAY
+            owner = project["projectId"]
+            kept = {
+                bucket["name"].split("/", 2)[2]: now - int(bucket.get("retentionDays", 30)) * _DAY
+                for bucket in self.configs.list("buckets", f"projects/{owner}/locations/-")
+            }
             with self._lock:
-                self._database.execute(
-                    "DELETE FROM entries WHERE project = ? AND stamp < ?", (project["projectId"], oldest)
-                )
+                used = self._database.execute("SELECT DISTINCT bucket FROM kept WHERE project = ?", (owner,)).fetchall()
+                for (bucket,) in used:
+                    self._database.execute(
+                        "DELETE FROM kept WHERE project = ? AND bucket = ? AND stamp < ?",
+                        (owner, bucket, kept.get(bucket, now)),
+                    )
 
     def close(self) -> None:
         """Fold the write-ahead log into the file and let go of it."""
         with self._lock, self._reading:
             self._reader.close()
             self._database.close()
-
-
-def _parent(resource: str) -> str:
-    match = re.fullmatch(r"(projects/[^/]+)(/locations/[^/]+/buckets/[^/]+/views/[^/]+)?", resource)
-    if match is None:
-        raise ApiError(400, f"Invalid resource name: '{resource}'. The local cloud has projects only.")
-    return match[1]
 
 
 def _partial(bad: Mapping[int, ApiError]) -> ApiError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from google.auth.transport.requests import AuthorizedSession
 
 BASE = "https://logging.googleapis.com/v2"
 PROJECT = "test-project"
+DAY = f"{datetime.now(UTC) - timedelta(days=2):%Y-%m-%d}"  # entries older than a month are not kept
 
 
 def write(session: AuthorizedSession, log: str, entries: list[dict[str, Any]], **extra: Any) -> Any:
@@ -28,7 +30,7 @@ def log() -> str:
 
 
 def test_what_is_written_is_listed_in_order_of_time(session: AuthorizedSession, log: str) -> None:
-    stamps = ["2026-11-24T10:00:02Z", "2026-11-24T10:00:00.000000001Z", "2026-11-24T10:00:00Z"]
+    stamps = [f"{DAY}T10:00:02Z", f"{DAY}T10:00:00.000000001Z", f"{DAY}T10:00:00Z"]
     assert write(session, log, [{"textPayload": s, "timestamp": s} for s in stamps]).json() == {}
     texts = [e["textPayload"] for e in listed(session, f"log_id({log})").json()["entries"]]
     assert texts == sorted(stamps, key=lambda s: (s[:19], "." in s))
@@ -37,13 +39,13 @@ def test_what_is_written_is_listed_in_order_of_time(session: AuthorizedSession, 
 
 
 def test_pages_hold_each_entry_once_though_more_come(session: AuthorizedSession, log: str) -> None:
-    write(session, log, [{"textPayload": str(n), "timestamp": f"2026-11-24T10:00:{n:02}Z"} for n in range(10)])
+    write(session, log, [{"textPayload": str(n), "timestamp": f"{DAY}T10:00:{n:02}Z"} for n in range(10)])
     seen: list[str] = []
     token = ""
     while True:
         page = listed(session, f"log_id({log})", pageSize=3, pageToken=token).json()
         seen += [entry["textPayload"] for entry in page["entries"]]
-        write(session, log, [{"textPayload": "older", "timestamp": f"2026-11-23T10:00:{len(seen):02}Z"}])
+        write(session, log, [{"textPayload": "older", "timestamp": f"{DAY}T09:00:{len(seen):02}Z"}])
         token = page.get("nextPageToken", "")
         if not token:
             break
@@ -51,9 +53,9 @@ def test_pages_hold_each_entry_once_though_more_come(session: AuthorizedSession,
 
 
 def test_the_same_insert_id_at_the_same_time_is_kept_once(session: AuthorizedSession, log: str) -> None:
-    entry = {"textPayload": "once", "insertId": "x", "timestamp": "2026-11-24T10:00:00Z"}
+    entry = {"textPayload": "once", "insertId": "x", "timestamp": f"{DAY}T10:00:00Z"}
     for _ in range(2):
-        write(session, log, [entry, entry, entry | {"timestamp": "2026-11-24T10:00:01Z"}])
+        write(session, log, [entry, entry, entry | {"timestamp": f"{DAY}T10:00:01Z"}])
     assert len(listed(session, f"log_id({log})").json()["entries"]) == 2
 
 
