@@ -42,7 +42,8 @@ Methods = Mapping[str, Method]
 
 # Service -> the modules that each have a table METHODS of some of its methods. They are imported with the types.
 _TABLES: Mapping[str, tuple[str, ...]] = {
-    "JobService": ("localcloud.vertex.job_methods",),
+    "JobService": ("localcloud.vertex.job_methods", "localcloud.vertex.tuning.methods"),
+    "PipelineService": ("localcloud.vertex.pipelines.methods",),
 }
 
 _OPERATION, _EMPTY = "google.longrunning.Operation", "google.protobuf.Empty"

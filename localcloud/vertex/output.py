@@ -12,13 +12,14 @@ from collections.abc import Iterable
 from typing import Any
 
 from localcloud.logging.entries import SEVERITIES, Entry, timestamp
+from localcloud.vertex.jobs import Job
 from localcloud.vertex.spool import Line
 
 SERVICE = "service"  # task_name of what Vertex AI itself says
 _PLAIN = {"stdout": "INFO", "stderr": "ERROR"}
 
 
-def entries(lines: Iterable[Line], project: str, job_id: str, task: str) -> list[Entry]:
+def entries(lines: Iterable[Line], job: Job, task: str) -> list[Entry]:
     """Entries of a replica's lines; the same line gives the same insertId, so that writing it twice keeps it once."""
     made = []
     for line in lines:
@@ -26,24 +27,30 @@ def entries(lines: Iterable[Line], project: str, job_id: str, task: str) -> list
             continue
         payload, severity = _payload(line)
         made.append(
-            _entry(project, job_id, task, timestamp(line.at), severity)
-            | {"insertId": f"{job_id}-{task}-{line.offset:012d}", "jsonPayload": payload}
+            _entry(job, task, timestamp(line.at), severity)
+            | {"insertId": f"{job.id}-{task}-{line.offset:012d}", "jsonPayload": payload}
         )
     return made
 
 
-def service_entry(project: str, job_id: str, text: str, severity: str, at: int) -> Entry:
+def service_entry(job: Job, text: str, severity: str, at: int) -> Entry:
     """An entry of the service itself, at nanoseconds since the epoch."""
-    return _entry(project, job_id, SERVICE, timestamp(at), severity) | {"textPayload": text}
+    return _entry(job, SERVICE, timestamp(at), severity) | {"textPayload": text}
 
 
-def _entry(project: str, job_id: str, task: str, stamp: str, severity: str) -> Entry:
+def _entry(job: Job, task: str, stamp: str, severity: str) -> Entry:
+    """A trial's entries are those of its tuning job, and say which trial's they are."""
+    tuned = job.tuned
+    job_id = tuned.job if tuned else job.id
     log = f"ml.googleapis.com%2F{job_id}" if task == SERVICE else task
-    labels = {"project_id": project, "job_id": job_id, "task_name": task}
+    labels = {"ml.googleapis.com/job_id": job_id, "ml.googleapis.com/task_name": task}
     return {
-        "logName": f"projects/{project}/logs/{log}",
-        "resource": {"type": "ml_job", "labels": labels},
-        "labels": {"ml.googleapis.com/job_id": job_id, "ml.googleapis.com/task_name": task},
+        "logName": f"projects/{job.project}/logs/{log}",
+        "resource": {
+            "type": "ml_job",
+            "labels": {"project_id": job.project, "job_id": job_id, "task_name": task},
+        },
+        "labels": labels | ({"ml.googleapis.com/trial_id": tuned.trial} if tuned else {}),
         "timestamp": stamp,
         "severity": severity,
     }

@@ -112,7 +112,7 @@ class Runner:
 
     def say(self, job: Job, text: str, severity: str = "INFO") -> None:
         """Write a line of the service's own into the job's log. Any thread may call."""
-        self._cloud.logging.write([output.service_entry(job.project, job.id, text, severity, time.time_ns())])
+        self._cloud.logging.write([output.service_entry(job, text, severity, time.time_ns())])
 
     def _begin(self, job: Job) -> None:
         cancelled = self._cancelled[job.id] = asyncio.Event()

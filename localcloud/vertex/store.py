@@ -11,8 +11,10 @@ from localcloud.iam import access
 from localcloud.quotas import jobs as quotas
 from localcloud.vertex import listing, operations, settings, validation
 from localcloud.vertex.jobs import ENDED, Job, Jobs, Tuned
+from localcloud.vertex.pipelines.store import Pipelines
 from localcloud.vertex.place import Call
 from localcloud.vertex.runner import Runner
+from localcloud.vertex.tuning.store import Tuning
 
 if TYPE_CHECKING:
     from localcloud.cloud import Cloud
@@ -32,6 +34,8 @@ class Vertex:
         cloud.on_start(self._runner.resume)
         cloud.on_stop(self._runner.stop)
         cloud.count("custom jobs", self._jobs.count)
+        self.tuning = Tuning(cloud)
+        self.pipelines = Pipelines(cloud)
 
     async def end_all(self, project: str, why: str) -> None:
         """End all jobs of a project (by id), and return when they have ended; their logs say why."""

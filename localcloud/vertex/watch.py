@@ -108,7 +108,7 @@ class Watch:
         moved = False
         offset = self._jobs.offset(self._job.id, replica.name)
         while lines := list(spool.read(replica.folder / "output", offset)):
-            self._cloud.logging.write(output.entries(lines, self._job.project, self._job.id, replica.name))
+            self._cloud.logging.write(output.entries(lines, self._job, replica.name))
             offset = lines[-1].end
             self._jobs.set_offset(self._job.id, replica.name, offset)
             moved = True

@@ -1,0 +1,1 @@
+"""Training pipelines: a training job, and the model that it leaves."""

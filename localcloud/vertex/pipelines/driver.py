@@ -1,0 +1,103 @@
+"""Runs one training pipeline: its custom job, then the upload of the model that it left.
+
+All it knows is in the record, which it reads anew at each look: a server that was killed goes on where it was.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Any
+
+from localcloud.disk import is_full
+from localcloud.errors import GRPC_CODES, ApiError, NotEmulated
+from localcloud.vertex.jobs import ENDED
+from localcloud.vertex.outcome import CANCELLED
+from localcloud.vertex.pipelines.records import Pipeline, Records
+
+if TYPE_CHECKING:
+    from localcloud.cloud import Cloud
+
+log = logging.getLogger(__name__)
+
+_TICK = 0.2  # seconds between looks
+_DISK_PATIENCE = 1.0  # seconds until a disk that was full is tried again
+
+
+class Driver:
+    """All methods are called in the server's event loop."""
+
+    def __init__(self, cloud: Cloud, records: Records, name: str) -> None:
+        self._cloud = cloud
+        self._records = records
+        self._name = name
+
+    async def run(self) -> None:
+        """To the pipeline's end."""
+        while True:
+            wait = _TICK
+            try:
+                if await self._look():
+                    return
+            except ApiError as error:  # the model can't be uploaded
+                self._fail({"code": GRPC_CODES.get(error.status, 2), "message": error.message})
+                return
+            except Exception as error:
+                if not is_full(error):
+                    log.exception("training pipeline %s failed by a defect of the local cloud", self._name)
+                    self._fail({"code": 13, "message": f"Internal error occurred. {error} See server.log."})
+                    return
+                wait = _DISK_PATIENCE
+            await asyncio.sleep(wait)
+
+    async def _look(self) -> bool:
+        pipeline = self._get()
+        job = self._cloud.vertex.find_job(pipeline.job)
+        if job is None:
+            if pipeline.state == "CANCELLING":
+                self._end(pipeline, "CANCELLED", error=CANCELLED)
+                return True
+            given = {"displayName": f"{pipeline.body['displayName']}-custom-job", "jobSpec": pipeline.spec}
+            given |= {"labels": pipeline.body["labels"]} if "labels" in pipeline.body else {}
+            job = self._cloud.vertex.launch(
+                pipeline.job, pipeline.project, pipeline.place, given, pipeline.account, listed=True
+            )
+        if "trainingTaskMetadata" not in pipeline.body:
+            self._set(pipeline, pipeline.state, trainingTaskMetadata={"backingCustomJob": job.body["name"]})
+        if pipeline.state == "PENDING" and job.state not in ("QUEUED", "PENDING"):
+            self._set(pipeline, "RUNNING", startTime=self._cloud.clock.stamp())
+        if pipeline.state == "CANCELLING":
+            self._cloud.vertex.stop_job(pipeline.job)
+        if job.state not in ENDED:
+            return False
+        if job.state == "CANCELLED":
+            self._end(pipeline, "CANCELLED", error=CANCELLED)
+        elif job.state == "FAILED":
+            self._end(pipeline, "FAILED", error=job.body["error"])
+        else:
+            await self._succeed(pipeline)
+        return True
+
+    async def _succeed(self, pipeline: Pipeline) -> None:
+        more: dict[str, Any] = {}
+        if pipeline.model:
+            more = {"modelToUpload": pipeline.body["modelToUpload"] | await self._upload(pipeline)}
+        self._end(self._get(), "SUCCEEDED", **more)
+
+    async def _upload(self, pipeline: Pipeline) -> dict[str, Any]:
+        raise NotEmulated("models of training pipelines")
+
+    def _get(self) -> Pipeline:
+        pipeline = self._records.find(self._name)
+        assert pipeline is not None, "a pipeline that runs is not deleted"
+        return pipeline
+
+    def _fail(self, error: dict[str, Any]) -> None:
+        self._end(self._get(), "FAILED", error=error)
+
+    def _end(self, pipeline: Pipeline, state: str, **more: Any) -> None:
+        self._set(pipeline, state, endTime=self._cloud.clock.stamp(), **more)
+
+    def _set(self, pipeline: Pipeline, state: str, **more: Any) -> None:
+        pipeline.body |= {"state": f"PIPELINE_STATE_{state}", "updateTime": self._cloud.clock.stamp(), **more}
+        self._records.save(pipeline)

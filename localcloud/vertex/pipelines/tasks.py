@@ -1,0 +1,70 @@
+"""What a training pipeline is asked to run: the task that its definition names, read from its loosely typed inputs.
+
+https://cloud.google.com/vertex-ai/docs/reference/rest/v1/projects.locations.trainingPipelines and
+gs://google-cloud-aiplatform/schema/trainingjob/definition/custom_task_1.0.0.yaml
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from localcloud.errors import NotEmulated
+from localcloud.vertex import messages, validation
+from localcloud.vertex.validation import Violation
+
+Body = dict[str, Any]
+
+_CUSTOM = "custom_task_1.0.0.yaml"
+_DEFINITION = re.compile(r"gs://google-cloud-aiplatform/schema/trainingjob/definition/([\w.]+\.yaml)")
+_OTHERS = ("automl_", "hyperparameter_tuning_job_task_", "custom_task_", "seq2seq_", "tft_", "tide_", "time_series_")
+
+
+def check(pipeline: Mapping[str, Any], location: str) -> Body:
+    """The CustomJobSpec that the pipeline runs. Raises 400 with all that is wrong, 501 for what is not here."""
+    definition = pipeline.get("trainingTaskDefinition", "")
+    found = _DEFINITION.fullmatch(definition)
+    if found is not None and found[1] != _CUSTOM and found[1].startswith(_OTHERS):
+        raise NotEmulated(f"training pipelines of {found[1].removesuffix('.yaml')}: use {_CUSTOM}")
+    spec, violations = _spec(pipeline.get("trainingTaskInputs"))
+    if not definition:
+        violations.append(Violation("training_task_definition", "Required field is not set."))
+    elif found is None or found[1] != _CUSTOM:
+        words = f"Unknown training task definition: {definition}"
+        violations.append(Violation("training_task_definition", words))
+    own = {"displayName": pipeline.get("displayName", ""), "labels": pipeline.get("labels", {}), "jobSpec": spec}
+    if not violations:
+        for one in validation.violations(own):
+            violations.append(Violation(re.sub(r"^job_spec", "training_task_inputs", one.path), one.message))
+        if "baseOutputDirectory" not in spec and "modelToUpload" in pipeline:
+            where = "training_task_inputs.base_output_directory"
+            violations.append(Violation(where, "Required when `model_to_upload` is set."))
+    if violations:
+        raise validation.found(violations)
+    if pipeline.get("inputDataConfig"):
+        raise NotEmulated("managed datasets of training pipelines (input_data_config)")
+    validation.check_emulated(pipeline, spec, location)
+    return spec
+
+
+def _spec(inputs: Any) -> tuple[Body, list[Violation]]:
+    """The inputs as Google's JSON of a CustomJobSpec. They may be written in snake_case, numbers are all floats."""
+    from google.protobuf import json_format
+
+    if not isinstance(inputs, dict) or not inputs:
+        return {}, [Violation("training_task_inputs", "Required field is not set.")]
+    try:
+        message = json_format.ParseDict(_whole(inputs), messages.load().message("CustomJobSpec")())
+    except json_format.ParseError as error:
+        return {}, [Violation("training_task_inputs", str(error))]
+    return json_format.MessageToDict(message), []
+
+
+def _whole(value: Any) -> Any:
+    """The same with integers where numbers have no fraction, so that enumerations can be numbers."""
+    if isinstance(value, dict):
+        return {name: _whole(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [_whole(one) for one in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value

@@ -1,0 +1,1 @@
+"""Hyperparameter tuning: studies, their trials, and the jobs that run them."""
