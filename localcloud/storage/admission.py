@@ -107,6 +107,7 @@ class Asker:
         found = cloud.projects.find(project)
         if found is None or not cloud.access.allows(self.caller, permission, access.project(found["projectId"])):
             raise denied(self.caller.email, permission)
+        self._check_paid(found["projectId"])
 
     def permitted(self, bucket: str, permissions: Iterable[str], name: str = "") -> list[str]:
         """Those of the permissions that the caller has. Raises 404."""
@@ -136,6 +137,13 @@ class Asker:
             asked.audit.note(self.caller, permission, resource.name, True)
         elif not asked.allows(self.caller, permission, resource):
             raise denied(self.caller.email, permission)
+        self._check_paid(known.project)
+
+    def _check_paid(self, project: str) -> None:
+        """Nothing of a project answers whose billing account is missing or closed."""
+        if state := self._admission.storage.cloud.billing.accounts.state(project):
+            words = f"The billing account for the owning project is disabled in state {state}"
+            raise StorageError(403, words, "accountDisabled", "UserProjectAccountProblem")
 
     def _check_payer(self, bucket: _Bucket) -> None:
         """https://cloud.google.com/storage/docs/requester-pays#using"""
