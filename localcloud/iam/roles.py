@@ -23,6 +23,8 @@ TITLES = {
     "roles/logging.viewer": "Logs Viewer",
     "roles/monitoring.metricWriter": "Monitoring Metric Writer",
     "roles/monitoring.viewer": "Monitoring Viewer",
+    "roles/pubsub.publisher": "Pub/Sub Publisher",
+    "roles/pubsub.subscriber": "Pub/Sub Subscriber",
     "roles/serviceusage.serviceUsageConsumer": "Service Usage Consumer",
     "roles/storage.admin": "Storage Admin",
     "roles/storage.legacyBucketReader": "Storage Legacy Bucket Reader",
@@ -49,8 +51,17 @@ class Everything:
 
 
 Permissions = frozenset[str] | Everything
+# https://cloud.google.com/pubsub/docs/access-control#roles
+_PUBSUB: dict[str, Permissions] = {
+    "roles/pubsub.publisher": frozenset({"pubsub.topics.publish"}),
+    "roles/pubsub.subscriber": frozenset(
+        {"pubsub.subscriptions.consume", "pubsub.topics.attachSubscription", "pubsub.snapshots.seek"}
+    ),
+}
 
 
 def permissions(role: str) -> Permissions:
     """What a predefined role permits; nothing for one that isn't known."""
-    return Everything() if role in ("roles/owner", "roles/editor") else frozenset()
+    if role in ("roles/owner", "roles/editor"):
+        return Everything()
+    return _PUBSUB.get(role, frozenset())
