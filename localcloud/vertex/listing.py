@@ -60,6 +60,9 @@ def _matcher(tree: Filter, text: str) -> Match:
         return _display_name(tree, text)
     if len(tree.path) == 1 and field == "state":
         return _state(tree, text)
+    if len(tree.path) == 1 and field in ("model", "endpoint"):
+        operator = _operator(tree, text, "=", "!=")
+        return lambda job: (job["name"].rpartition("/")[2] == tree.value) == (operator == "=")
     if len(tree.path) == 1 and field in ("createTime", "startTime", "endTime", "updateTime"):
         return _instant(tree, text, field)
     raise _refused(text, f"the field '{'.'.join(tree.path)}' can't be filtered by")

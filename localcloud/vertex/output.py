@@ -19,16 +19,19 @@ SERVICE = "service"  # task_name of what Vertex AI itself says
 _PLAIN = {"stdout": "INFO", "stderr": "ERROR"}
 
 
-def entries(lines: Iterable[Line], job: Job, task: str) -> list[Entry]:
-    """Entries of a replica's lines; the same line gives the same insertId, so that writing it twice keeps it once."""
+def entries(lines: Iterable[Line], job: Job, task: str, start: str, ahead: int) -> list[Entry]:
+    """Entries of a replica's lines; the same line gives the same insertId, so that writing it twice keeps it once.
+
+    `start` tells the replica's starts apart ("" for the first); `ahead`: nanoseconds by which the cloud's clock is.
+    """
     made = []
     for line in lines:
         if not line.text.strip():
             continue
-        payload, severity = _payload(line)
+        found, severity = payload(line)
         made.append(
             _entry(job, task, timestamp(line.at), severity)
-            | {"insertId": f"{job.id}-{task}-{line.offset:012d}", "jsonPayload": payload}
+            | {"insertId": f"{job.id}-{task}-{line.offset:012d}", "jsonPayload": found}
         )
     return made
 
@@ -56,15 +59,16 @@ def _entry(job: Job, task: str, stamp: str, severity: str) -> Entry:
     }
 
 
-def _payload(line: Line) -> tuple[dict[str, Any], str]:
+def payload(line: Line) -> tuple[dict[str, Any], str]:
+    """What a line says as a jsonPayload, and its severity."""
     plain = _PLAIN[line.stream]
     if line.text.lstrip().startswith("{"):
         try:
-            payload = json.loads(line.text)
+            said = json.loads(line.text)
         except ValueError:
-            payload = None
-        if isinstance(payload, dict):
-            given = str(payload.get("severity", "")).upper()
+            said = None
+        if isinstance(said, dict):
+            given = str(said.get("severity", "")).upper()
             severity = given if given in SEVERITIES else plain
-            return {name: value for name, value in payload.items() if name != "severity"}, severity
+            return {name: value for name, value in said.items() if name != "severity"}, severity
     return {"message": line.text}, plain

@@ -19,14 +19,12 @@ from localcloud.files import private_folder, write_privately
 from localcloud.vertex import contract, images
 from localcloud.vertex.contract import Replica
 from localcloud.vertex.jobs import Job
-from localcloud.vertex.validation import seconds
 
 if TYPE_CHECKING:
     from localcloud.cloud import Cloud
 
 Say = Callable[[str, str], None]  # text, severity
 
-DEFAULT_TIMEOUT = "604800s"  # seven days, Google's own
 _SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -80,23 +78,23 @@ def job_folder(cloud: Cloud, job_id: str) -> Path:
     return cloud.folder("vertex") / "jobs" / job_id
 
 
-def lay_out(cloud: Cloud, job: Job, found: dict[str, Interpreter], grace: float) -> list[str]:
-    """Make each replica's folder with its `spec.json`, and the job's key; gives the replicas' names.
+def lay_out(cloud: Cloud, job: Job, found: dict[str, Interpreter], grace: float, seconds_left: float) -> list[str]:
+    """Make each replica's folder anew with its `spec.json`, and the job's key; gives the replicas' names.
 
     Raises CantPrepare when a package can't be had.
     """
     spec = job.body["jobSpec"]
     everyone = contract.replicas(spec)
     folder = private_folder(job_folder(cloud, job.id))
-    identity = _identity(cloud, job, folder)
+    own_account = identity(cloud, job, folder)
     tuned = job.tuned
     job_id, trial = (tuned.job, tuned.trial) if tuned else (job.id, "")
     own = contract.variables(job_id, job.number, spec, everyone, _addresses(everyone), trial)
-    timeout = seconds(spec.get("scheduling", {}).get("timeout", DEFAULT_TIMEOUT))
     for replica in everyone:
         interpreter = found[replica.image]
+        shutil.rmtree(folder / replica.name, ignore_errors=True)  # of the attempt before
         place = private_folder(folder / replica.name)
-        variables = _base(place, interpreter.python) | identity | own[replica.name] | job.run.get("variables", {})
+        variables = base(place, interpreter.python) | own_account | own[replica.name] | job.run.get("variables", {})
         if tuned:
             variables["CLOUD_ML_HP_METRIC_FILE"] = str(private_folder(Path(tuned.folder) / replica.name) / "metrics")
         if replica.package is not None:
@@ -107,11 +105,28 @@ def lay_out(cloud: Cloud, job: Job, found: dict[str, Interpreter], grace: float)
             "command": contract.command(replica, variables, interpreter.entrypoint),
             "environment": variables,
             "workingFolder": str(private_folder(place / "work")),
-            "timeoutSeconds": timeout,
+            "timeoutSeconds": seconds_left,
             "graceSeconds": grace,
+            "start": 0,
         }
         write_privately(place / "spec.json", json.dumps(written))
     return [replica.name for replica in everyone]
+
+
+def start_again(folder: Path, start: int, seconds_left: float) -> None:
+    """Make a replica's folder ready for its start number `start`: empty as for the first, at the same addresses.
+
+    A server that is killed in the middle does it again, because `spec.json` is written last.
+    """
+    written = json.loads((folder / "spec.json").read_text(encoding="utf-8"))
+    if written["start"] == start:
+        return
+    for name in ("stop", "output", "started.json", "exit.json"):
+        (folder / name).unlink(missing_ok=True)
+    for name in ("work", "home", "tmp"):
+        shutil.rmtree(folder / name, ignore_errors=True)
+        private_folder(folder / name)
+    write_privately(folder / "spec.json", json.dumps({**written, "start": start, "timeoutSeconds": seconds_left}))
 
 
 def release(cloud: Cloud, job_id: str) -> None:
@@ -136,7 +151,7 @@ def _addresses(everyone: Sequence[Replica]) -> dict[str, str]:
             one.close()
 
 
-def _identity(cloud: Cloud, job: Job, folder: Path) -> dict[str, str]:
+def identity(cloud: Cloud, job: Job, folder: Path) -> dict[str, str]:
     """The variables of a client of this cloud, as the job's service account and nobody else."""
     account = job.run["account"]
     key_file = folder / "key.json"
@@ -153,7 +168,7 @@ def _identity(cloud: Cloud, job: Job, folder: Path) -> dict[str, str]:
     }
 
 
-def _base(place: Path, python: Path) -> dict[str, str]:
+def base(place: Path, python: Path) -> dict[str, str]:
     """What a process needs of its machine; nothing of the server's own environment comes in."""
     variables = {
         "HOME": str(private_folder(place / "home")),

@@ -118,10 +118,10 @@ class Watch:
         """Start the supervisor if it never was; learn that it is dead, or stuck."""
         started = _read(replica.folder / "started.json")
         stuck = self._stopped_at is not None and time.monotonic() - self._stopped_at > self._grace + _STUCK
-        if _alive(replica.folder) and not stuck:
+        if alive(replica.folder) and not stuck:
             return
         if started is None and replica.process is None:
-            replica.process = _spawn(replica.folder)
+            replica.process = spawn(replica.folder)
         elif started is None and replica.process is not None and replica.process.poll() is None and not stuck:
             return  # still importing
         elif not (replica.folder / "exit.json").exists():  # else it ended just now
@@ -143,7 +143,7 @@ def _read(path: Path) -> dict[str, Any] | None:
         return None
 
 
-def _alive(folder: Path) -> bool:
+def alive(folder: Path) -> bool:
     """Whether a supervisor holds the lock of the folder."""
     try:
         with locks.held(folder / "alive"):
@@ -152,7 +152,7 @@ def _alive(folder: Path) -> bool:
         return True
 
 
-def _spawn(folder: Path) -> subprocess.Popen[bytes]:
+def spawn(folder: Path) -> subprocess.Popen[bytes]:
     """Start a supervisor that outlives this process."""
     environment = {"PYTHONPATH": str(_PACKAGE), "PATH": os.defpath}
     if sys.platform == "win32":

@@ -1,0 +1,1 @@
+"""Vertex AI models, endpoints, online and batch prediction."""
