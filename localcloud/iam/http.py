@@ -178,7 +178,8 @@ async def undelete_role(call: Call) -> Body:
 
 @router.route("GET", "/v1/roles")
 async def list_predefined(call: Call) -> Body:
-    return page("roles", [roles.predefined(name) for name in roles.TITLES], call.query)
+    full = call.query.get("view") == "FULL"
+    return page("roles", [roles.predefined(name, full) for name in roles.names()], call.query)
 
 
 @router.route("GET", "/v1/{name=roles/*}")

@@ -1,67 +1,44 @@
-"""The predefined roles that this cloud tells about: those that a Cloudkite account uses, and the basic ones."""
+"""The predefined roles that this cloud has, and what each of them permits."""
 
 from __future__ import annotations
 
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
 from localcloud.errors import ApiError
 
-# Names and titles: https://cloud.google.com/iam/docs/roles-permissions
-TITLES = {
-    "roles/owner": "Owner",
-    "roles/editor": "Editor",
-    "roles/viewer": "Viewer",
-    "roles/aiplatform.admin": "Vertex AI Administrator",
-    "roles/aiplatform.user": "Vertex AI User",
-    "roles/aiplatform.viewer": "Vertex AI Viewer",
-    "roles/artifactregistry.reader": "Artifact Registry Reader",
-    "roles/artifactregistry.writer": "Artifact Registry Writer",
-    "roles/cloudquotas.admin": "Cloud Quotas Admin",
-    "roles/cloudquotas.viewer": "Cloud Quotas Viewer",
-    "roles/iam.serviceAccountTokenCreator": "Service Account Token Creator",
-    "roles/iam.serviceAccountUser": "Service Account User",
-    "roles/iam.workloadIdentityUser": "Workload Identity User",
-    "roles/logging.logWriter": "Logs Writer",
-    "roles/logging.viewer": "Logs Viewer",
-    "roles/monitoring.metricWriter": "Monitoring Metric Writer",
-    "roles/monitoring.viewer": "Monitoring Viewer",
-    "roles/pubsub.publisher": "Pub/Sub Publisher",
-    "roles/pubsub.subscriber": "Pub/Sub Subscriber",
-    "roles/serviceusage.serviceUsageConsumer": "Service Usage Consumer",
-    "roles/storage.admin": "Storage Admin",
-    "roles/storage.legacyBucketReader": "Storage Legacy Bucket Reader",
-    "roles/storage.legacyBucketWriter": "Storage Legacy Bucket Writer",
-    "roles/storage.objectAdmin": "Storage Object Admin",
-    "roles/storage.objectCreator": "Storage Object Creator",
-    "roles/storage.objectUser": "Storage Object User",
-    "roles/storage.objectViewer": "Storage Object Viewer",
-}
+Permissions = frozenset[str]
 
 
-def predefined(name: str) -> dict[str, str]:
-    """A predefined role without its permissions. Raises 404."""
-    if name not in TITLES:
-        raise ApiError(404, f"The role named {name} was not found.")
-    return {"name": name, "title": TITLES[name], "stage": "GA", "etag": "AA=="}
+@cache
+def _book() -> dict[str, Any]:
+    """Role -> title, stage, permissions by resource: roles.json, which names its source and date."""
+    return json.loads((Path(__file__).parent / "roles.json").read_text(encoding="utf-8"))["roles"]
 
 
-class Everything:
-    """The permissions of a basic owner: all."""
-
-    def __contains__(self, permission: object) -> bool:
-        return True
+def names() -> list[str]:
+    """All of them, such as "roles/storage.objectViewer"."""
+    return list(_book())
 
 
-Permissions = frozenset[str] | Everything
-# https://cloud.google.com/pubsub/docs/access-control#roles
-_PUBSUB: dict[str, Permissions] = {
-    "roles/pubsub.publisher": frozenset({"pubsub.topics.publish"}),
-    "roles/pubsub.subscriber": frozenset(
-        {"pubsub.subscriptions.consume", "pubsub.topics.attachSubscription", "pubsub.snapshots.seek"}
-    ),
-}
+def known(role: str) -> bool:
+    """Whether this cloud has a predefined role of this name."""
+    return role in _book()
 
 
+@cache
 def permissions(role: str) -> Permissions:
-    """What a predefined role permits; nothing for one that isn't known."""
-    if role in ("roles/owner", "roles/editor"):
-        return Everything()
-    return _PUBSUB.get(role, frozenset())
+    """What a predefined role permits, as far as it concerns this cloud's APIs; nothing for one that isn't known."""
+    groups: dict[str, str] = _book().get(role, {}).get("permissions", {})
+    return frozenset(f"{resource}.{verb}" for resource, verbs in groups.items() for verb in verbs.split())
+
+
+def predefined(name: str, full: bool = True) -> dict[str, Any]:
+    """A predefined role, with its permissions if `full`. Raises 404."""
+    found = _book().get(name)
+    if found is None:
+        raise ApiError(404, f"The role named {name} was not found.")
+    shown = {"name": name, "title": found["title"], "stage": found["stage"], "etag": "AA=="}
+    return shown | ({"includedPermissions": sorted(permissions(name))} if full else {})

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from localcloud import jwt
 from localcloud.documents import Documents, apply_mask
 from localcloud.errors import ApiError
-from localcloud.iam import policies
+from localcloud.iam import policies, roles
 from localcloud.iam.metadata import Metadata
 from localcloud.iam.policies import Policy
 
@@ -307,7 +307,8 @@ class Iam:
         """Google refuses a binding that names an account or a custom role that is not there."""
         for binding in policy["bindings"]:
             role = binding["role"]
-            if role.startswith("projects/") and self.get_role(role).get("deleted"):
+            gone = role.startswith("projects/") and self.get_role(role).get("deleted")
+            if gone or (role.startswith("roles/") and not roles.known(role)):
                 raise ApiError(400, f"Role {role} is not supported for this resource.")
         for member in policies.members_of(policy) - before:
             kind, _, email = member.partition(":")
