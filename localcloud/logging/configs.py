@@ -96,6 +96,8 @@ class Configs:
         present = self._cloud.documents.find(name) or _builtin(name)
         if present is None and create:
             return self.create(collection, name.rpartition(f"/{collection}/")[0], changes, name.rpartition("/")[2])
+        if name.endswith("/_Required"):
+            raise ApiError(400, "The _Required bucket and sink can't be changed.", "FAILED_PRECONDITION")
         merged = apply_mask(self.get(name), dict(changes), mask)
         made = self._completed(collection, name, merged | {"updateTime": self._cloud.clock.stamp()})
         put = self._cloud.documents.put(name, KINDS[collection].document, made)
@@ -131,11 +133,22 @@ class Configs:
             number = self._cloud.projects.get(name.split("/")[1])["projectNumber"]
             made["writerIdentity"] = f"serviceAccount:service-{number}@gcp-sa-logging.iam.gserviceaccount.com"
         if collection == "buckets":
-            made = {"retentionDays": 30, "lifecycleState": "ACTIVE"} | made
+            made = {"lifecycleState": "ACTIVE"} | made | {"retentionDays": _days(body.get("retentionDays") or 30)}
         return made
 
     def _full_name(self, collection: str, prefix: str, body: Body) -> str:
         return body["name"] if collection in ("buckets", "views") else prefix + body["name"]
+
+
+def _days(given: Any) -> int:
+    """https://cloud.google.com/logging/docs/buckets#custom-retention. Raises 400."""
+    try:
+        days = int(given)
+    except (TypeError, ValueError):
+        days = 0
+    if not 1 <= days <= 3650:
+        raise ApiError(400, f"Invalid retention_days: {given}. It must be between 1 and 3650 days.")
+    return days
 
 
 def _builtin_names(project: str) -> list[str]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from localcloud.errors import ApiError
+from localcloud.logging.messages import message
 from localcloud.logging.methods import METHODS, Method
 from localcloud.rest import App, Call, Router
 
@@ -12,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def app(cloud: Cloud) -> App:
-    """The ASGI application."""
+    """The ASGI application. Imports the message types."""
     return router().app(cloud)
 
 
@@ -25,12 +27,28 @@ def router() -> Router:
 
 
 def _route(method: Method) -> Any:
+    known = message(method.request).DESCRIPTOR
+
     async def answer(call: Call) -> Any:
+        inside = known if method.body in ("", "*") else known.fields_by_camelcase_name[_camel(method.body)].message_type
+        _check(call.body, inside, f" at '{method.body}'" if inside is not known else "")
+        for name in call.query:
+            if _camel(name) not in known.fields_by_camelcase_name and "." not in name:
+                words = f"Cannot bind query parameter. Field '{name}' could not be found in request message."
+                raise ApiError(400, f'Invalid JSON payload received. Unknown name "{name}": {words}')
         body = call.body if method.body in ("", "*") else {method.body: call.body}
-        request = {**call.query, **(body if method.body else {}), **call.params}
+        lists = {name: call.queries[name] for name in ("resourceNames",) if name in call.queries}
+        request = {**call.query, **lists, **(body if method.body else {}), **call.params}
         return await method.handler(call.cloud, {_camel(name): value for name, value in request.items()})
 
     return answer
+
+
+def _check(body: Any, kind: Any, at: str) -> None:
+    """Raises 400 for a name that the message type has not."""
+    for name in body if isinstance(body, dict) else ():
+        if _camel(name) not in kind.fields_by_camelcase_name:
+            raise ApiError(400, f'Invalid JSON payload received. Unknown name "{name}"{at}: Cannot find field.')
 
 
 def _camel(name: str) -> str:

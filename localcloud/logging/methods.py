@@ -98,7 +98,7 @@ def _resource(service: str, one: str, collection: str, under: str) -> list[Metho
         return cloud.logging.configs.get(request[named])
 
     async def listed(cloud: Cloud, request: Message) -> Message:
-        return {collection: cloud.logging.configs.list(collection, request["parent"])}
+        return page(collection, cloud.logging.configs.list(collection, request["parent"]), request)
 
     async def create(cloud: Cloud, request: Message) -> Message:
         identifier = request.get(f"{field}Id", "")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from localcloud.errors import ApiError
 from localcloud.grpc_front import StreamHandler
 from localcloud.iam import access
+from localcloud.logging.messages import message
 from localcloud.logging.methods import Method, by_rpc
 from localcloud.logging.tailing import Tail
 
@@ -20,9 +21,6 @@ Unary = Callable[[bytes, "Caller"], Awaitable[bytes]]
 
 def table(cloud: Cloud) -> dict[str, Unary | StreamHandler]:
     """gRPC path -> method. Imports the message types."""
-    import google.cloud.audit.audit_log_pb2  # payloads may be of this type
-    import google.cloud.logging_v2.types  # noqa: F401  registers its messages
-
     return {
         **{path: _unary(cloud, method) for path, method in by_rpc().items()},
         "/google.logging.v2.LoggingServiceV2/TailLogEntries": _tail(cloud),
@@ -32,13 +30,13 @@ def table(cloud: Cloud) -> dict[str, Unary | StreamHandler]:
 def _tail(cloud: Cloud) -> StreamHandler:
     from google.protobuf import json_format
 
-    request_class = _message("google.logging.v2.TailLogEntriesRequest")
-    response_class = _message("google.logging.v2.TailLogEntriesResponse")
+    request_class = message("google.logging.v2.TailLogEntriesRequest")
+    response_class = message("google.logging.v2.TailLogEntriesResponse")
 
     async def call(messages: AsyncIterator[bytes], caller: Caller) -> AsyncIterator[bytes]:
         raw = b""
-        async for message in messages:  # the first says what is wanted
-            raw = message
+        async for one in messages:  # the first says what is wanted
+            raw = one
             break
         tail = Tail(cloud, json_format.MessageToDict(request_class.FromString(raw)))
         try:
@@ -56,7 +54,7 @@ def _tail(cloud: Cloud) -> StreamHandler:
 def _unary(cloud: Cloud, method: Method) -> Unary:
     from google.protobuf import json_format
 
-    request_class, response_class = _message(method.request), _message(method.response)
+    request_class, response_class = message(method.request), message(method.response)
 
     async def answer(raw: bytes, caller: Caller) -> bytes:
         try:
@@ -67,10 +65,3 @@ def _unary(cloud: Cloud, method: Method) -> Unary:
         return json_format.Parse(json.dumps(result), response_class(), ignore_unknown_fields=True).SerializeToString()
 
     return answer
-
-
-def _message(name: str) -> Any:
-    from google.protobuf import descriptor_pool, empty_pb2, message_factory
-
-    assert empty_pb2.DESCRIPTOR
-    return message_factory.GetMessageClass(descriptor_pool.Default().FindMessageTypeByName(name))

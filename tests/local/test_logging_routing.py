@@ -309,3 +309,34 @@ def test_entries_are_tailed_in_order_of_their_time(local_cloud: LocalCloud, log:
     said = local_cloud.run(_TAIL.replace("LOG", log)).stdout.splitlines()
     assert said[0] == "['first', 'second']"
     assert said[1].startswith("InvalidArgument Unparseable filter: syntax error at line 1, column 11")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "said"),
+    [
+        ("POST", "/entries:list", {"resourceName": "x"}, 'Unknown name "resourceName": Cannot find field.'),
+        ("POST", "/entries:write", {"entry": {}}, 'Unknown name "entry": Cannot find field.'),
+        ("POST", f"/projects/{PROJECT}/sinks", {"name": "s", "target": "x"}, "Unknown name \"target\" at 'sink'"),
+        (
+            "GET",
+            f"/projects/{PROJECT}/sinks?pagesize=3",
+            None,
+            "Field 'pagesize' could not be found in request message.",
+        ),
+        (
+            "PATCH",
+            f"/projects/{PROJECT}/locations/global/buckets/_Required?updateMask=retentionDays",
+            {"retentionDays": 7},
+            "_Required bucket and sink can't be changed",
+        ),
+        (
+            "POST",
+            f"/projects/{PROJECT}/locations/global/buckets?bucketId=forever",
+            {"retentionDays": 4000},
+            "Invalid retention_days: 4000. It must be between 1 and 3650 days.",
+        ),
+    ],
+)
+def test_requests_that_cant_be(session: AuthorizedSession, method: str, path: str, body: Any, said: str) -> None:
+    answer = session.request(method, f"{BASE}{path}", json=body)
+    assert (answer.status_code, said in answer.json()["error"]["message"]) == (400, True), answer.text
