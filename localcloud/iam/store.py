@@ -285,6 +285,13 @@ class Iam:
         """(resource, policy) of all that have one."""
         return [(kept["resource"], kept["policy"]) for kept in self._kept.list("policy")]
 
+    def copy_policy(self, resource: str, to: str) -> None:
+        """Keep a resource's policy, as it is, under another name too."""
+        with self._lock:
+            kept = {"resource": to, "policy": self.get_policy(resource)}
+            self._kept.put(f"policies/{to}", "policy", kept)
+            self.policy_generation += 1
+
     def forget_policy(self, resource: str) -> None:
         """Drop the policy of a resource that is gone."""
         with self._lock:

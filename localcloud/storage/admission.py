@@ -13,6 +13,7 @@ from localcloud.errors import ApiError
 from localcloud.iam import access
 from localcloud.iam.access import Resource
 from localcloud.storage.bucket_settings import is_private, is_uniform
+from localcloud.storage.buckets import aside_name
 from localcloud.storage.errors import StorageError, denied, no_bucket
 
 if TYPE_CHECKING:
@@ -84,6 +85,16 @@ class Asker:
     def bucket(self, name: str, permission: str) -> None:
         """Raises 404, 403, 401, and 400 when somebody else must pay and nobody is named."""
         self._require(permission, name, "")
+
+    def soft_deleted_bucket(self, name: str, generation: int, permission: str) -> None:
+        """What the policy that the bucket had when it was deleted says. Raises 404, 403, 401."""
+        storage = self._admission.storage
+        project = storage.buckets.soft_deleted_project(name, generation)
+        resource = access.bucket(name, project)
+        aside = (f"buckets/{aside_name(name, generation)}", *resource.policies[1:])
+        if not storage.cloud.access.allows(self.caller, permission, replace(resource, policies=aside)):
+            raise denied(self.caller.email, permission)
+        self._check_paid(project)
 
     def object(self, bucket: str, name: str, permission: str) -> None:
         """The same; whether the object is there makes no difference."""

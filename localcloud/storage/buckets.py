@@ -103,7 +103,13 @@ class Buckets:
             if whole:
                 changed |= {"storageClass": present["storageClass"], "iamConfiguration": present["iamConfiguration"]}
             changed = settled(changed, changes, present, now)
-            self._metadata.put_bucket(self._metadata.bucket_project(name), changed)
+            project = self._metadata.bucket_project(name)
+            if is_uniform(changed) and not is_uniform(present):
+                # What its lists gave to the project's own people goes on: from now on by the allow policy.
+                for binding in _of_objects(project):
+                    for member in binding["members"]:
+                        self._cloud.iam.add_member(_policy_name(name), binding["role"], member)
+            self._metadata.put_bucket(project, changed)
             return changed
 
     def delete(self, name: str, conditions: Conditions = ANY) -> None:
@@ -139,7 +145,7 @@ class Buckets:
     def list_soft_deleted(self, project: str, caller: str = "") -> list[Resource]:
         """Those of a project that can still be restored, by name. Raises 403 for an unknown project."""
         owner = self._project(project, "storage.buckets.list", caller)["projectId"]
-        sql = "SELECT resource FROM soft_buckets WHERE project = ? AND hard_deleted > ? ORDER BY name, generation"
+        sql = "SELECT resource FROM deleted_buckets WHERE project = ? AND hard_deleted > ? ORDER BY name, generation"
         return [json.loads(row[0]) for row in self._metadata.rows(sql, owner, timestamp(self._cloud.clock.now()))]
 
     def get_soft_deleted(self, name: str, generation: int) -> Resource:
@@ -153,7 +159,7 @@ class Buckets:
     def restore(self, name: str, generation: int) -> Resource:
         """Make a soft-deleted bucket live again, with what was soft-deleted in it. Raises 404, 409."""
         with self._metadata.transaction() as database:
-            resource, project, policy = self._soft_deleted(name, generation)
+            resource, project = self._soft_deleted(name, generation)
             if self._metadata.bucket_project(name):
                 message = (
                     "A live bucket with this name already exists. The live bucket must be deleted before this bucket "
@@ -162,26 +168,29 @@ class Buckets:
                 raise StorageError(409, message, "conflict", "BucketAlreadyExists")
             live = {key: value for key, value in resource.items() if key not in ("softDeleteTime", "hardDeleteTime")}
             live |= {"updated": timestamp(self._cloud.clock.now())}
-            self._cloud.iam.set_policy(_policy_name(name), json.loads(policy))
+            aside = aside_name(name, generation)
+            self._cloud.iam.copy_policy(_policy_name(aside), _policy_name(name))
             self._metadata.put_bucket(project, live)
-            database.execute("UPDATE objects SET bucket = ? WHERE bucket = ?", (name, _aside(name, generation)))
-            database.execute("DELETE FROM soft_buckets WHERE name = ? AND generation = ?", (name, generation))
-            return live
+            database.execute("UPDATE objects SET bucket = ? WHERE bucket = ?", (name, aside))
+            database.execute("DELETE FROM deleted_buckets WHERE name = ? AND generation = ?", (name, generation))
+        self._cloud.iam.forget_policy(_policy_name(aside))
+        return live
 
     def forget_expired(self) -> None:
         """Let go of soft-deleted buckets whose time is over; their objects' is over before."""
         with self._metadata.transaction() as database:
             now = timestamp(self._cloud.clock.now())
-            database.execute("DELETE FROM soft_buckets WHERE hard_deleted <= ?", (now,))
+            gone = self._metadata.rows("SELECT name, generation FROM deleted_buckets WHERE hard_deleted <= ?", now)
+            database.execute("DELETE FROM deleted_buckets WHERE hard_deleted <= ?", (now,))
+        for name, generation in gone:
+            self._cloud.iam.forget_policy(_policy_name(aside_name(name, generation)))
 
-    def _soft_deleted(self, name: str, generation: int) -> tuple[Resource, str, str]:
-        sql = (
-            "SELECT resource, project, policy FROM soft_buckets WHERE name = ? AND generation = ? AND hard_deleted > ?"
-        )
+    def _soft_deleted(self, name: str, generation: int) -> tuple[Resource, str]:
+        sql = "SELECT resource, project FROM deleted_buckets WHERE name = ? AND generation = ? AND hard_deleted > ?"
         found = self._metadata.rows(sql, name, generation, timestamp(self._cloud.clock.now()))
         if not found:
             raise no_bucket()
-        return json.loads(found[0][0]), found[0][1], found[0][2]
+        return json.loads(found[0][0]), found[0][1]
 
     def _put_aside(self, bucket: Resource) -> None:
         """Keep a bucket that is deleted for as long as its policy says, or what is soft-deleted in it needs it."""
@@ -195,12 +204,12 @@ class Buckets:
             return
         generation = int(bucket.get("generation") or self._metadata.next_generation(now.timestamp()) * 1000)
         gone = bucket | {"generation": str(generation), "softDeleteTime": timestamp(now), "hardDeleteTime": max(ends)}
-        policy = {k: v for k, v in self._cloud.iam.get_policy(_policy_name(name)).items() if k != "etag"}
-        owner = self._metadata.bucket_project(name)
+        owner, aside = self._metadata.bucket_project(name), aside_name(name, generation)
+        self._cloud.iam.copy_policy(_policy_name(name), _policy_name(aside))
         with self._metadata.transaction() as database:
-            values = (name, generation, owner, json.dumps(gone), json.dumps(policy), max(ends))
-            database.execute("INSERT OR REPLACE INTO soft_buckets VALUES (?, ?, ?, ?, ?, ?)", values)
-            database.execute("UPDATE objects SET bucket = ? WHERE bucket = ?", (_aside(name, generation), name))
+            values = (name, generation, owner, json.dumps(gone), max(ends))
+            database.execute("INSERT OR REPLACE INTO deleted_buckets VALUES (?, ?, ?, ?, ?)", values)
+            database.execute("UPDATE objects SET bucket = ? WHERE bucket = ?", (aside, name))
 
     def policy(self, name: str) -> Resource:
         """The allow policy in Storage's form. Raises 404."""
@@ -233,8 +242,8 @@ class Buckets:
         return found
 
 
-def _aside(bucket: str, generation: int) -> str:
-    """Under which name the objects of a soft-deleted bucket are kept: none that a bucket can have."""
+def aside_name(bucket: str, generation: int) -> str:
+    """Under which name the objects and the policy of a soft-deleted bucket are kept: none that a bucket can have."""
     return f"{bucket}@{generation}"
 
 
@@ -245,14 +254,17 @@ def _policy_name(bucket: str) -> str:
 def _first_policy(project: str, uniform: bool) -> Resource:
     """What a new bucket allows: https://cloud.google.com/storage/docs/access-control/iam-roles#basic-roles-modifiable"""
     owners = [f"projectEditor:{project}", f"projectOwner:{project}"]
-    viewers = [f"projectViewer:{project}"]
     bindings = [
         {"role": "roles/storage.legacyBucketOwner", "members": owners},
-        {"role": "roles/storage.legacyBucketReader", "members": viewers},
+        {"role": "roles/storage.legacyBucketReader", "members": [f"projectViewer:{project}"]},
     ]
-    if uniform:
-        bindings += [
-            {"role": "roles/storage.legacyObjectOwner", "members": owners},
-            {"role": "roles/storage.legacyObjectReader", "members": viewers},
-        ]
-    return {"version": 1, "bindings": bindings}
+    return {"version": 1, "bindings": bindings + (_of_objects(project) if uniform else [])}
+
+
+def _of_objects(project: str) -> list[Resource]:
+    """What the basic roles of its project have on the objects of a bucket with uniform access."""
+    owners = [f"projectEditor:{project}", f"projectOwner:{project}"]
+    return [
+        {"role": "roles/storage.legacyObjectOwner", "members": owners},
+        {"role": "roles/storage.legacyObjectReader", "members": [f"projectViewer:{project}"]},
+    ]

@@ -160,7 +160,7 @@ def _needs_of_project(permission: str) -> Needs:
 
 
 def _needs_bucket(call: Call) -> None:
-    """A soft-deleted one is asked for at its project: its policy is put aside."""
+    """A soft-deleted one keeps its policy."""
     if listing.flag(call.query, "softDeleted"):
         _on_soft_deleted(call, "storage.buckets.get")
     else:
@@ -172,8 +172,7 @@ def _needs_restoring(call: Call) -> None:
 
 
 def _on_soft_deleted(call: Call, permission: str) -> None:
-    project = call.storage.buckets.soft_deleted_project(call.bucket, _needed_generation(call))
-    call.asker.project(project, permission)
+    call.asker.soft_deleted_bucket(call.bucket, _needed_generation(call), permission)
 
 
 def _needs_changing(call: Call) -> None:

@@ -26,9 +26,9 @@ CREATE TABLE IF NOT EXISTS objects (
     PRIMARY KEY (bucket, name, generation));
 CREATE UNIQUE INDEX IF NOT EXISTS objects_live ON objects (bucket, name) WHERE state = 'live';
 CREATE INDEX IF NOT EXISTS objects_blob ON objects (blob);
-CREATE TABLE IF NOT EXISTS soft_buckets (
+CREATE TABLE IF NOT EXISTS deleted_buckets (
     name TEXT NOT NULL, generation INTEGER NOT NULL, project TEXT NOT NULL, resource TEXT NOT NULL,
-    policy TEXT NOT NULL, hard_deleted TEXT NOT NULL, PRIMARY KEY (name, generation)) WITHOUT ROWID;
+    hard_deleted TEXT NOT NULL, PRIMARY KEY (name, generation)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS notifications (
     bucket TEXT NOT NULL, id INTEGER NOT NULL, resource TEXT NOT NULL, PRIMARY KEY (bucket, id)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS outbox (
@@ -217,7 +217,7 @@ class Metadata:
             SELECT b.resource, b.project, o.storage_class, o.size FROM
             (SELECT bucket, storage_class, sum(size) AS size FROM objects GROUP BY bucket, storage_class) AS o JOIN
             (SELECT name AS key, project, resource FROM buckets UNION ALL
-             SELECT name || '@' || generation, project, resource FROM soft_buckets) AS b ON b.key = o.bucket"""
+             SELECT name || '@' || generation, project, resource FROM deleted_buckets) AS b ON b.key = o.bucket"""
         with self._reading:
             rows = self._reader.execute(sql).fetchall()
         return [(json.loads(resource), project, kind, size) for resource, project, kind, size in rows]
