@@ -48,15 +48,6 @@ def log() -> str:
     return f"log-{uuid.uuid4().hex[:8]}"
 
 
-def exporter(session: AuthorizedSession) -> str:
-    """A role that lets a sink write where it leads."""
-    role = {"includedPermissions": ["storage.objects.create", "pubsub.topics.publish"], "stage": "GA"}
-    url = f"https://iam.googleapis.com/v1/projects/{PROJECT}/roles"
-    made = session.post(url, json={"roleId": "exporter", "role": role})
-    assert made.ok, made.text
-    return made.json()["name"]
-
-
 def make(session: AuthorizedSession, path: str, body: dict[str, Any]) -> dict[str, Any]:
     answer = session.post(f"{PARENT}/{path}", json=body)
     assert answer.ok, answer.text
@@ -192,7 +183,7 @@ def test_a_sink_to_cloud_storage_writes_a_file_an_hour(new_cloud: Callable[[], L
         errors = texts(session, '"logging.googleapis.com/sink_error"')
         assert errors == [f"Cloud Logging sink configuration error in {PROJECT}, sink s: bucket_permission_denied ()"]
         policy = session.get(f"{storage}/log-export/iam").json()
-        policy["bindings"].append({"role": exporter(session), "members": [member]})
+        policy["bindings"].append({"role": "roles/storage.objectCreator", "members": [member]})
         assert session.put(f"{storage}/log-export/iam", json=policy).ok
         for text in ("one", "two"):
             write(session, "a", {"textPayload": text})
@@ -219,7 +210,7 @@ def test_a_sink_to_a_topic_publishes(new_cloud: Callable[[], LocalCloud]) -> Non
         assert session.put(f"{pubsub}/{topic}", json={}).ok
         assert session.put(subscription, json={"topic": topic}).ok
         write(session, "a", {"textPayload": "forbidden"})
-        policy = {"bindings": [{"role": exporter(session), "members": [sink["writerIdentity"]]}]}
+        policy = {"bindings": [{"role": "roles/pubsub.publisher", "members": [sink["writerIdentity"]]}]}
         assert session.post(f"{pubsub}/{topic}:setIamPolicy", json={"policy": policy}).ok
         write(session, "a", {"textPayload": "sent"})
         pulled = session.post(f"{subscription}:pull", json={"maxMessages": 10}).json()["receivedMessages"]
