@@ -294,8 +294,8 @@ def _local(verb: str, *options: str) -> str:
     from cloudkite import accounts, target, workspace
 
     space = workspace.find()
-    projects = [accounts.load(space, n) for n in accounts.names(space)]
-    chosen = [f"--project={a.project}" for a in projects if a.target == "local"] if verb == "start" else []
+    known = [accounts.load(space, n) for n in accounts.names(space)]
+    chosen = [target.project_option(a) for a in known if a.target == "local"] if verb == "start" else []
     return target.localcloud(space, verb, *chosen, *options)
 
 
@@ -383,6 +383,42 @@ def local_faults(c: Context, clear: str | bool | None = None, json: bool = False
     print(_local("fault", what, *(["--json"] if json else [])), end="")
 
 
+@command(
+    name="clock",
+    help={"forward": "move it forward by such a time: 90s, 30m, 12h, 3d, 2w, 1d12h", "json": "for scripts"},
+)
+def local_clock(c: Context, forward: str = "", json: bool = False) -> None:
+    """What time it is on the local cloud; --forward lets days pass, with all that they cause and cost."""
+    options = [f"--forward={forward}"] if forward else []
+    print(_local("clock", *options, *(["--json"] if json else [])), end="")
+
+
+@command(
+    name="bill",
+    help={
+        "account": "only what this account has (default: all on the local cloud)",
+        "month": "only this month, in Pacific time as Google's: 2026-11",
+        "json": "for scripts",
+    },
+)
+def local_bill(c: Context, account: str = "", month: str = "", json: bool = False) -> None:
+    """What everything on the local cloud would have cost on Google."""
+    from cloudkite import accounts, workspace
+
+    options = [f"--project={accounts.load(workspace.find(), account).project}"] if account else []
+    options += [f"--month={month}"] if month else []
+    print(_local("bill", *options, *(["--json"] if json else [])), end="")
+
+
+@command(name="upgrade", positional=["account"], help={"account": "on a free trial", "json": "for scripts"})
+def local_upgrade(c: Context, account: str, json: bool = False) -> None:
+    """Make a paying account of one on a free trial; what is left of its credit stays until day 90."""
+    from cloudkite import accounts, workspace
+
+    project = accounts.load(workspace.find(), account).project
+    print(_local("upgrade", project, *(["--json"] if json else [])), end="")
+
+
 @command(name="reset", help={"yes": "do not ask"})
 def local_reset(c: Context, yes: bool = False) -> None:
     """Stop the local cloud and delete all that it holds."""
@@ -424,5 +460,17 @@ ns = Collection(
 )  # fmt: skip
 ns.add_collection(Collection("account", account_list, account_add, account_use))
 ns.add_collection(
-    Collection("local", local_start, local_stop, local_status, local_env, local_fault, local_faults, local_reset)
+    Collection(
+        "local",
+        local_start,
+        local_stop,
+        local_status,
+        local_env,
+        local_clock,
+        local_bill,
+        local_upgrade,
+        local_fault,
+        local_faults,
+        local_reset,
+    )
 )

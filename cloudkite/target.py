@@ -164,7 +164,7 @@ def _local(workspace: Workspace, account: Account) -> Target:
     server = _running(root)
     if server is None or not (home / "environment.json").is_file():
         killed = server is None and (root / "server.json").is_file()  # a clean stop takes that file away
-        localcloud(workspace, "start", "--project", account.project)
+        localcloud(workspace, "start", project_option(account))
         server = _running(root)
         if killed:
             show.note(
@@ -185,6 +185,11 @@ def _local(workspace: Workspace, account: Account) -> Target:
         environment,
         {"PULUMI_DEBUG_PROVIDERS": f"gcp:{server['provider']}", "GOOGLE_OAUTH_ACCESS_TOKEN": token},
     )
+
+
+def project_option(account: Account) -> str:
+    """The option of the local cloud's start that makes the account's project: paid for, or on a free trial."""
+    return f"--{'trial' if account.tier == 'trial' else 'project'}={account.project}"
 
 
 def _running(root: Path) -> dict[str, Any] | None:

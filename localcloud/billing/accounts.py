@@ -51,7 +51,12 @@ class Trial:
     def credit(self) -> Credit:
         """What it gives: 300 dollars until day 90, kept by an upgrade."""
         last: date = pacific.day(self.ends)
-        return Credit(self.account, TRIAL_NANOS, last)
+        return Credit(self.payers, TRIAL_NANOS, last)
+
+    @property
+    def payers(self) -> frozenset[str]:
+        """The account, and the one that it had before a budget named another."""
+        return frozenset({self.account, trial_account(self.project)})
 
 
 class Accounts:
@@ -117,6 +122,25 @@ class Accounts:
         """Whether a project is on a free trial that was not upgraded."""
         trial = self.trial(project_id)
         return trial is not None and not trial.upgraded
+
+    def rename(self, project_id: str, name: str) -> bool:
+        """Let `name` be the account that pays for a project, if this cloud itself chose which does; gives whether.
+
+        Whoever sets a budget for a project says by which account it is paid. Nobody asked for the one of the command
+        line, or knew the name of the trial's.
+        """
+        project = self._cloud.projects.get(project_id)
+        trial = self.trial(project_id)
+        chosen = {DEFAULT} | ({trial_account(project_id)} if trial and trial.closed is None else set())
+        if project["billingAccount"] not in chosen - {name}:
+            return False
+        with self._lock:
+            if trial and project["billingAccount"] == trial.account:
+                self._put_trial(replace(trial, account=name))
+                self.put(self.get(name))
+            self._cloud.projects.update(project_id, billingAccount=name)
+            self.forget_states()
+        return True
 
     def close_trial(self, trial: Trial) -> None:
         """Its credit or its time is over: the account closes."""

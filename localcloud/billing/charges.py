@@ -44,9 +44,9 @@ class Line:
 
 @dataclass(frozen=True)
 class Credit:
-    """What a billing account does not pay: up to `nanos`, for days before `ends`."""
+    """What billing accounts do not pay: up to `nanos` together, for days before `ends`."""
 
-    payer: str
+    payers: frozenset[str]
     nanos: int
     ends: date
 
@@ -112,7 +112,7 @@ def _line(
 def _credited(found: list[Line], credit: Credit) -> list[Line]:
     left, made = credit.nanos, []
     for line in found:
-        if line.payer == credit.payer and line.day < credit.ends and line.nanos:
+        if line.payer in credit.payers and line.day < credit.ends and line.nanos:
             given = min(left, line.net)
             left -= given
             line = replace(line, credit=line.credit + given)

@@ -137,7 +137,7 @@ class Billing:
         return {trial.project: self._trial(trial, all_lines) for trial in self.accounts.trials()}
 
     def _trial(self, trial: Trial, all_lines: list[Line]) -> Body:
-        used = sum(line.credit for line in all_lines if line.payer == trial.account)
+        used = sum(line.credit for line in all_lines if line.payer in trial.payers)
         seconds = max(trial.ends - self._cloud.clock.time(), 0)
         return {
             "account": trial.account,
@@ -219,7 +219,7 @@ class Billing:
     def _is_over(self, trial: Trial, found: list[Line]) -> bool:
         if trial.upgraded or trial.closed is not None:
             return False
-        used = sum(line.nanos or 0 for line in found if line.payer == trial.account)
+        used = sum(line.nanos or 0 for line in found if line.payer in trial.payers)
         return self._cloud.clock.time() >= trial.ends or used >= TRIAL_NANOS
 
     async def _watch(self) -> None:

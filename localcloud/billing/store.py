@@ -10,7 +10,7 @@ import threading
 import uuid
 from typing import TYPE_CHECKING, Any
 
-from localcloud.billing.accounts import DEFAULT, KIND
+from localcloud.billing.accounts import KIND
 from localcloud.billing.alerts import PUBLISHER
 from localcloud.errors import ApiError
 from localcloud.iam.policies import new_etag
@@ -104,17 +104,12 @@ def all_budgets(cloud: Cloud) -> list[Body]:
 
 
 def _adopt(cloud: Cloud, parent: str, budget: Body) -> None:
-    """Let the budget's account pay for the projects it is for, where only this cloud itself chose who pays.
-
-    A project that the command line made is paid by an account that nobody asked for. Whoever sets a budget for it says
-    by which account it is to be paid.
-    """
+    """Let the budget's account pay for the projects it is for, where only this cloud itself chose who pays."""
     for name in budget["budgetFilter"].get("projects") or []:
         found = cloud.projects.find(name.removeprefix("projects/"))
-        if found and found["billingAccount"] == DEFAULT != parent:
+        if found:
             cloud.billing.sample()
-            cloud.projects.update(found["projectId"], billingAccount=parent)
-            cloud.billing.accounts.forget_states()
+            cloud.billing.accounts.rename(found["projectId"], parent)
 
 
 def _topic(cloud: Cloud, budget: Body) -> str:

@@ -116,7 +116,7 @@ def test_a_month_of_storage_costs_its_price_beyond_the_free_tier(tmp_path: Path)
     )
     assert {line.nanos for line in stored(tmp_path / "4", level(5 << 30, "ME-WEST1"))} == {None}
     nearline = stored(tmp_path / "5", level(100 << 30, storage_class="NEARLINE"))
-    assert dollars(sum(line.nanos or 0 for line in nearline))[:5] == "1.000"
+    assert sum(line.nanos or 0 for line in nearline) == pytest.approx(10**9, abs=99)
 
 
 def test_the_ledger_keeps_what_it_noted_first_and_over_a_restart(tmp_path: Path) -> None:
@@ -132,12 +132,14 @@ def test_a_credit_pays_until_it_is_used_up_or_over() -> None:
     hours = span("2026-11-10T12:00:00", "2026-11-20T12:00:00", Pool("n1-standard-4", 1))
     whole = lines([hours], [], 0)
     cost = sum(line.nanos or 0 for line in whole)
-    half = lines([hours], [], 0, [Credit(PAYER, cost // 2, date(2027, 1, 1))])
+    half = lines([hours], [], 0, [Credit(frozenset({PAYER}), cost // 2, date(2027, 1, 1))])
     assert sum(line.credit for line in half) == cost // 2
     assert [line.net for line in half][:3] == [0, 0, 0]
-    ended = lines([hours], [], 0, [Credit(PAYER, cost, date(2026, 11, 12))])
+    ended = lines([hours], [], 0, [Credit(frozenset({PAYER}), cost, date(2026, 11, 12))])
     assert {line.day for line in ended if line.credit} == {date(2026, 11, 10), date(2026, 11, 11)}
-    assert not any(line.credit for line in lines([hours], [], 0, [Credit("another", cost, date(2027, 1, 1))]))
+    assert not any(
+        line.credit for line in lines([hours], [], 0, [Credit(frozenset({"another"}), cost, date(2027, 1, 1))])
+    )
 
 
 def test_many_small_lines_add_up_exactly() -> None:
