@@ -25,6 +25,8 @@ _BLOCK = 1 << 20
 _SMALL = 1 << 16  # bytes that are sooner read than asked of a thread
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^`|~\w-]+", re.ASCII)
+# What a query of the XML API says in place of the object's own: .../xml-api/reference-headers#query
+_ASKED = {"response-content-disposition": "Content-Disposition", "response-content-type": "Content-Type"}
 _GZIP_MAGIC = b"\x1f\x8b"
 _GZIP = 16 + zlib.MAX_WBITS
 
@@ -42,6 +44,8 @@ class Downloads:
         with file:
             from_request(request.query, request.headers).check_read(record)
             headers = _headers(record, xml)
+            if xml:
+                headers |= {name: request.query[key] for key, name in _ASKED.items() if request.query.get(key)}
             packed = record.settings.get("contentEncoding", "").lower() == "gzip" and file.read(2) == _GZIP_MAGIC
             if packed and not _takes_gzip(request, record):
                 headers |= {"Warning": "214 UploadServer gunzipped", "Vary": "Accept-Encoding"}
