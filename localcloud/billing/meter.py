@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 Body = dict[str, Any]
+Stopper = Callable[[str, str], Awaitable[None]]
 _TICK = 30.0  # seconds of real time between two looks
 _SAMPLE = 600  # seconds between two samples of what is stored
 _SPOT = ("SPOT", "FLEX_START", "LOW_COST")
@@ -47,6 +49,7 @@ class Billing:
         self.accounts = Accounts(cloud, self._kept)
         self._lock = threading.RLock()
         self._sampled = 0
+        self._stoppers: list[Stopper] = []
         cloud.clock.before_forward(self.sample)
         cloud.clock.on_forward(self.settle)
         cloud.on_start(self._watch)
@@ -63,6 +66,8 @@ class Billing:
         pools = tuple(_pool(pool, spot) for pool in body["jobSpec"]["workerPoolSpecs"] if pool)
         _, _, _, region, *rest = body["name"].split("/")
         ended = _seconds(body["endTime"]) if "endTime" in body else None
+        if ended is not None:  # one that is out of time ends a little later, or after a jump of the clock much later
+            ended = min(ended, _seconds(body["startTime"]) + _timeout(body["jobSpec"]))
         resource = f"locations/{region}/{'/'.join(rest)}"
         labels = body.get("labels", {})
         started = _seconds(body["startTime"])
@@ -187,7 +192,19 @@ class Billing:
 
     async def stop(self, project_id: str, why: str) -> None:
         """End all that costs by the hour in a project that nobody pays for. What is stored stays."""
-        await self._cloud.vertex.end_all(project_id, why)
+        vertex = self._cloud.vertex  # first: who must stop something says so when it is loaded
+        ends = await asyncio.gather(
+            vertex.end_all(project_id, why),
+            *(stopper(project_id, why) for stopper in self._stoppers),
+            return_exceptions=True,
+        )
+        for error in ends:
+            if isinstance(error, BaseException):
+                log.error("something of %s can't be stopped", project_id, exc_info=error)
+
+    def on_unpaid(self, stopper: Stopper) -> None:
+        """Await `stopper(project_id, why)` when nobody pays for a project any more; it ends what costs by the hour."""
+        self._stoppers.append(stopper)
 
     # By the clock
 
@@ -242,6 +259,12 @@ def _pool(given: Body, spot: bool) -> Pool:
         disk.get("bootDiskType", "pd-ssd"),
         int(disk.get("bootDiskSizeGb", 100)),
     )
+
+
+def _timeout(spec: Body) -> int:
+    """The most seconds that a job runs: https://cloud.google.com/vertex-ai/docs/reference/rest/v1/CustomJobSpec#Scheduling"""
+    given = str(spec.get("scheduling", {}).get("timeout", "")).removesuffix("s")
+    return int(float(given or 0)) or 7 * 86_400
 
 
 def _seconds(stamp: str) -> int:
