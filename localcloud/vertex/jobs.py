@@ -45,8 +45,11 @@ class Tuned:
 class Job:
     """`body`: Google's CustomJob in JSON. `project` is the project's id.
 
-    `run` is what only this cloud knows: account (e-mail), and replicas (names) once it has been launched; where it
-    is one, tuned (a trial, see Tuned) and variables (the environment that its pipeline adds for every replica).
+    `run` is what only this cloud knows: account (e-mail), listed, and replicas (names) while an attempt has been
+    launched. Where there were any: attempt (the number of the one that runs, from 1), retries (how many by kind, see
+    localcloud.vertex.retries), restarts (of a worker in its place in this attempt, by name), stockouts (how often it
+    asked for machines in vain), ending (why it was told to end: "timeout", "preempted" or an error). Of a job that
+    another resource runs: tuned (a trial, see Tuned), variables (added to every replica's environment).
     """
 
     id: str
@@ -67,6 +70,11 @@ class Job:
     @property
     def region(self) -> str:
         return self.body["name"].split("/")[3]
+
+    @property
+    def attempt(self) -> int:
+        """Which of its attempts runs, from 1."""
+        return self.run.get("attempt", 1)
 
     @property
     def tuned(self) -> Tuned | None:

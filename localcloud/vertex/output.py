@@ -30,8 +30,8 @@ def entries(lines: Iterable[Line], job: Job, task: str, start: str, ahead: int) 
             continue
         found, severity = payload(line)
         made.append(
-            _entry(job, task, timestamp(line.at), severity)
-            | {"insertId": f"{job.id}-{task}-{line.offset:012d}", "jsonPayload": found}
+            _entry(job, task, timestamp(line.at + ahead), severity)
+            | {"insertId": f"{job.id}-{task}{start}-{line.offset:012d}", "jsonPayload": found}
         )
     return made
 

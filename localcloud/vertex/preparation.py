@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import shutil
 import socket
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +27,9 @@ if TYPE_CHECKING:
 
 Say = Callable[[str, str], None]  # text, severity
 
+_PORTS = range(20_000, 32_000)
+_ports: dict[str, list[int]] = {}  # of jobs that run, by their id
+_ports_lock = threading.Lock()
 _SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -89,7 +94,7 @@ def lay_out(cloud: Cloud, job: Job, found: dict[str, Interpreter], grace: float,
     own_account = identity(cloud, job, folder)
     tuned = job.tuned
     job_id, trial = (tuned.job, tuned.trial) if tuned else (job.id, "")
-    own = contract.variables(job_id, job.number, spec, everyone, _addresses(everyone), trial)
+    own = contract.variables(job_id, job.number, spec, everyone, _addresses(job.id, everyone), trial)
     for replica in everyone:
         interpreter = found[replica.image]
         shutil.rmtree(folder / replica.name, ignore_errors=True)  # of the attempt before
@@ -132,6 +137,8 @@ def start_again(folder: Path, start: int, seconds_left: float) -> None:
 def release(cloud: Cloud, job_id: str) -> None:
     """Take back the job's key and secret, and forget its folder; nothing happens when that was done before."""
     cloud.iam.release_metadata(job_id)
+    with _ports_lock:
+        _ports.pop(job_id, None)
     folder = job_folder(cloud, job_id)
     key_file = folder / "key.json"
     if key_file.exists():
@@ -141,14 +148,28 @@ def release(cloud: Cloud, job_id: str) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def _addresses(everyone: Sequence[Replica]) -> dict[str, str]:
-    """A free loopback port for each replica; all are held until each has its own."""
-    held = [socket.create_server(("127.0.0.1", 0)) for _ in everyone]
+def _addresses(job_id: str, everyone: Sequence[Replica]) -> dict[str, str]:
+    """A free loopback port for each replica, which no other job gets while this one runs.
+
+    They are below those that systems give to clients, so that no connection takes one before its replica listens.
+    """
+    with _ports_lock:
+        taken = {port for ports in _ports.values() for port in ports}
+        found: list[int] = []
+        while len(found) < len(everyone):
+            port = secrets.choice(_PORTS)
+            if port not in taken and port not in found and _is_free(port):
+                found.append(port)
+        _ports[job_id] = found
+    return {replica.name: f"127.0.0.1:{port}" for replica, port in zip(everyone, found, strict=True)}
+
+
+def _is_free(port: int) -> bool:
     try:
-        return {r.name: f"127.0.0.1:{s.getsockname()[1]}" for r, s in zip(everyone, held, strict=True)}
-    finally:
-        for one in held:
-            one.close()
+        socket.create_server(("127.0.0.1", port)).close()
+    except OSError:
+        return False
+    return True
 
 
 def identity(cloud: Cloud, job: Job, folder: Path) -> dict[str, str]:

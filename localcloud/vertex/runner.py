@@ -1,4 +1,4 @@
-"""Runs jobs: one task a job, from its place in the queue to its end, over restarts of the server.
+"""Runs jobs: one task a job, from its place in the queue over all its attempts to its end, over restarts of the server.
 
 Replicas run under supervisors (localcloud.vertex.supervisor), which go on without the server. What they leave in their
 folders is taken up again after a restart, so that a job's end and its log are complete and true.
@@ -11,14 +11,20 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from localcloud.disk import is_full
-from localcloud.vertex import contract, output, preparation
+from localcloud.quotas import jobs as quotas
+from localcloud.vertex import contract, output, preparation, retries
 from localcloud.vertex.jobs import ENDED, Job, Jobs
-from localcloud.vertex.outcome import CANCELLED, Outcome, outcome
+from localcloud.vertex.outcome import CANCELLED, Outcome, stockout
+from localcloud.vertex.retries import Again
 from localcloud.vertex.settings import Settings
+from localcloud.vertex.stockouts import Stockouts
+from localcloud.vertex.validation import seconds
 from localcloud.vertex.watch import Watch
 
 if TYPE_CHECKING:
@@ -29,18 +35,22 @@ T = TypeVar("T")
 
 _UNDER_WAY = ("PENDING", "RUNNING", "CANCELLING")
 _DISK_PATIENCE = 1.0  # seconds until a disk that was full is tried again
+_TICK = 1.0  # seconds between looks at what waits
+_FLEX_WAIT = "86400s"  # of FLEX_START, Google's own default
 _STOP_PATIENCE = 3.0  # seconds beyond the grace for supervisors to write how a replica ended
 
 
 class Runner:
     """The jobs that run or wait to run. All methods are called in the server's event loop."""
 
-    def __init__(self, cloud: Cloud, jobs: Jobs, settings: Settings) -> None:
+    def __init__(self, cloud: Cloud, jobs: Jobs, stockouts: Stockouts, settings: Settings) -> None:
         self._cloud = cloud
         self._jobs = jobs
+        self._stockouts = stockouts
         self._settings = settings
         self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._cancelled: dict[str, asyncio.Event] = {}
+        self._told: dict[str, asyncio.Event] = {}  # to end, or to end this attempt
+        self._waiting: dict[str, str] = {}  # for which quotas, by job; each is said once
         self._changes: dict[str, asyncio.Event] = {}
         self._stopping = False
 
@@ -50,6 +60,25 @@ class Runner:
             self._begin(job)
         self.fill()
         await asyncio.to_thread(self._tidy)
+        while not self._stopping:  # quotas are changed, and waits end
+            await asyncio.sleep(_TICK)
+            try:
+                self._expire()
+                self.fill()
+            except Exception:  # a full disk: the next look is soon
+                log.exception("the queue of jobs can't be looked at")
+
+    async def catch_up(self) -> None:
+        """Do what is due now that the clock was moved, and return when it has happened."""
+        self._expire()
+        over = []
+        for job_id, task in self._tasks.items():
+            job = self._jobs.find(job_id)
+            if job is not None and self._cloud.clock.time() > self._deadline(job):
+                self._out_of_time(job_id)
+                over.append(task)
+        if over:
+            await asyncio.wait(over, timeout=self._settings.grace + _STOP_PATIENCE)
 
     def _tidy(self) -> None:
         """Release what the last server had no time to release."""
@@ -76,14 +105,48 @@ class Runner:
                 task.cancel()
 
     def fill(self) -> None:
-        """Start jobs from the queue, in its order, while there is room."""
-        if self._stopping:
+        """Start jobs from the queue while there is room, in its order; others overtake who waits for a quota."""
+        if self._stopping or len(self._tasks) >= self._settings.parallel:
             return
-        for job in self._jobs.in_state("QUEUED"):
+        queued = self._jobs.in_state("QUEUED")
+        if not queued:
+            return
+        used: Counter[quotas.Key] = Counter()
+        for job in self._jobs.in_state(*_UNDER_WAY):
+            used.update(self._wanted(job))
+        blocked: set[quotas.Key] = set()
+        for job in queued:
             if len(self._tasks) >= self._settings.parallel:
                 return
+            wanted = self._wanted(job)
+            short = {key for key, amount in wanted.items() if quotas.exceeds(self._cloud, key, used[key] + amount)}
+            if short or blocked & wanted.keys():
+                blocked |= wanted.keys()
+                self._say_waiting(job, short)
+                continue
+            used.update(wanted)
+            self._waiting.pop(job.id, None)
             self._set(job, "PENDING")
             self._begin(job)
+
+    def _wanted(self, job: Job) -> Counter[quotas.Key]:
+        return quotas.wanted(job.project, job.region, job.body["jobSpec"])
+
+    def _say_waiting(self, job: Job, short: Iterable[quotas.Key]) -> None:
+        names = ", ".join(sorted(key.name for key in short))
+        if names and self._waiting.get(job.id) != names:
+            self._waiting[job.id] = names
+            self.say(job, f"The job is queued until there is enough quota left: {names}.")
+
+    def _expire(self) -> None:
+        """End FLEX_START jobs that have waited for longer than they want to."""
+        for job in self._jobs.in_state("QUEUED", "PENDING"):
+            if retries.scheduling(job).get("strategy") not in retries.FLEX or "startTime" in job.body:
+                continue
+            wait = seconds(retries.scheduling(job).get("maxWaitDuration") or _FLEX_WAIT)
+            created = datetime.fromisoformat(job.body["createTime"]).timestamp()
+            if wait and self._cloud.clock.time() > created + wait:
+                self._tell(job, stockout(job.region))
 
     def cancel(self, job: Job) -> None:
         """Ask a job to end; one that waits in the queue has ended at once."""
@@ -91,17 +154,45 @@ class Runner:
             self._end(job, Outcome("CANCELLED", CANCELLED))
             return
         self._set(job, "CANCELLING")
-        self._cancelled[job.id].set()
+        self._told[job.id].set()
+
+    def preempt(self, job: Job) -> None:
+        """Take the machines away from a job that runs; it starts again if it may."""
+        self._tell(job, "preempted")
+
+    def _tell(self, job: Job, ending: str | dict[str, Any]) -> None:
+        """Tell a job to end for a reason (see Job.run)."""
+        if job.run.get("ending") in (None, "preempted"):
+            job.run["ending"] = ending
+            if job.state == "QUEUED":
+                self._end(job, retries.stopped(job))
+                return
+            self._jobs.save(job)
+        if told := self._told.get(job.id):
+            told.set()
+
+    def _deadline(self, job: Job) -> float:
+        """When its timeout is over, in seconds of the cloud's clock; it counts from its first start."""
+        if "startTime" in job.body:
+            started = datetime.fromisoformat(job.body["startTime"]).timestamp()
+        else:
+            started = self._cloud.clock.time()
+        return started + seconds(retries.timeout(job))
+
+    def _out_of_time(self, job_id: str) -> None:
+        job = self._get(job_id)
+        if job.state != "CANCELLING":
+            self._tell(job, "timeout")
 
     async def end_all(self, project: str, why: str) -> None:
-        """Cancel all jobs of a project, and return when they have ended."""
+        """Let all jobs of a project fail, and return when they have ended."""
         ending = []
         for job in self._jobs.in_state("QUEUED", *_UNDER_WAY):
-            if job.project == project and (job.state == "QUEUED" or job.id in self._tasks):
+            if job.project == project:
                 self.say(job, why, "ERROR")
                 if task := self._tasks.get(job.id):
                     ending.append(task)
-                self.cancel(job)
+                self._tell(job, {"code": 9, "message": why})
         if ending:
             await asyncio.wait(ending, timeout=self._settings.grace + _STOP_PATIENCE)
 
@@ -112,17 +203,20 @@ class Runner:
 
     def say(self, job: Job, text: str, severity: str = "INFO") -> None:
         """Write a line of the service's own into the job's log. Any thread may call."""
-        self._cloud.logging.write([output.service_entry(job, text, severity, time.time_ns())])
+        ahead = int(self._cloud.clock.ahead.total_seconds() * 1e9)
+        self._cloud.logging.write([output.service_entry(job, text, severity, time.time_ns() + ahead)])
 
     def _begin(self, job: Job) -> None:
-        cancelled = self._cancelled[job.id] = asyncio.Event()
-        if job.state == "CANCELLING":
-            cancelled.set()
-        self._tasks[job.id] = asyncio.ensure_future(self._run(job.id, cancelled))
+        told = self._told[job.id] = asyncio.Event()
+        if job.state == "CANCELLING" or job.run.get("ending"):
+            told.set()
+        self._tasks[job.id] = asyncio.ensure_future(self._run(job.id, told))
 
-    async def _run(self, job_id: str, cancelled: asyncio.Event) -> None:
+    async def _run(self, job_id: str, told: asyncio.Event) -> None:
         try:
-            ended = await self._through(job_id, cancelled)
+            while not isinstance(decided := await self._attempt(job_id, told), Outcome):
+                self._again(job_id, decided, told)
+            ended = decided
         except preparation.CantPrepare as error:
             ended = Outcome("FAILED", {"code": 3, "message": str(error)})
         except asyncio.CancelledError:
@@ -131,30 +225,67 @@ class Runner:
             log.exception("job %s failed by a defect of the local cloud", job_id)
             message = f"Internal error occurred for the current attempt. {error} See server.log."
             ended = Outcome("FAILED", {"code": 13, "message": message})
-        self._tasks.pop(job_id)
-        self._cancelled.pop(job_id)
         while not await self._finished(job_id, ended):
             await asyncio.sleep(_DISK_PATIENCE)
+        self._tasks.pop(job_id)
+        self._told.pop(job_id)
         self.fill()
 
-    async def _through(self, job_id: str, cancelled: asyncio.Event) -> Outcome:
+    async def _attempt(self, job_id: str, told: asyncio.Event) -> Outcome | Again:
         job = self._get(job_id)
         if "replicas" not in job.run:
-            if not await self._prepare(job, cancelled):
-                return Outcome("CANCELLED", CANCELLED)
+            refused = await self._supplied(job, told) or await self._prepare(job, told)
+            if refused is not None:
+                return refused
             job = self._get(job_id)
-        watch = Watch(self._cloud, self._jobs, job, cancelled, self._settings.grace)
+        watch = Watch(
+            self._cloud,
+            self._jobs,
+            job,
+            told,
+            self._settings.grace,
+            self._deadline(job),
+            lambda: self._out_of_time(job_id),
+            lambda text: self.say(job, text, "WARNING"),
+        )
         exits = await watch.to_the_end()
-        job = self._get(job_id)
-        timeout = job.body["jobSpec"].get("scheduling", {}).get("timeout", preparation.DEFAULT_TIMEOUT)
-        return outcome(exits, cancelled.is_set(), job.id, job.number, timeout)
+        return retries.decide(self._get(job_id), exits)
 
-    async def _prepare(self, job: Job, cancelled: asyncio.Event) -> bool:
-        """Everything before RUNNING; False when the job was cancelled meanwhile. Raises CantPrepare."""
-        if cancelled.is_set():
-            return False
-        self.say(job, "Waiting for job to be provisioned.")
-        if contract.uses_gcs_mount(contract.replicas(job.body["jobSpec"])):
+    def _again(self, job_id: str, again: Again, told: asyncio.Event) -> None:
+        """Note that a job starts anew, in one step: a server that is killed before it has run does the rest."""
+        job = self._get(job_id)
+        made = {**job.run.get("retries", {}), again.kind: job.run.get("retries", {}).get(again.kind, 0) + 1}
+        number = job.attempt + 1
+        limit = retries.LIMITS[again.kind]
+        for name in ("replicas", "restarts", "ending", "stockouts"):
+            job.run.pop(name, None)
+        job.run |= {"retries": made, "attempt": number}
+        self._set(job, "PENDING")
+        told.clear()
+        words = f"{again.why} The job starts again: attempt {number} (retry {made[again.kind]} of {limit})."
+        self.say(job, words, "WARNING")
+
+    async def _supplied(self, job: Job, told: asyncio.Event) -> Outcome | None:
+        """Wait for machines that are out of stock; an outcome when the job is not going to get them."""
+        while (out := self._stockouts.hit(job.region, job.body["jobSpec"])) and not told.is_set():
+            job = self._get(job.id)
+            tried, most = job.run.get("stockouts", 0) + 1, retries.stockout_attempts(job)
+            endless = retries.scheduling(job).get("strategy") in retries.FLEX
+            job.run["stockouts"] = tried
+            self._jobs.save(job)
+            often = "" if endless else f" (attempt {tried} of {most})"
+            self.say(job, f"{stockout(job.region)['message']} Waiting for {out}{often}.", "WARNING")
+            if tried >= most and not endless:
+                return Outcome("FAILED", stockout(job.region))
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(told.wait(), self._settings.patience)
+        return retries.stopped(self._get(job.id)) if told.is_set() else None
+
+    async def _prepare(self, job: Job, told: asyncio.Event) -> Outcome | None:
+        """Everything before RUNNING; an outcome when the job was told to end meanwhile. Raises CantPrepare."""
+        attempt = f" (attempt {job.attempt})" if job.attempt > 1 else ""
+        self.say(job, f"Waiting for job to be provisioned.{attempt}")
+        if not attempt and contract.uses_gcs_mount(contract.replicas(job.body["jobSpec"])):
             words = "The job names a path under /gcs, which the local cloud does not emulate: use gs:// instead."
             self.say(job, words, "WARNING")
 
@@ -162,18 +293,20 @@ class Runner:
             self.say(job, text, severity)
 
         building = _apart(lambda: preparation.interpreters(self._cloud, job, say))
-        if not await _unless(cancelled, building):
-            return False  # the build goes on, for the next job that needs it
-        found = building.result()
-        names = await asyncio.to_thread(preparation.lay_out, self._cloud, job, found, self._settings.grace)
-        if cancelled.is_set():
-            return False
+        if not await _unless(told, building):
+            return retries.stopped(self._get(job.id))  # the build goes on, for the next job that needs it
+        left = max(self._deadline(job) - self._cloud.clock.time(), 0)
+        names = await asyncio.to_thread(
+            preparation.lay_out, self._cloud, job, building.result(), self._settings.grace, left
+        )
         job = self._get(job.id)
+        if told.is_set():
+            return retries.stopped(job)
         job.run["replicas"] = names
-        job.body["startTime"] = self._cloud.clock.stamp()
+        job.body.setdefault("startTime", self._cloud.clock.stamp())
         self._set(job, "RUNNING")
-        self.say(job, "Waiting for training program to start.")
-        return True
+        self.say(job, f"Waiting for training program to start.{attempt}")
+        return None
 
     async def _finished(self, job_id: str, ended: Outcome) -> bool:
         """False when the disk is too full to note how the job ended."""

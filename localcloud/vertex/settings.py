@@ -9,10 +9,20 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Settings:
-    """`parallel`: how many jobs run at once. `grace`: seconds between SIGTERM and SIGKILL when a job is ended."""
+    """`parallel`: how many jobs run at once. `grace`: seconds between SIGTERM and SIGKILL when a job is ended.
+
+    `patience`: seconds between two tries to get machines that are out of stock. `submissions`: how many jobs of a
+    project and region may be created in a minute.
+    """
 
     parallel: int = 2
     grace: float = 10.0
+    patience: float = 5.0
+    submissions: int = 60  # https://cloud.google.com/vertex-ai/docs/quotas
+
+
+_FIELDS = {"parallel": "parallel", "graceSeconds": "grace", "stockoutSeconds": "patience"}
+_FIELDS |= {"submissionsPerMinute": "submissions"}
 
 
 def load(root: Path) -> Settings:
@@ -21,9 +31,15 @@ def load(root: Path) -> Settings:
     if not path.exists():
         return Settings()
     given = json.loads(path.read_text(encoding="utf-8"))
-    if unknown := set(given) - {"parallel", "graceSeconds"}:
-        raise ValueError(f"{path}: unknown setting {min(unknown)}; there are parallel and graceSeconds")
-    made = Settings(int(given.get("parallel", Settings.parallel)), float(given.get("graceSeconds", Settings.grace)))
-    if made.parallel < 1 or made.grace < 0:
-        raise ValueError(f"{path}: parallel must be at least 1, and graceSeconds not negative")
+    if unknown := set(given) - set(_FIELDS):
+        raise ValueError(f"{path}: unknown setting {min(unknown)}; there are {', '.join(_FIELDS)}")
+    found = {field: given[name] for name, field in _FIELDS.items() if name in given}
+    made = Settings(
+        int(found.get("parallel", Settings.parallel)),
+        float(found.get("grace", Settings.grace)),
+        float(found.get("patience", Settings.patience)),
+        int(found.get("submissions", Settings.submissions)),
+    )
+    if made.parallel < 1 or made.submissions < 1 or made.grace < 0 or made.patience < 0:
+        raise ValueError(f"{path}: numbers must be at least 1, and seconds not negative")
     return made

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 from localcloud.errors import ApiError
 from localcloud.iam import access
 from localcloud.quotas import jobs as quotas
-from localcloud.vertex import listing, operations, settings, validation
+from localcloud.vertex import listing, operations, retries, settings, validation
 from localcloud.vertex.jobs import ENDED, Job, Jobs, Tuned
 from localcloud.vertex.pipelines.store import Pipelines
 from localcloud.vertex.place import Call
 from localcloud.vertex.runner import Runner
+from localcloud.vertex.stockouts import Stockouts
 from localcloud.vertex.tuning.store import Tuning
 
 if TYPE_CHECKING:
@@ -30,22 +31,42 @@ class Vertex:
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
         self._jobs = Jobs(cloud.folder("vertex") / "jobs.sqlite", cloud.billing.note_job)
-        self._runner = Runner(cloud, self._jobs, settings.load(cloud.root))
+        self.stockouts = Stockouts(cloud)
+        chosen = settings.load(cloud.root)
+        self.submissions = quotas.Submissions(cloud, chosen.submissions)
+        self._runner = Runner(cloud, self._jobs, self.stockouts, chosen)
         cloud.on_start(self._runner.resume)
         cloud.on_stop(self._runner.stop)
+        cloud.clock.on_forward(self._runner.catch_up)
         cloud.count("custom jobs", self._jobs.count)
         self.tuning = Tuning(cloud)
         self.pipelines = Pipelines(cloud)
 
     async def end_all(self, project: str, why: str) -> None:
-        """End all jobs of a project (by id), and return when they have ended; their logs say why."""
+        """Let all jobs of a project (by id) fail, and return when they have ended; error and log say why."""
         await self._runner.end_all(project, why)
+
+    def preempt(self, job_id: str) -> Body:
+        """Take the machines away from a Spot job that runs: it has the grace to save, and starts again.
+
+        Gives the job as it is. Raises 404, 400 for one that is not on Spot, or does not run.
+        """
+        job = self._jobs.find(job_id)
+        if job is None:
+            raise ApiError(404, f"there is no job {job_id}")
+        if not retries.is_spot(job):
+            raise ApiError(400, f"the job {job_id} is not on Spot: its machines can't be taken away")
+        if job.state != "RUNNING":
+            raise ApiError(400, f"the job {job_id} is in {job.body['state']}: it has no machines to take away")
+        self._runner.preempt(job)
+        return job.body
 
     def create(self, call: Call, request: Body) -> Body:
         """A new job, which starts when its turn comes. Raises 400, 403, 429 as Google does."""
         project, location = call.place.project, call.place.location
         given = request.get("customJob", {})
         validation.check_job(given, location)
+        self.submissions.enter(project["projectNumber"], location)
         quotas.check(self._cloud, project["projectId"], location, given["jobSpec"])
         account = self.account(call, given["jobSpec"].get("serviceAccount", ""))
         kept = {f: given[f] for f in ("displayName", "jobSpec", "labels", "encryptionSpec") if f in given}

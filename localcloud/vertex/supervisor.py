@@ -1,10 +1,11 @@
 """Runs one replica of a job, detached from the server: `python -m localcloud.vertex.supervisor FOLDER`.
 
-The folder holds `spec.json`: command, environment, workingFolder, timeoutSeconds, graceSeconds. The supervisor writes
-`started.json` (its pid), `output` (see localcloud.vertex.spool) and last, in one step, `exit.json`: reason
-("exited", "timeout", "cancelled", "interrupted" or "unstartable"), code (128 + the signal for a killed process), ended
-(nanoseconds since the epoch) and tail (the end of standard error). A file `stop` in the folder tells it to end the
-replica. For as long as it lives it holds the lock on `alive`, so that its death can be told from a pid given again.
+The folder holds `spec.json`: command, environment, workingFolder, timeoutSeconds, graceSeconds, and start, which the
+server goes by. The supervisor writes `started.json` (its pid), `output` (see localcloud.vertex.spool) and last, in one
+step, `exit.json`: reason ("exited", "memory", "timeout", "cancelled", "interrupted" or "unstartable"), code (128 + the
+signal for a killed process), ended (nanoseconds since the epoch) and tail (the end of standard error). A file `stop`
+in the folder tells it to end the replica. For as long as it lives it holds the lock on `alive`, so that its death can
+be told from a pid given again.
 Only the standard library and psutil: it starts in 0.1 s and takes little memory.
 """
 
@@ -32,6 +33,8 @@ _DRAIN = 5.0  # seconds to read what is left in the pipes after the end
 _DISK_PATIENCE = 1.0  # seconds until a disk that was full is tried again
 # What Kubernetes keeps of a failed container's log: https://kubernetes.io/docs/tasks/debug/debug-application/
 _TAIL_LINES, _TAIL_BYTES = 80, 2048
+_KILLED = -9  # SIGKILL, which is how the kernel takes memory back
+_EVENTS = Path("/proc/vmstat")
 
 
 def main(folder: Path) -> int:
@@ -68,7 +71,10 @@ class _Replica:
             self._output.say("stderr", f"can't start {self._spec['command'][0]}: {error.strerror or error}")
             self._finish(127, "unstartable", f"can't start {self._spec['command'][0]}: {error.strerror or error}")
             return
+        killed = memory_kills()
         code = self._follow(process)
+        if code == _KILLED and self._reason == "exited" and memory_kills() > killed:
+            self._reason = "memory"
         self._finish(128 - code if code < 0 else code, self._reason, self._last_words())
 
     def _start(self) -> subprocess.Popen[bytes]:
@@ -142,6 +148,18 @@ class _Replica:
                 if not is_full(error):
                     raise
                 time.sleep(_DISK_PATIENCE)  # or nobody would ever learn how the replica ended
+
+
+def memory_kills(events: Path = _EVENTS) -> int:
+    """How many processes this machine's kernel has killed for their memory; 0 where it doesn't say.
+
+    https://www.kernel.org/doc/html/latest/admin-guide/cgroup-v2.html#memory-interface-files
+    """
+    try:
+        rows = events.read_text(encoding="ascii").splitlines()
+    except OSError:
+        return 0
+    return next((int(row.split()[1]) for row in rows if row.startswith("oom_kill ")), 0)
 
 
 if __name__ == "__main__":

@@ -8,15 +8,16 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from localcloud import locks
 from localcloud.disk import is_full
-from localcloud.vertex import output, preparation, processes, spool
+from localcloud.vertex import output, preparation, processes, retries, spool
 from localcloud.vertex.jobs import Job, Jobs
-from localcloud.vertex.outcome import LOST, Exit, settled
+from localcloud.vertex.outcome import LOST, PRIMARY, Exit, settled
 
 if TYPE_CHECKING:
     from localcloud.cloud import Cloud
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 _QUICK, _SLOW = 0.05, 0.2  # seconds between looks: while replicas are young or talk, and while they are silent
 _YOUNG = 5.0  # seconds
 _CHECK = 1.0  # seconds between looks at whether a supervisor still lives
+_LATE = 0.5  # seconds beyond the timeout that replicas have to end by themselves
 _STUCK = 10.0  # seconds beyond the grace after which a supervisor that does not end its replica is given up
 _PACKAGE = Path(__file__).resolve().parents[2]
 
@@ -32,22 +34,41 @@ _PACKAGE = Path(__file__).resolve().parents[2]
 class _Replica:
     name: str
     folder: Path
+    start: int = 0  # how often it was started again in this attempt
+    ready: bool = False  # whether its folder is that of this start
     process: subprocess.Popen[bytes] | None = None
     exit: Exit | None = None
     checked: float = 0.0
 
 
 class Watch:
-    """Follows the replicas until all have ended; when `cancelled` is set it tells them to end."""
+    """Follows the replicas of one attempt until all have ended; when `stop` is set it tells them to end.
 
-    def __init__(self, cloud: Cloud, jobs: Jobs, job: Job, cancelled: asyncio.Event, grace: float) -> None:
+    `deadline` is in seconds of the cloud's clock; past it `late` is called, which should set `stop`.
+    """
+
+    def __init__(
+        self,
+        cloud: Cloud,
+        jobs: Jobs,
+        job: Job,
+        stop: asyncio.Event,
+        grace: float,
+        deadline: float,
+        late: Callable[[], None],
+        say: Callable[[str], None],
+    ) -> None:
         self._cloud = cloud
         self._jobs = jobs
         self._job = job
-        self._cancelled = cancelled
+        self._told = stop
         self._grace = grace
+        self._deadline = deadline
+        self._late = late
+        self._say = say
         folder = preparation.job_folder(cloud, job.id)
-        self._replicas = [_Replica(name, folder / name) for name in job.run["replicas"]]
+        started = job.run.get("restarts", {})
+        self._replicas = [_Replica(name, folder / name, started.get(name, 0)) for name in job.run["replicas"]]
         self._stopped_at: float | None = None
 
     async def to_the_end(self) -> dict[str, Exit]:
@@ -56,10 +77,14 @@ class Watch:
         try:
             while True:
                 moved = await asyncio.to_thread(self._look_unless_full)
+                if self._stopped_at is None and not self._told.is_set():
+                    if self._cloud.clock.time() > self._deadline + _LATE:
+                        self._late()
+                    await self._restart()
                 exits = {replica.name: replica.exit for replica in self._replicas if replica.exit}
                 if len(exits) == len(self._replicas):
                     return exits
-                if self._stopped_at is None and (self._cancelled.is_set() or settled(exits)):
+                if self._stopped_at is None and (self._told.is_set() or settled(exits)):
                     self._stop()
                 await asyncio.sleep(_QUICK if moved or time.monotonic() - began < _YOUNG else _SLOW)
         except asyncio.CancelledError:  # the server ends; the next one takes up
@@ -71,6 +96,31 @@ class Watch:
             for replica in self._replicas:
                 if replica.process:
                     replica.process.poll()
+
+    async def _restart(self) -> None:
+        """Start workers again that ended and may; the others go on."""
+        for replica in self._replicas:
+            ended = replica.exit
+            if ended is None or self._primary_ended():
+                continue
+            job = self._jobs.find(self._job.id)
+            if job is None or not retries.in_place(job, replica.name, ended):
+                continue
+            replica.start += 1
+            job.run["restarts"] = {**job.run.get("restarts", {}), replica.name: replica.start}
+            self._jobs.save(job)
+            how = "was lost" if ended.reason == LOST else f"ended with status {ended.code}"
+            often = f"{replica.start} of {retries.WORKER_RESTARTS}"
+            self._say(f"The replica {replica.name} {how}. It starts again (restart {often}).")
+            replica.exit = replica.process = None
+            replica.ready = False
+
+    def _primary_ended(self) -> bool:
+        return any(replica.name == PRIMARY and replica.exit for replica in self._replicas)
+
+    def _make_ready(self, replica: _Replica) -> None:
+        left = max(self._deadline - self._cloud.clock.time(), 0)
+        preparation.start_again(replica.folder, replica.start, left)
 
     def _stop(self) -> None:
         self._stopped_at = time.monotonic()
@@ -93,6 +143,12 @@ class Watch:
         for replica in self._replicas:
             if replica.exit is not None:
                 continue
+            if replica.start and not replica.ready:
+                if self._stopped_at is not None:
+                    replica.exit = Exit("cancelled", 143, time.time_ns())
+                    continue
+                self._make_ready(replica)
+                replica.ready = True
             record = _read(replica.folder / "exit.json")  # before the output, which is complete then
             moved |= self._carry(replica)
             if record is not None:
@@ -106,13 +162,19 @@ class Watch:
     def _carry(self, replica: _Replica) -> bool:
         """Write what is new in the output to the log; then remember how far. Twice the same is kept once there."""
         moved = False
-        offset = self._jobs.offset(self._job.id, replica.name)
+        start = self._mark(replica)
+        offset = self._jobs.offset(self._job.id, replica.name + start)
+        ahead = int(self._cloud.clock.ahead.total_seconds() * 1e9)
         while lines := list(spool.read(replica.folder / "output", offset)):
-            self._cloud.logging.write(output.entries(lines, self._job, replica.name))
+            self._cloud.logging.write(output.entries(lines, self._job, replica.name, start, ahead))
             offset = lines[-1].end
-            self._jobs.set_offset(self._job.id, replica.name, offset)
+            self._jobs.set_offset(self._job.id, replica.name + start, offset)
             moved = True
         return moved
+
+    def _mark(self, replica: _Replica) -> str:
+        """Tells a replica's starts apart; "" is the first, as it always was."""
+        return f"@{self._job.attempt}.{replica.start}" if self._job.attempt > 1 or replica.start else ""
 
     def _check(self, replica: _Replica) -> None:
         """Start the supervisor if it never was; learn that it is dead, or stuck."""

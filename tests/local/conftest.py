@@ -91,6 +91,20 @@ class LocalCloud:
 
 
 Start = Callable[..., LocalCloud]
+# Off in a new project, as on Google; most tests make accounts and grants before they come to their own matter.
+APIS = ("cloudresourcemanager", "iam", "iamcredentials")
+
+
+def started(root: Path, project: str) -> LocalCloud:
+    """The server of `root`, started unless it runs, with a project in which APIS are on."""
+    launch.start(root, root / "envs", [project])
+    cloud = LocalCloud(root, project)
+    with cloud.session() as session:
+        services = f"https://serviceusage.googleapis.com/v1/projects/{project}/services"
+        wanted = {"serviceIds": [f"{name}.googleapis.com" for name in APIS]}
+        answer = session.post(f"{services}:batchEnable", json=wanted)
+        assert answer.ok, answer.text
+    return cloud
 
 
 def _end(root: Path) -> None:
@@ -108,8 +122,9 @@ def _end(root: Path) -> None:
 def local_cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud]:
     """One server for all tests of a session; tests use names of their own in it."""
     root = tmp_path_factory.mktemp("cloud") / "root"
-    launch.start(root, root / "envs", [PROJECT])
-    yield LocalCloud(root, PROJECT)
+    root.mkdir(mode=0o700)
+    (root / "vertex.json").write_text(json.dumps({"submissionsPerMinute": 10_000}), encoding="utf-8")
+    yield started(root, PROJECT)
     _end(root)
 
 
@@ -134,8 +149,7 @@ def make_cloud() -> Iterator[Start]:
 
     def start(root: Path, project: str = PROJECT) -> LocalCloud:
         roots.add(root)
-        launch.start(root, root / "envs", [project])
-        return LocalCloud(root, project)
+        return started(root, project)
 
     yield start
     for root in roots:

@@ -156,8 +156,8 @@ def test_its_timeout_holds_without_a_server(own: Cloud) -> None:
 
 
 @pytest.mark.slow
-def test_a_lost_supervisor_fails_the_job_and_leaves_nothing(own: Cloud) -> None:
-    job = own.submit(STUBBORN)
+def test_a_lost_supervisor_fails_a_job_without_retries_and_leaves_nothing(own: Cloud) -> None:
+    job = own.submit(STUBBORN, scheduling={"disableRetries": True})
     own.wait_for_line(job, "up")
     own.supervisor(job).kill()
     ended = own.wait(job)
@@ -167,14 +167,21 @@ def test_a_lost_supervisor_fails_the_job_and_leaves_nothing(own: Cloud) -> None:
 
 
 @pytest.mark.slow
-def test_a_machine_that_was_restarted_fails_the_job(own: Cloud) -> None:
+def test_a_machine_that_was_restarted_starts_the_job_again_twice(own: Cloud) -> None:
     job = own.submit(STUBBORN)
-    own.wait_for_line(job, "up")
-    own.kill()
-    for process in [own.supervisor(job), *own.processes(job)]:
-        process.kill()
-    own.start()
+    for attempt in (1, 2, 3):
+        while own.lines(job).count("up") < attempt:
+            time.sleep(0.05)
+        own.kill()
+        for process in [own.supervisor(job), *own.processes(job)]:
+            process.kill()
+        own.start()
     assert own.wait(job)["error"]["code"] == 13
+    assert own.lines(job) == ["up"] * 3
+    said = [line for line in own.lines(job, "service") if "starts again" in line]
+    assert said == [
+        f"The replica workerpool0-0 was lost. The job starts again: attempt {n + 1} (retry {n} of 2)." for n in (1, 2)
+    ]
 
 
 @pytest.mark.slow
