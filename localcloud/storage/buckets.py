@@ -6,6 +6,7 @@ The resource: https://cloud.google.com/storage/docs/json_api/v1/buckets#resource
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from localcloud.errors import ApiError
@@ -14,7 +15,7 @@ from localcloud.storage.bucket_settings import WRITABLE, is_private, is_uniform,
 from localcloud.storage.conditions import ANY, Conditions
 from localcloud.storage.errors import StorageError, condition_failed, invalid, no_bucket, required
 from localcloud.storage.metadata import Metadata, Resource
-from localcloud.storage.records import timestamp
+from localcloud.storage.records import timestamp, version_etag
 from localcloud.storage.times import later
 
 if TYPE_CHECKING:
@@ -33,9 +34,11 @@ _NOT_PUBLIC = (
 class Buckets:
     """The buckets of one cloud; all methods may be called from any thread."""
 
-    def __init__(self, cloud: Cloud, metadata: Metadata) -> None:
+    def __init__(self, cloud: Cloud, metadata: Metadata, forget: Callable[[str], None] | None = None) -> None:
+        """`forget` is called with a bucket's name inside of the transaction in which it goes."""
         self._cloud = cloud
         self._metadata = metadata
+        self._forget = forget or (lambda name: None)
 
     def create(self, project: str, resource: Resource, caller: str = "", object_retention: bool = False) -> Resource:
         """A new bucket from a client's resource; `object_retention`: objects may have retentions of their own.
@@ -123,11 +126,27 @@ class Buckets:
             # The files of its unfinished uploads go with the next start.
             database.execute("DELETE FROM parts WHERE upload IN (SELECT id FROM uploads WHERE bucket = ?)", (name,))
             database.execute("DELETE FROM uploads WHERE bucket = ?", (name,))
-            database.execute("DELETE FROM notifications WHERE bucket = ?", (name,))
+            self._forget(name)
             self._put_aside(present)
             database.execute("DELETE FROM buckets WHERE name = ?", (name,))
             self._metadata.after_commit(self._metadata.note_bucket_change)
         self._cloud.iam.forget_policy(_policy_name(name))
+
+    def project_of(self, name: str) -> str:
+        """The project that a bucket is of. Raises 404."""
+        found = self._metadata.bucket_project(name)
+        if not found:
+            raise no_bucket()
+        return found
+
+    def bump(self, name: str) -> int:
+        """Move the metageneration on; gives the one before. Raises 404."""
+        with self._metadata.transaction():
+            present = self.get(name)
+            before = int(present["metageneration"])
+            changed = present | {"metageneration": str(before + 1), "etag": version_etag(0, before + 1)}
+            self._metadata.put_bucket(self._metadata.bucket_project(name), changed)
+        return before
 
     def lock(self, name: str, conditions: Conditions) -> Resource:
         """Lock the retention policy for good; the metageneration must be given. Raises 404, 400, 412."""

@@ -335,11 +335,31 @@ def _storage_layout(call: Call) -> Resource:
 @_route("GET", "/b/*/managedFolders", "storage.managedFolders.list")
 @_route("GET", "/b/*/folders", "storage.folders.list")
 @_route("GET", "/b/*/anywhereCaches", "storage.anywhereCaches.list")
-@_route("GET", "/b/*/notificationConfigs", "storage.buckets.get")
 def _nothing(call: Call) -> Resource:
     """There are none of these here, which is all that gcloud wants to know before it deletes a bucket."""
     call.storage.buckets.get(call.bucket)
     return {"items": []}
+
+
+@_route("GET", "/b/*/notificationConfigs", "storage.buckets.get")
+def _list_notifications(call: Call) -> Resource:
+    found = call.storage.notifications.list(call.bucket)
+    return {"kind": "storage#notifications"} | ({"items": found} if found else {})
+
+
+@_route("POST", "/b/*/notificationConfigs", "storage.buckets.update")
+def _insert_notification(call: Call) -> Resource:
+    return call.storage.notifications.insert(call.storage.buckets, call.bucket, call.body)
+
+
+@_route("GET", "/b/*/notificationConfigs/*", "storage.buckets.get")
+def _get_notification(call: Call) -> Resource:
+    return call.storage.notifications.get(call.bucket, call.params[1])
+
+
+@_route("DELETE", "/b/*/notificationConfigs/*", "storage.buckets.update")
+def _delete_notification(call: Call) -> None:
+    call.storage.notifications.delete(call.storage.buckets, call.bucket, call.params[1])
 
 
 @_route("GET", "/b/*/acl", "storage.buckets.getIamPolicy")

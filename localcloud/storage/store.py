@@ -10,6 +10,7 @@ from localcloud.storage.buckets import Buckets
 from localcloud.storage.copies import Copies
 from localcloud.storage.listing import Query, page
 from localcloud.storage.metadata import Metadata, Resource
+from localcloud.storage.notifications import Notifications
 from localcloud.storage.objects import Content, Draft, Objects
 from localcloud.storage.upkeep import Upkeep
 from localcloud.storage.uploads import Uploads
@@ -26,8 +27,9 @@ class Storage:
         self.cloud = cloud
         self.metadata = Metadata(folder / "storage.sqlite")
         self.blobs = Blobs(folder / "blobs")
-        self.buckets = Buckets(cloud, self.metadata)
-        self.objects = Objects(self.metadata, self.blobs, cloud.clock)
+        self.notifications = Notifications(cloud, self.metadata)
+        self.buckets = Buckets(cloud, self.metadata, self.notifications.forget)
+        self.objects = Objects(self.metadata, self.blobs, cloud.clock, self.notifications.note)
         self.copies = Copies(self.metadata, self.blobs, self.objects)
         self.uploads = Uploads(self.metadata, self.blobs, self.objects, cloud.clock)
         self.upkeep = Upkeep(cloud, self.metadata, self.buckets, self.objects, self.uploads)
@@ -116,5 +118,6 @@ class Storage:
 
     def close(self) -> None:
         """Let go of all files."""
+        self.notifications.close()
         self.blobs.close()
         self.metadata.close()

@@ -176,7 +176,6 @@ def test_what_is_not_emulated_says_so(bucket, client):
     for call in (
         blob.make_public,
         lambda: blob.upload_from_string("x", predefined_acl="publicRead"),
-        lambda: bucket.notification("topic").create(),
         lambda: client.create_hmac_key("me@example.com"),
     ):
         with pytest.raises(exceptions.MethodNotImplemented, match="not emulated by the local cloud"):
