@@ -340,7 +340,7 @@ def local_env(c: Context, shell: str = "", account: str = "", json: bool = False
     positional=["method"],
     optional=["cut", "torn"],
     help={
-        "method": "what is to fail: storage.objects.get, a gRPC method, or 'POST *aiplatform.googleapis.com/v1/*'",
+        "method": "what is to fail: storage.objects.get, a gRPC method, 'POST *.googleapis.com/*', stockout",
         "code": "answer this HTTP code in the API's own shape: 401 403 404 408 429 500 502 503 504",
         "delay": "seconds before the answer",
         "cut": "cut the connection before an answer; `--cut after`: what was asked is done, and the answer lost",
@@ -350,6 +350,8 @@ def local_env(c: Context, shell: str = "", account: str = "", json: bool = False
         "probability": "of each call that fits, e.g. 0.2",
         "principal": "only calls of this account (e-mail address)",
         "retry-after": "seconds; the header of the answer (default 1 with 429)",
+        "region": "with stockout: where there are no machines",
+        "accelerator": "with stockout: of which there are none there, e.g. NVIDIA_L4 (default: no machines at all)",
         "json": "for scripts",
     },
 )
@@ -365,12 +367,15 @@ def local_fault(
     probability: str = "",
     principal: str = "",
     retry_after: str = "",
+    region: str = "",
+    accelerator: str = "",
     json: bool = False,
 ) -> None:
     """Let calls to the local cloud fail as on a bad day at Google, to see what a program makes of it."""
     given = {
         "code": code, "delay": delay, "cut": cut, "torn": torn, "expired": expired, "times": times,
-        "probability": probability, "principal": principal, "retry-after": retry_after, "json": json,
+        "probability": probability, "principal": principal, "retry-after": retry_after, "region": region,
+        "accelerator": accelerator, "json": json,
     }  # fmt: skip
     options = [f"--{name}" if value is True else f"--{name}={value}" for name, value in given.items() if value]
     print(_local("fault", method, *options), end="")
@@ -381,6 +386,19 @@ def local_faults(c: Context, clear: str | bool | None = None, json: bool = False
     """The faults that will still happen; --clear forgets them."""
     what = "--list" if clear is None else "--clear" if clear is True else f"--clear={clear}"
     print(_local("fault", what, *(["--json"] if json else [])), end="")
+
+
+@command(
+    name="preempt", positional=["job"], help={"job": "a Spot job's id or name", "account": _JOB_OPTIONS["account"]}
+)
+def local_preempt(c: Context, job: str, account: str = "") -> None:
+    """Take the machines of a Spot job away, as Google may at any time: it should go on where it was."""
+    from cloudkite import accounts, target, workspace
+    from cloudkite import jobs as known
+
+    space = workspace.find()
+    found = known.resolve(target.connect(space, accounts.load(space, account or None)), job)
+    print(_local("preempt", found.id), end="")
 
 
 @command(
@@ -471,6 +489,7 @@ ns.add_collection(
         local_upgrade,
         local_fault,
         local_faults,
+        local_preempt,
         local_reset,
     )
 )

@@ -1,4 +1,4 @@
-"""Command line of the local cloud: start, stop, status, env, clock, bill, upgrade, reset, fault."""
+"""Command line of the local cloud: start, stop, status, env, clock, bill, upgrade, reset, fault, preempt."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def _parser() -> argparse.ArgumentParser:
     shared.add_argument("--json", action="store_true", help="print JSON")
     parser = argparse.ArgumentParser(prog="localcloud", description="Google Cloud on this machine.")
     verbs = parser.add_subparsers(
-        dest="verb", required=True, metavar="start|stop|status|env|clock|bill|upgrade|reset|fault"
+        dest="verb", required=True, metavar="start|stop|status|env|clock|bill|upgrade|reset|fault|preempt"
     )
     for verb, text in (("start", "start it unless it runs"), ("serve", "")):
         # `serve` is what `start` runs; it is not for people.
@@ -126,6 +126,7 @@ _VERBS = {
     "bill": money.bill,
     "upgrade": money.upgrade,
     "fault": drills.run,
+    "preempt": drills.preempt,
 }
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The verb `fault` of the local cloud's command line."""
+"""The verbs `fault` and `preempt` of the local cloud's command line."""
 
 from __future__ import annotations
 
@@ -41,6 +41,13 @@ def add(verbs: Any, shared: argparse.ArgumentParser) -> None:
     one.add_argument("--list", action="store_true", help="what will still happen")
     one.add_argument("--clear", nargs="?", const="", metavar="ID", help="forget this one, or all")
 
+    one.add_argument("--region", metavar="REGION", help="with the METHOD stockout: where there are no machines")
+    one.add_argument(
+        "--accelerator", metavar="TYPE", help="with stockout: of which there are none (default: no machines)"
+    )
+    two = verbs.add_parser("preempt", parents=[shared], help="take the machines of a Spot job away")
+    two.add_argument("job", metavar="JOB", help="its id")
+
 
 class _Help(argparse.RawDescriptionHelpFormatter):
     """Keeps the lines of the text below the options."""
@@ -48,32 +55,53 @@ class _Help(argparse.RawDescriptionHelpFormatter):
 
 def run(options: argparse.Namespace) -> int:
     """Make, list or clear faults. Raises launch.Failed."""
-    server = launch.running(options.root)
-    if server is None:
-        raise launch.Failed(f"the local cloud in {options.root} does not run", "start it first")
-    ways = [name for name in ("code", "delay", "cut", "torn", "times", "probability", "principal", "retry_after")
-            if getattr(options, name) is not None] + (["expired"] if options.expired else [])  # fmt: skip
+    server = _server(options)
+    given = {name: getattr(options, name) for name in _OPTIONS if getattr(options, name) is not None}
+    given |= {"expired": True} if options.expired else {}
     if options.list or options.clear is not None:
-        if options.method or ways or (options.list and options.clear is not None):
+        if options.method or given or (options.list and options.clear is not None):
             raise launch.Failed("--list and --clear go without anything else", "fault --list, or fault --clear ID", 2)
         if options.list:
-            return _show(options, launch.ask(options.root, server, "GET", "/faults")["faults"])
+            return _show(options, launch.ask(options.root, server, "GET", "/faults"))
         cleared = launch.ask(options.root, server, "DELETE", f"/faults/{options.clear}" if options.clear else "/faults")
-        print(json.dumps(cleared) if options.json else f"{cleared['cleared']} cleared")
-        return 0
+        return _say(options, cleared, f"{cleared['cleared']} cleared")
     if not options.method:
         raise launch.Failed("say what is to fail: METHOD", "fault storage.objects.get --code 503, or fault --list", 2)
-    wanted = {name: _value(name, getattr(options, name)) for name in ways}
+    if options.method == _STOCKOUT:
+        if odd := [name for name in given if name not in _OF_STOCKOUT]:
+            raise launch.Failed(f"--{odd[0]} does not go with stockout", "fault stockout --region us-central1", 2)
+        made = launch.ask(options.root, server, "POST", "/stockouts", given)
+        return _say(options, made, f"{made['id']}: {_missing(made)}, until it is cleared")
+    if odd := [name for name in given if name in _OF_STOCKOUT]:
+        raise launch.Failed(f"--{odd[0]} goes with stockout only", "fault stockout --region us-central1", 2)
+    wanted = {name: _value(name, value) for name, value in given.items()}
     if wanted.get("code") == 429:
         wanted.setdefault("retry_after", 1)
     made = launch.ask(options.root, server, "POST", "/faults", {"method": options.method, **wanted})
-    if options.json:
-        print(json.dumps(made, indent=2))
-    else:
-        print(f"fault {made['id']}: {made['method']}: {made['kind']}, {_often(made)}")
+    return _say(options, made, f"fault {made['id']}: {made['method']}: {made['kind']}, {_often(made)}")
+
+
+def preempt(options: argparse.Namespace) -> int:
+    """Take the machines of a Spot job away. Raises launch.Failed."""
+    job = launch.ask(options.root, _server(options), "POST", f"/preempt/{options.job}")
+    return _say(options, job, f"The machines of job {options.job} are taken away; it starts again if it may.")
+
+
+def _server(options: argparse.Namespace) -> dict[str, Any]:
+    server = launch.running(options.root)
+    if server is None:
+        raise launch.Failed(f"the local cloud in {options.root} does not run", "start it first")
+    return server
+
+
+def _say(options: argparse.Namespace, value: dict[str, Any], text: str) -> int:
+    print(json.dumps(value, indent=2) if options.json else text)
     return 0
 
 
+_STOCKOUT = "stockout"
+_OF_STOCKOUT = ("region", "accelerator")
+_OPTIONS = ("code", "delay", "cut", "torn", "times", "probability", "principal", "retry_after", *_OF_STOCKOUT)
 _WHOLE = ("code", "torn", "times", "retry_after")
 _NUMBERS = ("delay", "probability")
 
@@ -97,11 +125,21 @@ def _often(fault: dict[str, Any]) -> str:
     return words + chance + (f", for {fault['principal']}" if fault["principal"] else "")
 
 
-def _show(options: argparse.Namespace, faults: list[dict[str, Any]]) -> int:
+def _missing(stockout: dict[str, str]) -> str:
+    return f"no {stockout['accelerator'] or 'machines'} in {stockout['region']}"
+
+
+def _show(options: argparse.Namespace, found: dict[str, Any]) -> int:
+    stockouts = [
+        {**one, "method": _STOCKOUT, "kind": _missing(one), "times": 0, "left": -1} for one in found["stockouts"]
+    ]
     if options.json:
-        print(json.dumps(faults, indent=2))
-    elif not faults:
-        print("no faults")
-    for fault in [] if options.json else faults:
+        print(json.dumps([*found["faults"], *stockouts], indent=2))
+        return 0
+    for fault in found["faults"]:
         print(f"{fault['id']:>4}  {fault['method']}: {fault['kind']}, {_often(fault)}; happened {fault['hits']} times")
+    for one in stockouts:
+        print(f"{one['id']}: {one['kind']}, until it is cleared")
+    if not found["faults"] and not stockouts:
+        print("no faults")
     return 0

@@ -1,4 +1,4 @@
-"""The control's routes for drills: make a fault, list them, clear them."""
+"""The control's routes for drills: faults, machines that are out of stock, and machines that are taken away."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any
 from localcloud.errors import ApiError
 from localcloud.faults.names import STORAGE_IDS, Aim, aim, includes, rest_id, same
 from localcloud.rest import Call, Router
+from localcloud.vertex.stockouts import Stockouts
 
 
 def register(router: Router) -> None:
@@ -20,10 +21,26 @@ def register(router: Router) -> None:
     router.route("POST", "/faults")(_add)
     router.route("DELETE", "/faults")(_clear)
     router.route("DELETE", "/faults/{fault}")(_clear)
+    router.route("POST", "/stockouts")(_stockout)
+    router.route("POST", "/preempt/{job}")(_preempt)
 
 
 async def _list(call: Call) -> dict[str, Any]:
-    return {"faults": call.cloud.faults.list()}
+    out = [{"id": _stockout_id(one), **one} for one in Stockouts(call.cloud).list()]
+    return {"faults": call.cloud.faults.list(), "stockouts": out}
+
+
+async def _stockout(call: Call) -> dict[str, Any]:
+    made = Stockouts(call.cloud).add(str(call.body.get("region", "")), str(call.body.get("accelerator", "")))
+    return {"id": _stockout_id(made), **made}
+
+
+async def _preempt(call: Call) -> dict[str, Any]:
+    return call.cloud.vertex.preempt(call.params["job"])
+
+
+def _stockout_id(one: dict[str, str]) -> str:
+    return "-".join(["stockout", one["region"], *([one["accelerator"]] if one["accelerator"] else [])])
 
 
 async def _add(call: Call) -> dict[str, Any]:
@@ -37,7 +54,15 @@ async def _add(call: Call) -> dict[str, Any]:
 
 
 async def _clear(call: Call) -> dict[str, Any]:
-    return {"cleared": call.cloud.faults.clear(call.params.get("fault", ""))}
+    """Forget one, or all; that there are no machines in a region goes with all that are missing there."""
+    wanted, stockouts = call.params.get("fault", ""), Stockouts(call.cloud)
+    gone = 0
+    for one in stockouts.list():
+        if wanted in ("", _stockout_id(one)):
+            gone += stockouts.clear(one["region"], one["accelerator"])
+    if wanted and gone:
+        return {"cleared": gone}
+    return {"cleared": call.cloud.faults.clear(wanted) + gone}
 
 
 def _check(aimed: Aim) -> None:

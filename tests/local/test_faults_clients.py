@@ -361,3 +361,45 @@ def test_the_tasks_make_list_and_clear_faults(tmp_path: Path, make_cloud: Any) -
     assert invoke("local.faults", "--clear=1")[1] == "1 cleared\n"
     assert invoke("local.faults", "--clear")[1] == "1 cleared\n"
     assert invoke("local.faults")[1] == "no faults\n"
+
+
+def test_machines_can_be_out_of_stock(drill: Drill) -> None:
+    assert drill("stockout", "--region", "us-central1", "--accelerator", "NVIDIA_L4").stdout == (
+        "stockout-us-central1-NVIDIA_L4: no NVIDIA_L4 in us-central1, until it is cleared\n"
+    )
+    drill("stockout", "--region", "europe-west4")
+    assert drill("--list").stdout.splitlines() == [
+        "stockout-europe-west4: no machines in europe-west4, until it is cleared",
+        "stockout-us-central1-NVIDIA_L4: no NVIDIA_L4 in us-central1, until it is cleared",
+    ]
+    assert [one["id"] for one in drill.left()] == ["stockout-europe-west4", "stockout-us-central1-NVIDIA_L4"]
+    assert drill("--clear", "stockout-europe-west4").stdout == "1 cleared\n"
+    assert drill("--clear").stdout == "1 cleared\n"
+    assert drill("--list").stdout == "no faults\n"
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "hint"),
+    [
+        (("stockout",), "there is no region (none was named)", "such as us-central1"),
+        (
+            ("stockout", "--region", "us-central1", "--code", "503"),
+            "--code does not go with stockout",
+            "fault stockout --region us-central1",
+        ),
+        (
+            ("storage.objects.get", "--code", "503", "--region", "us-central1"),
+            "--region goes with stockout only",
+            "fault stockout --region us-central1",
+        ),
+    ],
+)
+def test_a_stockout_that_cant_be(drill: Drill, options: tuple[str, ...], error: str, hint: str) -> None:
+    refused = drill(*options, check=False)
+    assert (refused.returncode, refused.stderr) == (2, f"error: {error}\n\nhint: {hint}\n")
+
+
+def test_a_job_that_is_not_there_can_not_be_preempted(local_cloud: Any) -> None:
+    command = [sys.executable, "-m", "localcloud", "preempt", "--root", str(local_cloud.root), "1234567890"]
+    refused = subprocess.run(command, capture_output=True, text=True, encoding="utf-8")
+    assert (refused.returncode, refused.stderr) == (1, "error: there is no job 1234567890\n")
