@@ -28,6 +28,7 @@ _XML_MESSAGES = {
     "InvalidBucketName": "The specified bucket is not valid.",
     "InvalidObjectName": "The specified object name is not valid.",
     "InvalidPart": "One or more of the specified parts could not be found.",
+    "InvalidPolicyDocument": "The content of the form does not meet the conditions specified in the policy document.",
     "InvalidRange": "The requested range cannot be satisfied.",
     "InvalidAccessKeyId": "The User Id you provided does not exist in our records.",
     "MalformedSecurityHeader": "Your request has a malformed header.",

@@ -59,8 +59,8 @@ class Service:
         self._resumables = Resumables(storage, self._admission, pool)
         self._downloads = Downloads(storage.objects, pool)
         parts = MultipartUploads(storage, self._uploads, pool)
-        self._xml = XmlApi(storage, self._uploads, self._downloads, self._resumables, parts)
         self._signatures = Signatures(cloud)
+        self._xml = XmlApi(storage, self._uploads, self._downloads, self._resumables, parts, self._signatures)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request.of(scope, receive)

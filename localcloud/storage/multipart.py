@@ -26,6 +26,8 @@ class MultipartReader:
     before a boundary belongs to the data.
     """
 
+    _closing = b"--"  # after the boundary that ends the data
+
     def __init__(self, body: Body, delimiter: bytes) -> None:
         self._chunks = body.chunks()
         self._delimiter = b"--" + delimiter
@@ -48,7 +50,7 @@ class MultipartReader:
 
     async def data(self) -> AsyncIterator[bytes]:
         """The bytes of the second part. Raises 400 when the body ends before the closing boundary."""
-        end = self._newline + self._delimiter + b"--"
+        end = self._newline + self._delimiter + self._closing
         while (at := self._held.find(end)) < 0:
             safe = len(self._held) - len(end) + 1
             if safe > 0:
@@ -74,3 +76,23 @@ class MultipartReader:
         if chunk is None or self._taken > _LONGEST_HEAD + len(chunk):
             raise invalid("Missing end boundary in multipart body.")
         self._held += chunk
+
+
+class FormReader(MultipartReader):
+    """A multipart/form-data body whose last field that counts is `file`. Call `fields`, then `data` to its end."""
+
+    _closing = b""
+
+    async def fields(self) -> dict[str, str]:
+        """All before the file, by name in small letters; "file" is the name that its sender gave it. Raises 400."""
+        found: dict[str, str] = {}
+        await self._until(self._delimiter)
+        while True:
+            head = (await self._until(b"\r\n\r\n")).decode()
+            name = re.search(r'[\s;]name="([^"]*)"', head)
+            if not name:
+                raise invalid("The body of the POST request is not well-formed multipart/form-data.")
+            if name[1] == "file":
+                filename = re.search(r'filename="([^"]*)"', head)
+                return found | {"file": filename[1] if filename else ""}
+            found[name[1].lower()] = (await self._until(b"\r\n" + self._delimiter)).decode()

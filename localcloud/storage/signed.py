@@ -66,16 +66,36 @@ class Signatures:
         now = datetime.fromtimestamp(self._cloud.clock.wall(), UTC)
         query = {name.lower(): value for name, value in request.query.items()}
         claim = _version_4(request, query, now) if "x-goog-signature" in query else _version_2(request, query, now)
+        return self.signer(claim.email, claim.signature, claim.texts, claim.shown)
+
+    def signer(self, email: str, signature: bytes, texts: Iterable[str], shown: Mapping[str, str]) -> Caller:
+        """The account, when it signed one of the texts with a key of its own. Raises 403 that tells what is `shown`."""
         iam = self._cloud.iam
-        account = iam.find_service_account(claim.email)
+        account = iam.find_service_account(email)
         if account is None or account.get("disabled"):
-            raise _refused(f"The service account {claim.email} does not exist.", "InvalidAccessKeyId")
+            raise _refused(f"The service account {email} does not exist.", "InvalidAccessKeyId")
         keys = [key["publicPem"] for key in iam.list_keys(account["email"]) if not key.get("disabled")]
-        if not any(_holds(pem, claim.signature, text) for pem in keys for text in claim.texts):
+        if not any(_holds(pem, signature, text) for text in texts for pem in keys):
             error = _refused(_MISMATCH, "SignatureDoesNotMatch")
-            error.extra.update(claim.shown)
+            error.extra.update(shown)
             raise error
         return Caller(account["email"], account["projectId"])
+
+    def form(self, fields: Mapping[str, str]) -> Caller:
+        """Who signed the policy of a form. Raises 400, 403."""
+        needed = [f"x-goog-{name}" for name in ("algorithm", "credential", "date", "signature")]
+        if missing := [name for name in needed if not fields.get(name)]:
+            raise invalid(f"Missing form field: {missing[0]}")
+        if fields["x-goog-algorithm"] == _HMAC:
+            raise not_emulated("HMAC keys")
+        found = _CREDENTIAL.fullmatch(fields["x-goog-credential"])
+        if fields["x-goog-algorithm"] != ALGORITHM or not found or not fields["x-goog-date"].startswith(found[2]):
+            raise invalid("Invalid form field: x-goog-credential")
+        try:
+            signature = binascii.unhexlify(fields["x-goog-signature"])
+        except ValueError:
+            raise invalid("Invalid form field: x-goog-signature") from None
+        return self.signer(found[1], signature, [fields["policy"]], {"StringToSign": fields["policy"]})
 
 
 def _version_4(request: Request, query: Mapping[str, str], now: datetime) -> _Claim:
@@ -98,7 +118,7 @@ def _version_4(request: Request, query: Mapping[str, str], now: datetime) -> _Cl
         raise invalid(f"Invalid query parameter: X-Goog-Expires must be between 1 and {_WEEK} seconds.")
     if start > now + _SKEW:
         raise _refused("The request was signed for the future.", "RequestTimeTooSkewed")
-    _check_time(start + timedelta(seconds=seconds), now)
+    check_time(start + timedelta(seconds=seconds), now)
     signed = [name.strip().lower() for name in names.split(";")]
     canonical = _canonical_request(request, request.method, signed)
     scope = f"{found[2]}/{found[3]}/storage/goog4_request"
@@ -146,7 +166,7 @@ def _version_2(request: Request, query: Mapping[str, str], now: datetime) -> _Cl
         signature = base64.b64decode(query["signature"], validate=True)
     except (ValueError, OverflowError, OSError):
         raise invalid("Invalid query parameter: Expires or Signature") from None
-    _check_time(ends, now)
+    check_time(ends, now)
     headers = request.headers
     extensions = sorted(
         f"{name}:{' '.join(value.split())}"
@@ -164,7 +184,8 @@ def _version_2(request: Request, query: Mapping[str, str], now: datetime) -> _Cl
     return _Claim(query["googleaccessid"], signature, tuple(texts), {"StringToSign": texts[0]})
 
 
-def _check_time(ends: datetime, now: datetime) -> None:
+def check_time(ends: datetime, now: datetime) -> None:
+    """Raise 400 for what was signed for a time that is over."""
     if ends <= now:
         moment = ends.isoformat(timespec="seconds")
         message = f"The provided token has expired. Request signature expired at: {moment}"

@@ -6,8 +6,6 @@ https://cloud.google.com/storage/docs/xml-api/overview
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
 from urllib.parse import unquote
 from xml.sax.saxutils import escape
 
@@ -19,8 +17,10 @@ from localcloud.storage.downloads import Downloads, xml_etag
 from localcloud.storage.errors import invalid, not_emulated
 from localcloud.storage.messages import Request, Response
 from localcloud.storage.objects import Draft, as_generation
+from localcloud.storage.post_forms import Forms, described
 from localcloud.storage.records import ObjectRecord
 from localcloud.storage.resumable import Resumables
+from localcloud.storage.signed import Signatures
 from localcloud.storage.simple_uploads import SimpleUploads, expected_hashes
 from localcloud.storage.store import Storage
 from localcloud.storage.xml_buckets import XmlBuckets
@@ -28,16 +28,6 @@ from localcloud.storage.xml_listing import NAMESPACE
 from localcloud.storage.xml_multipart import MultipartUploads
 
 _HOST = "storage.googleapis.com"
-_SETTINGS = {
-    "content-type": "contentType",
-    "content-encoding": "contentEncoding",
-    "content-disposition": "contentDisposition",
-    "content-language": "contentLanguage",
-    "cache-control": "cacheControl",
-    "x-goog-storage-class": "storageClass",
-    "x-goog-custom-time": "customTime",
-}
-_META = "x-goog-meta-"
 # Query parameters that name something else than the object's bytes.
 _OTHER = {"acl", "tagging", "compose", "retention", "legal-hold", "torrent", "cors", "lifecycle", "encryption"}
 _PRIVATE = {"", "private", "project-private", "bucket-owner-full-control", "bucket-owner-read"}
@@ -53,8 +43,10 @@ class XmlApi:
         downloads: Downloads,
         resumables: Resumables,
         parts: MultipartUploads,
+        signatures: Signatures,
     ) -> None:
         self._storage = storage
+        self._forms = Forms(storage, uploads, signatures)
         self._uploads = uploads
         self._downloads = downloads
         self._resumables = resumables
@@ -65,6 +57,8 @@ class XmlApi:
         """The response, or None when it was sent already. Raises StorageError."""
         bucket, name = _target(request)
         query, method = request.query, request.method
+        if not name and method == "POST" and request.headers.get("content-type", "").startswith("multipart/form-data"):
+            return await self._forms.post(request, asker, bucket)
         if not name:
             return await self._buckets.answer(request, asker, bucket)
         if "upload_id" in query:
@@ -151,14 +145,6 @@ def _needs_parts(asker: Asker, bucket: str, name: str) -> None:
     """https://cloud.google.com/storage/docs/access-control/iam-xml"""
     asker.object(bucket, name, "storage.multipartUploads.create")
     asker.object(bucket, name, "storage.objects.create")
-
-
-def described(headers: Mapping[str, str]) -> dict[str, Any]:
-    """The JSON resource that the headers of an upload are for."""
-    resource: dict[str, Any] = {field: headers[name] for name, field in _SETTINGS.items() if name in headers}
-    if custom := {key.removeprefix(_META): value for key, value in headers.items() if key.startswith(_META)}:
-        resource["metadata"] = custom
-    return resource
 
 
 def draft(request: Request, bucket: str, name: str) -> Draft:

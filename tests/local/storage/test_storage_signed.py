@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import datetime
 import json
+import os
 import subprocess
 from collections.abc import Callable, Iterator
 from urllib.parse import quote, urlsplit
@@ -117,6 +118,12 @@ def test_what_signed_urls_can_do(plain, blob, permit, bucket, version):
 def test_the_iam_api_signs_for_who_has_no_key(local_cloud, session, plain, blob, permit, signer):
     permit("storage.objects.get")
     email = signer.credentials.service_account_email
+    owner = f"serviceAccount:owner@{local_cloud.project}.iam.gserviceaccount.com"
+    binding = {"role": "roles/iam.serviceAccountTokenCreator", "members": [owner]}
+    allowed = session.post(
+        f"{IAM}/{local_cloud.project}/serviceAccounts/{email}:setIamPolicy", json={"policy": {"bindings": [binding]}}
+    )
+    assert allowed.status_code == 200, allowed.text
     done = local_cloud.run(
         f"""
         import datetime, google.auth
@@ -303,3 +310,69 @@ def test_public_access_is_prevented(local_cloud, session, plain, bucket, signer)
     bucket.iam_configuration.public_access_prevention = "inherited"
     bucket.patch()
     assert plain.get(url).text == "hello"
+
+
+FORM = {"Content-Type": "text/x", "x-goog-meta-k": "v"}
+
+
+def form(local_cloud, blob, signer, fields=None, conditions=None, expiration=HOUR, key=NAME):
+    client = storage.Client(local_cloud.project, signer.credentials, _http=signer)
+    return client.generate_signed_post_policy_v4(blob.bucket.name, key, expiration, conditions, fields)
+
+
+def test_a_form_makes_an_object(local_cloud, plain, blob, permit, signer, bucket):
+    permit("storage.objects.create", "storage.objects.delete")
+    policy = form(local_cloud, blob, signer, dict(FORM), [["content-length-range", 1, 2_000_000]])
+    for data in (b"x", os.urandom(1_500_000), b"\r\n--\r\n"):
+        done = plain.post(policy["url"], data=policy["fields"], files={"file": ("a.bin", data)})
+        assert done.status_code == 204, done.text
+        made = bucket.get_blob(NAME)
+        assert (made.content_type, made.metadata) == ("text/x", {"k": "v"})
+        assert made.download_as_bytes() == data
+    policy = form(local_cloud, blob, signer, {"success_action_status": "201"}, key="dir/${filename}")
+    done = plain.post(policy["url"], data=policy["fields"], files={"file": ("a.bin", b"x")})
+    assert done.status_code == 201 and ElementTree.fromstring(done.text).findtext("Key") == "dir/a.bin"
+    assert bucket.blob("dir/a.bin").exists()
+
+
+def test_a_form_is_refused_for_what_its_policy_does_not_allow(local_cloud, plain, blob, permit, signer, monkeypatch):
+    permit("storage.objects.create", "storage.objects.delete")
+
+    def refusal(policy, changes: dict[str, str], data: bytes = b"hello") -> tuple[int, str, str]:
+        files = {"file": ("a.bin", data)}
+        answer = plain.post(policy["url"], data=policy["fields"] | changes, files=files)
+        error = ElementTree.fromstring(answer.text)
+        return answer.status_code, error.findtext("Code") or "", error.findtext("Details") or ""
+
+    policy = form(local_cloud, blob, signer, dict(FORM), [["content-length-range", 2, 5], ["starts-with", "$a", "b"]])
+    policy["fields"]["a"] = "bc"
+    assert plain.post(policy["url"], data=policy["fields"], files={"file": ("a", b"hello")}).status_code == 204
+    for changes, data, code, text in (
+        ({}, b"x", "EntityTooSmall", "2"),
+        ({}, b"hello!", "EntityTooLarge", "5"),
+        ({"key": "another"}, b"hello", "InvalidPolicyDocument", "key"),
+        ({"a": "cb"}, b"hello", "InvalidPolicyDocument", "a"),
+        ({"cache-control": "no-store"}, b"hello", "InvalidPolicyDocument", "cache-control"),
+        ({"x-goog-credential": "x"}, b"hello", "InvalidArgument", "x-goog-credential"),
+    ):
+        status, told, details = refusal(policy, changes, data)
+        assert (status, told, text in details) == (400, code, True), (changes, details)
+    other = base64.b64encode(b'{"conditions": [], "expiration": "2099-01-01T00:00:00Z"}').decode()
+    assert refusal(policy, {"policy": other})[:2] == (403, "SignatureDoesNotMatch")
+    permit("storage.objects.create")
+    status, code, details = refusal(policy, {})
+    assert (status, code) == (403, "AccessDenied") and "does not have storage.objects.delete access" in details
+    past = datetime.datetime(2026, 1, 2, 3, 4, 5, tzinfo=datetime.UTC)
+    from google.cloud.storage import client as module
+
+    monkeypatch.setattr(module, "_NOW", lambda tz=None: past)
+    monkeypatch.setattr(module, "get_expiration_seconds_v4", lambda expiration: 3600)
+    assert refusal(form(local_cloud, blob, signer), {})[:2] == (400, "ExpiredToken")
+
+
+def test_a_form_without_a_policy_needs_what_everybody_has(plain, bucket):
+    answer = plain.post(f"{HOST}/{bucket.name}", data={"key": "x"}, files={"file": ("a", b"x")})
+    assert answer.status_code == 403 and "Anonymous caller does not have storage.objects.create" in answer.text
+    grant(bucket, "roles/storage.objectCreator", "allUsers")
+    answer = plain.post(f"{HOST}/{bucket.name}", data={"key": "x"}, files={"file": ("a", b"x")})
+    assert answer.status_code == 204 and bucket.blob("x").download_as_bytes() == b"x"
