@@ -19,6 +19,7 @@ from localcloud.storage.downloads import Downloads
 from localcloud.storage.errors import XML_STATUS, StorageError, invalid, not_emulated, rendered
 from localcloud.storage.json_api import JsonApi, partial
 from localcloud.storage.messages import Request, Response, parse_object, send_response
+from localcloud.storage.records import ObjectRecord
 from localcloud.storage.resumable import Resumables
 from localcloud.storage.signed import Signatures, is_signed
 from localcloud.storage.simple_uploads import SimpleUploads
@@ -121,17 +122,20 @@ class Service:
 
     async def _upload(self, request: Request, bucket: str) -> Response:
         kind, upload_id = request.query.get("uploadType", ""), request.query.get("upload_id", "")
+
+        def told(made: ObjectRecord) -> Response:
+            return Response.of_json(partial(made.resource(), request.query))
+
         if upload_id:
             if request.method == "DELETE":
                 return await self._resumables.cancel(upload_id)
-            return await self._resumables.put(request, upload_id)
+            return await self._resumables.put(request, upload_id, told)
         if kind == "resumable":
             return await self._resumables.start(request, bucket)
         if kind not in ("media", "multipart"):
             raise invalid(f"Invalid upload type: '{kind}'")
         receive = self._uploads.media if kind == "media" else self._uploads.multipart
-        made = await receive(request, bucket)
-        return Response.of_json(partial(made.resource(), request.query))
+        return told(await receive(request, bucket))
 
 
 def shape(request: Request) -> str:

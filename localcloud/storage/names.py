@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from localcloud.storage.errors import invalid, required
+from localcloud.storage.errors import StorageError, invalid, required
 
 STORAGE_CLASSES = {
     "STANDARD",
@@ -25,6 +25,7 @@ _REGION = re.compile(r"[A-Z]{2,}(-[A-Z]+)+[0-9]{1,2}")
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]")
 _LABEL = re.compile(r"[\w-]{0,63}")
 _LONGEST_OBJECT_NAME = 1024  # bytes of UTF-8
+_LARGEST_OBJECT = 5 << 40  # bytes: https://cloud.google.com/storage/quotas#objects
 _LARGEST_METADATA = 8 * 1024  # bytes of all custom keys and values
 
 
@@ -68,6 +69,13 @@ def check_object_name(name: Any) -> str:
     if size > _LONGEST_OBJECT_NAME or name in (".", "..") or name.startswith(".well-known/acme-challenge/"):
         raise invalid("The specified object name is not valid.", "InvalidObjectName")
     return name
+
+
+def check_size(size: int) -> None:
+    """413 for more than an object can have, as soon as a client says that it has so many bytes."""
+    if size > _LARGEST_OBJECT:
+        message = f"The object would have {size} bytes, more than the maximum of {_LARGEST_OBJECT} (5 TiB)."
+        raise StorageError(413, message, "uploadTooLarge", "EntityTooLarge")
 
 
 def check_custom_metadata(metadata: Any) -> None:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from urllib.parse import quote, urlencode
 
 from localcloud.disk import is_full
+from localcloud.storage import names
 from localcloud.storage.admission import Admission
 from localcloud.storage.blobs import BlobWriter, Hashes
 from localcloud.storage.errors import StorageError, invalid, no_upload
@@ -72,7 +73,9 @@ class Resumables:
             resource["contentType"] = request.headers.get("x-upload-content-type")
         draft = draft_of(self._admission, request, bucket, resource)
         upload_id = self._opened(request, draft)
-        query = urlencode({"uploadType": "resumable", "name": draft.name, "upload_id": upload_id}, quote_via=quote)
+        wanted = {"fields": request.query["fields"]} if request.query.get("fields") else {}
+        said = {"uploadType": "resumable", "name": draft.name, **wanted, "upload_id": upload_id}
+        query = urlencode(said, quote_via=quote)
         location = f"{request.base}/upload/storage/v1/b/{bucket}/o?{query}"
         return Response(200, headers={"Location": location, "X-GUploader-UploadID": upload_id})
 
@@ -86,7 +89,9 @@ class Resumables:
     def _opened(self, request: Request, draft: Draft) -> str:
         self._storage.objects.check(draft)
         length = request.headers.get("x-upload-content-length", "")
-        return self._storage.uploads.start(RESUMABLE, draft, int(length) if length.isdecimal() else None)
+        total = int(length) if length.isdecimal() else None
+        names.check_size(total or 0)
+        return self._storage.uploads.start(RESUMABLE, draft, total)
 
     async def cancel(self, upload_id: str) -> Response:
         """End a session. Raises 404."""
@@ -195,6 +200,7 @@ def _piece(content_range: str | None) -> _Piece:
         raise invalid(f"Failed to parse Content-Range header: {content_range}")
     first, last, size = found.groups()
     total = None if size == "*" else int(size)
+    names.check_size(total or 0)
     if first is None:
         return _Piece(None, total=total)
     if int(last) < int(first) - 1 or (total is not None and int(last) >= total):

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
-from localcloud.storage import multipart
+from localcloud.storage import multipart, names
 from localcloud.storage.admission import Admission
 from localcloud.storage.conditions import from_request
 from localcloud.storage.errors import invalid, not_emulated
@@ -76,6 +76,8 @@ def draft_of(admission: Admission, request: Request, bucket: str, resource: Reso
     asker.write(bucket, str(name))
     if resource.get("retention"):
         asker.object(bucket, str(name), "storage.objects.setRetention")
+    length = request.headers.get("content-length", "")
+    names.check_size(int(length) if length.isdecimal() else 0)
     if query.get("contentEncoding"):
         resource = resource | {"contentEncoding": query["contentEncoding"]}
     acl = query.get("predefinedAcl", "private")
