@@ -10,6 +10,7 @@ from localcloud.rest import App, Call, Router
 from localcloud.vertex import messages
 from localcloud.vertex.messages import Messages, Route
 from localcloud.vertex.methods import OPERATIONS, Method, services
+from localcloud.vertex.serving.raw_http import with_raw_predict
 
 if TYPE_CHECKING:
     from localcloud.cloud import Cloud
@@ -27,7 +28,7 @@ _OPERATION_ROUTES = {
 def app(cloud: Cloud) -> App:
     """The ASGI application. Imports the message types."""
     assert cloud.vertex  # jobs that outlived the last server are taken up
-    return router(messages.load()).app(cloud)
+    return with_raw_predict(cloud, router(messages.load()).app(cloud))
 
 
 def router(loaded: Messages) -> Router:

@@ -44,6 +44,9 @@ Methods = Mapping[str, Method]
 _TABLES: Mapping[str, tuple[str, ...]] = {
     "JobService": ("localcloud.vertex.job_methods", "localcloud.vertex.tuning.methods"),
     "PipelineService": ("localcloud.vertex.pipelines.methods",),
+    "ModelService": ("localcloud.vertex.serving.model_methods",),
+    "EndpointService": ("localcloud.vertex.serving.endpoint_methods",),
+    "PredictionService": ("localcloud.vertex.serving.prediction_methods",),
 }
 
 _OPERATION, _EMPTY = "google.longrunning.Operation", "google.protobuf.Empty"

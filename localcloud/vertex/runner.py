@@ -292,7 +292,7 @@ class Runner:
         def say(text: str, severity: str) -> None:
             self.say(job, text, severity)
 
-        building = _apart(lambda: preparation.interpreters(self._cloud, job, say))
+        building = apart(lambda: preparation.interpreters(self._cloud, job, say))
         if not await _unless(told, building):
             return retries.stopped(self._get(job.id))  # the build goes on, for the next job that needs it
         left = max(self._deadline(job) - self._cloud.clock.time(), 0)
@@ -347,7 +347,7 @@ class Runner:
         return job
 
 
-def _apart(work: Callable[[], T]) -> asyncio.Future[T]:
+def apart(work: Callable[[], T]) -> asyncio.Future[T]:
     """Do `work` in a thread that the end of the server does not wait for, as it would for one of the loop's own."""
     loop = asyncio.get_running_loop()
     future: asyncio.Future[T] = loop.create_future()

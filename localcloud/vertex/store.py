@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 from localcloud.errors import ApiError
 from localcloud.iam import access
 from localcloud.quotas import jobs as quotas
-from localcloud.vertex import listing, operations, retries, settings, validation
+from localcloud.vertex import listing, operations, reach, retries, settings, validation
 from localcloud.vertex.jobs import ENDED, Job, Jobs, Tuned
 from localcloud.vertex.pipelines.store import Pipelines
 from localcloud.vertex.place import Call
 from localcloud.vertex.runner import Runner
+from localcloud.vertex.serving.store import Serving
 from localcloud.vertex.stockouts import Stockouts
 from localcloud.vertex.tuning.store import Tuning
 
@@ -41,6 +42,7 @@ class Vertex:
         cloud.count("custom jobs", self._jobs.count)
         self.tuning = Tuning(cloud)
         self.pipelines = Pipelines(cloud)
+        self.serving = Serving(cloud, chosen.grace)
 
     async def end_all(self, project: str, why: str) -> None:
         """Let all jobs of a project (by id) fail, and return when they have ended; error and log say why."""
@@ -66,15 +68,25 @@ class Vertex:
         project, location = call.place.project, call.place.location
         given = request.get("customJob", {})
         validation.check_job(given, location)
-        self.submissions.enter(project["projectNumber"], location)
-        quotas.check(self._cloud, project["projectId"], location, given["jobSpec"])
-        account = self.account(call, given["jobSpec"].get("serviceAccount", ""))
+        account = self.admit(call, given["jobSpec"])
         kept = {f: given[f] for f in ("displayName", "jobSpec", "labels", "encryptionSpec") if f in given}
         job_id = self.new_id()
         self.launch(job_id, project["projectId"], call.place.name, kept, account, listed=True)
         return self._job(call, f"{call.place.name}/customJobs/{job_id}").body
 
     # For the jobs that other jobs run: trials of tuning jobs, training of pipelines
+
+    def admit(self, call: Call, spec: Body) -> str:
+        """Let a caller submit a sound CustomJobSpec to a place; gives the e-mail of the account that it acts as.
+
+        Raises 429 for too many submissions or a spec that alone exceeds a quota; 400 for an account that the caller
+        can't act as, an image that can't be pulled, or a base output directory in no bucket of the region.
+        """
+        self.submissions.enter(call.place.project["projectNumber"], call.place.location)
+        account = self.account(call, spec.get("serviceAccount", ""))
+        reach.check(call, spec)
+        quotas.check(self._cloud, call.place.project_id, call.place.location, spec)
+        return account
 
     def new_id(self) -> str:
         """An id for a job, to be kept before it is launched."""

@@ -104,7 +104,7 @@ def violations(job: Body) -> Iterator[Violation]:
         yield Violation("display_name", _REQUIRED)
     elif len(name) > 128:
         yield Violation("display_name", "The display name can be up to 128 characters long.")
-    yield from _labels(job.get("labels", {}))
+    yield from labels(job.get("labels", {}))
     spec = job.get("jobSpec", {})
     pools = spec.get("workerPoolSpecs", [])
     if not pools:
@@ -126,10 +126,11 @@ def violations(job: Body) -> Iterator[Violation]:
         yield Violation("job_spec.service_account", f"Invalid service account email: {account}")
 
 
-def _labels(labels: Mapping[str, str]) -> Iterator[Violation]:
-    if len(labels) > 64:
+def labels(given: Mapping[str, str]) -> Iterator[Violation]:
+    """All that is wrong with a resource's labels."""
+    if len(given) > 64:
         yield Violation("labels", "No more than 64 labels are allowed.")
-    for key, value in labels.items():
+    for key, value in given.items():
         if not _LABEL_KEY.fullmatch(key) or len(key) > 63:
             words = "must start with a lowercase letter and have at most 63 lowercase letters, digits, `_` and `-`."
             yield Violation("labels", f"The label key `{key}` {words}")

@@ -1,0 +1,29 @@
+"""The methods of endpoints."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from localcloud.vertex.methods import Body, Handler, Method, Methods
+from localcloud.vertex.place import Call
+from localcloud.vertex.serving.endpoints import Endpoints
+
+
+def _of(method: Callable[[Endpoints, Call, Body], dict[str, Any]]) -> Handler:
+    return lambda call, request: method(call.cloud.vertex.serving.endpoints, call, request)
+
+
+_OPERATION, _ENDPOINTS = "google.longrunning.Operation", "aiplatform.endpoints"
+METHODS: Methods = {
+    "CreateEndpoint": Method("CreateEndpointRequest", _OPERATION, _of(Endpoints.create), f"{_ENDPOINTS}.create"),
+    "GetEndpoint": Method("GetEndpointRequest", "Endpoint", _of(Endpoints.get), f"{_ENDPOINTS}.get"),
+    "ListEndpoints": Method("ListEndpointsRequest", "ListEndpointsResponse", _of(Endpoints.list), f"{_ENDPOINTS}.list"),
+    "UpdateEndpoint": Method("UpdateEndpointRequest", "Endpoint", _of(Endpoints.update), f"{_ENDPOINTS}.update"),
+    "DeleteEndpoint": Method("DeleteEndpointRequest", _OPERATION, _of(Endpoints.delete), f"{_ENDPOINTS}.delete"),
+    "DeployModel": Method("DeployModelRequest", _OPERATION, _of(Endpoints.deploy), f"{_ENDPOINTS}.deploy"),
+    "UndeployModel": Method("UndeployModelRequest", _OPERATION, _of(Endpoints.undeploy), f"{_ENDPOINTS}.undeploy"),
+    "MutateDeployedModel": Method(
+        "MutateDeployedModelRequest", _OPERATION, _of(Endpoints.mutate), f"{_ENDPOINTS}.deploy"
+    ),
+}

@@ -1,0 +1,43 @@
+"""rawPredict over REST: the body of any type goes to the model as it is, and the model's comes back as it is."""
+
+from __future__ import annotations
+
+import base64
+import re
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
+
+from localcloud.errors import ApiError
+from localcloud.rest import App, Receive, Scope, Send, read_body, send_bytes, send_json
+from localcloud.vertex.serving.prediction_methods import METHODS
+
+if TYPE_CHECKING:
+    from localcloud.cloud import Cloud
+
+_PATH = re.compile(r"/v1(?:beta1)?/(projects/[^/:]+/locations/[^/:]+/endpoints/[^/:]+):rawPredict")
+
+
+def with_raw_predict(cloud: Cloud, others: App) -> App:
+    """`others`, with rawPredict answered before them."""
+
+    async def application(scope: Scope, receive: Receive, send: Send) -> None:
+        path = scope["raw_path"].decode("latin-1").replace("%3A", ":") if "raw_path" in scope else ""
+        match = _PATH.fullmatch(path)
+        if match is None or scope["method"] != "POST":
+            return await others(scope, receive, send)
+        try:
+            headers = dict(scope["headers"])
+            given = {
+                "contentType": headers.get(b"content-type", b"").decode("latin-1"),
+                "data": base64.b64encode(await read_body(receive)).decode(),
+            }
+            request = {"endpoint": unquote(match[1]), "httpBody": given}
+            method = METHODS["RawPredict"]
+            answer = await method.answer(cloud, scope["caller"], scope.get("host", ""), request)
+        except ApiError as error:
+            return await send_json(send, error.body(), error.code, error.headers)
+        except ConnectionError:
+            return
+        await send_bytes(send, base64.b64decode(answer["data"]), answer["contentType"])
+
+    return application
