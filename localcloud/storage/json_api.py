@@ -10,65 +10,16 @@ from dataclasses import dataclass
 from functools import partial as partial_function
 from urllib.parse import unquote
 
-from localcloud.storage import fields, listing
+from localcloud.storage import fields, listing, needs
 from localcloud.storage.admission import Asker
-from localcloud.storage.conditions import Conditions, from_request
-from localcloud.storage.copies import Source
 from localcloud.storage.errors import StorageError, invalid, not_emulated, required
+from localcloud.storage.json_call import Call
 from localcloud.storage.metadata import Resource
-from localcloud.storage.objects import as_generation, check_soft_deletes
-from localcloud.storage.records import timestamp
+from localcloud.storage.needs import Needs
+from localcloud.storage.objects import check_soft_deletes
 from localcloud.storage.store import Storage
 
-
-@dataclass(frozen=True)
-class Call:
-    """One call: `params` from the path (decoded), `body` parsed JSON or {}; `asker` is who calls."""
-
-    storage: Storage
-    params: tuple[str, ...]
-    queries: Mapping[str, list[str]]
-    query: Mapping[str, str]
-    headers: Mapping[str, str]
-    body: Resource
-    asker: Asker
-
-    @property
-    def email(self) -> str:
-        return self.asker.caller.email
-
-    @property
-    def bucket(self) -> str:
-        return self.params[0]
-
-    @property
-    def name(self) -> str:
-        """The object's name."""
-        return self.params[1]
-
-    @property
-    def generation(self) -> int | None:
-        return as_generation(self.query.get("generation"))
-
-    @property
-    def conditions(self) -> Conditions:
-        return from_request(self.query, self.headers)
-
-    @property
-    def now(self) -> str:
-        """As RFC 3339."""
-        return timestamp(self.storage.cloud.clock.now())
-
-    @property
-    def source(self) -> Source:
-        """What a copy takes from; that is the first bucket and object of the path."""
-        generation = as_generation(self.query.get("sourceGeneration"))
-        conditions = from_request(self.query, self.headers, "ifSource")
-        return Source(self.bucket, self.name, generation, conditions)
-
-
 Handler = Callable[[Call], Resource | None]
-Needs = Callable[[Call], None]  # raises unless the caller has the permissions that the call needs
 
 
 @dataclass(frozen=True)
@@ -83,10 +34,10 @@ class _Route:
 _ROUTES: list[_Route] = []
 
 
-def _route(method: str, pattern: str, needs: str | Needs, slow: bool = False) -> Callable[[Handler], Handler]:
+def _route(method: str, pattern: str, needed: str | Needs, slow: bool = False) -> Callable[[Handler], Handler]:
     """Register a handler; each * is one path segment. A `slow` one runs in a thread.
 
-    `needs` is the permission on the first bucket or object of the path, or a function for what is more than that:
+    `needed` is the permission on the first bucket or object of the path, or a function for what is more than that:
     https://cloud.google.com/storage/docs/access-control/iam-json
     """
 
@@ -98,7 +49,7 @@ def _route(method: str, pattern: str, needs: str | Needs, slow: bool = False) ->
 
     def register(handler: Handler) -> Handler:
         expression = re.escape(pattern).replace(r"\*", "([^/]+)")
-        asked = partial_function(on_target, needs) if isinstance(needs, str) else needs
+        asked = partial_function(on_target, needed) if isinstance(needed, str) else needed
         _ROUTES.append(_Route(method, re.compile(expression), asked, handler, slow))
         return handler
 
@@ -145,89 +96,10 @@ def partial(result: Resource | None, query: Mapping[str, str]) -> Resource | Non
     return fields.select(result, fields.parse(wanted)) if result is not None and wanted else result
 
 
-# What a call needs where that is more than one permission
-
-
-def _needs_of_project(permission: str) -> Needs:
-    def needs(call: Call) -> None:
-        if not call.query.get("project"):
-            raise required("Required parameter: project")
-        call.asker.project(call.query["project"], permission)
-        if permission == "storage.buckets.create" and listing.flag(call.query, "enableObjectRetention"):
-            call.asker.project(call.query["project"], "storage.buckets.enableObjectRetention")
-
-    return needs
-
-
-def _needs_bucket(call: Call) -> None:
-    """A soft-deleted one keeps its policy."""
-    if listing.flag(call.query, "softDeleted"):
-        _on_soft_deleted(call, "storage.buckets.get")
-    else:
-        call.asker.bucket(call.bucket, "storage.buckets.get")
-
-
-def _needs_restoring(call: Call) -> None:
-    _on_soft_deleted(call, "storage.buckets.restore")
-
-
-def _on_soft_deleted(call: Call, permission: str) -> None:
-    call.asker.soft_deleted_bucket(call.bucket, _needed_generation(call), permission)
-
-
-def _needs_changing(call: Call) -> None:
-    """https://cloud.google.com/storage/docs/access-control/iam-json: footnotes on public access and lists."""
-    call.asker.bucket(call.bucket, "storage.buckets.update")
-    access = call.body.get("iamConfiguration")
-    open_to_all = isinstance(access, dict) and "publicAccessPrevention" in access
-    if open_to_all or call.body.get("acl") or call.body.get("defaultObjectAcl"):
-        call.asker.bucket(call.bucket, "storage.buckets.setIamPolicy")
-
-
-def _needs_nothing(call: Call) -> None:
-    """Anybody may ask."""
-
-
-def _needs_agent(call: Call) -> None:
-    call.asker.project(call.params[0], "resourcemanager.projects.get")
-
-
-def _needs_updating(call: Call) -> None:
-    needed = ["storage.objects.update"]
-    if "retention" in call.body:
-        needed.append("storage.objects.setRetention")
-    if listing.flag(call.query, "overrideUnlockedRetention"):
-        needed.append("storage.objects.overrideUnlockedRetention")
-    for permission in needed:
-        call.asker.object(call.bucket, call.name, permission)
-
-
-def _needs_restored_object(call: Call) -> None:
-    call.asker.object(call.bucket, call.name, "storage.objects.restore")
-    call.asker.write(call.bucket, call.name)
-
-
-def _needs_composing(call: Call) -> None:
-    for source in call.body.get("sourceObjects") or []:
-        if isinstance(source, dict) and isinstance(source.get("name"), str):
-            call.asker.object(call.bucket, source["name"], "storage.objects.get")
-    call.asker.write(call.bucket, call.name)
-
-
-def _needs_copying(call: Call) -> None:
-    call.asker.object(call.bucket, call.name, "storage.objects.get")
-    call.asker.write(call.params[2], call.params[3])
-
-
-def _needs_moving(call: Call) -> None:
-    call.asker.move(call.bucket, call.name)
-    call.asker.write(call.bucket, call.params[2])
-
-
 # Buckets
 
 
-@_route("GET", "/b", _needs_of_project("storage.buckets.list"))
+@_route("GET", "/b", needs.of_project("storage.buckets.list"))
 def _list_buckets(call: Call) -> Resource:
     project = call.query.get("project")
     if not project:
@@ -246,7 +118,7 @@ def _list_buckets(call: Call) -> Resource:
     return answer
 
 
-@_route("POST", "/b", _needs_of_project("storage.buckets.create"))
+@_route("POST", "/b", needs.of_project("storage.buckets.create"))
 def _insert_bucket(call: Call) -> Resource:
     project = call.query.get("project")
     if not project:
@@ -255,24 +127,18 @@ def _insert_bucket(call: Call) -> Resource:
     return call.storage.buckets.create(project, call.body, call.email, retention)
 
 
-@_route("GET", "/b/*", _needs_bucket)
+@_route("GET", "/b/*", needs.to_get_bucket)
 def _get_bucket(call: Call) -> Resource:
     if listing.flag(call.query, "softDeleted"):
-        return call.storage.buckets.get_soft_deleted(call.bucket, _needed_generation(call))
+        return call.storage.buckets.get_soft_deleted(call.bucket, call.needed_generation)
     bucket = call.storage.buckets.get(call.bucket)
     call.conditions.check_metageneration(int(bucket["metageneration"]), bucket["etag"])
     return bucket
 
 
-def _needed_generation(call: Call) -> int:
-    if call.generation is None:
-        raise required("Required parameter: generation")
-    return call.generation
-
-
-@_route("POST", "/b/*/restore", _needs_restoring)
+@_route("POST", "/b/*/restore", needs.to_restore_bucket)
 def _restore_bucket(call: Call) -> Resource:
-    return call.storage.buckets.restore(call.bucket, _needed_generation(call))
+    return call.storage.buckets.restore(call.bucket, call.needed_generation)
 
 
 @_route("POST", "/b/*/lockRetentionPolicy", "storage.buckets.update")
@@ -280,12 +146,12 @@ def _lock_retention_policy(call: Call) -> Resource:
     return call.storage.buckets.lock(call.bucket, call.conditions)
 
 
-@_route("PATCH", "/b/*", _needs_changing)
+@_route("PATCH", "/b/*", needs.to_change_bucket)
 def _patch_bucket(call: Call) -> Resource:
     return call.storage.buckets.change(call.bucket, call.body, call.conditions)
 
 
-@_route("PUT", "/b/*", _needs_changing)
+@_route("PUT", "/b/*", needs.to_change_bucket)
 def _update_bucket(call: Call) -> Resource:
     return call.storage.buckets.change(call.bucket, call.body, call.conditions, whole=True)
 
@@ -305,7 +171,7 @@ def _set_policy(call: Call) -> Resource:
     return call.storage.buckets.set_policy(call.bucket, call.body)
 
 
-@_route("GET", "/b/*/iam/testPermissions", _needs_nothing)
+@_route("GET", "/b/*/iam/testPermissions", needs.nothing)
 def _test_permissions(call: Call) -> Resource:
     call.storage.buckets.get(call.bucket)
     asked = call.queries.get("permissions", [])
@@ -376,7 +242,7 @@ def _acl(call: Call) -> Resource:
     raise not_emulated("access control lists")
 
 
-@_route("GET", "/projects/*/serviceAccount", _needs_agent)
+@_route("GET", "/projects/*/serviceAccount", needs.to_know_agent)
 def _service_account(call: Call) -> Resource:
     email = call.storage.cloud.iam.service_agent(call.params[0], "gs-project-accounts")
     return {"kind": "storage#serviceAccount", "email_address": email}
@@ -417,12 +283,12 @@ def _get_object(call: Call) -> Resource:
     return record.resource()
 
 
-@_route("PATCH", "/b/*/o/*", _needs_updating)
+@_route("PATCH", "/b/*/o/*", needs.to_update_object)
 def _patch_object(call: Call) -> Resource:
     return _changed(call, whole=False)
 
 
-@_route("PUT", "/b/*/o/*", _needs_updating)
+@_route("PUT", "/b/*/o/*", needs.to_update_object)
 def _update_object(call: Call) -> Resource:
     return _changed(call, whole=True)
 
@@ -439,23 +305,23 @@ def _delete_object(call: Call) -> None:
     call.storage.objects.delete(call.bucket, call.name, call.generation, call.conditions)
 
 
-@_route("POST", "/b/*/o/*/restore", _needs_restored_object)
+@_route("POST", "/b/*/o/*/restore", needs.to_restore_object)
 def _restore_object(call: Call) -> Resource:
-    generation = _needed_generation(call)
+    generation = call.needed_generation
     return call.storage.objects.restore(call.bucket, call.name, generation, call.conditions).resource()
 
 
-@_route("POST", "/b/*/o/*/compose", _needs_composing, slow=True)
+@_route("POST", "/b/*/o/*/compose", needs.to_compose, slow=True)
 def _compose(call: Call) -> Resource:
     return call.storage.copies.compose(call.bucket, call.name, call.body, call.conditions).resource()
 
 
-@_route("POST", "/b/*/o/*/copyTo/b/*/o/*", _needs_copying)
+@_route("POST", "/b/*/o/*/copyTo/b/*/o/*", needs.to_copy)
 def _copy(call: Call) -> Resource:
     return call.storage.copies.copy(call.source, call.params[2], call.params[3], call.body, call.conditions).resource()
 
 
-@_route("POST", "/b/*/o/*/rewriteTo/b/*/o/*", _needs_copying)
+@_route("POST", "/b/*/o/*/rewriteTo/b/*/o/*", needs.to_copy)
 def _rewrite(call: Call) -> Resource:
     made = call.storage.copies.copy(call.source, call.params[2], call.params[3], call.body, call.conditions)
     return {
@@ -467,6 +333,6 @@ def _rewrite(call: Call) -> Resource:
     }
 
 
-@_route("POST", "/b/*/o/*/moveTo/o/*", _needs_moving)
+@_route("POST", "/b/*/o/*/moveTo/o/*", needs.to_move)
 def _move(call: Call) -> Resource:
     return call.storage.copies.move(call.source, call.params[2], call.conditions).resource()
