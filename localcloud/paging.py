@@ -8,7 +8,9 @@ from typing import Any
 from localcloud.errors import ApiError
 
 
-def page(field: str, items: Sequence[Any], query: Mapping[str, str], default: int = 100) -> dict[str, Any]:
+def page(
+    field: str, items: Sequence[Any], query: Mapping[str, str], default: int = 100, most: int = 1000
+) -> dict[str, Any]:
     """The page that `query` (pageSize, pageToken) asks for, as `field`. Raises 400 for a token that was not given."""
     try:
         size, start = int(query.get("pageSize") or 0) or default, int(query.get("pageToken") or 0)
@@ -16,7 +18,7 @@ def page(field: str, items: Sequence[Any], query: Mapping[str, str], default: in
             raise ValueError
     except ValueError:
         raise ApiError(400, "Request contains an invalid argument.") from None
-    size = min(size, 1000)
+    size = min(size, most)
     answer: dict[str, Any] = {field: list(items[start : start + size])}
     if start + size < len(items):
         answer["nextPageToken"] = str(start + size)

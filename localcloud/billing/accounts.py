@@ -25,6 +25,7 @@ _TRIAL = "trial"
 # https://cloud.google.com/free/docs/free-cloud-features#free-trial
 TRIAL_NANOS = 300 * 10**9
 TRIAL_DAYS = 90
+_ALL = 10**18  # nanos: more than anybody uses
 _GRACE = timedelta(days=30).total_seconds()  # after its end, an upgrade still opens the account again
 # Which APIs answer only where somebody pays. Pub/Sub is not among them: see README.md.
 PAID = frozenset(
@@ -34,13 +35,17 @@ PAID = frozenset(
 
 @dataclass(frozen=True)
 class Trial:
-    """A free trial: `started` and `closed` (None: open) in seconds; `upgraded`: its account is a paying one since."""
+    """A free trial: `started` and `closed` (None: open) in seconds; `upgraded`: its account is a paying one since.
+
+    `beyond` is what had run beyond the credit when it was upgraded, in nanos of a dollar: nobody is billed for that.
+    """
 
     project: str
     account: str
     started: float
     upgraded: bool = False
     closed: float | None = None
+    beyond: int = 0
 
     @property
     def ends(self) -> float:
@@ -49,9 +54,10 @@ class Trial:
 
     @property
     def credit(self) -> Credit:
-        """What it gives: 300 dollars until day 90, kept by an upgrade."""
-        last: date = pacific.day(self.ends)
-        return Credit(self.payers, TRIAL_NANOS, last)
+        """What it gives: 300 dollars until day 90, kept by an upgrade. Who was not upgraded is never billed."""
+        if self.closed is not None:
+            return Credit(self.payers, _ALL, date.max)
+        return Credit(self.payers, TRIAL_NANOS + self.beyond, pacific.day(self.ends) + timedelta(days=1))
 
     @property
     def payers(self) -> frozenset[str]:
@@ -148,8 +154,11 @@ class Accounts:
             self._put_trial(replace(trial, closed=self._cloud.clock.time()))
             self.put(self.get(trial.account) | {"open": False})
 
-    def upgrade(self, project_id: str) -> Trial:
-        """Make a paying account of a trial's; what is left of the credit stays until day 90. Raises 400."""
+    def upgrade(self, project_id: str, beyond: int = 0) -> Trial:
+        """Make a paying account of a trial's; what is left of the credit stays until day 90. Raises 400.
+
+        `beyond` is what it used beyond the credit, in nanos.
+        """
         with self._lock:
             trial = self.trial(project_id)
             if trial is None:
@@ -161,7 +170,7 @@ class Accounts:
             if trial.closed is not None and self._cloud.clock.time() > trial.closed + _GRACE:
                 words = f"the trial of {project_id} ended more than 30 days ago: Google has deleted what it held"
                 raise ApiError(400, words, "FAILED_PRECONDITION")
-            trial = replace(trial, upgraded=True, closed=None)
+            trial = replace(trial, upgraded=True, closed=None, beyond=beyond)
             self._put_trial(trial)
             self.put(self.get(trial.account) | {"open": True})
             return trial

@@ -33,7 +33,4 @@ async def _bill(call: Call) -> dict[str, Any]:
 
 
 async def _upgrade(call: Call) -> dict[str, Any]:
-    billing = call.cloud.billing
-    await billing.settle()
-    billing.accounts.upgrade(call.params["project"])
-    return billing.trials()[call.params["project"]]
+    return await call.cloud.billing.upgrade(call.params["project"])

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from localcloud.billing import store
+from localcloud.billing import skus, store
 from localcloud.enabled import require
+from localcloud.errors import NotEmulated
 from localcloud.iam import access
 from localcloud.paging import page
 from localcloud.rest import App, Call, Router
@@ -59,6 +60,19 @@ async def get_account(call: Call) -> Body:
 async def list_projects(call: Call) -> Body:
     paid = [p for p in call.cloud.projects.list() if p["billingAccount"] == call.params["name"]]
     return page("projectBillingInfo", [store.info(call.cloud, p["projectId"]) for p in paid], call.query)
+
+
+@router.route("GET", "/v1/services")
+async def list_services(call: Call) -> Body:
+    return page("services", skus.services(), call.query, default=5000)
+
+
+@router.route("GET", "/v1/services/{service}/skus")
+async def list_skus(call: Call) -> Body:
+    if call.query.keys() & {"startTime", "endTime"}:
+        raise NotEmulated("prices of another time than now")
+    found = skus.skus(call.params["service"], call.cloud.clock.stamp(), call.query.get("currencyCode", ""))
+    return page("skus", found, call.query, default=5000, most=5000)
 
 
 @router.route("GET", _BUDGETS)

@@ -142,14 +142,23 @@ class Billing:
         return {trial.project: self._trial(trial, all_lines) for trial in self.accounts.trials()}
 
     def _trial(self, trial: Trial, all_lines: list[Line]) -> Body:
-        used = sum(line.credit for line in all_lines if line.payer in trial.payers)
+        used = sum(line.nanos or 0 for line in all_lines if line.payer in trial.payers)
         seconds = max(trial.ends - self._cloud.clock.time(), 0)
+        left = max(TRIAL_NANOS - used, 0) if seconds and trial.closed is None else 0
         return {
             "account": trial.account,
-            "credit_left": dollars(TRIAL_NANOS - used if seconds else 0),
+            "credit_left": dollars(left),
             "days_left": -int(-seconds // 86_400),
             "state": "upgraded" if trial.upgraded else "closed" if trial.closed is not None else "open",
         }
+
+    async def upgrade(self, project_id: str) -> Body:
+        """Make a paying account of a trial's; gives what is left of the trial. Raises 400."""
+        await self.settle()
+        trial = self.accounts.trial(project_id)
+        used = sum(line.nanos or 0 for line in self.lines() if trial and line.payer in trial.payers)
+        self.accounts.upgrade(project_id, max(used - TRIAL_NANOS, 0))
+        return self.trials()[project_id]
 
     # Who pays
 
