@@ -8,6 +8,7 @@ import secrets
 from typing import Any
 
 from localcloud.errors import ApiError
+from localcloud.iam import conditions
 
 Policy = dict[str, Any]
 EMPTY: Policy = {"version": 1, "etag": "ACAB"}  # what Google answers where no policy was ever set
@@ -41,6 +42,8 @@ def normalise(policy: Policy) -> Policy:
         condition = binding.get("condition")
         if condition and policy.get("version", 1) != 3:
             raise ApiError(400, "Policies with conditional bindings must have version 3.")
+        if condition:
+            conditions.check(condition, role, members)
         kept = merged.setdefault((role, repr(condition)), {"role": role, "members": []})
         kept["members"] += [member for member in members if member not in kept["members"]]
         if condition:
