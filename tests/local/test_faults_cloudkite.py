@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -205,7 +207,7 @@ def test_data_that_can_not_be_staged_is_told_readably(place: Place, fault: Break
 
 @pytest.fixture(scope="module")
 def ended(place: Place, local_cloud: Any) -> jobs.Job:  # noqa: F811
-    """A job whose first three tries to get its code failed: no token, a torn answer, and a token that counts as expired."""
+    """A job whose first tries to get its code failed: no token, a torn answer, a token that is refused."""
     principal = place.account.outputs().trainer
     for method, trouble in (
         ("metadata.google.internal/*", {"code": 503}),
@@ -297,3 +299,21 @@ def test_submitting_is_one_job_also_when_staging_and_creating_fail(
     (place.trainer.folder / "trainer" / "new.py").write_text(f"# {os.urandom(8).hex()}\n", encoding="utf-8")
     made = submit.submit(place.workspace, place.target, plan)
     assert [job.id for job in named(place, made.name)] == [made.id]
+
+
+@pytest.mark.slow
+def test_a_preempted_spot_job_starts_again_and_ends_well(place: Place, local_cloud: Any) -> None:  # noqa: F811
+    plan = place.plan("--epochs", "6", "--pause", "0.5", spot=True)
+    made = submit.submit(place.workspace, place.target, plan)
+    preempted = False
+    for event in logs.follow(place.target, made):
+        if event.fields.get("epoch") == 1 and not preempted:
+            done = subprocess.run(
+                [sys.executable, "-m", "localcloud", "preempt", "--root", str(local_cloud.root), made.id],
+                capture_output=True, text=True, encoding="utf-8",
+            )  # fmt: skip
+            assert done.returncode == 0, done.stderr
+            preempted = True
+    said = [line.text for line in logs.read(place.target, made)]
+    assert jobs.get(place.target, made.id).state == "SUCCEEDED", said
+    assert sum(text.startswith("epoch 1/6") for text in said) == 2
