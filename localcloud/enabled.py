@@ -5,12 +5,41 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from localcloud.errors import ApiError, error_info
+from localcloud.iam import access
 from localcloud.projects.services import title
 
 if TYPE_CHECKING:
     from localcloud.cloud import Cloud
+    from localcloud.rest import Call
 
 _CONSOLE = "https://console.developers.google.com/apis/api"
+
+
+def require_for(call: Call, service: str) -> None:
+    """Raises 403 unless `service` is on in the project that a call is charged to.
+
+    That is the one which the call names for it, if the caller may use it, else the caller's own.
+    https://cloud.google.com/apis/docs/system-parameters
+    """
+    own = call.caller.project
+    if call.consumer and call.consumer != own:
+        found = call.cloud.projects.find(call.consumer)
+        asked = access.project(found["projectId"] if found else call.consumer)
+        if found is None or not call.cloud.access.allows(call.caller, "serviceusage.services.use", asked):
+            raise _not_to_be_used(call.consumer, service)
+        own = found["projectId"]
+    require(call.cloud, own, service)
+
+
+def _not_to_be_used(project: str, service: str) -> ApiError:
+    message = (
+        f"Caller does not have required permission to use project {project}. Grant the caller the "
+        "roles/serviceusage.serviceUsageConsumer role, or a custom role with the serviceusage.services.use permission, "
+        f"by visiting https://console.developers.google.com/iam-admin/iam/project?project={project} and then retry. "
+        "Propagation of the new permission may take a few minutes."
+    )
+    info = error_info("USER_PROJECT_DENIED", "googleapis.com", consumer=f"projects/{project}", service=service)
+    return ApiError(403, message, reason="forbidden", details=[info])
 
 
 def require(cloud: Cloud, project: str, service: str) -> dict[str, Any]:

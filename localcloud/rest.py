@@ -11,11 +11,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, unquote
 
-from localcloud import disk
+from localcloud import disk, enabled
 from localcloud.errors import ApiError, NotEmulated
+from localcloud.iam import access
 
 if TYPE_CHECKING:
     from localcloud.cloud import Caller, Cloud
+    from localcloud.iam.access import Resource
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -52,6 +54,7 @@ class Call:
     params: Mapping[str, str] = field(default_factory=dict)
     queries: Mapping[str, list[str]] = field(default_factory=dict)
     body: Any = field(default_factory=dict)
+    consumer: str = ""  # the project that the call is charged to when it names one (x-goog-user-project)
 
     @property
     def query(self) -> dict[str, str]:
@@ -59,14 +62,21 @@ class Call:
 
 
 Handler = Callable[[Call], Awaitable[Any]]
+Where = Callable[[Call], "Resource"]
+Refusal = Callable[[Call, str, "Resource"], ApiError]
 
 
 @dataclass(frozen=True)
-class _Route:
+class Route:
+    """One route: the caller needs the permission `needs` on what `on` finds; where it is "", `open` says why."""
+
     method: str
     text: str
     pattern: re.Pattern[str]
     handler: Handler
+    needs: str
+    on: Where | None
+    open: str
 
 
 class Router:
@@ -76,21 +86,33 @@ class Router:
     trailing `:verb` is literal. Handlers are `async (call) -> dict | None` and raise ApiError.
     """
 
-    def __init__(self) -> None:
-        self._routes: list[_Route] = []
+    def __init__(self, service: str = "", refusal: Refusal | None = None) -> None:
+        """With a `service` ("iam.googleapis.com") calls are refused while that API is off in the caller's project.
 
-    def route(self, method: str, pattern: str) -> Callable[[Handler], Handler]:
-        """Register the decorated handler; one handler may have several routes."""
+        `refusal(call, permission, resource)` words the refusal of an API that has words of its own for it.
+        """
+        self.routes: list[Route] = []
+        self._service = service
+        self._refusal = refusal
+
+    def route(
+        self, method: str, pattern: str, needs: str = "", on: Where | None = None, open: str = ""
+    ) -> Callable[[Handler], Handler]:
+        """Register the decorated handler; one handler may have several routes.
+
+        `needs` is the permission that is asked before the handler is called, on what `on(call)` gives: by default the
+        project that the path names. A handler that asks by itself, or that everybody may call, says so in `open`.
+        """
 
         def register(handler: Handler) -> Handler:
-            self._routes.append(_Route(method, pattern, re.compile(_expression(pattern)), handler))
+            self.routes.append(Route(method, pattern, re.compile(_expression(pattern)), handler, needs, on, open))
             return handler
 
         return register
 
     def patterns(self) -> list[tuple[str, str]]:
         """HTTP method and pattern of each route."""
-        return [(route.method, route.text) for route in self._routes]
+        return [(route.method, route.text) for route in self.routes]
 
     async def dispatch(
         self,
@@ -101,15 +123,29 @@ class Router:
         queries: Mapping[str, list[str]] | None = None,
         body: Any = None,
         host: str = "",
+        consumer: str = "",
     ) -> Any:
         """Answer one call; `path` is still percent-encoded. Raises ApiError, NotEmulated when no route fits."""
         plain = path.replace("%3A", ":").replace("%3a", ":")
-        for route in self._routes:
+        for route in self.routes:
             if route.method == method and (match := route.pattern.fullmatch(plain)):
                 params = {name: unquote(value) for name, value in match.groupdict().items()}
-                call = Call(cloud, caller, method, host, path, params, queries or {}, {} if body is None else body)
+                given = {} if body is None else body
+                call = Call(cloud, caller, method, host, path, params, queries or {}, given, consumer)
+                self._admit(call, route)
                 return await route.handler(call)
         raise NotEmulated(f"{method} {host}{path}")
+
+    def _admit(self, call: Call, route: Route) -> None:
+        """Raises 403 when the API is off where the call is charged, or the caller lacks the permission."""
+        if self._service:
+            enabled.require_for(call, self._service)
+        if route.needs:
+            resource = (route.on or project_of)(call)
+            if not call.cloud.access.allows(call.caller, route.needs, resource):
+                if self._refusal:
+                    raise self._refusal(call, route.needs, resource)
+                raise access.denied(route.needs, resource.name, self._service or resource.service)
 
     def app(self, cloud: Cloud) -> App:
         """The ASGI application of these routes."""
@@ -129,7 +165,17 @@ class Router:
             {name: values for name, values in queries.items() if name not in _SYSTEM},
             parse_json(await read_body(receive)),
             scope.get("host", ""),
+            dict(scope["headers"]).get(b"x-goog-user-project", b"").decode("latin-1"),
         )
+
+
+def project_of(call: Call) -> Resource:
+    """The project that the path of a call names. Raises 403 for one that isn't there."""
+    named = call.params.get("project", "")
+    if not named:
+        name = next((value for value in call.params.values() if value.startswith("projects/")), "projects/")
+        named = name.split("/")[1]
+    return access.project(call.cloud.projects.get(named)["projectId"])
 
 
 def _expression(pattern: str) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from localcloud.artifacts import store
 from localcloud.enabled import require
+from localcloud.iam import access
 from localcloud.paging import page
 from localcloud.rest import App, Call, Router
 
@@ -36,43 +37,52 @@ def _name(call: Call) -> str:
     return f"{_parent(call)}/repositories/{call.params['repository']}"
 
 
-@router.route("GET", f"{_LOCATION}/repositories")
+def _where(call: Call) -> access.Resource:
+    return access.repository(_name(call))
+
+
+@router.route("GET", f"{_LOCATION}/repositories", needs="artifactregistry.repositories.list")
 async def list_repositories(call: Call) -> Body:
     return page("repositories", call.cloud.documents.list(store.KIND, f"{_parent(call)}/"), call.query)
 
 
-@router.route("POST", f"{_LOCATION}/repositories")
+@router.route("POST", f"{_LOCATION}/repositories", needs="artifactregistry.repositories.create")
 async def create_repository(call: Call) -> Body:
     made = store.create(call.cloud, _parent(call), call.query.get("repositoryId", ""), call.body)
     return _done(call, {"@type": "type.googleapis.com/google.devtools.artifactregistry.v1.Repository", **made})
 
 
-@router.route("GET", _REPOSITORY)
+@router.route("GET", _REPOSITORY, needs="artifactregistry.repositories.get", on=_where)
 async def get_repository(call: Call) -> Body:
     return store.get(call.cloud, _name(call))
 
 
-@router.route("PATCH", _REPOSITORY)
+@router.route("PATCH", _REPOSITORY, needs="artifactregistry.repositories.update", on=_where)
 async def patch_repository(call: Call) -> Body:
     return store.update(call.cloud, _name(call), call.body, call.query.get("updateMask"))
 
 
-@router.route("DELETE", _REPOSITORY)
+@router.route("DELETE", _REPOSITORY, needs="artifactregistry.repositories.delete", on=_where)
 async def delete_repository(call: Call) -> Body:
     store.delete(call.cloud, _name(call))
     return _done(call, {"@type": "type.googleapis.com/google.protobuf.Empty"})
 
 
-@router.route("GET", f"{_REPOSITORY}:getIamPolicy")
+@router.route("GET", f"{_REPOSITORY}:getIamPolicy", needs="artifactregistry.repositories.getIamPolicy", on=_where)
 async def get_policy(call: Call) -> Body:
     store.get(call.cloud, _name(call))
     return call.cloud.iam.get_policy(_name(call))
 
 
-@router.route("POST", f"{_REPOSITORY}:setIamPolicy")
+@router.route("POST", f"{_REPOSITORY}:setIamPolicy", needs="artifactregistry.repositories.setIamPolicy", on=_where)
 async def set_policy(call: Call) -> Body:
     store.get(call.cloud, _name(call))
     return call.cloud.iam.set_policy(_name(call), call.body.get("policy", {}))
+
+
+@router.route("POST", f"{_REPOSITORY}:testIamPermissions", open="tells the caller its own permissions")
+async def test_permissions(call: Call) -> Body:
+    return {"permissions": call.cloud.access.permitted(call.caller, call.body.get("permissions", []), _where(call))}
 
 
 def _done(call: Call, response: Body) -> Body:

@@ -10,12 +10,15 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from localcloud.errors import ApiError
+from localcloud.iam import access
+from localcloud.iam.http import refusal
 from localcloud.rest import App, Call, Router, decode_base64
 
 if TYPE_CHECKING:
     from localcloud.cloud import Cloud
 
-router = Router()
+SERVICE = "iamcredentials.googleapis.com"
+router = Router(SERVICE, refusal)
 Body = dict[str, Any]
 _ACCOUNT = "/v1/projects/{project}/serviceAccounts/{account}"
 
@@ -24,21 +27,29 @@ def app(cloud: Cloud) -> App:
     return router.app(cloud)
 
 
-def _email(call: Call) -> str:
+def _account(call: Call) -> Body:
     """The account by its e-mail or unique id. Raises 404."""
     found = call.cloud.iam.find_service_account(call.params["account"])
     if found is None:
         raise ApiError(404, "Not found; Gaia id not found for email " + call.params["account"])
-    return found["email"]
+    return found
 
 
-@router.route("GET", _ACCOUNT + "/allowedLocations")
+def _where(call: Call) -> access.Resource:
+    return access.service_account(_account(call))
+
+
+def _email(call: Call) -> str:
+    return _account(call)["email"]
+
+
+@router.route("GET", _ACCOUNT + "/allowedLocations", open="where tokens may be used from is public")
 async def allowed_locations(call: Call) -> Body:
     """Clients ask where tokens may be used from; "0x0" is everywhere."""
     return {"locations": [], "encodedLocations": "0x0"}
 
 
-@router.route("POST", _ACCOUNT + ":generateAccessToken")
+@router.route("POST", _ACCOUNT + ":generateAccessToken", needs="iam.serviceAccounts.getAccessToken", on=_where)
 async def generate_access_token(call: Call) -> Body:
     text = str(call.body.get("lifetime", "3600s"))
     seconds = float(text[:-1]) if text.endswith("s") and text[:-1].replace(".", "", 1).isdigit() else 0
@@ -49,20 +60,20 @@ async def generate_access_token(call: Call) -> Body:
     return {"accessToken": token, "expireTime": ends.strftime("%Y-%m-%dT%H:%M:%SZ")}
 
 
-@router.route("POST", _ACCOUNT + ":generateIdToken")
+@router.route("POST", _ACCOUNT + ":generateIdToken", needs="iam.serviceAccounts.getOpenIdToken", on=_where)
 async def generate_id_token(call: Call) -> Body:
     if not call.body.get("audience"):
         raise ApiError(400, "An audience is required.")
     return {"token": call.cloud.tokens.identity(_email(call), call.body["audience"])}
 
 
-@router.route("POST", _ACCOUNT + ":signBlob")
+@router.route("POST", _ACCOUNT + ":signBlob", needs="iam.serviceAccounts.signBlob", on=_where)
 async def sign_blob(call: Call) -> Body:
     key_id, signature = call.cloud.iam.sign(_email(call), decode_base64(call.body.get("payload", ""), "payload"))
     return {"keyId": key_id, "signedBlob": base64.b64encode(signature).decode()}
 
 
-@router.route("POST", _ACCOUNT + ":signJwt")
+@router.route("POST", _ACCOUNT + ":signJwt", needs="iam.serviceAccounts.signJwt", on=_where)
 async def sign_jwt(call: Call) -> Body:
     email = _email(call)
     payload = call.body.get("payload", "").encode()

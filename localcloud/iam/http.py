@@ -9,22 +9,41 @@ import base64
 import json
 from typing import TYPE_CHECKING, Any
 
-from localcloud.errors import ApiError
-from localcloud.iam import roles
+from localcloud.errors import ApiError, error_info
+from localcloud.iam import access, roles
 from localcloud.paging import page
-from localcloud.rest import App, Call, Router, decode_base64
+from localcloud.rest import App, Call, Router, decode_base64, project_of
 
 if TYPE_CHECKING:
     from localcloud.cloud import Cloud
 
-router = Router()
 Body = dict[str, Any]
+SERVICE = "iam.googleapis.com"
+_PUBLIC = "predefined roles are the same for everybody"
 _ACCOUNT = "/v1/projects/{project}/serviceAccounts/{account}"
 _KEY_FIELDS = ("name", "keyAlgorithm", "keyOrigin", "keyType", "validAfterTime", "validBeforeTime")
 
 
+def refusal(_call: Call, permission: str, _resource: access.Resource) -> ApiError:
+    """403 in IAM's own words, which name no resource."""
+    info = error_info("IAM_PERMISSION_DENIED", SERVICE, permission=permission)
+    words = f"Permission '{permission}' denied on resource (or it may not exist)."
+    return ApiError(403, words, reason="forbidden", details=[info])
+
+
+router = Router(SERVICE, refusal)
+
+
 def app(cloud: Cloud) -> App:
     return router.app(cloud)
+
+
+def _where(call: Call) -> access.Resource:
+    """The account of the path; where there is none, its project: who may not see it is not told so."""
+    found = call.cloud.iam.find_service_account(call.params["account"])
+    if found is None and (call.params["account"].isdigit() or call.params["project"] == "-"):
+        found = call.cloud.iam.get_service_account(call.params["account"])
+    return access.service_account(found) if found else project_of(call)
 
 
 def _account(call: Call) -> Body:
@@ -36,7 +55,7 @@ def _account(call: Call) -> Body:
     return account
 
 
-@router.route("POST", "/v1/projects/{project}/serviceAccounts")
+@router.route("POST", "/v1/projects/{project}/serviceAccounts", needs="iam.serviceAccounts.create")
 async def create_account(call: Call) -> Body:
     wanted = call.body.get("serviceAccount", {})
     project = call.cloud.projects.get(call.params["project"])["projectId"]
@@ -45,60 +64,60 @@ async def create_account(call: Call) -> Body:
     )
 
 
-@router.route("GET", "/v1/projects/{project}/serviceAccounts")
+@router.route("GET", "/v1/projects/{project}/serviceAccounts", needs="iam.serviceAccounts.list")
 async def list_accounts(call: Call) -> Body:
     project = call.cloud.projects.get(call.params["project"])["projectId"]
     return page("accounts", call.cloud.iam.list_service_accounts(project), call.query)
 
 
-@router.route("GET", _ACCOUNT)
+@router.route("GET", _ACCOUNT, needs="iam.serviceAccounts.get", on=_where)
 async def get_account(call: Call) -> Body:
     return _account(call)
 
 
-@router.route("PATCH", _ACCOUNT)
+@router.route("PATCH", _ACCOUNT, needs="iam.serviceAccounts.update", on=_where)
 async def patch_account(call: Call) -> Body:
     wanted = call.body.get("serviceAccount", {})
     return call.cloud.iam.update_service_account(_account(call)["email"], wanted, call.body.get("updateMask"))
 
 
-@router.route("PUT", _ACCOUNT)
+@router.route("PUT", _ACCOUNT, needs="iam.serviceAccounts.update", on=_where)
 async def update_account(call: Call) -> Body:
     return call.cloud.iam.update_service_account(_account(call)["email"], call.body)
 
 
-@router.route("DELETE", _ACCOUNT)
+@router.route("DELETE", _ACCOUNT, needs="iam.serviceAccounts.delete", on=_where)
 async def delete_account(call: Call) -> None:
     call.cloud.iam.delete_service_account(_account(call)["email"])
 
 
-@router.route("POST", _ACCOUNT + ":disable")
+@router.route("POST", _ACCOUNT + ":disable", needs="iam.serviceAccounts.disable", on=_where)
 async def disable_account(call: Call) -> None:
     call.cloud.iam.update_service_account(_account(call)["email"], {"disabled": True}, "disabled")
 
 
-@router.route("POST", _ACCOUNT + ":enable")
+@router.route("POST", _ACCOUNT + ":enable", needs="iam.serviceAccounts.enable", on=_where)
 async def enable_account(call: Call) -> None:
     call.cloud.iam.update_service_account(_account(call)["email"], {}, "disabled")
 
 
-@router.route("POST", _ACCOUNT + ":getIamPolicy")
+@router.route("POST", _ACCOUNT + ":getIamPolicy", needs="iam.serviceAccounts.getIamPolicy", on=_where)
 async def get_policy(call: Call) -> Body:
     return call.cloud.iam.get_policy(_account(call)["name"])
 
 
-@router.route("POST", _ACCOUNT + ":setIamPolicy")
+@router.route("POST", _ACCOUNT + ":setIamPolicy", needs="iam.serviceAccounts.setIamPolicy", on=_where)
 async def set_policy(call: Call) -> Body:
     return call.cloud.iam.set_policy(_account(call)["name"], call.body.get("policy", {}))
 
 
-@router.route("POST", _ACCOUNT + ":testIamPermissions")
+@router.route("POST", _ACCOUNT + ":testIamPermissions", open="tells the caller its own permissions")
 async def test_permissions(call: Call) -> Body:
-    _account(call)
-    return {"permissions": call.body.get("permissions", [])}
+    asked = access.service_account(_account(call))
+    return {"permissions": call.cloud.access.permitted(call.caller, call.body.get("permissions", []), asked)}
 
 
-@router.route("POST", _ACCOUNT + ":signBlob")
+@router.route("POST", _ACCOUNT + ":signBlob", needs="iam.serviceAccounts.signBlob", on=_where)
 async def sign_blob(call: Call) -> Body:
     data = decode_base64(call.body.get("bytesToSign", ""), "bytes_to_sign")
     key_id, signature = call.cloud.iam.sign(_account(call)["email"], data)
@@ -108,7 +127,7 @@ async def sign_blob(call: Call) -> Body:
 # Keys
 
 
-@router.route("POST", _ACCOUNT + "/keys")
+@router.route("POST", _ACCOUNT + "/keys", needs="iam.serviceAccountKeys.create", on=_where)
 async def create_key(call: Call) -> Body:
     made = call.cloud.iam.new_key(_account(call)["email"])
     text = base64.b64encode(json.dumps(made, indent=2).encode()).decode()
@@ -116,14 +135,14 @@ async def create_key(call: Call) -> Body:
     return _key(call.cloud.iam.find_key(made["private_key_id"])) | private
 
 
-@router.route("GET", _ACCOUNT + "/keys")
+@router.route("GET", _ACCOUNT + "/keys", needs="iam.serviceAccountKeys.list", on=_where)
 async def list_keys(call: Call) -> Body:
     kinds = call.queries.get("keyTypes", [])
     keys = [_key(key) for key in call.cloud.iam.list_keys(_account(call)["email"])]
     return {"keys": [key for key in keys if not kinds or key["keyType"] in kinds]}
 
 
-@router.route("GET", _ACCOUNT + "/keys/{key}")
+@router.route("GET", _ACCOUNT + "/keys/{key}", needs="iam.serviceAccountKeys.get", on=_where)
 async def get_key(call: Call) -> Body:
     key = call.cloud.iam.find_key(call.params["key"])
     if key is None or key["email"] != _account(call)["email"]:
@@ -131,7 +150,7 @@ async def get_key(call: Call) -> Body:
     return _key(key)
 
 
-@router.route("DELETE", _ACCOUNT + "/keys/{key}")
+@router.route("DELETE", _ACCOUNT + "/keys/{key}", needs="iam.serviceAccountKeys.delete", on=_where)
 async def delete_key(call: Call) -> None:
     call.cloud.iam.delete_key(_account(call)["email"], call.params["key"])
 
@@ -144,44 +163,44 @@ def _key(key: Body | None) -> Body:
 # Roles
 
 
-@router.route("POST", "/v1/projects/{project}/roles")
+@router.route("POST", "/v1/projects/{project}/roles", needs="iam.roles.create")
 async def create_role(call: Call) -> Body:
     project = call.cloud.projects.get(call.params["project"])["projectId"]
     return call.cloud.iam.create_role(project, call.body.get("roleId", ""), call.body.get("role", {}))
 
 
-@router.route("GET", "/v1/projects/{project}/roles")
+@router.route("GET", "/v1/projects/{project}/roles", needs="iam.roles.list")
 async def list_roles(call: Call) -> Body:
     project = call.cloud.projects.get(call.params["project"])["projectId"]
     return page("roles", call.cloud.iam.list_roles(project, call.query.get("showDeleted") == "true"), call.query)
 
 
-@router.route("GET", "/v1/{name=projects/*/roles/*}")
+@router.route("GET", "/v1/{name=projects/*/roles/*}", needs="iam.roles.get")
 async def get_role(call: Call) -> Body:
     return call.cloud.iam.get_role(call.params["name"])
 
 
-@router.route("PATCH", "/v1/{name=projects/*/roles/*}")
+@router.route("PATCH", "/v1/{name=projects/*/roles/*}", needs="iam.roles.update")
 async def patch_role(call: Call) -> Body:
     return call.cloud.iam.update_role(call.params["name"], call.body, call.query.get("updateMask"))
 
 
-@router.route("DELETE", "/v1/{name=projects/*/roles/*}")
+@router.route("DELETE", "/v1/{name=projects/*/roles/*}", needs="iam.roles.delete")
 async def delete_role(call: Call) -> Body:
     return call.cloud.iam.delete_role(call.params["name"])
 
 
-@router.route("POST", "/v1/{name=projects/*/roles/*}:undelete")
+@router.route("POST", "/v1/{name=projects/*/roles/*}:undelete", needs="iam.roles.undelete")
 async def undelete_role(call: Call) -> Body:
     return call.cloud.iam.undelete_role(call.params["name"])
 
 
-@router.route("GET", "/v1/roles")
+@router.route("GET", "/v1/roles", open=_PUBLIC)
 async def list_predefined(call: Call) -> Body:
     full = call.query.get("view") == "FULL"
     return page("roles", [roles.predefined(name, full) for name in roles.names()], call.query)
 
 
-@router.route("GET", "/v1/{name=roles/*}")
+@router.route("GET", "/v1/{name=roles/*}", open=_PUBLIC)
 async def get_predefined(call: Call) -> Body:
     return roles.predefined(call.params["name"])

@@ -22,6 +22,11 @@ if TYPE_CHECKING:
 Body = dict[str, Any]
 _ACCOUNT_ID = re.compile(r"[a-z][-a-z0-9]{4,28}[a-z0-9]")
 _ROLE_ID = re.compile(r"[A-Za-z0-9_.]{3,64}")
+# What Google grants its agents when it makes them.
+_AGENT_ROLES = {
+    "gcp-sa-aiplatform": "roles/aiplatform.serviceAgent",
+    "gcp-sa-aiplatform-cc": "roles/aiplatform.customCodeServiceAgent",
+}
 _WEEK = 7 * 24 * 3600  # seconds for which a deleted custom role can be undeleted
 
 
@@ -68,11 +73,15 @@ class Iam:
     def service_agent(self, project: str, service: str) -> str:
         """The e-mail of Google's own account for a service in a project, such as "gcp-sa-aiplatform-cc".
 
-        https://cloud.google.com/iam/docs/service-agents
+        One that is new gets its role in the project, as on Google: https://cloud.google.com/iam/docs/service-agents
         """
         found = self._cloud.projects.get(project)
         email = f"service-{found['projectNumber']}@{service}.iam.gserviceaccount.com"
-        self.ensure_account(found["projectId"], email, agent=True)
+        with self._lock:
+            if self.find_service_account(email) is None:
+                self.ensure_account(found["projectId"], email, agent=True)
+                if role := _AGENT_ROLES.get(service):
+                    self.add_member(f"projects/{found['projectId']}", role, f"serviceAccount:{email}")
         return email
 
     def _create_account(

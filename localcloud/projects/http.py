@@ -8,15 +8,32 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from localcloud.errors import ApiError
+from localcloud.iam import access
 from localcloud.paging import page
 from localcloud.rest import App, Call, Router
 
 if TYPE_CHECKING:
     from localcloud.cloud import Cloud
 
-router = Router()
 Body = dict[str, Any]
+SERVICE = "cloudresourcemanager.googleapis.com"
 _TYPE = "type.googleapis.com/google.cloud.resourcemanager.v3.Project"
+
+
+def _refusal(call: Call, permission: str, resource: access.Resource) -> ApiError:
+    """v1 has words of its own for what may not be seen or done."""
+    if call.path.startswith("/v1/"):
+        return ApiError(403, "The caller does not have permission", reason="forbidden")
+    return access.denied(permission, resource.name, SERVICE)
+
+
+def _seen(call: Call) -> access.Resource:
+    """The project of the path; one that isn't there looks like one that may not be seen."""
+    found = call.cloud.projects.find(call.params["project"])
+    return access.project(found["projectId"] if found else call.params["project"])
+
+
+router = Router(SERVICE, _refusal)
 
 
 def app(cloud: Cloud) -> App:
@@ -49,7 +66,7 @@ def _v1(project: Body) -> Body:
 
 def _matching(call: Call, text: str) -> list[Body]:
     """Active projects that fit a filter of `field:value` or `field=value` terms joined by spaces or AND."""
-    found = [project for project in call.cloud.projects.list() if project["state"] == "ACTIVE"]
+    found = [p for p in call.cloud.projects.list() if p["state"] == "ACTIVE" and _may_see(call, p)]
     for term in text.replace(" AND ", " ").split():
         field, separator, value = term.partition(":") if ":" in term else term.partition("=")
         value = value.strip("\"'").removesuffix("*")
@@ -59,6 +76,11 @@ def _matching(call: Call, text: str) -> list[Body]:
             continue
         found = [project for project in found if _holds(project, field, value)]
     return found
+
+
+def _may_see(call: Call, project: Body) -> bool:
+    asked = access.project(project["projectId"])
+    return bool(call.cloud.access.permitted(call.caller, ["resourcemanager.projects.get"], asked))
 
 
 def _holds(project: Body, field: str, value: str) -> bool:
@@ -72,28 +94,28 @@ def _holds(project: Body, field: str, value: str) -> bool:
 # v3
 
 
-@router.route("GET", "/v3/projects:search")
+@router.route("GET", "/v3/projects:search", open="shows what the caller may get")
 async def search(call: Call) -> Body:
     return page("projects", [_v3(p) for p in _matching(call, call.query.get("query", ""))], call.query)
 
 
-@router.route("GET", "/v3/projects")
+@router.route("GET", "/v3/projects", open="shows what the caller may get")
 async def list_v3(call: Call) -> Body:
     return page("projects", [_v3(p) for p in _matching(call, "")], call.query)
 
 
-@router.route("GET", "/v3/projects/{project}")
+@router.route("GET", "/v3/projects/{project}", needs="resourcemanager.projects.get")
 async def get_v3(call: Call) -> Body:
     return _v3(call.cloud.projects.get(call.params["project"]))
 
 
-@router.route("POST", "/v3/projects")
+@router.route("POST", "/v3/projects", open="who makes a project owns it")
 async def create_v3(call: Call) -> Body:
     made = _create(call, call.body.get("projectId", ""), call.body.get("displayName", ""))
     return _done(call, "cp", {"@type": _TYPE, **_v3(made)})
 
 
-@router.route("PATCH", "/v3/projects/{project}")
+@router.route("PATCH", "/v3/projects/{project}", needs="resourcemanager.projects.update")
 async def patch_v3(call: Call) -> Body:
     changes = {"labels": call.body.get("labels"), "name": call.body.get("displayName")}
     kept = {name: value for name, value in changes.items() if value is not None}
@@ -101,13 +123,13 @@ async def patch_v3(call: Call) -> Body:
     return _done(call, "up", {"@type": _TYPE, **_v3(changed)})
 
 
-@router.route("DELETE", "/v3/projects/{project}")
+@router.route("DELETE", "/v3/projects/{project}", needs="resourcemanager.projects.delete")
 async def delete_v3(call: Call) -> Body:
     gone = call.cloud.projects.update(call.params["project"], state="DELETE_REQUESTED")
     return _done(call, "dp", {"@type": _TYPE, **_v3(gone)})
 
 
-@router.route("POST", "/v3/projects/{project}:undelete")
+@router.route("POST", "/v3/projects/{project}:undelete", needs="resourcemanager.projects.undelete")
 async def undelete_v3(call: Call) -> Body:
     back = call.cloud.projects.update(call.params["project"], state="ACTIVE")
     return _done(call, "dp", {"@type": _TYPE, **_v3(back)})
@@ -124,28 +146,28 @@ def _visible(call: Call) -> Body:
     return found
 
 
-@router.route("GET", "/v1/projects")
+@router.route("GET", "/v1/projects", open="shows what the caller may get")
 async def list_v1(call: Call) -> Body:
     return page("projects", [_v1(p) for p in _matching(call, call.query.get("filter", ""))], call.query)
 
 
-@router.route("GET", "/v1/projects/{project}")
+@router.route("GET", "/v1/projects/{project}", needs="resourcemanager.projects.get", on=_seen)
 async def get_v1(call: Call) -> Body:
     return _v1(_visible(call))
 
 
-@router.route("POST", "/v1/projects")
+@router.route("POST", "/v1/projects", open="who makes a project owns it")
 async def create_v1(call: Call) -> Body:
     made = _create(call, call.body.get("projectId", ""), call.body.get("name", ""))
     return _done(call, "cp", {"@type": _TYPE.replace("v3", "v1"), **_v1(made)})
 
 
-@router.route("DELETE", "/v1/projects/{project}")
+@router.route("DELETE", "/v1/projects/{project}", needs="resourcemanager.projects.delete", on=_seen)
 async def delete_v1(call: Call) -> None:
     call.cloud.projects.update(_visible(call)["projectId"], state="DELETE_REQUESTED")
 
 
-@router.route("POST", "/v1/projects/{project}:getAncestry")
+@router.route("POST", "/v1/projects/{project}:getAncestry", needs="resourcemanager.projects.get", on=_seen)
 async def ancestry(call: Call) -> Body:
     return {"ancestor": [{"resourceId": {"type": "project", "id": _visible(call)["projectId"]}}]}
 
@@ -153,28 +175,28 @@ async def ancestry(call: Call) -> Body:
 # Both
 
 
-@router.route("POST", "/v3/projects/{project}:getIamPolicy")
-@router.route("POST", "/v1/projects/{project}:getIamPolicy")
+@router.route("POST", "/v3/projects/{project}:getIamPolicy", needs="resourcemanager.projects.getIamPolicy", on=_seen)
+@router.route("POST", "/v1/projects/{project}:getIamPolicy", needs="resourcemanager.projects.getIamPolicy", on=_seen)
 async def get_policy(call: Call) -> Body:
     project = _visible(call) if call.path.startswith("/v1") else call.cloud.projects.get(call.params["project"])
     return call.cloud.iam.get_policy(f"projects/{project['projectId']}")
 
 
-@router.route("POST", "/v3/projects/{project}:setIamPolicy")
-@router.route("POST", "/v1/projects/{project}:setIamPolicy")
+@router.route("POST", "/v3/projects/{project}:setIamPolicy", needs="resourcemanager.projects.setIamPolicy", on=_seen)
+@router.route("POST", "/v1/projects/{project}:setIamPolicy", needs="resourcemanager.projects.setIamPolicy", on=_seen)
 async def set_policy(call: Call) -> Body:
     project = _visible(call) if call.path.startswith("/v1") else call.cloud.projects.get(call.params["project"])
     return call.cloud.iam.set_policy(f"projects/{project['projectId']}", call.body.get("policy", {}))
 
 
-@router.route("POST", "/v3/projects/{project}:testIamPermissions")
-@router.route("POST", "/v1/projects/{project}:testIamPermissions")
+@router.route("POST", "/v3/projects/{project}:testIamPermissions", open="tells the caller its own permissions")
+@router.route("POST", "/v1/projects/{project}:testIamPermissions", open="tells the caller its own permissions")
 async def test_permissions(call: Call) -> Body:
-    call.cloud.projects.get(call.params["project"])
-    return {"permissions": call.body.get("permissions", [])}
+    asked = access.project(call.cloud.projects.get(call.params["project"])["projectId"])
+    return {"permissions": call.cloud.access.permitted(call.caller, call.body.get("permissions", []), asked)}
 
 
-@router.route("GET", "/{version}/operations/{operation}")
+@router.route("GET", "/{version}/operations/{operation}", open="an operation's name is a secret of who began it")
 async def get_operation(call: Call) -> Body:
     return call.cloud.documents.get(f"operations/{call.params['operation']}")
 
@@ -182,7 +204,9 @@ async def get_operation(call: Call) -> Body:
 def _create(call: Call, project_id: str, name: str) -> Body:
     if call.cloud.projects.find(project_id):
         raise ApiError(409, f"Requested entity already exists: project {project_id}")
-    return call.cloud.projects.create(project_id, name, call.body.get("labels"))
+    made = call.cloud.projects.create(project_id, name, call.body.get("labels"))
+    call.cloud.iam.add_member(f"projects/{made['projectId']}", "roles/owner", f"serviceAccount:{call.caller.email}")
+    return made
 
 
 def _done(call: Call, kind: str, response: Body) -> Body:

@@ -36,7 +36,7 @@ def _service(project: Body, service: str) -> Body:
     }
 
 
-@router.route("POST", _SERVICES + "/{service}:enable")
+@router.route("POST", _SERVICES + "/{service}:enable", needs="serviceusage.services.enable")
 async def enable(call: Call) -> Body:
     service = call.params["service"]
     changed = call.cloud.projects.enable(call.params["project"], service)
@@ -45,7 +45,7 @@ async def enable(call: Call) -> Body:
     return _done(call, project, response, changed)
 
 
-@router.route("POST", _SERVICES + "/{service}:disable")
+@router.route("POST", _SERVICES + "/{service}:disable", needs="serviceusage.services.disable")
 async def disable(call: Call) -> Body:
     service = call.params["service"]
     call.cloud.projects.disable(call.params["project"], service)
@@ -53,7 +53,7 @@ async def disable(call: Call) -> Body:
     return _done(call, project, {"@type": _TYPE + "DisableServiceResponse", "service": _service(project, service)})
 
 
-@router.route("POST", _SERVICES + ":batchEnable")
+@router.route("POST", _SERVICES + ":batchEnable", needs="serviceusage.services.enable")
 async def batch_enable(call: Call) -> Body:
     wanted = call.body.get("serviceIds", [])
     if not 0 < len(wanted) <= 20:
@@ -64,19 +64,19 @@ async def batch_enable(call: Call) -> Body:
     return _done(call, project, {"@type": _TYPE + "BatchEnableServicesResponse", "services": services}, changed)
 
 
-@router.route("GET", _SERVICES + ":batchGet")
+@router.route("GET", _SERVICES + ":batchGet", needs="serviceusage.services.get")
 async def batch_get(call: Call) -> Body:
     project = call.cloud.projects.get(call.params["project"])
     names = [name.rpartition("/")[2] for name in call.queries.get("names", [])]
     return {"services": [_service(project, name) for name in names]}
 
 
-@router.route("GET", _SERVICES + "/{service}")
+@router.route("GET", _SERVICES + "/{service}", needs="serviceusage.services.get")
 async def get(call: Call) -> Body:
     return _service(call.cloud.projects.get(call.params["project"]), call.params["service"])
 
 
-@router.route("GET", _SERVICES)
+@router.route("GET", _SERVICES, needs="serviceusage.services.list")
 async def list_services(call: Call) -> Body:
     project = call.cloud.projects.get(call.params["project"])
     names = sorted(ON_BY_DEFAULT.union(project["services"], (f"{name}.googleapis.com" for name in TITLES)))
@@ -87,7 +87,7 @@ async def list_services(call: Call) -> Body:
     return page("services", [s for s in services if wanted in ("", s["state"])], call.query, default=50)
 
 
-@router.route("GET", "/v1/operations/{operation}")
+@router.route("GET", "/v1/operations/{operation}", open="an operation's name is a secret of who began it")
 async def get_operation(call: Call) -> Body:
     if call.params["operation"] == "noop.DONE_OPERATION":
         return {"name": "operations/noop.DONE_OPERATION", "done": True}

@@ -35,34 +35,34 @@ def _name(call: Call) -> str:
     return f"projects/{_project(call)}/locations/global/quotaPreferences/{call.params['id']}"
 
 
-@router.route("GET", _INFOS)
+@router.route("GET", _INFOS, needs="cloudquotas.quotas.get")
 async def list_infos(call: Call) -> Body:
     return page("quotaInfos", store.infos(call.cloud, _project(call), call.params["service"]), call.query)
 
 
-@router.route("GET", f"{_INFOS}/{{id}}")
+@router.route("GET", f"{_INFOS}/{{id}}", needs="cloudquotas.quotas.get")
 async def get_info(call: Call) -> Body:
     return store.info(call.cloud, _project(call), call.params["service"], call.params["id"])
 
 
-@router.route("GET", _PREFERENCES)
+@router.route("GET", _PREFERENCES, needs="cloudquotas.quotas.get")
 async def list_preferences(call: Call) -> Body:
     return page("quotaPreferences", call.cloud.documents.list(store.KIND, f"projects/{_project(call)}/"), call.query)
 
 
-@router.route("POST", _PREFERENCES)
+@router.route("POST", _PREFERENCES, needs="cloudquotas.quotas.update")
 async def create_preference(call: Call) -> Body:
     ignored = call.query.get("ignoreSafetyChecks", "")
     wanted = call.query.get("quotaPreferenceId", "")
     return store.create(call.cloud, _project(call), wanted, call.body, ignored)
 
 
-@router.route("GET", f"{_PREFERENCES}/{{id}}")
+@router.route("GET", f"{_PREFERENCES}/{{id}}", needs="cloudquotas.quotas.get")
 async def get_preference(call: Call) -> Body:
     return call.cloud.documents.get(_name(call))
 
 
-@router.route("PATCH", f"{_PREFERENCES}/{{id}}")
+@router.route("PATCH", f"{_PREFERENCES}/{{id}}", needs="cloudquotas.quotas.update")
 async def patch_preference(call: Call) -> Body:
     ignored = call.query.get("ignoreSafetyChecks", "")
     if call.query.get("allowMissing") == "true" and call.cloud.documents.find(_name(call)) is None:

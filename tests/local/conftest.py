@@ -79,6 +79,16 @@ class LocalCloud:
         self._prepare(made)
         return made
 
+    def grant(self, role: str, member: str = "") -> None:
+        """Give `member` a role on the project; by default the owner, who may not sign as others, say."""
+        member = member or f"serviceAccount:owner@{self.project}.iam.gserviceaccount.com"
+        url = f"https://cloudresourcemanager.googleapis.com/v3/projects/{self.project}"
+        with self.session() as session:
+            policy = session.post(f"{url}:getIamPolicy", json={}).json()
+            policy.setdefault("bindings", []).append({"role": role, "members": [member]})
+            answer = session.post(f"{url}:setIamPolicy", json={"policy": policy})
+            assert answer.ok, answer.text
+
     def plain_session(self) -> Session:
         """A session without credentials."""
         return self._prepare(Session())

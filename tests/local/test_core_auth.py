@@ -237,6 +237,7 @@ def test_tokens_end_with_their_key_and_their_account(local_cloud, session, self_
     accounts = "https://iam.googleapis.com/v1/projects/test-project/serviceAccounts"
     account = session.post(accounts, json={"accountId": f"ending-{int(self_signed)}"}).json()
     base = f"https://iam.googleapis.com/v1/{account['name']}"
+    local_cloud.grant("roles/viewer", f"serviceAccount:{account['email']}")
 
     def new_session():
         made = session.post(f"{base}/keys", json={}).json()

@@ -158,6 +158,7 @@ def test_iam(local_cloud):
 
 
 def test_impersonation_and_signatures(local_cloud):
+    local_cloud.grant("roles/iam.serviceAccountTokenCreator")
     done = local_cloud.run(
         """
         import base64, google.auth, json
@@ -254,7 +255,8 @@ def test_a_new_project_has_what_google_turns_on(session):
 
 
 @pytest.mark.parametrize("payload", ["not base64!", 5, None])
-def test_signatures_of_nothing(session, payload):
+def test_signatures_of_nothing(local_cloud, session, payload):
+    local_cloud.grant("roles/iam.serviceAccountTokenCreator")
     email = "owner@test-project.iam.gserviceaccount.com"
     url = f"https://iamcredentials.googleapis.com/v1/projects/-/serviceAccounts/{email}:signBlob"
     assert session.post(url, json={"payload": payload}).status_code == 400

@@ -126,6 +126,7 @@ def _job(new_cloud) -> tuple[object, dict[str, str]]:
     ports = json.loads((cloud.root / "ports.json").read_text(encoding="utf-8"))
     parts = Cloud(cloud.root, cloud.root / "envs", Ports(**ports))
     account = parts.iam.create_service_account("test-project", "trainer")
+    parts.iam.add_member("projects/test-project", "roles/viewer", f"serviceAccount:{account['email']}")
     variables = parts.iam.metadata_environment(account["email"], "test-project", "job-1")
     new_cloud()
     return cloud, variables

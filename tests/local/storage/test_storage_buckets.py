@@ -8,6 +8,8 @@ import pytest
 from google.api_core import exceptions
 from google.cloud import storage
 
+from localcloud import launch
+
 
 @pytest.mark.parametrize(
     "name",
@@ -72,18 +74,14 @@ def test_buckets_that_cannot_be_are_refused(session, local_cloud, resource, mess
     assert (answer.status_code, answer.json()["error"]["message"]) == (400, message)
 
 
-def test_names_are_taken_once_for_all_projects(local_cloud, client, bucket, session):
+def test_names_are_taken_once_for_all_projects(local_cloud, client, bucket):
     with pytest.raises(exceptions.Conflict, match="you already own it"):
         client.create_bucket(bucket.name)
-    url = "https://cloudresourcemanager.googleapis.com/v1/projects"
-    session.post(url, json={"projectId": "other-project"})
+    launch.start(local_cloud.root, local_cloud.root / "envs", ["other-project"])
+    with pytest.raises(exceptions.Forbidden, match=r"storage\.buckets\.create access to the Google Cloud project"):
+        client.create_bucket("not-of-ours", project="other-project")
     key = json.loads((local_cloud.root / "projects" / "other-project" / "key.json").read_text(encoding="utf-8"))
-    link = "https://cloudbilling.googleapis.com/v1/projects/other-project/billingInfo"
     with local_cloud.session(key) as theirs:
-        services = "https://serviceusage.googleapis.com/v1/projects/other-project/services"
-        theirs.post(f"{services}/cloudbilling.googleapis.com:enable")
-        linked = theirs.put(link, json={"billingAccountName": "billingAccounts/ABCDEF-000000-000001"})
-        assert linked.status_code == 200, linked.text
         other = storage.Client(project="other-project", credentials=theirs.credentials, _http=theirs)
         with pytest.raises(exceptions.Conflict, match="The requested bucket name is not available"):
             other.create_bucket(bucket.name)
