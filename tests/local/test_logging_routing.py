@@ -6,6 +6,7 @@ import base64
 import json
 import subprocess
 import sys
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -331,3 +332,27 @@ def test_entries_are_tailed_in_order_of_their_time(local_cloud: LocalCloud, log:
 def test_requests_that_cant_be(session: AuthorizedSession, method: str, path: str, body: Any, said: str) -> None:
     answer = session.request(method, f"{BASE}{path}", json=body)
     assert (answer.status_code, said in answer.json()["error"]["message"]) == (400, True), answer.text
+
+
+@pytest.mark.slow
+def test_a_jobs_lines_are_of_the_clouds_time(new_cloud: Callable[[], LocalCloud]) -> None:
+    cloud = new_cloud()
+    jobs = f"https://us-central1-aiplatform.googleapis.com/v1/projects/{PROJECT}/locations/us-central1/customJobs"
+    with cloud.session(self_signed=True) as session:
+        usage = f"https://serviceusage.googleapis.com/v1/projects/{PROJECT}/services/aiplatform.googleapis.com:enable"
+        assert session.post(usage).ok
+        forward(cloud, "3d")
+        container = {"imageUri": "python:3.11", "command": ["python", "-c", "print('a line')"]}
+        pool = {"machineSpec": {"machineType": "e2-standard-4"}, "replicaCount": 1, "containerSpec": container}
+        made = session.post(jobs, json={"displayName": "j", "jobSpec": {"workerPoolSpecs": [pool]}})
+        assert made.ok, made.text
+        job = made.json()
+        while job["state"] not in ("JOB_STATE_SUCCEEDED", "JOB_STATE_FAILED"):
+            time.sleep(0.2)
+            job = session.get(f"{jobs}/{job['name'].rpartition('/')[2]}").json()
+        body = {
+            "resourceNames": [f"projects/{PROJECT}"],
+            "filter": f'resource.type="ml_job" timestamp>="{job["createTime"]}" timestamp<="{job["updateTime"]}"',
+        }
+        entries = session.post(f"{BASE}/entries:list", json=body).json()["entries"]
+        assert "a line" in [entry.get("jsonPayload", {}).get("message") for entry in entries], (job, entries)
