@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import shutil
 import subprocess
+from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
 
@@ -20,10 +23,10 @@ pytestmark = [
 def prompt(local_cloud, tmp_path):
     """prompt("gcloud", "storage", ...) gives how the command ended; its home is an empty folder."""
 
-    def run(*words: str) -> subprocess.CompletedProcess[str]:
+    def run(*words: str, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             words,
-            env={"PATH": os.environ["PATH"], "HOME": str(tmp_path), **local_cloud.environment},
+            env={"PATH": os.environ["PATH"], "HOME": str(tmp_path), **local_cloud.environment, **(env or {})},
             capture_output=True,
             text=True,
             encoding="utf-8",
@@ -91,4 +94,77 @@ def test_gsutil_does_not_ask_for_minutes_for_what_is_not_there(prompt, client):
     done = prompt("gsutil", "acl", "get", "gs://by-gsutil-refused/a")  # the prompt's own time-out fails the test
     assert done.returncode == 1
     assert "501 not emulated by the local cloud: access control lists" in done.stderr
+    bucket.delete(force=True)
+
+
+@pytest.fixture(scope="module")
+def nobody(local_cloud, session, tmp_path_factory) -> dict[str, str]:
+    """The variables that make gcloud and gsutil an account without a role."""
+    place = f"https://iam.googleapis.com/v1/projects/{local_cloud.project}/serviceAccounts"
+    account = session.post(place, json={"accountId": "prompt-of-nobody"}).json()
+    made = session.post(f"https://iam.googleapis.com/v1/{account['name']}/keys", json={}).json()
+    folder = tmp_path_factory.mktemp("nobody")
+    key = folder / "key.json"
+    key.write_bytes(base64.b64decode(made["privateKeyData"]))
+    boto = folder / "boto.cfg"
+    own = Path(local_cloud.environment["BOTO_CONFIG"]).read_text(encoding="utf-8")
+    boto.write_text(
+        "".join(
+            f"gs_service_key_file = {key}\n" if line.startswith("gs_service_key_file") else f"{line}\n"
+            for line in own.splitlines()
+        ),
+        encoding="utf-8",
+    )
+    return {
+        "CLOUDSDK_AUTH_CREDENTIAL_FILE_OVERRIDE": str(key),
+        "CLOUDSDK_CONFIG": str(folder / "gcloud"),
+        "BOTO_CONFIG": str(boto),
+    }
+
+
+def test_gcloud_tells_what_is_not_allowed(prompt, gcloud, client, nobody, local_cloud, tmp_path):
+    bucket = client.create_bucket("by-gcloud-as-nobody")
+    bucket.blob("a.txt").upload_from_string("hi\n")
+    who = f"prompt-of-nobody@{local_cloud.project}.iam.gserviceaccount.com"
+    done = prompt("gcloud", "storage", "cat", "gs://by-gcloud-as-nobody/a.txt", env=nobody)
+    assert done.returncode == 1 and done.stdout == ""
+    assert f"{who} does not have storage.objects.get access to the Google Cloud Storage object." in done.stderr
+    role = f"--member=serviceAccount:{who}", "--role=roles/storage.objectViewer"
+    gcloud("storage", "buckets", "add-iam-policy-binding", "gs://by-gcloud-as-nobody", *role)
+    assert prompt("gcloud", "storage", "cat", "gs://by-gcloud-as-nobody/a.txt", env=nobody).stdout == "hi\n"
+    (tmp_path / "b.txt").write_text("b", encoding="utf-8")
+    done = prompt("gcloud", "storage", "cp", str(tmp_path / "b.txt"), "gs://by-gcloud-as-nobody/", env=nobody)
+    assert done.returncode == 1 and "does not have storage.objects.create access" in done.stderr
+    done = prompt("gcloud", "storage", "buckets", "create", "gs://of-nobody", env=nobody)
+    assert done.returncode == 1
+    assert f"{who} does not have storage.buckets.create access to the Google Cloud project." in done.stderr
+    bucket.delete(force=True)
+
+
+def test_gcloud_signs_urls(gcloud, client, local_cloud, nobody):
+    bucket = client.create_bucket("by-gcloud-signed")
+    bucket.blob("a b.txt").upload_from_string("hi\n")
+    key = nobody["CLOUDSDK_AUTH_CREDENTIAL_FILE_OVERRIDE"]
+    words = ("--duration=10m", f"--private-key-file={key}", "--region=us-central1", "--format=value(signed_url)")
+    url = gcloud("storage", "sign-url", "gs://by-gcloud-signed/a b.txt", *words).strip()
+    with local_cloud.plain_session() as plain:
+        refused = plain.get(url)
+        assert refused.status_code == 403 and "<Code>AccessDenied</Code>" in refused.text
+        policy = bucket.get_iam_policy()
+        policy["roles/storage.objectViewer"] = {
+            f"serviceAccount:prompt-of-nobody@{local_cloud.project}.iam.gserviceaccount.com"
+        }
+        bucket.set_iam_policy(policy)
+        assert plain.get(url).text == "hi\n"
+    bucket.delete(force=True)
+
+
+@needs_gsutil
+def test_gsutil_tells_what_is_not_allowed(prompt, client, nobody):
+    bucket = client.create_bucket("by-gsutil-as-nobody")
+    bucket.blob("a").upload_from_string("x")
+    done = prompt("gsutil", "cat", "gs://by-gsutil-as-nobody/a", env=nobody)
+    assert done.returncode == 1
+    assert "AccessDeniedException: 403 prompt-of-nobody@" in done.stderr  # it lists what it does not get
+    assert "does not have storage.objects.list access to the Google Cloud Storage bucket." in done.stderr
     bucket.delete(force=True)
