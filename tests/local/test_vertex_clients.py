@@ -17,6 +17,9 @@ def prepared(local_cloud: Any, session: Any) -> None:
     (local_cloud.root / "images.json").write_text(json.dumps({PLAIN: {}}), encoding="utf-8")
     service = f"https://serviceusage.googleapis.com/v1/projects/{PROJECT}/services/aiplatform.googleapis.com"
     assert session.post(f"{service}:enable").ok
+    bucket = {"name": "some-bucket", "location": "US-CENTRAL1"}
+    made = session.post(f"https://storage.googleapis.com/storage/v1/b?project={PROJECT}", json=bucket)
+    assert made.status_code in (200, 409)
 
 
 @pytest.mark.slow

@@ -25,6 +25,9 @@ def vertex(local_cloud: Any, session: AuthorizedSession) -> AuthorizedSession:
     (local_cloud.root / "images.json").write_text(json.dumps({PLAIN: {}}), encoding="utf-8")
     service = f"https://serviceusage.googleapis.com/v1/projects/{PROJECT}/services/aiplatform.googleapis.com"
     assert session.post(f"{service}:enable").ok
+    bucket = {"name": "some-bucket", "location": "US-CENTRAL1"}
+    made = session.post(f"https://storage.googleapis.com/storage/v1/b?project={PROJECT}", json=bucket)
+    assert made.status_code in (200, 409)
     return session
 
 

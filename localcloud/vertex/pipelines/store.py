@@ -7,9 +7,8 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from localcloud.errors import ApiError
-from localcloud.quotas import jobs as quotas
 from localcloud.vertex import listing, operations
-from localcloud.vertex.pipelines import tasks
+from localcloud.vertex.pipelines import models, tasks
 from localcloud.vertex.pipelines.driver import Driver
 from localcloud.vertex.pipelines.records import COLLECTION, ENDED, Pipeline, Records
 from localcloud.vertex.place import Call
@@ -63,8 +62,8 @@ class Pipelines:
         """A new pipeline, whose job starts when its turn comes. Raises 400, 403, 429 as Google does."""
         given = request.get("trainingPipeline", {})
         spec = tasks.check(given, call.place.location)
-        quotas.check(self._cloud, call.place.project_id, call.place.location, spec)
-        account = self._cloud.vertex.account(call, spec.get("serviceAccount", ""))
+        models.check(call, given)
+        account = self._cloud.vertex.admit(call, spec)
         now = self._cloud.clock.stamp()
         body = {
             "name": f"{call.place.name}/{COLLECTION}/{self._cloud.vertex.new_id()}",
@@ -73,10 +72,7 @@ class Pipelines:
             "createTime": now,
             "updateTime": now,
         }
-        model = (given.get("modelId") or self._cloud.vertex.new_id()) if "modelToUpload" in given else ""
-        pipeline = Pipeline(
-            body, call.place.project_id, account, spec, self._cloud.vertex.new_id(), model, time.time_ns()
-        )
+        pipeline = Pipeline(body, call.place.project_id, account, spec, self._cloud.vertex.new_id(), time.time_ns())
         self._records.save(pipeline)
         self._drive(body["name"])
         return body

@@ -8,7 +8,6 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from localcloud.errors import ApiError
-from localcloud.quotas import jobs as quotas
 from localcloud.vertex import listing, operations
 from localcloud.vertex.jobs import ENDED
 from localcloud.vertex.place import Call
@@ -74,8 +73,7 @@ class Tuning:
         given = request.get("hyperparameterTuningJob", {})
         validation.check(given, call.place.location)
         spec = given["trialJobSpec"]
-        quotas.check(self._cloud, call.place.project_id, call.place.location, spec)
-        account = self._cloud.vertex.account(call, spec.get("serviceAccount", ""))
+        account = self._cloud.vertex.admit(call, spec)
         now = self._cloud.clock.stamp()
         body = {
             "name": f"{call.place.name}/{COLLECTION}/{self._cloud.vertex.new_id()}",
