@@ -437,6 +437,16 @@ def local_upgrade(c: Context, account: str, json: bool = False) -> None:
     print(_local("upgrade", project, *(["--json"] if json else [])), end="")
 
 
+@command(
+    name="audit",
+    help={"principal": "only this account, or allUsers (default: everybody)", "json": "for scripts"},
+)
+def local_audit(c: Context, principal: str = "", json: bool = False) -> None:
+    """Who may do what on the local cloud, what of it was used, and what was refused."""
+    options = [f"--principal={principal}"] if principal else []
+    print(_local("audit", *options, *(["--json"] if json else [])), end="")
+
+
 @command(name="reset", help={"yes": "do not ask"})
 def local_reset(c: Context, yes: bool = False) -> None:
     """Stop the local cloud and delete all that it holds."""
@@ -487,6 +497,7 @@ ns.add_collection(
         local_clock,
         local_bill,
         local_upgrade,
+        local_audit,
         local_fault,
         local_faults,
         local_preempt,

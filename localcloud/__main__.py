@@ -1,4 +1,4 @@
-"""Command line of the local cloud: start, stop, status, env, clock, bill, upgrade, reset, fault, preempt."""
+"""Command line of the local cloud: start, stop, status, env, clock, bill, upgrade, audit, reset, fault, preempt."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from localcloud import launch, locks
 from localcloud.billing import commands as money
 from localcloud.environment import SHELLS, export_lines
 from localcloud.faults import commands as drills
+from localcloud.iam import commands as rights
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -37,7 +38,7 @@ def _parser() -> argparse.ArgumentParser:
     shared.add_argument("--json", action="store_true", help="print JSON")
     parser = argparse.ArgumentParser(prog="localcloud", description="Google Cloud on this machine.")
     verbs = parser.add_subparsers(
-        dest="verb", required=True, metavar="start|stop|status|env|clock|bill|upgrade|reset|fault|preempt"
+        dest="verb", required=True, metavar="start|stop|status|env|clock|bill|upgrade|audit|reset|fault|preempt"
     )
     for verb, text in (("start", "start it unless it runs"), ("serve", "")):
         # `serve` is what `start` runs; it is not for people.
@@ -55,6 +56,7 @@ def _parser() -> argparse.ArgumentParser:
     again = verbs.add_parser("reset", parents=[shared], help="end it and forget all it holds")
     again.add_argument("--yes", action="store_true", help="do not ask")
     money.add(verbs, shared)
+    rights.add(verbs, shared)
     drills.add(verbs, shared)
     return parser
 
@@ -125,6 +127,7 @@ _VERBS = {
     "clock": money.clock,
     "bill": money.bill,
     "upgrade": money.upgrade,
+    "audit": rights.audit,
     "fault": drills.run,
     "preempt": drills.preempt,
 }

@@ -93,6 +93,12 @@ async def forward(call: Call) -> dict[str, Any]:
     return await clock(call)
 
 
+@router.route("GET", "/audit")
+async def audit(call: Call) -> dict[str, Any]:
+    """What each principal, or only `principal`, was granted, used and was refused."""
+    return {"principals": await asyncio.to_thread(call.cloud.access.audit.report, call.query.get("principal", ""))}
+
+
 @router.route("POST", "/stop")
 async def stop(call: Call) -> dict[str, Any]:
     for end in _ending:

@@ -87,7 +87,7 @@ class Access:
     def allows(self, caller: Caller, permission: str, resource: Resource) -> bool:
         """Whether `caller` has `permission` ("storage.objects.get") on `resource`."""
         allowed = self._allows(caller, permission, resource)
-        self.audit.note(caller, permission, resource.name, allowed)
+        self.audit.note(caller, permission, resource, allowed)
         return allowed
 
     def permitted(self, caller: Caller, permissions: Iterable[str], resource: Resource) -> list[str]:
@@ -121,7 +121,7 @@ class Access:
         if found is None:
             bindings = self._cloud.iam.get_policy(policy).get("bindings", [])
             found = [
-                _Grant(b["role"], self._permissions(b["role"]), frozenset(b["members"]), b.get("condition"))
+                _Grant(b["role"], self.role_permissions(b["role"]), frozenset(b["members"]), b.get("condition"))
                 for b in bindings
             ]
             with self._lock:
@@ -129,7 +129,8 @@ class Access:
                     self._grants[policy] = found
         return found
 
-    def _permissions(self, role: str) -> roles.Permissions:
+    def role_permissions(self, role: str) -> roles.Permissions:
+        """What a role permits, predefined or custom; nothing for one that isn't there."""
         if role.startswith("roles/"):
             return roles.permissions(role)
         try:

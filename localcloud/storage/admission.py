@@ -145,7 +145,7 @@ class Asker:
         resource = self._resource(known, bucket, name)
         asked = self._admission.storage.cloud.access
         if self._by_list(known, permission):
-            asked.audit.note(self.caller, permission, resource.name, True)
+            asked.audit.note(self.caller, permission, resource, True)
         elif not asked.allows(self.caller, permission, resource):
             raise denied(self.caller.email, permission)
         self._check_paid(known.project)
