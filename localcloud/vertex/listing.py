@@ -32,6 +32,7 @@ STATES = (
     "UPDATING",
     "PARTIALLY_SUCCEEDED",
 )
+_PREFIX = re.compile(r"^(JOB|PIPELINE)_STATE_")
 _DEFAULT_PAGE, _LARGEST_PAGE = 100, 1000
 
 
@@ -56,8 +57,8 @@ def _matcher(tree: Filter, text: str) -> Match:
     field = re.sub(r"_([a-z])", lambda m: m[1].upper(), tree.path[0])
     if field == "labels":
         return _labels(tree, text)
-    if len(tree.path) == 1 and field == "displayName":
-        return _display_name(tree, text)
+    if len(tree.path) == 1 and field in ("displayName", "trainingTaskDefinition"):
+        return _words(tree, text, field)
     if len(tree.path) == 1 and field == "state":
         return _state(tree, text)
     if len(tree.path) == 1 and field in ("model", "endpoint"):
@@ -78,22 +79,23 @@ def _operator(term: Compare, text: str, *allowed: str) -> str:
     return term.operator
 
 
-def _display_name(term: Compare, text: str) -> Match:
+def _words(term: Compare, text: str, field: str) -> Match:
     operator = _operator(term, text, "=", "!=", ":")
     if operator == ":" or "*" in term.value:
         parts = (re.escape(part) for part in term.value.split("*"))
         expression = re.compile(".*".join(parts), re.DOTALL)
         search = expression.search if operator == ":" else expression.fullmatch
-        return lambda job: (search(job["displayName"]) is not None) == (operator != "!=")
-    return lambda job: (job["displayName"] == term.value) == (operator == "=")
+        return lambda job: (search(job.get(field, "")) is not None) == (operator != "!=")
+    return lambda job: (job.get(field) == term.value) == (operator == "=")
 
 
 def _state(term: Compare, text: str) -> Match:
+    """With JOB_STATE_ or, of a training pipeline, PIPELINE_STATE_ before it, or without."""
     operator = _operator(term, text, "=", "!=")
-    if term.value.removeprefix("JOB_STATE_") not in (*STATES, "UNSPECIFIED"):
+    wanted = _PREFIX.sub("", term.value)
+    if wanted not in (*STATES, "UNSPECIFIED"):
         raise _refused(text, f"'{term.value}' is no state")
-    wanted = "JOB_STATE_" + term.value.removeprefix("JOB_STATE_")
-    return lambda job: (job["state"] == wanted) == (operator == "=")
+    return lambda job: (_PREFIX.sub("", job["state"]) == wanted) == (operator == "=")
 
 
 def _instant(term: Compare, text: str, field: str) -> Match:

@@ -10,9 +10,10 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from localcloud.disk import is_full
-from localcloud.errors import GRPC_CODES, ApiError, NotEmulated
+from localcloud.errors import GRPC_CODES, ApiError
 from localcloud.vertex.jobs import ENDED
 from localcloud.vertex.outcome import CANCELLED
+from localcloud.vertex.pipelines import models
 from localcloud.vertex.pipelines.records import Pipeline, Records
 
 if TYPE_CHECKING:
@@ -37,10 +38,13 @@ class Driver:
         while True:
             wait = _TICK
             try:
-                if await self._look():
+                if self._look():
                     return
             except ApiError as error:  # the model can't be uploaded
                 self._fail({"code": GRPC_CODES.get(error.status, 2), "message": error.message})
+                return
+            except models.CantUpload as error:
+                self._fail(error.error)
                 return
             except Exception as error:
                 if not is_full(error):
@@ -50,7 +54,8 @@ class Driver:
                 wait = _DISK_PATIENCE
             await asyncio.sleep(wait)
 
-    async def _look(self) -> bool:
+    def _look(self) -> bool:
+        """One look at the job, and what follows from it; whether the pipeline has ended."""
         pipeline = self._get()
         job = self._cloud.vertex.find_job(pipeline.job)
         if job is None:
@@ -70,22 +75,32 @@ class Driver:
             self._cloud.vertex.stop_job(pipeline.job)
         if job.state not in ENDED:
             return False
-        if job.state == "CANCELLED":
+        if job.state == "CANCELLED" or pipeline.state == "CANCELLING":
             self._end(pipeline, "CANCELLED", error=CANCELLED)
         elif job.state == "FAILED":
             self._end(pipeline, "FAILED", error=job.body["error"])
         else:
-            await self._succeed(pipeline)
+            return self._upload(pipeline)
         return True
 
-    async def _succeed(self, pipeline: Pipeline) -> None:
-        more: dict[str, Any] = {}
-        if pipeline.model:
-            more = {"modelToUpload": pipeline.body["modelToUpload"] | await self._upload(pipeline)}
-        self._end(self._get(), "SUCCEEDED", **more)
-
-    async def _upload(self, pipeline: Pipeline) -> dict[str, Any]:
-        raise NotEmulated("models of training pipelines")
+    def _upload(self, pipeline: Pipeline) -> bool:
+        """Upload the model that the training left; whether the pipeline has ended. Raises ApiError, CantUpload."""
+        if "modelToUpload" not in pipeline.body:
+            self._end(pipeline, "SUCCEEDED")
+            return True
+        if not pipeline.upload:
+            pipeline.upload = models.begin(self._cloud, pipeline)
+            self._records.save(pipeline)
+        try:
+            made = models.uploaded(self._cloud, pipeline)
+        except InterruptedError:
+            pipeline.upload = ""
+            self._records.save(pipeline)
+            return False
+        if made is None:
+            return False
+        self._end(pipeline, "SUCCEEDED", modelToUpload=pipeline.body["modelToUpload"] | made)
+        return True
 
     def _get(self) -> Pipeline:
         pipeline = self._records.find(self._name)

@@ -19,7 +19,7 @@ class Pipeline:
     """`body`: Google's TrainingPipeline in JSON. `project` is the project's id, `account` an e-mail.
 
     `spec` is the CustomJobSpec that it runs, as the custom job with the id `job`; `sequence` orders pipelines by their
-    age; `model` is the id that its model gets, chosen before the upload, "" where none is uploaded.
+    age; `upload` is the operation that uploads its model, "" before.
     """
 
     body: Body
@@ -27,8 +27,8 @@ class Pipeline:
     account: str
     spec: Body
     job: str
-    model: str
     sequence: int
+    upload: str = ""
 
     @property
     def name(self) -> str:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from localcloud.documents import apply_mask
 from localcloud.errors import ApiError, NotEmulated
-from localcloud.vertex import operations
+from localcloud.vertex import operations, reach
 from localcloud.vertex.place import Call, bad_name
 from localcloud.vertex.serving import artifacts, model_rules
 from localcloud.vertex.serving.listing import page
@@ -73,6 +73,7 @@ class Models:
             name = f"{call.place.name}/models/{request.get('modelId') or 10**18 + secrets.randbelow(8 * 10**18)}"
             if self._cloud.documents.find(name):
                 raise ApiError(409, f"Model `{name}` already exists.")
+        reach.check_image(self._cloud, given["containerSpec"]["imageUri"], call.place)
         stand_in, _ = artifacts.image(self._cloud, given["containerSpec"]["imageUri"])
         tensorflow = artifacts.is_tensorflow(stand_in)
         if uri := given.get("artifactUri", ""):
@@ -132,6 +133,12 @@ class Models:
             draft.rename(target)
         self._put(name, kept)
         return body
+
+    def made_by(self, name: str, version: str, pipeline: str) -> None:
+        """Note which training pipeline (its full name) uploaded a version. Raises 404."""
+        kept = self._kept(name)
+        kept["versions"][version]["trainingPipeline"] = pipeline
+        self._put(name, kept)
 
     def _put(self, name: str, kept: Body) -> None:
         for body in kept["versions"].values():

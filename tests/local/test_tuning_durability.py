@@ -1,0 +1,140 @@
+"""A tuning job goes on where it was after its server was killed, and loses no trial and no measurement."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from localcloud import launch
+
+PLAIN = "local/plain:1"
+PLACE = "https://us-central1-aiplatform.googleapis.com/v1/projects/test-project/locations/us-central1"
+ENDED = ("JOB_STATE_SUCCEEDED", "JOB_STATE_FAILED", "JOB_STATE_CANCELLED")
+pytestmark = pytest.mark.slow
+
+SCRIPT = """
+import json, os, sys, time
+x = int(sys.argv[1].partition("=")[2])
+print("tried", x, flush=True)
+rows = []
+for step in range(1, 11):
+    rows.append({"timestamp": time.time(), "acc": str(x * 10 + step), "global_step": str(step)})
+    with open(os.environ["CLOUD_ML_HP_METRIC_FILE"], "w") as file:
+        file.write("".join(json.dumps(row) + chr(10) for row in rows))
+    time.sleep(0.05)
+"""
+
+
+class Cloud:
+    """A server of one's own."""
+
+    def __init__(self, new_cloud: Any, root: Path) -> None:
+        self.root = root
+        root.mkdir(mode=0o700)
+        (root / "images.json").write_text(json.dumps({PLAIN: {}}), encoding="utf-8")
+        (root / "vertex.json").write_text(json.dumps({"graceSeconds": 1}), encoding="utf-8")
+        self._start = new_cloud
+        self.start()
+        service = "https://serviceusage.googleapis.com/v1/projects/test-project/services/aiplatform.googleapis.com"
+        assert self.session.post(f"{service}:enable").ok
+
+    def start(self) -> None:
+        self.cloud = self._start("own")
+        self.session = self.cloud.session()
+
+    def kill(self) -> list[psutil.Process]:
+        """What the server itself started, but for the supervisors of jobs, must end with it."""
+        process = psutil.Process(self.cloud.server["pid"])
+        suggesting = [p for p in process.children() if "localcloud.vertex.tuning.suggest" in p.cmdline()]
+        process.kill()
+        process.wait(10)
+        return suggesting
+
+    def create(self, script: str, trials: int, **study: Any) -> dict[str, Any]:
+        pool = {
+            "machineSpec": {"machineType": "n1-standard-4"},
+            "containerSpec": {"imageUri": PLAIN, "command": ["python", "-c", script]},
+        }
+        parameter = {"parameterId": "x", "integerValueSpec": {"minValue": "1", "maxValue": str(trials)}}
+        metrics = [{"metricId": "acc", "goal": "MAXIMIZE"}]
+        body = {
+            "displayName": "tune",
+            "studySpec": {"metrics": metrics, "parameters": [parameter], **study},
+            "maxTrialCount": trials,
+            "parallelTrialCount": 2,
+            "trialJobSpec": {"workerPoolSpecs": [pool]},
+        }
+        answer = self.session.post(f"{PLACE}/hyperparameterTuningJobs", json=body)
+        assert answer.ok, answer.text
+        return answer.json()
+
+    def get(self, job: dict[str, Any]) -> dict[str, Any]:
+        return self.session.get(f"{PLACE}/hyperparameterTuningJobs/{job['name'].rpartition('/')[2]}").json()
+
+    def lines(self, job: dict[str, Any]) -> list[str]:
+        matching = (
+            f'resource.labels.job_id="{job["name"].rpartition("/")[2]}" resource.labels.task_name="workerpool0-0"'
+        )
+        request = {"resourceNames": ["projects/test-project"], "filter": matching, "pageSize": 1000}
+        found = self.session.post("https://logging.googleapis.com/v2/entries:list", json=request).json()["entries"]
+        return [entry["jsonPayload"]["message"] for entry in found]
+
+
+@pytest.fixture
+def own(new_cloud: Any, tmp_path: Path) -> Cloud:
+    return Cloud(new_cloud, tmp_path / "own")
+
+
+def test_a_server_that_is_killed_again_and_again_loses_no_trial(own: Cloud) -> None:
+    job = own.create(SCRIPT, 8, algorithm="GRID_SEARCH")
+    kills = 0
+    while (found := own.get(job))["state"] not in ENDED:
+        time.sleep(0.15)
+        if kills < 6:
+            own.kill()
+            own.start()
+            kills += 1
+    assert (found["state"], kills) == ("JOB_STATE_SUCCEEDED", 6), found
+    trials = found["trials"]
+    assert [trial["id"] for trial in trials] == [str(n) for n in range(1, 9)]
+    assert [trial["parameters"][0]["value"] for trial in trials] == [float(n) for n in range(1, 9)]
+    assert {trial["state"] for trial in trials} == {"SUCCEEDED"}
+    for n, trial in enumerate(trials, 1):
+        found = [one["metrics"][0]["value"] for one in trial["measurements"]]
+        assert found == [float(n * 10 + step) for step in range(1, 11)]
+    assert sorted(own.lines(job)) == [f"tried {n}" for n in range(1, 9)]
+
+
+def test_suggestions_go_on_after_a_kill_and_their_process_ends_with_its_server(own: Cloud) -> None:
+    job = own.create(SCRIPT, 6)
+    while not any("measurements" in trial for trial in own.get(job).get("trials", [])):
+        assert own.get(job)["state"] not in ENDED, own.get(job)
+        time.sleep(0.05)
+    before = own.get(job)["trials"]
+    left = own.kill()
+    assert len(left) == 1
+    psutil.wait_procs(left, timeout=10)
+    assert not any(launch.ended(one) is False for one in left)
+    own.start()
+    while (found := own.get(job))["state"] not in ENDED:
+        time.sleep(0.1)
+    assert found["state"] == "JOB_STATE_SUCCEEDED"
+    assert [trial["id"] for trial in found["trials"]] == ["1", "2", "3", "4", "5", "6"]
+    for old, new in zip(before, found["trials"], strict=False):
+        assert (old["parameters"], old["customJob"]) == (new["parameters"], new["customJob"])
+
+
+def test_a_stop_cancels_the_job(own: Cloud) -> None:
+    job = own.create("import time\ntime.sleep(600)", 4)
+    while own.get(job)["state"] != "JOB_STATE_RUNNING":
+        time.sleep(0.05)
+    launch.stop(own.root)
+    own.start()
+    found = own.get(job)
+    assert (found["state"], found["error"]) == ("JOB_STATE_CANCELLED", {"code": 1, "message": "CANCELED"})
+    assert {trial["state"] for trial in found["trials"]} == {"INFEASIBLE"}
