@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from localcloud.errors import ApiError
+from localcloud.logging import permissions
 from localcloud.logging.messages import message
 from localcloud.logging.methods import METHODS, Method
 from localcloud.rest import App, Call, Router
@@ -22,7 +23,7 @@ def router() -> Router:
     """A route for each method."""
     made = Router()
     for method in METHODS:
-        made.route(method.verb, method.pattern)(_route(method))
+        made.route(method.verb, method.pattern, open="permissions.admit asks, for gRPC too")(_route(method))
     return made
 
 
@@ -38,8 +39,10 @@ def _route(method: Method) -> Any:
                 raise ApiError(400, f'Invalid JSON payload received. Unknown name "{name}": {words}')
         body = call.body if method.body in ("", "*") else {method.body: call.body}
         lists = {name: call.queries[name] for name in ("resourceNames",) if name in call.queries}
-        request = {**call.query, **lists, **(body if method.body else {}), **call.params}
-        return await method.handler(call.cloud, {_camel(name): value for name, value in request.items()})
+        given = {**call.query, **lists, **(body if method.body else {}), **call.params}
+        request = {_camel(name): value for name, value in given.items()}
+        permissions.admit(call.cloud, call.caller, method, request, call.consumer)
+        return await method.handler(call.cloud, request)
 
     return answer
 

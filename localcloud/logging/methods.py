@@ -25,7 +25,10 @@ Handler = Callable[["Cloud", Message], Awaitable[Message]]
 
 @dataclass(frozen=True)
 class Method:
-    """One method: service and name, messages, HTTP verb, path pattern, and which field the body is ("*" all)."""
+    """One method: service and name, messages, HTTP verb, path pattern, and which field the body is ("*" all).
+
+    `needs` is the permission that it asks for; "" where everybody who is signed in may call it.
+    """
 
     service: str
     name: str
@@ -35,6 +38,7 @@ class Method:
     pattern: str
     body: str
     handler: Handler
+    needs: str
 
 
 async def _list_entries(cloud: Cloud, request: Message) -> Message:
@@ -112,8 +116,11 @@ def _resource(service: str, one: str, collection: str, under: str) -> list[Metho
         cloud.logging.configs.delete(request[named])
         return {}
 
+    kind = "logMetrics" if collection == "metrics" else collection
+
     def method(name: str, response: str, verb: str, pattern: str, body: str, handler: Handler) -> Method:
-        return Method(service, name, f"{_V2}{name}Request", response, verb, pattern, body, handler)
+        needs = f"logging.{kind}.{handler.__name__.removesuffix('ed')}"
+        return Method(service, name, f"{_V2}{name}Request", response, verb, pattern, body, handler, needs)
 
     return [
         method(f"Get{one}", _V2 + message, "GET", single, "", get),
@@ -134,6 +141,7 @@ METHODS: list[Method] = [
         "/v2/entries:list",
         "*",
         _list_entries,
+        "logging.logEntries.list",
     ),
     Method(
         _SERVICE,
@@ -144,6 +152,7 @@ METHODS: list[Method] = [
         "/v2/entries:write",
         "*",
         _write_entries,
+        "logging.logEntries.create",
     ),
     Method(
         _SERVICE,
@@ -154,6 +163,7 @@ METHODS: list[Method] = [
         "/v2/{parent=projects/*}/logs",
         "",
         _list_logs,
+        "logging.logs.list",
     ),
     Method(
         _SERVICE,
@@ -164,6 +174,7 @@ METHODS: list[Method] = [
         "/v2/{logName=projects/*/logs/**}",
         "",
         _delete_log,
+        "logging.logs.delete",
     ),
     Method(
         _SERVICE,
@@ -174,6 +185,7 @@ METHODS: list[Method] = [
         "/v2/monitoredResourceDescriptors",
         "",
         _list_descriptors,
+        "",
     ),
     *_resource(_CONFIG, "Bucket", "buckets", "projects/*/locations/*"),
     *_resource(_CONFIG, "View", "views", "projects/*/locations/*/buckets/*"),

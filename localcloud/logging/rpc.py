@@ -6,9 +6,10 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TYPE_CHECKING
 
+from localcloud import enabled
 from localcloud.errors import ApiError
 from localcloud.grpc_front import StreamHandler
-from localcloud.iam import access
+from localcloud.logging import permissions
 from localcloud.logging.messages import message
 from localcloud.logging.methods import Method, by_rpc
 from localcloud.logging.tailing import Tail
@@ -38,11 +39,11 @@ def _tail(cloud: Cloud) -> StreamHandler:
         async for one in messages:  # the first says what is wanted
             raw = one
             break
-        tail = Tail(cloud, json_format.MessageToDict(request_class.FromString(raw)))
+        request = json_format.MessageToDict(request_class.FromString(raw))
+        enabled.require(cloud, caller.project, permissions.SERVICE)
+        permissions.require(cloud, caller, "logging.logEntries.list", iter(request.get("resourceNames", [])))
+        tail = Tail(cloud, request)
         try:
-            for project in sorted(tail.projects):
-                on = access.project(project, "logging.googleapis.com")
-                cloud.access.require(caller, "logging.logEntries.list", on)
             async for answer in tail.answers():
                 yield json_format.ParseDict(answer, response_class(), ignore_unknown_fields=True).SerializeToString()
         finally:
@@ -61,6 +62,7 @@ def _unary(cloud: Cloud, method: Method) -> Unary:
             request = json_format.MessageToDict(request_class.FromString(raw))
         except TypeError as error:  # an Any of a type that nobody here knows
             raise ApiError(400, f"Request contains an invalid argument: {error}") from None
+        permissions.admit(cloud, caller, method, request)
         result = await method.handler(cloud, request)
         return json_format.Parse(json.dumps(result), response_class(), ignore_unknown_fields=True).SerializeToString()
 
