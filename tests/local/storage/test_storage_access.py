@@ -343,3 +343,82 @@ def test_another_pays_only_for_whom_they_let(local_cloud, client, session):
         with pytest.raises(exceptions.Forbidden, match=r"does not have serviceusage\.services\.use access"):
             theirs.bucket(bucket.name, user_project=local_cloud.project).blob("x").download_as_bytes()
     bucket.delete(force=True)
+
+
+def calls(theirs: storage.Client, bucket: str) -> dict[str, Callable[[], Any]]:
+    """What trainers do, by name."""
+    there = theirs.bucket(bucket)
+    return {
+        "see the bucket": lambda: theirs.get_bucket(bucket),
+        "list": lambda: list(theirs.list_blobs(bucket)),
+        "read": lambda: there.blob("there").download_as_bytes(),
+        "write anew": lambda: there.blob(f"new-{next(_numbers)}").upload_from_string("x"),
+        "write again": lambda: there.blob("there").upload_from_string("x"),
+        "copy": lambda: there.copy_blob(there.blob("there"), there, f"copy-{next(_numbers)}"),
+        "share": lambda: there.get_iam_policy(),
+    }
+
+
+ROLES = {
+    "roles/storage.objectViewer": {"list", "read"},
+    "roles/storage.objectCreator": {"write anew"},
+    "roles/storage.objectUser": {"list", "read", "write anew", "write again", "copy"},
+    "roles/storage.objectAdmin": {"list", "read", "write anew", "write again", "copy"},
+    "roles/storage.legacyBucketReader": {"see the bucket", "list"},
+    "roles/storage.legacyBucketWriter": {"see the bucket", "list", "write anew", "write again"},
+    "roles/storage.legacyObjectReader": {"read"},
+    "roles/storage.admin": {"see the bucket", "list", "read", "write anew", "write again", "copy", "share"},
+}
+
+
+def allowed(theirs: storage.Client, bucket: str) -> set[str]:
+    found = set()
+    for name, call in calls(theirs, bucket).items():
+        try:
+            call()
+        except (exceptions.Forbidden, exceptions.Unauthorized):
+            continue
+        found.add(name)
+    return found
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_what_a_role_on_a_bucket_is_good_for(local_cloud, client, account, role):
+    bucket = client.create_bucket(f"of-a-role-{next(_numbers)}")
+    bucket.blob("there").upload_from_string("hello")
+    grant(bucket, role, f"serviceAccount:{email(account)}")
+    assert allowed(client_of(local_cloud, account), bucket.name) == ROLES[role]
+    bucket.delete(force=True)
+
+
+ALL = set(calls(storage.Client.create_anonymous_client(), "x"))
+BASIC = {
+    "roles/owner": ALL,
+    "roles/editor": ALL,
+    "roles/viewer": {"see the bucket", "list", "read"},
+    "roles/aiplatform.user": set[str](),
+}
+
+
+@pytest.mark.parametrize("uniform", ["no", "yes", "later"])
+def test_what_basic_roles_of_the_project_are_good_for(local_cloud, client, session, make_account, uniform):
+    bucket = client.bucket(f"of-the-project-{uniform}")
+    bucket.iam_configuration.uniform_bucket_level_access_enabled = uniform == "yes"
+    bucket.create()
+    bucket.blob("there").upload_from_string("hello")
+    if uniform == "later":
+        bucket.iam_configuration.uniform_bucket_level_access_enabled = True
+        bucket.patch()
+    url = f"https://cloudresourcemanager.googleapis.com/v1/projects/{local_cloud.project}"
+    before = session.post(f"{url}:getIamPolicy", json={}).json()
+    one = make_account(f"has-a-basic-role-{uniform}")
+    member = f"serviceAccount:{email(one)}"
+    try:
+        for role, expected in BASIC.items():
+            bindings = [*before["bindings"], {"role": role, "members": [member]}]
+            answer = session.post(f"{url}:setIamPolicy", json={"policy": {"bindings": bindings}})
+            assert answer.status_code == 200, answer.text
+            assert allowed(client_of(local_cloud, one), bucket.name) == expected, role
+    finally:
+        session.post(f"{url}:setIamPolicy", json={"policy": {"bindings": before["bindings"]}})
+    bucket.delete(force=True)
