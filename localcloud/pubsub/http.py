@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 router = Router()
 _PATIENCE = 10.0  # seconds that a pull waits for a message
 _MOST = 1000  # messages of one pull
+_ASKS = "the API must be on first, and Pub/Sub has words of its own"
 _TOPIC = "/v1/{name=projects/*/topics/*}"
 _SUBSCRIPTION = "/v1/{name=projects/*/subscriptions/*}"
 
@@ -50,47 +51,47 @@ def _new_name(call: Call, permission: str) -> str:
     return name
 
 
-@router.route("PUT", _TOPIC)
+@router.route("PUT", _TOPIC, open=_ASKS)
 async def create_topic(call: Call) -> Body:
     return call.cloud.pubsub.create_topic(_new_name(call, "pubsub.topics.create"), call.body)
 
 
-@router.route("GET", _TOPIC)
+@router.route("GET", _TOPIC, open=_ASKS)
 async def get_topic(call: Call) -> Body:
     return call.cloud.pubsub.topic(_name(call, "pubsub.topics.get"))
 
 
-@router.route("PATCH", _TOPIC)
+@router.route("PATCH", _TOPIC, open=_ASKS)
 async def patch_topic(call: Call) -> Body:
     name = _name(call, "pubsub.topics.update")
     return call.cloud.pubsub.update(name, call.body.get("topic") or {}, call.body.get("updateMask") or "")
 
 
-@router.route("DELETE", _TOPIC)
+@router.route("DELETE", _TOPIC, open=_ASKS)
 async def delete_topic(call: Call) -> None:
     call.cloud.pubsub.delete_topic(_name(call, "pubsub.topics.delete"))
 
 
-@router.route("GET", "/v1/projects/{project}/topics")
+@router.route("GET", "/v1/projects/{project}/topics", open=_ASKS)
 async def list_topics(call: Call) -> Body:
     project = _project(call, "pubsub.topics.list", call.params["project"])
     return page("topics", call.cloud.pubsub.topics(project), call.query)
 
 
-@router.route("GET", _TOPIC + "/subscriptions")
+@router.route("GET", _TOPIC + "/subscriptions", open=_ASKS)
 async def list_subscriptions_of(call: Call) -> Body:
     name = _name(call, "pubsub.topics.get")
     call.cloud.pubsub.topic(name)
     return page("subscriptions", [one["name"] for one in call.cloud.pubsub.subscriptions_of(name)], call.query)
 
 
-@router.route("POST", _TOPIC + ":publish")
+@router.route("POST", _TOPIC + ":publish", open=_ASKS)
 async def publish(call: Call) -> Body:
     name = _name(call, "pubsub.topics.publish")
     return {"messageIds": call.cloud.pubsub.publish_all(name, call.body.get("messages") or [])}
 
 
-@router.route("PUT", _SUBSCRIPTION)
+@router.route("PUT", _SUBSCRIPTION, open=_ASKS)
 async def create_subscription(call: Call) -> Body:
     name = _new_name(call, "pubsub.subscriptions.create")
     topic = full_name(call.cloud, str(call.body.get("topic", "")))
@@ -101,29 +102,29 @@ async def create_subscription(call: Call) -> Body:
     return call.cloud.pubsub.create_subscription(name, call.body | {"topic": topic})
 
 
-@router.route("GET", _SUBSCRIPTION)
+@router.route("GET", _SUBSCRIPTION, open=_ASKS)
 async def get_subscription(call: Call) -> Body:
     return call.cloud.pubsub.subscription(_name(call, "pubsub.subscriptions.get"))
 
 
-@router.route("PATCH", _SUBSCRIPTION)
+@router.route("PATCH", _SUBSCRIPTION, open=_ASKS)
 async def patch_subscription(call: Call) -> Body:
     name = _name(call, "pubsub.subscriptions.update")
     return call.cloud.pubsub.update(name, call.body.get("subscription") or {}, call.body.get("updateMask") or "")
 
 
-@router.route("DELETE", _SUBSCRIPTION)
+@router.route("DELETE", _SUBSCRIPTION, open=_ASKS)
 async def delete_subscription(call: Call) -> None:
     call.cloud.pubsub.delete_subscription(_name(call, "pubsub.subscriptions.delete"))
 
 
-@router.route("GET", "/v1/projects/{project}/subscriptions")
+@router.route("GET", "/v1/projects/{project}/subscriptions", open=_ASKS)
 async def list_subscriptions(call: Call) -> Body:
     project = _project(call, "pubsub.subscriptions.list", call.params["project"])
     return page("subscriptions", call.cloud.pubsub.subscriptions(project), call.query)
 
 
-@router.route("POST", _SUBSCRIPTION + ":pull")
+@router.route("POST", _SUBSCRIPTION + ":pull", open=_ASKS)
 async def pull(call: Call) -> Body:
     """Waits for a first message, as Google does, unless `returnImmediately` is true."""
     name = _name(call, "pubsub.subscriptions.consume")
@@ -141,31 +142,31 @@ async def pull(call: Call) -> Body:
     return {"receivedMessages": [{"ackId": one.ack_id, "message": one.message} for one in found]}
 
 
-@router.route("POST", _SUBSCRIPTION + ":acknowledge")
+@router.route("POST", _SUBSCRIPTION + ":acknowledge", open=_ASKS)
 async def acknowledge(call: Call) -> None:
     call.cloud.pubsub.acknowledge(_name(call, "pubsub.subscriptions.consume"), call.body.get("ackIds") or [])
 
 
-@router.route("POST", _SUBSCRIPTION + ":modifyAckDeadline")
+@router.route("POST", _SUBSCRIPTION + ":modifyAckDeadline", open=_ASKS)
 async def modify_deadline(call: Call) -> None:
     name = _name(call, "pubsub.subscriptions.consume")
     call.cloud.pubsub.extend(name, call.body.get("ackIds") or [], call.body.get("ackDeadlineSeconds", 0))
 
 
 def _policy_routes(pattern: str, kind: str) -> None:
-    @router.route("GET", pattern + ":getIamPolicy")
+    @router.route("GET", pattern + ":getIamPolicy", open=_ASKS)
     async def get_policy(call: Call) -> Body:
         name = _name(call, f"pubsub.{kind}.getIamPolicy")
         call.cloud.pubsub.topic(name)
         return call.cloud.iam.get_policy(name)
 
-    @router.route("POST", pattern + ":setIamPolicy")
+    @router.route("POST", pattern + ":setIamPolicy", open=_ASKS)
     async def set_policy(call: Call) -> Body:
         name = _name(call, f"pubsub.{kind}.setIamPolicy")
         call.cloud.pubsub.topic(name)
         return call.cloud.iam.set_policy(name, call.body.get("policy") or {})
 
-    @router.route("POST", pattern + ":testIamPermissions")
+    @router.route("POST", pattern + ":testIamPermissions", open=_ASKS)
     async def test_permissions(call: Call) -> Body:
         name = full_name(call.cloud, call.params["name"])
         call.cloud.pubsub.topic(name)

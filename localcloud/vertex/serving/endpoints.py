@@ -62,6 +62,7 @@ class Endpoints:
         self._pool = pool
         self._later = later
         self.servers: dict[str, ModelServer] = {}  # by the deployment's name
+        cloud.billing.on_unpaid(self.undeploy_all)
 
     # Endpoints
 
@@ -260,6 +261,16 @@ class Endpoints:
         await self._drop(one)
         if self._cloud.documents.find(operation):
             operations.succeed(self._cloud, operation, "UndeployModelResponse", {})
+
+    async def undeploy_all(self, project: str, why: str) -> None:
+        """Take every model of a project (by id) from its endpoint: nobody pays for them any more."""
+        ends = []
+        for one in deployments.deployments(self._cloud):
+            if one.project == project and one.state == "deploying":
+                ends.append(self.server(one).end())  # which lets the deployment fail
+            elif one.project == project and one.state == "deployed":
+                ends.append(self._undeploy(deployments.save(self._cloud, one, state="undeploying", operation="")))
+        await asyncio.gather(*ends)
 
     async def _drop(self, one: Deployment) -> None:
         """End the server, and forget the deployment last: a kill in between leaves enough to do it again."""
