@@ -99,7 +99,7 @@ def known() -> frozenset[str]:
     """The ids of all REST methods that the local cloud answers. Loads every API, so call it in a thread."""
     from localcloud.front import HOSTS
 
-    found = set(STORAGE_IDS)
+    found = {*STORAGE_IDS, "logging.entries.tail"}  # the tail is a stream, which has no route
     for module in dict.fromkeys(loader.partition(":")[0] for _, loader in HOSTS):
         if module == "localcloud.storage.http":
             continue

@@ -403,3 +403,20 @@ def test_a_job_that_is_not_there_can_not_be_preempted(local_cloud: Any) -> None:
     command = [sys.executable, "-m", "localcloud", "preempt", "--root", str(local_cloud.root), "1234567890"]
     refused = subprocess.run(command, capture_output=True, text=True, encoding="utf-8")
     assert (refused.returncode, refused.stderr) == (1, "error: there is no job 1234567890\n")
+
+
+@pytest.mark.slow
+def test_a_stream_is_hit_too(drill: Drill, local_cloud: Any) -> None:
+    drill("logging.entries.tail", "--code", "503")
+    said = local_cloud.run("""
+        from google.api_core import exceptions
+        from google.cloud.logging_v2.services.logging_service_v2 import LoggingServiceV2Client
+        from google.cloud.logging_v2.types import TailLogEntriesRequest
+        wanted = TailLogEntriesRequest(resource_names=["projects/test-project"])
+        try:
+            for answer in LoggingServiceV2Client().tail_log_entries(requests=iter([wanted]), retry=None):
+                pass
+        except exceptions.ServiceUnavailable as error:
+            print(error.message)
+    """)
+    assert said.stdout == "The service is currently unavailable.\n"
