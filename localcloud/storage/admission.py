@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from localcloud.cloud import ANONYMOUS, Caller
 from localcloud.errors import ApiError
 from localcloud.iam import access
 from localcloud.iam.access import Resource
@@ -17,7 +18,6 @@ from localcloud.storage.buckets import aside_name
 from localcloud.storage.errors import StorageError, denied, no_bucket
 
 if TYPE_CHECKING:
-    from localcloud.cloud import Caller
     from localcloud.storage.store import Storage
 
 # Where access is not uniform, a new object's access control list is "projectPrivate", the only one that is emulated:
@@ -126,6 +126,10 @@ class Asker:
         resource = self._resource(known, bucket, name)
         found = self._admission.storage.cloud.access.permitted
         return [p for p in permissions if self._by_list(known, p) or found(self.caller, [p], resource)]
+
+    def is_public(self, bucket: str, name: str) -> bool:
+        """Whether everybody may read the object. Raises 404."""
+        return bool(replace(self, caller=ANONYMOUS).permitted(bucket, ["storage.objects.get"], name))
 
     def told(self, error: ApiError) -> ApiError:
         """The error that this caller may see: who may not list a bucket isn't told what is not there."""

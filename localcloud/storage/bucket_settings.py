@@ -107,6 +107,7 @@ def _check(changes: Resource, present: Resource) -> None:
             raise invalid("Invalid argument.")
     if not isinstance(changes.get("defaultEventBasedHold"), bool | None):
         raise invalid("Invalid argument.")
+    _check_access(changes.get("iamConfiguration"))
     for field, flag in (("versioning", "enabled"), ("billing", "requesterPays"), ("hierarchicalNamespace", "enabled")):
         value = changes.get(field)
         if value is not None and (not isinstance(value, dict) or not isinstance(value.get(flag), bool | None)):
@@ -119,6 +120,16 @@ def _check(changes: Resource, present: Resource) -> None:
         value = changes.get(field) or {}
         if value.get("enabled") or value.get("defaultKmsKeyName") or value.get("mode") == "Enabled":
             raise not_emulated("encryption with keys of your own" if what == "encryption" else what)
+
+
+def _check_access(given: Any) -> None:
+    if given is None:
+        return
+    uniform = given.get("uniformBucketLevelAccess") if isinstance(given, dict) else ""
+    if not isinstance(uniform, dict | None) or not isinstance((uniform or {}).get("enabled"), bool | None):
+        raise invalid("Invalid argument.")
+    if given.get("publicAccessPrevention", "inherited") not in ("inherited", "unspecified", "enforced", None):
+        raise invalid("Invalid argument.")
 
 
 def _settle_access(made: Resource, now: datetime) -> None:

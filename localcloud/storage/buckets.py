@@ -240,7 +240,10 @@ class Buckets:
         """Replace the allow policy. Raises 404, 400, and 412 for a stale etag, or for everybody where that is off."""
         bucket = self.get(name)
         wanted = {key: value for key, value in policy.items() if key not in ("kind", "resourceId")}
-        members = {member for binding in wanted.get("bindings", []) for member in binding.get("members", [])}
+        bindings = wanted.get("bindings") or []
+        if not isinstance(bindings, list) or not all(map(_is_binding, bindings)):
+            raise invalid("Invalid argument.")
+        members = {str(member) for binding in bindings for member in binding.get("members") or []}
         if is_private(bucket) and members & {"allUsers", "allAuthenticatedUsers"}:
             raise StorageError(412, _NOT_PUBLIC, "conditionNotMet", "PreconditionFailed")
         try:
@@ -264,6 +267,10 @@ class Buckets:
 def aside_name(bucket: str, generation: int) -> str:
     """Under which name the objects and the policy of a soft-deleted bucket are kept: none that a bucket can have."""
     return f"{bucket}@{generation}"
+
+
+def _is_binding(value: object) -> bool:
+    return isinstance(value, dict) and isinstance(value.get("members"), list | None)
 
 
 def _policy_name(bucket: str) -> str:

@@ -71,7 +71,7 @@ class Copies:
     def compose(self, bucket: str, name: str, request: Resource, conditions: Conditions = ANY) -> ObjectRecord:
         """Concatenate up to 32 objects of one bucket. Copies their bytes: call it in a thread. Raises 404, 412, 400."""
         sources = request.get("sourceObjects") or []
-        if not sources:
+        if not sources or not isinstance(sources, list):
             raise invalid("You must provide at least one source component.")
         if len(sources) > _MOST_SOURCES:
             raise invalid(

@@ -8,15 +8,15 @@ from __future__ import annotations
 import asyncio
 import re
 import zlib
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
-from email.utils import format_datetime
+from email.utils import format_datetime, parsedate_to_datetime
 from typing import BinaryIO
 
 from localcloud.rest import Send
 from localcloud.storage.conditions import from_request
-from localcloud.storage.errors import bad_range
+from localcloud.storage.errors import bad_range, condition_failed, not_modified
 from localcloud.storage.messages import Request, send_head
 from localcloud.storage.objects import Objects, as_generation
 from localcloud.storage.records import ObjectRecord
@@ -27,6 +27,8 @@ _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^`|~\w-]+", re.ASCII)
 # What a query of the XML API says in place of the object's own: .../xml-api/reference-headers#query
 _ASKED = {"response-content-disposition": "Content-Disposition", "response-content-type": "Content-Type"}
+# https://cloud.google.com/storage/docs/metadata#cache-control
+_PUBLIC = "public, max-age=3600"
 _GZIP_MAGIC = b"\x1f\x8b"
 _GZIP = 16 + zlib.MAX_WBITS
 
@@ -38,13 +40,18 @@ class Downloads:
         self._objects = objects
         self._pool = pool
 
-    async def send(self, send: Send, request: Request, bucket: str, name: str, xml: bool = False) -> None:
-        """The object's bytes. Raises 404, 412, 416, 304 before anything is sent."""
+    async def send(
+        self, send: Send, request: Request, bucket: str, name: str, xml: bool = False, public: bool = False
+    ) -> None:
+        """The object's bytes; whether everybody may have them. Raises 404, 412, 416, 304 before anything is sent."""
         record, file = self._objects.open(bucket, name, as_generation(request.query.get("generation")))
         with file:
             from_request(request.query, request.headers).check_read(record)
             headers = _headers(record, xml)
+            if public:
+                headers.setdefault("Cache-Control", _PUBLIC)
             if xml:
+                _check_times(request.headers, record)
                 headers |= {name: request.query[key] for key, name in _ASKED.items() if request.query.get(key)}
             packed = record.settings.get("contentEncoding", "").lower() == "gzip" and file.read(2) == _GZIP_MAGIC
             if packed and not _takes_gzip(request, record):
@@ -124,6 +131,21 @@ async def _unpacked(blocks: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes
             yield data
     finally:
         await blocks.aclose()
+
+
+def _check_times(headers: Mapping[str, str], record: ObjectRecord) -> None:
+    """Raise 304 or 412 by If-Modified-Since and If-Unmodified-Since; a time that can't be read says nothing."""
+    changed = datetime.fromisoformat(record.updated).replace(microsecond=0)
+    for name, refused, error in (
+        ("if-modified-since", lambda since: changed <= since, not_modified),
+        ("if-unmodified-since", lambda since: changed > since, condition_failed),
+    ):
+        try:
+            since = parsedate_to_datetime(headers.get(name, ""))
+        except ValueError:
+            continue
+        if since.tzinfo and refused(since) and "if-none-match" not in headers:
+            raise error()
 
 
 def _takes_gzip(request: Request, record: ObjectRecord) -> bool:

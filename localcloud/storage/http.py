@@ -113,7 +113,8 @@ class Service:
         ):
             bucket, name = unquote(media[1]), unquote(media[2])
             asker.object(bucket, name, "storage.objects.get")
-            return await self._downloads.send(send, request, bucket, name)
+            public = asker.is_public(bucket, name)
+            return await self._downloads.send(send, request, bucket, name, public=public)
         if found := _JSON.fullmatch(path):
             body = parse_object(await request.body.read())
             result = await self._json.answer(method, found[1], request.queries, request.headers, body, asker)

@@ -74,7 +74,8 @@ def to_restore_object(call: Call) -> None:
 
 
 def to_compose(call: Call) -> None:
-    for source in call.body.get("sourceObjects") or []:
+    sources = call.body.get("sourceObjects")
+    for source in sources if isinstance(sources, list) else []:
         if isinstance(source, dict) and isinstance(source.get("name"), str):
             call.asker.object(call.bucket, source["name"], "storage.objects.get")
     call.asker.write(call.bucket, call.name)

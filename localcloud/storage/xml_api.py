@@ -28,6 +28,8 @@ from localcloud.storage.xml_listing import NAMESPACE
 from localcloud.storage.xml_multipart import MultipartUploads
 
 _HOST = "storage.googleapis.com"
+_SOURCE_IF = "x-goog-copy-source-if-"
+_SOURCE_CONDITIONS = {f"{_SOURCE_IF}generation-match", f"{_SOURCE_IF}metageneration-match"}
 # Query parameters that name something else than the object's bytes.
 _OTHER = {"acl", "tagging", "compose", "retention", "legal-hold", "torrent", "cors", "lifecycle", "encryption"}
 _PRIVATE = {"", "private", "project-private", "bucket-owner-full-control", "bucket-owner-read"}
@@ -72,7 +74,8 @@ class XmlApi:
             raise not_emulated(f"{method} ?{min(other)} in the XML API")
         if method in ("GET", "HEAD"):
             asker.object(bucket, name, "storage.objects.get")
-            return await self._downloads.send(send, request, bucket, name, xml=True)
+            public = asker.is_public(bucket, name)
+            return await self._downloads.send(send, request, bucket, name, xml=True, public=public)
         if method == "DELETE":
             asker.object(bucket, name, "storage.objects.delete")
             generation = as_generation(query.get("generation"))
@@ -113,6 +116,8 @@ class XmlApi:
         """https://cloud.google.com/storage/docs/xml-api/put-object-copy"""
         headers = request.headers
         await request.body.discard()
+        if odd := [name for name in headers if name.startswith(_SOURCE_IF) and name not in _SOURCE_CONDITIONS]:
+            raise not_emulated(f"{odd[0]} in the XML API")
         taken = unquote(headers["x-goog-copy-source"]).removeprefix("/")
         from_bucket, _, from_name = taken.partition("/")
         if not from_name:

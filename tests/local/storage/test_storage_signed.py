@@ -284,7 +284,8 @@ def test_a_public_object_is_read_without_credentials(local_cloud, plain, bucket)
 
     grant(bucket, "roles/storage.objectViewer", "allUsers")
     assert local_cloud.run(script).stdout.splitlines() == ["b'hello'", "['x y']"]
-    assert plain.get(bucket.blob("x y").public_url).text == "hello"
+    shown = plain.get(bucket.blob("x y").public_url)
+    assert (shown.text, shown.headers["Cache-Control"]) == ("hello", "public, max-age=3600")
     assert plain.get(f"https://{bucket.name}.storage.googleapis.com/x%20y").text == "hello"
     assert plain.put(f"{HOST}/{bucket.name}/new", data=b"x").status_code == 403
     bad = plain.get(f"{HOST}/{bucket.name}/x%20y", headers={"Authorization": "Bearer x"})
@@ -376,3 +377,28 @@ def test_a_form_without_a_policy_needs_what_everybody_has(plain, bucket):
     grant(bucket, "roles/storage.objectCreator", "allUsers")
     answer = plain.post(f"{HOST}/{bucket.name}", data={"key": "x"}, files={"file": ("a", b"x")})
     assert answer.status_code == 204 and bucket.blob("x").download_as_bytes() == b"x"
+
+
+@VERSIONS
+def test_a_bucket_is_listed_by_a_signed_url(local_cloud, plain, signer, permit, bucket, version):
+    permit("storage.objects.list")
+    bucket.blob("x").upload_from_string("hello")
+    theirs = storage.Client(local_cloud.project, signer.credentials, _http=signer).bucket(bucket.name)
+    assert "<Key>x</Key>" in plain.get(theirs.generate_signed_url(HOUR, version=version)).text
+    query = {"prefix": "y", "list-type": "2"}
+    listed = plain.get(theirs.generate_signed_url(HOUR, version=version, query_parameters=query)).text
+    assert "<KeyCount>0</KeyCount>" in listed, listed
+
+
+@pytest.mark.parametrize("bad", ["x", {"uniformBucketLevelAccess": "x"}, {"publicAccessPrevention": "x"}])
+def test_access_that_cannot_be_is_refused(session, bucket, bad):
+    answer = session.patch(f"{HOST}/storage/v1/b/{bucket.name}", json={"iamConfiguration": bad})
+    assert (answer.status_code, answer.json()["error"]["errors"][0]["reason"]) == (400, "invalid")
+
+
+@pytest.mark.parametrize(
+    "bad", ["x", ["x"], [{"members": 5}], [{"role": "roles/storage.objectViewer", "members": ["x"]}]]
+)
+def test_policies_of_buckets_that_cannot_be_are_refused(session, bucket, bad):
+    answer = session.put(f"{HOST}/storage/v1/b/{bucket.name}/iam", json={"bindings": bad})
+    assert (answer.status_code, answer.json()["error"]["errors"][0]["reason"]) == (400, "invalid")

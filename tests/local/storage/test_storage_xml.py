@@ -175,6 +175,7 @@ def test_an_object_is_copied(bucket, session):
     for headers, status, code in (
         ({"x-goog-copy-source-if-generation-match": "1"}, 412, "PreconditionFailed"),
         ({"x-goog-if-generation-match": "0"}, 412, "PreconditionFailed"),
+        ({"x-goog-copy-source-if-modified-since": "x"}, 501, "NotImplemented"),
         ({"x-goog-copy-source-generation": "1"}, 404, "NoSuchKey"),
         ({"x-goog-copy-source": f"/{bucket.name}"}, 400, "InvalidArgument"),
         ({"x-goog-copy-source": "/no-such-bucket/x"}, 404, "NoSuchBucket"),
@@ -245,3 +246,15 @@ def test_conditions_of_headers_hold(bucket, session, method, header):
     refused = session.request(method, url, headers={header: "7"}, data=b"y" if method == "PUT" else None)
     assert refused.status_code == 412 and "<Code>PreconditionFailed</Code>" in refused.text
     assert bucket.blob("x").download_as_bytes() == b"x"
+
+
+def test_an_object_that_has_not_changed_is_not_sent_again(bucket, session):
+    bucket.blob("x").upload_from_string("x")
+    url = f"{HOST}/{bucket.name}/x"
+    changed = session.get(url).headers["Last-Modified"]
+    old = "Thu, 01 Jan 2015 00:00:00 GMT"
+    assert session.get(url, headers={"If-Modified-Since": changed}).status_code == 304
+    assert session.get(url, headers={"If-Modified-Since": old}).status_code == 200
+    assert session.get(url, headers={"If-Unmodified-Since": changed}).status_code == 200
+    assert session.get(url, headers={"If-Unmodified-Since": old}).status_code == 412
+    assert session.get(url, headers={"If-Modified-Since": "yesterday"}).status_code == 200
