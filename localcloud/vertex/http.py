@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from localcloud.errors import ApiError
@@ -45,8 +46,9 @@ def router(loaded: Messages) -> Router:
 
 
 def _register(router: Router, loaded: Messages, route: Route, method: Method) -> None:
+    pattern = re.sub(r"\{(\w+)\.(\w+)=", r"{\1__\2=", route.pattern)  # {model.name=...}: see _placed
     for version in ("/v1/", "/v1beta1/"):
-        router.route(route.verb, route.pattern.replace("/v1/", version, 1))(_handler(loaded, route, method))
+        router.route(route.verb, pattern.replace("/v1/", version, 1))(_handler(loaded, route, method))
 
 
 def _handler(loaded: Messages, route: Route, method: Method) -> Any:
@@ -80,11 +82,23 @@ def _request(request: Any, route: Route, call: Call) -> Any:
         if field is None:
             words = f"Unknown name \"{name}\": Cannot bind query parameter. Field '{name}' could not be found"
             raise _invalid(f"Invalid JSON payload received. {words} in request message.", name)
+        mask = field.message_type is not None and field.message_type.full_name == "google.protobuf.FieldMask"
+        if mask:  # paths in either spelling
+            value = re.sub(r"_([a-z])", lambda m: m[1].upper(), value)
         given[field.name] = value == "true" if field.type == field.TYPE_BOOL else value
     try:
-        return json_format.ParseDict({**given, **call.params}, request)
+        return json_format.ParseDict(_placed(given, call.params), request)
     except json_format.ParseError as error:
         raise _refusal(str(error)) from None
+
+
+def _placed(given: dict[str, Any], params: Mapping[str, str]) -> dict[str, Any]:
+    """The request with what its path says: `model__name` is the name in its field `model`."""
+    placed = dict(given)
+    for name, value in params.items():
+        outer, _, inner = name.partition("__")
+        placed[outer] = {**placed.get(outer, {}), inner: value} if inner else value
+    return placed
 
 
 def _refusal(text: str) -> ApiError:

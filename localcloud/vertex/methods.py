@@ -42,7 +42,11 @@ Methods = Mapping[str, Method]
 
 # Service -> the modules that each have a table METHODS of some of its methods. They are imported with the types.
 _TABLES: Mapping[str, tuple[str, ...]] = {
-    "JobService": ("localcloud.vertex.job_methods", "localcloud.vertex.tuning.methods"),
+    "JobService": (
+        "localcloud.vertex.job_methods",
+        "localcloud.vertex.tuning.methods",
+        "localcloud.vertex.serving.batch_methods",
+    ),
     "PipelineService": ("localcloud.vertex.pipelines.methods",),
     "ModelService": ("localcloud.vertex.serving.model_methods",),
     "EndpointService": ("localcloud.vertex.serving.endpoint_methods",),

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from catalog.images import images as catalogue
 from localcloud.errors import ApiError
-from localcloud.iam import access
-from localcloud.vertex import images
+from localcloud.storage.admission import Admission
+from localcloud.vertex import images, reach
 from localcloud.vertex.place import Call
 
 if TYPE_CHECKING:
@@ -46,31 +46,13 @@ def split(uri: str) -> tuple[str, str]:
     return bucket, name.rstrip("/")
 
 
-def check_bucket(cloud: Cloud, uri: str, location: str) -> dict[str, Any]:
-    """The bucket of a gs:// path, which is in the region. Raises 404, 400 FAILED_PRECONDITION."""
-    bucket = cloud.storage.get_bucket(split(uri)[0])
-    where = bucket["location"].lower()
-    if where != location:
-        words = (
-            f"The Cloud Storage bucket of `{uri}` is in location `{where}`. It must be in the same regional location "
-            f"as the service location `{location}`."
-        )
-        raise ApiError(400, words, "FAILED_PRECONDITION")
-    return bucket
-
-
 def check(call: Call, uri: str, tensorflow: bool) -> None:
     """Raises 400, 403, 404 unless the caller may read an artifactUri with something below it, here in the region."""
     bucket, prefix = split(uri)
-    project = _owner(call.cloud, check_bucket(call.cloud, uri, call.place.location))
-    for permission in ("storage.objects.list", "storage.objects.get"):
-        resource = (
-            access.bucket(bucket, project)
-            if permission.endswith("list")
-            else access.storage_object(bucket, f"{prefix}/", project)
-        )
-        if not call.cloud.access.allows(call.caller, permission, resource):
-            raise denied(call.caller.email, permission)
+    reach.check_bucket(call.cloud, uri, call.place.location)
+    asker = Admission(call.cloud.storage).of(call.caller, {}, {})
+    asker.bucket(bucket, "storage.objects.list")
+    asker.object(bucket, f"{prefix}/", "storage.objects.get")
     names = {one["name"].removeprefix(prefix).lstrip("/") for one in listed(call.cloud, uri)}
     if tensorflow and not names & set(_SAVED_MODEL):
         expected = ", ".join(f"[{name}]" for name in _SAVED_MODEL)
@@ -78,25 +60,6 @@ def check(call: Call, uri: str, tensorflow: bool) -> None:
         raise ApiError(400, words, "FAILED_PRECONDITION")
     if not names:
         raise ApiError(400, f"Model directory {uri} is empty or does not exist.", "FAILED_PRECONDITION")
-
-
-def denied(email: str, permission: str) -> ApiError:
-    """403 in Cloud Storage's words."""
-    kind = "bucket" if permission.endswith("list") else "object"
-    return ApiError(
-        403,
-        f"{email or 'Anonymous caller'} does not have {permission} access to the Google Cloud Storage {kind}. "
-        f"Permission '{permission}' denied on resource (or it may not exist).",
-    )
-
-
-def owner(cloud: Cloud, bucket: str) -> str:
-    """The id of the project that a bucket is in. Raises 404."""
-    return _owner(cloud, cloud.storage.get_bucket(bucket))
-
-
-def _owner(cloud: Cloud, bucket: dict[str, Any]) -> str:
-    return cloud.projects.get(bucket["projectNumber"])["projectId"]
 
 
 def listed(cloud: Cloud, uri: str) -> list[dict[str, Any]]:

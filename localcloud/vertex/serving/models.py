@@ -73,8 +73,10 @@ class Models:
             name = f"{call.place.name}/models/{request.get('modelId') or 10**18 + secrets.randbelow(8 * 10**18)}"
             if self._cloud.documents.find(name):
                 raise ApiError(409, f"Model `{name}` already exists.")
-        reach.check_image(self._cloud, given["containerSpec"]["imageUri"], call.place)
-        stand_in, _ = artifacts.image(self._cloud, given["containerSpec"]["imageUri"])
+        image = given["containerSpec"]["imageUri"]
+        if "/vertex-ai/" not in image:  # Google's own can be read by all
+            reach.check_image(self._cloud, image, call.place)
+        stand_in, _ = artifacts.image(self._cloud, image)
         tensorflow = artifacts.is_tensorflow(stand_in)
         if uri := given.get("artifactUri", ""):
             artifacts.check(call, uri, tensorflow)
@@ -194,12 +196,10 @@ class Models:
         model_rules.check_texts(body)
         body["updateTime"] = body["versionUpdateTime"] = self._cloud.clock.stamp()
         kept["versions"][present["versionId"]] = body
-        for other_version in kept["versions"].values():
-            for field in _OF_MODEL:
-                other_version.pop(field, None)
-                if field in body:
-                    other_version[field] = body[field]
-            other_version["updateTime"] = body["updateTime"]
+        shared = {field: body[field] for field in _OF_MODEL if field in body} | {"updateTime": body["updateTime"]}
+        for number, other_version in kept["versions"].items():
+            own = {field: value for field, value in other_version.items() if field not in _OF_MODEL}
+            kept["versions"][number] = own | shared
         self._put(name, kept)
         return self._shown(self._version(name, present["versionId"]))
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from localcloud.errors import ApiError
 from localcloud.vertex import operations
+from localcloud.vertex.serving.batches import BATCH, Batches
 from localcloud.vertex.serving.deployments import DEPLOYMENT
 from localcloud.vertex.serving.endpoints import ENDPOINT, Endpoints
 from localcloud.vertex.serving.models import MODEL, UPLOAD, Models
@@ -32,10 +33,12 @@ class Serving:
         self.models = Models(cloud, lambda model: self.endpoints.deployed(model), self._later)
         self.endpoints = Endpoints(cloud, self.models, grace, pool, self._later)
         self.prediction = Prediction(self.endpoints)
+        self.batches = Batches(cloud, self.models, grace, pool)
         self._left = operations.unfinished(cloud)
         cloud.on_start(self._resume)
         cloud.on_stop(self._stop)
-        for what, kind in (("models", MODEL), ("endpoints", ENDPOINT), ("deployed models", DEPLOYMENT)):
+        kinds = {"models": MODEL, "endpoints": ENDPOINT, "deployed models": DEPLOYMENT, "batch predictions": BATCH}
+        for what, kind in kinds.items():
             cloud.count(what, lambda kind=kind: cloud.documents.counts().get(kind, 0))
 
     def _later(self, work: Coroutine[Any, Any, None]) -> None:
@@ -54,8 +57,9 @@ class Serving:
                 words = "The upload was interrupted by a restart of the local cloud: upload the model again."
                 operations.fail(self._cloud, body["name"], ApiError(409, words, "ABORTED"))
         self.endpoints.resume()
+        self.batches.resume()
 
     async def _stop(self) -> None:
         for task in self._tasks:  # the next start does it
             task.cancel()
-        await self.endpoints.stop()
+        await asyncio.gather(self.endpoints.stop(), self.batches.stop())

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 PROJECT = "test-project"
-IMAGE = "us-central1-docker.pkg.dev/test-project/models/echo:1"
+IMAGE = "us-central1-docker.pkg.dev/elsewhere/models/echo:1"
 LOCATION = f"projects/{PROJECT}/locations/us-central1"
 HOST = "https://us-central1-aiplatform.googleapis.com/v1"
 PLACE = f"{HOST}/{LOCATION}"

@@ -1,0 +1,235 @@
+"""Batch prediction jobs as the API has them: created, read, listed, cancelled, deleted."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import secrets
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from localcloud.errors import GRPC_CODES, ApiError
+from localcloud.vertex import operations, reach
+from localcloud.vertex.place import Call
+from localcloud.vertex.serving import batch_rules, batch_run, machines
+from localcloud.vertex.serving.batch_files import Files
+from localcloud.vertex.serving.batch_run import Results
+from localcloud.vertex.serving.listing import page
+from localcloud.vertex.serving.models import Models
+from localcloud.vertex.serving.plan import Plan
+from localcloud.vertex.serving.servers import ModelServer
+
+if TYPE_CHECKING:
+    from localcloud.cloud import Cloud
+
+Body = dict[str, Any]
+
+BATCH = "vertex-batch"  # kind of document: {"job": BatchPredictionJob, "plan": Plan}
+_GIVEN = (
+    "displayName",
+    "labels",
+    "inputConfig",
+    "outputConfig",
+    "instanceConfig",
+    "modelParameters",
+    "serviceAccount",
+    "manualBatchTuningParameters",
+    "disableContainerLogging",
+)
+_ENDED = ("SUCCEEDED", "FAILED", "CANCELLED")
+_PARALLEL = 2  # jobs at once; others are PENDING
+
+
+class Batches:
+    """The batch prediction jobs of one cloud. Methods are called in the server's event loop."""
+
+    def __init__(self, cloud: Cloud, models: Models, grace: float, pool: ThreadPoolExecutor) -> None:
+        self._cloud = cloud
+        self._models = models
+        self._grace = grace
+        self._pool = pool
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._servers: dict[str, ModelServer] = {}
+        self._room = asyncio.Semaphore(_PARALLEL)
+
+    def create(self, call: Call, request: Body) -> Body:
+        """A new job, which starts at once when there is room. Raises 400, 403, 404, 429."""
+        given = request.get("batchPredictionJob", {})
+        batch_rules.check(given)
+        model = self._models.find(call, given["model"], "batch_prediction_job.model")
+        resources = given["dedicatedResources"]
+        machine, replicas = resources["machineSpec"], int(resources.get("startingReplicaCount", 0)) or 1
+        machines.check(machine, "batch_prediction_job.dedicated_resources.machine_spec", call.place.location)
+        machines.check_quotas(self._cloud, call.place.project_id, call.place.location, (machine, replicas), [])
+        uris = [*given["inputConfig"]["gcsSource"]["uris"], _prefix(given)]
+        for uri in uris:
+            reach.check_bucket(self._cloud, uri, call.place.location)
+        account = self._cloud.vertex.account(call, given.get("serviceAccount", ""))
+        job_id, now = str(10**18 + secrets.randbelow(8 * 10**18)), self._cloud.clock.stamp()
+        job: Body = {
+            "name": f"{call.place.name}/batchPredictionJobs/{job_id}",
+            **{field: given[field] for field in _GIVEN if field in given},
+            "model": model["name"],
+            "modelVersionId": model["versionId"],
+            "dedicatedResources": {"maxReplicaCount": replicas} | resources | {"startingReplicaCount": replicas},
+            "state": "JOB_STATE_PENDING",
+            "createTime": now,
+            "updateTime": now,
+        }
+        plan = Plan(
+            f"batch-{job_id}",
+            call.place.project_id,
+            call.place.project["projectNumber"],
+            call.place.location,
+            account,
+            model | {"disableContainerLogging": given.get("disableContainerLogging", False)},
+            machine,
+            mode="BATCH_PREDICTION",
+        )
+        self._cloud.documents.create(job["name"], BATCH, {"job": job, "plan": asdict(plan)})
+        self._begin(job["name"])
+        return job
+
+    def get(self, call: Call, request: Body) -> Body:
+        """Raises 404."""
+        return self._kept(call, request)["job"]
+
+    def list(self, call: Call, request: Body) -> Body:
+        """A page of a place's jobs."""
+        kept = self._cloud.documents.list(BATCH, f"{call.place.name}/batchPredictionJobs/")
+        jobs, token = page([one["job"] for one in kept], request)
+        return {"batchPredictionJobs": jobs} | ({"nextPageToken": token} if token else {})
+
+    def cancel(self, call: Call, request: Body) -> Body:
+        """Ask a job to end. Raises 404, 400 for one that has ended."""
+        job = self._kept(call, request)["job"]
+        if _state(job) in _ENDED:
+            words = f"The BatchPredictionJob is in state {job['state']} and can't be cancelled."
+            raise ApiError(400, words, "FAILED_PRECONDITION")
+        self._set(job["name"], "CANCELLING")
+        if task := self._tasks.get(job["name"]):
+            task.cancel("cancelled")
+        return {}
+
+    def delete(self, call: Call, request: Body) -> Body:
+        """Forget a job that has ended. Raises 404, 400 for one that has not."""
+        job = self._kept(call, request)["job"]
+        if _state(job) not in _ENDED:
+            words = f"The BatchPredictionJob is in state {job['state']}: cancel it before you delete it."
+            raise ApiError(400, words, "FAILED_PRECONDITION")
+        self._cloud.documents.delete(job["name"])
+        operation = operations.begin(self._cloud, call.place.name, "DeleteOperationMetadata")
+        return operations.succeed(self._cloud, operation)
+
+    def _kept(self, call: Call, request: Body) -> Body:
+        name = f"{call.place.name}/batchPredictionJobs/{call.resource('batchPredictionJobs', request.get('name', ''))}"
+        kept = self._cloud.documents.find(name)
+        if kept is None:
+            raise ApiError(404, "The BatchPredictionJob does not exist.")
+        return kept
+
+    # How a job runs
+
+    def resume(self) -> None:
+        """Take up what had not ended when the server did."""
+        for kept in self._cloud.documents.list(BATCH):
+            if _state(kept["job"]) not in _ENDED:
+                self._begin(kept["job"]["name"])
+
+    async def stop(self) -> None:
+        """End all model servers; the next start begins the jobs again."""
+        tasks = [*self._tasks.values()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for kept in self._cloud.documents.list(BATCH):
+            if _state(kept["job"]) not in _ENDED:
+                self._server(kept)
+        await asyncio.gather(*(server.end(forget=False) for server in self._servers.values()))
+
+    def _begin(self, name: str) -> None:
+        self._tasks[name] = asyncio.ensure_future(self._run(name))
+
+    def _server(self, kept: Body) -> ModelServer:
+        name = kept["job"]["name"]
+        if name not in self._servers:
+            folder = batch_run.folder_of(self._cloud.folder("vertex") / "serving" / "servers", name)
+            plan = Plan(**kept["plan"])
+            plan.save(folder)
+            self._servers[name] = ModelServer(self._cloud, folder, plan, self._grace, self._pool)
+        return self._servers[name]
+
+    async def _run(self, name: str) -> None:
+        kept = self._cloud.documents.get(name)
+        if _state(kept["job"]) == "CANCELLING":
+            return await self._finish(name, "CANCELLED", ApiError(499, "CANCELED"))
+        try:
+            async with self._room:
+                results = await self._predict(name, kept)
+        except asyncio.CancelledError:
+            if _state(self._cloud.documents.get(name)["job"]) != "CANCELLING":
+                raise  # the server ends; the next one begins again
+            await self._finish(name, "CANCELLED", ApiError(499, "CANCELED"))
+        except ApiError as error:
+            await self._finish(name, "FAILED", error)
+        else:
+            failed = results.failed and not results.lines
+            error = ApiError(400, f"All instances failed. {next(iter(results.failed))}") if failed else None
+            await self._finish(name, "FAILED" if failed else "SUCCEEDED", error)
+
+    async def _predict(self, name: str, kept: Body) -> Results:
+        job, server = kept["job"], self._server(kept)
+        files = Files(self._cloud, server.plan.account, server.plan.project)
+        if "outputInfo" not in job:
+            model = re.sub(r"[^A-Za-z0-9_-]", "_", server.plan.model["displayName"])
+            stamp = re.sub(r"[-:.]", "_", job["createTime"][:23].rstrip("Z"))
+            folder = f"{_prefix(job).rstrip('/')}/prediction-{model}-{stamp}Z"
+            self._set(name, "", outputInfo={"gcsOutputDirectory": folder})
+        else:
+            folder = job["outputInfo"]["gcsOutputDirectory"]
+
+        def began() -> None:
+            if "startTime" not in job:
+                self._set(name, "RUNNING", startTime=self._cloud.clock.stamp())
+                resources = job["dedicatedResources"]
+                pool = machines.pool(resources["machineSpec"], int(resources["startingReplicaCount"]))
+                plan, labels = server.plan, job.get("labels", {})
+                self._cloud.billing.begin(_charged(name), plan.project, plan.location, (pool,), labels)
+
+        def told(results: Results) -> None:
+            self._set(name, "", completionStats=results.stats())
+
+        results = await batch_run.run(self._cloud, job, server, files, began, told)
+        await asyncio.to_thread(results.write, files, folder)
+        partial = [{"code": 3, "message": message} for message in results.failed]
+        self._set(name, "", completionStats=results.stats(), **({"partialFailures": partial} if partial else {}))
+        return results
+
+    async def _finish(self, name: str, state: str, error: ApiError | None) -> None:
+        kept = self._cloud.documents.get(name)
+        await self._server(kept).end()
+        self._servers.pop(name, None)
+        self._tasks.pop(name, None)
+        self._cloud.billing.end(_charged(name))
+        told = {"error": {"code": GRPC_CODES.get(error.status, 2), "message": error.message}} if error else {}
+        self._set(name, state, endTime=self._cloud.clock.stamp(), **told)
+
+    def _set(self, name: str, state: str, **fields: Any) -> None:
+        kept = self._cloud.documents.get(name)
+        kept["job"] |= fields | {"updateTime": self._cloud.clock.stamp()}
+        if state and not (state == "RUNNING" and _state(kept["job"]) == "CANCELLING"):
+            kept["job"]["state"] = f"JOB_STATE_{state}"
+        self._cloud.documents.put(name, BATCH, kept)
+
+
+def _state(job: Body) -> str:
+    return job["state"].removeprefix("JOB_STATE_")
+
+
+def _prefix(job: Body) -> str:
+    return job["outputConfig"]["gcsDestination"]["outputUriPrefix"]
+
+
+def _charged(name: str) -> str:
+    return "/".join(name.split("/")[2:])
