@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from localcloud.billing import skus, store
+from localcloud.billing import permits, skus, store
 from localcloud.enabled import require, require_for
 from localcloud.errors import NotEmulated
 from localcloud.iam import access
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 router = Router()
 Body = dict[str, Any]
 _BUDGET = "/v1/{name=billingAccounts/*/budgets/*}"
-_OWN = "every account is that of an owner, editor or viewer of the project that the call is charged to"
+_ACCOUNT = "/v1/{name=billingAccounts/*}"
+_EITHER = "asks on the account, else on the project of the budget"
 _BUDGETS = "/v1/{parent=billingAccounts/*}/budgets"
 
 
@@ -28,28 +29,20 @@ def app(cloud: Cloud) -> App:
     return router.app(cloud)
 
 
-def _charged(call: Call) -> access.Resource:
-    """The project that a call about budgets is charged to, in which the API is on. Raises 403.
+def _account(call: Call) -> access.Resource:
+    return permits.account(call.cloud, call.caller, call.params["name"])
 
-    Budgets belong to no project, and accounts have no policies here: an owner or editor of that project may all.
+
+def _admit(call: Call, verb: str, parent: str = "", budget: Body | None = None) -> None:
+    """Raises 403 where the API is off or the caller lacks the permission; without a `parent` for one that is there.
+
+    Budgets belong to no project: the API must be on in the one that the call is charged to.
     """
-    require_for(call, "billingbudgets.googleapis.com")
-    return _own(call)
-
-
-def _own(call: Call) -> access.Resource:
-    found = call.cloud.projects.get(call.consumer or call.caller.project)
-    return access.project(found["projectId"])
-
-
-def _has_accounts(call: Call) -> bool:
-    return call.cloud.access.allows(call.caller, "billing.resourcebudgets.read", _own(call))
-
-
-def _check_account(call: Call, permission: str) -> None:
-    """Raises 403."""
-    if not _has_accounts(call):
-        raise access.denied(permission, call.params["name"], "cloudbilling.googleapis.com")
+    require_for(call, permits.BUDGETS)
+    if not parent:
+        parent = "/".join(call.params["name"].split("/")[:2])
+        budget = call.cloud.documents.find(call.params["name"])
+    permits.allow_budget(call.cloud, call.caller, verb, parent, budget)
 
 
 @router.route("GET", "/v1/projects/{project}/billingInfo", needs="resourcemanager.projects.get")
@@ -67,25 +60,48 @@ async def put_info(call: Call) -> Body:
     verb = "create" if name else "delete"
     permission = f"resourcemanager.projects.{verb}BillingAssignment"
     call.cloud.access.require(call.caller, permission, access.project(project))
+    if name:
+        payer = permits.account(call.cloud, call.caller, name)
+        call.cloud.access.require(call.caller, "billing.resourceAssociations.create", payer)
     await call.cloud.billing.link(project, name)
     return store.info(call.cloud, project)
 
 
 @router.route("GET", "/v1/billingAccounts", open="lists what the caller may see")
 async def list_accounts(call: Call) -> Body:
-    found = store.accounts(call.cloud) if _has_accounts(call) else []
+    found = [
+        account
+        for account in store.accounts(call.cloud)
+        if call.cloud.access.permitted(
+            call.caller, ["billing.accounts.get"], permits.account(call.cloud, call.caller, account["name"])
+        )
+    ]
     return page("billingAccounts", found, call.query)
 
 
-@router.route("GET", "/v1/{name=billingAccounts/*}", open=_OWN)
+@router.route("GET", _ACCOUNT + ":getIamPolicy", needs="billing.accounts.getIamPolicy", on=_account)
+async def get_policy(call: Call) -> Body:
+    return permits.policy(call.cloud, call.params["name"])
+
+
+@router.route("POST", _ACCOUNT + ":setIamPolicy", needs="billing.accounts.setIamPolicy", on=_account)
+async def set_policy(call: Call) -> Body:
+    permits.policy(call.cloud, call.params["name"])
+    return call.cloud.iam.set_policy(call.params["name"], call.body.get("policy") or {})
+
+
+@router.route("POST", _ACCOUNT + ":testIamPermissions", open="tells the caller its own permissions")
+async def test_permissions(call: Call) -> Body:
+    return {"permissions": call.cloud.access.permitted(call.caller, call.body.get("permissions", []), _account(call))}
+
+
+@router.route("GET", _ACCOUNT, needs="billing.accounts.get", on=_account)
 async def get_account(call: Call) -> Body:
-    _check_account(call, "billing.accounts.get")
     return store.account(call.cloud, call.params["name"])
 
 
-@router.route("GET", "/v1/{name=billingAccounts/*}/projects", open=_OWN)
+@router.route("GET", _ACCOUNT + "/projects", needs="billing.resourceAssociations.list", on=_account)
 async def list_projects(call: Call) -> Body:
-    _check_account(call, "billing.resourceAssociations.list")
     paid = [p for p in call.cloud.projects.list() if p["billingAccount"] == call.params["name"]]
     return page("projectBillingInfo", [store.info(call.cloud, p["projectId"]) for p in paid], call.query)
 
@@ -103,26 +119,31 @@ async def list_skus(call: Call) -> Body:
     return page("skus", found, call.query, default=5000, most=5000)
 
 
-@router.route("GET", _BUDGETS, needs="billing.resourcebudgets.read", on=_charged)
+@router.route("GET", _BUDGETS, open=_EITHER)
 async def list_budgets(call: Call) -> Body:
+    _admit(call, "list", call.params["parent"])
     return page("budgets", store.list_budgets(call.cloud, call.params["parent"]), call.query)
 
 
-@router.route("POST", _BUDGETS, needs="billing.resourcebudgets.write", on=_charged)
+@router.route("POST", _BUDGETS, open=_EITHER)
 async def create_budget(call: Call) -> Body:
+    _admit(call, "create", call.params["parent"], call.body)
     return store.create_budget(call.cloud, call.params["parent"], call.body)
 
 
-@router.route("GET", _BUDGET, needs="billing.resourcebudgets.read", on=_charged)
+@router.route("GET", _BUDGET, open=_EITHER)
 async def get_budget(call: Call) -> Body:
+    _admit(call, "get")
     return store.get_budget(call.cloud, call.params["name"])
 
 
-@router.route("PATCH", _BUDGET, needs="billing.resourcebudgets.write", on=_charged)
+@router.route("PATCH", _BUDGET, open=_EITHER)
 async def patch_budget(call: Call) -> Body:
+    _admit(call, "update")
     return store.update_budget(call.cloud, call.params["name"], call.body, call.query.get("updateMask"))
 
 
-@router.route("DELETE", _BUDGET, needs="billing.resourcebudgets.write", on=_charged)
+@router.route("DELETE", _BUDGET, open=_EITHER)
 async def delete_budget(call: Call) -> None:
+    _admit(call, "delete")
     store.delete_budget(call.cloud, call.params["name"])

@@ -59,19 +59,20 @@ class Billing:
     def note_job(self, job: Job) -> None:
         """Keep from when to when a job had its machines; called before each change of one is kept."""
         body = job.body
-        payer = self._payer(job.project)
-        if "startTime" not in body or not payer:
+        if "startTime" not in body:
             return
-        spot = body["jobSpec"].get("scheduling", {}).get("strategy", "") in _SPOT
-        pools = tuple(_pool(pool, spot) for pool in body["jobSpec"]["workerPoolSpecs"] if pool)
         _, _, _, region, *rest = body["name"].split("/")
-        ended = _seconds(body["endTime"]) if "endTime" in body else None
-        if ended is not None:  # one that is out of time ends a little later, or after a jump of the clock much later
-            ended = min(ended, _seconds(body["startTime"]) + _timeout(body["jobSpec"]))
         resource = f"locations/{region}/{'/'.join(rest)}"
-        labels = body.get("labels", {})
         started = _seconds(body["startTime"])
-        self.ledger.note(Span(resource, "training", job.project, payer, region, pools, labels, started, ended))
+        ended = None
+        if "endTime" in body:  # one that is out of time ends a little later, or after a jump of the clock much later
+            ended = min(_seconds(body["endTime"]), started + _timeout(body["jobSpec"]))
+            self.ledger.end(resource, ended)  # also where meanwhile nobody pays any more
+        if payer := self._payer(job.project):
+            spot = body["jobSpec"].get("scheduling", {}).get("strategy", "") in _SPOT
+            pools = tuple(_pool(pool, spot) for pool in body["jobSpec"]["workerPoolSpecs"] if pool)
+            labels = body.get("labels", {})
+            self.ledger.note(Span(resource, "training", job.project, payer, region, pools, labels, started, ended))
 
     def begin(
         self, resource: str, project: str, region: str, pools: tuple[Pool, ...], labels: dict[str, str] | None = None
