@@ -74,7 +74,7 @@ class Upkeep:
 
     def _moved(self) -> asyncio.Future[None] | None:
         """The clock was moved: wake, and let who moved it wait for the end of what that causes."""
-        if self._thread is None:
+        if self._thread is None or self._ending.is_set():
             return None
         done: Future[None] = Future()
         with self._lock:
