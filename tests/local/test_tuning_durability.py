@@ -1,4 +1,4 @@
-"""A tuning job goes on where it was after its server was killed, and loses no trial and no measurement."""
+"""Tuning jobs and training pipelines go on where they were after their server was killed, and lose nothing."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ import pytest
 
 from localcloud import launch
 
-PLAIN = "local/plain:1"
+PLAIN, WRITER = "local/plain:1", "local/writer:1"
 PLACE = "https://us-central1-aiplatform.googleapis.com/v1/projects/test-project/locations/us-central1"
 ENDED = ("JOB_STATE_SUCCEEDED", "JOB_STATE_FAILED", "JOB_STATE_CANCELLED")
+UNDER_WAY = ("PIPELINE_STATE_PENDING", "PIPELINE_STATE_RUNNING")
+TASK = "custom_task_1.0.0.yaml"
 pytestmark = pytest.mark.slow
 
 SCRIPT = """
@@ -36,7 +38,8 @@ class Cloud:
     def __init__(self, new_cloud: Any, root: Path) -> None:
         self.root = root
         root.mkdir(mode=0o700)
-        (root / "images.json").write_text(json.dumps({PLAIN: {}}), encoding="utf-8")
+        images = {PLAIN: {}, WRITER: {"requirements": ["google-cloud-storage==3.17.1"]}}
+        (root / "images.json").write_text(json.dumps(images), encoding="utf-8")
         (root / "vertex.json").write_text(json.dumps({"graceSeconds": 1}), encoding="utf-8")
         self._start = new_cloud
         self.start()
@@ -138,3 +141,62 @@ def test_a_stop_cancels_the_job(own: Cloud) -> None:
     found = own.get(job)
     assert (found["state"], found["error"]) == ("JOB_STATE_CANCELLED", {"code": 1, "message": "CANCELED"})
     assert {trial["state"] for trial in found["trials"]} == {"INFEASIBLE"}
+
+
+def test_a_project_that_nobody_pays_for_tries_nothing_any_more(own: Cloud) -> None:
+    script = SCRIPT + "time.sleep(600 if x > 1 else 0)"
+    job = own.create(script, 8, algorithm="GRID_SEARCH")
+    while len(own.get(job).get("trials", [])) < 3:
+        assert own.get(job)["state"] not in ENDED
+        time.sleep(0.05)
+    info = "https://cloudbilling.googleapis.com/v1/projects/test-project/billingInfo"
+    service = "https://serviceusage.googleapis.com/v1/projects/test-project/services/cloudbilling.googleapis.com"
+    assert own.session.post(f"{service}:enable").ok
+    answer = own.session.get(info)
+    assert answer.ok, answer.text
+    account = answer.json()["billingAccountName"]
+    assert own.session.put(info, json={"billingAccountName": ""}).ok
+    assert own.session.put(info, json={"billingAccountName": account}).ok
+    while (found := own.get(job))["state"] not in ENDED:
+        time.sleep(0.05)
+    assert (found["state"], found["error"]["code"]) == ("JOB_STATE_FAILED", 9)
+    assert "billing account" in found["error"]["message"]
+    assert [trial["state"] for trial in found["trials"]] == ["SUCCEEDED", "INFEASIBLE", "INFEASIBLE"]
+
+
+WRITE = """
+import os, time
+from google.cloud import storage
+bucket, _, name = os.environ["AIP_MODEL_DIR"].removeprefix("gs://").partition("/")
+storage.Client(project="test-project").bucket(bucket).blob(name + "weights.txt").upload_from_string("1 2")
+print("wrote")
+"""
+
+
+def test_a_pipeline_whose_server_is_killed_again_and_again_uploads_one_model(own: Cloud) -> None:
+    buckets = "https://storage.googleapis.com/storage/v1/b?project=test-project"
+    assert own.session.post(buckets, json={"name": "killed", "location": "us-central1"}).ok
+    pool = {
+        "machineSpec": {"machineType": "n1-standard-4"},
+        "containerSpec": {"imageUri": WRITER, "command": ["python", "-c", WRITE]},
+    }
+    inputs = {"workerPoolSpecs": [pool], "baseOutputDirectory": {"outputUriPrefix": "gs://killed/out"}}
+    body = {
+        "displayName": "killed",
+        "trainingTaskDefinition": f"gs://google-cloud-aiplatform/schema/trainingjob/definition/{TASK}",
+        "trainingTaskInputs": inputs,
+        "modelToUpload": {"displayName": "once", "containerSpec": {"imageUri": PLAIN}},
+    }
+    made = own.session.post(f"{PLACE}/trainingPipelines", json=body).json()
+    own_id = made["name"].rpartition("/")[2]
+    kills = 0
+    while (found := own.session.get(f"{PLACE}/trainingPipelines/{own_id}").json())["state"] in UNDER_WAY:
+        time.sleep(0.1)
+        if kills < 8:
+            own.kill()
+            own.start()
+            kills += 1
+    assert (found["state"], kills) == ("PIPELINE_STATE_SUCCEEDED", 8), found
+    models = own.session.get(f"{PLACE}/models").json()["models"]
+    assert [one["name"] for one in models] == [found["modelToUpload"]["name"]]
+    assert len(own.session.get(f"{PLACE}/customJobs").json()["customJobs"]) == 1

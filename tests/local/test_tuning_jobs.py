@@ -15,6 +15,7 @@ PROJECT, REGION = "test-project", "us-central1"
 BASE = f"https://{REGION}-aiplatform.googleapis.com/v1"
 PLACE = f"projects/{PROJECT}/locations/{REGION}"
 JOBS = f"{BASE}/{PLACE}/hyperparameterTuningJobs"
+BUCKET = "tuning-of-tests"
 PLAIN = "local/plain:1"
 ENDED = ("JOB_STATE_SUCCEEDED", "JOB_STATE_FAILED", "JOB_STATE_CANCELLED")
 
@@ -38,9 +39,11 @@ def vertex(local_cloud: Any, session: AuthorizedSession) -> AuthorizedSession:
     (local_cloud.root / "images.json").write_text(json.dumps({PLAIN: {}}), encoding="utf-8")
     service = f"https://serviceusage.googleapis.com/v1/projects/{PROJECT}/services/aiplatform.googleapis.com"
     assert session.post(f"{service}:enable").ok
-    bucket = {"name": "some-bucket", "location": "US-CENTRAL1"}
-    made = session.post(f"https://storage.googleapis.com/storage/v1/b?project={PROJECT}", json=bucket)
-    assert made.status_code in (200, 409)
+    made = session.post(
+        f"https://storage.googleapis.com/storage/v1/b?project={PROJECT}",
+        json={"name": BUCKET, "location": "us-central1"},
+    )
+    assert made.ok or made.status_code == 409
     return session
 
 
@@ -133,11 +136,11 @@ report(1, acc=1)
         {"parameterId": "kind", "categoricalValueSpec": {"values": ["a b"]}},
         {"parameterId": "size", "discreteValueSpec": {"values": [32.0]}, "scaleType": "UNIT_LOG_SCALE"},
     ]
-    spec = {"baseOutputDirectory": {"outputUriPrefix": "gs://some-bucket/out"}}
+    spec = {"baseOutputDirectory": {"outputUriPrefix": f"gs://{BUCKET}/out"}}
     job = create(vertex, body(script, *parameters, trials=2, parallel=1, spec=spec))
     ended = wait(vertex, job)
     assert ended["state"] == "JOB_STATE_SUCCEEDED", ended
-    assert ended["trialJobSpec"]["baseOutputDirectory"]["outputUriPrefix"] == "gs://some-bucket/out"
+    assert ended["trialJobSpec"]["baseOutputDirectory"]["outputUriPrefix"] == f"gs://{BUCKET}/out"
     said = [e["jsonPayload"] for e in entries(vertex, job) if e.get("jsonPayload", {}).get("message") == "given"]
     assert [one["CLOUD_ML_TRIAL_ID"] for one in said] == ["1", "2"]
     assert said[1] == {
@@ -145,9 +148,9 @@ report(1, acc=1)
         "given": {"rate": "0.25", "kind": "a b", "size": "32"},
         "CLOUD_ML_JOB_ID": job["name"].rpartition("/")[2],
         "CLOUD_ML_TRIAL_ID": "2",
-        "AIP_MODEL_DIR": "gs://some-bucket/out/2/model/",
-        "AIP_CHECKPOINT_DIR": "gs://some-bucket/out/2/checkpoints/",
-        "AIP_TENSORBOARD_LOG_DIR": "gs://some-bucket/out/2/logs/",
+        "AIP_MODEL_DIR": f"gs://{BUCKET}/out/2/model/",
+        "AIP_CHECKPOINT_DIR": f"gs://{BUCKET}/out/2/checkpoints/",
+        "AIP_TENSORBOARD_LOG_DIR": f"gs://{BUCKET}/out/2/logs/",
         "task": {"type": "workerpool0", "index": 0, "trial": "2"},
     }
 
@@ -263,9 +266,9 @@ SPACE = "study_spec.parameters"
         ({"maxTrialCount": 0}, "max_trial_count", "The maximum trial count must be positive."),
         ({"parallelTrialCount": 0}, "parallel_trial_count", "The parallel trial count must be positive."),
         (
-            {"parallelTrialCount": 9},
-            "parallel_trial_count",
-            "The parallel trial count can't be more than the maximum trial count.",
+            {"maxFailedTrialCount": -1},
+            "max_failed_trial_count",
+            "The maximum failed trial count must not be negative.",
         ),
         ({"study": {"metrics": []}}, "study_spec.metrics", "Required field is not set."),
         ({"study": {"metrics": [{"metricId": "acc"}]}}, "study_spec.metrics[0].goal", "Required field is not set."),

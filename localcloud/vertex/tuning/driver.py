@@ -104,7 +104,8 @@ class Driver:
         parameters = await self._suggest(job, trials, number)
         if parameters is None:
             return False
-        if self._job().state != "CANCELLING":
+        job = self._job()  # it may have been cancelled meanwhile
+        if job.state != "CANCELLING" and job.error is None:
             name, trial_id = f"{self._name}/trials/{number}", str(number)
             body = {"name": name, "id": trial_id, "state": "REQUESTED", "parameters": parameters}
             self._records.add_trial(Trial(body, self._cloud.vertex.new_id()))

@@ -43,6 +43,7 @@ class Tuning:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         cloud.on_start(self._resume)
         cloud.on_stop(self._stop)
+        cloud.billing.on_unpaid(self._unpaid)
         cloud.count("tuning jobs", self._records.count)
 
     async def _resume(self) -> None:
@@ -67,6 +68,13 @@ class Tuning:
     def _runs(self, job: TuningJob) -> bool:
         states = (self._cloud.vertex.find_job(trial.job) for trial in self._records.trials(job.name) if trial.active)
         return any(one is not None and one.state not in ("QUEUED", *ENDED) for one in states)
+
+    async def _unpaid(self, project: str, why: str) -> None:
+        """Let all jobs of a project (by id) fail; the trials that run are ended as all jobs are."""
+        for job in self._records.unfinished():
+            if job.project == project:
+                job.error = {"code": 9, "message": why}
+                self._records.save(job)
 
     def create(self, call: Call, request: Body) -> Body:
         """A new job. Raises 400, 403, 429 as Google does."""

@@ -20,7 +20,6 @@ Body = Mapping[str, Any]
 
 _REQUIRED = "Required field is not set."
 _MOST_VALUES = 1000  # of a discrete parameter
-_MOST_PARALLEL = 100  # https://cloud.google.com/vertex-ai/docs/quotas
 _NOT_EMULATED = {
     "convexAutomatedStoppingSpec": "the convex rule of early stopping (study_spec.convex_automated_stopping_spec)",
     "studyStoppingConfig": "conditions that end a study (study_spec.study_stopping_config)",
@@ -49,13 +48,8 @@ def _counts(job: Body) -> Iterator[Violation]:
         yield Violation("max_trial_count", "The maximum trial count must be positive.")
     if parallel < 1:
         yield Violation("parallel_trial_count", "The parallel trial count must be positive.")
-    elif parallel > _MOST_PARALLEL:
-        yield Violation("parallel_trial_count", f"The parallel trial count can't be more than {_MOST_PARALLEL}.")
-    elif 0 < most < parallel:
-        yield Violation("parallel_trial_count", "The parallel trial count can't be more than the maximum trial count.")
-    if failed < 0 or failed > max(most, 0):
-        words = "The maximum failed trial count must be between 0 and the maximum trial count."
-        yield Violation("max_failed_trial_count", words)
+    if failed < 0:
+        yield Violation("max_failed_trial_count", "The maximum failed trial count must not be negative.")
 
 
 def _study(study: Body) -> Iterator[Violation]:
