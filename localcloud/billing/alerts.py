@@ -47,6 +47,7 @@ def check(cloud: Cloud, ledger: Ledger, kept: Documents, budget: Body, lines: li
     name = f"states/{budget['name']}"
     budget = budget | {"projectIds": _ids(cloud, budget)}
     state = kept.find(name) or {"checked": now, "sent": 0, "period": "", "current": None, "forecast": None}
+    due = now - state["sent"] >= _EVERY
     for first, after in _periods(budget, state["checked"], now):
         over = pacific.begin(after) <= now
         standing = _standing(budget, lines, first, after, now)
@@ -55,7 +56,7 @@ def check(cloud: Cloud, ledger: Ledger, kept: Documents, budget: Body, lines: li
         newly = _above(standing.current, state["current"]) or _above(standing.forecast, state["forecast"])
         if newly:
             _mail(cloud, ledger, budget, standing, state)
-        if newly or (not over and now - state["sent"] >= _EVERY):
+        if newly or (due and not over):
             _publish(cloud, budget, standing)
             state["sent"] = now
         state |= {"current": standing.current, "forecast": standing.forecast}

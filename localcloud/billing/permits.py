@@ -1,0 +1,57 @@
+"""Who may see and change billing accounts and budgets.
+
+Simplified: the person at this machine owns all billing accounts, so the owner account of each project that the command
+line made is their administrator; others get roles on one by its policy.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from localcloud.iam import access
+from localcloud.iam.policies import Policy
+
+if TYPE_CHECKING:
+    from localcloud.cloud import Caller, Cloud
+
+ACCOUNTS, BUDGETS = "cloudbilling.googleapis.com", "billingbudgets.googleapis.com"
+_ADMIN = "roles/billing.admin"
+
+
+def policy(cloud: Cloud, name: str) -> Policy:
+    """The policy of a billing account. Raises 400 for a name that can't be one."""
+    cloud.billing.accounts.get(name)
+    return cloud.iam.get_policy(name)
+
+
+def account(cloud: Cloud, caller: Caller, name: str) -> access.Resource:
+    """What a permission on a billing account is asked on."""
+    if caller.email and caller.email == cloud.iam.owner(caller.project):
+        _own(cloud, name, f"serviceAccount:{caller.email}")
+    return access.Resource(name, (name,), ACCOUNTS, f"{ACCOUNTS}/BillingAccount")
+
+
+def _own(cloud: Cloud, name: str, member: str) -> None:
+    bindings = cloud.iam.get_policy(name).get("bindings", [])
+    if not any(binding["role"] == _ADMIN and member in binding["members"] for binding in bindings):
+        cloud.iam.add_member(name, _ADMIN, member)
+
+
+def allow_budget(cloud: Cloud, caller: Caller, verb: str, name: str, budget: dict[str, Any] | None = None) -> None:
+    """Raises 403 unless `caller` may `verb` ("create", "get", "list", "update", "delete") budgets of an account.
+
+    Who may not on the account may with a budget of one project in which they have `billing.resourcebudgets`:
+    https://cloud.google.com/billing/docs/how-to/budgets#budget-permissions
+    """
+    permission = f"billing.budgets.{verb}"
+    on = account(cloud, caller, name)
+    if cloud.access.permitted(caller, [permission], on):
+        cloud.access.audit.note(caller, permission, on, True)
+        return
+    projects = ((budget or {}).get("budgetFilter") or {}).get("projects") or []
+    found = cloud.projects.find(projects[0].removeprefix("projects/")) if len(projects) == 1 else None
+    if found is not None:
+        single = f"billing.resourcebudgets.{'read' if verb in ('get', 'list') else 'write'}"
+        if cloud.access.allows(caller, single, access.project(found["projectId"])):
+            return
+    cloud.access.require(caller, permission, on, BUDGETS)

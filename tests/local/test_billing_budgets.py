@@ -1,0 +1,196 @@
+"""Budgets against costs, in one process with a clock of its own: filters, periods, credits, forecasts."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from localcloud.billing import store
+from localcloud.billing.ledger import Pool, Span
+from localcloud.clock import Clock
+from localcloud.cloud import Cloud, Ports
+
+ACCOUNT = "billingAccounts/012345-6789AB-CDEF01"
+HOUR, DAY = 3600, 86_400
+TOPIC, SUBSCRIPTION = "projects/test-project/topics/told", "projects/test-project/subscriptions/told"
+
+
+class Fixed(Clock):
+    """Stands still at noon of 10 November 2026 in UTC until it is moved."""
+
+    def time(self) -> float:
+        return 1_794_312_000 + self.ahead.total_seconds()
+
+    def now(self) -> Any:
+        from datetime import UTC, datetime
+
+        return datetime.fromtimestamp(self.time(), UTC)
+
+
+@pytest.fixture
+def cloud(tmp_path: Path) -> Cloud:
+    """One with a project, a topic, and a subscription that hears all."""
+    made = Cloud(tmp_path, tmp_path / "envs", Ports(1, 2, 3, 4, 5), Fixed())
+    for project in ("test-project", "other-project"):
+        made.projects.create(project, payer=ACCOUNT)
+    made.projects.enable("test-project", "pubsub.googleapis.com", "billingbudgets.googleapis.com")
+    made.pubsub.create_topic(TOPIC)
+    made.pubsub.create_subscription(SUBSCRIPTION, {"topic": TOPIC})
+    return made
+
+
+def use(cloud: Cloud, hours: int, **changes: Any) -> None:
+    """A machine of 0.2185 dollars an hour, from so many hours ago until now."""
+    now = int(cloud.clock.time())
+    span = Span(
+        f"job-{now}-{sorted(changes.items())}", "training", "test-project", ACCOUNT, "us-central1",
+        (Pool("n1-standard-4", 1),), {}, now - hours * HOUR, now,
+    )  # fmt: skip
+    cloud.billing.ledger.note(replace(span, **changes))
+
+
+def budget(cloud: Cloud, amount: Any = None, rules: Any = None, **filters: Any) -> dict[str, Any]:
+    body = {
+        "displayName": "b",
+        "amount": amount or {"specifiedAmount": {"units": "1"}},
+        "budgetFilter": filters,
+        "thresholdRules": rules or [{"thresholdPercent": 0.5}, {"thresholdPercent": 1}],
+        "notificationsRule": {"pubsubTopic": TOPIC},
+    }
+    return store.create_budget(cloud, ACCOUNT, body)
+
+
+def heard(cloud: Cloud) -> list[dict[str, Any]]:
+    """What the topic told since the last time."""
+    cloud.billing._settle()
+    found = cloud.pubsub.pull(SUBSCRIPTION, 100)
+    if found:
+        cloud.pubsub.acknowledge(SUBSCRIPTION, [one.ack_id for one in found])
+    return [json.loads(base64.b64decode(str(one.message["data"]))) for one in found]
+
+
+def forward(cloud: Cloud, seconds: int) -> None:
+    for coroutine in cloud.clock.forward(timedelta(seconds=seconds)):
+        coroutine.close()  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("filters", "changes", "counted"),
+    [
+        ({}, {}, True),
+        ({"projects": ["projects/test-project"]}, {}, True),
+        ({"projects": ["projects/other-project"]}, {}, False),
+        ({"projects": ["projects/other-project"]}, {"project": "other-project"}, True),
+        ({"services": ["services/C7E2-9256-1C43"]}, {}, True),
+        ({"services": ["services/95FF-2EF5-5EA1"]}, {}, False),
+        ({"labels": {"team": {"values": ["a", "b"]}}}, {"labels": {"team": "b"}}, True),
+        ({"labels": {"team": {"values": ["a"]}}}, {"labels": {"team": "b"}}, False),
+        ({}, {"payer": "billingAccounts/AAAAAA-000000-000001"}, False),
+        ({"calendarPeriod": "MONTH"}, {"started": 1_793_000_000, "ended": 1_793_036_000}, False),  # in October
+        ({"calendarPeriod": "QUARTER"}, {"started": 1_793_000_000, "ended": 1_793_036_000}, True),
+        ({"customPeriod": {"startDate": {"year": 2026, "month": 11, "day": 9}}}, {}, True),
+        (
+            {"customPeriod": {"startDate": {"year": 2026, "month": 11, "day": 10}}},
+            {"started": 1_794_200_000, "ended": 1_794_203_600},
+            False,
+        ),
+    ],
+)
+def test_what_a_budget_counts(cloud: Cloud, filters: Any, changes: Any, counted: bool) -> None:
+    budget(cloud, **filters)
+    use(cloud, 1, **changes)
+    [told] = heard(cloud)
+    assert (told["costAmount"] > 0) is counted
+    assert told["currencyCode"] == "USD"
+
+
+def test_each_threshold_is_told_once_and_the_highest_is_named(cloud: Cloud) -> None:
+    budget(cloud)
+    use(cloud, 1)
+    assert [one.get("alertThresholdExceeded") for one in heard(cloud)] == [None]
+    use(cloud, 2, labels={"n": "2"})
+    assert [one["alertThresholdExceeded"] for one in heard(cloud)] == [0.5]
+    assert heard(cloud) == []
+    use(cloud, 3, labels={"n": "3"})
+    assert [one["alertThresholdExceeded"] for one in heard(cloud)] == [1]
+    assert [mail["subject"] for mail in cloud.billing.ledger.mail()] == [
+        "b has reached 50% of 1.00", "b has reached 100% of 1.00"
+    ]  # fmt: skip
+
+
+def test_a_jump_over_the_end_of_a_month_tells_of_that_month_and_of_the_next(cloud: Cloud) -> None:
+    budget(cloud)
+    heard(cloud)
+    use(cloud, 10)
+    forward(cloud, 30 * DAY)
+    november, december = heard(cloud)
+    assert (november["costIntervalStart"], november["alertThresholdExceeded"]) == ("2026-11-01T07:00:00Z", 1)
+    assert (december["costIntervalStart"], december["costAmount"]) == ("2026-12-01T08:00:00Z", 0)
+    assert "alertThresholdExceeded" not in december
+
+
+def test_last_months_cost_may_be_the_amount(cloud: Cloud) -> None:
+    use(cloud, 1, started=1_793_000_000, ended=1_793_000_000 + 10 * HOUR)
+    budget(cloud, {"lastPeriodAmount": {}})
+    use(cloud, 6)
+    [told] = heard(cloud)
+    assert (told["budgetAmountType"], told["alertThresholdExceeded"]) == ("LAST_PERIODS_COST", 0.5)
+    assert told["budgetAmount"] == pytest.approx(2.185, abs=0.01)
+
+
+def test_a_forecast_exceeds_before_the_cost_does(cloud: Cloud) -> None:
+    budget(cloud, rules=[{"thresholdPercent": 1, "spendBasis": "FORECASTED_SPEND"}, {"thresholdPercent": 1}])
+    use(cloud, 1)
+    [told] = heard(cloud)
+    assert told["forecastThresholdExceeded"] == 1
+    assert "alertThresholdExceeded" not in told
+
+
+@pytest.mark.parametrize(
+    ("filters", "net"),
+    [
+        ({}, True),
+        ({"creditTypesTreatment": "EXCLUDE_ALL_CREDITS"}, False),
+        ({"creditTypesTreatment": "INCLUDE_SPECIFIED_CREDITS", "creditTypes": ["PROMOTION"]}, True),
+        ({"creditTypesTreatment": "INCLUDE_SPECIFIED_CREDITS", "creditTypes": ["DISCOUNT"]}, False),
+    ],
+)
+def test_a_trials_credit_hides_costs_from_a_budget_that_includes_it(cloud: Cloud, filters: Any, net: bool) -> None:
+    cloud.billing.create_trial("trial-project")
+    budget(cloud, projects=["projects/trial-project"], **filters)
+    assert cloud.projects.get("trial-project")["billingAccount"] == ACCOUNT  # the one that the budget named
+    use(cloud, 3, project="trial-project")
+    [told] = heard(cloud)
+    assert told["costAmount"] == (0 if net else pytest.approx(0.6555, abs=0.001))
+    assert cloud.billing.trials()["trial-project"]["credit_left"].startswith("299.34")
+
+
+def test_who_may_no_longer_publish_is_not_heard(cloud: Cloud) -> None:
+    budget(cloud)
+    cloud.iam.set_policy(TOPIC, {"bindings": []})
+    assert heard(cloud) == []
+
+
+WRONG: list[tuple[Callable[[dict[str, Any]], Any], str]] = [
+    (lambda body: body["notificationsRule"].update(pubsubTopic="projects/test-project/topics/none"), "pubsub_topic"),
+    (lambda body: body["notificationsRule"].update(pubsubTopic="here"), "pubsub_topic"),
+    (lambda body: body["notificationsRule"].update(schemaVersion="2.0"), "schema_version 2.0 is unknown"),
+]
+
+
+@pytest.mark.parametrize(("spoil", "words"), WRONG)
+def test_budgets_that_can_not_be(cloud: Cloud, spoil: Any, words: str) -> None:
+    from localcloud.errors import ApiError
+
+    body = {"amount": {"specifiedAmount": {"units": "1"}}, "notificationsRule": {"pubsubTopic": TOPIC}}
+    spoil(body)
+    with pytest.raises(ApiError) as refused:
+        store.create_budget(cloud, ACCOUNT, body)
+    assert (refused.value.code, words in refused.value.message) == (400, True)

@@ -1,0 +1,19 @@
+"""An account's tier decides how its project is made on the local cloud."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from cloudkite.accounts import Account
+from cloudkite.target import project_option
+
+
+@pytest.mark.parametrize(("tier", "option"), [("trial", "--trial=my-project"), ("paid", "--project=my-project")])
+def test_a_trial_account_is_rehearsed_on_a_trial(tier: str, option: str) -> None:
+    account = Account(
+        name="home", target="local", project="my-project", region="us-central1", tier=tier, owner="", currency="USD",
+        budget=None, settings=Path("Pulumi.home.yaml"), state=Path("state"),
+    )  # fmt: skip
+    assert project_option(account) == option
