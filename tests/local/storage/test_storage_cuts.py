@@ -75,7 +75,7 @@ def test_what_its_client_cuts_off_is_never_seen(
 ) -> None:
     before = bucket.blob("cut")
     before.upload_from_string("before")
-    head, body = request(session, bucket.name, way)
+    head, body = request(session, str(bucket.name), way)
     cut = connect(local_cloud)
     assert cut.sock is not None
     cut.sock.sendall(head + body[: int(len(body) * part)])

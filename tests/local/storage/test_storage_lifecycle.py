@@ -81,6 +81,7 @@ def test_classes_change_once_their_time_comes(owner: Client, cloud: LocalCloud) 
         assert blob.storage_class == wanted
     assert (blob.generation, blob.time_created) == made and blob.download_as_bytes() == b"bytes"
     changed = datetime.fromisoformat(blob._properties["timeStorageClassUpdated"])
+    assert blob.time_created is not None
     assert timedelta(days=19, hours=23) < changed - blob.time_created < timedelta(days=21)
 
 

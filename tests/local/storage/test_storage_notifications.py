@@ -111,6 +111,7 @@ def test_each_event_is_told_with_what_google_says_of_it(
 def test_configurations_are_shown_and_go(bucket: Bucket, told: str, session: Any, local_cloud: LocalCloud) -> None:
     assert list(bucket.list_notifications()) == []
     before = bucket.metageneration
+    assert before is not None
     made = bucket.notification(told, event_types=["OBJECT_DELETE", "OBJECT_FINALIZE", "NO_SUCH_EVENT"])
     made.create()
     assert made.notification_id == str(before) and made.payload_format == "NONE"

@@ -35,6 +35,7 @@ def owner(cloud: LocalCloud) -> Iterator[Client]:
 
 
 def message(refused: pytest.ExceptionInfo[exceptions.GoogleAPICallError]) -> tuple[int, str, str]:
+    assert refused.value.code is not None and refused.value.response is not None
     error = (refused.value.errors or refused.value.response.json()["error"]["errors"])[0]
     return refused.value.code, error["reason"], error["message"]
 
@@ -164,7 +165,8 @@ def test_a_retention_policy_keeps_old_and_new_objects_for_its_period(owner: Clie
     bucket.patch()
     assert bucket.retention_policy_effective_time is not None and not bucket.retention_policy_locked
     old = bucket.get_blob("old")
-    assert old is not None and old.retention_expiration_time == old.time_created + timedelta(days=10)
+    assert old is not None and old.time_created is not None
+    assert old.retention_expiration_time == old.time_created + timedelta(days=10)
     for way, go in ways_to_go(bucket, "old").items():
         with pytest.raises(exceptions.Forbidden) as refused:
             go()
@@ -210,6 +212,7 @@ def test_an_event_based_hold_puts_the_policy_off_and_its_end_starts_the_period(
     launch.forward(cloud.root, 20 * DAY)
     blob.event_based_hold = False
     blob.patch()
+    assert blob.retention_expiration_time is not None
     left = blob.retention_expiration_time - (
         datetime.now(UTC) + timedelta(seconds=launch.forward(cloud.root, 0)["ahead_seconds"])
     )

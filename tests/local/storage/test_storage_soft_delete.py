@@ -64,7 +64,11 @@ def test_what_is_deleted_and_overwritten_is_listed_shown_and_restored(owner: Cli
             gone()
     assert bucket.get_blob("x", generation=first) is None
     back = bucket.restore_blob("x", generation=first)
-    assert back.generation > blob.generation and back.metageneration == 1 and back.soft_delete_time is None
+    assert (
+        int(back.generation or 0) > int(blob.generation or 0)
+        and back.metageneration == 1
+        and back.soft_delete_time is None
+    )
     assert (back.content_type, back.metadata) == ("text/one", {"k": "v"})
     assert bucket.blob("x").download_as_bytes() == b"one"
     assert [one.generation for one in bucket.list_blobs(soft_deleted=True)] == [first, blob.generation]
