@@ -11,6 +11,10 @@ import urllib.request
 import psutil
 import pytest
 
+from catalog import environments, images
+from cloudkite import accounts, target, workspace
+from cloudkite.journey.results import TENSORBOARD
+
 pytestmark = pytest.mark.slow
 
 
@@ -34,9 +38,25 @@ def test_an_account_is_added_then_used(copy):
     assert "nothing to change" in good(copy, "uv run invoke up").stdout
 
 
+def _write_a_scalar(copy):
+    """What a job's training loop leaves for TensorBoard, by TensorFlow itself."""
+    home = copy.folder
+    space = workspace.Workspace(home, home / ".cloudkite", home / "infra", home / "trainers")
+    found = target.connect(space, accounts.load(space, "mine"))
+    image = images.image(images.DEFAULT_CPU)
+    python = environments.environment(space.envs, [*image.requirements, TENSORBOARD], image.python)
+    script = (
+        "import tensorflow as tf\n"
+        "with tf.summary.create_file_writer('gs://mine-project-models/penguins/job/logs').as_default():\n"
+        "    tf.summary.scalar('loss', 0.5, step=1)\n"
+    )
+    subprocess.run([str(python), "-c", script], env=found.child_environment(), check=True, timeout=120)
+
+
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT for another process; try Ctrl-C by hand")
 def test_tensorboard_serves_until_ctrl_c(copy):
     good(copy, "uv run invoke new penguins")
+    _write_a_scalar(copy)
     board = subprocess.Popen(
         copy.command("uv run invoke tensorboard penguins --port 16006"), cwd=copy.folder, env=copy.environment(),
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, encoding="utf-8",
@@ -50,7 +70,10 @@ def test_tensorboard_serves_until_ctrl_c(copy):
             try:
                 with urllib.request.urlopen("http://127.0.0.1:16006/data/logdir", timeout=5) as answer:
                     assert json.load(answer)["logdir"] == "gs://mine-project-models/penguins"
-                    break
+                with urllib.request.urlopen("http://127.0.0.1:16006/data/plugin/scalars/tags", timeout=5) as answer:
+                    if "loss" in json.load(answer).get("job/logs", {}):  # read from the bucket
+                        break
+                time.sleep(0.5)
             except OSError:
                 time.sleep(0.5)
         os.killpg(board.pid, signal.SIGINT)
