@@ -17,6 +17,7 @@ from localcloud.cloud import Caller, Cloud
 from localcloud.errors import GRPC_CODES, ApiError, NotEmulated, grpc_status
 from localcloud.faults.rpc import faulty
 from localcloud.front import is_missing, load
+from localcloud.rest import CONSUMER
 
 log = logging.getLogger(__name__)
 
@@ -67,6 +68,7 @@ class GrpcFront(grpc.GenericRpcHandler):
             log.debug("gRPC %s", method)
             try:
                 caller = self.admit(context)
+                CONSUMER.set(str(dict(context.invocation_metadata() or ()).get("x-goog-user-project", "")))
                 HOST.set(self._cloud.hosts.get(int(context.peer().rpartition(":")[2]), ""))
                 answers = self._answer(method, messages, caller)
                 if self._cloud.faults.active:

@@ -7,6 +7,7 @@ import json
 import logging
 import re
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, unquote
@@ -62,6 +63,8 @@ class Call:
 
 
 Handler = Callable[[Call], Awaitable[Any]]
+# The project that the present gRPC call is charged to when it names one.
+CONSUMER: ContextVar[str] = ContextVar("consumer", default="")
 Where = Callable[[Call], "Resource"]
 Refusal = Callable[[Call, str, "Resource"], ApiError]
 

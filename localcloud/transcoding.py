@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from localcloud.errors import NotEmulated
-from localcloud.rest import Router
+from localcloud.rest import CONSUMER, Router
 
 if TYPE_CHECKING:
     from localcloud.cloud import Caller, Cloud
@@ -67,6 +67,7 @@ def _bridge(cloud: Cloud, router: Router, rpc: _Rpc) -> Method:
             request["uri"],  # percent-encoded by transcode
             _flat(json_format.MessageToDict(request["query_params"])),
             body,
+            consumer=CONSUMER.get(),
         )
         answer = json_format.ParseDict(result or {}, rpc.response(), ignore_unknown_fields=True)
         return answer.SerializeToString()

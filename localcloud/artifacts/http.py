@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from localcloud.artifacts import store
 from localcloud.enabled import require
-from localcloud.iam import access
+from localcloud.iam import access, policies
 from localcloud.paging import page
 from localcloud.rest import App, Call, Router
 
@@ -71,7 +71,8 @@ async def delete_repository(call: Call) -> Body:
 @router.route("GET", f"{_REPOSITORY}:getIamPolicy", needs="artifactregistry.repositories.getIamPolicy", on=_where)
 async def get_policy(call: Call) -> Body:
     store.get(call.cloud, _name(call))
-    return call.cloud.iam.get_policy(_name(call))
+    kept = call.cloud.iam.get_policy(_name(call))
+    return policies.shown(kept, policies.requested_version(call.body, call.query))
 
 
 @router.route("POST", f"{_REPOSITORY}:setIamPolicy", needs="artifactregistry.repositories.setIamPolicy", on=_where)

@@ -10,7 +10,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from localcloud.errors import ApiError, error_info
-from localcloud.iam import access, roles
+from localcloud.iam import access, policies, roles
 from localcloud.paging import page
 from localcloud.rest import App, Call, Router, decode_base64, project_of
 
@@ -25,6 +25,11 @@ _KEY_FIELDS = ("name", "keyAlgorithm", "keyOrigin", "keyType", "validAfterTime",
 
 
 def refusal(_call: Call, permission: str, _resource: access.Resource) -> ApiError:
+    """403 for a route."""
+    return denied(permission)
+
+
+def denied(permission: str) -> ApiError:
     """403 in IAM's own words, which name no resource."""
     info = error_info("IAM_PERMISSION_DENIED", SERVICE, permission=permission)
     words = f"Permission '{permission}' denied on resource (or it may not exist)."
@@ -103,7 +108,8 @@ async def enable_account(call: Call) -> None:
 
 @router.route("POST", _ACCOUNT + ":getIamPolicy", needs="iam.serviceAccounts.getIamPolicy", on=_where)
 async def get_policy(call: Call) -> Body:
-    return call.cloud.iam.get_policy(_account(call)["name"])
+    kept = call.cloud.iam.get_policy(_account(call)["name"])
+    return policies.shown(kept, policies.requested_version(call.body, call.query))
 
 
 @router.route("POST", _ACCOUNT + ":setIamPolicy", needs="iam.serviceAccounts.setIamPolicy", on=_where)

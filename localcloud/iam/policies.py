@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import hashlib
+import json
 import re
 import secrets
 from typing import Any
@@ -70,6 +72,32 @@ def without_member(policy: Policy, role: str, member: str, condition: Policy | N
             binding = binding | {"members": [m for m in binding["members"] if m != member]}
         bindings.append(binding)
     return policy | {"bindings": bindings}
+
+
+def requested_version(body: Policy, query: dict[str, str]) -> int:
+    """Which version of a policy a call to get one asks for. Raises 400 for one that there is not."""
+    wanted = (body.get("options") or {}).get("requestedPolicyVersion") or query.get("options.requestedPolicyVersion")
+    if str(wanted or 0) not in ("0", "1", "2", "3"):
+        raise ApiError(400, f"Invalid policy version {wanted}: it must be 0, 1 or 3.")
+    return int(wanted or 0)
+
+
+def shown(policy: Policy, version: int) -> Policy:
+    """The policy as who asked for `version` gets it: below 3 without conditions, and with roles that tell so.
+
+    https://cloud.google.com/iam/docs/policies#specifying-version-get
+    """
+    bindings = policy.get("bindings", [])
+    if version >= 3 or not any(binding.get("condition") for binding in bindings):
+        return policy
+    return policy | {"version": 1, "bindings": [_without_condition(binding) for binding in bindings]}
+
+
+def _without_condition(binding: Policy) -> Policy:
+    if not binding.get("condition"):
+        return binding
+    digest = hashlib.sha256(json.dumps(binding["condition"], sort_keys=True).encode()).hexdigest()[:20]
+    return {"role": f"{binding['role']}_withcond_{digest}", "members": binding["members"]}
 
 
 def members_of(policy: Policy) -> set[str]:

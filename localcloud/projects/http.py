@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from localcloud.errors import ApiError
-from localcloud.iam import access
+from localcloud.iam import access, policies
 from localcloud.paging import page
 from localcloud.rest import App, Call, Router
 
@@ -179,7 +179,8 @@ async def ancestry(call: Call) -> Body:
 @router.route("POST", "/v1/projects/{project}:getIamPolicy", needs="resourcemanager.projects.getIamPolicy", on=_seen)
 async def get_policy(call: Call) -> Body:
     project = _visible(call) if call.path.startswith("/v1") else call.cloud.projects.get(call.params["project"])
-    return call.cloud.iam.get_policy(f"projects/{project['projectId']}")
+    kept = call.cloud.iam.get_policy(f"projects/{project['projectId']}")
+    return policies.shown(kept, policies.requested_version(call.body, call.query))
 
 
 @router.route("POST", "/v3/projects/{project}:setIamPolicy", needs="resourcemanager.projects.setIamPolicy", on=_seen)

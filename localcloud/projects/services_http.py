@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from localcloud.errors import ApiError
+from localcloud.errors import ApiError, error_info
+from localcloud.iam import access
 from localcloud.paging import page
 from localcloud.projects.services import ON_BY_DEFAULT, TITLES, title
 from localcloud.rest import App, Call, Router
@@ -15,10 +16,25 @@ from localcloud.rest import App, Call, Router
 if TYPE_CHECKING:
     from localcloud.cloud import Cloud
 
-router = Router()
 Body = dict[str, Any]
 _SERVICES = "/v1/projects/{project}/services"
 _TYPE = "type.googleapis.com/google.api.serviceusage.v1."
+
+
+def _refusal(call: Call, permission: str, _resource: access.Resource) -> ApiError:
+    """403 in the words of this API; it is the one that can't be off, so that others can be turned on."""
+    service = call.params.get("service", "")
+    if permission.endswith(".list"):
+        number = call.cloud.projects.get(call.params["project"])["projectNumber"]
+        words = f"Permission denied to list services for consumer container [projects/{number}]"
+    else:
+        services = [service] if service else call.body.get("serviceIds") or call.queries.get("names", [])
+        words = f"Permission denied to {permission.rpartition('.')[2]} service [{', '.join(services)}]"
+    info = error_info("AUTH_PERMISSION_DENIED", "serviceusage.googleapis.com", permission=permission)
+    return ApiError(403, words, reason="forbidden", details=[info])
+
+
+router = Router(refusal=_refusal)
 
 
 def app(cloud: Cloud) -> App:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from localcloud.monitoring import store
+from localcloud.provider import permits
 from localcloud.provider.kinds import Kind, Scope, Values, names
 
 _CHANNEL_FIELDS = names("type displayName description enabled labels sensitiveLabels userLabels")
@@ -62,6 +63,7 @@ KINDS = {
         _update_channel,
         _delete_channel,
         api="monitoring",
+        rights=permits.rights("monitoring.notificationChannels"),
         force_new=names("project type"),
         kept=names("forceDelete deletionPolicy"),
         named_by_cloud=True,
@@ -72,6 +74,7 @@ KINDS = {
         _update_policy,
         _delete_policy,
         api="monitoring",
+        rights=permits.rights("monitoring.alertPolicies"),
         force_new=names("project"),
         kept=names("deletionPolicy"),
         named_by_cloud=True,

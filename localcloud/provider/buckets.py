@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from localcloud.iam import access
+from localcloud.provider import permits
 from localcloud.provider.kinds import Kind, Scope, Values, names
 
 # The same under both names.
@@ -110,6 +112,13 @@ def _delete(scope: Scope, resource_id: str, known: Values) -> None:
     scope.cloud.storage.delete_bucket(resource_id, force=bool(known.get("forceDestroy")))
 
 
+def _on(scope: Scope, resource_id: str, values: Values) -> access.Resource | None:
+    if not resource_id:
+        return permits.project(scope, "", values)
+    owner = scope.cloud.storage.metadata.bucket_project(resource_id)
+    return access.bucket(resource_id, owner) if owner else None
+
+
 KINDS = {
     "storage/bucket:Bucket": Kind(
         _create,
@@ -117,6 +126,8 @@ KINDS = {
         _update,
         _delete,
         api="storage",
+        rights=permits.rights("storage.buckets"),
+        on=_on,
         force_new=names("name location project"),
         kept=names("forceDestroy deletionPolicy"),
         refused=names("autoclass customPlacementConfig enableObjectRetention hierarchicalNamespace ipFilter"),

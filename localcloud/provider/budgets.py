@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from localcloud.billing import store
+from localcloud.billing.permits import allow_budget
 from localcloud.enabled import require
 from localcloud.provider.kinds import Kind, Scope, Values, names
 
@@ -38,12 +39,19 @@ def _delete(scope: Scope, resource_id: str, _known: Values) -> None:
     store.delete_budget(scope.cloud, resource_id)
 
 
+def _permit(scope: Scope, action: str, resource_id: str, values: Values) -> None:
+    account = str(values.get("billingAccount") or resource_id.split("/")[1]).removeprefix("billingAccounts/")
+    verb = "get" if action == "read" else action
+    allow_budget(scope.cloud, scope.caller, verb, f"billingAccounts/{account}", _body(values))
+
+
 KINDS = {
     "billing/budget:Budget": Kind(
         _create,
         _read,
         _update,
         _delete,
+        permit=_permit,
         force_new=names("billingAccount"),
         kept=names("deletionPolicy"),
         named_by_cloud=True,

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from localcloud.billing import store as billing
+from localcloud.billing.permits import account
 from localcloud.enabled import require
 from localcloud.errors import ApiError
+from localcloud.iam import access
+from localcloud.provider import permits
 from localcloud.provider.kinds import Scope, Values
 from localcloud.quotas import store as quotas
 
@@ -17,6 +20,7 @@ def _get_project(scope: Scope, arguments: Values) -> Values:
     project = arguments.get("projectId") or scope.project
     require(scope.cloud, project, "cloudresourcemanager.googleapis.com")
     found = scope.cloud.projects.get(project)
+    permits.require(scope, "resourcemanager.projects.get", access.project(found["projectId"]))
     return {
         "id": f"projects/{found['projectId']}",
         "projectId": found["projectId"],
@@ -39,6 +43,7 @@ def _get_billing_account(scope: Scope, arguments: Values) -> Values:
     if not name:
         raise ApiError(400, "the local cloud finds a billing account by billingAccount only")
     found = billing.account(scope.cloud, f"billingAccounts/{name.removeprefix('billingAccounts/')}")
+    permits.require(scope, "billing.accounts.get", account(scope.cloud, scope.caller, found["name"]))
     short = found["name"].removeprefix("billingAccounts/")
     return {
         "id": short,
@@ -58,7 +63,9 @@ def _get_billing_account(scope: Scope, arguments: Values) -> Values:
 
 def _quota_project(scope: Scope, arguments: Values) -> str:
     project = arguments["parent"].removeprefix("projects/")
-    return require(scope.cloud, project, "cloudquotas.googleapis.com")["projectId"]
+    found = require(scope.cloud, project, "cloudquotas.googleapis.com")["projectId"]
+    permits.require(scope, "cloudquotas.quotas.get", access.project(found))
+    return found
 
 
 def _quota(info: Values) -> Values:

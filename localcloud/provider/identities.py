@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from localcloud.errors import ApiError
+from localcloud.iam import access
+from localcloud.provider import permits
 from localcloud.provider.kinds import Kind, Scope, Values, names, parts
 
 _ACCOUNT = "projects/{project}/serviceAccounts/{email}"
@@ -54,6 +56,11 @@ def _update_account(scope: Scope, resource_id: str, inputs: Values) -> None:
 
 def _delete_account(scope: Scope, resource_id: str, _known: Values) -> None:
     scope.cloud.iam.delete_service_account(parts(_ACCOUNT, resource_id)["email"])
+
+
+def _account_on(scope: Scope, resource_id: str, values: Values) -> access.Resource:
+    found = scope.cloud.iam.find_service_account(resource_id.rpartition("/")[2]) if resource_id else None
+    return access.service_account(found) if found else permits.project(scope, resource_id, values)
 
 
 _ROLE = "projects/{project}/roles/{roleId}"
@@ -118,6 +125,8 @@ KINDS = {
         _update_account,
         _delete_account,
         api="iam",
+        rights=permits.rights("iam.serviceAccounts"),
+        on=_account_on,
         force_new=names("accountId project"),
         kept=names("createIgnoreAlreadyExists deletionPolicy"),
     ),
@@ -127,6 +136,7 @@ KINDS = {
         _update_role,
         _delete_role,
         api="iam",
+        rights=permits.rights("iam.roles"),
         force_new=names("roleId project"),
         kept=names("deletionPolicy"),
     ),

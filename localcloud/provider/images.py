@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from localcloud.artifacts import store
+from localcloud.iam import access
+from localcloud.provider import permits
 from localcloud.provider.kinds import Kind, Scope, Values, names, parts
 
 _ID = "projects/{project}/locations/{location}/repositories/{repositoryId}"
@@ -52,6 +54,10 @@ def _delete(scope: Scope, resource_id: str, _known: Values) -> None:
     store.delete(scope.cloud, resource_id)
 
 
+def _on(scope: Scope, resource_id: str, values: Values) -> access.Resource:
+    return access.repository(resource_id) if resource_id else permits.project(scope, "", values)
+
+
 KINDS = {
     "artifactregistry/repository:Repository": Kind(
         _create,
@@ -59,6 +65,8 @@ KINDS = {
         _update,
         _delete,
         api="artifactregistry",
+        rights=permits.rights("artifactregistry.repositories"),
+        on=_on,
         force_new=names("repositoryId location format project mode kmsKeyName"),
         kept=names("deletionPolicy"),
         refused=names("mavenConfig remoteRepositoryConfig virtualRepositoryConfig"),

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from localcloud.enabled import require
+from localcloud.provider import permits
 
 if TYPE_CHECKING:
     from localcloud.cloud import Caller, Cloud
@@ -49,6 +50,9 @@ class Kind:
     that only the program and the state know; `refused` those of the SDK that are not emulated; `autoname` is the one
     to fill when the program names nothing; `named_by_cloud` says that two of it can live side by side; `choices` are
     allowed strings (see schema.mistakes).
+
+    `rights` are the permissions to "create", "read", "update" and "delete" it on what `on(scope, id, values)` gives;
+    `permit(scope, action, id, values)` asks in their place where one permission is not enough.
     """
 
     create: Callable[[Scope, Values], str]
@@ -62,12 +66,24 @@ class Kind:
     autoname: str = ""
     named_by_cloud: bool = False
     choices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    rights: Mapping[str, str] = field(default_factory=dict)
+    on: permits.Where = permits.project
+    permit: Callable[[Scope, str, str, Values], None] | None = None
 
     def admit(self, scope: Scope, values: Mapping[str, Any]) -> None:
         """Raises 403 SERVICE_DISABLED when the API is off in the resource's project."""
         if self.api:
             project = scope.project_of(values) or scope.caller.project
             require(scope.cloud, project, f"{self.api}.googleapis.com")
+
+    def allow(self, scope: Scope, action: str, resource_id: str, values: Values) -> None:
+        """Raises 403 unless who runs the engine may do this."""
+        if self.permit is not None:
+            self.permit(scope, action, resource_id, values)
+        elif action in self.rights:
+            resource = self.on(scope, resource_id, values)
+            if resource is not None:
+                permits.require(scope, self.rights[action], resource)
 
 
 def names(text: str) -> frozenset[str]:

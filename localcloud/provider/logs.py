@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from localcloud.errors import ApiError
 from localcloud.logging.configs import Configs
+from localcloud.provider import permits
 from localcloud.provider.kinds import Kind, Scope, Values, names, parts
 
 _BUCKET = "projects/{project}/locations/{location}/buckets/{bucketId}"
@@ -104,6 +105,7 @@ class _Named:
             self.update,
             self.delete,
             api="logging",
+            rights=permits.rights(f"logging.{'logMetrics' if self.collection == 'metrics' else self.collection}"),
             force_new=names(f"name project {fixed}"),
             kept=names(kept),
             autoname="name",
@@ -117,6 +119,7 @@ KINDS = {
         _update_bucket,
         _delete_bucket,
         api="logging",
+        rights=permits.rights("logging.buckets"),
         force_new=names("project location bucketId"),
         kept=names("deletionPolicy"),
         refused=names("cmekSettings"),

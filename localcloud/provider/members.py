@@ -9,6 +9,7 @@ from typing import Any
 
 from localcloud.artifacts import store as artifacts
 from localcloud.errors import ApiError
+from localcloud.iam import access
 from localcloud.provider.kinds import Kind, Scope, Values, names, parts
 
 # RESOURCE/ROLE/MEMBER; on import with spaces between, as the real provider has it.
@@ -64,10 +65,31 @@ class Members:
             raise
         scope.cloud.iam.remove_member(resource, known["role"], known["member"], _condition(known))
 
-    def kind(self, fixed: str, api: str) -> Kind:
-        """The kind, whose properties `fixed` can't change."""
+    def on(self, scope: Scope, resource_id: str, known: Values) -> access.Resource | None:
+        """The resource whose policy it is, None when that is gone."""
+        match = _ID.fullmatch(resource_id)
+        told = self.told(match["resource"]) if match else {}
+        values = {"project": scope.project, "location": scope.region, **told, **known}
+        try:
+            return _resource(scope, self.policy(scope, values))
+        except ApiError:
+            return None
+
+    def kind(self, fixed: str, api: str, of: str) -> Kind:
+        """The kind, whose properties `fixed` can't change, in the policies of `of` ("storage.buckets")."""
         force_new = names(f"role member condition {fixed}")
-        return Kind(self.create, self.read, delete=self.delete, api=api, force_new=force_new)
+        rights = {"create": f"{of}.setIamPolicy", "read": f"{of}.getIamPolicy", "delete": f"{of}.setIamPolicy"}
+        return Kind(self.create, self.read, delete=self.delete, api=api, force_new=force_new, rights=rights, on=self.on)
+
+
+def _resource(scope: Scope, policy: str) -> access.Resource:
+    """What a policy is of, by the name that Iam keeps it under."""
+    if policy.startswith("buckets/"):
+        bucket = policy.removeprefix("buckets/")
+        return access.bucket(bucket, scope.cloud.storage.metadata.bucket_project(bucket))
+    if "/serviceAccounts/" in policy:
+        return access.service_account(scope.cloud.iam.get_service_account(policy.rpartition("/")[2]))
+    return access.repository(policy) if "/repositories/" in policy else access.project(policy.partition("/")[2])
 
 
 def _condition(values: Values) -> dict[str, Any] | None:
@@ -102,20 +124,20 @@ def _repository(scope: Scope, values: Values) -> str:
 KINDS = {
     "projects/iAMMember:IAMMember": Members(
         label=lambda values: values["project"], told=lambda label: {"project": label}, policy=_project
-    ).kind("project", "cloudresourcemanager"),
+    ).kind("project", "cloudresourcemanager", "resourcemanager.projects"),
     "serviceaccount/iAMMember:IAMMember": Members(
         label=lambda values: values["serviceAccountId"],
         told=lambda label: {"serviceAccountId": label},
         policy=_account,
-    ).kind("serviceAccountId", "iam"),
+    ).kind("serviceAccountId", "iam", "iam.serviceAccounts"),
     "storage/bucketIAMMember:BucketIAMMember": Members(
         label=lambda values: f"b/{values['bucket'].removeprefix('b/')}",
         told=lambda label: {"bucket": label.removeprefix("b/")},
         policy=_bucket,
-    ).kind("bucket", "storage"),
+    ).kind("bucket", "storage", "storage.buckets"),
     "artifactregistry/repositoryIamMember:RepositoryIamMember": Members(
         label=lambda values: values["repository"] if "/" in values["repository"] else _REPOSITORY.format_map(values),
         told=lambda label: parts(_REPOSITORY, label),
         policy=_repository,
-    ).kind("repository location project", "artifactregistry"),
+    ).kind("repository location project", "artifactregistry", "artifactregistry.repositories"),
 }

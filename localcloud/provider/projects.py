@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from localcloud.errors import ApiError
+from localcloud.iam import access
+from localcloud.provider import permits
 from localcloud.provider.kinds import Kind, Scope, Values, names
 
 
@@ -32,12 +34,24 @@ def _delete(scope: Scope, resource_id: str, known: Values) -> None:
                 raise
 
 
+def _on(scope: Scope, resource_id: str, values: Values) -> access.Resource:
+    return permits.project(scope, "", {"project": values.get("project") or resource_id.partition("/")[0]})
+
+
+def _permit(scope: Scope, action: str, resource_id: str, values: Values) -> None:
+    """Nothing is called to change it, and to delete it only where that turns the API off."""
+    if action == "create" or action == "read" or (action == "delete" and values.get("disableOnDestroy")):
+        verb = {"create": "enable", "read": "get", "delete": "disable"}[action]
+        permits.require(scope, f"serviceusage.services.{verb}", _on(scope, resource_id, values))
+
+
 KINDS = {
     "projects/service:Service": Kind(
         _create,
         _read,
         _update,
         _delete,
+        permit=_permit,
         force_new=names("project service"),
         kept=names("disableOnDestroy disableDependentServices checkIfServiceHasUsageOnDestroy deletionPolicy"),
     )

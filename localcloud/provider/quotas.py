@@ -41,6 +41,11 @@ KINDS = {
         _read,
         _update,
         api="cloudquotas",
+        rights={
+            "create": "cloudquotas.quotas.update",
+            "read": "cloudquotas.quotas.get",
+            "update": "cloudquotas.quotas.update",
+        },
         force_new=names("parent name service quotaId dimensions"),
         kept=names("ignoreSafetyChecks"),
         autoname="name",

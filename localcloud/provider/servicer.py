@@ -164,6 +164,7 @@ class Provider:
 
         def make() -> tuple[str, Values]:
             kind.admit(scope, bare(inputs))
+            kind.allow(scope, "create", "", bare(inputs))
             made = kind.create(scope, bare(inputs))
             return made, _outputs(token, kind, scope, made, bare(inputs))
 
@@ -174,8 +175,13 @@ class Provider:
         token, kind = _kind(request)
         scope, olds, inputs = self._scope(peer), load(request.properties), load(request.inputs)
         known = {**bare(olds), **bare(inputs)}
+
+        def look() -> Values | None:
+            kind.allow(scope, "read", request.id, known)
+            return kind.read(scope, request.id, known)
+
         try:
-            now = await _apart(kind.read, scope, request.id, known)
+            now = await _apart(look)
         except ValueError as error:
             raise Refused(str(error)) from None
         if now is None:
@@ -197,6 +203,7 @@ class Provider:
 
         def make() -> Values:
             kind.admit(scope, bare(news))
+            kind.allow(scope, "update", request.id, {**bare(olds), **bare(news)})
             change(scope, request.id, bare(news))
             return _outputs(token, kind, scope, request.id, bare(news))
 
@@ -208,9 +215,15 @@ class Provider:
         policy = known.get("deletionPolicy")
         if policy == "PREVENT":
             raise Refused(f"{request.id} has deletionPolicy PREVENT; {token} is not deleted")
-        if kind.delete and policy != "ABANDON":
+        scope, remove = self._scope(peer), kind.delete
+        if remove and policy != "ABANDON":
+
+            def take_away() -> None:
+                kind.allow(scope, "delete", request.id, known)
+                remove(scope, request.id, known)
+
             try:
-                await _apart(kind.delete, self._scope(peer), request.id, known)
+                await _apart(take_away)
             except ApiError as error:
                 if error.code != 404:  # somebody else deleted it
                     raise

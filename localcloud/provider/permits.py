@@ -1,0 +1,44 @@
+"""Which permission each thing that the engine does needs, and on what: those that the real provider's calls need."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from localcloud.iam import access
+from localcloud.iam.http import denied as denied_by_iam
+from localcloud.storage.errors import denied as denied_by_storage
+
+if TYPE_CHECKING:
+    from localcloud.provider.kinds import Scope
+
+Values = dict[str, Any]
+Where = Callable[["Scope", str, Values], access.Resource | None]  # None: it is gone, and there is nothing to ask
+
+
+def rights(of: str, **others: str) -> Mapping[str, str]:
+    """What to create, read, update and delete such as "storage.buckets" needs; `others` are named otherwise."""
+    return {"create": f"{of}.create", "read": f"{of}.get", "update": f"{of}.update", "delete": f"{of}.delete"} | others
+
+
+def project(scope: Scope, resource_id: str, values: Values) -> access.Resource:
+    """The project of a resource: named by it or by its id, else the provider's."""
+    matched = re.match(r"projects/([^/]+)", resource_id)
+    named = values.get("project") or values.get("parent") or (matched[1] if matched else scope.project)
+    name = str(named).removeprefix("projects/")
+    found = scope.cloud.projects.find(name)
+    return access.project(found["projectId"] if found else name)
+
+
+def require(scope: Scope, permission: str, on: access.Resource) -> None:
+    """Raises 403 in the words of the API that the real provider would have called."""
+    if scope.cloud.access.allows(scope.caller, permission, on):
+        return
+    api = permission.partition(".")[0]
+    if api == "storage":
+        raise denied_by_storage(scope.caller.email, permission)
+    if api == "iam":
+        raise denied_by_iam(permission)
+    domain = {"resourcemanager": "cloudresourcemanager", "billing": "cloudbilling"}.get(api, api)
+    raise access.denied(permission, on.name, f"{domain}.googleapis.com")
