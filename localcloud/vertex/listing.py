@@ -61,6 +61,12 @@ def _matcher(tree: Filter, text: str) -> Match:
         return _words(tree, text, field)
     if len(tree.path) == 1 and field == "state":
         return _state(tree, text)
+    if len(tree.path) == 1 and field == "hasError":
+        operator = _operator(tree, text, "=", "!=")
+        if tree.value.lower() not in ("true", "false"):
+            raise _refused(text, f"'{tree.value}' is not true or false")
+        wanted = (tree.value.lower() == "true") == (operator == "=")
+        return lambda job: ("error" in job) == wanted
     if len(tree.path) == 1 and field in ("model", "endpoint"):
         operator = _operator(tree, text, "=", "!=")
         return lambda job: (job["name"].rpartition("/")[2] == tree.value) == (operator == "=")

@@ -121,7 +121,7 @@ class Runner:
             wanted = self._wanted(job)
             short = {key for key, amount in wanted.items() if quotas.exceeds(self._cloud, key, used[key] + amount)}
             if short or blocked & wanted.keys():
-                blocked |= wanted.keys()
+                blocked |= short
                 self._say_waiting(job, short)
                 continue
             used.update(wanted)
@@ -155,6 +155,10 @@ class Runner:
             return
         self._set(job, "CANCELLING")
         self._told[job.id].set()
+
+    def refuse(self, job: Job, why: str) -> None:
+        """Let a job that waits in the queue fail."""
+        self._tell(job, {"code": 9, "message": why})
 
     def preempt(self, job: Job) -> None:
         """Take the machines away from a job that runs; it starts again if it may."""

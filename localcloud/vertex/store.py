@@ -6,13 +6,14 @@ import secrets
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from localcloud.billing.accounts import not_paid
 from localcloud.errors import ApiError
 from localcloud.iam import access
 from localcloud.quotas import jobs as quotas
 from localcloud.vertex import listing, operations, reach, retries, settings, validation
 from localcloud.vertex.jobs import ENDED, Job, Jobs, Tuned
 from localcloud.vertex.pipelines.store import Pipelines
-from localcloud.vertex.place import Call
+from localcloud.vertex.place import SERVICE, Call
 from localcloud.vertex.runner import Runner
 from localcloud.vertex.serving.store import Serving
 from localcloud.vertex.stockouts import Stockouts
@@ -110,7 +111,8 @@ class Vertex:
         validation.check_emulated, quotas.jobs.check) and may have labels; `account` is the e-mail that it acts as (see
         `account`). `tuned` makes it a trial; `variables` are added to every replica's environment. A job that is not
         `listed` is no customJob to clients, except that they may read it by its name. In all else it is one: it counts
-        against quotas, it is charged, and goes on over restarts of the server.
+        against quotas, it is charged, and goes on over restarts of the server. Where nobody pays for the project any
+        more, it has failed at once.
         """
         if (known := self._jobs.find(job_id)) is not None:
             return known
@@ -131,7 +133,10 @@ class Vertex:
             run["tuned"] = vars(tuned)
         if variables:
             run["variables"] = dict(variables)
-        self._jobs.add(Job(job_id, project, made, run), listed)
+        job = Job(job_id, project, made, run)
+        self._jobs.add(job, listed)
+        if self._cloud.billing.accounts.state(project):
+            self._runner.refuse(job, not_paid(self._cloud.projects.get(project), SERVICE).message)
         self._runner.fill()
         return self._jobs.find(job_id) or Job(job_id, project, made, run)
 
