@@ -309,6 +309,9 @@ def test_jobs_are_listed_newest_first_by_filter_and_page(vertex: AuthorizedSessi
         (f'display_name:"{group}-*"', 3),
         ("labels.group:*", 3),
         ("labels.other:*", 0),
+        ("has_error=false", 3),
+        ("has_error=true", 0),
+        ("hasError!=true", 3),
         ('create_time>="2020-01-01T00:00:00Z"', 3),
         ('create_time<"2020-01-01T00:00:00Z"', 0),
     ]:
@@ -325,6 +328,8 @@ def test_jobs_are_listed_newest_first_by_filter_and_page(vertex: AuthorizedSessi
         "state>JOB_STATE_FAILED",
         "display_name>a",
         "create_time>=yesterday",
+        "has_error=perhaps",
+        "has_error>true",
         "just words",
         "labels=a",
         "state=",
@@ -334,6 +339,59 @@ def test_jobs_are_listed_newest_first_by_filter_and_page(vertex: AuthorizedSessi
 def test_a_filter_that_cant_be_understood_is_refused(vertex: AuthorizedSession, text: str) -> None:
     answer = vertex.get(f"{BASE}/{PLACE}/customJobs", params={"filter": text})
     assert (answer.status_code, answer.json()["error"]["status"]) == (400, "INVALID_ARGUMENT")
+
+
+def test_a_worker_cluster_has_its_own_ports(vertex: AuthorizedSession) -> None:
+    """Several jobs at once, each with a parameter server that all its replicas reach, and that ends with its chief."""
+    script = """
+import json, os, socket, time
+config = json.loads(os.environ["TF_CONFIG"])
+assert config["environment"] == "cloud" and config["task"]["cloud"] == os.environ["CLOUD_ML_JOB_ID"]
+spec = json.loads(os.environ["CLUSTER_SPEC"])
+assert {len(v) for v in spec["cluster"].values()} == {1} and spec["job"]["workerPoolSpecs"]
+kind = config["task"]["type"]
+host, port = config["cluster"]["ps"][0].split(":")
+if kind == "ps":
+    server = socket.create_server((host, int(port)))
+    while True:
+        one = server.accept()[0]
+        one.sendall(os.environ["CLOUD_ML_JOB_ID"].encode())
+        one.close()
+while True:
+    try:
+        said = socket.create_connection((host, int(port))).recv(100).decode()
+        break
+    except OSError:
+        time.sleep(0.05)
+print(kind, said == os.environ["CLOUD_ML_JOB_ID"], flush=True)
+if kind == "worker":
+    time.sleep(600)
+"""
+    jobs = [submit(vertex, body(pool(script), pool(script), pool(script))) for _ in range(3)]
+    for job in jobs:
+        ended = wait(vertex, job)
+        assert ended["state"] == "JOB_STATE_SUCCEEDED", ended
+        assert lines(vertex, job) == ["chief True"]
+        assert set(lines(vertex, job, "workerpool1-0")) <= {"worker True"}
+
+
+@pytest.mark.parametrize("version", ["v1", "v1beta1"])
+def test_jobs_by_the_project_s_number_and_in_both_versions(vertex: AuthorizedSession, version: str) -> None:
+    job = submit(vertex, body(pool("print(1)")))
+    wait(vertex, job)
+    base = BASE.replace("/v1", f"/{version}")
+    by_number, job_id = job["name"], job["name"].rpartition("/")[2]
+    by_id = f"{PLACE}/customJobs/{job_id}"
+    found = [vertex.get(f"{base}/{name}").json() for name in (by_number, by_id)]
+    assert found[0] == found[1]
+    assert found[0]["name"] == by_number
+    place = by_number.rpartition("/customJobs/")[0]
+    for name in (place, PLACE):
+        page = vertex.get(f"{base}/{name}/customJobs", params={"filter": f'display_name="{job["displayName"]}"'}).json()
+        assert [one["name"] for one in page["customJobs"]] == [by_number]
+    operation = vertex.delete(f"{base}/{by_id}").json()
+    assert vertex.delete(f"{base}/{operation['name']}").json() == {}
+    assert vertex.get(f"{base}/{operation['name']}").status_code == 404
 
 
 def test_an_ended_job_is_deleted(vertex: AuthorizedSession) -> None:
