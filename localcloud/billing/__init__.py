@@ -1,1 +1,1 @@
-"""Cloud Billing: accounts, the link of projects to them, and budgets. Budgets are kept; nothing is ever billed."""
+"""Cloud Billing: what is used and costs, who pays for it, free trials, and budgets that notify."""
