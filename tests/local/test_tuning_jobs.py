@@ -185,6 +185,10 @@ else:
     assert ended["trials"][2]["infeasibleReason"] == "The trial reported no measurement of `acc`."
     ended = wait(vertex, strict)
     assert (ended["state"], len(ended["trials"])) == ("JOB_STATE_FAILED", 2)
+    assert ended["error"]["message"].startswith(
+        "2 Trials failed, as many as max_failed_trial_count allows; the last one was Trial #2. "
+        "The failed trial had parameters: x=2, . The trial's error message was: The replica workerpool0-0 exited"
+    )
 
 
 LONG = """

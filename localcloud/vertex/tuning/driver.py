@@ -234,10 +234,14 @@ def _too_many_failed(job: TuningJob, trials: Sequence[Trial]) -> Body | None:
     if not most and any(trial.state == "SUCCEEDED" for trial in trials):
         return None
     last = max(failed, key=lambda trial: trial.body["endTime"])
-    given = ", ".join(f"{p['parameterId']}={p['value']}" for p in last.body["parameters"])
-    why = "before any other successful trials were completed" if not most else f"as trial {len(failed)} of {most}"
+    given = ", ".join(argument.removeprefix("--") for argument in space.arguments(last.body["parameters"]))
+    first = (
+        f"{len(failed)} Trials failed, as many as max_failed_trial_count allows; the last one was Trial #{last.id}."
+        if most
+        else f"Hyperparameter Tuning Trial #{last.id} Failed before any other successful trials were completed."
+    )
     words = (
-        f"Hyperparameter Tuning Trial #{last.id} Failed {why}. The failed trial had parameters: {given}, . "
+        f"{first} The failed trial had parameters: {given}, . "
         f"The trial's error message was: {last.body['infeasibleReason']}"
     )
     return {"code": 3, "message": words}
