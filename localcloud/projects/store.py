@@ -154,8 +154,15 @@ class Projects:
             self.update(found["projectId"], services=sorted(on.union(services)))
         if "compute.googleapis.com" in services:  # it comes with the default account of machines
             email = f"{found['projectNumber']}-compute@developer.gserviceaccount.com"
-            self._cloud.iam.ensure_account(found["projectId"], email, "Compute Engine default service account")
+            self._ensure_compute_account(found["projectId"], email)
         return True
+
+    def _ensure_compute_account(self, project: str, email: str) -> None:
+        """As in projects outside an organization, it may edit: https://cloud.google.com/iam/docs/service-account-types"""
+        iam = self._cloud.iam
+        if iam.find_service_account(email) is None:
+            iam.ensure_account(project, email, "Compute Engine default service account")
+            iam.add_member(f"projects/{project}", "roles/editor", f"serviceAccount:{email}")
 
     def disable(self, project: str, service: str) -> None:
         """Turn an API off. Raises 400 when it is off."""
