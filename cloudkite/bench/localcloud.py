@@ -35,9 +35,7 @@ def start(place: Place) -> Iterator[Row]:
 
 def storage(place: Place) -> Iterator[Row]:
     """A small read, a large object up and down, and 32 clients at once, through the official client."""
-    target = place.target
-    client = target.storage()
-    bucket = client.create_bucket("bench-storage", location="us-central1")
+    bucket = place.bucket("bench-storage")
     blob = bucket.blob("small")
     blob.upload_from_string(b"x" * 1024)
     yield _latency("small GET", blob.download_as_bytes, "<= 2 ms")

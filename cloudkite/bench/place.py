@@ -55,6 +55,13 @@ class Place:
 
         return trainers.find(self.space, str(new.new(self.space, "penguins")))
 
+    def bucket(self, name: str) -> Any:
+        """A new bucket that forgets at once what is overwritten: a week of it would fill the disk."""
+        bucket = self.target.storage().bucket(name)
+        bucket.soft_delete_policy.retention_duration_seconds = 0
+        bucket.create(location=self.account.region)
+        return bucket
+
     @property
     def memory(self) -> float:
         """Bytes that the local cloud's processes hold."""

@@ -47,7 +47,7 @@ class _Acknowledged:
 def kills(place: Place, count: int = _KILLS) -> Iterator[Row]:
     """Kill the server at random moments under load; after each start all that was acknowledged must be there."""
     target = place.set_up
-    target.storage().create_bucket(_BUCKET, location=target.account.region)
+    place.bucket(_BUCKET)
     everything, wrong, times = _Acknowledged(), 0, []
     chance = random.Random(count)  # noqa: S311  when to kill is no secret
     for number in range(count):
@@ -212,8 +212,7 @@ def _all_entries(target: Target) -> set[str]:
 
 def endurance(place: Place, clients: int = _CLIENTS, requests: int = _REQUESTS) -> Iterator[Row]:
     """Many clients, each with thousands of requests: errors, and whether the server's memory grows."""
-    target = place.target
-    target.storage().create_bucket("endurance", location=target.account.region)
+    place.bucket("endurance")
     errors: list[str] = []
     done = [0] * clients
 
