@@ -148,7 +148,7 @@ async def _refuse(send: Send, error: ApiError) -> None:
 
 async def _refuse_storage(scope: Scope, send: Send, error: ApiError) -> None:
     """Storage's own shapes: https://cloud.google.com/storage/docs/json_api/v1/status-codes and .../xml-api."""
-    word = {"required": "Login Required", "authError": "Invalid Credentials"}.get(error.reason, error.message)
+    word = "Invalid Credentials" if error.reason == "authError" else error.message
     path = scope["raw_path"]
     if re.match(rb"/((upload|download|batch|resumable/upload)/)?storage/", path) or path.startswith(b"/batch"):
         where = {"location": "Authorization", "locationType": "header"} if error.code == 401 else {}
