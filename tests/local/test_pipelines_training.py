@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 from google.auth.transport.requests import AuthorizedSession
 
+from tests.local.test_vertex_clients import make_wheel
+
 PROJECT, REGION = "test-project", "us-central1"
 BASE = f"https://{REGION}-aiplatform.googleapis.com/v1"
 PLACE = f"projects/{PROJECT}/locations/{REGION}"
@@ -262,3 +264,25 @@ def test_the_sdk(vertex: AuthorizedSession, local_cloud: Any, transport: str, tm
         "None",
         f"['plain-{transport}']",
     ]
+
+
+@pytest.mark.slow
+def test_a_python_package_by_the_sdk(vertex: AuthorizedSession, local_cloud: Any, tmp_path: Path) -> None:
+    name = make_wheel(tmp_path)
+    printed = local_cloud.run(f"""
+        from google.cloud import aiplatform, storage
+
+        storage.Client().bucket("{BUCKET}").blob("{name}").upload_from_filename(r"{tmp_path / name}")
+        aiplatform.init(project="{PROJECT}", location="{REGION}", staging_bucket="gs://{BUCKET}")
+        job = aiplatform.CustomPythonPackageTrainingJob(
+            display_name="package", python_package_gcs_uri="gs://{BUCKET}/{name}", python_module_name="trainer.task",
+            container_uri="{PLAIN}")
+        job.run(machine_type="n1-standard-4", replica_count=1, args=["--epochs=3"])
+        print("told:", job.state.name, job._gca_resource.training_task_metadata["backingCustomJob"])
+    """)
+    _, state, custom = next(line for line in printed.stdout.splitlines() if line.startswith("told: ")).split()
+    assert state == "PIPELINE_STATE_SUCCEEDED"
+    matching = f'resource.labels.job_id="{custom.rpartition("/")[2]}" resource.labels.task_name="workerpool0-0"'
+    request = {"resourceNames": [f"projects/{PROJECT}"], "filter": matching}
+    found = vertex.post("https://logging.googleapis.com/v2/entries:list", json=request).json()["entries"]
+    assert [entry["jsonPayload"]["message"] for entry in found] == ["trainer with ['--epochs=3']"]
