@@ -37,7 +37,7 @@ def router(loaded: Messages) -> Router:
     made = Router()
     for name, routes in _OPERATION_ROUTES.items():
         for route in routes:
-            _register(made, loaded, route, OPERATIONS[name])
+            _register(made, loaded, route, OPERATIONS[name], ("/ui/",))  # where clients over REST ask for them
     for service, methods in services().items():
         for name, method in methods.items():
             for route in loaded.routes[service][name]:
@@ -45,9 +45,11 @@ def router(loaded: Messages) -> Router:
     return made
 
 
-def _register(router: Router, loaded: Messages, route: Route, method: Method) -> None:
+def _register(
+    router: Router, loaded: Messages, route: Route, method: Method, more_versions: tuple[str, ...] = ()
+) -> None:
     pattern = re.sub(r"\{(\w+)\.(\w+)=", r"{\1__\2=", route.pattern)  # {model.name=...}: see _placed
-    for version in ("/v1/", "/v1beta1/"):
+    for version in ("/v1/", "/v1beta1/", *more_versions):
         router.route(route.verb, pattern.replace("/v1/", version, 1))(_handler(loaded, route, method))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -47,7 +48,7 @@ class Vertex:
 
     async def end_all(self, project: str, why: str) -> None:
         """Let all jobs of a project (by id) fail, and return when they have ended; error and log say why."""
-        await self._runner.end_all(project, why)
+        await asyncio.gather(self._runner.end_all(project, why), self.serving.end_all(project))
 
     def preempt(self, job_id: str) -> Body:
         """Take the machines away from a Spot job that runs: it has the grace to save, and starts again.

@@ -68,7 +68,7 @@ def check_location(location: str, host: str, project: Body) -> None:
                 )
             ],
         )
-    match = re.fullmatch(r"(?:([a-z0-9-]+)-)?aiplatform\.googleapis\.com", host)
+    match = re.fullmatch(r"(?:([a-z0-9-]+?)-(?:prediction-)?)?aiplatform\.googleapis\.com", host)
     served = (match[1] or "us-central1") if match else location
     if served != location:
         words = f"The provided location ID doesn't match the endpoint. The valid location ID is `{served}`."

@@ -107,10 +107,20 @@ class Batches:
         if _state(job) in _ENDED:
             words = f"The BatchPredictionJob is in state {job['state']} and can't be cancelled."
             raise ApiError(400, words, "FAILED_PRECONDITION")
-        self._set(job["name"], "CANCELLING")
-        if task := self._tasks.get(job["name"]):
-            task.cancel("cancelled")
+        self._cancel(job["name"])
         return {}
+
+    def end_all(self, project: str) -> None:
+        """Cancel all jobs of a project (by id) that have not ended."""
+        for kept in self._cloud.documents.list(BATCH):
+            name = kept["job"]["name"]
+            if kept["plan"]["project"] == project and _state(kept["job"]) not in _ENDED:
+                self._cancel(name)
+
+    def _cancel(self, name: str) -> None:
+        self._set(name, "CANCELLING")
+        if task := self._tasks.get(name):
+            task.cancel()
 
     def delete(self, call: Call, request: Body) -> Body:
         """Forget a job that has ended. Raises 404, 400 for one that has not."""

@@ -320,6 +320,11 @@ class Endpoints:
             raise ApiError(404, f"The DeployedModel with ID `{deployed_id}` does not exist in `{endpoint['name']}`.")
         return one
 
+    async def end_all(self, project: str) -> None:
+        """Take all models of a project (by id) from its endpoints, and return when their servers have ended."""
+        gone = [one for one in deployments.deployments(self._cloud) if one.project == project]
+        await asyncio.gather(*(self._undeploy(one) for one in gone if one.state == "deployed"))
+
     # The server's life
 
     def resume(self) -> None:

@@ -259,7 +259,7 @@ class Models:
         places = [one for one in self._deployments(name) if version in ("", one["version"])]
         if places:
             what = f"Model version `{name}@{version}`" if version else f"Model `{name}`"
-            where = ", ".join(f"`{one['endpoint']}`" for one in places)
+            where = ", ".join(sorted({f"`{one['endpoint']}`" for one in places}))
             words = f"{what} can't be deleted: it is deployed to {where}. Undeploy it first."
             raise ApiError(400, words, "FAILED_PRECONDITION")
 

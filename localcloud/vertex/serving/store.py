@@ -51,6 +51,11 @@ class Serving:
         if not task.cancelled() and (error := task.exception()):
             log.error("work of the serving API failed", exc_info=error)
 
+    async def end_all(self, project: str) -> None:
+        """Let nothing of a project (by id) serve any more, and return when it has ended."""
+        self.batches.end_all(project)
+        await self.endpoints.end_all(project)
+
     async def _resume(self) -> None:
         for body in self._left:
             if body["metadata"]["@type"].endswith(f".{UPLOAD}"):
