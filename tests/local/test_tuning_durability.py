@@ -143,6 +143,22 @@ def test_a_stop_cancels_the_job(own: Cloud) -> None:
     assert {trial["state"] for trial in found["trials"]} == {"INFEASIBLE"}
 
 
+def test_what_waits_goes_on_after_a_stop(own: Cloud) -> None:
+    first = own.create("import time\ntime.sleep(600)", 2)  # takes all the room there is
+    while [trial["state"] for trial in own.get(first).get("trials", [])] != ["ACTIVE"] * 2:
+        time.sleep(0.05)
+    second = own.create(SCRIPT, 2, algorithm="GRID_SEARCH")
+    while "trials" not in own.get(second):
+        time.sleep(0.05)
+    assert own.get(second)["state"] == "JOB_STATE_PENDING"
+    launch.stop(own.root)
+    own.start()
+    assert own.get(first)["state"] == "JOB_STATE_CANCELLED"
+    while (found := own.get(second))["state"] not in ENDED:
+        time.sleep(0.1)
+    assert (found["state"], len(found["trials"])) == ("JOB_STATE_SUCCEEDED", 2), found
+
+
 def test_a_project_that_nobody_pays_for_tries_nothing_any_more(own: Cloud) -> None:
     script = SCRIPT + "time.sleep(600 if x > 1 else 0)"
     job = own.create(script, 8, algorithm="GRID_SEARCH")
