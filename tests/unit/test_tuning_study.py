@@ -196,3 +196,39 @@ def test_a_trial_without_hope_stops(rule: str, own: tuple[float, ...], done: lis
                 **({rule: {"useElapsedDuration": by_time}} if rule else {}),
             }
             assert stopping.hopeless(trial_of(*(sign * y for y in own)), turned, study) == stops
+
+
+def test_each_replica_of_a_trial_knows_it() -> None:
+    from localcloud.vertex import contract
+
+    pool = {"machineSpec": {"machineType": "n1-standard-4"}, "containerSpec": {"imageUri": "local/plain:1"}}
+    spec = {"workerPoolSpecs": [pool, pool]}
+    everyone = contract.replicas(spec)
+    addresses = {replica.name: f"127.0.0.1:{number}" for number, replica in enumerate(everyone)}
+    for own in contract.variables("7", "1", spec, everyone, addresses, "3").values():
+        assert (own["CLOUD_ML_JOB_ID"], own["CLOUD_ML_TRIAL_ID"]) == ("7", "3")
+        assert json.loads(own["TF_CONFIG"])["task"]["trial"] == "3"
+        assert json.loads(own["CLUSTER_SPEC"])["task"]["trial"] == "3"
+
+
+@pytest.mark.slow
+def test_a_process_that_was_ended_is_started_again(tmp_path: Path) -> None:
+    import asyncio
+
+    import psutil
+
+    from localcloud.vertex.tuning.suggester import CantSuggest, Suggester
+
+    async def run() -> None:
+        suggester = Suggester(tmp_path / "log")
+        before = set(psutil.Process().children())
+        first = await suggester.ask(request([RATE]))
+        (process,) = set(psutil.Process().children()) - before
+        process.kill()
+        assert await suggester.ask(request([RATE])) == first
+        with pytest.raises(CantSuggest):
+            await suggester.ask({"no": "question"})
+        await suggester.close()
+        assert set(psutil.Process().children()) == before
+
+    asyncio.run(run())

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from localcloud.disk import is_full
+
 _PACKAGE = Path(__file__).resolve().parents[3]
 _LONGEST = 1 << 24  # bytes of an answer
 _PATIENCE = 60.0  # seconds for an answer, and for the process to end
@@ -29,13 +31,16 @@ class Suggester:
         self._process: asyncio.subprocess.Process | None = None
 
     async def ask(self, request: Mapping[str, Any]) -> list[dict[str, Any]]:
-        """The next trial's parameters. Raises CantSuggest."""
+        """The next trial's parameters. Raises CantSuggest, and OSError when the disk is full."""
         line = json.dumps(request).encode() + b"\n"
         async with self._lock:
             for _ in range(2):  # somebody may have ended the process
-                with contextlib.suppress(OSError, ValueError, TimeoutError):
+                try:
                     return json.loads(await asyncio.wait_for(self._exchange(line), _PATIENCE))["parameters"]
-                await self._end()
+                except (OSError, ValueError, TimeoutError) as error:
+                    await self._end()
+                    if is_full(error):  # whoever asks waits until there is room
+                        raise
         raise CantSuggest(f"No parameters could be suggested; see {self._log}.")
 
     async def close(self) -> None:
