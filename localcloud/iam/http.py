@@ -9,7 +9,7 @@ import base64
 import json
 from typing import TYPE_CHECKING, Any
 
-from localcloud.errors import ApiError, error_info
+from localcloud.errors import ApiError, NotEmulated, error_info
 from localcloud.iam import access, policies, roles
 from localcloud.paging import page
 from localcloud.rest import App, Call, Router, decode_base64, project_of
@@ -199,6 +199,15 @@ async def delete_role(call: Call) -> Body:
 @router.route("POST", "/v1/{name=projects/*/roles/*}:undelete", needs="iam.roles.undelete")
 async def undelete_role(call: Call) -> Body:
     return call.cloud.iam.undelete_role(call.params["name"])
+
+
+@router.route("POST", "/v1/permissions:queryTestablePermissions", open="what there is to permit is public")
+async def testable_permissions(call: Call) -> Body:
+    """Of a project: all that concern the APIs of this cloud."""
+    if not call.body.get("fullResourceName", "").startswith("//cloudresourcemanager.googleapis.com/projects/"):
+        raise NotEmulated("permissions of other resources than projects")
+    found = [{"name": name, "stage": "GA"} for name in roles.all_permissions()]
+    return page("permissions", found, call.body, default=100, most=1000)
 
 
 @router.route("GET", "/v1/roles", open=_PUBLIC)

@@ -35,6 +35,12 @@ def permissions(role: str) -> Permissions:
     return frozenset(f"{resource}.{verb}" for resource, verbs in groups.items() for verb in verbs.split())
 
 
+@cache
+def all_permissions() -> list[str]:
+    """Each permission that any of the roles has, in order."""
+    return sorted(frozenset().union(*map(permissions, names())))
+
+
 def predefined(name: str, full: bool = True) -> dict[str, Any]:
     """A predefined role, with its permissions if `full`. Raises 404."""
     found = _book().get(name)

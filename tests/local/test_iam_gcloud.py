@@ -1,0 +1,87 @@
+"""The gcloud command line, as its users use it: projects, services, accounts, keys, roles, and its refusals."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(shutil.which("gcloud") is None, reason="gcloud is not installed"),
+]
+ROBOT = "helper@test-project.iam.gserviceaccount.com"
+
+
+def gcloud(cloud: Any, *arguments: str, fails: str = "", **env: str) -> Any:
+    """The JSON that a command prints; with `fails`, its standard error, which must have that in it."""
+    kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    done = subprocess.run(
+        ["gcloud", *arguments, "--format=json"],
+        env={**kept, **cloud.environment, **env},
+        capture_output=True,
+        text=True,
+        timeout=180,
+    )
+    if fails:
+        assert done.returncode == 1
+        assert fails in done.stderr, done.stderr
+        return done.stderr
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout) if done.stdout.strip() else None
+
+
+def test_projects_and_their_policies(local_cloud: Any) -> None:
+    assert gcloud(local_cloud, "projects", "describe", "test-project")["lifecycleState"] == "ACTIVE"
+    assert [one["projectId"] for one in gcloud(local_cloud, "projects", "list")] == ["test-project"]
+    gcloud(local_cloud, "iam", "service-accounts", "create", "helper", "--display-name=Helper")
+    change = ["test-project", f"--member=serviceAccount:{ROBOT}", "--role=roles/logging.viewer"]
+    end = 'expression=request.time < timestamp("2100-01-01T00:00:00Z"),title=soon over'
+    gcloud(local_cloud, "projects", "add-iam-policy-binding", *change, f"--condition={end}")
+    found = gcloud(local_cloud, "projects", "get-iam-policy", "test-project")
+    (binding,) = [one for one in found["bindings"] if one["role"] == "roles/logging.viewer"]
+    assert binding["condition"]["title"] == "soon over"
+    gcloud(local_cloud, "projects", "remove-iam-policy-binding", *change, "--all")
+    found = gcloud(local_cloud, "projects", "get-iam-policy", "test-project")
+    assert "roles/logging.viewer" not in {one["role"] for one in found["bindings"]}
+
+
+def test_services(local_cloud: Any) -> None:
+    gcloud(local_cloud, "services", "enable", "pubsub.googleapis.com")
+    on = {one["config"]["name"] for one in gcloud(local_cloud, "services", "list", "--enabled")}
+    assert {"pubsub.googleapis.com", "storage.googleapis.com"} <= on
+    gcloud(local_cloud, "services", "disable", "pubsub.googleapis.com")
+
+
+def test_accounts_keys_and_roles(local_cloud: Any, tmp_path: Path) -> None:
+    email = "keyed-robot@test-project.iam.gserviceaccount.com"
+    gcloud(local_cloud, "iam", "service-accounts", "create", "keyed-robot")
+    assert email in {one["email"] for one in gcloud(local_cloud, "iam", "service-accounts", "list")}
+    assert gcloud(local_cloud, "iam", "service-accounts", "describe", email)["email"] == email
+    binding = [email, "--member=serviceAccount:" + email, "--role=roles/iam.serviceAccountUser"]
+    gcloud(local_cloud, "iam", "service-accounts", "add-iam-policy-binding", *binding)
+    policy = gcloud(local_cloud, "iam", "service-accounts", "get-iam-policy", email)
+    assert [one["role"] for one in policy["bindings"]] == ["roles/iam.serviceAccountUser"]
+    described = gcloud(local_cloud, "iam", "roles", "describe", "roles/storage.objectViewer")
+    assert "storage.objects.get" in described["includedPermissions"]
+    custom = ["small", "--project=test-project", "--permissions=storage.objects.get", "--title=Small"]
+    assert gcloud(local_cloud, "iam", "roles", "create", *custom)["includedPermissions"] == ["storage.objects.get"]
+    assert len(gcloud(local_cloud, "iam", "roles", "list", "--project=test-project")) == 1
+    key = tmp_path / "key.json"
+    gcloud(local_cloud, "iam", "service-accounts", "keys", "create", str(key), f"--iam-account={email}")
+    as_ = {"CLOUDSDK_AUTH_CREDENTIAL_FILE_OVERRIDE": str(key), "GOOGLE_APPLICATION_CREDENTIALS": str(key)}
+    assert gcloud(local_cloud, "auth", "print-access-token", **as_)
+    refused = "does not have permission to access projects instance [test-project]"
+    gcloud(local_cloud, "projects", "describe", "test-project", fails=refused, **as_)
+    words = "PERMISSION_DENIED: Permission 'iam.serviceAccounts.list' denied on resource (or it may not exist)."
+    told = gcloud(
+        local_cloud, "iam", "service-accounts", "list", fails="ERROR: (gcloud.iam.service-accounts.list)", **as_
+    )
+    assert words in told or "Permission 'iam.serviceAccounts.list' denied on resource" in told
+    gcloud(local_cloud, "iam", "service-accounts", "delete", email)
+    assert email not in {one["email"] for one in gcloud(local_cloud, "iam", "service-accounts", "list")}
