@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -180,17 +181,23 @@ def test_a_batch_goes_on_after_a_restart(own: Own, tmp_path: Any, end: str) -> N
 def test_the_bill_names_what_served(own: Own) -> None:
     endpoint, model = own.api.endpoint(), own.api.model()
     deployed = own.api.deploy(endpoint, model)
+    launch.forward(own.cloud.root, 7200)
     own.api.done(own.api.call("POST", f"{endpoint}:undeployModel", {"deployedModelId": deployed}))
+    launch.forward(own.cloud.root, 7200)
     command = [sys.executable, "-m", "localcloud", "bill", "--root", str(own.cloud.root), "--json"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
-    assert "Online/Batch Prediction on n1-standard-2 in us-central1" in done.stdout
+    charged = [one for one in json.loads(done.stdout)["lines"] if "Online/Batch Prediction" in one["sku"]]
+    assert all("n1-standard-2 in us-central1" in one["sku"] for one in charged)
+    assert 2 <= sum(float(one["amount"]) for one in charged) < 2.5  # two lines where a day ends
 
 
 def test_nothing_serves_where_nobody_pays(own: Own) -> None:
     endpoint = own.api.endpoint()
     own.api.deploy(endpoint, own.api.model())
     assert len(own.family()) > 0
+    services = f"https://serviceusage.googleapis.com/v1/projects/{PROJECT}/services"
+    assert own.session.post(f"{services}/cloudbilling.googleapis.com:enable").ok
     billing = f"https://cloudbilling.googleapis.com/v1/projects/{PROJECT}/billingInfo"
     assert own.session.put(billing, json={"billingAccountName": ""}).ok
     eventually(lambda: own.family() == [])
