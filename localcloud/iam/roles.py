@@ -28,6 +28,25 @@ def known(role: str) -> bool:
     return role in _book()
 
 
+# https://cloud.google.com/iam/docs/roles-permissions ("Lowest-level resources where you can grant this role") and
+# https://cloud.google.com/storage/docs/access-control/iam-roles
+_NOT_ON_PROJECTS = ("roles/storage.legacy", "roles/billing.", "roles/iam.organizationRoleAdmin")
+_PROJECT_BILLING = ("roles/billing.projectManager", "roles/billing.projectCostsManager")
+
+
+def grantable(role: str, resource: str) -> bool:
+    """Whether a predefined role may be in the policy of a resource such as "projects/p" or "buckets/b"."""
+    if not known(role):
+        return False
+    kind, _, rest = resource.partition("/")
+    if kind == "billingAccounts":
+        return role.startswith("roles/billing.") and role not in (*_PROJECT_BILLING, "roles/billing.creator")
+    if kind == "projects" and "/" not in rest:
+        above = role == "roles/resourcemanager.projectCreator" or role.startswith(_NOT_ON_PROJECTS)
+        return not above or role in _PROJECT_BILLING
+    return True
+
+
 @cache
 def permissions(role: str) -> Permissions:
     """What a predefined role permits, as far as it concerns this cloud's APIs; nothing for one that isn't known."""

@@ -284,7 +284,7 @@ class Iam:
             present = self.get_policy(resource)
             _check_etag(policy, present)
             made = policies.normalise(policy)
-            self._check_named(made, policies.members_of(present))
+            self._check_named(resource, made, policies.members_of(present))
             kept = {"resource": resource, "policy": made}
             put = self._kept.put(f"policies/{resource}", "policy", kept)["policy"]
             self.policy_generation += 1
@@ -319,12 +319,12 @@ class Iam:
             changed = policies.without_member(self.get_policy(resource), role, member, condition)
             return self.set_policy(resource, changed)
 
-    def _check_named(self, policy: Policy, before: set[str]) -> None:
+    def _check_named(self, resource: str, policy: Policy, before: set[str]) -> None:
         """Google refuses a binding that names an account or a custom role that is not there."""
         for binding in policy["bindings"]:
             role = binding["role"]
             gone = role.startswith("projects/") and self.get_role(role).get("deleted")
-            if gone or (role.startswith("roles/") and not roles.known(role)):
+            if gone or (role.startswith("roles/") and not roles.grantable(role, resource)):
                 raise ApiError(400, f"Role {role} is not supported for this resource.")
         for member in policies.members_of(policy) - before:
             kind, _, email = member.partition(":")

@@ -84,7 +84,8 @@ class LocalCloud:
         member = member or f"serviceAccount:owner@{self.project}.iam.gserviceaccount.com"
         url = f"https://cloudresourcemanager.googleapis.com/v3/projects/{self.project}"
         with self.session() as session:
-            policy = session.post(f"{url}:getIamPolicy", json={}).json()
+            wanted = {"options": {"requestedPolicyVersion": 3}}  # with the conditions that others granted under
+            policy = session.post(f"{url}:getIamPolicy", json=wanted).json() | {"version": 3}
             policy.setdefault("bindings", []).append({"role": role, "members": [member]})
             answer = session.post(f"{url}:setIamPolicy", json={"policy": policy})
             assert answer.ok, answer.text

@@ -58,6 +58,26 @@ def test_the_table_of_roles_names_its_source_and_date() -> None:
 
 
 @pytest.mark.parametrize(
+    ("role", "resource", "may"),
+    [
+        ("roles/storage.objectViewer", "projects/p", True),
+        ("roles/storage.legacyBucketReader", "projects/p", False),
+        ("roles/storage.legacyBucketReader", "buckets/b", True),
+        ("roles/billing.admin", "projects/p", False),
+        ("roles/billing.projectManager", "projects/p", True),
+        ("roles/billing.user", "billingAccounts/012345-6789AB-CDEF01", True),
+        ("roles/billing.projectManager", "billingAccounts/012345-6789AB-CDEF01", False),
+        ("roles/storage.admin", "billingAccounts/012345-6789AB-CDEF01", False),
+        ("roles/resourcemanager.projectCreator", "projects/p", False),
+        ("roles/iam.serviceAccountUser", "projects/p/serviceAccounts/a@b", True),
+        ("roles/nothing.like", "projects/p", False),
+    ],
+)
+def test_where_roles_can_be_granted(role: str, resource: str, may: bool) -> None:
+    assert roles.grantable(role, resource) is may
+
+
+@pytest.mark.parametrize(
     ("role", "has", "lacks"),
     [
         (
