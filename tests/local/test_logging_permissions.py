@@ -32,7 +32,8 @@ def account(session: AuthorizedSession, name: str, *roles: str) -> str:
     email = f"{name}@{PROJECT}.iam.gserviceaccount.com"
     made = session.post(IAM, json={"accountId": name})
     assert made.ok, made.text
-    policy = session.post(f"{POLICY}:getIamPolicy").json()
+    whole = {"options": {"requestedPolicyVersion": 3}}  # or conditions of others could not be written back
+    policy = session.post(f"{POLICY}:getIamPolicy", json=whole).json() | {"version": 3}
     policy["bindings"] += [{"role": role, "members": [f"serviceAccount:{email}"]} for role in roles]
     changed = session.post(f"{POLICY}:setIamPolicy", json={"policy": policy})
     assert changed.ok, changed.text
