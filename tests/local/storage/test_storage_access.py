@@ -410,15 +410,16 @@ def test_what_basic_roles_of_the_project_are_good_for(local_cloud, client, sessi
         bucket.iam_configuration.uniform_bucket_level_access_enabled = True
         bucket.patch()
     url = f"https://cloudresourcemanager.googleapis.com/v1/projects/{local_cloud.project}"
-    before = session.post(f"{url}:getIamPolicy", json={}).json()
+    whole = {"options": {"requestedPolicyVersion": 3}}  # or conditions of others could not be written back
+    before = session.post(f"{url}:getIamPolicy", json=whole).json()
     one = make_account(f"has-a-basic-role-{uniform}")
     member = f"serviceAccount:{email(one)}"
     try:
         for role, expected in BASIC.items():
             bindings = [*before["bindings"], {"role": role, "members": [member]}]
-            answer = session.post(f"{url}:setIamPolicy", json={"policy": {"bindings": bindings}})
+            answer = session.post(f"{url}:setIamPolicy", json={"policy": {"version": 3, "bindings": bindings}})
             assert answer.status_code == 200, answer.text
             assert allowed(client_of(local_cloud, one), bucket.name) == expected, role
     finally:
-        session.post(f"{url}:setIamPolicy", json={"policy": {"bindings": before["bindings"]}})
+        session.post(f"{url}:setIamPolicy", json={"policy": {"version": 3, "bindings": before["bindings"]}})
     bucket.delete(force=True)
