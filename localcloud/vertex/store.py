@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from localcloud.billing.accounts import not_paid
+from localcloud.disk import is_full
 from localcloud.errors import ApiError
 from localcloud.iam import access
 from localcloud.quotas import jobs as quotas
@@ -138,7 +139,11 @@ class Vertex:
         self._jobs.add(job, listed)
         if self._cloud.billing.accounts.state(project):
             self._runner.refuse(job, not_paid(self._cloud.projects.get(project), SERVICE).message)
-        self._runner.fill()
+        try:
+            self._runner.fill()
+        except Exception as error:  # it is kept: it starts when there is room on the disk
+            if not is_full(error):
+                raise
         return self._jobs.find(job_id) or Job(job_id, project, made, run)
 
     def find_job(self, job_id: str) -> Job | None:

@@ -113,7 +113,7 @@ def test_the_gapic_client(local_cloud: Any, version: str) -> None:
         for call in (
             lambda: client.get_custom_job(name=job.name),
             lambda: client.create_custom_job(parent=place, custom_job={{}}),
-            lambda: client.list_batch_prediction_jobs(parent=place),
+            lambda: client.list_data_labeling_jobs(parent=place),
         ):
             try:
                 call()

@@ -225,7 +225,7 @@ def test_the_api_must_be_on(new_cloud: Any) -> None:
         ("GET", "customJobs?pageSize=many", 400, "INVALID_ARGUMENT"),
         ("GET", "customJobs?pageToken=x", 400, "INVALID_ARGUMENT"),
         ("GET", "customJobs?orderBy=create_time", 400, "INVALID_ARGUMENT"),
-        ("GET", "batchPredictionJobs", 501, "UNIMPLEMENTED"),
+        ("GET", "dataLabelingJobs", 501, "UNIMPLEMENTED"),
         ("POST", "customJobs/1:explode", 501, "UNIMPLEMENTED"),
     ],
 )
