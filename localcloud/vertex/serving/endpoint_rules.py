@@ -25,6 +25,7 @@ _ENDPOINT_NOT_EMULATED = {
     "genAiAdvancedFeaturesConfig": "features for generative models",
 }
 _DEPLOYED_NOT_EMULATED = {
+    "enableAccessLogging": "access logs of predictions (enable_access_logging)",
     "explanationSpec": "explanations of predictions",
     "privateEndpoints": "private endpoints",
     "sharedResources": "deployment resource pools",

@@ -62,7 +62,7 @@ def _order(text: str, orders: Sequence[str]) -> tuple[str, bool]:
     if not text.strip():
         return "createTime", True
     name, *direction = text.split(",")[0].split()
-    field = re.sub(r"_([a-z])", lambda m: m[1].upper(), name)
+    field = camel(name)
     if field not in orders or direction not in ([], ["asc"], ["desc"]):
         raise ApiError(400, f"Invalid order_by '{text}'.")
     return field, direction == ["desc"]
@@ -76,3 +76,8 @@ def _read(token: str, signature: str) -> list[str]:
     if signed != signature:
         raise ApiError(400, "Page token is invalid.")
     return last
+
+
+def camel(name: str) -> str:
+    """display_name or displayName as JSON spells it."""
+    return re.sub(r"_([a-z])", lambda m: m[1].upper(), name)

@@ -18,7 +18,7 @@ from localcloud.errors import ApiError, NotEmulated
 from localcloud.vertex import operations, reach
 from localcloud.vertex.place import Call, bad_name
 from localcloud.vertex.serving import artifacts, model_rules
-from localcloud.vertex.serving.listing import page
+from localcloud.vertex.serving.listing import camel, page
 from localcloud.vertex.validation import Violation, found
 
 if TYPE_CHECKING:
@@ -182,9 +182,7 @@ class Models:
         given, mask = request.get("model", {}), request.get("updateMask", "")
         if not mask:
             raise found([Violation("update_mask", "Required field is not set.")])
-        fields = {
-            re.sub(r"_([a-z])", lambda m: m[1].upper(), path.strip().partition(".")[0]) for path in mask.split(",")
-        }
+        fields = {camel(path.strip().partition(".")[0]) for path in mask.split(",")}
         if "explanationSpec" in fields:
             raise NotEmulated("explanations of predictions")
         if other := sorted(fields - _CHANGEABLE):

@@ -14,6 +14,7 @@ from typing import Any
 from localcloud.errors import ApiError
 from localcloud.vertex.place import Call
 from localcloud.vertex.serving import deployments
+from localcloud.vertex.serving.deployer import Deployer
 from localcloud.vertex.serving.deployments import Deployment
 from localcloud.vertex.serving.endpoints import Endpoints
 from localcloud.vertex.serving.servers import Answer, Lost
@@ -27,9 +28,10 @@ _TIMEOUT = 60.0  # seconds, of a shared public endpoint
 
 @dataclass(frozen=True)
 class Prediction:
-    """Calls to the models of `endpoints`."""
+    """Calls to the models that `deployer` keeps."""
 
     endpoints: Endpoints
+    deployer: Deployer
 
     async def predict(self, call: Call, request: Body) -> Body:
         """The predictions of one model. Raises 400 with what the model's server said, 404, 503, 504."""
@@ -74,7 +76,7 @@ class Prediction:
         limit = endpoint.get("clientConnectionConfig", {}).get("inferenceTimeout", "")
         timeout = min(seconds(limit), _TIMEOUT) if limit else _TIMEOUT
         try:
-            answer = await self.endpoints.server(one).send(body, content_type, timeout)
+            answer = await self.deployer.server(one).send(body, content_type, timeout)
         except TimeoutError:
             raise ApiError(504, "Deadline exceeded while waiting for the model server.") from None
         except Lost as error:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from localcloud.errors import ApiError
 from localcloud.vertex import operations
 from localcloud.vertex.serving.batches import BATCH, Batches
+from localcloud.vertex.serving.deployer import Deployer
 from localcloud.vertex.serving.deployments import DEPLOYMENT
 from localcloud.vertex.serving.endpoints import ENDPOINT, Endpoints
 from localcloud.vertex.serving.models import MODEL, UPLOAD, Models
@@ -30,9 +31,10 @@ class Serving:
         self._cloud = cloud
         self._tasks: set[asyncio.Task[None]] = set()
         pool = ThreadPoolExecutor(_CALLS, "model-server")
-        self.models = Models(cloud, lambda model: self.endpoints.deployed(model), self._later)
-        self.endpoints = Endpoints(cloud, self.models, grace, pool, self._later)
-        self.prediction = Prediction(self.endpoints)
+        self.models = Models(cloud, lambda model: self.deployer.deployed(model), self._later)
+        self.endpoints = Endpoints(cloud)
+        self.deployer = Deployer(cloud, self.models, self.endpoints, grace, pool, self._later)
+        self.prediction = Prediction(self.endpoints, self.deployer)
         self.batches = Batches(cloud, self.models, grace, pool)
         self._left = operations.unfinished(cloud)
         cloud.on_start(self._resume)
@@ -54,17 +56,17 @@ class Serving:
     async def end_all(self, project: str) -> None:
         """Let nothing of a project (by id) serve any more, and return when it has ended."""
         self.batches.end_all(project)
-        await self.endpoints.end_all(project)
+        await self.deployer.end_all(project)
 
     async def _resume(self) -> None:
         for body in self._left:
             if body["metadata"]["@type"].endswith(f".{UPLOAD}"):
                 words = "The upload was interrupted by a restart of the local cloud: upload the model again."
                 operations.fail(self._cloud, body["name"], ApiError(409, words, "ABORTED"))
-        self.endpoints.resume()
+        self.deployer.resume()
         self.batches.resume()
 
     async def _stop(self) -> None:
         for task in self._tasks:  # the next start does it
             task.cancel()
-        await asyncio.gather(self.endpoints.stop(), self.batches.stop())
+        await asyncio.gather(self.deployer.stop(), self.batches.stop())
