@@ -103,7 +103,7 @@ def test_what_the_account_may_not_make(
     with provider(local_cloud, token) as stub, pytest.raises(grpc.RpcError) as refused:
         stub.Create(request, timeout=60)
     told = refused.value.details()  # type: ignore[attr-defined]
-    assert told.startswith(f"googleapi: Error 403: {words}")
+    assert str(told).startswith(f"googleapi: Error 403: {words}")
 
 
 def test_what_the_account_may_not_take_away_or_look_up(local_cloud: Any, token: str) -> None:
