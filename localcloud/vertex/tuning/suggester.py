@@ -77,4 +77,4 @@ class Suggester:
             return
         with contextlib.suppress(OSError):
             process.kill()  # it keeps nothing
-        await process.wait()
+        await process.communicate()  # to the end of its pipes, too
