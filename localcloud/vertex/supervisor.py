@@ -124,7 +124,7 @@ class _Replica:
                 kill_at = now + 1
 
     def _why_to_end(self, now: float, deadline: float) -> str:
-        if (self._folder / "stop").exists():
+        if (self._folder / "stop").exists() or not self._folder.exists():  # gone with the whole local cloud: reset
             return "cancelled"
         if now > deadline:
             return "timeout"

@@ -178,6 +178,14 @@ def test_a_batch_goes_on_after_a_restart(own: Own, tmp_path: Any, end: str) -> N
     assert [one["prediction"] for one in lines(own.session, job, "results")] == [2, 4, 6]
 
 
+def test_a_reset_leaves_nothing_even_after_a_kill(own: Own) -> None:
+    own.api.deploy(own.api.endpoint(), own.api.model())
+    own.kill()
+    assert own.family()
+    launch.reset(own.cloud.root)
+    eventually(lambda: own.family() == [])
+
+
 def test_the_bill_names_what_served(own: Own) -> None:
     endpoint, model = own.api.endpoint(), own.api.model()
     deployed = own.api.deploy(endpoint, model)
