@@ -11,14 +11,13 @@ import contextlib
 import logging
 import threading
 import time
-from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from localcloud.disk import is_full
 from localcloud.quotas import jobs as quotas
-from localcloud.vertex import contract, output, preparation, retries
+from localcloud.vertex import contract, output, preparation, queue, retries
 from localcloud.vertex.jobs import ENDED, Job, Jobs
 from localcloud.vertex.outcome import CANCELLED, Outcome, stockout
 from localcloud.vertex.retries import Again
@@ -36,7 +35,6 @@ T = TypeVar("T")
 _UNDER_WAY = ("PENDING", "RUNNING", "CANCELLING")
 _DISK_PATIENCE = 1.0  # seconds until a disk that was full is tried again
 _TICK = 1.0  # seconds between looks at what waits
-_FLEX_WAIT = "86400s"  # of FLEX_START, Google's own default
 _STOP_PATIENCE = 3.0  # seconds beyond the grace for supervisors to write how a replica ended
 
 
@@ -111,41 +109,23 @@ class Runner:
         queued = self._jobs.in_state("QUEUED")
         if not queued:
             return
-        used: Counter[quotas.Key] = Counter()
-        for job in self._jobs.in_state(*_UNDER_WAY):
-            used.update(self._wanted(job))
-        blocked: set[quotas.Key] = set()
+        room = self._settings.parallel - len(self._tasks)
+        running = self._jobs.in_state(*_UNDER_WAY)
+        choice = queue.choose(queued, running, room, lambda key, amount: quotas.exceeds(self._cloud, key, amount))
         for job in queued:
-            if len(self._tasks) >= self._settings.parallel:
-                return
-            wanted = self._wanted(job)
-            short = {key for key, amount in wanted.items() if quotas.exceeds(self._cloud, key, used[key] + amount)}
-            if short or blocked & wanted.keys():
-                blocked |= short
-                self._say_waiting(job, short)
-                continue
-            used.update(wanted)
+            names = choice.short.get(job.id)
+            if names and self._waiting.get(job.id) != names:
+                self._waiting[job.id] = names
+                self.say(job, f"The job is queued until there is enough quota left: {names}.")
+        for job in choice.start:
             self._waiting.pop(job.id, None)
             self._set(job, "PENDING")
             self._begin(job)
 
-    def _wanted(self, job: Job) -> Counter[quotas.Key]:
-        return quotas.wanted(job.project, job.region, job.body["jobSpec"])
-
-    def _say_waiting(self, job: Job, short: Iterable[quotas.Key]) -> None:
-        names = ", ".join(sorted(key.name for key in short))
-        if names and self._waiting.get(job.id) != names:
-            self._waiting[job.id] = names
-            self.say(job, f"The job is queued until there is enough quota left: {names}.")
-
     def _expire(self) -> None:
         """End FLEX_START jobs that have waited for longer than they want to."""
         for job in self._jobs.in_state("QUEUED", "PENDING"):
-            if retries.scheduling(job).get("strategy") not in retries.FLEX or "startTime" in job.body:
-                continue
-            wait = seconds(retries.scheduling(job).get("maxWaitDuration") or _FLEX_WAIT)
-            created = datetime.fromisoformat(job.body["createTime"]).timestamp()
-            if wait and self._cloud.clock.time() > created + wait:
+            if queue.waited_too_long(job, self._cloud.clock.time()):
                 self._tell(job, stockout(job.region))
 
     def cancel(self, job: Job) -> None:
@@ -335,6 +315,7 @@ class Runner:
     def _end(self, job: Job, ended: Outcome) -> None:
         if ended.error:
             job.body["error"] = ended.error
+        self._waiting.pop(job.id, None)
         job.body["endTime"] = self._cloud.clock.stamp()
         self._set(job, ended.state)
 
