@@ -13,16 +13,21 @@ from localcloud.enabled import require
 from localcloud.errors import ApiError
 from localcloud.paging import page
 from localcloud.pubsub import resources
-from localcloud.pubsub.resources import Body, allow, full_name, of_project, resource
+from localcloud.pubsub.resources import Body, allow, denied, full_name, of_project, resource
 from localcloud.rest import App, Call, Router
 
 if TYPE_CHECKING:
     from localcloud.cloud import Cloud
+    from localcloud.iam.access import Resource
 
-router = Router()
+
+def _refusal(_call: Call, permission: str, on: Resource) -> ApiError:
+    return denied(permission, on)
+
+
+router = Router(refusal=_refusal)
 _PATIENCE = 10.0  # seconds that a pull waits for a message
 _MOST = 1000  # messages of one pull
-_ASKS = "the API must be on first, and Pub/Sub has words of its own"
 _TOPIC = "/v1/{name=projects/*/topics/*}"
 _SUBSCRIPTION = "/v1/{name=projects/*/subscriptions/*}"
 
@@ -32,68 +37,71 @@ def app(cloud: Cloud) -> App:
     return router.app(cloud)
 
 
-def _name(call: Call, permission: str) -> str:
-    """The full name in the path, on which the caller has `permission`."""
-    name = full_name(call.cloud, call.params["name"])
-    allow(call.cloud, call.caller, permission, resource(name))
-    return name
+def _name(call: Call) -> str:
+    """The full name in the path. Raises 400, and 403 while the API is off in its project."""
+    return full_name(call.cloud, call.params["name"])
 
 
-def _project(call: Call, permission: str, project: str) -> str:
-    found = require(call.cloud, project, resources.SERVICE)["projectId"]
-    allow(call.cloud, call.caller, permission, of_project(found))
-    return found
+def _project(call: Call) -> str:
+    """The id of the project in the path, in which the API is on. Raises 403."""
+    return require(call.cloud, call.params["project"], resources.SERVICE)["projectId"]
 
 
-def _new_name(call: Call, permission: str) -> str:
-    name = full_name(call.cloud, call.params["name"])
-    _project(call, permission, name.split("/")[1])
-    return name
+def _named(call: Call) -> Resource:
+    return resource(_name(call))
 
 
-@router.route("PUT", _TOPIC, open=_ASKS)
+def _parent(call: Call) -> Resource:
+    """The project in which a topic or subscription is made."""
+    return of_project(_name(call).split("/")[1])
+
+
+def _listed(call: Call) -> Resource:
+    return of_project(_project(call))
+
+
+@router.route("PUT", _TOPIC, needs="pubsub.topics.create", on=_parent)
 async def create_topic(call: Call) -> Body:
-    return call.cloud.pubsub.create_topic(_new_name(call, "pubsub.topics.create"), call.body)
+    return call.cloud.pubsub.create_topic(_name(call), call.body)
 
 
-@router.route("GET", _TOPIC, open=_ASKS)
+@router.route("GET", _TOPIC, needs="pubsub.topics.get", on=_named)
 async def get_topic(call: Call) -> Body:
-    return call.cloud.pubsub.topic(_name(call, "pubsub.topics.get"))
+    return call.cloud.pubsub.topic(_name(call))
 
 
-@router.route("PATCH", _TOPIC, open=_ASKS)
+@router.route("PATCH", _TOPIC, needs="pubsub.topics.update", on=_named)
 async def patch_topic(call: Call) -> Body:
-    name = _name(call, "pubsub.topics.update")
+    name = _name(call)
     return call.cloud.pubsub.update(name, call.body.get("topic") or {}, call.body.get("updateMask") or "")
 
 
-@router.route("DELETE", _TOPIC, open=_ASKS)
+@router.route("DELETE", _TOPIC, needs="pubsub.topics.delete", on=_named)
 async def delete_topic(call: Call) -> None:
-    call.cloud.pubsub.delete_topic(_name(call, "pubsub.topics.delete"))
+    call.cloud.pubsub.delete_topic(_name(call))
 
 
-@router.route("GET", "/v1/projects/{project}/topics", open=_ASKS)
+@router.route("GET", "/v1/projects/{project}/topics", needs="pubsub.topics.list", on=_listed)
 async def list_topics(call: Call) -> Body:
-    project = _project(call, "pubsub.topics.list", call.params["project"])
-    return page("topics", call.cloud.pubsub.topics(project), call.query)
+    return page("topics", call.cloud.pubsub.topics(_project(call)), call.query)
 
 
-@router.route("GET", _TOPIC + "/subscriptions", open=_ASKS)
+@router.route("GET", _TOPIC + "/subscriptions", needs="pubsub.topics.get", on=_named)
 async def list_subscriptions_of(call: Call) -> Body:
-    name = _name(call, "pubsub.topics.get")
+    name = _name(call)
     call.cloud.pubsub.topic(name)
     return page("subscriptions", [one["name"] for one in call.cloud.pubsub.subscriptions_of(name)], call.query)
 
 
-@router.route("POST", _TOPIC + ":publish", open=_ASKS)
+@router.route("POST", _TOPIC + ":publish", needs="pubsub.topics.publish", on=_named)
 async def publish(call: Call) -> Body:
-    name = _name(call, "pubsub.topics.publish")
+    name = _name(call)
     return {"messageIds": call.cloud.pubsub.publish_all(name, call.body.get("messages") or [])}
 
 
-@router.route("PUT", _SUBSCRIPTION, open=_ASKS)
+@router.route("PUT", _SUBSCRIPTION, needs="pubsub.subscriptions.create", on=_parent)
 async def create_subscription(call: Call) -> Body:
-    name = _new_name(call, "pubsub.subscriptions.create")
+    name = _name(call)
     topic = full_name(call.cloud, str(call.body.get("topic", "")))
     if "/topics/" not in topic:
         raise ApiError(400, f"Invalid resource name given (name={topic}).")
@@ -102,32 +110,31 @@ async def create_subscription(call: Call) -> Body:
     return call.cloud.pubsub.create_subscription(name, call.body | {"topic": topic})
 
 
-@router.route("GET", _SUBSCRIPTION, open=_ASKS)
+@router.route("GET", _SUBSCRIPTION, needs="pubsub.subscriptions.get", on=_named)
 async def get_subscription(call: Call) -> Body:
-    return call.cloud.pubsub.subscription(_name(call, "pubsub.subscriptions.get"))
+    return call.cloud.pubsub.subscription(_name(call))
 
 
-@router.route("PATCH", _SUBSCRIPTION, open=_ASKS)
+@router.route("PATCH", _SUBSCRIPTION, needs="pubsub.subscriptions.update", on=_named)
 async def patch_subscription(call: Call) -> Body:
-    name = _name(call, "pubsub.subscriptions.update")
+    name = _name(call)
     return call.cloud.pubsub.update(name, call.body.get("subscription") or {}, call.body.get("updateMask") or "")
 
 
-@router.route("DELETE", _SUBSCRIPTION, open=_ASKS)
+@router.route("DELETE", _SUBSCRIPTION, needs="pubsub.subscriptions.delete", on=_named)
 async def delete_subscription(call: Call) -> None:
-    call.cloud.pubsub.delete_subscription(_name(call, "pubsub.subscriptions.delete"))
+    call.cloud.pubsub.delete_subscription(_name(call))
 
 
-@router.route("GET", "/v1/projects/{project}/subscriptions", open=_ASKS)
+@router.route("GET", "/v1/projects/{project}/subscriptions", needs="pubsub.subscriptions.list", on=_listed)
 async def list_subscriptions(call: Call) -> Body:
-    project = _project(call, "pubsub.subscriptions.list", call.params["project"])
-    return page("subscriptions", call.cloud.pubsub.subscriptions(project), call.query)
+    return page("subscriptions", call.cloud.pubsub.subscriptions(_project(call)), call.query)
 
 
-@router.route("POST", _SUBSCRIPTION + ":pull", open=_ASKS)
+@router.route("POST", _SUBSCRIPTION + ":pull", needs="pubsub.subscriptions.consume", on=_named)
 async def pull(call: Call) -> Body:
     """Waits for a first message, as Google does, unless `returnImmediately` is true."""
-    name = _name(call, "pubsub.subscriptions.consume")
+    name = _name(call)
     most = call.body.get("maxMessages", 0)
     if isinstance(most, bool) or not isinstance(most, int) or most < 1:
         words = (
@@ -142,33 +149,33 @@ async def pull(call: Call) -> Body:
     return {"receivedMessages": [{"ackId": one.ack_id, "message": one.message} for one in found]}
 
 
-@router.route("POST", _SUBSCRIPTION + ":acknowledge", open=_ASKS)
+@router.route("POST", _SUBSCRIPTION + ":acknowledge", needs="pubsub.subscriptions.consume", on=_named)
 async def acknowledge(call: Call) -> None:
-    call.cloud.pubsub.acknowledge(_name(call, "pubsub.subscriptions.consume"), call.body.get("ackIds") or [])
+    call.cloud.pubsub.acknowledge(_name(call), call.body.get("ackIds") or [])
 
 
-@router.route("POST", _SUBSCRIPTION + ":modifyAckDeadline", open=_ASKS)
+@router.route("POST", _SUBSCRIPTION + ":modifyAckDeadline", needs="pubsub.subscriptions.consume", on=_named)
 async def modify_deadline(call: Call) -> None:
-    name = _name(call, "pubsub.subscriptions.consume")
+    name = _name(call)
     call.cloud.pubsub.extend(name, call.body.get("ackIds") or [], call.body.get("ackDeadlineSeconds", 0))
 
 
 def _policy_routes(pattern: str, kind: str) -> None:
-    @router.route("GET", pattern + ":getIamPolicy", open=_ASKS)
+    @router.route("GET", pattern + ":getIamPolicy", needs=f"pubsub.{kind}.getIamPolicy", on=_named)
     async def get_policy(call: Call) -> Body:
-        name = _name(call, f"pubsub.{kind}.getIamPolicy")
+        name = _name(call)
         call.cloud.pubsub.topic(name)
         return call.cloud.iam.get_policy(name)
 
-    @router.route("POST", pattern + ":setIamPolicy", open=_ASKS)
+    @router.route("POST", pattern + ":setIamPolicy", needs=f"pubsub.{kind}.setIamPolicy", on=_named)
     async def set_policy(call: Call) -> Body:
-        name = _name(call, f"pubsub.{kind}.setIamPolicy")
+        name = _name(call)
         call.cloud.pubsub.topic(name)
         return call.cloud.iam.set_policy(name, call.body.get("policy") or {})
 
-    @router.route("POST", pattern + ":testIamPermissions", open=_ASKS)
+    @router.route("POST", pattern + ":testIamPermissions", open="tells the caller its own permissions")
     async def test_permissions(call: Call) -> Body:
-        name = full_name(call.cloud, call.params["name"])
+        name = _name(call)
         call.cloud.pubsub.topic(name)
         asked = call.body.get("permissions") or []
         return {"permissions": call.cloud.access.permitted(call.caller, asked, resource(name))}

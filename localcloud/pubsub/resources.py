@@ -46,8 +46,13 @@ def of_project(project_id: str) -> Resource:
 def allow(cloud: Cloud, caller: Caller, permission: str, on: Resource) -> None:
     """Raises 403 in Pub/Sub's words when the caller lacks `permission`."""
     if not cloud.access.allows(caller, permission, on):
-        details = [error_info("IAM_PERMISSION_DENIED", SERVICE, permission=permission, resource=on.name)]
-        raise ApiError(403, "User not authorized to perform this action.", reason="forbidden", details=details)
+        raise denied(permission, on)
+
+
+def denied(permission: str, on: Resource) -> ApiError:
+    """403 in Pub/Sub's words."""
+    details = [error_info("IAM_PERMISSION_DENIED", SERVICE, permission=permission, resource=on.name)]
+    return ApiError(403, "User not authorized to perform this action.", reason="forbidden", details=details)
 
 
 def full_name(cloud: Cloud, name: str) -> str:
