@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import random
@@ -24,6 +25,7 @@ _NAMES = 40  # objects of one client, which it writes again and again
 _CHUNK = 256 * 1024  # bytes; the least that a resumable upload takes at a time
 _MIB = 1024 * 1024
 _STORAGE, _UPLOAD = "https://storage.googleapis.com/storage/v1", "https://storage.googleapis.com/upload/storage/v1"
+_PUBSUB = "https://pubsub.googleapis.com/v1"
 _LOGGING = "https://logging.googleapis.com/v2"
 _BUCKET = "drill"
 
@@ -38,17 +40,19 @@ class _Acknowledged:
     uploads: dict[str, tuple[str, bytes, int]] = field(default_factory=dict)  # name -> (session, all bytes, kept)
     entries: set[str] = field(default_factory=set)  # insert ids
     jobs: set[str] = field(default_factory=set)  # names
+    messages: set[str] = field(default_factory=set)  # ids; whoever looks after them takes them
     refused: list[str] = field(default_factory=list)  # requests that failed while nobody had killed anything
 
     def __len__(self) -> int:
-        return sum(map(len, (self.objects, self.deleted, self.uploads, self.entries, self.jobs)))
+        return sum(map(len, (self.objects, self.deleted, self.uploads, self.entries, self.jobs, self.messages)))
 
 
 def kills(place: Place, count: int = _KILLS) -> Iterator[Row]:
     """Kill the server at random moments under load; after each start all that was acknowledged must be there."""
     target = place.set_up
     place.bucket(_BUCKET)
-    everything, wrong, times = _Acknowledged(), 0, []
+    _make_topic(target)
+    everything, wrong, counted, times = _Acknowledged(), 0, 0, []
     chance = random.Random(count)  # noqa: S311  when to kill is no secret
     for number in range(count):
         made = _one_kill(place, number, chance.uniform(0.05, 1.5))
@@ -60,8 +64,9 @@ def kills(place: Place, count: int = _KILLS) -> Iterator[Row]:
             getattr(everything, name).update(getattr(made, name))
         for name in ("deleted", "entries", "jobs"):
             getattr(everything, name).update(getattr(made, name))
+        counted += len(made)
     wrong += len(_lost(target, everything))
-    note = f"{count} kills, {len(everything)} acknowledged, {wrong} lost or torn"
+    note = f"{count} kills, {counted} acknowledged, {wrong} lost or torn"
     yield Row("kill -9, until it serves again", "s", median(times), (min(times), max(times)), "", target="0 lost",
               runs=count, note=note)  # fmt: skip
 
@@ -69,7 +74,7 @@ def kills(place: Place, count: int = _KILLS) -> Iterator[Row]:
 def _one_kill(place: Place, number: int, after: float) -> _Acknowledged:
     """Clients of all kinds write until the server is killed after so many seconds; gives what was acknowledged."""
     made, over = _Acknowledged(), threading.Event()
-    writers = (_objects, _objects, _resumable, _entries, _jobs)
+    writers = (_objects, _objects, _resumable, _entries, _messages, _jobs)
 
     def work(index: int, writer: Callable[[Target, str, _Acknowledged, threading.Event], None]) -> None:
         try:
@@ -144,6 +149,39 @@ def _entries(target: Target, who: str, made: _Acknowledged, over: threading.Even
         count += 1
 
 
+def _make_topic(target: Target) -> None:
+    project, session = target.account.project, target.session()
+    services = f"https://serviceusage.googleapis.com/v1/projects/{project}/services"
+    session.post(f"{services}/pubsub.googleapis.com:enable", timeout=20).raise_for_status()
+    topic = f"projects/{project}/topics/drill"
+    session.put(f"{_PUBSUB}/{topic}", json={}, timeout=20).raise_for_status()
+    session.put(f"{_PUBSUB}/{_subscription(target)}", json={"topic": topic}, timeout=20).raise_for_status()
+
+
+def _subscription(target: Target) -> str:
+    return f"projects/{target.account.project}/subscriptions/drill"
+
+
+def _messages(target: Target, who: str, made: _Acknowledged, over: threading.Event) -> None:
+    url = f"{_PUBSUB}/projects/{target.account.project}/topics/drill:publish"
+    data = base64.b64encode(who.encode()).decode()
+    while not over.is_set():
+        answer = target.session().post(url, json={"messages": [{"data": data}] * 3}, timeout=20)
+        answer.raise_for_status()
+        made.messages.update(answer.json()["messageIds"])
+
+
+def _received(target: Target) -> set[str]:
+    """The ids of all messages that are there; they are acknowledged."""
+    url, found = f"{_PUBSUB}/{_subscription(target)}", set()
+    ask = {"maxMessages": 1000, "returnImmediately": True}
+    while got := target.session().post(f"{url}:pull", json=ask, timeout=60).json().get("receivedMessages"):
+        found.update(one["message"]["messageId"] for one in got)
+        acknowledged = {"ackIds": [one["ackId"] for one in got]}
+        target.session().post(f"{url}:acknowledge", json=acknowledged, timeout=60).raise_for_status()
+    return found
+
+
 def _jobs(target: Target, who: str, made: _Acknowledged, over: threading.Event) -> None:
     account = target.account
     host = f"https://{account.region}-aiplatform.googleapis.com/v1"
@@ -193,6 +231,7 @@ def _lost(target: Target, made: _Acknowledged) -> list[str]:
         if not session.put(address, data=data[there:], headers=part, timeout=20).ok or read(name) != data:
             found.append(f"upload {name}")
     found += [f"entry {one}" for one in made.entries - _all_entries(target)] if made.entries else []
+    found += [f"message {one}" for one in made.messages - _received(target)] if made.messages else []
     host = f"https://{target.account.region}-aiplatform.googleapis.com/v1"
     found += [f"job {name}" for name in made.jobs if not session.get(f"{host}/{name}", timeout=20).ok]
     return found
