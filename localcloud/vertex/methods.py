@@ -6,13 +6,14 @@ import importlib
 import inspect
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from localcloud.vertex import operations
 from localcloud.vertex.place import Call, enter
 
 if TYPE_CHECKING:
     from localcloud.cloud import Caller, Cloud
+    from localcloud.vertex.store import Vertex
 
 Body = dict[str, Any]
 Handler = Callable[[Call, Body], Body | Awaitable[Body]]
@@ -39,6 +40,37 @@ class Method:
 
 
 Methods = Mapping[str, Method]
+_OPERATION, _EMPTY = "google.longrunning.Operation", "google.protobuf.Empty"
+
+
+class Jobs(Protocol):
+    """What answers for one kind of jobs."""
+
+    def create(self, call: Call, request: Body) -> Body: ...
+    def get(self, call: Call, request: Body) -> Body: ...
+    def list(self, call: Call, request: Body) -> Body: ...
+    def cancel(self, call: Call, request: Body) -> Body: ...
+    def delete(self, call: Call, request: Body) -> Body: ...
+
+
+def of_jobs(message: str, part: Callable[[Vertex], Jobs]) -> Methods:
+    """The methods that each kind of jobs has; `message` is the resource ("CustomJob"), `part` finds who answers."""
+
+    def handler(verb: str) -> Handler:
+        return lambda call, request: getattr(part(call.cloud.vertex), verb)(call, request)
+
+    collection = f"aiplatform.{message[0].lower()}{message[1:]}s"
+    return {
+        name: Method(f"{name}Request", response, handler(verb), f"{collection}.{verb}")
+        for name, response, verb in (
+            (f"Create{message}", message, "create"),
+            (f"Get{message}", message, "get"),
+            (f"List{message}s", f"List{message}sResponse", "list"),
+            (f"Cancel{message}", _EMPTY, "cancel"),
+            (f"Delete{message}", _OPERATION, "delete"),
+        )
+    }
+
 
 # Service -> the modules that each have a table METHODS of some of its methods. They are imported with the types.
 _TABLES: Mapping[str, tuple[str, ...]] = {
@@ -53,8 +85,6 @@ _TABLES: Mapping[str, tuple[str, ...]] = {
     "PredictionService": ("localcloud.vertex.serving.prediction_methods",),
 }
 
-_OPERATION, _EMPTY = "google.longrunning.Operation", "google.protobuf.Empty"
-_GET = "aiplatform.operations.get"
 OPERATIONS: Methods = {
     "GetOperation": Method("google.longrunning.GetOperationRequest", _OPERATION, operations.get, ""),
     "WaitOperation": Method("google.longrunning.WaitOperationRequest", _OPERATION, operations.wait, ""),
