@@ -43,6 +43,11 @@ def fail(cloud: Cloud, name: str, error: ApiError) -> Body:
     return _end(cloud, name, {"error": status | ({"details": error.details} if error.details else {})})
 
 
+def deleted(cloud: Cloud, resource: str) -> Body:
+    """The operation under `resource` of a deletion that is done."""
+    return succeed(cloud, begin(cloud, resource, "DeleteOperationMetadata"))
+
+
 def _end(cloud: Cloud, name: str, result: Body) -> Body:
     body = cloud.documents.get(name)
     body["metadata"]["genericMetadata"]["updateTime"] = cloud.clock.stamp()

@@ -6,7 +6,7 @@ Rules: the documentation of CustomJobSpec, and of machine shapes through the cat
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ from localcloud.errors import ApiError, NotEmulated, error_info
 
 Body = Mapping[str, Any]
 
-_REQUIRED = "Required field is not set."
+REQUIRED = "Required field is not set."
 _LABEL_KEY = re.compile(r"[^\W\dA-Z_](?:[^\WA-Z]|-){0,62}")
 _LABEL_VALUE = re.compile(r"(?:[^\WA-Z]|-){0,63}")
 _POOLS = 4  # primary, workers, parameter servers or reducers, evaluators
@@ -50,6 +50,13 @@ def found(violations: list[Violation]) -> ApiError:
     return ApiError(400, f"List of found errors:\t{text}", details=[detail])
 
 
+def refuse(violations: Iterable[Violation]) -> None:
+    """Raises 400 with all that is wrong, if anything is."""
+    wrong = [*violations]
+    if wrong:
+        raise found(wrong)
+
+
 def check_location(location: str, host: str, project: Body) -> None:
     """Raises 403 for a region that is none, 400 when it is not the one of the endpoint `host` ("" when not known)."""
     from catalog.regions import regions
@@ -77,9 +84,7 @@ def check_location(location: str, host: str, project: Body) -> None:
 
 def check_job(job: Body, location: str) -> None:
     """Raises 400 for a job that can't be, with all that is wrong; 501 for one that asks for what is not here."""
-    wrong = [*violations(job)]
-    if wrong:
-        raise found(wrong)
+    refuse(violations(job))
     check_emulated(job, job["jobSpec"], location)
 
 
@@ -99,16 +104,11 @@ def check_emulated(job: Body, spec: Body, location: str) -> None:
 
 def violations(job: Body) -> Iterator[Violation]:
     """All that is wrong with the fields of a custom job, or of a job that has its displayName, labels and jobSpec."""
-    name = job.get("displayName", "")
-    if not name:
-        yield Violation("display_name", _REQUIRED)
-    elif len(name) > 128:
-        yield Violation("display_name", "The display name can be up to 128 characters long.")
-    yield from labels(job.get("labels", {}))
+    yield from texts(job)
     spec = job.get("jobSpec", {})
     pools = spec.get("workerPoolSpecs", [])
     if not pools:
-        yield Violation("job_spec.worker_pool_specs", _REQUIRED)
+        yield Violation("job_spec.worker_pool_specs", REQUIRED)
     if len(pools) > _POOLS:
         yield Violation("job_spec.worker_pool_specs", f"At most {_POOLS} worker pools are allowed.")
     for index, pool in enumerate(pools):
@@ -126,8 +126,25 @@ def violations(job: Body) -> Iterator[Violation]:
         yield Violation("job_spec.service_account", f"Invalid service account email: {account}")
 
 
-def labels(given: Mapping[str, str]) -> Iterator[Violation]:
-    """All that is wrong with a resource's labels."""
+def texts(given: Body, path: str = "") -> Iterator[Violation]:
+    """All that is wrong with a resource's display name and labels; `path` stands before its fields ("model.")."""
+    name = given.get("displayName", "")
+    if not name:
+        yield Violation(f"{path}display_name", REQUIRED)
+    elif len(name) > 128:
+        yield Violation(f"{path}display_name", "The display name can be up to 128 characters long.")
+    yield from _labels(given.get("labels", {}))
+
+
+def variables(path: str, given: Iterable[Body]) -> Iterator[Violation]:
+    """All that is wrong with the names of the environment variables in `path`."""
+    for number, variable in enumerate(given):
+        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", variable.get("name", "")):
+            words = f"The name `{variable.get('name', '')}` must be a valid C identifier."
+            yield Violation(f"{path}[{number}].name", words)
+
+
+def _labels(given: Mapping[str, str]) -> Iterator[Violation]:
     if len(given) > 64:
         yield Violation("labels", "No more than 64 labels are allowed.")
     for key, value in given.items():
@@ -142,7 +159,7 @@ def labels(given: Mapping[str, str]) -> Iterator[Violation]:
 def _pool(path: str, pool: Body, index: int) -> Iterator[Violation]:
     machine = pool.get("machineSpec", {})
     if not machine.get("machineType"):
-        yield Violation(f"{path}.machine_spec.machine_type", _REQUIRED)
+        yield Violation(f"{path}.machine_spec.machine_type", REQUIRED)
     count = int(machine.get("acceleratorCount", 0))
     if bool(machine.get("acceleratorType")) != (count > 0):
         words = "Both `accelerator_type` and `accelerator_count` should be specified or none."
@@ -160,14 +177,11 @@ def _pool(path: str, pool: Body, index: int) -> Iterator[Violation]:
     if container is None and package is None:
         yield Violation(f"{path}.task", "One of `container_spec` and `python_package_spec` must be set.")
     if container is not None and not container.get("imageUri"):
-        yield Violation(f"{path}.container_spec.image_uri", _REQUIRED)
+        yield Violation(f"{path}.container_spec.image_uri", REQUIRED)
     if package is not None:
         yield from _package(f"{path}.python_package_spec", package)
     which, spec = ("container_spec", container) if container is not None else ("python_package_spec", package or {})
-    for number, variable in enumerate(spec.get("env", [])):
-        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", variable.get("name", "")):
-            words = f"The name `{variable.get('name', '')}` must be a valid C identifier."
-            yield Violation(f"{path}.{which}.env[{number}].name", words)
+    yield from variables(f"{path}.{which}.env", spec.get("env", []))
 
 
 def _package(path: str, package: Body) -> Iterator[Violation]:
@@ -177,7 +191,7 @@ def _package(path: str, package: Body) -> Iterator[Violation]:
         ("pythonModule", "python_module"),
     ):
         if not package.get(field):
-            yield Violation(f"{path}.{name}", _REQUIRED)
+            yield Violation(f"{path}.{name}", REQUIRED)
     if len(package.get("packageUris", [])) > 100:
         yield Violation(f"{path}.package_uris", "The maximum number of package URIs is 100.")
     for number, uri in enumerate(package.get("packageUris", [])):

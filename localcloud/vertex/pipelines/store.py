@@ -105,8 +105,7 @@ class Pipelines:
             words = f"The TrainingPipeline is in state {state}: cancel it before you delete it."
             raise ApiError(400, words, "FAILED_PRECONDITION")
         self._records.delete(pipeline.name)
-        name = operations.begin(self._cloud, call.place.name, "DeleteOperationMetadata")
-        return operations.succeed(self._cloud, name)
+        return operations.deleted(self._cloud, call.place.name)
 
     def _pipeline(self, call: Call, name: str) -> Pipeline:
         found = self._records.find(f"{call.place.name}/{COLLECTION}/{call.resource(COLLECTION, name)}")

@@ -29,7 +29,7 @@ def check(pipeline: Mapping[str, Any], location: str) -> Body:
         raise NotEmulated(f"training pipelines of {found[1].removesuffix('.yaml')}: use {_CUSTOM}")
     spec, violations = _spec(pipeline.get("trainingTaskInputs"))
     if not definition:
-        violations.append(Violation("training_task_definition", "Required field is not set."))
+        violations.append(Violation("training_task_definition", validation.REQUIRED))
     elif found is None or found[1] != _CUSTOM:
         words = f"Unknown training task definition: {definition}"
         violations.append(Violation("training_task_definition", words))
@@ -40,8 +40,7 @@ def check(pipeline: Mapping[str, Any], location: str) -> Body:
         if "baseOutputDirectory" not in spec and "modelToUpload" in pipeline:
             where = "training_task_inputs.base_output_directory"
             violations.append(Violation(where, "Required when `model_to_upload` is set."))
-    if violations:
-        raise validation.found(violations)
+    validation.refuse(violations)
     if pipeline.get("inputDataConfig"):
         raise NotEmulated("managed datasets of training pipelines (input_data_config)")
     validation.check_emulated(pipeline, spec, location)
@@ -53,7 +52,7 @@ def _spec(inputs: Any) -> tuple[Body, list[Violation]]:
     from google.protobuf import json_format
 
     if not isinstance(inputs, dict) or not inputs:
-        return {}, [Violation("training_task_inputs", "Required field is not set.")]
+        return {}, [Violation("training_task_inputs", validation.REQUIRED)]
     try:
         message = json_format.ParseDict(_whole(inputs), messages.load().message("CustomJobSpec")())
     except json_format.ParseError as error:

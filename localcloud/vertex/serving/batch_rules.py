@@ -10,11 +10,10 @@ from typing import Any
 
 from localcloud.errors import NotEmulated
 from localcloud.vertex.serving.artifacts import is_path
-from localcloud.vertex.validation import Violation, found, labels
+from localcloud.vertex.validation import REQUIRED, Violation, refuse, texts
 
 Body = Mapping[str, Any]
 
-_REQUIRED = "Required field is not set."
 _NOT_EMULATED = {
     "unmanagedContainerModel": "models that were not uploaded (unmanaged_container_model)",
     "generateExplanation": "explanations of predictions",
@@ -29,9 +28,7 @@ _INSTANCE_TYPES = ("", "object", "array")
 
 def check(job: Body) -> None:
     """Raises 400 with all that is wrong with a BatchPredictionJob, 501 for what is not here."""
-    wrong = [*_violations(job)]
-    if wrong:
-        raise found(wrong)
+    refuse(_violations(job))
     for field, what in _NOT_EMULATED.items():
         if job.get(field):
             raise NotEmulated(what)
@@ -44,16 +41,11 @@ def check(job: Body) -> None:
 
 def _violations(job: Body) -> Iterator[Violation]:
     path = "batch_prediction_job"
-    name = job.get("displayName", "")
-    if not name:
-        yield Violation(f"{path}.display_name", _REQUIRED)
-    elif len(name) > 128:
-        yield Violation(f"{path}.display_name", "The display name can be up to 128 characters long.")
-    yield from labels(job.get("labels", {}))
+    yield from texts(job, f"{path}.")
     if not job.get("model") and not job.get("unmanagedContainerModel"):
-        yield Violation(f"{path}.model", _REQUIRED)
+        yield Violation(f"{path}.model", REQUIRED)
     if "machineSpec" not in job.get("dedicatedResources", {}):
-        yield Violation(f"{path}.dedicated_resources.machine_spec", _REQUIRED)
+        yield Violation(f"{path}.dedicated_resources.machine_spec", REQUIRED)
     yield from _input(f"{path}.input_config", job.get("inputConfig", {}))
     yield from _output(f"{path}.output_config", job.get("outputConfig", {}))
     shape = job.get("instanceConfig", {})
@@ -68,12 +60,12 @@ def _violations(job: Body) -> Iterator[Violation]:
 def _input(path: str, given: Body) -> Iterator[Violation]:
     kind = given.get("instancesFormat", "")
     if kind not in _KNOWN_INPUTS:
-        words = f"The format `{kind}` must be one of {', '.join(_KNOWN_INPUTS)}." if kind else _REQUIRED
+        words = f"The format `{kind}` must be one of {', '.join(_KNOWN_INPUTS)}." if kind else REQUIRED
         yield Violation(f"{path}.instances_format", words)
         return
     uris = given.get("gcsSource", {}).get("uris", [])
     if kind != "bigquery" and not uris:
-        yield Violation(f"{path}.gcs_source.uris", _REQUIRED)
+        yield Violation(f"{path}.gcs_source.uris", REQUIRED)
     for number, uri in enumerate(uris):
         if not is_path(uri) or "/" not in uri.removeprefix("gs://"):
             words = f"The Google Cloud Storage path `{uri}` must start with `gs://` and name an object."
@@ -83,10 +75,10 @@ def _input(path: str, given: Body) -> Iterator[Violation]:
 def _output(path: str, given: Body) -> Iterator[Violation]:
     kind = given.get("predictionsFormat", "")
     if kind not in _KNOWN_OUTPUTS:
-        words = f"The format `{kind}` must be one of {', '.join(_KNOWN_OUTPUTS)}." if kind else _REQUIRED
+        words = f"The format `{kind}` must be one of {', '.join(_KNOWN_OUTPUTS)}." if kind else REQUIRED
         yield Violation(f"{path}.predictions_format", words)
         return
     prefix = given.get("gcsDestination", {}).get("outputUriPrefix", "")
     if kind != "bigquery" and not is_path(prefix):
         words = f"The Google Cloud Storage path `{prefix}` must start with `gs://` and name a bucket."
-        yield Violation(f"{path}.gcs_destination.output_uri_prefix", words if prefix else _REQUIRED)
+        yield Violation(f"{path}.gcs_destination.output_uri_prefix", words if prefix else REQUIRED)

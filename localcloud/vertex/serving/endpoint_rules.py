@@ -10,11 +10,10 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from localcloud.errors import ApiError, NotEmulated
-from localcloud.vertex.validation import Violation, found, labels
+from localcloud.vertex.validation import REQUIRED, Violation, found, refuse, texts
 
 Body = Mapping[str, Any]
 
-_REQUIRED = "Required field is not set."
 _ENDPOINT_NOT_EMULATED = {
     "encryptionSpec": "encryption with keys of your own (encryption_spec)",
     "network": "peered networks",
@@ -38,34 +37,17 @@ _LARGEST = 10_000
 
 def check_endpoint(endpoint: Body, endpoint_id: str = "") -> None:
     """Raises 400 with all that is wrong with an Endpoint, 501 for what is not here."""
-    wrong = [*_texts(endpoint)]
+    wrong = [*texts(endpoint, "endpoint.")]
     if endpoint_id and not re.fullmatch(r"[1-9][0-9]{0,9}", endpoint_id):
         words = f"The endpoint ID `{endpoint_id}` must be up to 10 digits, of which the first is not 0."
         wrong.append(Violation("endpoint_id", words))
     if endpoint.get("trafficSplit"):
         words = "An endpoint without a deployed model has no traffic split."
         wrong.append(Violation("endpoint.traffic_split", words))
-    if wrong:
-        raise found(wrong)
+    refuse(wrong)
     for field, what in _ENDPOINT_NOT_EMULATED.items():
         if endpoint.get(field):
             raise NotEmulated(what)
-
-
-def check_texts(endpoint: Body) -> None:
-    """Raises 400 for a display name or labels that can't be."""
-    wrong = [*_texts(endpoint)]
-    if wrong:
-        raise found(wrong)
-
-
-def _texts(endpoint: Body) -> Iterator[Violation]:
-    name = endpoint.get("displayName", "")
-    if not name:
-        yield Violation("endpoint.display_name", _REQUIRED)
-    elif len(name) > 128:
-        yield Violation("endpoint.display_name", "The display name can be up to 128 characters long.")
-    yield from labels(endpoint.get("labels", {}))
 
 
 def check_traffic(split: Mapping[str, int], present: Collection[str], field: str = "traffic_split") -> None:
@@ -90,15 +72,14 @@ def check_deployed(given: Body, present: Collection[str], model: str) -> None:
         raise found([Violation("deployed_model.automatic_resources", words)])
     resources = given.get("dedicatedResources")
     if resources is None:
-        raise found([Violation("deployed_model.dedicated_resources", _REQUIRED)])
+        raise found([Violation("deployed_model.dedicated_resources", REQUIRED)])
     if "machineSpec" not in resources:
-        wrong.append(Violation("deployed_model.dedicated_resources.machine_spec", _REQUIRED))
+        wrong.append(Violation("deployed_model.dedicated_resources.machine_spec", REQUIRED))
     wrong += _counts(resources)
     deployed_id = given.get("id", "")
     if deployed_id and not re.fullmatch(r"[0-9]{1,19}", deployed_id):
         wrong.append(Violation("deployed_model.id", f"The deployed model ID `{deployed_id}` must be digits."))
-    if wrong:
-        raise found(wrong)
+    refuse(wrong)
     if deployed_id in present:
         raise ApiError(409, f"A deployed model with ID `{deployed_id}` already exists in the endpoint.")
     if resources.get("spot"):
@@ -107,9 +88,7 @@ def check_deployed(given: Body, present: Collection[str], model: str) -> None:
 
 def check_counts(resources: Body) -> None:
     """Raises 400 for numbers of replicas that can't be, 501 for scaling to zero."""
-    wrong = [*_counts(resources)]
-    if wrong:
-        raise found(wrong)
+    refuse(_counts(resources))
 
 
 def _counts(resources: Body) -> Iterator[Violation]:

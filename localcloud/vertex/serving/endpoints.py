@@ -14,7 +14,7 @@ from localcloud.vertex import operations
 from localcloud.vertex.place import Call
 from localcloud.vertex.serving import deployments, endpoint_rules
 from localcloud.vertex.serving.listing import camel, page
-from localcloud.vertex.validation import Violation, found
+from localcloud.vertex.validation import REQUIRED, Violation, found, refuse, texts
 
 if TYPE_CHECKING:
     from localcloud.cloud import Cloud
@@ -67,12 +67,12 @@ class Endpoints:
         """Change what may be changed. Raises 400, 404."""
         given, mask = request.get("endpoint", {}), request.get("updateMask", "")
         if not mask:
-            raise found([Violation("update_mask", "Required field is not set.")])
+            raise found([Violation("update_mask", REQUIRED)])
         fields = {camel(path.strip().partition(".")[0]) for path in mask.split(",")}
         if other := sorted(fields - _CHANGEABLE):
             raise found([Violation("update_mask", f"The field `{other[0]}` can't be changed.")])
         body = apply_mask(self.find(call, given.get("name", "")), given, mask)
-        endpoint_rules.check_texts(body)
+        refuse(texts(body, "endpoint."))
         endpoint_rules.check_traffic(body.get("trafficSplit", {}), deployed_ids(body), "endpoint.traffic_split")
         return self.put(body | {"updateTime": self._cloud.clock.stamp()})
 
@@ -83,8 +83,7 @@ class Endpoints:
             words = f"Endpoint `{name}` has deployed or being-deployed DeployedModel(s)."
             raise ApiError(400, words, "FAILED_PRECONDITION")
         self._cloud.documents.delete(name)
-        operation = operations.begin(self._cloud, name, "DeleteOperationMetadata")
-        return operations.succeed(self._cloud, operation)
+        return operations.deleted(self._cloud, name)
 
     def put(self, body: Body) -> Body:
         """Keep an endpoint, with a new etag."""

@@ -11,11 +11,10 @@ from typing import Any
 
 from localcloud.errors import ApiError, NotEmulated
 from localcloud.vertex.serving.artifacts import is_path
-from localcloud.vertex.validation import Violation, found, labels
+from localcloud.vertex.validation import REQUIRED, Violation, found, refuse, texts, variables
 
 Body = Mapping[str, Any]
 
-_REQUIRED = "Required field is not set."
 _ALIAS = re.compile(r"[a-z][a-zA-Z0-9-]{0,126}[a-z0-9-]")
 _ID = re.compile(r"[a-z_][a-z0-9_-]{0,62}")
 _NOT_EMULATED = {
@@ -35,9 +34,7 @@ _CONTAINER_NOT_EMULATED = {
 def check_upload(request: Body) -> None:
     """Raises 400 with all that is wrong with an UploadModelRequest, 501 for what is not here."""
     model = request.get("model", {})
-    wrong = [*_violations(request, model)]
-    if wrong:
-        raise found(wrong)
+    refuse(_violations(request, model))
     for field, what in _NOT_EMULATED.items():
         if model.get(field):
             raise NotEmulated(what)
@@ -46,18 +43,11 @@ def check_upload(request: Body) -> None:
             raise NotEmulated(what)
 
 
-def check_texts(model: Body) -> None:
-    """Raises 400 for a display name or labels that can't be."""
-    wrong = [*_texts(model)]
-    if wrong:
-        raise found(wrong)
-
-
 def _violations(request: Body, model: Body) -> Iterator[Violation]:
-    yield from _texts(model)
+    yield from texts(model, "model.")
     container = model.get("containerSpec", {})
     if not container.get("imageUri"):
-        yield Violation("model.container_spec.image_uri", _REQUIRED)
+        yield Violation("model.container_spec.image_uri", REQUIRED)
     artifacts = model.get("artifactUri", "")
     if artifacts and not is_path(artifacts):
         words = f"The Google Cloud Storage path `{artifacts}` must start with `gs://` and name a bucket."
@@ -69,10 +59,7 @@ def _violations(request: Body, model: Body) -> Iterator[Violation]:
     for number, port in enumerate(container.get("ports", [])):
         if not 1 <= int(port.get("containerPort", 0)) <= 65_535:
             yield Violation(f"model.container_spec.ports[{number}].container_port", "The port must be 1 to 65535.")
-    for number, variable in enumerate(container.get("env", [])):
-        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", variable.get("name", "")):
-            words = f"The name `{variable.get('name', '')}` must be a valid C identifier."
-            yield Violation(f"model.container_spec.env[{number}].name", words)
+    yield from variables("model.container_spec.env", container.get("env", []))
     if model_id := request.get("modelId", ""):
         if request.get("parentModel"):
             yield Violation("model_id", "`model_id` can't be set when `parent_model` is.")
@@ -82,15 +69,6 @@ def _violations(request: Body, model: Body) -> Iterator[Violation]:
     for alias in model.get("versionAliases", []):
         if not _ALIAS.fullmatch(alias):
             yield Violation("model.version_aliases", _bad_alias(alias))
-
-
-def _texts(model: Body) -> Iterator[Violation]:
-    name = model.get("displayName", "")
-    if not name:
-        yield Violation("model.display_name", _REQUIRED)
-    elif len(name) > 128:
-        yield Violation("model.display_name", "The display name can be up to 128 characters long.")
-    yield from labels(model.get("labels", {}))
 
 
 def check_aliases(aliases: Sequence[str]) -> None:

@@ -19,7 +19,7 @@ from localcloud.vertex import operations, reach
 from localcloud.vertex.place import Call, bad_name
 from localcloud.vertex.serving import artifacts, model_rules
 from localcloud.vertex.serving.listing import camel, page
-from localcloud.vertex.validation import Violation, found
+from localcloud.vertex.validation import REQUIRED, Violation, found, refuse, texts
 
 if TYPE_CHECKING:
     from localcloud.cloud import Cloud
@@ -81,7 +81,7 @@ class Models:
         if uri := given.get("artifactUri", ""):
             artifacts.check(call, uri, tensorflow)
         elif tensorflow:
-            raise found([Violation("model.artifact_uri", "Required field is not set.")])
+            raise found([Violation("model.artifact_uri", REQUIRED)])
         if request.get("serviceAccount"):
             self._cloud.vertex.account(call, request["serviceAccount"])
         operation = operations.begin(self._cloud, name, UPLOAD)
@@ -181,7 +181,7 @@ class Models:
         """Change what may be changed of a version. Raises 400, 404."""
         given, mask = request.get("model", {}), request.get("updateMask", "")
         if not mask:
-            raise found([Violation("update_mask", "Required field is not set.")])
+            raise found([Violation("update_mask", REQUIRED)])
         fields = {camel(path.strip().partition(".")[0]) for path in mask.split(",")}
         if "explanationSpec" in fields:
             raise NotEmulated("explanations of predictions")
@@ -191,7 +191,7 @@ class Models:
         name = present["name"]
         kept = self._kept(name)
         body = apply_mask(kept["versions"][present["versionId"]], given, mask)
-        model_rules.check_texts(body)
+        refuse(texts(body, "model."))
         body["updateTime"] = body["versionUpdateTime"] = self._cloud.clock.stamp()
         kept["versions"][present["versionId"]] = body
         shared = {field: body[field] for field in _OF_MODEL if field in body} | {"updateTime": body["updateTime"]}
@@ -240,8 +240,7 @@ class Models:
         del kept["versions"][version]
         self._put(name, kept)
         shutil.rmtree(artifacts.folder(self._cloud, name, version), ignore_errors=True)
-        operation = operations.begin(self._cloud, name, "DeleteOperationMetadata")
-        return operations.succeed(self._cloud, operation)
+        return operations.deleted(self._cloud, name)
 
     def delete(self, call: Call, request: Body) -> Body:
         """Forget a model with all its versions, of which none is deployed. Raises 400, 404."""
@@ -250,8 +249,7 @@ class Models:
         self._refuse_deployed(name)
         self._cloud.documents.delete(name)
         shutil.rmtree(artifacts.folder(self._cloud, name, "1").parent, ignore_errors=True)
-        operation = operations.begin(self._cloud, name, "DeleteOperationMetadata")
-        return operations.succeed(self._cloud, operation)
+        return operations.deleted(self._cloud, name)
 
     def _refuse_deployed(self, name: str, version: str = "") -> None:
         places = [one for one in self._deployments(name) if version in ("", one["version"])]

@@ -18,7 +18,7 @@ from localcloud.vertex.serving.deployer import Deployer
 from localcloud.vertex.serving.deployments import Deployment
 from localcloud.vertex.serving.endpoints import Endpoints
 from localcloud.vertex.serving.servers import Answer, Lost
-from localcloud.vertex.validation import Violation, found, seconds
+from localcloud.vertex.validation import REQUIRED, Violation, found, seconds
 
 Body = dict[str, Any]
 
@@ -37,7 +37,7 @@ class Prediction:
         """The predictions of one model. Raises 400 with what the model's server said, 404, 503, 504."""
         endpoint = self._endpoint(call, request)
         if "instances" not in request:
-            raise found([Violation("instances", "Required field is not set.")])
+            raise found([Violation("instances", REQUIRED)])
         sent: Body = {"instances": request["instances"]}
         if request.get("parameters") is not None:
             sent["parameters"] = request["parameters"]

@@ -123,8 +123,7 @@ class Tuning:
         for trial in self._records.trials(job.name):
             self._cloud.vertex.forget_job(trial.job)
         self._records.delete(job.name)
-        name = operations.begin(self._cloud, call.place.name, "DeleteOperationMetadata")
-        return operations.succeed(self._cloud, name)
+        return operations.deleted(self._cloud, call.place.name)
 
     def _job(self, call: Call, name: str) -> TuningJob:
         job = self._records.find(f"{call.place.name}/{COLLECTION}/{call.resource(COLLECTION, name)}")

@@ -14,11 +14,10 @@ from typing import Any
 from localcloud.errors import NotEmulated
 from localcloud.vertex import validation
 from localcloud.vertex.tuning.space import CONDITIONS, KINDS
-from localcloud.vertex.validation import Violation
+from localcloud.vertex.validation import REQUIRED, Violation
 
 Body = Mapping[str, Any]
 
-_REQUIRED = "Required field is not set."
 _MOST_VALUES = 1000  # of a discrete parameter
 _NOT_EMULATED = {
     "convexAutomatedStoppingSpec": "the convex rule of early stopping (study_spec.convex_automated_stopping_spec)",
@@ -33,8 +32,7 @@ def check(job: Body, location: str) -> None:
     violations = [*_counts(job), *_study(job.get("studySpec", {}))]
     for one in validation.violations(trial | {"jobSpec": job.get("trialJobSpec", {})}):
         violations.append(Violation(re.sub(r"^job_spec", "trial_job_spec", one.path), one.message))
-    if violations:
-        raise validation.found(violations)
+    validation.refuse(violations)
     for field, what in _NOT_EMULATED.items():
         if field in job["studySpec"]:
             raise NotEmulated(what)
@@ -55,22 +53,22 @@ def _counts(job: Body) -> Iterator[Violation]:
 def _study(study: Body) -> Iterator[Violation]:
     metrics, specs = study.get("metrics", []), study.get("parameters", [])
     if not metrics:
-        yield Violation("study_spec.metrics", _REQUIRED)
+        yield Violation("study_spec.metrics", REQUIRED)
     names = [metric.get("metricId", "") for metric in metrics]
     for number, metric in enumerate(metrics):
         path = f"study_spec.metrics[{number}]"
         if not names[number]:
-            yield Violation(f"{path}.metric_id", _REQUIRED)
+            yield Violation(f"{path}.metric_id", REQUIRED)
         elif names[number] in names[:number]:
             yield Violation(f"{path}.metric_id", f"The metric ID `{names[number]}` is not unique.")
         if metric.get("goal", "") not in ("MAXIMIZE", "MINIMIZE"):
-            yield Violation(f"{path}.goal", _REQUIRED)
+            yield Violation(f"{path}.goal", REQUIRED)
         if "safetyConfig" in metric:
             yield Violation(f"{path}.safety_config", _only_vizier("safety_config"))
     if study.get("observationNoise"):
         yield Violation("study_spec.observation_noise", _only_vizier("observation_noise"))
     if not specs:
-        yield Violation("study_spec.parameters", _REQUIRED)
+        yield Violation("study_spec.parameters", REQUIRED)
     yield from _parameters("study_spec.parameters", specs)
     if study.get("algorithm") == "GRID_SEARCH" and any("doubleValueSpec" in spec for spec in _all(specs)):
         words = "To use grid search, all parameters must be INTEGER, CATEGORICAL, or DISCRETE."
@@ -100,7 +98,7 @@ def _parameters(path: str, specs: Sequence[Body]) -> Iterator[Violation]:
 
 def _parameter(path: str, spec: Body) -> Iterator[Violation]:
     if not spec.get("parameterId"):
-        yield Violation(f"{path}.parameter_id", _REQUIRED)
+        yield Violation(f"{path}.parameter_id", REQUIRED)
     field = next((field for field in KINDS if field in spec), None)
     if field is None:
         words = "One of `double_value_spec`, `integer_value_spec`, `categorical_value_spec` and `discrete_value_spec`"
@@ -135,7 +133,7 @@ def _values(path: str, kind: str, given: Body) -> Generator[Violation, None, flo
     """Gives back the lowest value, where values are numbers."""
     values = given.get("values", [])
     if not values:
-        yield Violation(f"{path}.values", _REQUIRED)
+        yield Violation(f"{path}.values", REQUIRED)
         return None
     if kind == "CATEGORICAL":
         if len(set(values)) < len(values):
@@ -152,7 +150,7 @@ def _values(path: str, kind: str, given: Body) -> Generator[Violation, None, flo
 def _condition(path: str, kind: str, given: Body, condition: Body) -> Iterator[Violation]:
     field = next((field for field in _PARENTS if field in condition), None)
     if field is None:
-        yield Violation(f"{path}.parent_value_condition", _REQUIRED)
+        yield Violation(f"{path}.parent_value_condition", REQUIRED)
     elif kind not in CONDITIONS:
         yield Violation(path, "A DOUBLE parameter can't have conditional parameters.")
     elif field != CONDITIONS[kind]:
@@ -163,7 +161,7 @@ def _condition(path: str, kind: str, given: Body, condition: Body) -> Iterator[V
             words = f"The value `{value}` is not a feasible value of the parent parameter."
             yield Violation(f"{path}.{_snake(field)}.values", words)
     if "parameterSpec" not in condition:
-        yield Violation(f"{path}.parameter_spec", _REQUIRED)
+        yield Violation(f"{path}.parameter_spec", REQUIRED)
     else:
         yield from _parameter(f"{path}.parameter_spec", condition["parameterSpec"])
 
