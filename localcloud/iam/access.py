@@ -146,12 +146,12 @@ class Access:
             return False
         if f"serviceAccount:{caller.email}" in members or ("allAuthenticatedUsers" in members and not private):
             return True
-        return any(self.has_basic(caller, member) for member in members if member.startswith("project"))
+        return any(self.has_basic(caller.email, member) for member in members if member.startswith("project"))
 
-    def has_basic(self, caller: Caller, member: str) -> bool:
-        """Whether a member such as projectOwner:my-project means the caller."""
+    def has_basic(self, email: str, member: str) -> bool:
+        """Whether a member such as projectOwner:my-project means the account of this e-mail address."""
         kind, _, project_id = member.partition(":")
-        role, who = _BASIC.get(kind, ""), f"serviceAccount:{caller.email}"
+        role, who = _BASIC.get(kind, ""), f"serviceAccount:{email}"
         return bool(role) and any(
             grant.role == role and who in grant.members for grant in self._of(f"projects/{project_id}")
         )

@@ -6,6 +6,7 @@ import asyncio
 import re
 import threading
 from collections import defaultdict
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from localcloud import database
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from localcloud.iam.access import Resource
 
 EVERYBODY = "allUsers"  # as whom a request without a credential counts
+EVERY_ACCOUNT = "allAuthenticatedUsers"
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS asked (
     principal TEXT, permission TEXT, resource TEXT, policies TEXT, allowed INTEGER, count INTEGER, last REAL,
@@ -61,7 +63,8 @@ class Audit:
         """What each principal (or only this one) was granted, used, was refused, and was granted without using it.
 
         A principal is an e-mail address, or a member such as "allUsers" or "projectOwner:my-project". Times are
-        seconds since the epoch.
+        seconds since the epoch. A grant to such a member is used by the accounts that it means; what they did stands
+        under their own names. Grants that overlap are all used by a call that any of them allows.
         """
         self.flush()
         asked: dict[str, list[Row]] = defaultdict(list)
@@ -74,21 +77,32 @@ class Audit:
                 grant |= {"condition": binding["condition"]} if binding.get("condition") else {}
                 for member in binding["members"]:
                     granted[_principal(member)].append(grant)
+        used = {name: [row for row in rows if row["allowed"]] for name, rows in asked.items()}
         everybody = sorted({name for name in {*asked, *granted} if not name.startswith("deleted:")})
         return [
-            {"principal": name, **self._account(granted[name], asked[name])}
+            {
+                "principal": name,
+                "granted": granted[name],
+                "used": [_shown(row) for row in used.get(name, ())],
+                "refused": [_shown(row) for row in asked[name] if not row["allowed"]],
+                "unused": self._unused(granted[name], list(self._uses(name, granted, used))),
+            }
             for name in everybody
             if principal in ("", name)
         ]
 
-    def _account(self, granted: list[Row], asked: list[Row]) -> Row:
-        used = [row for row in asked if row["allowed"]]
-        return {
-            "granted": granted,
-            "used": [_shown(row) for row in used],
-            "refused": [_shown(row) for row in asked if not row["allowed"]],
-            "unused": [grant for grant in granted if not any(self._covers(grant, row) for row in used)],
-        }
+    def _uses(self, member: str, granted: dict[str, list[Row]], used: dict[str, list[Row]]) -> Iterator[Row]:
+        """What was allowed to those whom a member means; for everybody's grants, what no other grant allowed."""
+        for name, rows in used.items():
+            if name == member or self._cloud.access.has_basic(name, member):
+                yield from rows
+            elif member == EVERYBODY or (member == EVERY_ACCOUNT and name != EVERYBODY):
+                means = [m for m in granted if m == name or self._cloud.access.has_basic(name, m)]
+                own = [grant for m in means for grant in granted[m]]
+                yield from (row for row in rows if not any(self._covers(grant, row) for grant in own))
+
+    def _unused(self, granted: list[Row], used: list[Row]) -> list[Row]:
+        return [grant for grant in granted if not any(self._covers(grant, row) for row in used)]
 
     def _covers(self, grant: Row, row: Row) -> bool:
         inside = grant["resource"] in row["policies"].split("\n")

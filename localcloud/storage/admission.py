@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from localcloud.cloud import ANONYMOUS, Caller
+from localcloud.enabled import deleted
 from localcloud.errors import ApiError
 from localcloud.iam import access
 from localcloud.iam.access import Resource
@@ -155,8 +156,11 @@ class Asker:
         self._check_paid(known.project)
 
     def _check_paid(self, project: str) -> None:
-        """Nothing of a project answers whose billing account is missing or closed."""
-        if state := self._admission.storage.cloud.billing.accounts.state(project):
+        """Nothing of a project answers which is being deleted, or whose billing account is missing or closed."""
+        cloud = self._admission.storage.cloud
+        if (state := cloud.billing.accounts.state(project)) == "deleted":
+            raise deleted(cloud.projects.get(project), "storage.googleapis.com")
+        if state:
             words = f"The billing account for the owning project is disabled in state {state}"
             raise StorageError(403, words, "accountDisabled", "UserProjectAccountProblem")
 
@@ -177,4 +181,4 @@ class Asker:
             return False
         kinds = ["projectOwner", "projectEditor", *(["projectViewer"] if permission in _READER else [])]
         has = self._admission.storage.cloud.access.has_basic
-        return any(has(self.caller, f"{kind}:{bucket.project}") for kind in kinds)
+        return any(has(self.caller.email, f"{kind}:{bucket.project}") for kind in kinds)

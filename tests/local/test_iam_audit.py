@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -21,10 +22,9 @@ CONDITION = {"title": "soon over", "expression": 'request.time < timestamp("2100
 @pytest.fixture(scope="module")
 def used(local_cloud: Any) -> Iterator[Any]:
     """A reader is made, granted two roles, uses one, and is refused a change."""
+    key = make_account(local_cloud, "reader")
     with local_cloud.session() as owner:
         accounts = "https://iam.googleapis.com/v1/projects/test-project/serviceAccounts"
-        owner.post(accounts, json={"accountId": "reader"}).raise_for_status()
-        made = owner.post(f"{accounts}/{READER}/keys", json={}).json()
         url = "https://cloudresourcemanager.googleapis.com/v3/projects/test-project"
         policy = owner.post(f"{url}:getIamPolicy", json={"options": {"requestedPolicyVersion": 3}}).json()
         member = f"serviceAccount:{READER}"
@@ -34,7 +34,7 @@ def used(local_cloud: Any) -> Iterator[Any]:
         ]
         policy["version"] = 3
         owner.post(f"{url}:setIamPolicy", json={"policy": policy}).raise_for_status()
-    with local_cloud.session(json.loads(base64.b64decode(made["privateKeyData"]))) as reader:
+    with local_cloud.session(key) as reader:
         for _ in range(2):
             assert reader.get(url).status_code == 200
         assert reader.delete(f"{accounts}/{READER}").status_code == 403
@@ -70,11 +70,71 @@ def test_what_a_principal_did(used: Any) -> None:
 
 def test_a_table_for_people(used: Any) -> None:
     text = audit(used, "--principal", READER)
-    assert text.startswith(f"{READER}\n  granted  roles/resourcemanager.projectIamAdmin on projects/test-project if ")
-    assert "roles/pubsub.publisher on projects/test-project  (nothing of it was used)" in text
-    assert "refused  iam.serviceAccounts.delete       1 x" in text
+    assert re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d", "TIME", text) == (
+        f"{READER}\n"
+        "  granted\n"
+        "    on projects/test-project\n"
+        "      roles/resourcemanager.projectIamAdmin\n"
+        f"        if {CONDITION['expression']}\n"
+        "      roles/pubsub.publisher  (nothing of it was used)\n"
+        "  used\n"
+        "    on projects/test-project\n"
+        "      resourcemanager.projects.get  2 x  last TIME\n"
+        "  refused\n"
+        f"    on projects/test-project/serviceAccounts/{READER}\n"
+        "      iam.serviceAccounts.delete  1 x  last TIME\n"
+    )
     assert OWNER not in text
     assert OWNER in audit(used)
+    assert audit(used, "--principal", "nobody@x.com") == "nobody@x.com was granted nothing and asked for nothing\n"
+
+
+@pytest.fixture(scope="module")
+def bucket(local_cloud: Any) -> str:
+    """A bucket that the owner wrote to and that the owner, a stranger and everybody may read; the stranger did."""
+    name = "audited-bucket"
+    url = f"https://storage.googleapis.com/storage/v1/b/{name}"
+    stranger = make_account(local_cloud, "stranger")
+    with local_cloud.session() as owner:
+        owner.post(url.rpartition("/")[0], params={"project": "test-project"}, json={"name": name}).raise_for_status()
+        policy = owner.get(f"{url}/iam").json()
+        policy["bindings"] += [
+            {"role": "roles/storage.objectViewer", "members": ["allUsers", "allAuthenticatedUsers"]},
+            {"role": "roles/storage.legacyBucketReader", "members": ["allUsers"]},
+        ]
+        owner.put(f"{url}/iam", json=policy).raise_for_status()
+        upload = url.replace("/storage/v1", "/upload/storage/v1") + "/o"
+        owner.post(upload, params={"uploadType": "media", "name": "x"}, data=b"x").raise_for_status()
+        owner.get(url).raise_for_status()
+    with local_cloud.session(stranger) as session:
+        session.get(f"{url}/o/x").raise_for_status()
+    return f"buckets/{name}"
+
+
+def test_a_grant_to_the_owners_of_a_project_is_used_by_its_owner(local_cloud: Any, bucket: str) -> None:
+    assert "roles/storage.legacyBucketOwner" not in unused(local_cloud, "projectOwner:test-project", bucket)
+    assert "roles/storage.legacyBucketOwner" in unused(local_cloud, "projectEditor:test-project", bucket)
+
+
+def test_a_grant_to_everybody_is_used_by_who_has_no_other(local_cloud: Any, bucket: str) -> None:
+    """Not by the owner, who read the bucket as such; by the stranger's reading, though it was under a name."""
+    assert unused(local_cloud, "allUsers", bucket) == {"roles/storage.legacyBucketReader"}
+    assert unused(local_cloud, "allAuthenticatedUsers", bucket) == set()
+
+
+def unused(cloud: Any, member: str, resource: str) -> set[str]:
+    (one,) = json.loads(audit(cloud, "--principal", member, "--json"))["principals"]
+    assert one["used"] == []  # that stands under the names of those who did it
+    return {grant["role"] for grant in one["unused"] if grant["resource"] == resource}
+
+
+def make_account(cloud: Any, name: str) -> dict[str, Any]:
+    """The key of a new account of the project, which is granted nothing."""
+    accounts = "https://iam.googleapis.com/v1/projects/test-project/serviceAccounts"
+    with cloud.session() as owner:
+        owner.post(accounts, json={"accountId": name}).raise_for_status()
+        made = owner.post(f"{accounts}/{name}@test-project.iam.gserviceaccount.com/keys", json={}).json()
+    return json.loads(base64.b64decode(made["privateKeyData"]))
 
 
 def test_it_is_kept_over_a_restart(used: Any) -> None:
