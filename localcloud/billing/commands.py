@@ -23,8 +23,8 @@ def add(verbs: Any, shared: argparse.ArgumentParser) -> None:
     bill = verbs.add_parser("bill", parents=[shared], help="what it would have cost")
     bill.add_argument("--project", default="", metavar="ID", help="only this project")
     bill.add_argument("--month", default="", metavar="YYYY-MM", help="only this month, in Pacific time as Google's")
-    upgrade = verbs.add_parser("upgrade", parents=[shared], help="make a paying account of a free trial's")
-    upgrade.add_argument("project", metavar="PROJECT")
+    upgrade = verbs.add_parser("upgrade", parents=[shared], help="make a free trial's account a paying one")
+    upgrade.add_argument("project", metavar="PROJECT", help="its project's id")
 
 
 def seconds(text: str) -> int:
@@ -71,7 +71,7 @@ def trial_words(trial: tuple[str, dict[str, Any]]) -> str:
 
 
 def _table(found: dict[str, Any]) -> str:
-    """Days summed up: a row a resource and what was sold of it."""
+    """Days summed up: a row for what was sold of each resource; it fits on a terminal of 80 columns."""
     amounts: dict[tuple[str, ...], Decimal] = defaultdict(Decimal)
     costs: dict[tuple[str, ...], Decimal | None] = defaultdict(Decimal)
     for line in found["lines"]:
@@ -79,14 +79,20 @@ def _table(found: dict[str, Any]) -> str:
         amounts[key] += Decimal(line["amount"])
         cost = costs[key]
         costs[key] = None if line["cost"] is None or cost is None else cost + Decimal(line["cost"])
-    rows = [["project", "service", "resource", "what", "amount", "USD"]]
+    shown = {key: f"{amounts[key]:.4f} {key[4]}" for key in amounts}
+    width = max(map(len, shown.values()), default=0)
+    text, above = [], ("", "", "")
     for key in sorted(amounts):
+        project, service, resource, sku, _unit = key
+        if (project, service) != above[:2]:
+            text.append(f"{project}: {service}")
+        if (project, service, resource) != above:
+            text.append(f"  {resource}")
+        above = (project, service, resource)
         cost = costs[key]
-        rows.append([*key[:4], f"{amounts[key]:.4f} {key[4]}", "not known" if cost is None else f"{cost:.4f}"])
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row[:-1], widths, strict=False)) for row in rows]
-    text = [f"{line}  {row[-1].rjust(widths[-1])}" for line, row in zip(lines, rows, strict=True)]
-    if len(rows) == 1:
+        price = f"{'not known' if cost is None else f'{cost:.4f}':>9} USD"
+        text += [f"    {sku}", f"      {shown[key]:>{width}}  {price}"]
+    if not text:
         text = ["nothing was charged"]
     text.append(f"cost {Decimal(found['cost']):.4f} USD")
     if Decimal(found["credit"]):
