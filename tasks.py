@@ -7,11 +7,14 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from invoke.collection import Collection
 from invoke.context import Context
 from invoke.tasks import task
+
+if TYPE_CHECKING:
+    from cloudkite.accounts import Account
 
 HERE = Path(__file__).resolve().parent
 
@@ -299,6 +302,17 @@ def _local(verb: str, *options: str) -> str:
     return target.localcloud(space, verb, *chosen, *options)
 
 
+def _on_it(account: str) -> Account:
+    """The account of that name, or the one in use. Raises BadValue for one on Google."""
+    from cloudkite import accounts, workspace
+    from cloudkite.errors import BadValue
+
+    chosen = accounts.load(workspace.find(), account or None)
+    if chosen.costs_money:
+        raise BadValue(f"account {chosen.name} is on Google", "name one on the local cloud, such as local")
+    return chosen
+
+
 @command(name="start", help={"json": "for scripts"})
 def local_start(c: Context, json: bool = False) -> None:
     """Start the local cloud; it goes on until local.stop."""
@@ -323,13 +337,9 @@ def local_status(c: Context, json: bool = False) -> None:
 )
 def local_env(c: Context, shell: str = "", account: str = "", json: bool = False) -> None:
     """Lines that make any Google client in a shell use the local cloud: eval "$(uv run invoke local.env)"."""
-    from cloudkite import accounts, target, workspace
-    from cloudkite.errors import BadValue
+    from cloudkite import target, workspace
 
-    space = workspace.find()
-    chosen = accounts.load(space, account or None)
-    if chosen.costs_money:
-        raise BadValue(f"account {chosen.name} is on Google", "name one on the local cloud: --account local")
+    space, chosen = workspace.find(), _on_it(account)
     target.connect(space, chosen)
     options = ["--json"] if json else [f"--shell={shell}"] if shell else []
     print(target.localcloud(space, "env", "--project", chosen.project, *options), end="")
@@ -341,7 +351,7 @@ def local_env(c: Context, shell: str = "", account: str = "", json: bool = False
     optional=["cut", "torn"],
     help={
         "method": "what is to fail: storage.objects.get, a gRPC method, 'POST *.googleapis.com/*', stockout",
-        "code": "answer this HTTP code in the API's own shape: 401 403 404 408 429 500 502 503 504",
+        "code": "answer with this HTTP code, as the API writes it: 401 403 404 408 429 500 502 503 504",
         "delay": "seconds before the answer",
         "cut": "cut the connection before an answer; `--cut after`: what was asked is done, and the answer lost",
         "torn": "cut it in the middle of the body, or after so many bytes",
@@ -351,7 +361,7 @@ def local_env(c: Context, shell: str = "", account: str = "", json: bool = False
         "principal": "only calls of this account (e-mail address)",
         "retry-after": "seconds; the header of the answer (default 1 with 429)",
         "region": "with stockout: where there are no machines",
-        "accelerator": "with stockout: of which there are none there, e.g. NVIDIA_L4 (default: no machines at all)",
+        "accelerator": "with stockout: which there are none of, e.g. NVIDIA_L4 (default: no machines at all)",
         "json": "for scripts",
     },
 )
@@ -381,9 +391,11 @@ def local_fault(
     print(_local("fault", method, *options), end="")
 
 
-@command(name="faults", optional=["clear"], help={"clear": "forget this one, or all", "json": "for scripts"})
+@command(
+    name="faults", optional=["clear"], help={"clear": "forget the fault of this id, or all", "json": "for scripts"}
+)
 def local_faults(c: Context, clear: str | bool | None = None, json: bool = False) -> None:
-    """The faults that will still happen; --clear forgets them."""
+    """The faults that will still happen; with --clear they no longer do."""
     what = "--list" if clear is None else "--clear" if clear is True else f"--clear={clear}"
     print(_local("fault", what, *(["--json"] if json else [])), end="")
 
@@ -393,17 +405,16 @@ def local_faults(c: Context, clear: str | bool | None = None, json: bool = False
 )
 def local_preempt(c: Context, job: str, account: str = "") -> None:
     """Take the machines of a Spot job away, as Google may at any time: it should go on where it was."""
-    from cloudkite import accounts, target, workspace
     from cloudkite import jobs as known
+    from cloudkite import target, workspace
 
-    space = workspace.find()
-    found = known.resolve(target.connect(space, accounts.load(space, account or None)), job)
+    found = known.resolve(target.connect(workspace.find(), _on_it(account)), job)
     print(_local("preempt", found.id), end="")
 
 
 @command(
     name="clock",
-    help={"forward": "move it forward by such a time: 90s, 30m, 12h, 3d, 2w, 1d12h", "json": "for scripts"},
+    help={"forward": "let so much time pass: 90s, 30m, 12h, 3d, 2w, 1d12h", "json": "for scripts"},
 )
 def local_clock(c: Context, forward: str = "", json: bool = False) -> None:
     """What time it is on the local cloud; --forward lets days pass, with all that they cause and cost."""
@@ -421,25 +432,33 @@ def local_clock(c: Context, forward: str = "", json: bool = False) -> None:
 )
 def local_bill(c: Context, account: str = "", month: str = "", json: bool = False) -> None:
     """What everything on the local cloud would have cost on Google."""
-    from cloudkite import accounts, workspace
-
-    options = [f"--project={accounts.load(workspace.find(), account).project}"] if account else []
+    options = [f"--project={_on_it(account).project}"] if account else []
     options += [f"--month={month}"] if month else []
     print(_local("bill", *options, *(["--json"] if json else [])), end="")
 
 
-@command(name="upgrade", positional=["account"], help={"account": "on a free trial", "json": "for scripts"})
+@command(
+    name="upgrade", positional=["account"], help={"account": "its name; it is on a free trial", "json": "for scripts"}
+)
 def local_upgrade(c: Context, account: str, json: bool = False) -> None:
-    """Make a paying account of one on a free trial; what is left of its credit stays until day 90."""
-    from cloudkite import accounts, workspace
+    """Make a free trial's account a paying one; what is left of its credit stays until day 90."""
+    from cloudkite.errors import BadValue
 
-    project = accounts.load(workspace.find(), account).project
-    print(_local("upgrade", project, *(["--json"] if json else [])), end="")
+    chosen = _on_it(account)
+    if chosen.tier != "trial":
+        raise BadValue(
+            f"account {chosen.name} is on no free trial",
+            "uv run invoke account.add --local --tier trial describes one that is",
+        )
+    print(_local("upgrade", chosen.project, *(["--json"] if json else [])), end="")
 
 
 @command(
     name="audit",
-    help={"principal": "only this account, or allUsers (default: everybody)", "json": "for scripts"},
+    help={
+        "principal": "only this e-mail address, allUsers, or projectOwner:ID (default: everybody)",
+        "json": "for scripts",
+    },
 )
 def local_audit(c: Context, principal: str = "", json: bool = False) -> None:
     """Who may do what on the local cloud, what of it was used, and what was refused."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -220,5 +221,15 @@ def localcloud(workspace: Workspace, *arguments: str) -> str:
     if done.returncode:
         said = done.stderr.strip() or done.stdout.strip()
         message, _blank, hint = said.removeprefix("error: ").partition("\n\nhint: ")
-        raise UserError(message or _("the local cloud failed"), hint, done.returncode if done.returncode < 5 else 1)
+        raise UserError(
+            message or _("the local cloud failed"), _as_tasks(hint), done.returncode if done.returncode < 5 else 1
+        )
     return done.stdout
+
+
+def _as_tasks(hint: str) -> str:
+    """A hint of the local cloud's own command line with the commands that a reader of this one types."""
+    hint = re.sub(r"python -m localcloud (\w+)( --root \S+)?", r"uv run invoke local.\1", hint)
+    hint = re.sub(r"\bfault --list", "uv run invoke local.faults", hint)
+    hint = re.sub(r"\bfault --clear", "uv run invoke local.faults --clear", hint)
+    return re.sub(r"(?<![.\w])fault (?=\w)", "uv run invoke local.fault ", hint)

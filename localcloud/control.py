@@ -21,7 +21,8 @@ from localcloud.rest import App, Call, Receive, Router, Scope, Send, send_json
 if TYPE_CHECKING:
     from localcloud.cloud import Cloud
 
-_FURTHEST = 100 * 365 * 24 * 3600  # seconds that the clock may be ahead
+_DAY = 24 * 3600  # seconds
+_FURTHEST = 100 * 365 * _DAY  # seconds that the clock may be ahead
 router = Router()
 faults.register(router)
 billing.register(router)
@@ -84,7 +85,9 @@ async def forward(call: Call) -> dict[str, Any]:
     seconds = call.body.get("forward_seconds")
     most = _FURTHEST - call.cloud.clock.ahead.total_seconds()
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds <= most:
-        raise ApiError(400, f"the clock moves forward by 0 to {most:.0f} seconds, not by {seconds!r}")
+        shown = f"{seconds / _DAY:g} days" if isinstance(seconds, int | float) else repr(seconds)
+        hint = "it may be 36500 days ahead of the real time"
+        raise ApiError(400, f"the clock moves forward by 0 to {most / _DAY:.0f} days, not by {shown}\n\nhint: {hint}")
     # One that fails stops no other, and the clock has moved.
     ends = await asyncio.gather(*call.cloud.clock.forward(timedelta(seconds=seconds)), return_exceptions=True)
     for error in ends:

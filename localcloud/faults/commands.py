@@ -40,10 +40,9 @@ def add(verbs: Any, shared: argparse.ArgumentParser) -> None:
     one.add_argument("--retry-after", metavar="SECONDS", help="the header (default: 1 with 429, else none)")
     one.add_argument("--list", action="store_true", help="what will still happen")
     one.add_argument("--clear", nargs="?", const="", metavar="ID", help="forget this one, or all")
-
     one.add_argument("--region", metavar="REGION", help="with the METHOD stockout: where there are no machines")
     one.add_argument(
-        "--accelerator", metavar="TYPE", help="with stockout: of which there are none (default: no machines)"
+        "--accelerator", metavar="TYPE", help="with stockout: which there are none of (default: no machines at all)"
     )
     two = verbs.add_parser("preempt", parents=[shared], help="take the machines of a Spot job away")
     two.add_argument("job", metavar="JOB", help="its id")
@@ -90,7 +89,9 @@ def preempt(options: argparse.Namespace) -> int:
 def _server(options: argparse.Namespace) -> dict[str, Any]:
     server = launch.running(options.root)
     if server is None:
-        raise launch.Failed(f"the local cloud in {options.root} does not run", "start it first")
+        raise launch.Failed(
+            f"the local cloud in {options.root} does not run", f"python -m localcloud start --root {options.root}"
+        )
     return server
 
 

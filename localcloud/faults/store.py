@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import random
+import re
 import threading
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -172,6 +173,11 @@ def _checked(wanted: Mapping[str, Any]) -> Fault:
         raise ApiError(400, f"--cut {made.cut} can't be\n\nhint: --cut, or --cut after")
     if not 0 < made.probability <= 1:
         raise ApiError(400, f"--probability {made.probability:g} can't be\n\nhint: more than 0, at most 1")
-    if made.delay < 0 or made.times < 0 or made.retry_after < 0 or made.torn < HALF:
-        raise ApiError(400, "a number below 0 can't be\n\nhint: --times 0 is until it is cleared")
+    if made.principal and not re.fullmatch(r"[^@\s]+@[^@\s]+", made.principal):
+        raise ApiError(400, f"--principal {made.principal} can't be\n\nhint: an account's e-mail address")
+    for name, least in (("delay", 0), ("times", 0), ("retry_after", 0), ("torn", HALF)):
+        if (value := getattr(made, name)) < least:
+            option = name.replace("_", "-")
+            hint = "0 is until it is cleared" if name == "times" else "0 or more"
+            raise ApiError(400, f"--{option} {value:g} can't be\n\nhint: {hint}")
     return made

@@ -315,8 +315,15 @@ def test_faults_survive_a_restart_and_count_down(new_cloud: Any) -> None:
         ),
         (
             ("storage.objects.get", "--code", "503", "--times", "-1"),
-            "a number below 0 can't be",
-            "--times 0 is until it is cleared",
+            "--times -1 can't be",
+            "0 is until it is cleared",
+        ),
+        (("storage.objects.get", "--delay", "-0.5"), "--delay -0.5 can't be", "0 or more"),
+        (("storage.objects.get", "--torn", "-7"), "--torn -7 can't be", "0 or more"),
+        (
+            ("storage.objects.get", "--code", "503", "--principal", "nobody"),
+            "--principal nobody can't be",
+            "an account's e-mail address",
         ),
         (
             ("--list", "--code", "503"),
