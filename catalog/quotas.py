@@ -1,4 +1,4 @@
-"""Which quotas of the service a training job counts against: metrics and quota ids, on demand and on spot.
+"""Which quotas of the service jobs and deployed models count against: metrics and quota ids, on demand and on spot.
 
 The documented defaults are in the data for reference only. What small accounts really have differs (field reports:
 often 0), so nothing may show them as a person's own: `cloudkite.quota` reads the project's.
@@ -79,3 +79,17 @@ def needs(machine: str, accelerator: str, count: int, replicas: int, spot: bool)
     if gpu:
         found.append(Need(gpu, count * replicas))
     return found
+
+
+def serving_needs(family: str, vcpus: int, accelerator: str, count: int, replicas: int) -> list[Need]:
+    """What `replicas` machines that serve, each with `vcpus` and `count` accelerators, take from each known quota."""
+    book = read("quotas.json")["serving"]
+    rows = [(title, row, vcpus) for title, row in book["vcpus"].items() if family in row["families"]]
+    if accelerator in book["accelerators"]:
+        title = f"serving {known_accelerator(accelerator).short}"
+        rows.append((title, book["accelerators"][accelerator], count))
+    return [
+        Need(Meter(title, row["metric"] or "", row["id"], row["sure"]), amount * replicas)
+        for title, row, amount in rows
+        if amount
+    ]

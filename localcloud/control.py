@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _DAY = 24 * 3600  # seconds
 _FURTHEST = 100 * 365 * _DAY  # seconds that the clock may be ahead
-router = Router()
+router = Router(always=True)
 faults.register(router)
 billing.register(router)
 _ending: list[Callable[[], None]] = []

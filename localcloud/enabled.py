@@ -9,9 +9,11 @@ from localcloud.iam import access
 from localcloud.projects.services import title
 
 if TYPE_CHECKING:
-    from localcloud.cloud import Cloud
+    from localcloud.cloud import Caller, Cloud
     from localcloud.rest import Call
 
+# Answers for a project that is being deleted too: its owner, who undeletes it, is an account of the project itself.
+_PROJECTS = "cloudresourcemanager.googleapis.com"
 _CONSOLE = "https://console.developers.google.com/apis/api"
 
 
@@ -46,9 +48,10 @@ def require(cloud: Cloud, project: str, service: str) -> dict[str, Any]:
     """The project (by id or number), in which `service` ("storage.googleapis.com") is on.
 
     Raises 403 SERVICE_DISABLED when it is off, 403 BILLING_DISABLED when nobody pays for it, 403 when there is no such
-    project.
+    project, 403 CONSUMER_INVALID when the project is being deleted.
     """
     found = cloud.projects.get(project)
+    refuse_deleted(cloud, project, service)
     if service in found["services"]:
         cloud.billing.check_paid(found, service)
         return found
@@ -76,3 +79,20 @@ def require(cloud: Cloud, project: str, service: str) -> dict[str, Any]:
         },
     ]
     raise ApiError(403, message, reason="forbidden", details=details)
+
+
+def refuse_deleted(cloud: Cloud, project: str, service: str) -> None:
+    """Raises 403 for a project (by id or number) that is being deleted; it costs no query."""
+    if service != _PROJECTS and cloud.billing.accounts.state(project) == "deleted":
+        raise deleted(cloud.projects.get(project), service)
+
+
+def deleted(project: dict[str, Any], service: str) -> ApiError:
+    """403 of the APIs of a project that is being deleted: https://github.com/googleapis/google-api-php-client/issues/2422"""
+    number = project["projectNumber"]
+    link = {"description": "Google developers console", "url": "https://console.developers.google.com"}
+    details = [
+        {"@type": "type.googleapis.com/google.rpc.Help", "links": [link]},
+        error_info("CONSUMER_INVALID", "googleapis.com", consumer=f"projects/{number}", service=service),
+    ]
+    return ApiError(403, f"Project #{number} has been deleted.", reason="forbidden", details=details)

@@ -89,14 +89,16 @@ class Router:
     trailing `:verb` is literal. Handlers are `async (call) -> dict | None` and raise ApiError.
     """
 
-    def __init__(self, service: str = "", refusal: Refusal | None = None) -> None:
+    def __init__(self, service: str = "", refusal: Refusal | None = None, always: bool = False) -> None:
         """With a `service` ("iam.googleapis.com") calls are refused while that API is off in the caller's project.
 
-        `refusal(call, permission, resource)` words the refusal of an API that has words of its own for it.
+        `refusal(call, permission, resource)` words the refusal of an API that has words of its own for it. A router
+        that answers `always` does so for projects that are being deleted too.
         """
         self.routes: list[Route] = []
         self._service = service
         self._refusal = refusal
+        self._always = always
 
     def route(
         self, method: str, pattern: str, needs: str = "", on: Where | None = None, open: str = ""
@@ -140,9 +142,11 @@ class Router:
         raise NotEmulated(f"{method} {host}{path}")
 
     def _admit(self, call: Call, route: Route) -> None:
-        """Raises 403 when the API is off where the call is charged, or the caller lacks the permission."""
+        """Raises 403 when the API is off where the call is charged, a permission lacks, or the project is deleted."""
         if self._service:
             enabled.require_for(call, self._service)
+        if not self._always and (project := call.params.get("project")):
+            enabled.refuse_deleted(call.cloud, project, self._service)
         if route.needs:
             resource = (route.on or project_of)(call)
             if not call.cloud.access.allows(call.caller, route.needs, resource):

@@ -93,12 +93,17 @@ class Accounts:
         self.forget_states()
 
     def state(self, project_id: str) -> str:
-        """ "absent" or "closed" where nobody pays for a project, else "". Remembered until something changes."""
+        """ "absent" or "closed" where nobody pays for a project, "deleted" for one that is being deleted, else "".
+
+        Remembered until something changes.
+        """
         found = self._states.get(project_id)
         if found is None:
             project = self._cloud.projects.find(project_id)
             name = project["billingAccount"] if project else ""
             found = "absent" if not name else "" if self.get(name)["open"] else "closed"
+            if project and project["state"] != "ACTIVE":
+                found = "deleted"
             self._states[project_id] = found
         return found
 

@@ -201,7 +201,7 @@ class Billing:
             await self.stop(project_id, "The billing account of the project was unlinked.")
 
     async def stop(self, project_id: str, why: str) -> None:
-        """End all that costs by the hour in a project that nobody pays for. What is stored stays."""
+        """End all that costs by the hour in a project that is deleted or nobody pays for. What is stored stays."""
         vertex = self._cloud.vertex  # first: who must stop something says so when it is loaded
         ends = await asyncio.gather(
             vertex.end_all(project_id, why),

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 Body = dict[str, Any]
 SERVICE = "cloudresourcemanager.googleapis.com"
+DELETED = "DELETE_REQUESTED"
 _TYPE = "type.googleapis.com/google.cloud.resourcemanager.v3.Project"
 
 
@@ -125,13 +126,13 @@ async def patch_v3(call: Call) -> Body:
 
 @router.route("DELETE", "/v3/projects/{project}", needs="resourcemanager.projects.delete")
 async def delete_v3(call: Call) -> Body:
-    gone = call.cloud.projects.update(call.params["project"], state="DELETE_REQUESTED")
+    gone = await _delete(call, call.cloud.projects.get(call.params["project"]))
     return _done(call, "dp", {"@type": _TYPE, **_v3(gone)})
 
 
 @router.route("POST", "/v3/projects/{project}:undelete", needs="resourcemanager.projects.undelete")
 async def undelete_v3(call: Call) -> Body:
-    back = call.cloud.projects.update(call.params["project"], state="ACTIVE")
+    back = _undelete(call, call.cloud.projects.get(call.params["project"]))
     return _done(call, "dp", {"@type": _TYPE, **_v3(back)})
 
 
@@ -164,7 +165,12 @@ async def create_v1(call: Call) -> Body:
 
 @router.route("DELETE", "/v1/projects/{project}", needs="resourcemanager.projects.delete", on=_seen)
 async def delete_v1(call: Call) -> None:
-    call.cloud.projects.update(_visible(call)["projectId"], state="DELETE_REQUESTED")
+    await _delete(call, _visible(call))
+
+
+@router.route("POST", "/v1/projects/{project}:undelete", needs="resourcemanager.projects.undelete", on=_seen)
+async def undelete_v1(call: Call) -> None:
+    _undelete(call, _visible(call))
 
 
 @router.route("POST", "/v1/projects/{project}:getAncestry", needs="resourcemanager.projects.get", on=_seen)
@@ -208,6 +214,35 @@ def _create(call: Call, project_id: str, name: str) -> Body:
     made = call.cloud.projects.create(project_id, name, call.body.get("labels"))
     call.cloud.iam.add_member(f"projects/{made['projectId']}", "roles/owner", f"serviceAccount:{call.caller.email}")
     return made
+
+
+async def _delete(call: Call, project: Body) -> Body:
+    """Mark a project for deletion, and end what runs in it. Raises 400 for one that is marked.
+
+    What it holds stays, so that an undelete brings it back; nothing that ran starts again.
+    https://cloud.google.com/resource-manager/docs/creating-managing-projects#shutting_down_projects
+    """
+    if project["state"] != "ACTIVE":
+        raise ApiError(400, "Precondition check failed.", "FAILED_PRECONDITION")
+    gone = _set_state(call, project, DELETED)
+    await call.cloud.billing.stop(project["projectId"], f"Project #{project['projectNumber']} has been deleted.")
+    return gone
+
+
+def _undelete(call: Call, project: Body) -> Body:
+    """Raises 400 for a project that is not being deleted."""
+    if project["state"] != DELETED:
+        raise ApiError(400, "Precondition check failed.", "FAILED_PRECONDITION")
+    return _set_state(call, project, "ACTIVE")
+
+
+def _set_state(call: Call, project: Body, state: str) -> Body:
+    """From here on others pay: nobody for what a project holds that is being deleted."""
+    call.cloud.billing.sample()
+    changed = call.cloud.projects.update(project["projectId"], state=state)
+    call.cloud.billing.accounts.forget_states()
+    call.cloud.billing.sample()
+    return changed
 
 
 def _done(call: Call, kind: str, response: Body) -> Body:

@@ -1,4 +1,4 @@
-"""The quotas that training jobs count against, and their values before anybody asked for others.
+"""The quotas that jobs and deployed models count against, and their values before anybody asked for others.
 
 Simplified: the values are the documented defaults of the catalogue (a small account on Google often has less, so there
 only a read of the quotas tells). Where the documentation says nothing, spot quotas are as on demand, and vCPUs of
@@ -7,7 +7,7 @@ families that come with their accelerator are unlimited.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -49,7 +49,21 @@ def limits(service: str) -> Mapping[str, Limit]:
             prefix, word = ("spot_", "preemptible ") if spot else ("", "")
             quota, metric = row[f"{prefix}id"] or "", row[f"{prefix}metric"] or ""
             found.append(Limit(quota, metric, f"Custom model training {word}{title} per region", values, True))
+    found += _serving(book["serving"])
     return {limit.id: limit for limit in found if limit.id}
+
+
+def _serving(book: Mapping[str, Any]) -> Iterator[Limit]:
+    """Those of deployed models and batch predictions, with the names that Google's console shows."""
+    for title, row in book["vcpus"].items():
+        values = _by_region(row["documented"], 0)
+        yield Limit(row["id"], row["metric"], f"Custom model serving {title} per region", values)
+    for name, row in book["accelerators"].items():
+        title = name.removeprefix("NVIDIA_").removeprefix("TESLA_").replace("_", " ")
+        values = _by_region(row["documented"], 0)
+        yield Limit(
+            row["id"], row["metric"] or "", f"Custom model serving Nvidia {title} GPUs per region", values, True
+        )
 
 
 def by_metric(service: str, metric: str) -> Limit | None:

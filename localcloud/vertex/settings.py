@@ -12,17 +12,18 @@ class Settings:
     """`parallel`: how many jobs run at once. `grace`: seconds between SIGTERM and SIGKILL when a job is ended.
 
     `patience`: seconds between two tries to get machines that are out of stock. `submissions`: how many jobs of a
-    project and region may be created in a minute.
+    project and region may be created in a minute. `health`: seconds between two looks at a model server's health.
     """
 
     parallel: int = 2
     grace: float = 10.0
     patience: float = 5.0
     submissions: int = 60  # https://cloud.google.com/vertex-ai/docs/quotas
+    health: float = 10.0
 
 
 _FIELDS = {"parallel": "parallel", "graceSeconds": "grace", "stockoutSeconds": "patience"}
-_FIELDS |= {"submissionsPerMinute": "submissions"}
+_FIELDS |= {"submissionsPerMinute": "submissions", "healthSeconds": "health"}
 
 
 def load(root: Path) -> Settings:
@@ -39,7 +40,8 @@ def load(root: Path) -> Settings:
         float(found.get("grace", Settings.grace)),
         float(found.get("patience", Settings.patience)),
         int(found.get("submissions", Settings.submissions)),
+        float(found.get("health", Settings.health)),
     )
-    if made.parallel < 1 or made.submissions < 1 or made.grace < 0 or made.patience < 0:
+    if made.parallel < 1 or made.submissions < 1 or min(made.grace, made.patience, made.health) < 0:
         raise ValueError(f"{path}: numbers must be at least 1, and seconds not negative")
     return made

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from localcloud.billing.accounts import not_paid
 from localcloud.disk import is_full
+from localcloud.enabled import deleted
 from localcloud.errors import ApiError
 from localcloud.iam import access
 from localcloud.quotas import jobs as quotas
@@ -45,11 +46,11 @@ class Vertex:
         cloud.count("custom jobs", self._jobs.count)
         self.tuning = Tuning(cloud)
         self.pipelines = Pipelines(cloud)
-        self.serving = Serving(cloud, chosen.grace)
+        self.serving = Serving(cloud, chosen)
 
     async def end_all(self, project: str, why: str) -> None:
         """Let all jobs of a project (by id) fail, and return when they have ended; error and log say why."""
-        await asyncio.gather(self._runner.end_all(project, why), self.serving.end_all(project))
+        await asyncio.gather(self._runner.end_all(project, why), self.serving.end_all(project, why))
 
     def preempt(self, job_id: str) -> Body:
         """Take the machines away from a Spot job that runs: it has the grace to save, and starts again.
@@ -137,8 +138,9 @@ class Vertex:
             run["variables"] = dict(variables)
         job = Job(job_id, project, made, run)
         self._jobs.add(job, listed)
-        if self._cloud.billing.accounts.state(project):
-            self._runner.refuse(job, not_paid(self._cloud.projects.get(project), SERVICE).message)
+        if state := self._cloud.billing.accounts.state(project):
+            refusal = deleted if state == "deleted" else not_paid
+            self._runner.refuse(job, refusal(self._cloud.projects.get(project), SERVICE).message)
         try:
             self._runner.fill()
         except Exception as error:  # it is kept: it starts when there is room on the disk

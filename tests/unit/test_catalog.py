@@ -178,3 +178,21 @@ def test_a_documented_default_is_there_for_reference():
     assert quotas.documented_default("NVIDIA_TESLA_T4", "us-central1") == 12
     assert quotas.documented_default("NVIDIA_L4", "us-central1") == 0
     assert quotas.documented_default("NVIDIA_L4", "nowhere") is None
+
+
+def test_quotas_that_a_deployed_model_counts_against():
+    def found(*machine):
+        return [(one.meter.id, one.amount) for one in quotas.serving_needs(*machine)]
+
+    cpus, t4 = "CustomModelServingCPUsPerProjectPerRegion", "CustomModelServingT4GPUsPerProjectPerRegion"
+    assert found("n1", 2, "", 0, 3) == [(cpus, 6)]
+    assert found("n1", 4, "NVIDIA_TESLA_T4", 2, 2) == [(cpus, 8), (t4, 4)]
+    assert found("g2", 4, "NVIDIA_L4", 1, 1) == [("CustomModelServingL4GPUsPerProjectPerRegion", 1)]
+
+
+def test_every_accelerator_that_serves_is_known_and_has_a_quota_with_sound_regions():
+    known = set(regions.regions())
+    for name, row in quotas.read("quotas.json")["serving"]["accelerators"].items():
+        assert accelerators.accelerator(name) and row["id"].startswith("CustomModelServing")
+        named = [region for places in row["documented"].values() for region in places]
+        assert len(named) == len(set(named)) and set(named) <= known, name

@@ -12,20 +12,21 @@ from typing import TYPE_CHECKING, Any
 from localcloud.errors import GRPC_CODES, ApiError
 from localcloud.vertex import operations, reach
 from localcloud.vertex.place import Call
-from localcloud.vertex.serving import batch_rules, batch_run, machines
+from localcloud.vertex.serving import batch_rules, batch_run, machines, usage
 from localcloud.vertex.serving.batch_files import Files
+from localcloud.vertex.serving.batch_records import BATCH, ENDED, state_of, unfinished
 from localcloud.vertex.serving.batch_run import Results
 from localcloud.vertex.serving.listing import page
 from localcloud.vertex.serving.models import Models
 from localcloud.vertex.serving.plan import Plan
 from localcloud.vertex.serving.servers import ModelServer
+from localcloud.vertex.settings import Settings
 
 if TYPE_CHECKING:
     from localcloud.cloud import Cloud
 
 Body = dict[str, Any]
 
-BATCH = "vertex-batch"  # kind of document: {"job": BatchPredictionJob, "plan": Plan}
 _GIVEN = (
     "displayName",
     "labels",
@@ -37,17 +38,16 @@ _GIVEN = (
     "manualBatchTuningParameters",
     "disableContainerLogging",
 )
-_ENDED = ("SUCCEEDED", "FAILED", "CANCELLED")
 _PARALLEL = 2  # jobs at once; others are PENDING
 
 
 class Batches:
     """The batch prediction jobs of one cloud. Methods are called in the server's event loop."""
 
-    def __init__(self, cloud: Cloud, models: Models, grace: float, pool: ThreadPoolExecutor) -> None:
+    def __init__(self, cloud: Cloud, models: Models, settings: Settings, pool: ThreadPoolExecutor) -> None:
         self._cloud = cloud
         self._models = models
-        self._grace = grace
+        self._settings = settings
         self._pool = pool
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._servers: dict[str, ModelServer] = {}
@@ -61,7 +61,7 @@ class Batches:
         resources = given["dedicatedResources"]
         machine, replicas = resources["machineSpec"], int(resources.get("startingReplicaCount", 0)) or 1
         machines.check(machine, "batch_prediction_job.dedicated_resources.machine_spec", call.place.location)
-        machines.check_quotas(self._cloud, call.place.project_id, call.place.location, (machine, replicas), [])
+        usage.check(self._cloud, call.place, machine, replicas)
         uris = [*given["inputConfig"]["gcsSource"]["uris"], _prefix(given)]
         for uri in uris:
             reach.check_bucket(self._cloud, uri, call.place.location)
@@ -104,18 +104,23 @@ class Batches:
     def cancel(self, call: Call, request: Body) -> Body:
         """Ask a job to end. Raises 404, 400 for one that has ended."""
         job = self._kept(call, request)["job"]
-        if _state(job) in _ENDED:
+        if state_of(job) in ENDED:
             words = f"The BatchPredictionJob is in state {job['state']} and can't be cancelled."
             raise ApiError(400, words, "FAILED_PRECONDITION")
         self._cancel(job["name"])
         return {}
 
-    def end_all(self, project: str) -> None:
-        """Cancel all jobs of a project (by id) that have not ended."""
-        for kept in self._cloud.documents.list(BATCH):
+    async def end_all(self, project: str, why: str) -> None:
+        """Let all jobs of a project (by id) fail, and return when they have ended; their error says why."""
+        tasks = []
+        for kept in unfinished(self._cloud):
             name = kept["job"]["name"]
-            if kept["plan"]["project"] == project and _state(kept["job"]) not in _ENDED:
-                self._cancel(name)
+            if kept["plan"]["project"] == project and not kept.get("why"):
+                self._cloud.documents.put(name, BATCH, kept | {"why": why})
+                if task := self._tasks.get(name):
+                    task.cancel()
+                    tasks.append(task)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     def _cancel(self, name: str) -> None:
         self._set(name, "CANCELLING")
@@ -125,7 +130,7 @@ class Batches:
     def delete(self, call: Call, request: Body) -> Body:
         """Forget a job that has ended. Raises 404, 400 for one that has not."""
         job = self._kept(call, request)["job"]
-        if _state(job) not in _ENDED:
+        if state_of(job) not in ENDED:
             words = f"The BatchPredictionJob is in state {job['state']}: cancel it before you delete it."
             raise ApiError(400, words, "FAILED_PRECONDITION")
         self._cloud.documents.delete(job["name"])
@@ -143,9 +148,8 @@ class Batches:
 
     def resume(self) -> None:
         """Take up what had not ended when the server did."""
-        for kept in self._cloud.documents.list(BATCH):
-            if _state(kept["job"]) not in _ENDED:
-                self._begin(kept["job"]["name"])
+        for kept in unfinished(self._cloud):
+            self._begin(kept["job"]["name"])
 
     async def stop(self) -> None:
         """End all model servers; the next start begins the jobs again."""
@@ -153,9 +157,8 @@ class Batches:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        for kept in self._cloud.documents.list(BATCH):
-            if _state(kept["job"]) not in _ENDED:
-                self._server(kept)
+        for kept in unfinished(self._cloud):
+            self._server(kept)
         await asyncio.gather(*(server.end(forget=False) for server in self._servers.values()))
 
     def _begin(self, name: str) -> None:
@@ -167,26 +170,35 @@ class Batches:
             folder = batch_run.folder_of(self._cloud.folder("vertex") / "serving" / "servers", name)
             plan = Plan(**kept["plan"])
             plan.save(folder)
-            self._servers[name] = ModelServer(self._cloud, folder, plan, self._grace, self._pool)
+            self._servers[name] = ModelServer(self._cloud, folder, plan, self._settings, self._pool)
         return self._servers[name]
 
     async def _run(self, name: str) -> None:
         kept = self._cloud.documents.get(name)
-        if _state(kept["job"]) == "CANCELLING":
-            return await self._finish(name, "CANCELLED", ApiError(499, "CANCELED"))
+        if await self._ended_from_outside(name, kept):
+            return
         try:
             async with self._room:
                 results = await self._predict(name, kept)
         except asyncio.CancelledError:
-            if _state(self._cloud.documents.get(name)["job"]) != "CANCELLING":
+            if not await self._ended_from_outside(name, self._cloud.documents.get(name)):
                 raise  # the server ends; the next one begins again
-            await self._finish(name, "CANCELLED", ApiError(499, "CANCELED"))
         except ApiError as error:
             await self._finish(name, "FAILED", error)
         else:
             failed = results.failed and not results.lines
             error = ApiError(400, f"All instances failed. {next(iter(results.failed))}") if failed else None
             await self._finish(name, "FAILED" if failed else "SUCCEEDED", error)
+
+    async def _ended_from_outside(self, name: str, kept: Body) -> bool:
+        """Finish a job that was cancelled, or that may run no longer; whether it was."""
+        if why := kept.get("why"):
+            await self._finish(name, "FAILED", ApiError(400, why, "FAILED_PRECONDITION"))
+        elif state_of(kept["job"]) == "CANCELLING":
+            await self._finish(name, "CANCELLED", ApiError(499, "CANCELED"))
+        else:
+            return False
+        return True
 
     async def _predict(self, name: str, kept: Body) -> Results:
         job, server = kept["job"], self._server(kept)
@@ -217,10 +229,9 @@ class Batches:
         return results
 
     async def _finish(self, name: str, state: str, error: ApiError | None) -> None:
-        kept = self._cloud.documents.get(name)
-        await self._server(kept).end()
+        self._tasks.pop(name, None)  # what ends now is not to be cancelled
+        await self._server(self._cloud.documents.get(name)).end()
         self._servers.pop(name, None)
-        self._tasks.pop(name, None)
         self._cloud.billing.end(_charged(name))
         told = {"error": {"code": GRPC_CODES.get(error.status, 2), "message": error.message}} if error else {}
         self._set(name, state, endTime=self._cloud.clock.stamp(), **told)
@@ -228,13 +239,9 @@ class Batches:
     def _set(self, name: str, state: str, **fields: Any) -> None:
         kept = self._cloud.documents.get(name)
         kept["job"] |= fields | {"updateTime": self._cloud.clock.stamp()}
-        if state and not (state == "RUNNING" and _state(kept["job"]) == "CANCELLING"):
+        if state and not (state == "RUNNING" and state_of(kept["job"]) == "CANCELLING"):
             kept["job"]["state"] = f"JOB_STATE_{state}"
         self._cloud.documents.put(name, BATCH, kept)
-
-
-def _state(job: Body) -> str:
-    return job["state"].removeprefix("JOB_STATE_")
 
 
 def _prefix(job: Body) -> str:

@@ -17,13 +17,14 @@ from localcloud.errors import ApiError, NotEmulated
 from localcloud.vertex import operations
 from localcloud.vertex.place import Call
 from localcloud.vertex.runner import apart
-from localcloud.vertex.serving import deployments, endpoint_rules, machines
+from localcloud.vertex.serving import deployments, endpoint_rules, machines, usage
 from localcloud.vertex.serving.deployments import Deployment
 from localcloud.vertex.serving.endpoints import Endpoints, deployed_ids
 from localcloud.vertex.serving.listing import camel
 from localcloud.vertex.serving.models import Models
 from localcloud.vertex.serving.plan import Plan, interpreter, load
 from localcloud.vertex.serving.servers import ModelServer
+from localcloud.vertex.settings import Settings
 from localcloud.vertex.validation import Violation, found
 
 if TYPE_CHECKING:
@@ -50,14 +51,14 @@ class Deployer:
         cloud: Cloud,
         models: Models,
         endpoints: Endpoints,
-        grace: float,
+        settings: Settings,
         pool: ThreadPoolExecutor,
         later: Callable[[Coroutine[Any, Any, None]], None],
     ) -> None:
         self._cloud = cloud
         self._models = models
         self._endpoints = endpoints
-        self._grace = grace
+        self._settings = settings
         self._pool = pool
         self._later = later
         self.servers: dict[str, ModelServer] = {}  # by the deployment's name
@@ -83,8 +84,6 @@ class Deployer:
         split = request.get("trafficSplit", {})
         endpoint_rules.check_traffic(split, {*deployed_ids(endpoint), "0"})
         replicas = int(given["dedicatedResources"]["minReplicaCount"])
-        used = [(one.machine, one.replicas) for one in deployments.deployments(self._cloud, f"{call.place.name}/")]
-        machines.check_quotas(self._cloud, call.place.project_id, call.place.location, (machine, replicas), used)
         account = self._cloud.vertex.account(call, given.get("serviceAccount", ""))
         deployed_id = given.get("id") or str(10**18 + secrets.randbelow(8 * 10**18))
         resources = {"maxReplicaCount": replicas} | given["dedicatedResources"]
@@ -99,6 +98,10 @@ class Deployer:
         }
         traffic = {(deployed_id if key == "0" else key): percent for key, percent in split.items()} if split else None
         operation = operations.begin(self._cloud, endpoint["name"], "DeployModelOperationMetadata")
+        try:
+            usage.check(self._cloud, call.place, machine, replicas)
+        except ApiError as error:  # on Google too it is the operation that fails
+            return operations.fail(self._cloud, operation, error)
         charged = f"{'/'.join(endpoint['name'].split('/')[2:])}/deployedModels/{deployed_id}"
         one = Deployment(
             endpoint["name"],
@@ -136,7 +139,7 @@ class Deployer:
         """The model server of a deployed model."""
         if one.name not in self.servers:
             folder = self._folder(one)
-            self.servers[one.name] = ModelServer(self._cloud, folder, load(folder), self._grace, self._pool)
+            self.servers[one.name] = ModelServer(self._cloud, folder, load(folder), self._settings, self._pool)
         return self.servers[one.name]
 
     async def _deploy(self, one: Deployment) -> None:
@@ -204,16 +207,6 @@ class Deployer:
         if self._cloud.documents.find(operation):
             operations.succeed(self._cloud, operation, "UndeployModelResponse", {})
 
-    async def undeploy_all(self, project: str, why: str) -> None:
-        """Take every model of a project (by id) from its endpoint: nobody pays for them any more."""
-        ends = []
-        for one in deployments.deployments(self._cloud):
-            if one.project == project and one.state == "deploying":
-                ends.append(self.server(one).end())  # which lets the deployment fail
-            elif one.project == project and one.state == "deployed":
-                ends.append(self._undeploy(deployments.save(self._cloud, one, state="undeploying", operation="")))
-        await asyncio.gather(*ends)
-
     async def _drop(self, one: Deployment) -> None:
         """End the server, and forget the deployment last: a kill in between leaves enough to do it again."""
         await self.server(one).end()
@@ -239,10 +232,11 @@ class Deployer:
                 resources[field] = given["dedicatedResources"][field]
         endpoint_rules.check_counts(resources)
         resources.setdefault("maxReplicaCount", resources["minReplicaCount"])
-        others = deployments.deployments(self._cloud, f"{call.place.name}/")
-        used = [(other.machine, other.replicas) for other in others if other.name != one.name]
-        wanted = (one.machine, int(resources["minReplicaCount"]))
-        machines.check_quotas(self._cloud, call.place.project_id, call.place.location, wanted, used)
+        operation = operations.begin(self._cloud, endpoint["name"], "MutateDeployedModelOperationMetadata")
+        try:
+            usage.check(self._cloud, call.place, one.machine, int(resources["minReplicaCount"]), one.name)
+        except ApiError as error:
+            return operations.fail(self._cloud, operation, error)
         before = one.replicas
         one = deployments.save(self._cloud, one, body=one.body | {"dedicatedResources": resources})
         if one.replicas != before:
@@ -253,7 +247,6 @@ class Deployer:
             self._cloud.billing.begin(charged, one.project, one.location, (pool,), endpoint.get("labels", {}))
         models = [one.body if other["id"] == one.id else other for other in endpoint.get("deployedModels", [])]
         self._endpoints.put(endpoint | {"deployedModels": models, "updateTime": self._cloud.clock.stamp()})
-        operation = operations.begin(self._cloud, endpoint["name"], "MutateDeployedModelOperationMetadata")
         return operations.succeed(self._cloud, operation, "MutateDeployedModelResponse", {"deployedModel": one.body})
 
     def _present(self, endpoint: Body, deployed_id: str) -> Deployment:
@@ -262,10 +255,19 @@ class Deployer:
             raise ApiError(404, f"The DeployedModel with ID `{deployed_id}` does not exist in `{endpoint['name']}`.")
         return one
 
-    async def end_all(self, project: str) -> None:
-        """Take all models of a project (by id) from its endpoints, and return when their servers have ended."""
-        gone = [one for one in deployments.deployments(self._cloud) if one.project == project]
-        await asyncio.gather(*(self._undeploy(one) for one in gone if one.state == "deployed"))
+    async def end_all(self, project: str, why: str) -> None:
+        """Take all models of a project (by id) from its endpoints, and return when their servers have ended.
+
+        What is being deployed fails with the reason; the logs of the others say it.
+        """
+        ends = []
+        for one in deployments.deployments(self._cloud):
+            if one.project == project and one.state == "deploying":
+                ends.append(self.server(one).end(why=why))
+            elif one.project == project and one.state == "deployed":
+                self.server(one).say(why, "ERROR")
+                ends.append(self._undeploy(deployments.save(self._cloud, one, state="undeploying", operation="")))
+        await asyncio.gather(*ends)
 
     # The server's life
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from catalog.machines import machines
-from catalog.quotas import needs
+from catalog.quotas import serving_needs
 from catalog.regions import region
 from localcloud.billing.ledger import Pool
 from localcloud.errors import ApiError, NotEmulated
@@ -75,29 +75,31 @@ def check(spec: Body, path: str, location: str) -> None:
 def check_quotas(
     cloud: Cloud, project: str, location: str, wanted: tuple[Body, int], used: Iterable[tuple[Body, int]]
 ) -> None:
-    """Raises 429 when machines (MachineSpec, replicas) beside those in use need more than a known quota is."""
+    """Raises 429 when machines (MachineSpec, replicas) beside those in use need more than a quota is.
+
+    The words name ids, where those of training name metrics. Field reports have them as the error of a deployment's
+    operation ("429 The following quotas are exceeded: CustomModelServingCPUsPerProjectPerRegion 8: The following ...").
+    """
     total: Counter[str] = Counter()
     for spec, replicas in (wanted, *used):
         total += _takes(spec, replicas)
-    own = _takes(*wanted)
     short = []
-    for metric in own:
-        limit = effective(cloud, project, location, metric)
-        if limit is not None and limit != UNLIMITED and total[metric] > limit:
-            short.append(metric)
+    for quota in _takes(*wanted):
+        limit = effective(cloud, project, location, quota)
+        if limit is not None and limit != UNLIMITED and total[quota] > limit:
+            short.append(quota)
     if short:
-        raise ApiError(429, f"The following quota metrics exceed quota limits: {','.join(short)}")
+        raise ApiError(429, f"The following quotas are exceeded: {','.join(short)}")
 
 
 def _takes(spec: Body, replicas: int) -> Counter[str]:
-    """Metrics of serving, which are those of training under another name, and how much of each is taken."""
+    """How much of each quota of serving, by its id, machines take."""
     name, accelerator = spec["machineType"], spec.get("acceleratorType", "")
+    vcpus = (machines()[name].vcpus or 0) if name in machines() else _SMALL[name]
     taken: Counter[str] = Counter()
-    if name in machines():
-        for need in needs(name, accelerator, int(spec.get("acceleratorCount", 0)), replicas, False):
-            taken[need.meter.metric.replace("custom_model_training", "custom_model_serving")] += need.amount
-    else:
-        taken["aiplatform.googleapis.com/custom_model_serving_cpus"] += _SMALL[name] * replicas
+    count = int(spec.get("acceleratorCount", 0))
+    for need in serving_needs(name.partition("-")[0], vcpus, accelerator, count, replicas):
+        taken[need.meter.id] += need.amount
     return taken
 
 

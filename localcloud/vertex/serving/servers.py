@@ -7,13 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import http.client
 import json
 import shutil
 import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -23,8 +21,11 @@ from localcloud.errors import ApiError
 from localcloud.files import write_privately
 from localcloud.logging.entries import Entry, timestamp
 from localcloud.vertex import output, processes, spool, watch
+from localcloud.vertex.serving import model_http
 from localcloud.vertex.serving import plan as plans
+from localcloud.vertex.serving.model_http import Answer, Lost
 from localcloud.vertex.serving.plan import Plan
+from localcloud.vertex.settings import Settings
 
 if TYPE_CHECKING:
     from localcloud.cloud import Cloud
@@ -33,34 +34,24 @@ _QUICK, _SLOW = 0.05, 0.3  # seconds between looks: until it is ready, and from 
 _START = 20.0  # seconds for a supervisor to take a run's lock
 _STUCK = 3.0  # seconds beyond the grace after which a supervisor that does not end its process is given up
 _LONGEST_PAUSE = 10.0  # seconds between two tries to start a server that keeps dying
-_HEALTH_PATIENCE = 10.0  # seconds: https://cloud.google.com/vertex-ai/docs/predictions/custom-container-requirements
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What a model server answered."""
-
-    status: int
-    content_type: str
-    body: bytes
-
-
-class Lost(Exception):
-    """A model server was not there, or went away in the middle; the text says how."""
+# Bad answers in a row: https://cloud.google.com/vertex-ai/docs/predictions/custom-container-requirements#health
+_UNHEALTHY = 4
 
 
 class ModelServer:
     """One model server; all methods are called in the server's event loop. `folder` has its plan and its runs."""
 
-    def __init__(self, cloud: Cloud, folder: Path, plan: Plan, grace: float, pool: ThreadPoolExecutor) -> None:
+    def __init__(self, cloud: Cloud, folder: Path, plan: Plan, settings: Settings, pool: ThreadPoolExecutor) -> None:
         self._cloud = cloud
         self._folder = folder
         self.plan = plan
-        self._grace = grace
+        self._grace = settings.grace
+        self._health = settings.health
         self._pool = pool
         self._port = 0
         self._ready = asyncio.Event()
         self._ending = False
+        self._why = ""
         self._was_ready = False
         self._process: subprocess.Popen[bytes] | None = None
         self._task: asyncio.Task[None] | None = None
@@ -87,6 +78,8 @@ class ModelServer:
         if self._task.done():
             if error := self._task.exception():
                 raise error
+            if self._why:
+                raise ApiError(400, self._why, "FAILED_PRECONDITION")
             raise ApiError(400, f"Model server exited unexpectedly. {self._where()}", "FAILED_PRECONDITION")
         if not self._ready.is_set():
             words = (
@@ -103,11 +96,15 @@ class ModelServer:
         if not self._ready.is_set():
             raise Lost("no healthy upstream")
         asked = (self._port, self.plan.predict_route, body, content_type, timeout)
-        return await asyncio.get_running_loop().run_in_executor(self._pool, lambda: _post(*asked))
+        return await asyncio.get_running_loop().run_in_executor(self._pool, lambda: model_http.post(*asked))
 
-    async def end(self, forget: bool = True) -> None:
-        """End its process, and wait until nothing of it is left; with `forget` its folder and account's key go too."""
+    async def end(self, forget: bool = True, why: str = "") -> None:
+        """End its process, and wait until nothing of it is left; with `forget` its folder and account's key go too.
+
+        Who waits until it is ready is told why.
+        """
         self._ending = True
+        self._why = self._why or why
         self._ready.clear()
         if self._task is None:  # it was never taken up by this server
             self.start()
@@ -131,12 +128,16 @@ class ModelServer:
             if run is None:
                 return
             began = time.monotonic()
-            await self._through(run)
+            probing = asyncio.ensure_future(self._probe())
+            try:
+                await self._through(run)
+            finally:
+                probing.cancel()
             if self._ending or not self._was_ready:
                 return
             self._ready.clear()
             pause = 0.5 if time.monotonic() - began > 60 else min(pause * 2, _LONGEST_PAUSE)
-            self._say("The model server exited; it is started again.", "WARNING")
+            self.say("The model server exited; it is started again.", "WARNING")
             until = time.monotonic() + pause
             while time.monotonic() < until and not self._ending:
                 await asyncio.sleep(_QUICK)
@@ -162,7 +163,7 @@ class ModelServer:
 
     async def _through(self, run: Path) -> None:
         """Follow one run to its end."""
-        began = asked = checked = time.monotonic()
+        began = checked = time.monotonic()
         stopped: float | None = None
         while True:
             over = await asyncio.to_thread(self._look, run)
@@ -175,12 +176,6 @@ class ModelServer:
             if stopped is not None and now > stopped + self._grace + _STUCK:
                 await asyncio.to_thread(self._lose, run)
                 return
-            if not self._ready.is_set() and not self._ending and now - asked > _QUICK:
-                loop = asyncio.get_running_loop()
-                if await loop.run_in_executor(self._pool, _healthy, self._port, self.plan.health_route):
-                    self._was_ready = True
-                    self._ready.set()
-                asked = time.monotonic()
             if now - began > _START and now - checked > 1:
                 checked = now
                 dead = not (run / "exit.json").exists() and not await asyncio.to_thread(watch.alive, run)
@@ -188,6 +183,29 @@ class ModelServer:
                     await asyncio.to_thread(self._lose, run)
                     return
             await asyncio.sleep(_SLOW if self._ready.is_set() else _QUICK)
+
+    async def _probe(self) -> None:
+        """Ask for the health of a run until it is cancelled.
+
+        As on Google, an endpoint's server that gives four bad answers in a row gets no calls until a good one; it is
+        not started again for that.
+        """
+        loop = asyncio.get_running_loop()
+        bad = 0
+        while not self._ending:
+            good = await loop.run_in_executor(self._pool, model_http.healthy, self._port, self.plan.health_route)
+            if good and not self._ending:
+                if bad >= _UNHEALTHY:
+                    self.say("The model server is healthy again.")
+                self._was_ready = True
+                self._ready.set()
+                bad = 0
+            elif self._ready.is_set():
+                bad += 1
+                if bad == _UNHEALTHY and self.plan.endpoint:
+                    self._ready.clear()
+                    self.say("The model server is not healthy: it gets no calls until it is.", "WARNING")
+            await asyncio.sleep(self._health if self._ready.is_set() or bad else _QUICK)
 
     def _lose(self, run: Path) -> None:
         if self._process is not None:
@@ -223,7 +241,8 @@ class ModelServer:
         key = f"{self.plan.key}-{run.name}-{line.offset:012d}"
         return [self._entry(line.at, severity) | {"insertId": key, "jsonPayload": found}]
 
-    def _say(self, text: str, severity: str = "INFO") -> None:
+    def say(self, text: str, severity: str = "INFO") -> None:
+        """Write to its log."""
         self._cloud.logging.write([self._entry(time.time_ns(), severity) | {"textPayload": text}])
 
     def _entry(self, at: int, severity: str) -> Entry:
@@ -267,29 +286,3 @@ def release(cloud: Cloud, folder: Path, key: str) -> None:
         if cloud.iam.find_key(kept["private_key_id"]):
             cloud.iam.delete_key(kept["client_email"], kept["private_key_id"])
     shutil.rmtree(folder, ignore_errors=True)
-
-
-def _healthy(port: int, route: str) -> bool:
-    try:
-        return _ask("GET", port, route, None, {}, _HEALTH_PATIENCE).status == 200
-    except (Lost, TimeoutError):
-        return False
-
-
-def _post(port: int, route: str, body: bytes, content_type: str, timeout: float) -> Answer:
-    return _ask("POST", port, route, body, {"Content-Type": content_type}, timeout)
-
-
-def _ask(method: str, port: int, route: str, body: bytes | None, headers: dict[str, str], timeout: float) -> Answer:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
-    try:
-        connection.request(method, route, body, headers)
-        answer = connection.getresponse()
-        content_type = answer.getheader("Content-Type") or "application/json"
-        return Answer(answer.status, content_type, answer.read())
-    except TimeoutError:
-        raise
-    except (OSError, http.client.HTTPException) as error:
-        raise Lost(f"upstream connect error or disconnect/reset before headers. {error}") from None
-    finally:
-        connection.close()

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from localcloud.errors import ApiError
 from localcloud.vertex import operations
-from localcloud.vertex.serving.batches import BATCH, Batches
+from localcloud.vertex.serving.batch_records import BATCH
+from localcloud.vertex.serving.batches import Batches
 from localcloud.vertex.serving.deployer import Deployer
 from localcloud.vertex.serving.deployments import DEPLOYMENT
 from localcloud.vertex.serving.endpoints import ENDPOINT, Endpoints
 from localcloud.vertex.serving.models import MODEL, UPLOAD, Models
 from localcloud.vertex.serving.prediction import Prediction
+from localcloud.vertex.settings import Settings
 
 if TYPE_CHECKING:
     from localcloud.cloud import Cloud
@@ -25,17 +27,17 @@ _CALLS = 64  # to model servers at once
 
 
 class Serving:
-    """Methods are called in the server's event loop. `grace`: seconds between SIGTERM and SIGKILL of a model server."""
+    """Methods are called in the server's event loop."""
 
-    def __init__(self, cloud: Cloud, grace: float) -> None:
+    def __init__(self, cloud: Cloud, settings: Settings) -> None:
         self._cloud = cloud
         self._tasks: set[asyncio.Task[None]] = set()
         pool = ThreadPoolExecutor(_CALLS, "model-server")
         self.models = Models(cloud, lambda model: self.deployer.deployed(model), self._later)
         self.endpoints = Endpoints(cloud)
-        self.deployer = Deployer(cloud, self.models, self.endpoints, grace, pool, self._later)
+        self.deployer = Deployer(cloud, self.models, self.endpoints, settings, pool, self._later)
         self.prediction = Prediction(self.endpoints, self.deployer)
-        self.batches = Batches(cloud, self.models, grace, pool)
+        self.batches = Batches(cloud, self.models, settings, pool)
         self._left = operations.unfinished(cloud)
         cloud.on_start(self._resume)
         cloud.on_stop(self._stop)
@@ -53,10 +55,9 @@ class Serving:
         if not task.cancelled() and (error := task.exception()):
             log.error("work of the serving API failed", exc_info=error)
 
-    async def end_all(self, project: str) -> None:
-        """Let nothing of a project (by id) serve any more, and return when it has ended."""
-        self.batches.end_all(project)
-        await self.deployer.end_all(project)
+    async def end_all(self, project: str, why: str) -> None:
+        """Let nothing of a project (by id) serve any more, and return when it has ended; errors and logs say why."""
+        await asyncio.gather(self.batches.end_all(project, why), self.deployer.end_all(project, why))
 
     async def _resume(self) -> None:
         for body in self._left:

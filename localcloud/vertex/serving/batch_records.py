@@ -1,0 +1,24 @@
+"""Batch prediction jobs as this cloud keeps them: one document each, with the job and the plan of its model server."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from localcloud.cloud import Cloud
+
+Body = dict[str, Any]
+
+# Kind of document: {"job": BatchPredictionJob, "plan": Plan, "why": what ended it from outside, if anything did}.
+BATCH = "vertex-batch"
+ENDED = ("SUCCEEDED", "FAILED", "CANCELLED")
+
+
+def state_of(job: Body) -> str:
+    """Such as "RUNNING"."""
+    return job["state"].removeprefix("JOB_STATE_")
+
+
+def unfinished(cloud: Cloud, prefix: str = "") -> list[Body]:
+    """The documents of jobs that have not ended, of the cloud or of a place."""
+    return [kept for kept in cloud.documents.list(BATCH, prefix) if state_of(kept["job"]) not in ENDED]

@@ -1,0 +1,29 @@
+"""What deployed models and batch predictions of a project take of its quotas in a region."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from localcloud.vertex.place import Place
+from localcloud.vertex.serving import batch_records, deployments, machines
+
+if TYPE_CHECKING:
+    from localcloud.cloud import Cloud
+
+
+def check(cloud: Cloud, place: Place, machine: Mapping[str, Any], replicas: int, instead_of: str = "") -> None:
+    """Raises 429 when machines (MachineSpec) beside all that is in use there need more than a quota is.
+
+    What is being deployed and batch predictions that wait count too. `instead_of` is the name of a deployment that they
+    take the place of.
+    """
+    used = [
+        (one.machine, one.replicas)
+        for one in deployments.deployments(cloud, f"{place.name}/")
+        if one.name != instead_of
+    ]
+    for kept in batch_records.unfinished(cloud, f"{place.name}/"):
+        resources = kept["job"]["dedicatedResources"]
+        used.append((resources["machineSpec"], int(resources["startingReplicaCount"])))
+    machines.check_quotas(cloud, place.project_id, place.location, (machine, replicas), used)
