@@ -1,0 +1,160 @@
+"""The local cloud's tasks, through Invoke: what they say, and how they refuse what can't be."""
+
+import json
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+TRIAL = "uv run invoke account.add --local --name student --project student-project --tier trial --email me@example.com"
+
+
+@pytest.fixture(scope="module")
+def running(copy):
+    """A copy whose local account is set up, and one on a free trial, which is only described."""
+    for line in ("uv run invoke up --yes", TRIAL):
+        done = copy.invoke(line)
+        assert done.returncode == 0, done.stderr
+    return copy
+
+
+def good(copy, line):
+    done = copy.invoke(line)
+    assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+def refused(copy, line):
+    """Exit code, what stands after `error: `, and what after `hint: `."""
+    done = copy.invoke(line)
+    assert done.stdout == ""
+    assert done.stderr.startswith("error: "), done.stderr
+    error, _blank, hint = done.stderr.removeprefix("error: ").rstrip("\n").partition("\n\nhint: ")
+    return done.returncode, error, hint
+
+
+def test_the_clock_moves(running):
+    assert good(running, "uv run invoke local.clock").endswith(": the real time\n")
+    assert "2:00:00 ahead of the real time (reset sets it back)" in good(
+        running, "uv run invoke local.clock --forward 2h"
+    )
+    assert round(json.loads(good(running, "uv run invoke local.clock --json"))["ahead_seconds"]) == 7200
+
+
+def test_the_bill_fits_on_a_terminal(running):
+    shown = good(running, "uv run invoke local.bill --account local")
+    assert "total 0.0000 USD, before taxes\n" in shown
+    assert (
+        "cloudkite-local: Cloud Storage\n  buckets/cloudkite-local-models\n    Standard Storage in us-central1\n"
+        in shown
+    )
+    assert max(map(len, shown.splitlines())) <= 80
+    assert json.loads(good(running, "uv run invoke local.bill --month 2020-01 --json"))["lines"] == []
+
+
+def test_the_audit_names_who_did_what(running):
+    shown = good(running, "uv run invoke local.audit")
+    assert shown.startswith("owner@cloudkite-local.iam.gserviceaccount.com\n  granted\n    on billingAccounts/")
+    assert max(len(line) for line in shown.splitlines() if not line.startswith("    on ")) <= 80
+    only = good(running, "uv run invoke local.audit --principal projectOwner:cloudkite-local")
+    assert "      roles/storage.legacyBucketOwner\n" in only
+    nobody = good(running, "uv run invoke local.audit --principal nobody@example.com")
+    assert nobody == "nobody@example.com was granted nothing and asked for nothing\n"
+
+
+def test_a_fault_waits_happens_and_is_cleared(running):
+    made = good(running, "uv run invoke local.fault storage.buckets.list --code 503 --times 2")
+    assert made == "fault 1: storage.buckets.list: 503, 2 times\n"
+    assert "happened 0 times" in good(running, "uv run invoke local.faults")
+    made = good(running, "uv run invoke local.fault stockout --region us-central1 --accelerator NVIDIA_L4")
+    assert "no NVIDIA_L4 in us-central1, until it is cleared" in made
+    assert good(running, "uv run invoke local.faults --clear 1") == "1 cleared\n"
+    assert good(running, "uv run invoke local.faults --clear") == "1 cleared\n"
+    assert good(running, "uv run invoke local.faults") == "no faults\n"
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "error", "hint"),
+    [
+        (
+            "local.clock --forward 3x", 2, "--forward 3x is no time to move by",
+            "a whole number and s, m, h, d or w: 90s, 30m, 12h, 3d, 2w, 1d12h",
+        ),
+        (
+            "local.fault storage.objects.gett --code 503", 2, "the local cloud has no method storage.objects.gett",
+            "did you mean storage.objects.get, storage.objects.insert, storage.objects.delete?",
+        ),
+        (
+            "local.fault storage.objects.get --code 600", 2, "600 can't be answered",
+            "one of 401, 403, 404, 408, 429, 500, 502, 503, 504",
+        ),
+        (
+            "local.fault storage.objects.get --code 503 --region us-central1", 2, "--region goes with stockout only",
+            "uv run invoke local.fault stockout --region us-central1",
+        ),
+        ("local.fault storage.objects.get --delay -1", 2, "--delay -1 can't be", "0 or more"),
+        (
+            "local.fault storage.objects.get --code 503 --principal nobody", 2, "--principal nobody can't be",
+            "an account's e-mail address",
+        ),
+        ("local.faults --clear 99", 1, "there is no fault 99", "uv run invoke local.faults"),
+        (
+            "local.upgrade local", 2, "account local is on no free trial",
+            "uv run invoke account.add --local --tier trial describes one that is",
+        ),
+        ("local.upgrade nobody", 2, "there is no account nobody", "known: local, student"),
+        ("local.bill --month 2026-13", 2, "2026-13 is no month", "a month is YYYY-MM, such as 2026-11"),
+        ("local.bill --account nobody", 2, "there is no account nobody", "known: local, student"),
+        ("local.preempt nobody", 1, "there is no job nobody", "uv run invoke jobs"),
+    ],
+)  # fmt: skip
+def test_what_cant_be_is_refused_with_a_hint(running, line, code, error, hint):
+    assert refused(running, f"uv run invoke {line}") == (code, error, hint)
+
+
+def test_the_clock_goes_no_further_than_a_hundred_years(running):
+    code, error, hint = refused(running, "uv run invoke local.clock --forward 999999d")
+    assert (code, hint) == (2, "it may be 36500 days ahead of the real time")
+    assert error == "the clock moves forward by 0 to 36500 days, not by 999999 days"
+
+
+@pytest.mark.parametrize("line", ["local.bill --account work", "local.upgrade work", "local.env --account work"])
+def test_an_account_on_google_is_not_on_the_local_cloud(running, line):
+    good(running, "uv run invoke account.add --name work --project work-project --tier paid --budget 5 "
+                  "--billing 012345-ABCDEF-012345 --owner user:me@example.com --email me@example.com")  # fmt: skip
+    try:
+        said = refused(running, f"uv run invoke {line}")
+    finally:
+        (running.folder / "infra" / "Pulumi.work.yaml").unlink()
+    assert said == (2, "account work is on Google", "name one on the local cloud, such as local")
+
+
+def test_a_student_on_a_trial(running):
+    """No GPU, told before anything costs; after the trial nobody pays; an upgrade opens the account again."""
+    good(running, "uv run invoke account.use student")
+    good(running, "uv run invoke up --yes")
+    good(running, "uv run invoke new penguins")
+    done = running.invoke("uv run invoke train penguins --gpu t4 --yes --max-cost 1")
+    assert done.returncode == 1
+    assert done.stderr.endswith(
+        "error: the quota in us-central1 is too small (T4: needs 1, has 0)\n\n"
+        "hint: a trial can't ask for quota: take a smaller machine or no GPU, or upgrade to a paid account\n"
+    )
+    assert json.loads(good(running, "uv run invoke jobs --json")) == []  # nothing was submitted
+
+    assert "ahead of the real time" in good(running, "uv run invoke local.clock --forward 91d")
+    code, error, hint = refused(running, "uv run invoke jobs")
+    assert code == 1
+    assert error.startswith("list the jobs: This API method requires billing to be enabled. Please enable billing on ")
+    assert hint == (
+        "no open billing account pays for the project (was it unlinked, or did the trial end?): "
+        "https://console.cloud.google.com/billing/projects"
+    )
+    assert "student-project: trial closed, " in good(running, "uv run invoke local.bill --account student")
+
+    assert good(running, "uv run invoke local.upgrade student").startswith("student-project: trial upgraded, ")
+    assert good(running, "uv run invoke jobs").startswith("no job yet")
+    assert (
+        refused(running, "uv run invoke local.upgrade student")[1]
+        == "the account of student-project is upgraded already"
+    )
