@@ -134,7 +134,7 @@ class Access:
         if role.startswith("roles/"):
             return roles.permissions(role)
         try:
-            custom = self._cloud.iam.get_role(role)
+            custom = self._cloud.iam.custom_roles.get(role)
         except ApiError:
             return frozenset()
         return frozenset() if custom.get("deleted") else frozenset(custom.get("includedPermissions", ()))

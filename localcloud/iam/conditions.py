@@ -9,7 +9,8 @@ from functools import lru_cache
 from typing import Any
 
 from localcloud.errors import ApiError
-from localcloud.iam.cel import BadExpression, Compiled, compiled
+from localcloud.iam.cel import compiled
+from localcloud.iam.cel_operations import BadExpression, Compiled
 
 # https://cloud.google.com/iam/docs/conditions-attribute-reference, those that every service has.
 _ATTRIBUTES = {

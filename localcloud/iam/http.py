@@ -172,33 +172,35 @@ def _key(key: Body | None) -> Body:
 @router.route("POST", "/v1/projects/{project}/roles", needs="iam.roles.create")
 async def create_role(call: Call) -> Body:
     project = call.cloud.projects.get(call.params["project"])["projectId"]
-    return call.cloud.iam.create_role(project, call.body.get("roleId", ""), call.body.get("role", {}))
+    return call.cloud.iam.custom_roles.create(project, call.body.get("roleId", ""), call.body.get("role", {}))
 
 
 @router.route("GET", "/v1/projects/{project}/roles", needs="iam.roles.list")
 async def list_roles(call: Call) -> Body:
     project = call.cloud.projects.get(call.params["project"])["projectId"]
-    return page("roles", call.cloud.iam.list_roles(project, call.query.get("showDeleted") == "true"), call.query)
+    return page(
+        "roles", call.cloud.iam.custom_roles.of_project(project, call.query.get("showDeleted") == "true"), call.query
+    )
 
 
 @router.route("GET", "/v1/{name=projects/*/roles/*}", needs="iam.roles.get")
 async def get_role(call: Call) -> Body:
-    return call.cloud.iam.get_role(call.params["name"])
+    return call.cloud.iam.custom_roles.get(call.params["name"])
 
 
 @router.route("PATCH", "/v1/{name=projects/*/roles/*}", needs="iam.roles.update")
 async def patch_role(call: Call) -> Body:
-    return call.cloud.iam.update_role(call.params["name"], call.body, call.query.get("updateMask"))
+    return call.cloud.iam.custom_roles.update(call.params["name"], call.body, call.query.get("updateMask"))
 
 
 @router.route("DELETE", "/v1/{name=projects/*/roles/*}", needs="iam.roles.delete")
 async def delete_role(call: Call) -> Body:
-    return call.cloud.iam.delete_role(call.params["name"])
+    return call.cloud.iam.custom_roles.delete(call.params["name"])
 
 
 @router.route("POST", "/v1/{name=projects/*/roles/*}:undelete", needs="iam.roles.undelete")
 async def undelete_role(call: Call) -> Body:
-    return call.cloud.iam.undelete_role(call.params["name"])
+    return call.cloud.iam.custom_roles.undelete(call.params["name"])
 
 
 @router.route("POST", "/v1/permissions:queryTestablePermissions", open="what there is to permit is public")

@@ -28,6 +28,21 @@ def new_etag() -> str:
     return base64.b64encode(b"\x07\x05" + secrets.token_bytes(6)).decode()
 
 
+def check_etag(given: Policy, present: Policy) -> None:
+    """Raises 409 ABORTED when `given` has the etag of an older state than `present`."""
+    if given.get("etag") and _plain(given["etag"]) != _plain(present.get("etag", "")):
+        raise ApiError(
+            409,
+            "There were concurrent policy changes. Please retry the whole read-modify-write with exponential backoff.",
+            "ABORTED",
+        )
+
+
+def _plain(etag: str) -> str:
+    """An etag in one spelling: clients send it in either base64 alphabet, and with or without padding."""
+    return etag.replace("-", "+").replace("_", "/").rstrip("=")
+
+
 def normalise(policy: Policy) -> Policy:
     """The policy with one binding a role and condition, each member once, empty bindings dropped, and a new etag.
 

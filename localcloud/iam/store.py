@@ -1,4 +1,4 @@
-"""Service accounts, their keys, custom roles and allow policies: what is kept, and what may be."""
+"""Service accounts, their keys and allow policies: what is kept, and what may be."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from localcloud import jwt
 from localcloud.documents import Documents, apply_mask
 from localcloud.errors import ApiError
 from localcloud.iam import policies, roles
+from localcloud.iam.custom_roles import CustomRoles
 from localcloud.iam.metadata import Metadata
 from localcloud.iam.policies import Policy
 
@@ -21,13 +22,11 @@ if TYPE_CHECKING:
 
 Body = dict[str, Any]
 _ACCOUNT_ID = re.compile(r"[a-z][-a-z0-9]{4,28}[a-z0-9]")
-_ROLE_ID = re.compile(r"[A-Za-z0-9_.]{3,64}")
 # What Google grants its agents when it makes them.
 _AGENT_ROLES = {
     "gcp-sa-aiplatform": "roles/aiplatform.serviceAgent",
     "gcp-sa-aiplatform-cc": "roles/aiplatform.customCodeServiceAgent",
 }
-_WEEK = 7 * 24 * 3600  # seconds for which a deleted custom role can be undeleted
 
 
 class Iam:
@@ -43,7 +42,12 @@ class Iam:
         self._lock = threading.RLock()
         self.generation = 0
         self.policy_generation = 0
+        self.custom_roles = CustomRoles(self._kept, cloud.clock, self._role_changed)
         cloud.count("service accounts", lambda: len(self._kept.list("account")))
+
+    def _role_changed(self) -> None:
+        with self._lock:
+            self.policy_generation += 1
 
     # Service accounts
 
@@ -217,60 +221,6 @@ class Iam:
             key_id, key = self._system_keys[email]
         return key_id, key.sign(data, padding.PKCS1v15(), hashes.SHA256())
 
-    # Custom roles
-
-    def create_role(self, project: str, role_id: str, role: Body) -> Body:
-        """A custom role of a project. Raises 400 for a bad id, 409 when there is one (also when deleted)."""
-        if not _ROLE_ID.fullmatch(role_id):
-            raise ApiError(400, f"The role_id {role_id} must match regex '[a-zA-Z0-9_\\.]{{3,64}}'.")
-        name = f"projects/{project}/roles/{role_id}"
-        if self._kept.find(name):
-            raise ApiError(409, f"A role named {role_id} in {name.rpartition('/roles/')[0]} already exists.")
-        body = {"stage": "ALPHA"} | role | {"name": name, "etag": policies.new_etag()}
-        return self._kept.put(name, "role", body)
-
-    def get_role(self, name: str) -> Body:
-        """A custom role by its full name, also a deleted one ("deleted": true). Raises 404."""
-        found = self._kept.find(name)
-        if found is None:
-            raise ApiError(404, f"The role named {name} was not found.")
-        return {field: value for field, value in found.items() if field != "deletedAt"}
-
-    def list_roles(self, project: str, deleted: bool = False) -> list[Body]:
-        """The custom roles of a project, without the deleted ones unless asked."""
-        found = self._kept.list("role", f"projects/{project}/roles/")
-        return [self.get_role(role["name"]) for role in found if deleted or not role.get("deleted")]
-
-    def update_role(self, name: str, changes: Body, mask: str | None = None) -> Body:
-        """Change a custom role. Raises 404, or 409 ABORTED for a stale etag."""
-        with self._lock:
-            role = self.get_role(name)
-            _check_etag(changes, role)
-            merged = apply_mask(role, changes, mask) | {"name": name, "etag": policies.new_etag()}
-            self.policy_generation += 1
-            return self._kept.put(name, "role", merged)
-
-    def delete_role(self, name: str) -> Body:
-        """Mark a custom role deleted; its id can't be used again. Raises 404."""
-        with self._lock:
-            role = self.get_role(name)
-            gone = role | {"deleted": True, "etag": policies.new_etag(), "deletedAt": self._cloud.clock.time()}
-            self._kept.put(name, "role", gone)
-            self.policy_generation += 1
-            return self.get_role(name)
-
-    def undelete_role(self, name: str) -> Body:
-        """Take a deletion back. Raises 404, or 400 when the role is not deleted or was more than a week ago."""
-        with self._lock:
-            role = self._kept.find(name)
-            if role is None:
-                raise ApiError(404, f"The role named {name} was not found.")
-            if not role.get("deleted") or self._cloud.clock.time() - role["deletedAt"] > _WEEK:
-                raise ApiError(400, f"You can't undelete {name} because it is not deleted.", "FAILED_PRECONDITION")
-            back = {k: v for k, v in role.items() if k not in ("deleted", "deletedAt")}
-            self.policy_generation += 1
-            return self._kept.put(name, "role", back | {"etag": policies.new_etag()})
-
     # Allow policies
 
     def get_policy(self, resource: str) -> Policy:
@@ -282,7 +232,7 @@ class Iam:
         """Replace the policy. Raises 409 ABORTED for an etag that is not the present one, 400 for what can't be."""
         with self._lock:
             present = self.get_policy(resource)
-            _check_etag(policy, present)
+            policies.check_etag(policy, present)
             made = policies.normalise(policy)
             self._check_named(resource, made, policies.members_of(present))
             kept = {"resource": resource, "policy": made}
@@ -323,7 +273,7 @@ class Iam:
         """Google refuses a binding that names an account or a custom role that is not there."""
         for binding in policy["bindings"]:
             role = binding["role"]
-            gone = role.startswith("projects/") and self.get_role(role).get("deleted")
+            gone = role.startswith("projects/") and self.custom_roles.get(role).get("deleted")
             if gone or (role.startswith("roles/") and not roles.grantable(role, resource)):
                 raise ApiError(400, f"Role {role} is not supported for this resource.")
         for member in policies.members_of(policy) - before:
@@ -349,17 +299,3 @@ class Iam:
     def release_metadata(self, job: str) -> None:
         """End what `metadata_environment` gave; nothing happens when it was ended before."""
         self.metadata.release(job)
-
-
-def _check_etag(given: Body, present: Body) -> None:
-    if given.get("etag") and _plain(given["etag"]) != _plain(present.get("etag", "")):
-        raise ApiError(
-            409,
-            "There were concurrent policy changes. Please retry the whole read-modify-write with exponential backoff.",
-            "ABORTED",
-        )
-
-
-def _plain(etag: str) -> str:
-    """An etag in one spelling: clients send it in either base64 alphabet, and with or without padding."""
-    return etag.replace("-", "+").replace("_", "/").rstrip("=")

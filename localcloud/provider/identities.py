@@ -80,19 +80,19 @@ def _create_role(scope: Scope, inputs: Values) -> str:
     project = scope.project_of(inputs)
     name = f"projects/{project}/roles/{inputs['roleId']}"
     try:
-        scope.cloud.iam.create_role(project, inputs["roleId"], _role(inputs))
+        scope.cloud.iam.custom_roles.create(project, inputs["roleId"], _role(inputs))
     except ApiError as error:
-        if error.code != 409 or not scope.cloud.iam.get_role(name).get("deleted"):
+        if error.code != 409 or not scope.cloud.iam.custom_roles.get(name).get("deleted"):
             raise
-        scope.cloud.iam.undelete_role(name)
-        scope.cloud.iam.update_role(name, _role(inputs))
+        scope.cloud.iam.custom_roles.undelete(name)
+        scope.cloud.iam.custom_roles.update(name, _role(inputs))
     return name
 
 
 def _read_role(scope: Scope, resource_id: str, _known: Values) -> Values | None:
     named = parts(_ROLE, resource_id)
     try:
-        found = scope.cloud.iam.get_role(resource_id)
+        found = scope.cloud.iam.custom_roles.get(resource_id)
     except ApiError as error:
         if error.code == 404:
             return None
@@ -111,11 +111,11 @@ def _read_role(scope: Scope, resource_id: str, _known: Values) -> Values | None:
 
 
 def _update_role(scope: Scope, resource_id: str, inputs: Values) -> None:
-    scope.cloud.iam.update_role(resource_id, _role(inputs))
+    scope.cloud.iam.custom_roles.update(resource_id, _role(inputs))
 
 
 def _delete_role(scope: Scope, resource_id: str, _known: Values) -> None:
-    scope.cloud.iam.delete_role(resource_id)
+    scope.cloud.iam.custom_roles.delete(resource_id)
 
 
 KINDS = {
