@@ -23,14 +23,24 @@ def require_for(call: Call, service: str) -> None:
     That is the one which the call names for it, if the caller may use it, else the caller's own.
     https://cloud.google.com/apis/docs/system-parameters
     """
-    own = call.caller.project
-    if call.consumer and call.consumer != own:
-        found = call.cloud.projects.find(call.consumer)
-        asked = access.project(found["projectId"] if found else call.consumer)
-        if found is None or not call.cloud.access.allows(call.caller, "serviceusage.services.use", asked):
-            raise _not_to_be_used(call.consumer, service)
-        own = found["projectId"]
-    require(call.cloud, own, service)
+    if call.consumer and call.consumer != call.caller.project:
+        require_named(call.cloud, call.caller, call.consumer, service)
+    else:
+        require(call.cloud, call.caller.project, service)
+
+
+def require_named(cloud: Cloud, caller: Caller, consumer: str, service: str) -> None:
+    """Raises 403 unless the caller may use the project that a call names to be charged, and `service` is on there.
+
+    "" names none: then an API asks in the project of the resource, or in the caller's own.
+    """
+    if not consumer or consumer == caller.project:
+        return
+    found = cloud.projects.find(consumer)
+    asked = access.project(found["projectId"] if found else consumer)
+    if found is None or not cloud.access.allows(caller, "serviceusage.services.use", asked):
+        raise _not_to_be_used(consumer, service)
+    require(cloud, found["projectId"], service)
 
 
 def _not_to_be_used(project: str, service: str) -> ApiError:

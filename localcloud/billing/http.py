@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from localcloud.billing import permits, skus, store
+from localcloud.documents import apply_mask
 from localcloud.enabled import require, require_for
 from localcloud.errors import NotEmulated
 from localcloud.iam import access
@@ -30,6 +31,8 @@ def app(cloud: Cloud) -> App:
 
 
 def _account(call: Call) -> access.Resource:
+    """The billing account of the path. Raises 403 while the API is off: accounts and prices belong to no project."""
+    require_for(call, permits.ACCOUNTS)
     return permits.account(call.cloud, call.caller, call.params["name"])
 
 
@@ -69,6 +72,7 @@ async def put_info(call: Call) -> Body:
 
 @router.route("GET", "/v1/billingAccounts", open="lists what the caller may see")
 async def list_accounts(call: Call) -> Body:
+    require_for(call, permits.ACCOUNTS)
     found = [
         account
         for account in store.accounts(call.cloud)
@@ -108,11 +112,13 @@ async def list_projects(call: Call) -> Body:
 
 @router.route("GET", "/v1/services", open="prices are public")
 async def list_services(call: Call) -> Body:
+    require_for(call, permits.ACCOUNTS)
     return page("services", skus.services(), call.query, default=5000)
 
 
 @router.route("GET", "/v1/services/{service}/skus", open="prices are public")
 async def list_skus(call: Call) -> Body:
+    require_for(call, permits.ACCOUNTS)
     if call.query.keys() & {"startTime", "endTime"}:
         raise NotEmulated("prices of another time than now")
     found = skus.skus(call.params["service"], call.cloud.clock.stamp(), call.query.get("currencyCode", ""))
@@ -140,6 +146,12 @@ async def get_budget(call: Call) -> Body:
 @router.route("PATCH", _BUDGET, open=_EITHER)
 async def patch_budget(call: Call) -> Body:
     _admit(call, "update")
+    # Who may with the budgets of one project only must not make this one of another, or of the whole account.
+    found = call.cloud.documents.find(call.params["name"]) or {}
+    becomes = apply_mask(found, call.body, call.query.get("updateMask"))
+    if becomes.get("budgetFilter") != found.get("budgetFilter"):
+        parent = call.params["name"].partition("/budgets/")[0]
+        permits.allow_budget(call.cloud, call.caller, "update", parent, becomes)
     return store.update_budget(call.cloud, call.params["name"], call.body, call.query.get("updateMask"))
 
 

@@ -9,7 +9,6 @@ from localcloud import enabled
 from localcloud.errors import ApiError, error_info
 from localcloud.iam import access
 from localcloud.logging.methods import Method
-from localcloud.rest import Call
 
 if TYPE_CHECKING:
     from localcloud.cloud import Caller, Cloud
@@ -24,9 +23,17 @@ def admit(cloud: Cloud, caller: Caller, method: Method, request: Mapping[str, An
 
     `consumer` is the project that the call names to be charged. What is no project's name, the method itself refuses.
     """
-    enabled.require_for(Call(cloud, caller, method.verb, SERVICE, method.pattern, consumer=consumer), SERVICE)
+    require_on(cloud, caller, consumer)
     if method.needs:
         require(cloud, caller, method.needs, _of(method, request))
+
+
+def require_on(cloud: Cloud, caller: Caller, consumer: str) -> None:
+    """Raises 403 unless the API is on in the project `consumer`, which the caller may use; "": in the caller's own."""
+    if consumer and consumer != caller.project:
+        enabled.require_named(cloud, caller, consumer, SERVICE)
+    else:
+        enabled.require(cloud, caller.project, SERVICE)
 
 
 def require(cloud: Cloud, caller: Caller, permission: str, names: Iterator[str]) -> None:

@@ -6,13 +6,13 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TYPE_CHECKING
 
-from localcloud import enabled
 from localcloud.errors import ApiError
 from localcloud.grpc_front import StreamHandler
 from localcloud.logging import permissions
 from localcloud.logging.messages import message
 from localcloud.logging.methods import Method, by_rpc
 from localcloud.logging.tailing import Tail
+from localcloud.rest import CONSUMER
 
 if TYPE_CHECKING:
     from localcloud.cloud import Caller, Cloud
@@ -40,7 +40,7 @@ def _tail(cloud: Cloud) -> StreamHandler:
             raw = one
             break
         request = json_format.MessageToDict(request_class.FromString(raw))
-        enabled.require(cloud, caller.project, permissions.SERVICE)
+        permissions.require_on(cloud, caller, CONSUMER.get())
         permissions.require(cloud, caller, "logging.logEntries.list", iter(request.get("resourceNames", [])))
         tail = Tail(cloud, request)
         try:
@@ -62,7 +62,7 @@ def _unary(cloud: Cloud, method: Method) -> Unary:
             request = json_format.MessageToDict(request_class.FromString(raw))
         except TypeError as error:  # an Any of a type that nobody here knows
             raise ApiError(400, f"Request contains an invalid argument: {error}") from None
-        permissions.admit(cloud, caller, method, request)
+        permissions.admit(cloud, caller, method, request, CONSUMER.get())
         result = await method.handler(cloud, request)
         return json_format.Parse(json.dumps(result), response_class(), ignore_unknown_fields=True).SerializeToString()
 

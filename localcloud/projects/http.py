@@ -203,9 +203,23 @@ async def test_permissions(call: Call) -> Body:
     return {"permissions": call.cloud.access.permitted(call.caller, call.body.get("permissions", []), asked)}
 
 
-@router.route("GET", "/{version}/operations/{operation}", open="an operation's name is a secret of who began it")
+def _operation(call: Call) -> Body:
+    """The operation of the path. Raises 404."""
+    name = f"operations/{call.params['operation']}"
+    found = call.cloud.documents.find(name)
+    if found is None or "projectId" not in found["response"]:  # those of other APIs are theirs to tell
+        raise ApiError(404, f"Resource '{name}' was not found.")
+    return found
+
+
+def _of_operation(call: Call) -> access.Resource:
+    return access.project(_operation(call)["response"]["projectId"])
+
+
+# Which permission Google asks for is not documented: here it is the one to see the project that it is of.
+@router.route("GET", "/{version}/operations/{operation}", needs="resourcemanager.projects.get", on=_of_operation)
 async def get_operation(call: Call) -> Body:
-    return call.cloud.documents.get(f"operations/{call.params['operation']}")
+    return _operation(call)
 
 
 def _create(call: Call, project_id: str, name: str) -> Body:

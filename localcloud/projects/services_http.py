@@ -5,6 +5,7 @@ https://cloud.google.com/service-usage/docs/reference/rest
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from localcloud.errors import ApiError, error_info
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 Body = dict[str, Any]
 _SERVICES = "/v1/projects/{project}/services"
+_NOTHING = "operations/noop.DONE_OPERATION"
 _TYPE = "type.googleapis.com/google.api.serviceusage.v1."
 
 
@@ -103,16 +105,29 @@ async def list_services(call: Call) -> Body:
     return page("services", [s for s in services if wanted in ("", s["state"])], call.query, default=50)
 
 
-@router.route("GET", "/v1/operations/{operation}", open="an operation's name is a secret of who began it")
+@router.route("GET", f"/v1/{_NOTHING}", open="says nothing of any project")
+async def get_nothing(_call: Call) -> Body:
+    return {"name": _NOTHING, "done": True}
+
+
+def _of_operation(call: Call) -> access.Resource:
+    """The project that an operation's name has in it. Raises 404 for one that isn't there."""
+    name = f"operations/{call.params['operation']}"
+    matched = re.fullmatch(r"operations/acat\.p2-(\d+)-\d+", name)
+    if matched is None or call.cloud.documents.find(name) is None:
+        raise ApiError(404, f"Resource '{name}' was not found.")
+    return access.project(call.cloud.projects.get(matched[1])["projectId"])
+
+
+# Which permission Google asks for is not documented: here it is the one to see whether an API is on.
+@router.route("GET", "/v1/operations/{operation}", needs="serviceusage.services.get", on=_of_operation)
 async def get_operation(call: Call) -> Body:
-    if call.params["operation"] == "noop.DONE_OPERATION":
-        return {"name": "operations/noop.DONE_OPERATION", "done": True}
     return call.cloud.documents.get(f"operations/{call.params['operation']}")
 
 
 def _done(call: Call, project: Body, response: Body, changed: bool = True) -> Body:
     """An operation that is over; when nothing changed it has Google's name for that."""
-    name = "operations/noop.DONE_OPERATION"
+    name = _NOTHING
     if changed:
         name = f"operations/acat.p2-{project['projectNumber']}-{int(call.cloud.clock.time() * 1e6)}"
     body = {"name": name, "done": True, "response": response}

@@ -30,6 +30,7 @@ class Projects:
         self._cloud = cloud
         self._kept = Documents(cloud.folder("projects") / "projects.sqlite")
         self._lock = threading.RLock()
+        self._on: dict[str, frozenset[str]] = {}  # which APIs are on, as far as it was asked
         cloud.count("projects", lambda: len(self.list()))
 
     def create(self, project_id: str, name: str = "", labels: dict[str, str] | None = None, payer: str = "") -> Body:
@@ -123,13 +124,26 @@ class Projects:
         """Change fields of the record: name, labels, state, billingAccount ("" for none). Raises 403."""
         with self._lock:
             found = self.get(project_id)
-            return self._kept.patch(f"projects/{found['projectId']}", changes)
+            changed = self._kept.patch(f"projects/{found['projectId']}", changes)
+            self._on = {}
+            return changed
 
     # APIs
 
     def services(self, project: str) -> set[str]:
         """Which APIs are on, such as "storage.googleapis.com"."""
         return set(self.get(project)["services"])
+
+    def is_on(self, project_id: str, service: str) -> bool:
+        """Whether an API is on in a project, by its id; it costs no query. False when there is no such project."""
+        known = self._on  # first: a change in between must not be missed
+        found = known.get(project_id)
+        if found is None:
+            project = self.find(project_id)
+            if project is None:
+                return False
+            found = known[project_id] = frozenset(project["services"])
+        return service in found
 
     def enable(self, project: str, *services: str) -> bool:
         """Turn APIs on; False when all were on. Raises 403 for one that Google has not, 400 when nobody would pay."""

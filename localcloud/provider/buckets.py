@@ -63,7 +63,10 @@ def _rule_as_told(rule: Values) -> Values:
 def _create(scope: Scope, inputs: Values) -> str:
     resource = {name: value for name, value in _resource(scope, inputs).items() if value is not None}
     resource |= {"name": inputs["name"], "location": inputs["location"]}
-    return scope.cloud.storage.create_bucket(scope.project_of(inputs), resource)["name"]
+    retention = bool(inputs.get("enableObjectRetention"))
+    if retention:
+        permits.require(scope, "storage.buckets.enableObjectRetention", permits.project(scope, "", inputs))
+    return scope.cloud.storage.create_bucket(scope.project_of(inputs), resource, retention)["name"]
 
 
 def _read(scope: Scope, resource_id: str, known: Values) -> Values | None:
@@ -82,6 +85,7 @@ def _read(scope: Scope, resource_id: str, known: Values) -> Values | None:
         "uniformBucketLevelAccess": access["uniformBucketLevelAccess"]["enabled"],
         "publicAccessPrevention": access["publicAccessPrevention"],
         "lifecycleRules": [_rule_as_told(rule) for rule in (found.get("lifecycle") or {}).get("rule", [])],
+        "enableObjectRetention": "objectRetention" in found or known.get("enableObjectRetention"),
         "requesterPays": (found.get("billing") or {}).get("requesterPays"),
         "retentionPolicy": found.get("retentionPolicy"),
         "labels": {name: value for name, value in labels.items() if scope.labels.get(name) != value},
@@ -128,9 +132,9 @@ KINDS = {
         api="storage",
         rights=permits.rights("storage.buckets"),
         on=_on,
-        force_new=names("name location project"),
+        force_new=names("name location project enableObjectRetention"),
         kept=names("forceDestroy deletionPolicy"),
-        refused=names("autoclass customPlacementConfig enableObjectRetention hierarchicalNamespace ipFilter"),
+        refused=names("autoclass customPlacementConfig hierarchicalNamespace ipFilter"),
         autoname="name",
         choices={
             "storageClass": _STORAGE_CLASSES,

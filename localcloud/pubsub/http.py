@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from localcloud.enabled import require
+from localcloud.enabled import require, require_named
 from localcloud.errors import ApiError
+from localcloud.iam import policies
 from localcloud.paging import page
 from localcloud.pubsub import resources
 from localcloud.pubsub.resources import Body, allow, denied, full_name, of_project, resource
@@ -38,12 +39,14 @@ def app(cloud: Cloud) -> App:
 
 
 def _name(call: Call) -> str:
-    """The full name in the path. Raises 400, and 403 while the API is off in its project."""
+    """The full name in the path. Raises 400, and 403 while the API is off in its project or the one that is charged."""
+    require_named(call.cloud, call.caller, call.consumer, resources.SERVICE)
     return full_name(call.cloud, call.params["name"])
 
 
 def _project(call: Call) -> str:
     """The id of the project in the path, in which the API is on. Raises 403."""
+    require_named(call.cloud, call.caller, call.consumer, resources.SERVICE)
     return require(call.cloud, call.params["project"], resources.SERVICE)["projectId"]
 
 
@@ -165,7 +168,8 @@ def _policy_routes(pattern: str, kind: str) -> None:
     async def get_policy(call: Call) -> Body:
         name = _name(call)
         call.cloud.pubsub.topic(name)
-        return call.cloud.iam.get_policy(name)
+        wanted = policies.requested_version(call.body, call.query)
+        return policies.shown(call.cloud.iam.get_policy(name), wanted)
 
     @router.route("POST", pattern + ":setIamPolicy", needs=f"pubsub.{kind}.setIamPolicy", on=_named)
     async def set_policy(call: Call) -> Body:

@@ -6,9 +6,11 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
 
+from localcloud.enabled import require_named
 from localcloud.grpc_front import StreamHandler, Table
 from localcloud.pubsub.http import router
-from localcloud.pubsub.resources import allow, full_name, resource
+from localcloud.pubsub.resources import SERVICE, allow, full_name, resource
+from localcloud.rest import CONSUMER
 from localcloud.transcoding import transcoded
 
 if TYPE_CHECKING:
@@ -36,6 +38,7 @@ async def _stream(cloud: Cloud, messages: AsyncIterator[bytes], caller: Caller) 
 
     request: Any = StreamingPullRequest.pb()
     first = request.FromString(await anext(messages))
+    require_named(cloud, caller, CONSUMER.get(), SERVICE)
     name = full_name(cloud, first.subscription)
     allow(cloud, caller, "pubsub.subscriptions.consume", resource(name))
     deadline = first.stream_ack_deadline_seconds or _USUAL_DEADLINE

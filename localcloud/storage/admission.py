@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from localcloud.cloud import ANONYMOUS, Caller
-from localcloud.enabled import deleted
+from localcloud.enabled import deleted, require
 from localcloud.errors import ApiError
 from localcloud.iam import access
 from localcloud.iam.access import Resource
@@ -31,6 +31,7 @@ _OWNER = _READER | {
     "storage.objects.setRetention",
     "storage.objects.update",
 }
+SERVICE = "storage.googleapis.com"
 _PAYER_MISSING = "Bucket is a requester pays bucket but no user project provided."
 
 
@@ -82,6 +83,23 @@ class Asker:
     _admission: Admission
     caller: Caller
     payer: str = ""
+
+    def enter(self) -> None:
+        """Raises 403 unless the API is on where a request is charged, and the caller may use the project it names.
+
+        https://cloud.google.com/storage/docs/requester-pays#using: who names a project is charged for each request.
+        """
+        if not self.caller.email:
+            return  # a public object, or a signed URL
+        cloud, project = self._admission.storage.cloud, self.caller.project
+        if self.payer and self.payer != project:
+            self.project(self.payer, "serviceusage.services.use")
+            project = cloud.projects.get(self.payer)["projectId"]
+        if not cloud.projects.is_on(project, SERVICE):
+            try:
+                require(cloud, project, SERVICE)
+            except ApiError as error:
+                raise StorageError(403, error.message, "accessNotConfigured", "AccessDenied") from None
 
     def bucket(self, name: str, permission: str) -> None:
         """Raises 404, 403, 401, and 400 when somebody else must pay and nobody is named."""
@@ -159,7 +177,7 @@ class Asker:
         """Nothing of a project answers which is being deleted, or whose billing account is missing or closed."""
         cloud = self._admission.storage.cloud
         if (state := cloud.billing.accounts.state(project)) == "deleted":
-            raise deleted(cloud.projects.get(project), "storage.googleapis.com")
+            raise deleted(cloud.projects.get(project), SERVICE)
         if state:
             words = f"The billing account for the owning project is disabled in state {state}"
             raise StorageError(403, words, "accountDisabled", "UserProjectAccountProblem")

@@ -71,6 +71,7 @@ async def _call(
     path = url.path.removeprefix("/storage/v1")
     asker = admission.of(request.caller, {name: values[-1] for name, values in queries.items()}, headers)
     try:
+        asker.enter()
         return await api.answer(method, path, queries, headers, parse_object(body.encode()), asker)
     except ApiError as error:
         raise asker.told(error) from None

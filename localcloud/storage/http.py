@@ -75,6 +75,7 @@ class Service:
 
         try:
             try:
+                asker.enter()
                 if is_signed(request) and not _JSON.fullmatch(request.path):
                     asker = replace(asker, caller=self._signatures.verify(request))
                 response = await self._answer(request, asker, guarded)

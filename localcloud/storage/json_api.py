@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import partial as partial_function
 from urllib.parse import unquote
 
+from localcloud.iam import policies
 from localcloud.storage import fields, listing, needs
 from localcloud.storage.admission import Asker
 from localcloud.storage.errors import StorageError, invalid, not_emulated, required
@@ -32,6 +33,7 @@ class _Route:
 
 
 _ROUTES: list[_Route] = []
+_VERSION = "options.requestedPolicyVersion"  # as other APIs call it
 
 
 def _route(method: str, pattern: str, needed: str | Needs, slow: bool = False) -> Callable[[Handler], Handler]:
@@ -163,7 +165,8 @@ def _delete_bucket(call: Call) -> None:
 
 @_route("GET", "/b/*/iam", "storage.buckets.getIamPolicy")
 def _get_policy(call: Call) -> Resource:
-    return call.storage.buckets.policy(call.bucket)
+    version = policies.requested_version({}, {_VERSION: call.query.get("optionsRequestedPolicyVersion", "")})
+    return policies.shown(call.storage.buckets.policy(call.bucket), version)
 
 
 @_route("PUT", "/b/*/iam", "storage.buckets.setIamPolicy")

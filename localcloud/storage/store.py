@@ -40,9 +40,9 @@ class Storage:
         cloud.count("soft-deleted objects", lambda: self.metadata.count_objects(soft_deleted=True))
         cloud.count("stored bytes", self.metadata.total_size)
 
-    def create_bucket(self, project: str, resource: Resource) -> Resource:
+    def create_bucket(self, project: str, resource: Resource, object_retention: bool = False) -> Resource:
         """A bucket from a JSON API resource (at least `name`), as Google would show it. Raises 400, 403, 409."""
-        return self.buckets.create(project, resource)
+        return self.buckets.create(project, resource, object_retention=object_retention)
 
     def get_bucket(self, name: str) -> Resource:
         """Raises 404."""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 # https://cloud.google.com/vertex-ai/docs/reference/rest/v1/projects.locations.operations, and .../models.operations
 _PLACES = ("projects/*/locations/*", "projects/*/locations/*/*/*")
-_OPERATION_ROUTES = {
+OPERATION_ROUTES = {
     "GetOperation": [Route("GET", f"/v1/{{name={place}/operations/*}}", "") for place in _PLACES],
     "WaitOperation": [Route("POST", f"/v1/{{name={place}/operations/*}}:wait", "") for place in _PLACES],
     "DeleteOperation": [Route("DELETE", f"/v1/{{name={place}/operations/*}}", "") for place in _PLACES],
@@ -35,7 +35,7 @@ def app(cloud: Cloud) -> App:
 def router(loaded: Messages) -> Router:
     """A route for each emulated method, under v1 and v1beta1; all others answer that they are not emulated."""
     made = Router()
-    for name, routes in _OPERATION_ROUTES.items():
+    for name, routes in OPERATION_ROUTES.items():
         for route in routes:
             _register(made, loaded, route, OPERATIONS[name], ("/ui/",))  # where clients over REST ask for them
     for service, methods in services().items():
@@ -60,7 +60,8 @@ def _handler(loaded: Messages, route: Route, method: Method) -> Any:
         from google.protobuf import json_format
 
         request = _request(request_class(), route, call)
-        result = await method.answer(call.cloud, call.caller, call.host, json_format.MessageToDict(request))
+        given = json_format.MessageToDict(request)
+        result = await method.answer(call.cloud, call.caller, call.host, given, call.consumer)
         # Through the type: whatever leaves here, a client can read.
         return json_format.MessageToDict(json_format.ParseDict(result, response_class()))
 

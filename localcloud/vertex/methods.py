@@ -33,9 +33,9 @@ class Method:
     handler: Handler
     permission: str
 
-    async def answer(self, cloud: Cloud, caller: Caller, host: str, request: Body) -> Body:
-        """The response in JSON. Raises ApiError."""
-        result = self.handler(enter(cloud, caller, host, request, self.permission), request)
+    async def answer(self, cloud: Cloud, caller: Caller, host: str, request: Body, consumer: str = "") -> Body:
+        """The response in JSON; `consumer` is the project that the call names to be charged. Raises ApiError."""
+        result = self.handler(enter(cloud, caller, host, request, self.permission, consumer), request)
         return await result if inspect.isawaitable(result) else result
 
 
@@ -85,12 +85,16 @@ _TABLES: Mapping[str, tuple[str, ...]] = {
     "PredictionService": ("localcloud.vertex.serving.prediction_methods",),
 }
 
+_LOOK = "aiplatform.operations.list"  # the only permission on operations that Google's roles have
 OPERATIONS: Methods = {
-    "GetOperation": Method("google.longrunning.GetOperationRequest", _OPERATION, operations.get, ""),
-    "WaitOperation": Method("google.longrunning.WaitOperationRequest", _OPERATION, operations.wait, ""),
-    "DeleteOperation": Method("google.longrunning.DeleteOperationRequest", _EMPTY, operations.delete, ""),
+    "GetOperation": Method("google.longrunning.GetOperationRequest", _OPERATION, operations.get, _LOOK),
+    "WaitOperation": Method("google.longrunning.WaitOperationRequest", _OPERATION, operations.wait, _LOOK),
+    "DeleteOperation": Method("google.longrunning.DeleteOperationRequest", _EMPTY, operations.delete, _LOOK),
     "ListOperations": Method(
-        "google.longrunning.ListOperationsRequest", "google.longrunning.ListOperationsResponse", operations.of_place, ""
+        "google.longrunning.ListOperationsRequest",
+        "google.longrunning.ListOperationsResponse",
+        operations.of_place,
+        _LOOK,
     ),
 }
 

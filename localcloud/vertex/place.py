@@ -36,6 +36,12 @@ class Place:
     def project_id(self) -> str:
         return self.project["projectId"]
 
+    @property
+    def resource(self) -> access.Resource:
+        """What permissions are asked on: the location, which has its project's policy."""
+        project = f"projects/{self.project_id}"
+        return access.Resource(f"{project}/locations/{self.location}", (project,), SERVICE, f"{SERVICE}/Location")
+
 
 @dataclass(frozen=True)
 class Call:
@@ -65,10 +71,11 @@ def where(request: Body) -> tuple[str, str]:
     return "parent", ""
 
 
-def enter(cloud: Cloud, caller: Caller, host: str, request: Body, permission: str) -> Call:
+def enter(cloud: Cloud, caller: Caller, host: str, request: Body, permission: str, consumer: str = "") -> Call:
     """The call, when its project and location are there and the caller has `permission` in them. Raises 400, 403.
 
-    In Google's order: the shape of the name, the project, the API, the location, then the permission.
+    In Google's order: the shape of the name, the project, the API, the location, then the permission. The API must be
+    on, too, in a `consumer`, the project that the call names to be charged.
     """
     field, name = where(request)
     match = _PLACE.fullmatch(name)
@@ -77,17 +84,13 @@ def enter(cloud: Cloud, caller: Caller, host: str, request: Body, permission: st
     project = cloud.projects.find(match[1])
     if project is None:
         raise _no_project(match[1])
+    enabled.require_named(cloud, caller, consumer, SERVICE)
     enabled.require(cloud, project["projectId"], SERVICE)
     validation.check_location(match[2], host, project)
+    place = Place(project, match[2])
     if permission:
-        asked = access.Resource(
-            f"projects/{project['projectId']}/locations/{match[2]}",
-            (f"projects/{project['projectId']}",),
-            SERVICE,
-            f"{SERVICE}/Location",
-        )
-        cloud.access.require(caller, permission, asked)
-    return Call(cloud, caller, host, Place(project, match[2]))
+        cloud.access.require(caller, permission, place.resource)
+    return Call(cloud, caller, host, place)
 
 
 def bad_name(field: str, name: str) -> ApiError:

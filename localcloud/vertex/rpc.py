@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
+from localcloud.errors import NotEmulated
 from localcloud.grpc_front import HOST
+from localcloud.rest import CONSUMER
 from localcloud.vertex import messages
 from localcloud.vertex.methods import OPERATIONS, Method, services
 
@@ -13,17 +15,31 @@ if TYPE_CHECKING:
     from localcloud.cloud import Caller, Cloud
 
 Unary = Callable[[bytes, "Caller"], Awaitable[bytes]]
+_OPERATIONS = OPERATIONS.items()
 
 
 def table(cloud: Cloud) -> dict[str, Unary]:
     """gRPC path -> method. v1beta1 has the same fields with the same numbers, so v1's types read it too."""
     loaded = messages.load()
-    made = {f"/google.longrunning.Operations/{name}": _unary(cloud, loaded, m) for name, m in OPERATIONS.items()}
+    made = {f"/google.longrunning.Operations/{name}": _shared(_unary(cloud, loaded, m)) for name, m in _OPERATIONS}
     for service, methods in services().items():
         for name, method in methods.items():
             for version in ("v1", "v1beta1"):
                 made[f"/google.cloud.aiplatform.{version}.{service}/{name}"] = _unary(cloud, loaded, method)
     return made
+
+
+def _shared(method: Unary) -> Unary:
+    """A method that other APIs have under the same path: what is named otherwise than here is theirs."""
+    from google.longrunning.operations_pb2 import GetOperationRequest
+
+    async def answer(raw: bytes, caller: Caller) -> bytes:
+        name = GetOperationRequest.FromString(raw).name  # that is field 1 of all these requests but a list's
+        if name.startswith("operations/"):
+            raise NotEmulated(name)
+        return await method(raw, caller)
+
+    return answer
 
 
 def _unary(cloud: Cloud, loaded: messages.Messages, method: Method) -> Unary:
@@ -33,7 +49,7 @@ def _unary(cloud: Cloud, loaded: messages.Messages, method: Method) -> Unary:
 
     async def answer(raw: bytes, caller: Caller) -> bytes:
         request = json_format.MessageToDict(request_class.FromString(raw))
-        result = await method.answer(cloud, caller, HOST.get(), request)
+        result = await method.answer(cloud, caller, HOST.get(), request, CONSUMER.get())
         return json_format.ParseDict(result, response_class()).SerializeToString()
 
     return answer

@@ -184,7 +184,7 @@ def test_quotas_by_metric_and_guard_rails_that_can_not_raise(change):
     ("quota", "advice"),
     [
         ({"quotaId": T4.replace("T4", "T5")}, f"did you mean {T4}?"),
-        ({"quotaId": "Bananas"}, "none of the 29 that there are looks like it"),
+        ({"quotaId": "Bananas"}, "none of the 43 that there are looks like it"),
     ],
 )
 def test_a_quota_that_is_not_there_is_named(change, quota, advice):

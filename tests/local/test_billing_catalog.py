@@ -7,8 +7,14 @@ from typing import Any
 import pytest
 from google.auth.transport.requests import AuthorizedSession
 
+pytestmark = pytest.mark.usefixtures("catalog_on")
 BASE = "https://cloudbilling.googleapis.com/v1/services"
 VERTEX, COMPUTE, STORAGE = "C7E2-9256-1C43", "6F81-5844-456A", "95FF-2EF5-5EA1"
+
+
+@pytest.fixture(scope="module")
+def catalog_on(local_cloud: Any) -> None:
+    local_cloud.enable("cloudbilling")
 
 
 def _skus(session: AuthorizedSession, service: str) -> list[dict[str, Any]]:

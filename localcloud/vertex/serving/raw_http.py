@@ -33,7 +33,8 @@ def with_raw_predict(cloud: Cloud, others: App) -> App:
             }
             request = {"endpoint": unquote(match[1]), "httpBody": given}
             method = METHODS["RawPredict"]
-            answer = await method.answer(cloud, scope["caller"], scope.get("host", ""), request)
+            consumer = headers.get(b"x-goog-user-project", b"").decode("latin-1")
+            answer = await method.answer(cloud, scope["caller"], scope.get("host", ""), request, consumer)
         except ApiError as error:
             return await send_json(send, error.body(), error.code, error.headers)
         except ConnectionError:
