@@ -170,14 +170,14 @@ def test_a_python_package(local_cloud: Any, tmp_path: Path, kind: str) -> None:
 TASK = "import sys\nprint('trainer with', sys.argv[1:])\n"
 
 
-def make_wheel(folder: Path) -> str:
+def make_wheel(folder: Path, task: str = TASK) -> str:
     import zipfile
 
     name = "trainer-1.0-py3-none-any.whl"
     info = "trainer-1.0.dist-info"
     with zipfile.ZipFile(folder / name, "w") as archive:
         archive.writestr("trainer/__init__.py", "")
-        archive.writestr("trainer/task.py", TASK)
+        archive.writestr("trainer/task.py", task)
         archive.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\nName: trainer\nVersion: 1.0\n")
         archive.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
     return name
