@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import subprocess
@@ -21,6 +22,7 @@ from requests import Session
 from localcloud import launch
 
 PROJECT = "test-project"
+_IAM = "https://iam.googleapis.com/v1"
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,30 @@ class LocalCloud:
         self._prepare(made)
         return made
 
+    def enable(self, *services: str) -> None:
+        """Turn APIs of the project on, by their short names ("aiplatform")."""
+        url = f"https://serviceusage.googleapis.com/v1/projects/{self.project}/services:batchEnable"
+        with self.session() as session:
+            answer = session.post(url, json={"serviceIds": [f"{name}.googleapis.com" for name in services]})
+            assert answer.ok, answer.text
+
+    def account(self, name: str, *roles: str) -> str:
+        """Make a service account that has `roles` on the project; gives its e-mail."""
+        with self.session() as session:
+            made = session.post(f"{_IAM}/projects/{self.project}/serviceAccounts", json={"accountId": name})
+            assert made.ok, made.text
+        email = made.json()["email"]
+        for role in roles:
+            self.grant(role, f"serviceAccount:{email}")
+        return email
+
+    def key(self, email: str) -> dict[str, Any]:
+        """A new key of a service account of the project, as its file has it."""
+        with self.session() as session:
+            made = session.post(f"{_IAM}/projects/{self.project}/serviceAccounts/{email}/keys", json={})
+            assert made.ok, made.text
+        return json.loads(base64.b64decode(made.json()["privateKeyData"]))
+
     def grant(self, role: str, member: str = "") -> None:
         """Give `member` a role on the project; by default the owner, who may not sign as others, say."""
         member = member or f"serviceAccount:owner@{self.project}.iam.gserviceaccount.com"
@@ -110,11 +136,7 @@ def started(root: Path, project: str) -> LocalCloud:
     """The server of `root`, started unless it runs, with a project in which APIS are on."""
     launch.start(root, root / "envs", [project])
     cloud = LocalCloud(root, project)
-    with cloud.session() as session:
-        services = f"https://serviceusage.googleapis.com/v1/projects/{project}/services"
-        wanted = {"serviceIds": [f"{name}.googleapis.com" for name in APIS]}
-        answer = session.post(f"{services}:batchEnable", json=wanted)
-        assert answer.ok, answer.text
+    cloud.enable(*APIS)
     return cloud
 
 

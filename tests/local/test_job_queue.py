@@ -12,57 +12,30 @@ from typing import Any
 import pytest
 
 from localcloud import launch
+from tests.local.vertex_cloud import PLACE, PLAIN, VertexCloud, id_of, pool
 
-PLAIN = "local/plain:1"
 PROJECT = "test-project"
 HOST = "https://us-central1-aiplatform.googleapis.com/v1"
-PLACE = f"{HOST}/projects/{PROJECT}/locations/us-central1"
 STORAGE = "https://storage.googleapis.com/storage/v1/b"
 QUOTAS = f"https://cloudquotas.googleapis.com/v1/projects/{PROJECT}/locations/global/quotaPreferences"
-ENDED = ("JOB_STATE_SUCCEEDED", "JOB_STATE_FAILED", "JOB_STATE_CANCELLED")
 CPUS, T4 = "aiplatform.googleapis.com/custom_model_training_cpus", "NVIDIA_TESLA_T4"
 SLEEP = "import time; time.sleep(600)"
 
 
-class Cloud:
+class Cloud(VertexCloud):
     """A server of one's own, with what tests ask of it."""
 
     def __init__(self, new_cloud: Any, tmp_path: Path, **settings: Any) -> None:
-        self.root = tmp_path / "own"
-        self.root.mkdir(mode=0o700)
-        (self.root / "images.json").write_text(json.dumps({PLAIN: {}}), encoding="utf-8")
-        chosen = {"graceSeconds": 1, "parallel": 10, **settings}
-        (self.root / "vertex.json").write_text(json.dumps(chosen), encoding="utf-8")
-        self.cloud = new_cloud("own")
-        self.session = self.cloud.session()
-        for service in ("aiplatform", "cloudquotas", "artifactregistry", "cloudbilling"):
-            services = f"https://serviceusage.googleapis.com/v1/projects/{PROJECT}/services"
-            assert self.session.post(f"{services}/{service}.googleapis.com:enable").ok
+        super().__init__(new_cloud, tmp_path, **{"parallel": 10, **settings})
+        self.cloud.enable("cloudquotas", "artifactregistry", "cloudbilling")
 
-    def post(self, script: str = SLEEP, machine: Any = None, name: str = "job", **spec: Any) -> Any:
-        spec.setdefault("image", PLAIN)
-        container = {"imageUri": spec.pop("image"), "command": ["python", "-c", script]}
-        pool = {"machineSpec": machine or {"machineType": "n1-standard-8"}, "containerSpec": container}
-        pool["replicaCount"] = 1
-        body = {"displayName": name, "jobSpec": {"workerPoolSpecs": [pool], **spec}}
-        return self.session.post(f"{PLACE}/customJobs", json=body)
+    def ask(self, script: str = SLEEP, machine: Any = None, name: str = "job", **spec: Any) -> Any:
+        machine = machine or {"machineType": "n1-standard-8"}
+        wanted = pool(script, spec.pop("image", PLAIN), machineSpec=machine, replicaCount=1)
+        return self.post([wanted], name, **spec)
 
     def submit(self, *args: Any, **spec: Any) -> str:
-        answer = self.post(*args, **spec)
-        assert answer.ok, answer.text
-        return answer.json()["name"].rpartition("/")[2]
-
-    def get(self, job: str) -> dict[str, Any]:
-        return self.session.get(f"{PLACE}/customJobs/{job}").json()
-
-    def wait(self, job: str, *states: str) -> dict[str, Any]:
-        while (found := self.get(job))["state"] not in (states or ENDED):
-            assert found["state"] not in ENDED, found
-            time.sleep(0.05)
-        return found
-
-    def cancel(self, job: str) -> None:
-        assert self.session.post(f"{PLACE}/customJobs/{job}:cancel", json={}).ok
+        return id_of(self.ask(*args, **spec))
 
     def quota(self, quota: str, value: int) -> None:
         name = f"p{uuid.uuid4().hex[:8]}"
@@ -81,12 +54,6 @@ class Cloud:
         else:
             answer = self.session.post(f"{QUOTAS}{ignored}&quotaPreferenceId={name}", json=body)
         assert answer.ok, answer.text
-
-    def lines(self, job: str, task: str = "workerpool0-0") -> list[str]:
-        matching = f'resource.labels.job_id="{job}" resource.labels.task_name="{task}"'
-        request = {"resourceNames": [f"projects/{PROJECT}"], "filter": matching, "pageSize": 1000}
-        found = self.session.post("https://logging.googleapis.com/v2/entries:list", json=request).json()
-        return [e.get("textPayload") or e["jsonPayload"]["message"] for e in found.get("entries", [])]
 
 
 @pytest.fixture
@@ -111,7 +78,7 @@ def test_a_quota_in_use_lets_jobs_wait_in_order(own: Cloud) -> None:
     own.cancel(first)
     own.wait(third, "JOB_STATE_RUNNING")
     own.wait(small, "JOB_STATE_RUNNING")
-    refused = own.post(machine={"machineType": "n1-standard-32"}).json()["error"]
+    refused = own.ask(machine={"machineType": "n1-standard-32"}).json()["error"]
     assert (refused["code"], refused["status"]) == (429, "RESOURCE_EXHAUSTED")
     assert refused["message"] == f"The following quota metrics exceed quota limits: {CPUS}"
 
@@ -125,12 +92,11 @@ def test_each_region_and_accelerator_has_its_quota(own: Cloud) -> None:
     own.wait(plain, "JOB_STATE_RUNNING")  # overtakes the one that waits
     assert own.get(second)["state"] == "JOB_STATE_QUEUED"
     west = HOST.replace("central1", "west1") + f"/projects/{PROJECT}/locations/us-west1/customJobs"
-    pool = {"machineSpec": gpu, "containerSpec": {"imageUri": PLAIN, "command": ["python", "-c", "pass"]}}
-    body = {"displayName": "west", "jobSpec": {"workerPoolSpecs": [pool]}}
+    body = {"displayName": "west", "jobSpec": {"workerPoolSpecs": [pool("pass", machineSpec=gpu)]}}
     name = own.session.post(west, json=body).json()["name"]
     while own.session.get(f"{west.partition('/v1/')[0]}/v1/{name}").json()["state"] != "JOB_STATE_SUCCEEDED":
         time.sleep(0.05)
-    assert own.post(machine={**gpu, "acceleratorCount": 2}).status_code == 429
+    assert own.ask(machine={**gpu, "acceleratorCount": 2}).status_code == 429
     own.cancel(first)
     own.wait(second, "JOB_STATE_RUNNING")
 
@@ -153,7 +119,7 @@ def test_a_quota_that_is_lowered_or_raised_counts_for_what_waits(own: Cloud) -> 
 def test_sixty_submissions_a_minute(new_cloud: Any, tmp_path: Path) -> None:
     own = Cloud(new_cloud, tmp_path, parallel=1)
     jobs = [own.submit() for _ in range(60)]
-    refused = own.post().json()["error"]
+    refused = own.ask().json()["error"]
     number = own.get(jobs[0])["name"].split("/")[1]
     assert (refused["code"], refused["status"]) == (429, "RESOURCE_EXHAUSTED")
     metric = "Custom model training submission requests"
@@ -164,7 +130,7 @@ def test_sixty_submissions_a_minute(new_cloud: Any, tmp_path: Path) -> None:
     assert refused["details"][0]["reason"] == "RATE_LIMIT_EXCEEDED"
     assert refused["details"][0]["metadata"]["quota_limit_value"] == "60"
     launch.forward(own.root, 61)
-    assert own.post().ok
+    assert own.ask().ok
 
 
 @pytest.mark.slow
@@ -204,7 +170,7 @@ def test_the_output_must_have_a_bucket_in_the_region(own: Cloud) -> None:
         assert own.session.post(buckets, json={"name": f"{name}-{PROJECT}", "location": location}).ok
 
     def refusal(bucket: str) -> Any:
-        answer = own.post("pass", baseOutputDirectory={"outputUriPrefix": f"gs://{bucket}/out"})
+        answer = own.ask("pass", baseOutputDirectory={"outputUriPrefix": f"gs://{bucket}/out"})
         return None if answer.ok else answer.json()["error"]
 
     assert refusal(f"near-{PROJECT}") is None
@@ -242,16 +208,16 @@ def test_the_image_must_be_readable_by_the_service_agent(own: Cloud) -> None:
     assert own.wait(job)["state"] == "JOB_STATE_SUCCEEDED"
     number = own.get(job)["name"].split("/")[1]
     agent = f"service-{number}@gcp-sa-aiplatform-cc.iam.gserviceaccount.com"
-    refused = own.post("pass", image=uris["other-project"]).json()["error"]
+    refused = own.ask("pass", image=uris["other-project"]).json()["error"]
     assert (refused["code"], refused["status"]) == (400, "FAILED_PRECONDITION")
     assert refused["message"] == (
         f"Vertex AI Service Agent {agent} does not have permission to access Artifact Registry repository "
         "projects/other-project/locations/us-central1/repositories/images."
     )
     missing = f"us-central1-docker.pkg.dev/{PROJECT}/none/plain:1"
-    assert own.post("pass", image=missing).json()["error"]["message"].endswith("/repositories/none.")
+    assert own.ask("pass", image=missing).json()["error"]["message"].endswith("/repositories/none.")
     unknown = "us-central1-docker.pkg.dev/nobodys-project/images/plain:1"
-    assert own.post("pass", image=unknown).json()["error"]["status"] == "FAILED_PRECONDITION"
+    assert own.ask("pass", image=unknown).json()["error"]["status"] == "FAILED_PRECONDITION"
     policy = {"bindings": [{"role": "roles/artifactregistry.reader", "members": [f"serviceAccount:{agent}"]}]}
     name = "projects/other-project/locations/us-central1/repositories/images"
     assert owner.post(f"{registry}/{name}:setIamPolicy", json={"policy": policy}).ok
@@ -278,8 +244,7 @@ def test_a_job_may_do_what_its_account_may(own: Cloud) -> None:
     bucket = f"staging-{uuid.uuid4().hex[:8]}"
     made = own.session.post(f"{STORAGE}?project={PROJECT}", json={"name": bucket, "location": "US-CENTRAL1"})
     assert made.ok
-    accounts = f"https://iam.googleapis.com/v1/projects/{PROJECT}/serviceAccounts"
-    email = own.session.post(accounts, json={"accountId": "trainer"}).json()["email"]
+    email = own.cloud.account("trainer")
     job = own.submit(WRITES.format(bucket=bucket), serviceAccount=email)
     assert own.wait(job)["state"] == "JOB_STATE_FAILED"
     assert own.lines(job)[0] == (
@@ -310,4 +275,4 @@ def test_a_project_that_nobody_pays_for_has_no_jobs(own: Cloud) -> None:
         ended = json.loads(found[job])
         assert ended["state"] == "JOB_STATE_FAILED"
         assert ended["error"] == {"code": 9, "message": "The billing account of the project was unlinked."}
-    assert own.post("pass").status_code == 403
+    assert own.ask("pass").status_code == 403

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import time
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
 from localcloud import launch
@@ -15,11 +13,9 @@ from localcloud.vertex import retries, supervisor
 from localcloud.vertex.jobs import Job
 from localcloud.vertex.outcome import LOST, Exit, Outcome, outcome
 from localcloud.vertex.retries import Again
+from tests.local.vertex_cloud import VertexCloud, id_of, pool
 
-PLAIN = "local/plain:1"
-PLACE = "https://us-central1-aiplatform.googleapis.com/v1/projects/test-project/locations/us-central1"
 STORAGE = "https://storage.googleapis.com/storage/v1/b"
-ENDED = ("JOB_STATE_SUCCEEDED", "JOB_STATE_FAILED", "JOB_STATE_CANCELLED")
 P, W = "workerpool0-0", "workerpool1-0"
 STOCKOUT = "Resources are insufficient in region: us-central1. Try a different region or use a different accelerator."
 # Each start of a replica leaves its mark outside of its own folder.
@@ -36,63 +32,20 @@ open(os.path.join(os.environ["HOME"], "left"), "w").close()
 """
 
 
-class Cloud:
+class Cloud(VertexCloud):
     """A server of one's own, with what tests ask of it."""
 
     def __init__(self, new_cloud: Any, tmp_path: Path, **settings: Any) -> None:
-        self.root, self.marks = tmp_path / "own", tmp_path / "marks"
-        self.root.mkdir(mode=0o700)
+        self.marks = tmp_path / "marks"
         self.marks.mkdir()
-        (self.root / "images.json").write_text(json.dumps({PLAIN: {}}), encoding="utf-8")
-        chosen = {"graceSeconds": 1, "stockoutSeconds": 0.1, **settings}
-        (self.root / "vertex.json").write_text(json.dumps(chosen), encoding="utf-8")
-        self._start = new_cloud
-        self.start()
-        service = "https://serviceusage.googleapis.com/v1/projects/test-project/services/aiplatform.googleapis.com"
-        assert self.session.post(f"{service}:enable").ok
-
-    def start(self) -> None:
-        self.cloud = self._start("own")
-        self.session = self.cloud.session()
-
-    def kill(self) -> None:
-        process = psutil.Process(self.cloud.server["pid"])
-        process.kill()
-        process.wait(10)
+        super().__init__(new_cloud, tmp_path, **{"stockoutSeconds": 0.1, **settings})
 
     def pool(self, script: str, **more: Any) -> dict[str, Any]:
-        whole = COUNT.format(folder=str(self.marks)) + script
-        return {
-            "machineSpec": {"machineType": "n1-standard-4"},
-            "containerSpec": {"imageUri": PLAIN, "command": ["python", "-c", whole]},
-            **more,
-        }
+        return pool(COUNT.format(folder=str(self.marks)) + script, **more)
 
     def submit(self, *scripts: str, **scheduling: Any) -> str:
         """The id of a new job with a pool for each script."""
-        spec = {"workerPoolSpecs": [self.pool(script) for script in scripts], "scheduling": scheduling}
-        answer = self.session.post(f"{PLACE}/customJobs", json={"displayName": "job", "jobSpec": spec})
-        assert answer.ok, answer.text
-        return answer.json()["name"].rpartition("/")[2]
-
-    def get(self, job: str) -> dict[str, Any]:
-        return self.session.get(f"{PLACE}/customJobs/{job}").json()
-
-    def wait(self, job: str, *states: str) -> dict[str, Any]:
-        while (found := self.get(job))["state"] not in (states or ENDED):
-            assert found["state"] not in ENDED, found
-            time.sleep(0.05)
-        return found
-
-    def lines(self, job: str, task: str = P) -> list[str]:
-        matching = f'resource.labels.job_id="{job}" resource.labels.task_name="{task}"'
-        request = {"resourceNames": ["projects/test-project"], "filter": matching, "pageSize": 1000}
-        found = self.session.post("https://logging.googleapis.com/v2/entries:list", json=request).json()["entries"]
-        return [entry.get("textPayload") or entry["jsonPayload"]["message"] for entry in found]
-
-    def wait_for_lines(self, job: str, line: str, count: int = 1) -> None:
-        while self.lines(job).count(line) < count:
-            time.sleep(0.05)
+        return id_of(self.post([self.pool(script) for script in scripts], scheduling=scheduling))
 
     def starts(self, name: str) -> int:
         path = self.marks / name
@@ -388,7 +341,7 @@ def test_a_job_waits_until_there_are_machines(new_cloud: Any, tmp_path: Path) ->
     own.control("POST", "/stockouts", {"region": "us-central1"})
     found, cancelled = own.submit("pass"), own.submit("pass")
     own.wait(found, "JOB_STATE_PENDING")
-    assert own.session.post(f"{PLACE}/customJobs/{cancelled}:cancel", json={}).ok
+    own.cancel(cancelled)
     assert own.wait(cancelled)["state"] == "JOB_STATE_CANCELLED"
     own.control("DELETE", "/faults")
     assert own.wait(found)["state"] == "JOB_STATE_SUCCEEDED"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from pathlib import Path
 from typing import Any
@@ -11,10 +10,9 @@ import psutil
 import pytest
 
 from localcloud import launch
+from tests.local.vertex_cloud import ENDED, PLACE, PLAIN, VertexCloud, id_of, pool
 
-PLAIN, WRITER = "local/plain:1", "local/writer:1"
-PLACE = "https://us-central1-aiplatform.googleapis.com/v1/projects/test-project/locations/us-central1"
-ENDED = ("JOB_STATE_SUCCEEDED", "JOB_STATE_FAILED", "JOB_STATE_CANCELLED")
+WRITER = "local/writer:1"
 UNDER_WAY = ("PIPELINE_STATE_PENDING", "PIPELINE_STATE_RUNNING")
 TASK = "custom_task_1.0.0.yaml"
 pytestmark = pytest.mark.slow
@@ -32,37 +30,16 @@ for step in range(1, 11):
 """
 
 
-class Cloud:
-    """A server of one's own."""
+class Cloud(VertexCloud):
+    """A server of one's own, with what tests ask of its tuning jobs."""
 
-    def __init__(self, new_cloud: Any, root: Path) -> None:
-        self.root = root
-        root.mkdir(mode=0o700)
-        images = {PLAIN: {}, WRITER: {"requirements": ["google-cloud-storage==3.17.1"]}}
-        (root / "images.json").write_text(json.dumps(images), encoding="utf-8")
-        (root / "vertex.json").write_text(json.dumps({"graceSeconds": 1}), encoding="utf-8")
-        self._start = new_cloud
-        self.start()
-        service = "https://serviceusage.googleapis.com/v1/projects/test-project/services/aiplatform.googleapis.com"
-        assert self.session.post(f"{service}:enable").ok
+    def suggesting(self) -> list[psutil.Process]:
+        """What the server itself started, but for the supervisors of jobs: they must end with it."""
+        children = psutil.Process(self.cloud.server["pid"]).children()
+        return [process for process in children if "localcloud.vertex.tuning.suggest" in process.cmdline()]
 
-    def start(self) -> None:
-        self.cloud = self._start("own")
-        self.session = self.cloud.session()
-
-    def kill(self) -> list[psutil.Process]:
-        """What the server itself started, but for the supervisors of jobs, must end with it."""
-        process = psutil.Process(self.cloud.server["pid"])
-        suggesting = [p for p in process.children() if "localcloud.vertex.tuning.suggest" in p.cmdline()]
-        process.kill()
-        process.wait(10)
-        return suggesting
-
-    def create(self, script: str, trials: int, **study: Any) -> dict[str, Any]:
-        pool = {
-            "machineSpec": {"machineType": "n1-standard-4"},
-            "containerSpec": {"imageUri": PLAIN, "command": ["python", "-c", script]},
-        }
+    def create(self, script: str, trials: int, **study: Any) -> str:
+        """The new job's id."""
         parameter = {"parameterId": "x", "integerValueSpec": {"minValue": "1", "maxValue": str(trials)}}
         metrics = [{"metricId": "acc", "goal": "MAXIMIZE"}]
         body = {
@@ -70,27 +47,18 @@ class Cloud:
             "studySpec": {"metrics": metrics, "parameters": [parameter], **study},
             "maxTrialCount": trials,
             "parallelTrialCount": 2,
-            "trialJobSpec": {"workerPoolSpecs": [pool]},
+            "trialJobSpec": {"workerPoolSpecs": [pool(script)]},
         }
-        answer = self.session.post(f"{PLACE}/hyperparameterTuningJobs", json=body)
-        assert answer.ok, answer.text
-        return answer.json()
+        return id_of(self.session.post(f"{PLACE}/hyperparameterTuningJobs", json=body))
 
-    def get(self, job: dict[str, Any]) -> dict[str, Any]:
-        return self.session.get(f"{PLACE}/hyperparameterTuningJobs/{job['name'].rpartition('/')[2]}").json()
-
-    def lines(self, job: dict[str, Any]) -> list[str]:
-        matching = (
-            f'resource.labels.job_id="{job["name"].rpartition("/")[2]}" resource.labels.task_name="workerpool0-0"'
-        )
-        request = {"resourceNames": ["projects/test-project"], "filter": matching, "pageSize": 1000}
-        found = self.session.post("https://logging.googleapis.com/v2/entries:list", json=request).json()["entries"]
-        return [entry["jsonPayload"]["message"] for entry in found]
+    def get(self, job: str) -> dict[str, Any]:
+        return self.session.get(f"{PLACE}/hyperparameterTuningJobs/{job}").json()
 
 
 @pytest.fixture
 def own(new_cloud: Any, tmp_path: Path) -> Cloud:
-    return Cloud(new_cloud, tmp_path / "own")
+    images = {PLAIN: {}, WRITER: {"requirements": ["google-cloud-storage==3.17.1"]}}
+    return Cloud(new_cloud, tmp_path, images)
 
 
 def test_a_server_that_is_killed_again_and_again_loses_no_trial(own: Cloud) -> None:
@@ -119,7 +87,8 @@ def test_suggestions_go_on_after_a_kill_and_their_process_ends_with_its_server(o
         assert own.get(job)["state"] not in ENDED, own.get(job)
         time.sleep(0.05)
     before = own.get(job)["trials"]
-    left = own.kill()
+    left = own.suggesting()
+    own.kill()
     assert len(left) == 1
     psutil.wait_procs(left, timeout=10)
     assert not any(launch.ended(one) is False for one in left)
@@ -166,8 +135,7 @@ def test_a_project_that_nobody_pays_for_tries_nothing_any_more(own: Cloud) -> No
         assert own.get(job)["state"] not in ENDED
         time.sleep(0.05)
     info = "https://cloudbilling.googleapis.com/v1/projects/test-project/billingInfo"
-    service = "https://serviceusage.googleapis.com/v1/projects/test-project/services/cloudbilling.googleapis.com"
-    assert own.session.post(f"{service}:enable").ok
+    own.cloud.enable("cloudbilling")
     answer = own.session.get(info)
     assert answer.ok, answer.text
     account = answer.json()["billingAccountName"]
@@ -192,21 +160,16 @@ print("wrote")
 def test_a_pipeline_whose_server_is_killed_again_and_again_uploads_one_model(own: Cloud) -> None:
     buckets = "https://storage.googleapis.com/storage/v1/b?project=test-project"
     assert own.session.post(buckets, json={"name": "killed", "location": "us-central1"}).ok
-    pool = {
-        "machineSpec": {"machineType": "n1-standard-4"},
-        "containerSpec": {"imageUri": WRITER, "command": ["python", "-c", WRITE]},
-    }
-    inputs = {"workerPoolSpecs": [pool], "baseOutputDirectory": {"outputUriPrefix": "gs://killed/out"}}
+    inputs = {"workerPoolSpecs": [pool(WRITE, WRITER)], "baseOutputDirectory": {"outputUriPrefix": "gs://killed/out"}}
     body = {
         "displayName": "killed",
         "trainingTaskDefinition": f"gs://google-cloud-aiplatform/schema/trainingjob/definition/{TASK}",
         "trainingTaskInputs": inputs,
         "modelToUpload": {"displayName": "once", "containerSpec": {"imageUri": PLAIN}},
     }
-    made = own.session.post(f"{PLACE}/trainingPipelines", json=body).json()
-    own_id = made["name"].rpartition("/")[2]
+    pipeline = id_of(own.session.post(f"{PLACE}/trainingPipelines", json=body))
     kills = 0
-    while (found := own.session.get(f"{PLACE}/trainingPipelines/{own_id}").json())["state"] in UNDER_WAY:
+    while (found := own.session.get(f"{PLACE}/trainingPipelines/{pipeline}").json())["state"] in UNDER_WAY:
         time.sleep(0.1)
         if kills < 8:
             own.kill()

@@ -12,10 +12,8 @@ import psutil
 import pytest
 
 from localcloud import launch
+from tests.local.vertex_cloud import PLAIN, VertexCloud, id_of, pool
 
-PLAIN = "local/plain:1"
-PLACE = "https://us-central1-aiplatform.googleapis.com/v1/projects/test-project/locations/us-central1"
-ENDED = ("JOB_STATE_SUCCEEDED", "JOB_STATE_FAILED", "JOB_STATE_CANCELLED")
 MARK = "LOCALCLOUD_REPLICA"
 
 # Ignores SIGTERM, and so does the child that it starts in a session of its own.
@@ -35,58 +33,12 @@ for n in range(40):
 """
 
 
-class Cloud:
+class Cloud(VertexCloud):
     """A server of one's own, with what tests ask of it."""
-
-    def __init__(self, new_cloud: Any, tmp_path: Path, **settings: Any) -> None:
-        self.root = tmp_path / "own"
-        self.root.mkdir(mode=0o700)
-        (self.root / "images.json").write_text(json.dumps({PLAIN: {}}), encoding="utf-8")
-        (self.root / "vertex.json").write_text(json.dumps({"graceSeconds": 1, **settings}), encoding="utf-8")
-        self._start = new_cloud
-        self.start()
-        service = "https://serviceusage.googleapis.com/v1/projects/test-project/services/aiplatform.googleapis.com"
-        assert self.session.post(f"{service}:enable").ok
-
-    def start(self) -> None:
-        self.cloud = self._start("own")
-        self.session = self.cloud.session()
-
-    def kill(self) -> None:
-        process = psutil.Process(self.cloud.server["pid"])
-        process.kill()
-        process.wait(10)
 
     def submit(self, script: str, **spec: Any) -> str:
         """The new job's id."""
-        pool = {
-            "machineSpec": {"machineType": "n1-standard-4"},
-            "containerSpec": {"imageUri": PLAIN, "command": ["python", "-c", script]},
-        }
-        body = {"displayName": "job", "jobSpec": {"workerPoolSpecs": [pool], **spec}}
-        return self.session.post(f"{PLACE}/customJobs", json=body).json()["name"].rpartition("/")[2]
-
-    def get(self, job: str) -> dict[str, Any]:
-        return self.session.get(f"{PLACE}/customJobs/{job}").json()
-
-    def cancel(self, job: str) -> None:
-        assert self.session.post(f"{PLACE}/customJobs/{job}:cancel", json={}).ok
-
-    def wait(self, job: str, *states: str) -> dict[str, Any]:
-        while (found := self.get(job))["state"] not in (states or ENDED):
-            assert found["state"] not in ENDED, found
-            time.sleep(0.05)
-        return found
-
-    def lines(self, job: str, task: str = "workerpool0-0") -> list[str]:
-        matching = f'resource.labels.job_id="{job}" resource.labels.task_name="{task}"'
-        request = {"resourceNames": ["projects/test-project"], "filter": matching, "pageSize": 1000}
-        found = self.session.post("https://logging.googleapis.com/v2/entries:list", json=request).json()["entries"]
-        return [entry.get("textPayload") or entry["jsonPayload"]["message"] for entry in found]
-
-    def wait_for_line(self, job: str, line: str) -> None:
-        while line not in self.lines(job):
-            time.sleep(0.05)
+        return id_of(self.post([pool(script)], **spec))
 
     def processes(self, job: str) -> list[psutil.Process]:
         """Live processes that the job started."""
@@ -112,7 +64,7 @@ def own(new_cloud: Any, tmp_path: Path) -> Cloud:
 @pytest.mark.slow
 def test_a_job_outlives_a_killed_server(own: Cloud) -> None:
     job = own.submit(COUNT)
-    own.wait_for_line(job, "3")
+    own.wait_for_lines(job, "3")
     own.kill()
     time.sleep(0.5)  # the job goes on alone
     own.start()
@@ -124,7 +76,7 @@ def test_a_job_outlives_a_killed_server(own: Cloud) -> None:
 @pytest.mark.slow
 def test_a_stop_after_a_kill_ends_the_jobs_that_went_on(own: Cloud) -> None:
     job = own.submit(STUBBORN)
-    own.wait_for_line(job, "up")
+    own.wait_for_lines(job, "up")
     own.kill()
     assert own.processes(job)
     assert launch.stop(own.root)
@@ -137,7 +89,7 @@ def test_a_stop_after_a_kill_ends_the_jobs_that_went_on(own: Cloud) -> None:
 @pytest.mark.slow
 def test_a_job_that_ended_without_a_server_is_told_truthfully(own: Cloud) -> None:
     job = own.submit("import time\nprint('up', flush=True)\ntime.sleep(1)\nraise SystemExit(7)")
-    own.wait_for_line(job, "up")
+    own.wait_for_lines(job, "up")
     own.kill()
     psutil.wait_procs(own.processes(job), timeout=30)
     own.start()
@@ -147,7 +99,7 @@ def test_a_job_that_ended_without_a_server_is_told_truthfully(own: Cloud) -> Non
 @pytest.mark.slow
 def test_its_timeout_holds_without_a_server(own: Cloud) -> None:
     job = own.submit("import time\nprint('up', flush=True)\ntime.sleep(600)", scheduling={"timeout": "2s"})
-    own.wait_for_line(job, "up")
+    own.wait_for_lines(job, "up")
     own.kill()
     _, left = psutil.wait_procs(own.processes(job), timeout=30)
     assert left == []
@@ -158,7 +110,7 @@ def test_its_timeout_holds_without_a_server(own: Cloud) -> None:
 @pytest.mark.slow
 def test_a_lost_supervisor_fails_a_job_without_retries_and_leaves_nothing(own: Cloud) -> None:
     job = own.submit(STUBBORN, scheduling={"disableRetries": True})
-    own.wait_for_line(job, "up")
+    own.wait_for_lines(job, "up")
     own.supervisor(job).kill()
     ended = own.wait(job)
     assert (ended["state"], ended["error"]["code"]) == ("JOB_STATE_FAILED", 13)
@@ -187,7 +139,7 @@ def test_a_machine_that_was_restarted_starts_the_job_again_twice(own: Cloud) -> 
 @pytest.mark.slow
 def test_cancelling_ends_what_ignores_sigterm_and_its_children(own: Cloud) -> None:
     job = own.submit(STUBBORN)
-    own.wait_for_line(job, "up")
+    own.wait_for_lines(job, "up")
     assert len(own.processes(job)) == 2
     own.cancel(job)
     assert own.get(job)["state"] == "JOB_STATE_CANCELLING"
@@ -230,7 +182,7 @@ print("up", flush=True)
 time.sleep(600)
 """
     job = own.submit(script)
-    own.wait_for_line(job, "up")
+    own.wait_for_lines(job, "up")
     own.cancel(job)
     assert own.wait(job)["state"] == "JOB_STATE_CANCELLED"
     assert own.lines(job) == ["up", "saved"]
@@ -265,7 +217,7 @@ def test_stopping_the_cloud_cancels_jobs_and_keeps_the_queue(new_cloud: Any, tmp
 
     own = Cloud(new_cloud, tmp_path, parallel=1)
     running, waiting = own.submit(STUBBORN), own.submit("print('later')")
-    own.wait_for_line(running, "up")
+    own.wait_for_lines(running, "up")
     launch.stop(own.root)
     assert own.processes(running) == []
     own.start()
@@ -313,7 +265,7 @@ def test_a_job_killed_between_its_record_and_its_start_runs_once(own: Cloud) -> 
     import sqlite3
 
     job = own.submit("import time\nprint('up', flush=True)\ntime.sleep(600)")
-    own.wait_for_line(job, "up")
+    own.wait_for_lines(job, "up")
     own.kill()
     for process in [own.supervisor(job), *own.processes(job)]:
         process.kill()

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import http.client
 import itertools
+import ssl
 from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from google.cloud import storage
 from google.cloud.storage import Bucket, Client
+
+from localcloud import launch
+from localcloud.cloud import Cloud, Ports
+from tests.local.conftest import LocalCloud
 
 _numbers = itertools.count(1)
 
@@ -26,3 +34,47 @@ def bucket(client: Client) -> Iterator[Bucket]:
     for blob in client.list_blobs(made, versions=True):
         made.delete_blob(blob.name, generation=blob.generation)
     made.delete()
+
+
+@pytest.fixture(scope="module")
+def cloud(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud]:
+    """A cloud of the module's own, whose clock its tests may move, with the project that the module names PROJECT."""
+    project = request.module.PROJECT
+    root = tmp_path_factory.mktemp(project) / "root"
+    launch.start(root, root / "envs", [project])
+    yield LocalCloud(root, project)
+    launch.stop(root)
+
+
+@pytest.fixture(scope="module")
+def owner(cloud: LocalCloud) -> Iterator[Client]:
+    """A client as the owner of the module's own project."""
+    with cloud.session() as session:
+        yield storage.Client(project=cloud.project, credentials=session.credentials, _http=session)
+
+
+@pytest.fixture
+def inside(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Cloud]:
+    """A cloud without a server, with the project that the module names PROJECT."""
+    made = Cloud(tmp_path / "root", tmp_path / "envs", Ports(1, 2, 3, 4, 5))
+    made.projects.create(request.module.PROJECT)
+    yield made
+    made.storage.close()
+
+
+def grant(bucket: Bucket, role: str, member: str) -> None:
+    """Give `member` a role on a bucket."""
+    policy = bucket.get_iam_policy(requested_policy_version=3)
+    policy.version = 3
+    policy.bindings.append({"role": role, "members": {member}})
+    bucket.set_iam_policy(policy)
+
+
+def connect(cloud: LocalCloud) -> http.client.HTTPSConnection:
+    """A connection through the proxy on which a test writes each byte itself."""
+    context = ssl.create_default_context(cafile=cloud.environment["REQUESTS_CA_BUNDLE"])
+    proxy = urlsplit(cloud.environment["https_proxy"])
+    made = http.client.HTTPSConnection(proxy.hostname or "", proxy.port, context=context, timeout=30)
+    made.set_tunnel("storage.googleapis.com")
+    made.connect()
+    return made

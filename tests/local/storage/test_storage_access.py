@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import itertools
 import json
 from collections.abc import Callable, Iterator
@@ -14,6 +13,8 @@ from google.api_core import exceptions
 from google.auth.transport.requests import AuthorizedSession
 from google.cloud import storage
 
+from tests.local.storage.conftest import grant
+
 HOST = "https://storage.googleapis.com"
 IAM = "https://iam.googleapis.com/v1/projects"
 ROLE = "callsOfStorage"
@@ -21,17 +22,13 @@ _numbers = itertools.count(1)
 
 
 @pytest.fixture(scope="module")
-def make_account(local_cloud, session) -> Iterator[Callable[[str], AuthorizedSession]]:
+def make_account(local_cloud) -> Iterator[Callable[[str], AuthorizedSession]]:
     """make_account("name") gives a session of a new service account with a key and without any role."""
     made: list[AuthorizedSession] = []
 
     def make(name: str) -> AuthorizedSession:
-        body = {"accountId": name, "serviceAccount": {"displayName": name}}
-        account = session.post(f"{IAM}/{local_cloud.project}/serviceAccounts", json=body).json()
-        key = session.post(f"https://iam.googleapis.com/v1/{account['name']}/keys", json={}).json()
-        one = local_cloud.session(json.loads(base64.b64decode(key["privateKeyData"])))
-        made.append(one)
-        return one
+        made.append(local_cloud.session(local_cloud.key(local_cloud.account(name))))
+        return made[-1]
 
     yield make
     for one in made:
@@ -55,13 +52,6 @@ def role(local_cloud, session) -> str:
 
 def email(one: AuthorizedSession) -> str:
     return one.credentials.service_account_email
-
-
-def grant(bucket, role: str, member: str) -> None:
-    policy = bucket.get_iam_policy(requested_policy_version=3)
-    policy.version = 3
-    policy.bindings.append({"role": role, "members": {member}})
-    bucket.set_iam_policy(policy)
 
 
 def permit(session, role: str, permissions: list[str]) -> None:

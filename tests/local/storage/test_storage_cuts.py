@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import http.client
 import os
-import ssl
 import time
 from typing import Any
-from urllib.parse import urlsplit
 
 import psutil
 import pytest
@@ -17,6 +14,7 @@ from google.cloud.storage import Bucket
 
 from localcloud import launch
 from tests.local.conftest import LocalCloud, Start
+from tests.local.storage.conftest import connect
 
 MIB = 1 << 20
 HOST = "https://storage.googleapis.com"
@@ -24,16 +22,6 @@ SIZE = 6 * MIB
 PATIENCE = 20  # seconds
 DATA = os.urandom(SIZE)
 _HEAD, _TAIL = b'--b\r\n\r\n{"name":"cut"}\r\n--b\r\n\r\n', b"\r\n--b--"
-
-
-def connect(cloud: LocalCloud) -> http.client.HTTPSConnection:
-    """A connection through the proxy on which a test writes each byte itself."""
-    context = ssl.create_default_context(cafile=cloud.environment["REQUESTS_CA_BUNDLE"])
-    proxy = urlsplit(cloud.environment["https_proxy"])
-    made = http.client.HTTPSConnection(proxy.hostname or "", proxy.port, context=context, timeout=30)
-    made.set_tunnel("storage.googleapis.com")
-    made.connect()
-    return made
 
 
 def request(session: AuthorizedSession, bucket: str, way: str) -> tuple[bytes, bytes]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import base64
+import json
 import os
 import shutil
 import subprocess
@@ -98,14 +98,11 @@ def test_gsutil_does_not_ask_for_minutes_for_what_is_not_there(prompt, client):
 
 
 @pytest.fixture(scope="module")
-def nobody(local_cloud, session, tmp_path_factory) -> dict[str, str]:
+def nobody(local_cloud, tmp_path_factory) -> dict[str, str]:
     """The variables that make gcloud and gsutil an account without a role."""
-    place = f"https://iam.googleapis.com/v1/projects/{local_cloud.project}/serviceAccounts"
-    account = session.post(place, json={"accountId": "prompt-of-nobody"}).json()
-    made = session.post(f"https://iam.googleapis.com/v1/{account['name']}/keys", json={}).json()
     folder = tmp_path_factory.mktemp("nobody")
     key = folder / "key.json"
-    key.write_bytes(base64.b64decode(made["privateKeyData"]))
+    key.write_text(json.dumps(local_cloud.key(local_cloud.account("prompt-of-nobody"))), encoding="utf-8")
     boto = folder / "boto.cfg"
     own = Path(local_cloud.environment["BOTO_CONFIG"]).read_text(encoding="utf-8")
     boto.write_text(

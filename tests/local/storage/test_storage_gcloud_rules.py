@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -22,15 +22,6 @@ pytestmark = [
 ]
 PROJECT = "prompt-project"
 DAY = 24 * 3600
-
-
-@pytest.fixture(scope="module")
-def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud]:
-    """A cloud whose clock these tests move."""
-    root = tmp_path_factory.mktemp("gcloud-rules") / "root"
-    launch.start(root, root / "envs", [PROJECT])
-    yield LocalCloud(root, PROJECT)
-    launch.stop(root)
 
 
 Gcloud = Callable[..., str]

@@ -94,15 +94,10 @@ assert len(parts) == 2
     assert bucket.blob("tables/penguins.csv").download_as_text().startswith("island,mass\n")
 
 
-def test_what_is_not_there_and_what_is_not_allowed(notebook, local_cloud, session):
-    account = session.post(
-        f"https://iam.googleapis.com/v1/projects/{local_cloud.project}/serviceAccounts",
-        json={"accountId": "notebook-nobody"},
-    ).json()
-    key = session.post(f"https://iam.googleapis.com/v1/{account['name']}/keys", json={}).json()["privateKeyData"]
+def test_what_is_not_there_and_what_is_not_allowed(notebook, local_cloud):
+    key = local_cloud.key(local_cloud.account("notebook-nobody"))
     printed = notebook(
         f"""
-import base64, json
 try:
     fs.cat(f"{{BUCKET}}/no")
 except FileNotFoundError as error:
@@ -113,7 +108,7 @@ except FileNotFoundError as error:
     print("no bucket")
 fs.pipe(f"{{BUCKET}}/secret", b"x")
 stranger = gcsfs.GCSFileSystem(
-    token=json.loads(base64.b64decode("{key}")), session_kwargs={{"trust_env": True}}, skip_instance_cache=True)
+    token={key!r}, session_kwargs={{"trust_env": True}}, skip_instance_cache=True)
 try:
     stranger.cat(f"{{BUCKET}}/secret")
 except OSError as error:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import psutil
@@ -15,7 +13,7 @@ from google.cloud import storage
 from google.cloud.storage import Bucket, Client
 
 from localcloud import launch
-from localcloud.cloud import Cloud, Ports
+from localcloud.cloud import Cloud
 from tests.local.conftest import LocalCloud, Start
 
 DAY = 24 * 3600
@@ -26,20 +24,6 @@ PROJECT = "cycle-project"
 def client_of(cloud: LocalCloud) -> Client:
     session = cloud.session()
     return storage.Client(project=cloud.project, credentials=session.credentials, _http=session)
-
-
-@pytest.fixture(scope="module")
-def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud]:
-    """A cloud whose clock these tests move."""
-    root = tmp_path_factory.mktemp("lifecycle") / "root"
-    launch.start(root, root / "envs", [PROJECT])
-    yield LocalCloud(root, PROJECT)
-    launch.stop(root)
-
-
-@pytest.fixture(scope="module")
-def owner(cloud: LocalCloud) -> Client:
-    return client_of(cloud)
 
 
 def names(bucket: Bucket, **query: Any) -> list[str]:
@@ -206,15 +190,6 @@ def test_rules_of_many_objects_go_on_after_a_kill(new_cloud: Start) -> None:
     launch.stop(cloud.root)
     files = [path for path in (cloud.root / "storage" / "blobs").rglob("*") if path.is_file()]
     assert files == []
-
-
-@pytest.fixture
-def inside(tmp_path: Path) -> Iterator[Cloud]:
-    """A cloud without a server."""
-    made = Cloud(tmp_path / "root", tmp_path / "envs", Ports(1, 2, 3, 4, 5))
-    made.projects.create(PROJECT)
-    yield made
-    made.storage.close()
 
 
 def test_a_rule_never_acts_on_an_object_that_has_changed_since(inside: Cloud) -> None:

@@ -22,11 +22,6 @@ PUBSUB = "https://pubsub.googleapis.com/v1"
 PATIENCE = 20  # seconds
 
 
-def on(session: Any, project: str) -> None:
-    url = f"https://serviceusage.googleapis.com/v1/projects/{project}/services/pubsub.googleapis.com:enable"
-    assert session.post(url, json={}).status_code == 200
-
-
 def subscribe(session: Any, project: str, topic: str, agent: str) -> None:
     """A topic that Storage's own account may publish to, with a subscription of the same name."""
     name = f"projects/{project}/topics/{topic}"
@@ -56,7 +51,7 @@ def messages(session: Any, project: str, subscription: str, wanted: int) -> list
 @pytest.fixture(scope="module")
 def told(session: Any, client: Client, local_cloud: LocalCloud) -> Iterator[str]:
     """A topic, by its id."""
-    on(session, local_cloud.project)
+    local_cloud.enable("pubsub")
     agent = client.get_service_account_email()
     subscribe(session, local_cloud.project, "storage-tells", agent)
     yield "storage-tells"
@@ -170,7 +165,7 @@ def test_configurations_that_can_not_be(
 def test_a_message_is_not_lost_by_a_kill_and_a_topic_that_is_gone_holds_up_nobody(new_cloud: Start) -> None:
     cloud = new_cloud()
     session = cloud.session()
-    on(session, cloud.project)
+    cloud.enable("pubsub")
     agent = session.get(f"{HOST}/storage/v1/projects/{cloud.project}/serviceAccount").json()["email_address"]
     for topic in ("stays", "goes"):
         subscribe(session, cloud.project, topic, agent)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -16,22 +16,7 @@ from tests.local.conftest import LocalCloud, Start
 
 DAY = 24 * 3600
 HOST = "https://storage.googleapis.com"
-
-
-@pytest.fixture(scope="module")
-def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud]:
-    """A cloud whose clock these tests move."""
-    root = tmp_path_factory.mktemp("protection") / "root"
-    launch.start(root, root / "envs", ["kept-project"])
-    yield LocalCloud(root, "kept-project")
-    launch.stop(root)
-
-
-@pytest.fixture(scope="module")
-def owner(cloud: LocalCloud) -> Iterator[Client]:
-    session = cloud.session()
-    yield storage.Client(project=cloud.project, credentials=session.credentials, _http=session)
-    session.close()
+PROJECT = "kept-project"
 
 
 def message(refused: pytest.ExceptionInfo[exceptions.GoogleAPICallError]) -> tuple[int, str, str]:

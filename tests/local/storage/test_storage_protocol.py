@@ -6,9 +6,7 @@ import asyncio
 import http.client
 import json
 import os
-import ssl
 from collections.abc import Iterator
-from urllib.parse import urlsplit
 
 import pytest
 from google.api_core import exceptions
@@ -17,6 +15,7 @@ from google.auth.transport.requests import AuthorizedSession
 from localcloud.storage.errors import StorageError
 from localcloud.storage.messages import Body
 from localcloud.storage.multipart import MultipartReader, boundary
+from tests.local.storage.conftest import connect
 
 MIB = 1 << 20
 HOST = "https://storage.googleapis.com"
@@ -28,15 +27,6 @@ def raw(local_cloud, session) -> Iterator[http.client.HTTPSConnection]:
     made = connect(local_cloud)
     yield made
     made.close()
-
-
-def connect(cloud) -> http.client.HTTPSConnection:
-    context = ssl.create_default_context(cafile=cloud.environment["REQUESTS_CA_BUNDLE"])
-    proxy = urlsplit(cloud.environment["https_proxy"])
-    made = http.client.HTTPSConnection(proxy.hostname or "", proxy.port, context=context, timeout=30)
-    made.set_tunnel("storage.googleapis.com")
-    made.connect()
-    return made
 
 
 def head(session: AuthorizedSession, line: str, *headers: str) -> bytes:

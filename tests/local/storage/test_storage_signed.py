@@ -17,6 +17,8 @@ from google.auth.transport.requests import AuthorizedSession
 from google.cloud import storage
 from requests import Session
 
+from tests.local.storage.conftest import grant
+
 HOST = "https://storage.googleapis.com"
 IAM = "https://iam.googleapis.com/v1/projects"
 ROLE = "rolesOfSigners"
@@ -33,11 +35,10 @@ def plain(local_cloud) -> Iterator[Session]:
 @pytest.fixture(scope="module")
 def signer(local_cloud, session) -> Iterator[AuthorizedSession]:
     """A service account with a key, whose role `ROLE` a test fills."""
-    account = session.post(f"{IAM}/{local_cloud.project}/serviceAccounts", json={"accountId": "signs-urls"}).json()
-    key = session.post(f"https://iam.googleapis.com/v1/{account['name']}/keys", json={}).json()
+    key = local_cloud.key(local_cloud.account("signs-urls"))
     body = {"roleId": ROLE, "role": {"title": "x", "includedPermissions": []}}
     assert session.post(f"{IAM}/{local_cloud.project}/roles", json=body).status_code == 200
-    with local_cloud.session(json.loads(base64.b64decode(key["privateKeyData"]))) as made:
+    with local_cloud.session(key) as made:
         yield made
 
 
@@ -60,13 +61,6 @@ def blob(local_cloud, bucket, signer):
     theirs = storage.Client(project=local_cloud.project, credentials=signer.credentials, _http=signer)
     bucket.blob(NAME).upload_from_string("hello", content_type="text/plain")
     return theirs.bucket(bucket.name).blob(NAME)
-
-
-def grant(bucket, role: str, member: str) -> None:
-    policy = bucket.get_iam_policy(requested_policy_version=3)
-    policy.version = 3
-    policy.bindings.append({"role": role, "members": {member}})
-    bucket.set_iam_policy(policy)
 
 
 VERSIONS = pytest.mark.parametrize("version", ["v2", "v4"])

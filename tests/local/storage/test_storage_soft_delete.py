@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from google.api_core import exceptions
-from google.cloud import storage
 from google.cloud.storage import Bucket, Client
 
 from localcloud import launch
@@ -19,22 +17,6 @@ from tests.local.conftest import LocalCloud
 DAY = 24 * 3600
 HOST = "https://storage.googleapis.com"
 PROJECT = "soft-project"
-
-
-@pytest.fixture(scope="module")
-def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud]:
-    """A cloud whose clock these tests move."""
-    root = tmp_path_factory.mktemp("soft") / "root"
-    launch.start(root, root / "envs", [PROJECT])
-    yield LocalCloud(root, PROJECT)
-    launch.stop(root)
-
-
-@pytest.fixture(scope="module")
-def owner(cloud: LocalCloud) -> Iterator[Client]:
-    session = cloud.session()
-    yield storage.Client(project=cloud.project, credentials=session.credentials, _http=session)
-    session.close()
 
 
 def soft(bucket: Bucket) -> list[str]:
@@ -221,15 +203,6 @@ def test_a_deleted_bucket_comes_back_with_what_was_soft_deleted_in_it(owner: Cli
     assert "comes-back" not in [one.name for one in owner.list_buckets(soft_deleted=True)]
     with pytest.raises(exceptions.NotFound):
         owner.restore_bucket("comes-back", generation=generation)
-
-
-@pytest.fixture
-def inside(tmp_path: Path) -> Iterator[Cloud]:
-    """A cloud without a server."""
-    made = Cloud(tmp_path / "root", tmp_path / "envs", Ports(1, 2, 3, 4, 5))
-    made.projects.create(PROJECT)
-    yield made
-    made.storage.close()
 
 
 def test_all_that_is_kept_is_charged(inside: Cloud) -> None:
