@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import sqlite3
@@ -13,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from google.api_core import exceptions
 from google.cloud import storage
@@ -114,7 +116,22 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     if sys.platform != "linux" or subprocess.run(command, capture_output=True).returncode != 0:
         pytest.skip("no disk can be mounted here: that needs Linux and its root")
     yield folder
-    subprocess.run(["umount", str(folder)], check=True)
+    # A process that has ended just now may hold its folder for another moment.
+    deadline = time.monotonic() + 20
+    while subprocess.run(["umount", str(folder)], capture_output=True).returncode != 0:
+        assert time.monotonic() < deadline, _who_is_in(folder)
+        time.sleep(0.1)
+
+
+def _who_is_in(folder: Path) -> list[str]:
+    """Processes that keep a disk from going."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            used = [process.cwd(), *(file.path for file in process.open_files())]
+            if any(path.startswith(str(folder)) for path in used):
+                found.append(f"{process.pid} {' '.join(process.cmdline())[:200]}")
+    return found
 
 
 TALKS = "import time\nfor n in range(25): print(n, 'x' * 2000); time.sleep(0.1)"
