@@ -36,7 +36,7 @@ def _parser() -> argparse.ArgumentParser:
     shared = argparse.ArgumentParser(add_help=False)
     shared.add_argument("--root", type=Path, default=Path(".localcloud"), help="its folder (default: %(default)s)")
     shared.add_argument("--json", action="store_true", help="print JSON")
-    parser = argparse.ArgumentParser(prog="localcloud", description="Google Cloud on this machine.")
+    parser = argparse.ArgumentParser(prog="python -m localcloud", description="Google Cloud on this machine.")
     verbs = parser.add_subparsers(
         dest="verb", required=True, metavar="start|stop|status|env|clock|bill|upgrade|audit|reset|fault|preempt"
     )

@@ -7,23 +7,40 @@ import json
 from typing import Any
 
 from localcloud import launch
-from localcloud.faults.store import HALF
+from localcloud.faults.store import CODES, HALF
 
 _EPILOG = """\
-METHOD is what you know it by: an API method's id (storage.objects.get, logging.entries.write, storage.objects.*), a
-gRPC method (google.cloud.aiplatform.v1.JobService/CreateCustomJob), or a pattern of host and path with wildcards, with
-or without an HTTP method before it ('POST *aiplatform.googleapis.com/v1/*/customJobs', '*.googleapis.com/*',
-'oauth2.googleapis.com/token', 'metadata.google.internal/*'). REST, gRPC and the calls of a batch are all hit.
+METHOD is what you know it by; REST, gRPC and the calls of a batch are all hit:
+
+  storage.objects.get, logging.entries.write, storage.objects.*
+                        an API method's id
+  google.cloud.aiplatform.v1.JobService/CreateCustomJob
+                        a gRPC method
+  '*.googleapis.com/*', 'POST *aiplatform.googleapis.com/v1/*/customJobs'
+                        host and path with wildcards, with or without a verb
+  oauth2.googleapis.com/token, 'metadata.google.internal/*'
+                        where tokens come from
+  stockout              no machines, with --region and --accelerator
+
+for example:
+
+  fault storage.objects.get --code 503 --times 3
+  fault aiplatform.customJobs.create --cut after
+  fault stockout --region us-central1 --accelerator NVIDIA_L4
+  fault --list
 """
 
 
 def add(verbs: Any, shared: argparse.ArgumentParser) -> None:
     """The verb and its options."""
     one = verbs.add_parser(
-        "fault", parents=[shared], help="let calls fail: a drill", epilog=_EPILOG, formatter_class=_Help
-    )
+        "fault", parents=[shared], help="let calls fail: a drill", epilog=_EPILOG, formatter_class=_Help,
+        usage="%(prog)s METHOD [options]\n       %(prog)s --list\n       %(prog)s --clear [ID]",
+    )  # fmt: skip
     one.add_argument("method", nargs="?", default="", metavar="METHOD", help="what is to fail; see below")
-    one.add_argument("--code", metavar="N", help="answer this HTTP code in the API's own shape")
+    one.add_argument(
+        "--code", metavar="N", help=f"answer with this HTTP code, as the API writes it: {' '.join(map(str, CODES))}"
+    )
     one.add_argument("--delay", metavar="SECONDS", help="wait before the answer")
     one.add_argument(
         "--cut", nargs="?", const="before", metavar="after",
@@ -90,7 +107,7 @@ def _server(options: argparse.Namespace) -> dict[str, Any]:
     server = launch.running(options.root)
     if server is None:
         raise launch.Failed(
-            f"the local cloud in {options.root} does not run", f"python -m localcloud start --root {options.root}"
+            f"no local cloud runs in {options.root}", f"python -m localcloud start --root {options.root}"
         )
     return server
 

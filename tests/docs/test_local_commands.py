@@ -112,6 +112,16 @@ def test_what_cant_be_is_refused_with_a_hint(running, line, code, error, hint):
     assert refused(running, f"uv run invoke {line}") == (code, error, hint)
 
 
+def test_where_none_runs_it_says_how_to_start_it(running):
+    good(running, "uv run invoke local.stop")
+    for task in ("local.clock", "local.bill", "local.audit", "local.faults", "local.fault stockout"):
+        code, error, hint = refused(running, f"uv run invoke {task}")
+        assert (code, hint) == (1, "uv run invoke local.start")
+        assert error == f"no local cloud runs in {running.folder / '.cloudkite' / 'localcloud'}"
+    good(running, "uv run invoke local.start")
+    assert good(running, "uv run invoke local.clock")
+
+
 def test_the_clock_goes_no_further_than_a_hundred_years(running):
     code, error, hint = refused(running, "uv run invoke local.clock --forward 999999d")
     assert (code, hint) == (2, "it may be 36500 days ahead of the real time")
