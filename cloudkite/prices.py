@@ -111,7 +111,7 @@ def monthly(resources: Iterable[Typed], region: str) -> list[MonthlyRow]:
             count += int(before.name.split(" ", 1)[0])
             amount = None if amount is None or before.amount is None else amount + before.amount
         rows[what] = MonthlyRow(
-            f"{count} {what}",
+            f"{count} {_several(what) if entry and count > 1 else what}",
             note,
             amount,
             priced["currency"],
@@ -119,6 +119,13 @@ def monthly(resources: Iterable[Typed], region: str) -> list[MonthlyRow]:
             entry["sure"] if entry else "unknown",
         )
     return sorted(rows.values(), key=lambda row: (row.amount is not None, -(row.amount or 0), row.name))
+
+
+def _several(what: str) -> str:
+    """The plural of a kind's name in the catalogue."""
+    if what.endswith("y"):
+        return f"{what[:-1]}ies"
+    return f"{what}es" if what.endswith("s") else f"{what}s"
 
 
 def _resource_note(note: str, region: str) -> str:

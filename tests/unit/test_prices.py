@@ -57,11 +57,11 @@ def test_a_month_of_an_empty_account():
     assert [(r.name, r.amount) for r in rows] == [
         ("1 gcp:future/thing:Thing", None),
         ("1 alert", Decimal("0.10")),
-        ("2 permission", 0),
-        ("3 bucket", 0),
+        ("2 permissions", 0),
+        ("3 buckets", 0),
     ]
     notes = {r.name: r.note for r in rows}
-    assert notes["3 bucket"] == "empty; then 0.020 USD per GB-month; 5 GB a month free in this region"
+    assert notes["3 buckets"] == "empty; then 0.020 USD per GB-month; 5 GB a month free in this region"
     assert "free" not in prices.monthly(resources("gcp:storage/bucket:Bucket"), "asia-northeast3")[0].note
     assert {r.currency for r in rows} == {"USD"}
     assert all(r.as_of for r in rows)
