@@ -134,6 +134,7 @@ async def list_budgets(call: Call) -> Body:
 @router.route("POST", _BUDGETS, open=_EITHER)
 async def create_budget(call: Call) -> Body:
     _admit(call, "create", call.params["parent"], call.body)
+    permits.allow_topic(call.cloud, call.caller, call.body)
     return store.create_budget(call.cloud, call.params["parent"], call.body)
 
 
@@ -145,13 +146,10 @@ async def get_budget(call: Call) -> Body:
 
 @router.route("PATCH", _BUDGET, open=_EITHER)
 async def patch_budget(call: Call) -> Body:
-    _admit(call, "update")
-    # Who may with the budgets of one project only must not make this one of another, or of the whole account.
+    require_for(call, permits.BUDGETS)
     found = call.cloud.documents.find(call.params["name"]) or {}
     becomes = apply_mask(found, call.body, call.query.get("updateMask"))
-    if becomes.get("budgetFilter") != found.get("budgetFilter"):
-        parent = call.params["name"].partition("/budgets/")[0]
-        permits.allow_budget(call.cloud, call.caller, "update", parent, becomes)
+    permits.allow_change(call.cloud, call.caller, call.params["name"], becomes)
     return store.update_budget(call.cloud, call.params["name"], call.body, call.query.get("updateMask"))
 
 

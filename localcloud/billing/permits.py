@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from localcloud.errors import ApiError
 from localcloud.iam import access
 from localcloud.iam.policies import Policy
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from localcloud.cloud import Caller, Cloud
 
 ACCOUNTS, BUDGETS = "cloudbilling.googleapis.com", "billingbudgets.googleapis.com"
+Budget = dict[str, Any]
 _ADMIN = "roles/billing.admin"
 
 
@@ -37,7 +39,7 @@ def _own(cloud: Cloud, name: str, member: str) -> None:
         cloud.iam.add_member(name, _ADMIN, member)
 
 
-def allow_budget(cloud: Cloud, caller: Caller, verb: str, name: str, budget: dict[str, Any] | None = None) -> None:
+def allow_budget(cloud: Cloud, caller: Caller, verb: str, name: str, budget: Budget | None = None) -> None:
     """Raises 403 unless `caller` may `verb` ("create", "get", "list", "update", "delete") budgets of an account.
 
     Who may not on the account may with a budget of one project in which they have `billing.resourcebudgets`:
@@ -55,3 +57,37 @@ def allow_budget(cloud: Cloud, caller: Caller, verb: str, name: str, budget: dic
         if cloud.access.allows(caller, single, access.project(found["projectId"])):
             return
     cloud.access.require(caller, permission, on, BUDGETS)
+
+
+def allow_change(cloud: Cloud, caller: Caller, name: str, becomes: Budget) -> None:
+    """Raises 403 unless `caller` may make the budget `name` what it becomes.
+
+    Who may with the budgets of one project only must not make one of another of it, or of the whole account.
+    """
+    found = cloud.documents.find(name) or {}
+    parent = name.partition("/budgets/")[0]
+    allow_budget(cloud, caller, "update", parent, found)
+    if becomes.get("budgetFilter") != found.get("budgetFilter"):
+        allow_budget(cloud, caller, "update", parent, becomes)
+    if _topic(becomes) != _topic(found):
+        allow_topic(cloud, caller, becomes)
+
+
+def allow_topic(cloud: Cloud, caller: Caller, budget: Budget) -> None:
+    """Raises 403 unless `caller` may let Google publish to the topic of a budget, which making one does.
+
+    https://cloud.google.com/billing/docs/how-to/budgets-programmatic-notifications
+    """
+    from localcloud.pubsub import resources
+
+    if not (topic := _topic(budget)):
+        return
+    try:
+        name = resources.full_name(cloud, topic)
+    except ApiError:
+        return  # the budget's own check says what is wrong with it
+    resources.allow(cloud, caller, "pubsub.topics.setIamPolicy", resources.resource(name))
+
+
+def _topic(budget: Budget) -> str:
+    return (budget.get("notificationsRule") or {}).get("pubsubTopic", "")

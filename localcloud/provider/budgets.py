@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from localcloud.billing import store
-from localcloud.billing.permits import allow_budget
+from localcloud.billing.permits import allow_budget, allow_change, allow_topic
 from localcloud.enabled import require
 from localcloud.provider.kinds import Kind, Scope, Values, names
 
@@ -41,8 +41,15 @@ def _delete(scope: Scope, resource_id: str, _known: Values) -> None:
 
 def _permit(scope: Scope, action: str, resource_id: str, values: Values) -> None:
     account = str(values.get("billingAccount") or resource_id.split("/")[1]).removeprefix("billingAccounts/")
-    verb = "get" if action == "read" else action
-    allow_budget(scope.cloud, scope.caller, verb, f"billingAccounts/{account}", _body(values))
+    verb, made = "get" if action == "read" else action, _body(values)
+    if action == "create":
+        allow_budget(scope.cloud, scope.caller, verb, f"billingAccounts/{account}", made)
+        allow_topic(scope.cloud, scope.caller, made)
+    elif action == "update":
+        allow_change(scope.cloud, scope.caller, resource_id, made)
+    else:  # the budget that is there says of which project it is, not who asks
+        found = scope.cloud.documents.find(resource_id)
+        allow_budget(scope.cloud, scope.caller, verb, f"billingAccounts/{account}", found)
 
 
 KINDS = {

@@ -1,4 +1,4 @@
-"""Rights that are easy to forget: operations, projects that are charged, budgets that move, policies of old versions."""
+"""Rights that are easy to forget: of operations, projects that are charged, budgets that move, old policies."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ PLACE = "projects/test-project/locations/us-central1"
 @pytest.fixture(scope="module")
 def other(local_cloud: Any) -> Any:
     """Another project, in which the accounts of the first may do nothing."""
-    launch.start(local_cloud.root, local_cloud.root / "envs", ["charged-project"])
-    made = type(local_cloud)(local_cloud.root, "charged-project")
+    launch.start(local_cloud.root, local_cloud.root / "envs", ["strangers-payer"])
+    made = type(local_cloud)(local_cloud.root, "strangers-payer")
     made.enable("aiplatform", "pubsub")
     return made
 
@@ -101,7 +101,7 @@ def test_over_grpc_neither(local_cloud: Any, other: Any) -> None:
         from google.api_core.exceptions import PermissionDenied
         from google.cloud import aiplatform_v1, logging_v2, pubsub_v1
         def charged(**more):
-            return {"client_options": ClientOptions(quota_project_id="charged-project", **more)}
+            return {"client_options": ClientOptions(quota_project_id="strangers-payer", **more)}
         vertex = charged(api_endpoint="us-central1-aiplatform.googleapis.com")
         where = "projects/test-project"
         from google.cloud.logging_v2.services.logging_service_v2 import LoggingServiceV2Client
@@ -142,6 +142,21 @@ def test_a_budget_of_one_project_becomes_none_of_another(local_cloud: Any, sessi
     assert session.get(url).json()["budgetFilter"]["projects"] == made.json()["budgetFilter"]["projects"]
     assert editor.patch(url, params={"updateMask": "displayName"}, json={"displayName": "mine"}).ok
     assert editor.delete(url).ok
+
+
+def test_who_may_not_grant_on_a_topic_lets_no_budget_publish_there(local_cloud: Any, session: Any) -> None:
+    editor = local_cloud.session(local_cloud.key(local_cloud.account("topic-borrower", "roles/editor")))
+    session.put(f"{PUBSUB}/topics/rules-budgets", json={}).raise_for_status()
+    topic = {"notificationsRule": {"pubsubTopic": "projects/test-project/topics/rules-budgets"}}
+    budget = {"amount": {"specifiedAmount": {"units": "10"}}, "budgetFilter": {"projects": ["projects/test-project"]}}
+    info = info_of(editor.post(f"{BUDGETS}/{ACCOUNT}/budgets", json=budget | topic))
+    assert info["metadata"]["permission"] == "pubsub.topics.setIamPolicy"
+    made = editor.post(f"{BUDGETS}/{ACCOUNT}/budgets", json=budget).json()["name"]
+    assert info_of(editor.patch(f"{BUDGETS}/{made}", json=topic)) == info
+    assert session.get(f"{PUBSUB}/topics/rules-budgets:getIamPolicy").json().get("bindings", []) == []
+    assert session.patch(f"{BUDGETS}/{made}", json=topic).ok
+    assert editor.patch(f"{BUDGETS}/{made}", json={"displayName": "the topic is as it was"}).ok
+    assert editor.delete(f"{BUDGETS}/{made}").ok
 
 
 CONDITION = {"title": "for a while", "expression": 'request.time < timestamp("2100-01-01T00:00:00Z")'}
