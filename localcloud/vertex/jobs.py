@@ -26,7 +26,6 @@ CREATE TABLE IF NOT EXISTS offsets (
     job TEXT NOT NULL, replica TEXT NOT NULL, offset INTEGER NOT NULL, PRIMARY KEY (job, replica)
 );
 """
-ENDED = frozenset({"SUCCEEDED", "FAILED", "CANCELLED"})
 
 
 @dataclass(frozen=True)

@@ -18,10 +18,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from localcloud.disk import is_full
 from localcloud.quotas import jobs as quotas
 from localcloud.vertex import contract, output, preparation, queue, retries
-from localcloud.vertex.jobs import ENDED, Job, Jobs
+from localcloud.vertex.jobs import Job, Jobs
 from localcloud.vertex.outcome import CANCELLED, Outcome, stockout
 from localcloud.vertex.retries import Again
 from localcloud.vertex.settings import Settings
+from localcloud.vertex.states import ENDED
 from localcloud.vertex.stockouts import Stockouts
 from localcloud.vertex.validation import seconds
 from localcloud.vertex.watch import Watch

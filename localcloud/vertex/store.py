@@ -13,12 +13,13 @@ from localcloud.enabled import deleted
 from localcloud.errors import ApiError
 from localcloud.iam import access
 from localcloud.quotas import jobs as quotas
-from localcloud.vertex import listing, operations, reach, retries, settings, validation
-from localcloud.vertex.jobs import ENDED, Job, Jobs, Tuned
+from localcloud.vertex import listing, operations, reach, retries, settings, states, validation
+from localcloud.vertex.jobs import Job, Jobs, Tuned
 from localcloud.vertex.pipelines.store import Pipelines
 from localcloud.vertex.place import SERVICE, Call
 from localcloud.vertex.runner import Runner
 from localcloud.vertex.serving.store import Serving
+from localcloud.vertex.states import ENDED
 from localcloud.vertex.stockouts import Stockouts
 from localcloud.vertex.tuning.store import Tuning
 
@@ -185,21 +186,16 @@ class Vertex:
     def cancel(self, call: Call, request: Body) -> Body:
         """Ask a job to end. Raises 404, 400 for one that has ended."""
         job = self._own(call, request)
-        if job.state in ENDED:
-            words = f"The CustomJob is in state {job.body['state']} and can't be cancelled."
-            raise ApiError(400, words, "FAILED_PRECONDITION")
+        states.check_cancel("CustomJob", job.body["state"])
         self._runner.cancel(job)
         return {}
 
     def delete(self, call: Call, request: Body) -> Body:
         """Forget a job that has ended; gives a finished operation. Raises 404, 400 for one that has not ended."""
         job = self._own(call, request)
-        if job.state not in ENDED:
-            words = f"The CustomJob is in state {job.body['state']}: cancel it before you delete it."
-            raise ApiError(400, words, "FAILED_PRECONDITION")
+        states.check_delete("CustomJob", job.body["state"])
         self._jobs.delete(job.id)
-        name = operations.begin(self._cloud, call.place.name, "DeleteOperationMetadata")
-        return operations.succeed(self._cloud, name)
+        return operations.deleted(self._cloud, call.place.name)
 
     def _job(self, call: Call, name: str) -> Job:
         job = self._jobs.find(call.resource("customJobs", name))

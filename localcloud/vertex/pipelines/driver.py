@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from localcloud.disk import is_full
 from localcloud.errors import GRPC_CODES, ApiError
-from localcloud.vertex.jobs import ENDED
 from localcloud.vertex.outcome import CANCELLED
 from localcloud.vertex.pipelines import models
 from localcloud.vertex.pipelines.records import Pipeline, Records
+from localcloud.vertex.states import ENDED
 
 if TYPE_CHECKING:
     from localcloud.cloud import Cloud

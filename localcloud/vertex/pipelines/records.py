@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from localcloud.vertex.states import ENDED
+
 if TYPE_CHECKING:
     from localcloud.cloud import Cloud
 
 Body = dict[str, Any]
 COLLECTION = "trainingPipelines"
-ENDED = frozenset({"SUCCEEDED", "FAILED", "CANCELLED"})
 _KIND = "vertex-training-pipeline"
 
 

@@ -7,10 +7,10 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from localcloud.errors import ApiError
-from localcloud.vertex import listing, operations
+from localcloud.vertex import listing, operations, states
 from localcloud.vertex.pipelines import models, tasks
 from localcloud.vertex.pipelines.driver import Driver
-from localcloud.vertex.pipelines.records import COLLECTION, ENDED, Pipeline, Records
+from localcloud.vertex.pipelines.records import COLLECTION, Pipeline, Records
 from localcloud.vertex.place import Call
 
 if TYPE_CHECKING:
@@ -90,9 +90,7 @@ class Pipelines:
     def cancel(self, call: Call, request: Body) -> Body:
         """Ask a pipeline to end, and its job with it. Raises 404, 400 for one that has ended."""
         pipeline = self._pipeline(call, request.get("name", ""))
-        if pipeline.state in ENDED:
-            words = f"The TrainingPipeline is in state {pipeline.body['state']} and can't be cancelled."
-            raise ApiError(400, words, "FAILED_PRECONDITION")
+        states.check_cancel("TrainingPipeline", pipeline.body["state"])
         pipeline.body |= {"state": "PIPELINE_STATE_CANCELLING", "updateTime": self._cloud.clock.stamp()}
         self._records.save(pipeline)
         return {}
@@ -100,10 +98,7 @@ class Pipelines:
     def delete(self, call: Call, request: Body) -> Body:
         """Forget a pipeline that has ended; its job stays. Raises 404, 400 for one that has not ended."""
         pipeline = self._pipeline(call, request.get("name", ""))
-        if pipeline.state not in ENDED:
-            state = pipeline.body["state"]
-            words = f"The TrainingPipeline is in state {state}: cancel it before you delete it."
-            raise ApiError(400, words, "FAILED_PRECONDITION")
+        states.check_delete("TrainingPipeline", pipeline.body["state"])
         self._records.delete(pipeline.name)
         return operations.deleted(self._cloud, call.place.name)
 

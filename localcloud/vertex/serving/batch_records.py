@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from localcloud.vertex.states import ENDED, short
+
 if TYPE_CHECKING:
     from localcloud.cloud import Cloud
 
@@ -11,12 +13,11 @@ Body = dict[str, Any]
 
 # Kind of document: {"job": BatchPredictionJob, "plan": Plan, "why": what ended it from outside, if anything did}.
 BATCH = "vertex-batch"
-ENDED = ("SUCCEEDED", "FAILED", "CANCELLED")
 
 
 def state_of(job: Body) -> str:
     """Such as "RUNNING"."""
-    return job["state"].removeprefix("JOB_STATE_")
+    return short(job["state"])
 
 
 def unfinished(cloud: Cloud, prefix: str = "") -> list[Body]:

@@ -10,11 +10,11 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from localcloud.errors import GRPC_CODES, ApiError
-from localcloud.vertex import operations, reach
+from localcloud.vertex import operations, reach, states
 from localcloud.vertex.place import Call
 from localcloud.vertex.serving import batch_rules, batch_run, machines, usage
 from localcloud.vertex.serving.batch_files import Files
-from localcloud.vertex.serving.batch_records import BATCH, ENDED, state_of, unfinished
+from localcloud.vertex.serving.batch_records import BATCH, state_of, unfinished
 from localcloud.vertex.serving.batch_run import Results
 from localcloud.vertex.serving.listing import page
 from localcloud.vertex.serving.models import Models
@@ -104,9 +104,7 @@ class Batches:
     def cancel(self, call: Call, request: Body) -> Body:
         """Ask a job to end. Raises 404, 400 for one that has ended."""
         job = self._kept(call, request)["job"]
-        if state_of(job) in ENDED:
-            words = f"The BatchPredictionJob is in state {job['state']} and can't be cancelled."
-            raise ApiError(400, words, "FAILED_PRECONDITION")
+        states.check_cancel("BatchPredictionJob", job["state"])
         self._cancel(job["name"])
         return {}
 
@@ -130,12 +128,9 @@ class Batches:
     def delete(self, call: Call, request: Body) -> Body:
         """Forget a job that has ended. Raises 404, 400 for one that has not."""
         job = self._kept(call, request)["job"]
-        if state_of(job) not in ENDED:
-            words = f"The BatchPredictionJob is in state {job['state']}: cancel it before you delete it."
-            raise ApiError(400, words, "FAILED_PRECONDITION")
+        states.check_delete("BatchPredictionJob", job["state"])
         self._cloud.documents.delete(job["name"])
-        operation = operations.begin(self._cloud, call.place.name, "DeleteOperationMetadata")
-        return operations.succeed(self._cloud, operation)
+        return operations.deleted(self._cloud, call.place.name)
 
     def _kept(self, call: Call, request: Body) -> Body:
         name = f"{call.place.name}/batchPredictionJobs/{call.resource('batchPredictionJobs', request.get('name', ''))}"

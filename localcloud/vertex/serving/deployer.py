@@ -25,7 +25,7 @@ from localcloud.vertex.serving.models import Models
 from localcloud.vertex.serving.plan import Plan, interpreter, load
 from localcloud.vertex.serving.servers import ModelServer
 from localcloud.vertex.settings import Settings
-from localcloud.vertex.validation import Violation, found
+from localcloud.vertex.validation import REQUIRED, Violation, found
 
 if TYPE_CHECKING:
     from localcloud.cloud import Cloud
@@ -220,7 +220,7 @@ class Deployer:
         one = self._present(endpoint, given.get("id", ""))
         fields = [camel(path.strip().rpartition(".")[2]) for path in mask.split(",") if path.strip()]
         if not fields:
-            raise found([Violation("update_mask", "Required field is not set.")])
+            raise found([Violation("update_mask", REQUIRED)])
         if other := sorted(set(fields) - _MUTABLE):
             raise found([Violation("update_mask", f"The field `{other[0]}` can't be changed.")])
         if "requiredReplicaCount" in fields:

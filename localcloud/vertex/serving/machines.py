@@ -16,14 +16,13 @@ from localcloud.billing.ledger import Pool
 from localcloud.errors import ApiError, NotEmulated
 from localcloud.quotas.limits import UNLIMITED
 from localcloud.quotas.store import effective
-from localcloud.vertex.validation import Violation, found
+from localcloud.vertex.validation import REQUIRED, Violation, found
 
 if TYPE_CHECKING:
     from localcloud.cloud import Cloud
 
 Body = Mapping[str, Any]
 
-_REQUIRED = "Required field is not set."
 # Small shapes that serve and do not train, with their vCPUs.
 _SMALL = {
     "n1-standard-2": 2,
@@ -47,7 +46,7 @@ def check(spec: Body, path: str, location: str) -> None:
     name, accelerator = spec.get("machineType", ""), spec.get("acceleratorType", "")
     count = int(spec.get("acceleratorCount", 0))
     if not name:
-        raise found([Violation(f"{path}.machine_type", _REQUIRED)])
+        raise found([Violation(f"{path}.machine_type", REQUIRED)])
     if bool(accelerator) != (count > 0):
         words = "Both `accelerator_type` and `accelerator_count` should be specified or none."
         raise found([Violation(f"{path}.accelerator_type", words)])

@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from localcloud.disk import is_full
-from localcloud.vertex.jobs import ENDED, Job, Tuned
+from localcloud.vertex.jobs import Job, Tuned
 from localcloud.vertex.outcome import CANCELLED
+from localcloud.vertex.states import ENDED
 from localcloud.vertex.tuning import measurements, space, stopping
 from localcloud.vertex.tuning.records import Records, Trial, TuningJob
 from localcloud.vertex.tuning.suggester import Suggester

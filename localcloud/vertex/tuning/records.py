@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from localcloud.vertex.jobs import ENDED
+from localcloud.vertex.states import ENDED
 
 if TYPE_CHECKING:
     from localcloud.cloud import Cloud

@@ -8,9 +8,9 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from localcloud.errors import ApiError
-from localcloud.vertex import listing, operations
-from localcloud.vertex.jobs import ENDED
+from localcloud.vertex import listing, operations, states
 from localcloud.vertex.place import Call
+from localcloud.vertex.states import ENDED
 from localcloud.vertex.tuning import validation
 from localcloud.vertex.tuning.driver import Driver
 from localcloud.vertex.tuning.records import COLLECTION, Records, TuningJob
@@ -66,8 +66,8 @@ class Tuning:
         await self._suggester.close()
 
     def _runs(self, job: TuningJob) -> bool:
-        states = (self._cloud.vertex.find_job(trial.job) for trial in self._records.trials(job.name) if trial.active)
-        return any(one is not None and one.state not in ("QUEUED", *ENDED) for one in states)
+        jobs = (self._cloud.vertex.find_job(trial.job) for trial in self._records.trials(job.name) if trial.active)
+        return any(one is not None and one.state not in ("QUEUED", *ENDED) for one in jobs)
 
     async def _unpaid(self, project: str, why: str) -> None:
         """Let all jobs of a project (by id) fail; the trials that run are ended as all jobs are."""
@@ -107,19 +107,14 @@ class Tuning:
     def cancel(self, call: Call, request: Body) -> Body:
         """Ask a job to end, and its trials with it. Raises 404, 400 for one that has ended."""
         job = self._job(call, request.get("name", ""))
-        if job.state in ENDED:
-            words = f"The HyperparameterTuningJob is in state {job.body['state']} and can't be cancelled."
-            raise ApiError(400, words, "FAILED_PRECONDITION")
+        states.check_cancel("HyperparameterTuningJob", job.body["state"])
         self._cancel(job)
         return {}
 
     def delete(self, call: Call, request: Body) -> Body:
         """Forget a job that has ended; gives a finished operation. Raises 404, 400 for one that has not ended."""
         job = self._job(call, request.get("name", ""))
-        if job.state not in ENDED:
-            state = job.body["state"]
-            words = f"The HyperparameterTuningJob is in state {state}: cancel it before you delete it."
-            raise ApiError(400, words, "FAILED_PRECONDITION")
+        states.check_delete("HyperparameterTuningJob", job.body["state"])
         for trial in self._records.trials(job.name):
             self._cloud.vertex.forget_job(trial.job)
         self._records.delete(job.name)
