@@ -111,12 +111,6 @@ class Ledger:
                 "UPDATE spans SET ended = ? WHERE resource = ? AND ended IS NULL", (moment, resource)
             )
 
-    def has_ended(self, resource: str) -> bool:
-        """Whether a span is known and over."""
-        with self._lock:
-            row = self._database.execute("SELECT ended FROM spans WHERE resource = ?", (resource,)).fetchone()
-        return row is not None and row[0] is not None
-
     def spans(self) -> list[Span]:
         """All, in the order of their beginnings."""
         with self._lock:

@@ -1,7 +1,8 @@
 """Who pays for projects, and budgets: what is kept, and what Google refuses.
 
-Simplified: every well-formed billing account exists, is open, and belongs to the caller. It counts in the currency of
-the first budget that names one, else in US dollars; a budget in another currency is refused, as on Google.
+Simplified: every well-formed billing account exists, and is open unless the end of its trial closed it; `permits` says
+who may see it. It counts in the currency of the first budget that names one, else in US dollars; a budget in another
+currency is refused, as on Google.
 """
 
 from __future__ import annotations

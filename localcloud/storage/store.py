@@ -66,10 +66,6 @@ class Storage:
         """Raises 404."""
         return self.buckets.policy(name)
 
-    def set_bucket_policy(self, name: str, policy: Resource) -> Resource:
-        """Raises 404, 400, and 412 for a stale etag."""
-        return self.buckets.set_policy(name, policy)
-
     def put_object(
         self, bucket: str, name: str, data: bytes, content_type: str = "application/octet-stream"
     ) -> Resource:

@@ -21,9 +21,7 @@ _DEFAULT_PAGE, _LARGEST_PAGE = 100, 1000
 _ORDERS = ("displayName", "createTime", "updateTime")
 
 
-def page(
-    rows: Sequence[Body], request: Mapping[str, Any], orders: Sequence[str] = _ORDERS, no_filter: str = "state"
-) -> tuple[list[Body], str]:
+def page(rows: Sequence[Body], request: Mapping[str, Any]) -> tuple[list[Body], str]:
     """Those of `rows` that the request asks for, newest first unless it says otherwise, and the next page's token.
 
     A token names the last row given, so that new ones shift nothing. Raises 400.
@@ -32,7 +30,7 @@ def page(
     if size < 0:
         raise ApiError(400, "Page size must be non-negative.")
     size = min(size or _DEFAULT_PAGE, _LARGEST_PAGE)
-    field, falling = _order(request.get("orderBy", ""), orders)
+    field, falling = _order(request.get("orderBy", ""))
     text = request.get("filter", "")
     matches = matcher(text)
     try:
@@ -57,13 +55,13 @@ def _first(one: tuple[list[str], Body]) -> list[str]:
     return one[0]
 
 
-def _order(text: str, orders: Sequence[str]) -> tuple[str, bool]:
+def _order(text: str) -> tuple[str, bool]:
     """(field, whether it falls)."""
     if not text.strip():
         return "createTime", True
     name, *direction = text.split(",")[0].split()
     field = camel(name)
-    if field not in orders or direction not in ([], ["asc"], ["desc"]):
+    if field not in _ORDERS or direction not in ([], ["asc"], ["desc"]):
         raise ApiError(400, f"Invalid order_by '{text}'.")
     return field, direction == ["desc"]
 

@@ -158,10 +158,6 @@ class Models:
             raise bad_name(field, name)
         return self._shown(self._version(f"{call.place.name}/models/{match[1]}", match[2] or "default"))
 
-    def exact(self, name: str, version: str) -> Body:
-        """The version by the model's full name and its id. Raises 404."""
-        return self._version(name, version)
-
     def list(self, call: Call, request: Body) -> Body:
         """A page of a place's models, each in its default version."""
         rows = [

@@ -114,11 +114,6 @@ class ModelServer:
         if forget:
             await asyncio.to_thread(release, self._cloud, self._folder, self.plan.key)
 
-    def leave(self) -> None:
-        """Watch it no longer; it goes on."""
-        if self._task is not None:
-            self._task.cancel()
-
     # One run after another
 
     async def _keep(self) -> None:
