@@ -10,7 +10,8 @@ from functools import cache
 from typing import Any
 
 from localcloud.errors import ApiError
-from localcloud.faults.names import STORAGE_IDS, Aim, aim, includes, rest_id, same
+from localcloud.faults.names import Aim, aim, includes, rest_id, same
+from localcloud.faults.storage_names import STORAGE_IDS
 from localcloud.rest import Call, Router
 from localcloud.vertex.stockouts import Stockouts
 

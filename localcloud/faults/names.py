@@ -11,6 +11,8 @@ import re
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
+from localcloud.faults.storage_names import storage_id
+
 # How a gRPC service's name starts -> its API, as in API.googleapis.com; the first that fits.
 RPC_APIS = (
     ("google.cloud.aiplatform.", "aiplatform"),
@@ -54,33 +56,6 @@ _ODD_RPCS = {
     "SetIamPolicy": "*.setIamPolicy",
     "TestIamPermissions": "*.testIamPermissions",
 }
-_STORAGE_VERBS = {"POST": "insert", "GET": "get", "HEAD": "get", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
-# Everything that `storage_id` can give, which is what a fault on Storage can be aimed at.
-STORAGE_IDS = frozenset(
-    [
-        f"storage.buckets.{verb}"
-        for verb in ("insert", "list", "get", "patch", "update", "delete", "lockRetentionPolicy")
-    ]
-    + [
-        f"storage.buckets.{verb}"
-        for verb in ("getIamPolicy", "setIamPolicy", "testIamPermissions", "restore", "relocate")
-    ]
-    + [f"storage.objects.{verb}" for verb in ("insert", "list", "get", "patch", "update", "delete")]
-    + [f"storage.objects.{verb}" for verb in ("compose", "copy", "rewrite", "restore", "move")]
-    + [
-        f"storage.{kind}.{verb}"
-        for kind in ("bucketAccessControls", "defaultObjectAccessControls", "objectAccessControls", "notifications")
-        for verb in ("insert", "list", "get", "patch", "update", "delete")
-    ]
-    + [f"storage.projects.hmacKeys.{verb}" for verb in ("create", "list", "get", "update", "delete")]
-    + ["storage.projects.serviceAccount.get"]
-)
-_STORAGE_PARTS = {
-    "acl": "bucketAccessControls",
-    "defaultObjectAcl": "defaultObjectAccessControls",
-    "notificationConfigs": "notifications",
-}
-_STORAGE_VERB_PARTS = {"copyTo": "copy", "rewriteTo": "rewrite", "moveTo": "move"}
 _CUSTOM = re.compile(r"(?::|%3[Aa])([A-Za-z]+)$")
 _WORDS = re.compile(r"(Batch[A-Z][a-z]+|[A-Z][a-z]+)(.*)")
 
@@ -207,52 +182,6 @@ def rest_id(api: str, verb: str, path: str) -> str:
     else:
         name = {"GET": "get", "HEAD": "get", "DELETE": "delete", "POST": "create"}.get(verb, "patch")
     return ".".join([api, *collections, name])
-
-
-def storage_id(verb: str, host: str, path: str) -> str:
-    """The id of a call of Cloud Storage, through its JSON or its XML API; a batch has none itself."""
-    if path.startswith("/batch"):
-        return ""
-    found = re.search(r"/storage/v1(/.*)?$", path)
-    if found is None:
-        own = host.removesuffix("storage.googleapis.com").rstrip(".")
-        parts = [part for part in path.split("/", 1 if own else 2) if part]
-        parts = [own, *parts] if own else parts
-        if not parts:
-            return "storage.buckets.list"
-        if len(parts) == 1:
-            return "storage." + {"PUT": "buckets.insert", "DELETE": "buckets.delete"}.get(verb, "objects.list")
-        return "storage.objects." + {"DELETE": "delete", "GET": "get", "HEAD": "get"}.get(verb, "insert")
-    if "/upload/" in path:
-        return "storage.objects.insert"
-    parts = [part for part in (found[1] or "").split("/") if part]
-    name = _STORAGE_VERBS.get(verb, "")
-    match parts:
-        case ["projects", _, "serviceAccount"]:
-            return "storage.projects.serviceAccount.get"
-        case ["projects", _, "hmacKeys", *rest]:
-            return "storage.projects.hmacKeys." + (name if rest else {"GET": "list"}.get(verb, "create"))
-        case ["b"]:
-            return f"storage.buckets.{'list' if verb == 'GET' else 'insert'}"
-        case ["b", _]:
-            return f"storage.buckets.{name}"
-        case ["b", _, "iam"]:
-            return f"storage.buckets.{'getIamPolicy' if verb == 'GET' else 'setIamPolicy'}"
-        case ["b", _, "iam", "testPermissions"]:
-            return "storage.buckets.testIamPermissions"
-        case ["b", _, "o"]:
-            return f"storage.objects.{'list' if verb == 'GET' else 'insert'}"
-        case ["b", _, "o", _]:
-            return f"storage.objects.{name}"
-        case ["b", _, "o", _, "acl", *rest]:
-            return "storage.objectAccessControls." + ("list" if verb == "GET" and not rest else name)
-        case ["b", _, "o", _, action, *_]:
-            return f"storage.objects.{_STORAGE_VERB_PARTS.get(action, action)}"
-        case ["b", _, part, *rest] if part in _STORAGE_PARTS:
-            return f"storage.{_STORAGE_PARTS[part]}." + ("list" if verb == "GET" and not rest else name)
-        case ["b", _, action]:
-            return f"storage.buckets.{action}"
-    return ""
 
 
 def includes(wanted: str, found: str) -> bool:
