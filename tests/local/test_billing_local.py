@@ -429,10 +429,7 @@ def test_a_trial_ends_after_its_90_days(trial: Place) -> None:
 
 
 def test_who_may_not_link_is_refused(place: Place) -> None:
-    accounts = "https://iam.googleapis.com/v1/projects/test-project/serviceAccounts"
-    email = place.session.post(accounts, json={"accountId": "stranger"}).json()["email"]
-    key = place.session.post(f"{accounts}/{email}/keys", json={}).json()
-    stranger = place.cloud.session(json.loads(base64.b64decode(key["privateKeyData"])))
+    stranger = place.cloud.session(place.cloud.key(place.cloud.account("stranger")))
     url = f"{BILLING}/projects/test-project/billingInfo"
     for account, permission in (("", "deleteBillingAssignment"), (MINE, "createBillingAssignment")):
         answer = stranger.put(url, json={"billingAccountName": account})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import re
 import subprocess
@@ -22,7 +21,7 @@ CONDITION = {"title": "soon over", "expression": 'request.time < timestamp("2100
 @pytest.fixture(scope="module")
 def used(local_cloud: Any) -> Iterator[Any]:
     """A reader is made, granted two roles, uses one, and is refused a change."""
-    key = make_account(local_cloud, "reader")
+    key = local_cloud.key(local_cloud.account("reader"))
     with local_cloud.session() as owner:
         accounts = "https://iam.googleapis.com/v1/projects/test-project/serviceAccounts"
         url = "https://cloudresourcemanager.googleapis.com/v3/projects/test-project"
@@ -94,7 +93,7 @@ def bucket(local_cloud: Any) -> str:
     """A bucket that the owner wrote to and that the owner, a stranger and everybody may read; the stranger did."""
     name = "audited-bucket"
     url = f"https://storage.googleapis.com/storage/v1/b/{name}"
-    stranger = make_account(local_cloud, "stranger")
+    stranger = local_cloud.key(local_cloud.account("stranger"))
     with local_cloud.session() as owner:
         owner.post(url.rpartition("/")[0], params={"project": "test-project"}, json={"name": name}).raise_for_status()
         policy = owner.get(f"{url}/iam").json()
@@ -126,15 +125,6 @@ def unused(cloud: Any, member: str, resource: str) -> set[str]:
     (one,) = json.loads(audit(cloud, "--principal", member, "--json"))["principals"]
     assert one["used"] == []  # that stands under the names of those who did it
     return {grant["role"] for grant in one["unused"] if grant["resource"] == resource}
-
-
-def make_account(cloud: Any, name: str) -> dict[str, Any]:
-    """The key of a new account of the project, which is granted nothing."""
-    accounts = "https://iam.googleapis.com/v1/projects/test-project/serviceAccounts"
-    with cloud.session() as owner:
-        owner.post(accounts, json={"accountId": name}).raise_for_status()
-        made = owner.post(f"{accounts}/{name}@test-project.iam.gserviceaccount.com/keys", json={}).json()
-    return json.loads(base64.b64decode(made["privateKeyData"]))
 
 
 def test_it_is_kept_over_a_restart(used: Any) -> None:

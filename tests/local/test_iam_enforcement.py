@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 from datetime import datetime, timedelta
 from typing import Any
@@ -20,13 +19,7 @@ ACCOUNT = "billingAccounts/012345-6789AB-CDEF01"
 
 def new_key(cloud: Any, name: str, *roles: str) -> dict[str, Any]:
     """The key file of a new account that has `roles` on the project."""
-    email = f"{name}@test-project.iam.gserviceaccount.com"
-    with cloud.session() as owner:
-        owner.post(f"{IAM}/{PROJECT}/serviceAccounts", json={"accountId": name}).raise_for_status()
-        made = owner.post(f"{IAM}/{PROJECT}/serviceAccounts/{email}/keys", json={}).json()
-    for role in roles:
-        cloud.grant(role, f"serviceAccount:{email}")
-    return json.loads(base64.b64decode(made["privateKeyData"]))
+    return cloud.key(cloud.account(name, *roles))
 
 
 def new_account(cloud: Any, name: str, *roles: str) -> Any:
@@ -250,9 +243,8 @@ def test_a_grant_ends_when_its_condition_says_so(new_cloud: Any) -> None:
 
 
 def test_billing_is_for_who_has_a_role_on_the_account(local_cloud: Any, nobody: Any) -> None:
+    local_cloud.enable("cloudbilling", "billingbudgets")
     with local_cloud.session() as owner:
-        on = {"serviceIds": ["cloudbilling.googleapis.com", "billingbudgets.googleapis.com"]}
-        owner.post(f"{USAGE}/{PROJECT}/services:batchEnable", json=on).raise_for_status()
         assert owner.get(f"{BILLING}/{ACCOUNT}").status_code == 200
         error = error_of(nobody.get(f"{BILLING}/{ACCOUNT}"))
         assert error["details"][0]["metadata"]["permission"] == "billing.accounts.get"
@@ -273,9 +265,7 @@ def test_billing_is_for_who_has_a_role_on_the_account(local_cloud: Any, nobody: 
 
 def test_an_editor_makes_budgets_of_the_project_only(local_cloud: Any) -> None:
     editor = new_account(local_cloud, "an-editor", "roles/editor")
-    with local_cloud.session() as owner:
-        on = {"serviceIds": ["cloudbilling.googleapis.com", "billingbudgets.googleapis.com"]}
-        owner.post(f"{USAGE}/{PROJECT}/services:batchEnable", json=on).raise_for_status()
+    local_cloud.enable("cloudbilling", "billingbudgets")
     budget = {"amount": {"specifiedAmount": {"units": "10", "currencyCode": "USD"}}, "displayName": "x"}
     assert editor.post(f"{BUDGETS}/{ACCOUNT}/budgets", json=budget).status_code == 403
     own = budget | {"budgetFilter": {"projects": [PROJECT]}}

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -36,16 +34,8 @@ def provider(cloud: Any, token: str) -> Iterator[services.ResourceProviderStub]:
 @pytest.fixture(scope="module")
 def token(local_cloud: Any) -> str:
     """Of an account that may look at the project and do nothing else."""
-    email = "looker@test-project.iam.gserviceaccount.com"
-    with local_cloud.session() as owner:
-        owner.post(IAM, json={"accountId": "looker"}).raise_for_status()
-        key = json.loads(base64.b64decode(owner.post(f"{IAM}/{email}/keys", json={}).json()["privateKeyData"]))
-        services_url = "https://serviceusage.googleapis.com/v1/projects/test-project/services:batchEnable"
-        names = "artifactregistry monitoring cloudquotas billingbudgets"
-        wanted = {"serviceIds": [f"{name}.googleapis.com" for name in names.split()]}
-        owner.post(services_url, json=wanted).raise_for_status()
-    local_cloud.grant("roles/viewer", f"serviceAccount:{email}")
-    session = local_cloud.session(key)
+    local_cloud.enable("artifactregistry", "monitoring", "cloudquotas", "billingbudgets")
+    session = local_cloud.session(local_cloud.key(local_cloud.account("looker", "roles/viewer")))
     session.credentials.refresh(Request(local_cloud.plain_session()))
     return session.credentials.token
 

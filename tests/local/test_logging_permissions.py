@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import json
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -20,36 +18,14 @@ POLICY = f"https://cloudresourcemanager.googleapis.com/v1/projects/{PROJECT}"
 JOBS = f"https://us-central1-aiplatform.googleapis.com/v1/projects/{PROJECT}/locations/us-central1/customJobs"
 
 
-def enable(session: AuthorizedSession, service: str) -> None:
-    url = f"https://serviceusage.googleapis.com/v1/projects/{PROJECT}/services/{service}.googleapis.com:enable"
-    assert session.post(url).ok
-
-
-def account(session: AuthorizedSession, name: str, *roles: str) -> str:
-    """A service account with roles on the project."""
-    for service in ("iam", "cloudresourcemanager"):
-        enable(session, service)
-    email = f"{name}@{PROJECT}.iam.gserviceaccount.com"
-    made = session.post(IAM, json={"accountId": name})
-    assert made.ok, made.text
-    whole = {"options": {"requestedPolicyVersion": 3}}  # or conditions of others could not be written back
-    policy = session.post(f"{POLICY}:getIamPolicy", json=whole).json() | {"version": 3}
-    policy["bindings"] += [{"role": role, "members": [f"serviceAccount:{email}"]} for role in roles]
-    changed = session.post(f"{POLICY}:setIamPolicy", json={"policy": policy})
-    assert changed.ok, changed.text
-    return email
-
-
 @pytest.fixture
-def sign_in(local_cloud: LocalCloud, session: AuthorizedSession) -> Iterator[Callable[..., AuthorizedSession]]:
+def sign_in(local_cloud: LocalCloud) -> Iterator[Callable[..., AuthorizedSession]]:
     """`sign_in(role, ...)` gives the session of a new account that has just those roles."""
     opened: list[AuthorizedSession] = []
 
     def start(*roles: str) -> AuthorizedSession:
-        email = account(session, f"log-{uuid.uuid4().hex[:8]}", *roles)
-        key = session.post(f"{IAM}/{email}/keys", json={}).json()
-        info = json.loads(base64.b64decode(key["privateKeyData"]))
-        opened.append(local_cloud.session(info, self_signed=True))
+        key = local_cloud.key(local_cloud.account(f"log-{uuid.uuid4().hex[:8]}", *roles))
+        opened.append(local_cloud.session(key, self_signed=True))
         return opened[-1]
 
     yield start
@@ -108,8 +84,9 @@ def test_a_role_permits_what_it_says(sign_in: Callable[..., AuthorizedSession], 
 
 
 def test_it_is_refused_where_the_api_is_off(new_cloud: Callable[[], LocalCloud]) -> None:
-    with new_cloud().session(self_signed=True) as session:
-        enable(session, "logging")
+    cloud = new_cloud()
+    cloud.enable("logging")
+    with cloud.session(self_signed=True) as session:
         assert write(session).ok
         url = f"https://serviceusage.googleapis.com/v1/projects/{PROJECT}/services/logging.googleapis.com:disable"
         assert session.post(url, json={}).ok
@@ -138,10 +115,10 @@ except urllib.error.HTTPError as error:
 @pytest.mark.slow
 @pytest.mark.parametrize(("roles", "said"), [((), "refused 403"), (("roles/logging.logWriter",), "written")])
 def test_a_jobs_output_is_logged_by_the_service_and_its_librarys_lines_by_its_account(
-    session: AuthorizedSession, roles: tuple[str, ...], said: str
+    local_cloud: LocalCloud, session: AuthorizedSession, roles: tuple[str, ...], said: str
 ) -> None:
-    enable(session, "aiplatform")
-    email = account(session, f"job-{uuid.uuid4().hex[:8]}", *roles)
+    local_cloud.enable("aiplatform")
+    email = local_cloud.account(f"job-{uuid.uuid4().hex[:8]}", *roles)
     container = {"imageUri": "python:3.11", "command": ["python", "-c", _PROGRAM]}
     pool = {"machineSpec": {"machineType": "e2-standard-4"}, "replicaCount": 1, "containerSpec": container}
     made = session.post(

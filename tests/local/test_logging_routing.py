@@ -198,10 +198,10 @@ def test_a_sink_to_cloud_storage_writes_a_file_an_hour(new_cloud: Callable[[], L
 
 def test_a_sink_to_a_topic_publishes(new_cloud: Callable[[], LocalCloud]) -> None:
     cloud = new_cloud()
+    cloud.enable("pubsub")
     pubsub, topic = "https://pubsub.googleapis.com/v1", f"projects/{PROJECT}/topics/logs"
     subscription = f"{pubsub}/projects/{PROJECT}/subscriptions/logs"
     with cloud.session(self_signed=True) as session:
-        session.post(f"https://serviceusage.googleapis.com/v1/projects/{PROJECT}/services/pubsub.googleapis.com:enable")
         sink = make(
             session, "sinks", {"name": "s", "filter": "log_id(a)", "destination": f"pubsub.googleapis.com/{topic}"}
         )
@@ -337,10 +337,9 @@ def test_requests_that_cant_be(session: AuthorizedSession, method: str, path: st
 @pytest.mark.slow
 def test_a_jobs_lines_are_of_the_clouds_time(new_cloud: Callable[[], LocalCloud]) -> None:
     cloud = new_cloud()
+    cloud.enable("aiplatform")
     jobs = f"https://us-central1-aiplatform.googleapis.com/v1/projects/{PROJECT}/locations/us-central1/customJobs"
     with cloud.session(self_signed=True) as session:
-        usage = f"https://serviceusage.googleapis.com/v1/projects/{PROJECT}/services/aiplatform.googleapis.com:enable"
-        assert session.post(usage).ok
         forward(cloud, "3d")
         container = {"imageUri": "python:3.11", "command": ["python", "-c", "print('a line')"]}
         pool = {"machineSpec": {"machineType": "e2-standard-4"}, "replicaCount": 1, "containerSpec": container}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import time
 import uuid
@@ -38,8 +37,7 @@ print("wrote", path)
 def vertex(local_cloud: Any, session: AuthorizedSession) -> AuthorizedSession:
     images = {PLAIN: {}, WRITER: {"requirements": ["google-cloud-storage==3.17.1"]}, SERVER: {}}
     (local_cloud.root / "images.json").write_text(json.dumps(images), encoding="utf-8")
-    service = f"https://serviceusage.googleapis.com/v1/projects/{PROJECT}/services/aiplatform.googleapis.com"
-    assert session.post(f"{service}:enable").ok
+    local_cloud.enable("aiplatform")
     made = session.post(
         f"https://storage.googleapis.com/storage/v1/b?project={PROJECT}", json={"name": BUCKET, "location": REGION}
     )
@@ -211,10 +209,7 @@ def test_an_account_that_one_may_not_act_as_is_refused(vertex: AuthorizedSession
 
 
 def test_permission_is_asked(vertex: AuthorizedSession, local_cloud: Any) -> None:
-    accounts = f"https://iam.googleapis.com/v1/projects/{PROJECT}/serviceAccounts"
-    email = vertex.post(accounts, json={"accountId": f"none-{uuid.uuid4().hex[:8]}"}).json()["email"]
-    data = vertex.post(f"{accounts}/{email}/keys").json()["privateKeyData"]
-    other = local_cloud.session(json.loads(base64.b64decode(data)))
+    other = local_cloud.session(local_cloud.key(local_cloud.account(f"none-{uuid.uuid4().hex[:8]}")))
     error = other.post(PIPELINES, json=body("")).json()["error"]
     assert error["details"][0]["metadata"]["permission"] == "aiplatform.trainingPipelines.create"
     assert error["code"] == 403

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import json
 import signal
 from datetime import timedelta
 from typing import Any
@@ -21,13 +19,8 @@ BASE = "https://pubsub.googleapis.com/v1"
 @pytest.fixture(scope="module")
 def pubsub_on(local_cloud: LocalCloud, session: AuthorizedSession) -> str:
     """The project, with the API turned on."""
-    _turn_on(session, local_cloud.project)
+    local_cloud.enable("pubsub")
     return f"projects/{local_cloud.project}"
-
-
-def _turn_on(session: AuthorizedSession, project: str) -> None:
-    url = f"https://serviceusage.googleapis.com/v1/projects/{project}/services/pubsub.googleapis.com:enable"
-    assert session.post(url, json={}).status_code == 200
 
 
 @pytest.mark.slow
@@ -128,7 +121,7 @@ def _pulled(session: AuthorizedSession, subscription: str) -> list[dict[str, Any
 def test_what_was_published_survives_a_kill_and_comes_again_after_its_deadline(new_cloud: Start) -> None:
     cloud = new_cloud()
     session = cloud.session()
-    _turn_on(session, cloud.project)
+    cloud.enable("pubsub")
     topic, subscription = _made(session, f"projects/{cloud.project}", "kept")
     answer = session.post(f"{topic}:publish", json={"messages": [{"data": "aGk="}]})
     [sent] = answer.json()["messageIds"]
@@ -193,12 +186,9 @@ def test_an_api_that_is_off_and_an_account_without_a_role_are_refused(new_cloud:
     answer = session.put(f"{BASE}/{parent}/topics/early", json={})
     assert answer.status_code == 403
     assert answer.json()["error"]["message"].startswith("Cloud Pub/Sub API has not been used in project test-project")
-    _turn_on(session, cloud.project)
+    cloud.enable("pubsub")
     topic, _ = _made(session, parent, "guarded")
-    accounts = f"https://iam.googleapis.com/v1/{parent}/serviceAccounts"
-    made = session.post(accounts, json={"accountId": "stranger"}).json()
-    key = session.post(f"{accounts}/{made['email']}/keys", json={}).json()
-    stranger = cloud.session(json.loads(base64.b64decode(key["privateKeyData"])))
+    stranger = cloud.session(cloud.key(cloud.account("stranger")))
     answer = stranger.post(f"{topic}:publish", json={"messages": [{"data": "aGk="}]})
     assert (answer.status_code, answer.json()["error"]["message"]) == (
         403, "User not authorized to perform this action."

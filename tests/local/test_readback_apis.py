@@ -10,11 +10,9 @@ T4 = "CustomModelTrainingT4GPUsPerProjectPerRegion"
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _on(session):
+def _on(local_cloud):
     """The APIs are on, as they are after `up`."""
-    base = f"https://serviceusage.googleapis.com/v1/projects/{PROJECT}/services"
-    body = {"serviceIds": [f"{name}.googleapis.com" for name in APIS]}
-    assert session.post(f"{base}:batchEnable", json=body).ok
+    local_cloud.enable(*APIS)
 
 
 def seen(local_cloud, script):

@@ -34,8 +34,7 @@ with open(os.environ["CLOUD_ML_HP_METRIC_FILE"], "w") as file:
 def prepared(local_cloud: Any, session: Any) -> None:
     images = {PLAIN: {}, HYPERTUNE: {"requirements": ["cloudml-hypertune==0.1.0.dev6"]}}
     (local_cloud.root / "images.json").write_text(json.dumps(images), encoding="utf-8")
-    service = f"https://serviceusage.googleapis.com/v1/projects/{PROJECT}/services/aiplatform.googleapis.com"
-    assert session.post(f"{service}:enable").ok
+    local_cloud.enable("aiplatform")
     made = session.post(
         f"https://storage.googleapis.com/storage/v1/b?project={PROJECT}",
         json={"name": BUCKET, "location": "us-central1"},

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import time
 import uuid
@@ -37,8 +36,7 @@ def report(step, **metrics):
 @pytest.fixture(scope="module")
 def vertex(local_cloud: Any, session: AuthorizedSession) -> AuthorizedSession:
     (local_cloud.root / "images.json").write_text(json.dumps({PLAIN: {}}), encoding="utf-8")
-    service = f"https://serviceusage.googleapis.com/v1/projects/{PROJECT}/services/aiplatform.googleapis.com"
-    assert session.post(f"{service}:enable").ok
+    local_cloud.enable("aiplatform")
     made = session.post(
         f"https://storage.googleapis.com/storage/v1/b?project={PROJECT}",
         json={"name": BUCKET, "location": "us-central1"},
@@ -368,10 +366,7 @@ def test_an_account_that_one_may_not_act_as_is_refused(vertex: AuthorizedSession
 
 @pytest.mark.parametrize(("verb", "method"), [("list", "GET"), ("create", "POST")])
 def test_permission_is_asked(vertex: AuthorizedSession, local_cloud: Any, verb: str, method: str) -> None:
-    accounts = f"https://iam.googleapis.com/v1/projects/{PROJECT}/serviceAccounts"
-    email = vertex.post(accounts, json={"accountId": f"none-{uuid.uuid4().hex[:8]}"}).json()["email"]
-    data = vertex.post(f"{accounts}/{email}/keys").json()["privateKeyData"]
-    other = local_cloud.session(json.loads(base64.b64decode(data)))
+    other = local_cloud.session(local_cloud.key(local_cloud.account(f"none-{uuid.uuid4().hex[:8]}")))
     error = other.request(method, JOBS, json=body("")).json()["error"]
     permission = f"aiplatform.hyperparameterTuningJobs.{verb}"
     assert (error["code"], error["details"][0]["metadata"]["permission"]) == (403, permission)

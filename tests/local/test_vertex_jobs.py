@@ -23,8 +23,7 @@ Submit = Callable[..., dict[str, Any]]
 def vertex(local_cloud: Any, session: AuthorizedSession) -> AuthorizedSession:
     """The session, in a project where the API is on; the local cloud has an image without packages."""
     (local_cloud.root / "images.json").write_text(json.dumps({PLAIN: {}}), encoding="utf-8")
-    service = f"https://serviceusage.googleapis.com/v1/projects/{PROJECT}/services/aiplatform.googleapis.com"
-    assert session.post(f"{service}:enable").ok
+    local_cloud.enable("aiplatform")
     bucket = {"name": "some-bucket", "location": "US-CENTRAL1"}
     made = session.post(f"https://storage.googleapis.com/storage/v1/b?project={PROJECT}", json=bucket)
     assert made.status_code in (200, 409)
