@@ -249,7 +249,18 @@ class Billing:
         used = sum(line.nanos or 0 for line in found if line.payer in trial.payers)
         return self._cloud.clock.time() >= trial.ends or used >= TRIAL_NANOS
 
+    async def _stop_what_was_left(self) -> None:
+        """End what still runs because a kill came in the middle of an unlinking, a trial's end or a deletion."""
+        if not (self._cloud.root / "vertex").exists():
+            return
+        for project in self._cloud.projects.list():
+            if state := self.accounts.state(project["projectId"]):
+                gone = f"Project #{project['projectNumber']} has been deleted."
+                why = gone if state == "deleted" else f"The billing account of the project is {state}."
+                await self.stop(project["projectId"], why)
+
     async def _watch(self) -> None:
+        await self._stop_what_was_left()
         while True:
             try:
                 await self.settle()

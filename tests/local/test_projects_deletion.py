@@ -5,9 +5,11 @@ from __future__ import annotations
 import time
 from typing import Any
 
+import psutil
 import pytest
 
 from localcloud import launch
+from localcloud.documents import Documents
 from tests.local.conftest import PROJECT, Start
 from tests.local.serving.conftest import PLACE, container, prepare
 from tests.local.serving.test_serving_batch import MACHINE
@@ -102,4 +104,29 @@ def test_all_ends_with_its_project_and_what_it_holds_comes_back(new_cloud: Start
     deployed = api.deploy(endpoint, model)
     assert api.predict(endpoint, 4)["predictions"] == [8]
     api.done(api.call("POST", f"{endpoint}:undeployModel", {"deployedModelId": deployed}))
+    session.close()
+
+
+@pytest.mark.slow
+def test_a_kill_in_the_middle_of_a_deletion_lets_nothing_run_on(new_cloud: Start) -> None:
+    cloud = new_cloud()
+    session = cloud.session()
+    api = prepare(cloud.root, session)
+    endpoint = api.endpoint()
+    api.deploy(endpoint, api.model())
+    [server] = api.predict(endpoint, "pid")["predictions"]
+    process = psutil.Process(cloud.server["pid"])
+    process.kill()
+    process.wait(10)
+    assert psutil.pid_exists(int(server))
+    kept = Documents(cloud.root / "projects" / "projects.sqlite")
+    kept.patch(f"projects/{PROJECT}", {"state": "DELETE_REQUESTED"})  # as far as the killed server came
+    kept.close()
+    launch.start(cloud.root, cloud.root / "envs", [PROJECT])
+    until = time.monotonic() + 30
+    while psutil.pid_exists(int(server)):
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    assert session.post(f"{MANAGER}/v1/projects/{PROJECT}:undelete").ok
+    assert "deployedModels" not in api.call("GET", endpoint)
     session.close()
