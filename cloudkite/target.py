@@ -229,7 +229,7 @@ def localcloud(workspace: Workspace, *arguments: str) -> str:
 
 def _as_tasks(hint: str) -> str:
     """A hint of the local cloud's own command line with the commands that a reader of this one types."""
-    hint = re.sub(r"python -m localcloud (\w+)( --root \S+)?", r"uv run invoke local.\1", hint)
+    hint = re.sub(r"python -m localcloud (\w+)[^,]*", r"uv run invoke local.\1", hint)
     hint = re.sub(r"\bfault --list", "uv run invoke local.faults", hint)
     hint = re.sub(r"\bfault --clear", "uv run invoke local.faults --clear", hint)
     return re.sub(r"(?<![.\w])fault (?=\w)", "uv run invoke local.fault ", hint)
