@@ -134,7 +134,9 @@ class Api:
 def prepare(root: Path, session: Any) -> Api:
     """Let a cloud know the image, and turn the API on."""
     (root / "images.json").write_text(json.dumps({IMAGE: {}}), encoding="utf-8")
-    (root / "vertex.json").write_text(json.dumps({"graceSeconds": 1}), encoding="utf-8")
+    settings = root / "vertex.json"  # may be read now or later: what it says already stays
+    given = json.loads(settings.read_text(encoding="utf-8")) if settings.exists() else {}
+    settings.write_text(json.dumps(given | {"graceSeconds": 1}), encoding="utf-8")
     service = f"https://serviceusage.googleapis.com/v1/projects/{PROJECT}/services/aiplatform.googleapis.com"
     assert session.post(f"{service}:enable").ok
     return Api(session)
