@@ -14,6 +14,9 @@ from cloudkite.target import Target, connect
 from cloudkite.text import _
 from cloudkite.workspace import Workspace
 
+# For so long Cloud Storage keeps, and bills, what is deleted from data and models: infra/buckets.py says so.
+UNDELETE_DAYS = 7
+
 if TYPE_CHECKING:
     from cloudkite.engine import Change, Resource, Step
     from cloudkite.prices import MonthlyRow
@@ -80,7 +83,7 @@ def _consent_to_down(account: Account, target: Target, everything: bool, yes: bo
     show.note(acting_as(account, target))
     if everything:
         typed = confirmed or show.ask(
-            _("this deletes data and models of {name} for good; type the account's name").format(name=account.name)
+            _("this deletes data and models of {name}; type the account's name").format(name=account.name)
         )
         if typed != account.name:
             raise BadValue(
@@ -122,6 +125,9 @@ def take_down(
             show.say(_("remove them too: uv run invoke down --everything"))
     else:
         show.say(_("nothing is left"))
+        if everything and removed:
+            kept = _("Google keeps what was in data and models for another {days} days, to be restored, and bills it")
+            show.say(kept.format(days=UNDELETE_DAYS))
     return left
 
 

@@ -102,3 +102,10 @@ def test_help_names_every_option(copy):
         options = re.findall(r"^  (--[a-z-]+).*", shown, re.M)
         assert options
         assert not re.findall(r"^  --[a-z-]+(=\S+)?$", shown, re.M), "an option without a word on it"
+
+
+def test_everything_goes_and_what_google_keeps_is_said(copy):
+    good(copy, "uv run invoke up --yes")
+    said = good(copy, "uv run invoke down --everything --yes --confirm mine").stdout
+    assert "nothing is left" in said
+    assert "Google keeps what was in data and models for another 7 days, to be restored, and bills it" in said
