@@ -1,4 +1,4 @@
-"""A class-room's term in two minutes: a student on a free trial, a team with a budget of 5 USD, and what Google says.
+"""A class-room's term in seconds: a student on a free trial, a team with a budget of 5 USD, and what Google says.
 
 Jobs are refused, queued, preempted, resumed, stopped because of the budget; then the trial ends. Each account is used
 by its own owner alone, over the APIs that Google's clients use.
