@@ -7,10 +7,11 @@ import json
 import textwrap
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.local.conftest import LocalCloud
 
 PROJECT = "test-project"
 IMAGE = "us-central1-docker.pkg.dev/elsewhere/models/echo:1"
@@ -131,20 +132,20 @@ class Api:
         return self.call("POST", f"{endpoint}:predict", {"instances": [*instances], **more})
 
 
-def prepare(root: Path, session: Any) -> Api:
+def prepare(cloud: LocalCloud, session: Any) -> Api:
     """Let a cloud know the image, and turn the API on."""
+    root = cloud.root
     (root / "images.json").write_text(json.dumps({IMAGE: {}}), encoding="utf-8")
     settings = root / "vertex.json"  # may be read now or later: what it says already stays
     given = json.loads(settings.read_text(encoding="utf-8")) if settings.exists() else {}
     settings.write_text(json.dumps(given | {"graceSeconds": 1}), encoding="utf-8")
-    service = f"https://serviceusage.googleapis.com/v1/projects/{PROJECT}/services/aiplatform.googleapis.com"
-    assert session.post(f"{service}:enable").ok
+    cloud.enable("aiplatform")
     return Api(session)
 
 
 @pytest.fixture(scope="module")
-def api(local_cloud: Any, session: Any) -> Api:
-    return prepare(local_cloud.root, session)
+def api(local_cloud: LocalCloud, session: Any) -> Api:
+    return prepare(local_cloud, session)
 
 
 _numbers = itertools.count(1)

@@ -18,9 +18,8 @@ INFO = "https://cloudbilling.googleapis.com/v1/projects/test-project/billingInfo
 def test_an_idle_endpoint_costs_by_the_hour_until_nobody_pays(new_cloud: Start) -> None:
     cloud = new_cloud()
     session = cloud.session()
-    api = prepare(cloud.root, session)
-    url = "https://serviceusage.googleapis.com/v1/projects/test-project/services/cloudbilling.googleapis.com:enable"
-    assert session.post(url).ok
+    api = prepare(cloud, session)
+    cloud.enable("cloudbilling")
     endpoint = api.endpoint()
     deployed = api.deploy(endpoint, api.model())
     launch.forward(cloud.root, 10 * DAY)  # nothing asks, and no time-out ends it

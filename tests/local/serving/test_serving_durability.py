@@ -35,7 +35,7 @@ class Own:
     def __init__(self, new_cloud: Any) -> None:
         self._start = new_cloud
         self.start()
-        prepare(self.cloud.root, self.cloud.session())
+        prepare(self.cloud, self.cloud.session())
         launch.stop(self.cloud.root)  # so that vertex.json counts
         self.start()
 

@@ -198,9 +198,8 @@ def test_what_can_not_be_deployed(api: Any) -> None:
         assert words in api.refused("POST", "endpoints", given)[2]
 
 
-def test_an_account_of_ones_own(api: Any, session: Any) -> None:
-    accounts = f"https://iam.googleapis.com/v1/projects/{PROJECT}/serviceAccounts"
-    email = session.post(accounts, json={"accountId": "server-account"}).json()["email"]
+def test_an_account_of_ones_own(api: Any, local_cloud: Any) -> None:
+    email = local_cloud.account("server-account")
     script = (
         "import json, os, urllib.request\n"
         "host = os.environ['GCE_METADATA_HOST']\n"

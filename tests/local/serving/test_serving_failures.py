@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import textwrap
 import time
@@ -81,7 +80,7 @@ def test_a_server_that_is_not_healthy_gets_no_calls_until_it_is(tmp_path: Path, 
     (root / "vertex.json").write_text(json.dumps({"graceSeconds": 1, "healthSeconds": 0.1}), encoding="utf-8")
     cloud = new_cloud()
     session, sick = cloud.session(), tmp_path / "sick"
-    api = prepare(cloud.root, session)
+    api = prepare(cloud, session)
     spec = container(command=["python", "-c", MOODY], env=[{"name": "SICK", "value": str(sick)}])
     endpoint = api.endpoint()
     api.deploy(endpoint, api.model(container=spec))
@@ -102,10 +101,8 @@ def test_a_server_that_is_not_healthy_gets_no_calls_until_it_is(tmp_path: Path, 
 def test_an_account_that_may_not_be_acted_as(api: Any, session: Any, local_cloud: LocalCloud, artifacts: Any) -> None:
     other, caller = account(session), account(session)
     local_cloud.grant("roles/aiplatform.user", f"serviceAccount:{caller}")
-    made = session.post(f"{ACCOUNTS}/{caller}/keys", json={}).json()["privateKeyData"]
-    key = json.loads(base64.b64decode(made))
     model, endpoint, folder = api.model("acted"), api.endpoint("acted"), artifacts({"a.jsonl": "1\n"})
-    theirs = Api(local_cloud.session(key))
+    theirs = Api(local_cloud.session(local_cloud.key(caller)))
     words = f"You do not have permission to act as service_account: {other}. (or it may not exist)."
     machine = {"machineSpec": {"machineType": "n1-standard-2"}, "minReplicaCount": 1}
     deployed = {"deployedModel": {"model": model, "dedicatedResources": machine, "serviceAccount": other}}
@@ -131,9 +128,8 @@ def test_a_batch_under_an_account_without_its_bucket(api: Any, session: Any, art
 def test_what_predicts_ends_when_nobody_pays(new_cloud: Start) -> None:
     cloud = new_cloud()
     session = cloud.session()
-    api = prepare(cloud.root, session)
-    service = f"https://serviceusage.googleapis.com/v1/projects/{PROJECT}/services/cloudbilling.googleapis.com"
-    assert session.post(f"{service}:enable").ok
+    api = prepare(cloud, session)
+    cloud.enable("cloudbilling")
     buckets = "https://storage.googleapis.com/storage/v1/b"
     assert session.post(f"{buckets}?project={PROJECT}", json={"name": "unpaid-b", "location": "us-central1"}).ok
     address = "https://storage.googleapis.com/upload/storage/v1/b/unpaid-b/o?uploadType=media&name=a.jsonl"

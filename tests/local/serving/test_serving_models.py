@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
 
-from tests.local.serving.conftest import IMAGE, PROJECT, container
+from tests.local.serving.conftest import IMAGE, container
 
 TENSORFLOW = "us-docker.pkg.dev/vertex-ai/prediction/tf2-cpu.2-15:latest"
 
@@ -158,13 +157,8 @@ def test_artifacts_are_where_they_can_be_used(api: Any, artifacts: Any) -> None:
         assert refused[:2] == (400, "FAILED_PRECONDITION") and words in refused[2]
 
 
-def test_who_may_upload(api: Any, local_cloud: Any, session: Any, artifacts: Any) -> None:
-    accounts = f"https://iam.googleapis.com/v1/projects/{PROJECT}/serviceAccounts"
-    made = session.post(accounts, json={"accountId": "uploader"}).json()
-    key = session.post(f"https://iam.googleapis.com/v1/{made['name']}/keys").json()
-    import base64
-
-    stranger = type(api)(local_cloud.session(json.loads(base64.b64decode(key["privateKeyData"]))))
+def test_who_may_upload(api: Any, local_cloud: Any, artifacts: Any) -> None:
+    stranger = type(api)(local_cloud.session(local_cloud.key(local_cloud.account("uploader"))))
     body = {"model": {"displayName": "x", "containerSpec": SPEC, "artifactUri": artifacts()}}
     refused = stranger.refused("POST", "models:upload", body)
     assert refused[:2] == (403, "PERMISSION_DENIED")

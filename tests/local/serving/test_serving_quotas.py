@@ -33,11 +33,6 @@ def exceeded(*quotas: str) -> dict[str, Any]:
     return {"code": 8, "message": f"The following quotas are exceeded: {','.join(quotas)}"}
 
 
-def turn_on(session: Any, name: str) -> None:
-    service = f"https://serviceusage.googleapis.com/v1/projects/{PROJECT}/services/{name}.googleapis.com"
-    assert session.post(f"{service}:enable").ok
-
-
 def test_what_is_in_use_counts(api: Any, artifacts: Any) -> None:
     folder = artifacts({"a.jsonl": '"sleep:50"\n'})
     model, endpoint = api.model("counted"), api.endpoint("counted")
@@ -70,8 +65,8 @@ def test_what_is_in_use_counts(api: Any, artifacts: Any) -> None:
     api.done(api.call("POST", f"{endpoint}:undeployModel", {"deployedModelId": second}))
 
 
-def test_a_preference_changes_what_holds(api: Any, session: Any) -> None:
-    turn_on(session, "cloudquotas")
+def test_a_preference_changes_what_holds(api: Any, local_cloud: Any, session: Any) -> None:
+    local_cloud.enable("cloudquotas")
     model, endpoint = api.model("preferred"), api.endpoint("preferred")
     info = session.get(f"{QUOTAS}/services/aiplatform.googleapis.com/quotaInfos/{CPUS}").json()
     assert info["metric"] == "aiplatform.googleapis.com/custom_model_serving_cpus"
@@ -120,9 +115,10 @@ def test_the_sdk_raises_as_on_google(api: Any, local_cloud: Any) -> None:
 def test_a_trial_has_no_accelerators_that_serve(tmp_path: Path, make_cloud: Start) -> None:
     root = tmp_path / "trial"
     launch.start(root, root / "envs", (), [PROJECT])
-    session = make_cloud(root).session()
-    api = prepare(root, session)
-    turn_on(session, "cloudquotas")
+    cloud = make_cloud(root)
+    session = cloud.session()
+    api = prepare(cloud, session)
+    cloud.enable("cloudquotas")
     for quota in (T4, "CustomModelServingL4GPUsPerProjectPerRegion", "CustomModelServingA100GPUsPerProjectPerRegion"):
         info = session.get(f"{QUOTAS}/services/aiplatform.googleapis.com/quotaInfos/{quota}").json()
         assert {one["details"]["value"] for one in info["dimensionsInfos"]} == {"0"}

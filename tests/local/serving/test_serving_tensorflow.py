@@ -57,7 +57,7 @@ def python() -> Path:
 def test_saved_models(cloud: LocalCloud, python: Path) -> None:
     session = cloud.session()
     api: Any = Api(session)
-    prepare(cloud.root, session)
+    prepare(cloud, session)
     made = session.post(
         f"https://storage.googleapis.com/storage/v1/b?project={PROJECT}",
         json={"name": "saved-models", "location": "us-central1"},
