@@ -34,7 +34,7 @@ def job(session: Any, image: str) -> str:
 def test_all_ends_with_its_project_and_what_it_holds_comes_back(new_cloud: Start) -> None:
     cloud = new_cloud()
     session = cloud.session()
-    api = prepare(cloud.root, session)
+    api = prepare(cloud, session)
     bucket = "https://storage.googleapis.com/storage/v1/b"
     assert session.post(f"{bucket}?project={PROJECT}", json={"name": "deleted-b", "location": "us-central1"}).ok
     address = "https://storage.googleapis.com/upload/storage/v1/b/deleted-b/o?uploadType=media&name=a.jsonl"
@@ -111,7 +111,7 @@ def test_all_ends_with_its_project_and_what_it_holds_comes_back(new_cloud: Start
 def test_a_kill_in_the_middle_of_a_deletion_lets_nothing_run_on(new_cloud: Start) -> None:
     cloud = new_cloud()
     session = cloud.session()
-    api = prepare(cloud.root, session)
+    api = prepare(cloud, session)
     endpoint = api.endpoint()
     api.deploy(endpoint, api.model())
     [server] = api.predict(endpoint, "pid")["predictions"]
