@@ -110,12 +110,16 @@ def test_members_come_and_go(cloud):
     iam.add_member(resource, "roles/logging.viewer", "user:a@example.com")
     iam.add_member(resource, "roles/logging.viewer", "user:b@example.com")
     again = iam.add_member(resource, "roles/logging.viewer", "user:a@example.com")
-    assert again["bindings"] == [{"role": "roles/logging.viewer", "members": ["user:a@example.com", "user:b@example.com"]}]
+    assert again["bindings"] == [
+        {"role": "roles/logging.viewer", "members": ["user:a@example.com", "user:b@example.com"]}
+    ]
     with_condition = iam.add_member(resource, "roles/logging.viewer", "user:a@example.com", condition)
     assert with_condition["version"] == 3 and len(with_condition["bindings"]) == 2
     iam.remove_member(resource, "roles/logging.viewer", "user:a@example.com")
     left = iam.remove_member(resource, "roles/logging.viewer", "user:b@example.com")
-    assert left["bindings"] == [{"role": "roles/logging.viewer", "members": ["user:a@example.com"], "condition": condition}]
+    assert left["bindings"] == [
+        {"role": "roles/logging.viewer", "members": ["user:a@example.com"], "condition": condition}
+    ]
     iam.remove_member(resource, "roles/nobody", "user:b@example.com")
     iam.forget_policy(resource)
     assert iam.get_policy(resource) == policies.EMPTY
