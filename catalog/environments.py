@@ -50,9 +50,9 @@ def environment(
     if ready.exists():
         return executable
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with _locked(folder.parent / f"{folder.name}.lock", progress):
+    with _locked(folder.parent / f"{folder.name}.lock", progress) as lock:
         if not ready.exists():
-            _build(folder, executable, requirements, python, progress or (lambda line: None))
+            _build(folder, executable, requirements, python, progress or (lambda line: None), lock)
             ready.write_text(json.dumps({"python": python, "requirements": list(requirements)}), encoding="utf-8")
     return executable
 
@@ -101,11 +101,13 @@ def _on_this_machine(proxy: str) -> bool:
     return urlsplit(proxy).hostname in ("127.0.0.1", "localhost", "::1")
 
 
-def _build(folder: Path, executable: Path, requirements: Sequence[str], python: str, progress: Progress) -> None:
+def _build(
+    folder: Path, executable: Path, requirements: Sequence[str], python: str, progress: Progress, lock: IO[str]
+) -> None:
     shutil.rmtree(folder, ignore_errors=True)
-    _uv(["venv", "--python", _interpreter(python), str(folder)], [f"Python {python}"], None)
+    _uv(["venv", "--python", _interpreter(python), str(folder)], [f"Python {python}"], None, lock)
     if requirements:
-        _uv(["pip", "install", "--python", str(executable), *requirements], requirements, progress)
+        _uv(["pip", "install", "--python", str(executable), *requirements], requirements, progress, lock)
 
 
 def _interpreter(python: str) -> str:
@@ -115,7 +117,10 @@ def _interpreter(python: str) -> str:
     return base if python == own and base else python
 
 
-def _uv(arguments: Sequence[str], requirements: Sequence[str], progress: Progress | None) -> None:
+def _uv(
+    arguments: Sequence[str], requirements: Sequence[str], progress: Progress | None, lock: IO[str] | None = None
+) -> None:
+    """Run uv. It shares the `lock`: one that outlives its killed builder keeps the next one out until it ends."""
     command = [_uv_program(), "--color", "never", *arguments]
     variables = {"UV_HTTP_TIMEOUT": "120", **package_index_environment(os.environ)}
     lines: list[str] = []
@@ -129,6 +134,7 @@ def _uv(arguments: Sequence[str], requirements: Sequence[str], progress: Progres
         text=True,
         encoding="utf-8",
         errors="replace",
+        pass_fds=() if lock is None or sys.platform == "win32" else (lock.fileno(),),
     ) as process:
         assert process.stdout is not None
         for line in process.stdout:
@@ -171,7 +177,7 @@ def _reason(output: str) -> str:
 
 
 @contextmanager
-def _locked(path: Path, progress: Progress | None) -> Iterator[None]:
+def _locked(path: Path, progress: Progress | None) -> Iterator[IO[str]]:
     """Hold the lock file, which the system frees when its holder dies; it tells the holder's process id."""
     with path.open("a+", encoding="utf-8") as file:
         if not _lock(file, wait=False):
@@ -182,7 +188,7 @@ def _locked(path: Path, progress: Progress | None) -> Iterator[None]:
             file.truncate(0)
             file.write(f"{os.getpid()}\n")
             file.flush()
-        yield
+        yield file
 
 
 if sys.platform == "win32":

@@ -165,6 +165,8 @@ def _close(loop: asyncio.AbstractEventLoop) -> None:
     if loop.is_closed() or loop.is_running():
         return
     loop.set_exception_handler(lambda _loop, _context: None)  # Pulumi's own stops the loop
+    loop.call_soon(loop.stop)
+    loop.run_forever()  # takes up a stop that Pulumi's had asked for already: it would end the next run in the middle
     tasks = asyncio.all_tasks(loop)
     for task in tasks:
         task.cancel()

@@ -108,7 +108,7 @@ CASES = [
         "",
     ),
     ("account.add", 2, "a value is missing: name for the account on this machine", "give it as an option"),
-    ("local.env --account remote", 2, "account remote is on Google", "name one on the local cloud: --account local"),
+    ("local.env --account remote", 2, "account remote is on Google", "name one on the local cloud, such as local"),
     # trainers
     ("new Bad-Name!", 2, "Bad-Name!", ""),
     ("new penguins", 2, "penguins", ""),
