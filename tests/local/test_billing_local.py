@@ -19,6 +19,8 @@ from google.auth.transport.requests import AuthorizedSession
 from localcloud import launch
 from tests.local.conftest import LocalCloud, Start
 
+pytestmark = pytest.mark.slow
+
 REGION = "us-central1"
 VERTEX = f"https://{REGION}-aiplatform.googleapis.com/v1"
 BILLING = "https://cloudbilling.googleapis.com/v1"

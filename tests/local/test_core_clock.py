@@ -10,6 +10,8 @@ import pytest
 from localcloud import launch
 from tests.local.conftest import Start
 
+pytestmark = pytest.mark.slow
+
 WEEK = 7 * 24 * 3600
 
 

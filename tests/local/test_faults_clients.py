@@ -23,6 +23,8 @@ from google.oauth2 import service_account
 
 from localcloud import launch
 
+pytestmark = pytest.mark.slow
+
 SINKS = "https://logging.googleapis.com/v2/projects/test-project/sinks"
 JOBS = "https://us-central1-aiplatform.googleapis.com/v1/projects/test-project/locations/us-central1/customJobs"
 

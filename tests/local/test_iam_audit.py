@@ -13,6 +13,8 @@ import pytest
 
 from localcloud import launch
 
+pytestmark = pytest.mark.slow
+
 OWNER = "owner@test-project.iam.gserviceaccount.com"
 READER = "reader@test-project.iam.gserviceaccount.com"
 CONDITION = {"title": "soon over", "expression": 'request.time < timestamp("2100-01-01T00:00:00Z")'}

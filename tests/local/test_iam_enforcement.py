@@ -10,6 +10,8 @@ import pytest
 
 from localcloud import launch
 
+pytestmark = pytest.mark.slow
+
 MANAGER, IAM = "https://cloudresourcemanager.googleapis.com", "https://iam.googleapis.com/v1"
 USAGE, BILLING = "https://serviceusage.googleapis.com/v1", "https://cloudbilling.googleapis.com/v1"
 BUDGETS = "https://billingbudgets.googleapis.com/v1"

@@ -9,6 +9,8 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 NOBODY = 65534  # the user and group that own nothing
 
 # Imports first: afterwards its own Python may be in a folder that this user can't read.

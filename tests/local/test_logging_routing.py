@@ -17,6 +17,8 @@ from google.auth.transport.requests import AuthorizedSession
 
 from tests.local.conftest import PROJECT, LocalCloud
 
+pytestmark = pytest.mark.slow
+
 BASE = "https://logging.googleapis.com/v2"
 PARENT = f"{BASE}/projects/{PROJECT}"
 LOGGING_AGENT = "gcp-sa-logging.iam.gserviceaccount.com"

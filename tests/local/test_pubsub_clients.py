@@ -13,6 +13,8 @@ from google.auth.transport.requests import AuthorizedSession
 from localcloud import launch
 from tests.local.conftest import LocalCloud, Start
 
+pytestmark = pytest.mark.slow
+
 BASE = "https://pubsub.googleapis.com/v1"
 
 

@@ -15,6 +15,8 @@ from pulumi.runtime.proto import provider_pb2_grpc as services
 
 from localcloud import launch
 
+pytestmark = pytest.mark.slow
+
 ACCOUNT = "billingAccounts/012345-6789AB-CDEF01"
 BUDGETS = "https://billingbudgets.googleapis.com/v1"
 STORAGE = "https://storage.googleapis.com/storage/v1"

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from google.auth.transport.requests import AuthorizedSession
 
+pytestmark = pytest.mark.slow
+
 PROJECT, REGION = "test-project", "us-central1"
 BASE = f"https://{REGION}-aiplatform.googleapis.com/v1"
 PLACE = f"projects/{PROJECT}/locations/{REGION}"

@@ -15,6 +15,8 @@ from google.cloud import storage
 
 from tests.local.storage.conftest import grant
 
+pytestmark = pytest.mark.slow
+
 HOST = "https://storage.googleapis.com"
 IAM = "https://iam.googleapis.com/v1/projects"
 ROLE = "callsOfStorage"

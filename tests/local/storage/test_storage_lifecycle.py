@@ -16,6 +16,8 @@ from localcloud import launch
 from localcloud.cloud import Cloud
 from tests.local.conftest import LocalCloud, Start
 
+pytestmark = pytest.mark.slow
+
 DAY = 24 * 3600
 HOST = "https://storage.googleapis.com"
 PROJECT = "cycle-project"

@@ -17,6 +17,8 @@ from google.cloud.storage.notification import JSON_API_V1_PAYLOAD_FORMAT, Bucket
 from localcloud import launch
 from tests.local.conftest import LocalCloud, Start
 
+pytestmark = pytest.mark.slow
+
 HOST = "https://storage.googleapis.com"
 PUBSUB = "https://pubsub.googleapis.com/v1"
 PATIENCE = 20  # seconds

@@ -14,6 +14,8 @@ from google.cloud.storage import Bucket, Client
 from localcloud import launch
 from tests.local.conftest import LocalCloud, Start
 
+pytestmark = pytest.mark.slow
+
 DAY = 24 * 3600
 HOST = "https://storage.googleapis.com"
 PROJECT = "kept-project"

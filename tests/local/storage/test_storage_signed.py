@@ -19,6 +19,8 @@ from requests import Session
 
 from tests.local.storage.conftest import grant
 
+pytestmark = pytest.mark.slow
+
 HOST = "https://storage.googleapis.com"
 IAM = "https://iam.googleapis.com/v1/projects"
 ROLE = "rolesOfSigners"

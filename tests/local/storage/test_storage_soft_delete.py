@@ -14,6 +14,8 @@ from localcloud import launch
 from localcloud.cloud import Cloud, Ports
 from tests.local.conftest import LocalCloud
 
+pytestmark = pytest.mark.slow
+
 DAY = 24 * 3600
 HOST = "https://storage.googleapis.com"
 PROJECT = "soft-project"
