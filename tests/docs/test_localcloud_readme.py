@@ -18,7 +18,7 @@ LINKING = sorted(
 )
 # Commands that can't run as they stand, and where they are tested instead.
 ELSEWHERE = {
-    "python -m localcloud preempt --root .localcloud JOB": "needs a Spot job; tests/local/test_job_retries.py",
+    "python -m localcloud preempt --root .localcloud JOB": "needs a Spot job; tests/local/jobs/test_job_retries.py",
 }
 LINKS = re.compile(r"\]\((?!https?:)([^)#]+)(?:#[^)]*)?\)")
 TELL = "trap 'echo failed: $BASH_COMMAND' ERR"

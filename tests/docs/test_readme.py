@@ -17,7 +17,7 @@ ELSEWHERE = {
     "uv run invoke account.add": "asks; tests/docs/test_commands.py gives its answers as options",
     "uv run invoke up --account NAME": "needs an account on Google",
     "uv run invoke account.use NAME": "tests/docs/test_commands.py",
-    "uv run invoke local.preempt JOB": "needs a Spot job that runs; tests/local/test_job_retries.py",
+    "uv run invoke local.preempt JOB": "needs a Spot job that runs; tests/local/jobs/test_job_retries.py",
 }
 GRADES = "student,hours,attendance,passed\n" + "".join(
     f"s{i},{i % 9 + (i % 7) / 10},{60 + i % 40},{'yes' if i % 9 > 4 else 'no'}\n" for i in range(80)

@@ -1,4 +1,4 @@
-"""The check's order, reports, and failures that need no TensorFlow. The whole: tests/local/test_check_penguins.py."""
+"""The check's order, reports, failures without TensorFlow. The whole: tests/local/cloudkite/test_check_penguins.py."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Fetched models and rows to predict; predictions with TensorFlow itself are in tests/local/test_check_penguins.py."""
+"""Fetched models and rows to predict; with TensorFlow itself: tests/local/cloudkite/test_check_penguins.py."""
 
 import json
 import os

@@ -18,7 +18,7 @@ from cloudkite.accounts import Account
 from cloudkite.target import Target
 from cloudkite.wheels import Wheel
 
-CLONE = Path(__file__).resolve().parents[2]
+CLONE = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture(scope="module")

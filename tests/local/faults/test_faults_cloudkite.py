@@ -18,7 +18,7 @@ from cloudkite.errors import UserError
 from cloudkite.job_body import JobSpec, new_name
 from cloudkite.wheels import Wheel
 from localcloud import launch
-from tests.local.test_jobs_submission import Place, place  # noqa: F401  a fixture
+from tests.local.cloudkite.test_jobs_submission import Place, place  # noqa: F401  a fixture
 from tests.unit.test_jobs_body import SPEC
 
 Break = Callable[..., None]

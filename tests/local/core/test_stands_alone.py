@@ -13,7 +13,7 @@ import pytest
 
 from catalog.environments import package_index_environment
 
-CLONE = Path(__file__).resolve().parents[2]
+CLONE = Path(__file__).resolve().parents[3]
 SCRIPT = """
 from google.cloud import storage
 client = storage.Client()

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from google.auth.transport.requests import AuthorizedSession
 
-from tests.local.test_vertex_clients import make_wheel
+from tests.local.jobs.test_vertex_clients import make_wheel
 
 PROJECT, REGION = "test-project", "us-central1"
 BASE = f"https://{REGION}-aiplatform.googleapis.com/v1"
