@@ -9,7 +9,7 @@ from typing import Any
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from localcloud.proxy import acknowledge_at_once
+from localcloud.listening import acknowledge_at_once
 
 _IDENTITY = re.compile(rb"\r\nTransfer-Encoding: *identity", re.IGNORECASE)
 _CHUNKED = re.compile(rb"\r\nTransfer-Encoding: *chunked", re.IGNORECASE)

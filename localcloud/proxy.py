@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import socket
 import ssl
@@ -11,12 +10,12 @@ import struct
 import sys
 from collections.abc import Callable
 
+from localcloud.listening import Listening, prepare, pump
+
 HOSTS = ("googleapis.com", "accounts.google.com", "metadata.google.internal", "vertexai.goog", "pkg.dev", "gcr.io")
 _HEAD_LIMIT = 16_384  # bytes
 _PATIENCE = 60  # seconds for a client to say what it wants
-_CHUNK = 262_144
 _CAN_PEEK = sys.platform != "win32"  # the event loop of Windows can't wait for a socket without reading it
-_QUICKACK: int | None = getattr(socket, "TCP_QUICKACK", None)
 
 log = logging.getLogger(__name__)
 
@@ -24,16 +23,6 @@ log = logging.getLogger(__name__)
 def allowed(host: str) -> bool:
     """Whether `host` is one of Google's that this cloud answers for (if only by "not emulated")."""
     return any(host == name or host.endswith("." + name) for name in HOSTS)
-
-
-def acknowledge_at_once(connection: socket.socket) -> None:
-    """Acknowledge what was received now, not up to 40 ms later; Linux forgets the wish, so ask after each read.
-
-    Behind a proxy urllib3 leaves Nagle's algorithm on: each upload would wait for the delayed acknowledgement.
-    """
-    if _QUICKACK is not None:
-        with contextlib.suppress(OSError):
-            connection.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
 
 
 class Proxy:
@@ -52,48 +41,28 @@ class Proxy:
         hosts: dict[int, str],
     ) -> None:
         """`hosts` is kept up to date: which of Google's hosts a connection to `grpc_port` is for, by its own port."""
-        self._listener = listener
         self._tls = tls
         self._protocol = protocol
         self._https_port = https_port
         self._grpc_port = grpc_port
         self._hosts = hosts
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._accepting = asyncio.create_task(self._accept())
+        self._listening = Listening(listener, self._serve)
 
     async def close(self) -> None:
         """Take no more connections and cut those that are open."""
-        tasks = [self._accepting, *self._tasks]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        self._listener.close()
-
-    async def _accept(self) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            try:
-                connection, _address = await loop.sock_accept(self._listener)
-            except OSError:  # too many open files: those that are open go on
-                log.exception("a connection could not be taken")
-                await asyncio.sleep(0.1)
-                continue
-            connection.setblocking(False)
-            task = asyncio.create_task(self._serve(connection))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+        await self._listening.close()
 
     async def _serve(self, connection: socket.socket) -> None:
         handed_over = False
         try:
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            prepare(connection)
             async with asyncio.timeout(_PATIENCE):
                 found = await self._establish(connection)
                 if found is None:
                     return
                 host, rest = found
                 if not rest and not _CAN_PEEK:
-                    rest = await asyncio.get_running_loop().sock_recv(connection, _CHUNK)
+                    rest = await asyncio.get_running_loop().sock_recv(connection, _HEAD_LIMIT)
                 hello = rest or await _peek(connection)
             if _wants_only_http2(hello):
                 await self._splice(connection, self._grpc_port, rest, host)
@@ -141,8 +110,7 @@ class Proxy:
         """Carry bytes between the client and a port of ours; who serves that port finds `host` by the peer's port."""
         loop = asyncio.get_running_loop()
         with socket.socket() as onward:
-            onward.setblocking(False)
-            onward.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            prepare(onward)
             await loop.sock_connect(onward, ("127.0.0.1", port))
             own = onward.getsockname()[1]
             if host:
@@ -155,19 +123,6 @@ class Proxy:
                     group.create_task(pump(onward, connection))
             finally:
                 self._hosts.pop(own, None)
-
-
-async def pump(source: socket.socket, sink: socket.socket) -> None:
-    """Copy until `source` ends, then tell `sink`; each direction of a connection ends on its own."""
-    loop = asyncio.get_running_loop()
-    try:
-        while data := await loop.sock_recv(source, _CHUNK):
-            acknowledge_at_once(source)
-            await loop.sock_sendall(sink, data)
-    except OSError:
-        pass
-    with contextlib.suppress(OSError):
-        sink.shutdown(socket.SHUT_WR)
 
 
 async def _peek(connection: socket.socket) -> bytes:

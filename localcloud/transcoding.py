@@ -1,7 +1,7 @@
 """Answers gRPC calls of Google's own client libraries by an API's REST routes, so that an API is written once.
 
     from localcloud.transcoding import transcoded
-    def table(cloud):                                   # localcloud/billing/rpc.py
+    def table(cloud):                                   # localcloud/billing/http.py
         return transcoded(cloud, "google.cloud.billing.budgets_v1", router)
 
 What the gRPC methods are and which URL each has, is read from the installed client library: its transports know both.

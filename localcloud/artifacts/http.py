@@ -13,6 +13,7 @@ from localcloud.enabled import require
 from localcloud.iam import access, policies
 from localcloud.paging import page
 from localcloud.rest import App, Call, Router
+from localcloud.transcoding import Table, transcoded
 
 if TYPE_CHECKING:
     from localcloud.cloud import Cloud
@@ -26,6 +27,10 @@ _REPOSITORY = f"{_LOCATION}/repositories/{{repository}}"
 
 def app(cloud: Cloud) -> App:
     return router.app(cloud)
+
+
+def table(cloud: Cloud) -> Table:
+    return transcoded(cloud, "google.cloud.artifactregistry_v1", router)
 
 
 def _parent(call: Call) -> str:

@@ -14,6 +14,7 @@ from localcloud.errors import NotEmulated
 from localcloud.iam import access
 from localcloud.paging import page
 from localcloud.rest import App, Call, Router
+from localcloud.transcoding import Table, transcoded
 
 if TYPE_CHECKING:
     from localcloud.cloud import Cloud
@@ -28,6 +29,10 @@ _BUDGETS = "/v1/{parent=billingAccounts/*}/budgets"
 
 def app(cloud: Cloud) -> App:
     return router.app(cloud)
+
+
+def table(cloud: Cloud) -> Table:
+    return transcoded(cloud, "google.cloud.billing.budgets_v1", router)
 
 
 def _account(call: Call) -> access.Resource:

@@ -122,7 +122,7 @@ def _topic(cloud: Cloud, budget: Body) -> str:
         return ""
     try:
         name = resources.full_name(cloud, topic)
-        cloud.pubsub.topic(name)
+        cloud.pubsub.get(name)
     except ApiError as error:
         raise _bad(f"notifications_rule.pubsub_topic: {topic}: {error.message.rstrip('.')}") from None
     return name

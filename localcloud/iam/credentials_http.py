@@ -13,6 +13,7 @@ from localcloud.errors import ApiError
 from localcloud.iam import access
 from localcloud.iam.http import refusal
 from localcloud.rest import App, Call, Router, decode_base64
+from localcloud.transcoding import Table, transcoded
 
 if TYPE_CHECKING:
     from localcloud.cloud import Cloud
@@ -25,6 +26,10 @@ _ACCOUNT = "/v1/projects/{project}/serviceAccounts/{account}"
 
 def app(cloud: Cloud) -> App:
     return router.app(cloud)
+
+
+def table(cloud: Cloud) -> Table:
+    return transcoded(cloud, "google.cloud.iam_credentials_v1", router)
 
 
 def _account(call: Call) -> Body:

@@ -75,7 +75,7 @@ class Exports:
             return
         topic = self._named_by_id(found[1])
         try:
-            self._cloud.pubsub.topic(topic)
+            self._cloud.pubsub.get(topic)
         except ApiError:
             return self._complain(project, route.sink, route.destination, "topic_not_found")
         from localcloud.pubsub.resources import resource

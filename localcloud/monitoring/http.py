@@ -5,6 +5,7 @@ https://cloud.google.com/monitoring/api/ref_v3/rest
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from localcloud.enabled import require
@@ -34,53 +35,36 @@ def _name(call: Call, collection: str) -> str:
     return f"projects/{_project(call)}/{collection}/{call.params['id']}"
 
 
-@router.route("GET", f"{_PROJECT}/notificationChannels", needs="monitoring.notificationChannels.list")
-async def list_channels(call: Call) -> Body:
-    found = call.cloud.documents.list(store.CHANNEL, f"projects/{_project(call)}/")
-    return page("notificationChannels", found, call.query) | {"totalSize": len(found)}
+def _routes(collection: str, kind: str, create: Callable[..., Body], update: Callable[..., Body]) -> None:
+    """What both collections have: their methods differ only in the names and in what a body may be."""
+    everything, needs = f"{_PROJECT}/{collection}", f"monitoring.{collection}"
+    one = everything + "/{id}"
+
+    @router.route("GET", everything, needs=f"{needs}.list")
+    async def list_all(call: Call) -> Body:
+        found = call.cloud.documents.list(kind, f"projects/{_project(call)}/")
+        return page(collection, found, call.query) | {"totalSize": len(found)}
+
+    @router.route("POST", everything, needs=f"{needs}.create")
+    async def create_one(call: Call) -> Body:
+        return create(call.cloud, _project(call), call.body)
+
+    @router.route("GET", one, needs=f"{needs}.get")
+    async def get_one(call: Call) -> Body:
+        return call.cloud.documents.get(_name(call, collection))
+
+    @router.route("PATCH", one, needs=f"{needs}.update")
+    async def patch_one(call: Call) -> Body:
+        return update(call.cloud, _name(call, collection), call.body, call.query.get("updateMask"))
 
 
-@router.route("POST", f"{_PROJECT}/notificationChannels", needs="monitoring.notificationChannels.create")
-async def create_channel(call: Call) -> Body:
-    return store.create_channel(call.cloud, _project(call), call.body)
-
-
-@router.route("GET", f"{_PROJECT}/notificationChannels/{{id}}", needs="monitoring.notificationChannels.get")
-async def get_channel(call: Call) -> Body:
-    return call.cloud.documents.get(_name(call, "notificationChannels"))
-
-
-@router.route("PATCH", f"{_PROJECT}/notificationChannels/{{id}}", needs="monitoring.notificationChannels.update")
-async def patch_channel(call: Call) -> Body:
-    name = _name(call, "notificationChannels")
-    return store.update_channel(call.cloud, name, call.body, call.query.get("updateMask"))
+_routes("notificationChannels", store.CHANNEL, store.create_channel, store.update_channel)
+_routes("alertPolicies", store.POLICY, store.create_policy, store.update_policy)
 
 
 @router.route("DELETE", f"{_PROJECT}/notificationChannels/{{id}}", needs="monitoring.notificationChannels.delete")
 async def delete_channel(call: Call) -> None:
     store.delete_channel(call.cloud, _name(call, "notificationChannels"), call.query.get("force") == "true")
-
-
-@router.route("GET", f"{_PROJECT}/alertPolicies", needs="monitoring.alertPolicies.list")
-async def list_policies(call: Call) -> Body:
-    found = call.cloud.documents.list(store.POLICY, f"projects/{_project(call)}/")
-    return page("alertPolicies", found, call.query) | {"totalSize": len(found)}
-
-
-@router.route("POST", f"{_PROJECT}/alertPolicies", needs="monitoring.alertPolicies.create")
-async def create_policy(call: Call) -> Body:
-    return store.create_policy(call.cloud, _project(call), call.body)
-
-
-@router.route("GET", f"{_PROJECT}/alertPolicies/{{id}}", needs="monitoring.alertPolicies.get")
-async def get_policy(call: Call) -> Body:
-    return call.cloud.documents.get(_name(call, "alertPolicies"))
-
-
-@router.route("PATCH", f"{_PROJECT}/alertPolicies/{{id}}", needs="monitoring.alertPolicies.update")
-async def patch_policy(call: Call) -> Body:
-    name = _name(call, "alertPolicies")
-    return store.update_policy(call.cloud, name, call.body, call.query.get("updateMask"))
 
 
 @router.route("DELETE", f"{_PROJECT}/alertPolicies/{{id}}", needs="monitoring.alertPolicies.delete")

@@ -11,6 +11,7 @@ from localcloud.errors import ApiError
 from localcloud.iam import access, policies
 from localcloud.paging import page
 from localcloud.rest import App, Call, Router
+from localcloud.transcoding import Table, transcoded
 
 if TYPE_CHECKING:
     from localcloud.cloud import Cloud
@@ -39,6 +40,10 @@ router = Router(SERVICE, _refusal)
 
 def app(cloud: Cloud) -> App:
     return router.app(cloud)
+
+
+def table(cloud: Cloud) -> Table:
+    return transcoded(cloud, "google.cloud.resourcemanager_v3", router)
 
 
 def _v3(project: Body) -> Body:

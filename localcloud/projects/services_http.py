@@ -13,6 +13,7 @@ from localcloud.iam import access
 from localcloud.paging import page
 from localcloud.projects.services import ON_BY_DEFAULT, TITLES, title
 from localcloud.rest import App, Call, Router
+from localcloud.transcoding import Table, transcoded
 
 if TYPE_CHECKING:
     from localcloud.cloud import Cloud
@@ -41,6 +42,10 @@ router = Router(refusal=_refusal)
 
 def app(cloud: Cloud) -> App:
     return router.app(cloud)
+
+
+def table(cloud: Cloud) -> Table:
+    return transcoded(cloud, "google.cloud.service_usage_v1", router)
 
 
 def _service(project: Body, service: str) -> Body:

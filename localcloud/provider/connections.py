@@ -8,13 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import socket
 from collections.abc import Callable
 
-from localcloud.proxy import pump
-
-log = logging.getLogger(__name__)
+from localcloud.listening import Listening, prepare, pump
 
 
 class Connections:
@@ -24,40 +21,19 @@ class Connections:
     """
 
     def __init__(self, listener: socket.socket, port: int, over: Callable[[str], None]) -> None:
-        listener.setblocking(False)
-        self._listener = listener
         self._port = port
         self._over = over
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._accepting = asyncio.create_task(self._accept())
+        self._listening = Listening(listener, self._pass_on)
 
     async def close(self) -> None:
         """Take no more connections and cut those that are open."""
-        tasks = [self._accepting, *self._tasks]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        self._listener.close()
-
-    async def _accept(self) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            try:
-                connection, _address = await loop.sock_accept(self._listener)
-            except OSError:  # too many open files: those that are open go on
-                log.exception("a connection could not be taken")
-                await asyncio.sleep(0.1)
-                continue
-            task = asyncio.create_task(self._pass_on(connection))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+        await self._listening.close()
 
     async def _pass_on(self, connection: socket.socket) -> None:
         with connection, socket.socket() as onward:
-            for one in (connection, onward):
-                one.setblocking(False)
-                one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             try:
+                prepare(connection)
+                prepare(onward)
                 await asyncio.get_running_loop().sock_connect(onward, ("127.0.0.1", self._port))
             except OSError:
                 return

@@ -68,17 +68,6 @@ async def create_topic(call: Call) -> Body:
     return call.cloud.pubsub.create_topic(_name(call), call.body)
 
 
-@router.route("GET", _TOPIC, needs="pubsub.topics.get", on=_named)
-async def get_topic(call: Call) -> Body:
-    return call.cloud.pubsub.topic(_name(call))
-
-
-@router.route("PATCH", _TOPIC, needs="pubsub.topics.update", on=_named)
-async def patch_topic(call: Call) -> Body:
-    name = _name(call)
-    return call.cloud.pubsub.update(name, call.body.get("topic") or {}, call.body.get("updateMask") or "")
-
-
 @router.route("DELETE", _TOPIC, needs="pubsub.topics.delete", on=_named)
 async def delete_topic(call: Call) -> None:
     call.cloud.pubsub.delete_topic(_name(call))
@@ -92,7 +81,7 @@ async def list_topics(call: Call) -> Body:
 @router.route("GET", _TOPIC + "/subscriptions", needs="pubsub.topics.get", on=_named)
 async def list_subscriptions_of(call: Call) -> Body:
     name = _name(call)
-    call.cloud.pubsub.topic(name)
+    call.cloud.pubsub.get(name)
     return page("subscriptions", [one["name"] for one in call.cloud.pubsub.subscriptions_of(name)], call.query)
 
 
@@ -108,20 +97,9 @@ async def create_subscription(call: Call) -> Body:
     topic = full_name(call.cloud, str(call.body.get("topic", "")))
     if "/topics/" not in topic:
         raise ApiError(400, f"Invalid resource name given (name={topic}).")
-    call.cloud.pubsub.topic(topic)
+    call.cloud.pubsub.get(topic)
     allow(call.cloud, call.caller, "pubsub.topics.attachSubscription", resource(topic))
     return call.cloud.pubsub.create_subscription(name, call.body | {"topic": topic})
-
-
-@router.route("GET", _SUBSCRIPTION, needs="pubsub.subscriptions.get", on=_named)
-async def get_subscription(call: Call) -> Body:
-    return call.cloud.pubsub.subscription(_name(call))
-
-
-@router.route("PATCH", _SUBSCRIPTION, needs="pubsub.subscriptions.update", on=_named)
-async def patch_subscription(call: Call) -> Body:
-    name = _name(call)
-    return call.cloud.pubsub.update(name, call.body.get("subscription") or {}, call.body.get("updateMask") or "")
 
 
 @router.route("DELETE", _SUBSCRIPTION, needs="pubsub.subscriptions.delete", on=_named)
@@ -163,27 +141,37 @@ async def modify_deadline(call: Call) -> None:
     call.cloud.pubsub.extend(name, call.body.get("ackIds") or [], call.body.get("ackDeadlineSeconds", 0))
 
 
-def _policy_routes(pattern: str, kind: str) -> None:
+def _shared_routes(pattern: str, kind: str, field: str) -> None:
+    """What topics and subscriptions have alike; `field` of a change's body is the changed one."""
+
+    @router.route("GET", pattern, needs=f"pubsub.{kind}.get", on=_named)
+    async def get(call: Call) -> Body:
+        return call.cloud.pubsub.get(_name(call))
+
+    @router.route("PATCH", pattern, needs=f"pubsub.{kind}.update", on=_named)
+    async def patch(call: Call) -> Body:
+        return call.cloud.pubsub.update(_name(call), call.body.get(field) or {}, call.body.get("updateMask") or "")
+
     @router.route("GET", pattern + ":getIamPolicy", needs=f"pubsub.{kind}.getIamPolicy", on=_named)
     async def get_policy(call: Call) -> Body:
         name = _name(call)
-        call.cloud.pubsub.topic(name)
+        call.cloud.pubsub.get(name)
         wanted = policies.requested_version(call.body, call.query)
         return policies.shown(call.cloud.iam.get_policy(name), wanted)
 
     @router.route("POST", pattern + ":setIamPolicy", needs=f"pubsub.{kind}.setIamPolicy", on=_named)
     async def set_policy(call: Call) -> Body:
         name = _name(call)
-        call.cloud.pubsub.topic(name)
+        call.cloud.pubsub.get(name)
         return call.cloud.iam.set_policy(name, call.body.get("policy") or {})
 
     @router.route("POST", pattern + ":testIamPermissions", open="tells the caller its own permissions")
     async def test_permissions(call: Call) -> Body:
         name = _name(call)
-        call.cloud.pubsub.topic(name)
+        call.cloud.pubsub.get(name)
         asked = call.body.get("permissions") or []
         return {"permissions": call.cloud.access.permitted(call.caller, asked, resource(name))}
 
 
-_policy_routes(_TOPIC, "topics")
-_policy_routes(_SUBSCRIPTION, "subscriptions")
+_shared_routes(_TOPIC, "topics", "topic")
+_shared_routes(_SUBSCRIPTION, "subscriptions", "subscription")

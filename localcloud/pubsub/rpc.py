@@ -42,7 +42,7 @@ async def _stream(cloud: Cloud, messages: AsyncIterator[bytes], caller: Caller) 
     name = full_name(cloud, first.subscription)
     allow(cloud, caller, "pubsub.subscriptions.consume", resource(name))
     deadline = first.stream_ack_deadline_seconds or _USUAL_DEADLINE
-    cloud.pubsub.subscription(name)
+    cloud.pubsub.get(name)
     reader = asyncio.ensure_future(_read(cloud, name, messages, request))
     try:
         while not reader.done():

@@ -35,6 +35,13 @@ class PubSub:
         cloud.clock.on_forward(self._wake_all)
         cloud.count("pubsub messages", self._queue.count)
 
+    def get(self, name: str) -> Body:
+        """A topic or subscription. Raises 404."""
+        found = self._cloud.documents.find(name)
+        if found is None:
+            raise resources.missing(name)
+        return found
+
     # topics
 
     def create_topic(self, name: str, body: Body | None = None) -> Body:
@@ -45,17 +52,13 @@ class PubSub:
                 raise resources.exists(name)
             return self._cloud.documents.put(name, TOPIC, resources.topic(name, body or {}))
 
-    def topic(self, name: str) -> Body:
-        """Raises 404."""
-        return self._found(name)
-
     def topics(self, project: str) -> list[Body]:
         return self._cloud.documents.list(TOPIC, f"projects/{project}/")
 
     def update(self, name: str, changes: Body, mask: str) -> Body:
         """Change fields of a topic or subscription. Raises 404, 400, 501."""
         with self._lock:
-            present = self._found(name)
+            present = self.get(name)
             if not mask:
                 raise ApiError(400, "The update_mask in the request must be set.")
             merged = apply_mask(present, changes, mask) | {"name": name}
@@ -69,7 +72,7 @@ class PubSub:
     def delete_topic(self, name: str) -> None:
         """Its subscriptions stay, with what waits in them. Raises 404."""
         with self._lock:
-            self._found(name)
+            self.get(name)
             for one in self.subscriptions_of(name):
                 self._cloud.documents.put(one["name"], SUBSCRIPTION, one | {"topic": resources.DELETED_TOPIC})
             self._cloud.documents.delete(name)
@@ -81,14 +84,10 @@ class PubSub:
         """Raises 400, 404 for a topic that isn't there, 409, 501."""
         resources.check_new(name)
         with self._lock:
-            self._found(body.get("topic", ""))
+            self.get(body.get("topic", ""))
             if self._cloud.documents.find(name):
                 raise resources.exists(name)
             return self._cloud.documents.put(name, SUBSCRIPTION, resources.subscription(name, body))
-
-    def subscription(self, name: str) -> Body:
-        """Raises 404."""
-        return self._found(name)
 
     def subscriptions(self, project: str) -> list[Body]:
         return self._cloud.documents.list(SUBSCRIPTION, f"projects/{project}/")
@@ -100,7 +99,7 @@ class PubSub:
     def delete_subscription(self, name: str) -> None:
         """And all that waits in it. Raises 404."""
         with self._lock:
-            self._found(name)
+            self.get(name)
             self._cloud.documents.delete(name)
             self._cloud.iam.forget_policy(name)
             self._queue.forget(name)
@@ -125,7 +124,7 @@ class PubSub:
         if (size := sum(map(_size, checked))) > _LARGEST:
             raise _too_large("request_size", size, _LARGEST)
         with self._lock:
-            self._found(topic)
+            self.get(topic)
             names = [one["name"] for one in self.subscriptions_of(topic)]
             ids = self._queue.publish(names, checked, self._cloud.clock.stamp(), self._cloud.clock.time())
         for name in names:
@@ -134,7 +133,7 @@ class PubSub:
 
     def pull(self, subscription: str, most: int, seconds: float | None = None) -> list[Delivery]:
         """What waits and nobody else has, at once; theirs for `seconds` or the subscription's deadline. Raises 404."""
-        found = self._found(subscription)
+        found = self.get(subscription)
         retention = resources.duration(found["messageRetentionDuration"])
         deadline = float(found["ackDeadlineSeconds"]) if seconds is None else seconds
         return self._queue.lease(subscription, most, deadline, retention, self._cloud.clock.time())
@@ -156,12 +155,12 @@ class PubSub:
 
     def acknowledge(self, subscription: str, ack_ids: list[str]) -> None:
         """Raises 404, 400 for an id that never was one."""
-        self._found(subscription)
+        self.get(subscription)
         self._queue.acknowledge(subscription, _ack_ids(ack_ids))
 
     def extend(self, subscription: str, ack_ids: list[str], seconds: Any) -> None:
         """Raises 404, 400."""
-        self._found(subscription)
+        self.get(subscription)
         if isinstance(seconds, bool) or not isinstance(seconds, int) or not 0 <= seconds <= 600:
             raise ApiError(
                 400, f"Invalid ack deadline given (ackDeadlineSeconds={seconds}). It must be 0 to 600 seconds."
@@ -173,12 +172,6 @@ class PubSub:
     def _pullable(self, subscription: str) -> bool:
         until = self._queue.next_end(subscription)
         return until is not None and until <= self._cloud.clock.time()
-
-    def _found(self, name: str) -> Body:
-        found = self._cloud.documents.find(name)
-        if found is None:
-            raise resources.missing(name)
-        return found
 
     def _wake(self, subscription: str) -> None:
         for loop, event in list(self._waiting.get(subscription, ())):

@@ -11,6 +11,7 @@ from localcloud.enabled import require
 from localcloud.paging import page
 from localcloud.quotas import store
 from localcloud.rest import App, Call, Router
+from localcloud.transcoding import Table, transcoded
 
 if TYPE_CHECKING:
     from localcloud.cloud import Cloud
@@ -25,6 +26,10 @@ _PREFERENCES = f"{_GLOBAL}/quotaPreferences"
 
 def app(cloud: Cloud) -> App:
     return router.app(cloud)
+
+
+def table(cloud: Cloud) -> Table:
+    return transcoded(cloud, "google.cloud.cloudquotas_v1", router)
 
 
 def _project(call: Call) -> str:

@@ -183,7 +183,7 @@ class Notifications:
         shown = f"//pubsub.googleapis.com/{found[1]}"
         try:
             name = resources.full_name(self._cloud, found[1])
-            self._cloud.pubsub.topic(name)
+            self._cloud.pubsub.get(name)
         except ApiError:
             raise invalid(
                 f"Cloud Pub/Sub topic '{shown}' not found, or user '{agent}' does not have permission to it."

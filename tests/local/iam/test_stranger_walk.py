@@ -299,13 +299,13 @@ def test_without_a_token_nothing_answers(place: Place) -> None:
 
 _VERTEX = "google.cloud.aiplatform.v1."
 TRANSCODED = {  # loader of a table -> the library whose transports know its methods
-    "localcloud.projects.rpc:table": "google.cloud.resourcemanager_v3",
-    "localcloud.projects.services_rpc:table": "google.cloud.service_usage_v1",
+    "localcloud.projects.http:table": "google.cloud.resourcemanager_v3",
+    "localcloud.projects.services_http:table": "google.cloud.service_usage_v1",
     "localcloud.iam.rpc:table": "google.cloud.iam_admin_v1",
-    "localcloud.iam.credentials_rpc:table": "google.cloud.iam_credentials_v1",
-    "localcloud.billing.rpc:table": "google.cloud.billing.budgets_v1",
-    "localcloud.quotas.rpc:table": "google.cloud.cloudquotas_v1",
-    "localcloud.artifacts.rpc:table": "google.cloud.artifactregistry_v1",
+    "localcloud.iam.credentials_http:table": "google.cloud.iam_credentials_v1",
+    "localcloud.billing.http:table": "google.cloud.billing.budgets_v1",
+    "localcloud.quotas.http:table": "google.cloud.cloudquotas_v1",
+    "localcloud.artifacts.http:table": "google.cloud.artifactregistry_v1",
     "localcloud.monitoring.rpc:table": "google.cloud.monitoring_v3",
     "localcloud.pubsub.rpc:table": "google.pubsub_v1",
 }
