@@ -1,0 +1,34 @@
+"""Commands of Invoke: what all have in common, and the two groups `account` and `local`, a module each.
+
+Like those of tasks.py each is thin: it reads its options, calls cloudkite and prints.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from invoke.context import Context
+from invoke.tasks import task
+
+# The help of every --account and --json.
+ACCOUNT = "another account than the one in use"
+JSON = "print JSON"
+
+
+def command(*, name: str | None = None, **options: Any) -> Callable[[Callable[..., Any]], Any]:
+    """An Invoke task whose mistakes are told as `error:` and `hint:`; `--debug` shows the traceback instead."""
+
+    def decorate(body: Callable[..., Any]) -> Any:
+        @functools.wraps(body)
+        def run(c: Context, *arguments: Any, **values: Any) -> None:
+            from cloudkite import mistakes
+
+            with mistakes.told(debug="--debug" in sys.argv or "-d" in sys.argv):
+                body(c, *arguments, **values)
+
+        return task(run, name=name, auto_shortflags=False, **options)
+
+    return decorate

@@ -1,0 +1,65 @@
+"""`invoke account.…`: which accounts there are, and which is in use."""
+
+from __future__ import annotations
+
+from invoke.collection import Collection
+from invoke.context import Context
+
+from cloudkite.commands import JSON, command
+
+
+@command(name="list", help={"json": JSON})
+def list_all(c: Context, json: bool = False) -> None:
+    """List the accounts: which one is in use, and whether each is set up."""
+    from cloudkite import workspace
+    from cloudkite.journey import setup
+
+    setup.list_accounts(workspace.find(), as_json=json)
+
+
+@command(
+    help={
+        "name": "the account's name, on this machine",
+        "project": "the Google Cloud project's id",
+        "region": "where everything is made (default: us-central1)",
+        "tier": "trial or paid",
+        "owner": "who submits: user:me@example.com or serviceAccount:...",
+        "billing": "the billing account, 012345-ABCDEF-012345",
+        "budget": "per month, in the billing account's currency",
+        "currency": "of the billing account (default: USD)",
+        "email": "where budget alerts go",
+        "local": "an account on the local cloud instead of Google",
+    },
+)
+def add(
+    c: Context,
+    name: str = "",
+    project: str = "",
+    region: str = "us-central1",
+    tier: str = "",
+    owner: str = "",
+    billing: str = "",
+    budget: str = "",
+    currency: str = "",
+    email: str = "",
+    local: bool = False,
+) -> None:
+    """Describe an account; asks for what is missing. Creates nothing, and does not switch to it."""
+    from cloudkite import workspace
+    from cloudkite.journey import setup
+
+    setup.add_account(
+        workspace.find(), name, project, region, tier, owner, billing, budget, currency, email, local=local
+    )
+
+
+@command(positional=["name"], help={"name": "the account's name"})
+def use(c: Context, name: str) -> None:
+    """Switch to an account."""
+    from cloudkite import accounts, show, workspace
+
+    chosen = accounts.use(workspace.find(), name)
+    show.say(f"in use: {chosen.name} (project {chosen.project}, {chosen.target})")
+
+
+collection = Collection("account", list_all, add, use)

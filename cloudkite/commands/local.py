@@ -1,0 +1,189 @@
+"""`invoke local.…`: the local cloud, its time, its bill, and its bad days."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from invoke.collection import Collection
+from invoke.context import Context
+
+from cloudkite.commands import ACCOUNT, JSON, command
+
+if TYPE_CHECKING:
+    from cloudkite.accounts import Account
+
+
+def _local(verb: str, *options: str) -> str:
+    from cloudkite import accounts, target, workspace
+
+    space = workspace.find()
+    known = [accounts.load(space, n) for n in accounts.names(space)]
+    chosen = [target.project_option(a) for a in known if a.target == "local"] if verb == "start" else []
+    return target.localcloud(space, verb, *chosen, *options)
+
+
+def _on_it(account: str) -> Account:
+    """The account of that name, or the one in use. Raises BadValue for one on Google."""
+    from cloudkite import accounts, workspace
+    from cloudkite.errors import BadValue
+
+    chosen = accounts.load(workspace.find(), account or None)
+    if chosen.costs_money:
+        raise BadValue(f"account {chosen.name} is on Google", "name one on the local cloud, such as local")
+    return chosen
+
+
+@command(help={"json": JSON})
+def start(c: Context, json: bool = False) -> None:
+    """Start the local cloud; it runs until local.stop."""
+    print(_local("start", *(["--json"] if json else [])), end="")
+
+
+@command(help={"json": JSON})
+def stop(c: Context, json: bool = False) -> None:
+    """Stop the local cloud and the jobs that run on it. What is stored stays."""
+    print(_local("stop", *(["--json"] if json else [])), end="")
+
+
+@command(help={"json": JSON})
+def status(c: Context, json: bool = False) -> None:
+    """Show whether the local cloud runs: ports, process, folder, what it holds."""
+    print(_local("status", *(["--json"] if json else [])), end="")
+
+
+@command(
+    help={"shell": "bash, fish, powershell or cmd", "account": ACCOUNT, "json": JSON},
+)
+def env(c: Context, shell: str = "", account: str = "", json: bool = False) -> None:
+    """Print what makes a shell's Google clients use the local cloud: eval "$(uv run invoke local.env)"."""
+    from cloudkite import target, workspace
+
+    space, chosen = workspace.find(), _on_it(account)
+    target.connect(space, chosen)
+    options = ["--json"] if json else [f"--shell={shell}"] if shell else []
+    print(target.localcloud(space, "env", "--project", chosen.project, *options), end="")
+
+
+@command(
+    positional=["method"],
+    optional=["cut", "torn"],
+    help={
+        "method": "what fails: storage.objects.get, a gRPC method, 'POST *.googleapis.com/*', stockout",
+        "code": "answer with this HTTP code, as the API writes it: 401 403 404 408 429 500 502 503 504",
+        "delay": "seconds before the answer",
+        "cut": "cut the connection before an answer; `--cut after`: what was asked is done, and the answer lost",
+        "torn": "cut it in the middle of the body, or after so many bytes",
+        "expired": "the caller's token counts as expired from then on",
+        "times": "how often (default: 1; 0: until it is cleared)",
+        "probability": "of each call that fits, e.g. 0.2",
+        "principal": "only calls of this account (e-mail address)",
+        "retry-after": "seconds; the header of the answer (default: 1 with 429)",
+        "region": "with stockout: where there are no machines",
+        "accelerator": "with stockout: which there are none of, e.g. NVIDIA_L4 (default: no machines at all)",
+        "json": JSON,
+    },
+)
+def fault(
+    c: Context,
+    method: str,
+    code: str = "",
+    delay: str = "",
+    cut: str | bool | None = None,
+    torn: str | bool | None = None,
+    expired: bool = False,
+    times: str = "",
+    probability: str = "",
+    principal: str = "",
+    retry_after: str = "",
+    region: str = "",
+    accelerator: str = "",
+    json: bool = False,
+) -> None:
+    """Make calls to the local cloud fail as on a bad day at Google, to see what a program makes of it."""
+    given = {
+        "code": code, "delay": delay, "cut": cut, "torn": torn, "expired": expired, "times": times,
+        "probability": probability, "principal": principal, "retry-after": retry_after, "region": region,
+        "accelerator": accelerator, "json": json,
+    }  # fmt: skip
+    options = [f"--{name}" if value is True else f"--{name}={value}" for name, value in given.items() if value]
+    print(_local("fault", method, *options), end="")
+
+
+@command(optional=["clear"], help={"clear": "remove the fault with this id, or all", "json": JSON})
+def faults(c: Context, clear: str | bool | None = None, json: bool = False) -> None:
+    """List the faults that are still to come; --clear removes them."""
+    what = "--list" if clear is None else "--clear" if clear is True else f"--clear={clear}"
+    print(_local("fault", what, *(["--json"] if json else [])), end="")
+
+
+@command(positional=["job"], help={"job": "a Spot job's id or name", "account": ACCOUNT})
+def preempt(c: Context, job: str, account: str = "") -> None:
+    """Preempt a Spot job, as Google may at any time: it should resume from its checkpoint."""
+    from cloudkite import jobs as known
+    from cloudkite import target, workspace
+
+    found = known.resolve(target.connect(workspace.find(), _on_it(account)), job)
+    print(_local("preempt", found.id), end="")
+
+
+@command(
+    help={"forward": "let so much time pass: 90s, 30m, 12h, 3d, 2w, 1d12h", "json": JSON},
+)
+def clock(c: Context, forward: str = "", json: bool = False) -> None:
+    """Show the local cloud's time; --forward lets days pass, with all that they cause and cost."""
+    options = [f"--forward={forward}"] if forward else []
+    print(_local("clock", *options, *(["--json"] if json else [])), end="")
+
+
+@command(
+    help={
+        "account": "only what this account has (default: all on the local cloud)",
+        "month": "only this month, in Pacific time as Google's: 2026-11",
+        "json": JSON,
+    },
+)
+def bill(c: Context, account: str = "", month: str = "", json: bool = False) -> None:
+    """Show what everything on the local cloud would have cost on Google."""
+    options = [f"--project={_on_it(account).project}"] if account else []
+    options += [f"--month={month}"] if month else []
+    print(_local("bill", *options, *(["--json"] if json else [])), end="")
+
+
+@command(positional=["account"], help={"account": "the account's name; it is on a free trial", "json": JSON})
+def upgrade(c: Context, account: str, json: bool = False) -> None:
+    """Upgrade a free trial's account to a paid one; what is left of its credit stays until day 90."""
+    from cloudkite.errors import BadValue
+
+    chosen = _on_it(account)
+    if chosen.tier != "trial":
+        raise BadValue(
+            f"account {chosen.name} is on no free trial",
+            "uv run invoke account.add --local --tier trial describes one that is",
+        )
+    print(_local("upgrade", chosen.project, *(["--json"] if json else [])), end="")
+
+
+@command(
+    help={
+        "principal": "only this e-mail address, allUsers, or projectOwner:ID (default: everybody)",
+        "json": JSON,
+    },
+)
+def audit(c: Context, principal: str = "", json: bool = False) -> None:
+    """Show who may do what on the local cloud, what of it was used, and what was refused."""
+    options = [f"--principal={principal}"] if principal else []
+    print(_local("audit", *options, *(["--json"] if json else [])), end="")
+
+
+@command(help={"yes": "do not ask"})
+def reset(c: Context, yes: bool = False) -> None:
+    """Stop the local cloud and delete all that it holds."""
+    from cloudkite import show
+
+    if yes or show.confirm("delete everything that the local cloud holds?"):
+        print(_local("reset", "--yes"), end="")
+
+
+collection = Collection(
+    "local", start, stop, status, env, clock, bill, upgrade, audit, fault, faults, preempt, reset
+)  # fmt: skip
