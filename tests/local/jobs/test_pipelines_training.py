@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import time
 import uuid
 from pathlib import Path
 from typing import Any
@@ -11,15 +9,13 @@ from typing import Any
 import pytest
 from google.auth.transport.requests import AuthorizedSession
 
-from tests.local.jobs.test_vertex_clients import make_wheel
+from tests.local.conftest import PROJECT
+from tests.local.vertex_cloud import HOST, PLACE, PLAIN, created, lines, make_wheel, prepare, wait
 
-PROJECT, REGION = "test-project", "us-central1"
-BASE = f"https://{REGION}-aiplatform.googleapis.com/v1"
-PLACE = f"projects/{PROJECT}/locations/{REGION}"
-PIPELINES = f"{BASE}/{PLACE}/trainingPipelines"
 DEFINITIONS = "gs://google-cloud-aiplatform/schema/trainingjob/definition"
-PLAIN, WRITER, SERVER = "local/plain:1", "local/writer:1", "local/server:1"
-ENDED = ("PIPELINE_STATE_SUCCEEDED", "PIPELINE_STATE_FAILED", "PIPELINE_STATE_CANCELLED")
+REGION = "us-central1"
+PIPELINES = f"{PLACE}/trainingPipelines"
+WRITER, SERVER = "local/writer:1", "local/server:1"
 BUCKET = "pipelines-of-tests"
 
 WRITE = """
@@ -36,12 +32,7 @@ print("wrote", path)
 @pytest.fixture(scope="module")
 def vertex(local_cloud: Any, session: AuthorizedSession) -> AuthorizedSession:
     images = {PLAIN: {}, WRITER: {"requirements": ["google-cloud-storage==3.17.1"]}, SERVER: {}}
-    (local_cloud.root / "images.json").write_text(json.dumps(images), encoding="utf-8")
-    local_cloud.enable("aiplatform")
-    made = session.post(
-        f"https://storage.googleapis.com/storage/v1/b?project={PROJECT}", json={"name": BUCKET, "location": REGION}
-    )
-    assert made.ok or made.status_code == 409
+    prepare(local_cloud, BUCKET, images)
     return session
 
 
@@ -68,18 +59,7 @@ def model(**more: Any) -> dict[str, Any]:
 
 
 def create(session: AuthorizedSession, pipeline: dict[str, Any]) -> dict[str, Any]:
-    answer = session.post(PIPELINES, json=pipeline)
-    assert answer.ok, answer.text
-    return answer.json()
-
-
-def wait(session: AuthorizedSession, pipeline: dict[str, Any], *states: str) -> dict[str, Any]:
-    while True:
-        found = session.get(f"{BASE}/{pipeline['name']}").json()
-        if found["state"] in (states or ENDED):
-            return found
-        assert found["state"] not in ENDED, found
-        time.sleep(0.1)
+    return created(session, "trainingPipelines", pipeline)
 
 
 def test_a_pipeline_without_a_model(vertex: AuthorizedSession) -> None:
@@ -88,10 +68,10 @@ def test_a_pipeline_without_a_model(vertex: AuthorizedSession) -> None:
     ended = wait(vertex, made)
     assert ended["state"] == "PIPELINE_STATE_SUCCEEDED", ended
     assert ended["createTime"] <= ended["startTime"] <= ended["endTime"] <= ended["updateTime"]
-    job = vertex.get(f"{BASE}/{ended['trainingTaskMetadata']['backingCustomJob']}").json()
+    job = vertex.get(f"{HOST}/{ended['trainingTaskMetadata']['backingCustomJob']}").json()
     assert (job["displayName"], job["state"]) == (f"{made['displayName']}-custom-job", "JOB_STATE_SUCCEEDED")
     assert job["labels"] == {"team": "a"}
-    listed = vertex.get(f"{BASE}/{PLACE}/customJobs", params={"filter": f'display_name="{job["displayName"]}"'}).json()
+    listed = vertex.get(f"{PLACE}/customJobs", params={"filter": f'display_name="{job["displayName"]}"'}).json()
     assert [one["name"] for one in listed["customJobs"]] == [job["name"]]
 
 
@@ -99,7 +79,7 @@ def test_a_pipeline_without_a_model(vertex: AuthorizedSession) -> None:
 def test_the_model_is_uploaded(vertex: AuthorizedSession) -> None:
     ended = wait(vertex, create(vertex, body(WRITE, WRITER, modelToUpload=model(labels={"team": "a"}))))
     assert ended["state"] == "PIPELINE_STATE_SUCCEEDED", ended
-    uploaded = vertex.get(f"{BASE}/{ended['modelToUpload']['name']}").json()
+    uploaded = vertex.get(f"{HOST}/{ended['modelToUpload']['name']}").json()
     base = ended["trainingTaskInputs"]["base_output_directory"]["output_uri_prefix"]
     assert uploaded["artifactUri"] == f"{base}/model"
     assert (uploaded["displayName"], uploaded["versionId"], uploaded["labels"]) == ("trained", "1", {"team": "a"})
@@ -128,15 +108,15 @@ def test_a_training_that_fails_says_why(vertex: AuthorizedSession) -> None:
 def test_a_pipeline_is_cancelled_and_deleted(vertex: AuthorizedSession) -> None:
     made = create(vertex, body("import time; time.sleep(600)", modelToUpload=model()))
     wait(vertex, made, "PIPELINE_STATE_RUNNING")
-    refused = vertex.delete(f"{BASE}/{made['name']}")
+    refused = vertex.delete(f"{HOST}/{made['name']}")
     assert (refused.status_code, refused.json()["error"]["status"]) == (400, "FAILED_PRECONDITION")
-    assert vertex.post(f"{BASE}/{made['name']}:cancel").json() == {}
+    assert vertex.post(f"{HOST}/{made['name']}:cancel").json() == {}
     ended = wait(vertex, made)
     assert (ended["state"], ended["error"]) == ("PIPELINE_STATE_CANCELLED", {"code": 1, "message": "CANCELED"})
-    again = vertex.post(f"{BASE}/{made['name']}:cancel").json()["error"]
+    again = vertex.post(f"{HOST}/{made['name']}:cancel").json()["error"]
     assert again["message"] == "The TrainingPipeline is in state PIPELINE_STATE_CANCELLED and can't be cancelled."
-    assert vertex.delete(f"{BASE}/{made['name']}").json()["done"]
-    error = vertex.get(f"{BASE}/{made['name']}").json()["error"]
+    assert vertex.delete(f"{HOST}/{made['name']}").json()["done"]
+    error = vertex.get(f"{HOST}/{made['name']}").json()["error"]
     assert (error["code"], error["message"]) == (404, "The TrainingPipeline does not exist.")
 
 
@@ -196,7 +176,7 @@ def test_kubeflow_and_schedules_are_refused(vertex: AuthorizedSession) -> None:
         ("GET", "pipelineJobs", "pipeline jobs (Kubeflow pipelines)"),
         ("POST", "schedules", f"POST {REGION}-aiplatform.googleapis.com"),
     ):
-        error = vertex.request(method, f"{BASE}/{PLACE}/{path}", json={}).json()["error"]
+        error = vertex.request(method, f"{PLACE}/{path}", json={}).json()["error"]
         assert error["code"] == 501
         assert error["message"].startswith(f"not emulated by the local cloud: {what}")
 
@@ -277,7 +257,4 @@ def test_a_python_package_by_the_sdk(vertex: AuthorizedSession, local_cloud: Any
     """)
     _, state, custom = next(line for line in printed.stdout.splitlines() if line.startswith("told: ")).split()
     assert state == "PIPELINE_STATE_SUCCEEDED"
-    matching = f'resource.labels.job_id="{custom.rpartition("/")[2]}" resource.labels.task_name="workerpool0-0"'
-    request = {"resourceNames": [f"projects/{PROJECT}"], "filter": matching}
-    found = vertex.post("https://logging.googleapis.com/v2/entries:list", json=request).json()["entries"]
-    assert [entry["jsonPayload"]["message"] for entry in found] == ["trainer with ['--epochs=3']"]
+    assert lines(vertex, {"name": custom}) == ["trainer with ['--epochs=3']"]

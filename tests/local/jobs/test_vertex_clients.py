@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-PROJECT = "test-project"
-PLAIN = "local/plain:1"
+from tests.local.conftest import PROJECT, LocalCloud
+from tests.local.vertex_cloud import PLAIN, TASK, make_wheel, prepare
 
 
 @pytest.fixture(scope="module", autouse=True)
-def prepared(local_cloud: Any, session: Any) -> None:
-    (local_cloud.root / "images.json").write_text(json.dumps({PLAIN: {}}), encoding="utf-8")
-    service = f"https://serviceusage.googleapis.com/v1/projects/{PROJECT}/services/aiplatform.googleapis.com"
-    assert session.post(f"{service}:enable").ok
-    bucket = {"name": "some-bucket", "location": "US-CENTRAL1"}
-    made = session.post(f"https://storage.googleapis.com/storage/v1/b?project={PROJECT}", json=bucket)
-    assert made.status_code in (200, 409)
+def prepared(local_cloud: LocalCloud) -> None:
+    prepare(local_cloud, "some-bucket")
 
 
 @pytest.mark.slow
@@ -165,22 +159,6 @@ def test_a_python_package(local_cloud: Any, tmp_path: Path, kind: str) -> None:
         print([entry["jsonPayload"]["message"] for entry in answer["entries"]])
     """)
     assert printed.stdout.splitlines() == ["JOB_STATE_SUCCEEDED None", "[\"trainer with ['--epochs=3']\"]"]
-
-
-TASK = "import sys\nprint('trainer with', sys.argv[1:])\n"
-
-
-def make_wheel(folder: Path, task: str = TASK) -> str:
-    import zipfile
-
-    name = "trainer-1.0-py3-none-any.whl"
-    info = "trainer-1.0.dist-info"
-    with zipfile.ZipFile(folder / name, "w") as archive:
-        archive.writestr("trainer/__init__.py", "")
-        archive.writestr("trainer/task.py", task)
-        archive.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\nName: trainer\nVersion: 1.0\n")
-        archive.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
-    return name
 
 
 def make_sdist(folder: Path) -> str:

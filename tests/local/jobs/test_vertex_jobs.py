@@ -5,28 +5,19 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 from google.auth.transport.requests import AuthorizedSession
 
-PROJECT, REGION = "test-project", "us-central1"
-BASE = f"https://{REGION}-aiplatform.googleapis.com/v1"
-PLACE = f"projects/{PROJECT}/locations/{REGION}"
-PLAIN = "local/plain:1"
-ENDED = ("JOB_STATE_SUCCEEDED", "JOB_STATE_FAILED", "JOB_STATE_CANCELLED")
-Submit = Callable[..., dict[str, Any]]
+from tests.local.conftest import PROJECT
+from tests.local.vertex_cloud import HOST, LOCATION, PLACE, PLAIN, created, entries, lines, prepare, wait
 
 
 @pytest.fixture(scope="module")
 def vertex(local_cloud: Any, session: AuthorizedSession) -> AuthorizedSession:
     """The session, in a project where the API is on; the local cloud has an image without packages."""
-    (local_cloud.root / "images.json").write_text(json.dumps({PLAIN: {}}), encoding="utf-8")
-    local_cloud.enable("aiplatform")
-    bucket = {"name": "some-bucket", "location": "US-CENTRAL1"}
-    made = session.post(f"https://storage.googleapis.com/storage/v1/b?project={PROJECT}", json=bucket)
-    assert made.status_code in (200, 409)
+    prepare(local_cloud, "some-bucket")
     return session
 
 
@@ -49,29 +40,7 @@ def body(*pools: dict[str, Any], name: str = "", labels: Any = None, **spec: Any
 
 
 def submit(session: AuthorizedSession, job: dict[str, Any]) -> dict[str, Any]:
-    answer = session.post(f"{BASE}/{PLACE}/customJobs", json=job)
-    assert answer.ok, answer.text
-    return answer.json()
-
-
-def wait(session: AuthorizedSession, job: dict[str, Any], *states: str) -> dict[str, Any]:
-    while True:
-        found = session.get(f"{BASE}/{job['name']}").json()
-        if found["state"] in (states or ENDED):
-            return found
-        assert found["state"] not in ENDED, found
-        time.sleep(0.05)
-
-
-def entries(session: AuthorizedSession, job: dict[str, Any], task: str = "workerpool0-0") -> list[dict[str, Any]]:
-    matching = f'resource.type="ml_job" resource.labels.job_id="{job["name"].rpartition("/")[2]}"'
-    request = {"resourceNames": [f"projects/{PROJECT}"], "filter": matching, "pageSize": 1000}
-    found = session.post("https://logging.googleapis.com/v2/entries:list", json=request).json()["entries"]
-    return [entry for entry in found if entry["resource"]["labels"]["task_name"] == task]
-
-
-def lines(session: AuthorizedSession, job: dict[str, Any], task: str = "workerpool0-0") -> list[str]:
-    return [e.get("textPayload") or e["jsonPayload"].get("message") for e in entries(session, job, task)]
+    return created(session, "customJobs", job)
 
 
 def test_a_job_runs_and_its_output_is_logged(vertex: AuthorizedSession) -> None:
@@ -234,11 +203,11 @@ def test_a_running_job_can_be_cancelled(vertex: AuthorizedSession) -> None:
     wait(vertex, job, "JOB_STATE_RUNNING")
     while "up" not in lines(vertex, job):
         time.sleep(0.05)
-    assert vertex.delete(f"{BASE}/{job['name']}").json()["error"]["status"] == "FAILED_PRECONDITION"
-    assert vertex.post(f"{BASE}/{job['name']}:cancel", json={}).json() == {}
+    assert vertex.delete(f"{HOST}/{job['name']}").json()["error"]["status"] == "FAILED_PRECONDITION"
+    assert vertex.post(f"{HOST}/{job['name']}:cancel", json={}).json() == {}
     ended = wait(vertex, job)
     assert (ended["state"], ended["error"]) == ("JOB_STATE_CANCELLED", {"code": 1, "message": "CANCELED"})
-    again = vertex.post(f"{BASE}/{job['name']}:cancel", json={})
+    again = vertex.post(f"{HOST}/{job['name']}:cancel", json={})
     assert (again.status_code, again.json()["error"]["status"]) == (400, "FAILED_PRECONDITION")
 
 
@@ -290,7 +259,7 @@ def test_jobs_are_listed_newest_first_by_filter_and_page(vertex: AuthorizedSessi
 
     def listed(filter: str = "", **query: Any) -> dict[str, Any]:
         matching = f"labels.group={group}" + (f" AND {filter}" if filter else "")
-        return vertex.get(f"{BASE}/{PLACE}/customJobs", params={"filter": matching, **query}).json()
+        return vertex.get(f"{PLACE}/customJobs", params={"filter": matching, **query}).json()
 
     names = [job["displayName"] for job in jobs]
     assert [job["displayName"] for job in listed()["customJobs"]] == names[::-1]
@@ -336,7 +305,7 @@ def test_jobs_are_listed_newest_first_by_filter_and_page(vertex: AuthorizedSessi
     ],
 )
 def test_a_filter_that_cant_be_understood_is_refused(vertex: AuthorizedSession, text: str) -> None:
-    answer = vertex.get(f"{BASE}/{PLACE}/customJobs", params={"filter": text})
+    answer = vertex.get(f"{PLACE}/customJobs", params={"filter": text})
     assert (answer.status_code, answer.json()["error"]["status"]) == (400, "INVALID_ARGUMENT")
 
 
@@ -378,14 +347,14 @@ if kind == "worker":
 def test_jobs_by_the_project_s_number_and_in_both_versions(vertex: AuthorizedSession, version: str) -> None:
     job = submit(vertex, body(pool("print(1)")))
     wait(vertex, job)
-    base = BASE.replace("/v1", f"/{version}")
+    base = HOST.replace("/v1", f"/{version}")
     by_number, job_id = job["name"], job["name"].rpartition("/")[2]
-    by_id = f"{PLACE}/customJobs/{job_id}"
+    by_id = f"{LOCATION}/customJobs/{job_id}"
     found = [vertex.get(f"{base}/{name}").json() for name in (by_number, by_id)]
     assert found[0] == found[1]
     assert found[0]["name"] == by_number
     place = by_number.rpartition("/customJobs/")[0]
-    for name in (place, PLACE):
+    for name in (place, LOCATION):
         page = vertex.get(f"{base}/{name}/customJobs", params={"filter": f'display_name="{job["displayName"]}"'}).json()
         assert [one["name"] for one in page["customJobs"]] == [by_number]
     operation = vertex.delete(f"{base}/{by_id}").json()
@@ -396,9 +365,9 @@ def test_jobs_by_the_project_s_number_and_in_both_versions(vertex: AuthorizedSes
 def test_an_ended_job_is_deleted(vertex: AuthorizedSession) -> None:
     job = submit(vertex, body(pool("print(1)")))
     wait(vertex, job)
-    operation = vertex.delete(f"{BASE}/{job['name']}").json()
+    operation = vertex.delete(f"{HOST}/{job['name']}").json()
     assert operation["done"] is True
-    assert vertex.get(f"{BASE}/{operation['name']}").json() == operation
-    assert vertex.post(f"{BASE}/{operation['name']}:wait", json={}).json() == operation
-    gone = vertex.get(f"{BASE}/{job['name']}")
+    assert vertex.get(f"{HOST}/{operation['name']}").json() == operation
+    assert vertex.post(f"{HOST}/{operation['name']}:wait", json={}).json() == operation
+    gone = vertex.get(f"{HOST}/{job['name']}")
     assert (gone.status_code, gone.json()["error"]["status"]) == (404, "NOT_FOUND")

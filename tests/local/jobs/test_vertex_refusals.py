@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from google.auth.transport.requests import AuthorizedSession
 
-PROJECT, REGION = "test-project", "us-central1"
-BASE = f"https://{REGION}-aiplatform.googleapis.com/v1"
-PLACE = f"projects/{PROJECT}/locations/{REGION}"
+from tests.local.conftest import PROJECT, LocalCloud
+from tests.local.vertex_cloud import HOST, LOCATION, PLACE
+
 BOTH = "Both `accelerator_type` and `accelerator_count` should be specified or none."
 POOL = "job_spec.worker_pool_specs[0]"
 GOOD: dict[str, Any] = {
@@ -30,9 +30,8 @@ Change = Callable[[dict[str, Any]], Any]
 
 
 @pytest.fixture(scope="module")
-def vertex(session: AuthorizedSession) -> AuthorizedSession:
-    service = f"https://serviceusage.googleapis.com/v1/projects/{PROJECT}/services/aiplatform.googleapis.com"
-    assert session.post(f"{service}:enable").ok
+def vertex(local_cloud: LocalCloud, session: AuthorizedSession) -> AuthorizedSession:
+    local_cloud.enable("aiplatform")
     return session
 
 
@@ -122,7 +121,7 @@ FIELDS = [
 def test_a_field_that_cant_be(vertex: AuthorizedSession, change: Change, path: str, said: str) -> None:
     job = copy.deepcopy(GOOD)
     change(job)
-    answer = vertex.post(f"{BASE}/{PLACE}/customJobs", json=job)
+    answer = vertex.post(f"{PLACE}/customJobs", json=job)
     error = answer.json()["error"]
     assert (answer.status_code, error["status"]) == (400, "INVALID_ARGUMENT")
     assert error["message"].startswith(f"List of found errors:\t1.Field: {path}; Message: {said}")
@@ -132,7 +131,7 @@ def test_a_field_that_cant_be(vertex: AuthorizedSession, change: Change, path: s
 
 
 def test_all_errors_are_listed(vertex: AuthorizedSession) -> None:
-    error = vertex.post(f"{BASE}/{PLACE}/customJobs", json={}).json()["error"]
+    error = vertex.post(f"{PLACE}/customJobs", json={}).json()["error"]
     assert error["message"] == (
         "List of found errors:\t1.Field: display_name; Message: Required field is not set.\t"
         "2.Field: job_spec.worker_pool_specs; Message: Required field is not set.\t"
@@ -170,20 +169,20 @@ def test_all_errors_are_listed(vertex: AuthorizedSession) -> None:
 def test_a_job_that_cant_be(vertex: AuthorizedSession, change: Change, message: str) -> None:
     job = copy.deepcopy(GOOD)
     change(job)
-    answer = vertex.post(f"{BASE}/{PLACE}/customJobs", json=job)
+    answer = vertex.post(f"{PLACE}/customJobs", json=job)
     assert (answer.status_code, answer.json()["error"]["status"]) == (400, "INVALID_ARGUMENT")
     assert answer.json()["error"]["message"] == message
 
 
 @pytest.mark.parametrize("raw", ['{"displayName": ', "[]", '{"displayName": 5}', '{"jobSpec": {"workerPoolSpecs": 1}}'])
 def test_a_body_that_is_none(vertex: AuthorizedSession, raw: str) -> None:
-    answer = vertex.post(f"{BASE}/{PLACE}/customJobs", data=raw, headers={"Content-Type": "application/json"})
+    answer = vertex.post(f"{PLACE}/customJobs", data=raw, headers={"Content-Type": "application/json"})
     assert (answer.status_code, answer.json()["error"]["status"]) == (400, "INVALID_ARGUMENT")
     assert answer.json()["error"]["message"].startswith("Invalid JSON payload received.")
 
 
 def test_another_region_than_the_endpoint(vertex: AuthorizedSession) -> None:
-    answer = vertex.get(f"{BASE}/projects/{PROJECT}/locations/europe-west4/customJobs")
+    answer = vertex.get(f"{HOST}/projects/{PROJECT}/locations/europe-west4/customJobs")
     assert answer.status_code == 400
     assert answer.json()["error"]["message"] == (
         "List of found errors:\t1.Field: parent; Message: The provided location ID doesn't match the endpoint. "
@@ -199,14 +198,14 @@ def test_a_region_that_is_none(vertex: AuthorizedSession) -> None:
 
 
 def test_a_project_that_is_none(vertex: AuthorizedSession) -> None:
-    error = vertex.get(f"{BASE}/projects/no-such-project/locations/{REGION}/customJobs").json()["error"]
+    error = vertex.get(f"{HOST}/projects/no-such-project/locations/us-central1/customJobs").json()["error"]
     assert (error["code"], error["message"]) == (403, "Permission denied on resource project no-such-project.")
     assert error["details"][1]["reason"] == "CONSUMER_INVALID"
 
 
 def test_the_api_must_be_on(new_cloud: Any) -> None:
     cloud = new_cloud()
-    answer = cloud.session().get(f"{BASE}/{PLACE}/customJobs")
+    answer = cloud.session().get(f"{PLACE}/customJobs")
     error = answer.json()["error"]
     assert (error["code"], error["details"][0]["reason"]) == (403, "SERVICE_DISABLED")
     assert error["message"].startswith(
@@ -230,7 +229,7 @@ def test_the_api_must_be_on(new_cloud: Any) -> None:
     ],
 )
 def test_other_calls_that_cant_be(vertex: AuthorizedSession, method: str, path: str, code: int, status: str) -> None:
-    answer = vertex.request(method, f"{BASE}/{PLACE}/{path}")
+    answer = vertex.request(method, f"{PLACE}/{path}")
     assert (answer.status_code, answer.json()["error"]["status"]) == (code, status)
 
 
@@ -239,7 +238,7 @@ def test_other_calls_that_cant_be(vertex: AuthorizedSession, method: str, path: 
     [
         (field("jobSpec.persistentResourceId", "mine"), "persistent resources (job_spec.persistent_resource_id)"),
         (field("jobSpec.network", "projects/1/global/networks/n"), "peered networks (job_spec.network)"),
-        (field("jobSpec.tensorboard", f"{PLACE}/tensorboards/1"), "managed TensorBoard instances"),
+        (field("jobSpec.tensorboard", f"{LOCATION}/tensorboards/1"), "managed TensorBoard instances"),
         (field("jobSpec.enableWebAccess", True), "interactive shells of jobs (job_spec.enable_web_access)"),
         (field("jobSpec.pscInterfaceConfig", {"networkAttachment": "n"}), "Private Service Connect"),
         (field("encryptionSpec", {"kmsKeyName": "k"}), "encryption with keys of your own (encryption_spec)"),
@@ -254,7 +253,7 @@ def test_a_job_does_not_silently_run_without_what_it_asks_for(
 ) -> None:
     job = copy.deepcopy(GOOD)
     change(job)
-    answer = vertex.post(f"{BASE}/{PLACE}/customJobs", json=job)
+    answer = vertex.post(f"{PLACE}/customJobs", json=job)
     error = answer.json()["error"]
     assert (answer.status_code, error["status"]) == (501, "UNIMPLEMENTED")
     assert error["message"].startswith(f"not emulated by the local cloud: {what}")

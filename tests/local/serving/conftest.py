@@ -11,13 +11,10 @@ from typing import Any
 
 import pytest
 
-from tests.local.conftest import LocalCloud
+from tests.local.conftest import PROJECT, LocalCloud
+from tests.local.vertex_cloud import HOST, PLACE
 
-PROJECT = "test-project"
 IMAGE = "us-central1-docker.pkg.dev/elsewhere/models/echo:1"
-LOCATION = f"projects/{PROJECT}/locations/us-central1"
-HOST = "https://us-central1-aiplatform.googleapis.com/v1"
-PLACE = f"{HOST}/{LOCATION}"
 
 # Answers with each instance doubled, and with what its instance asks of it.
 SERVER = textwrap.dedent("""

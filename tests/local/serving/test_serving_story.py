@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.local.jobs.test_vertex_clients import make_wheel
 from tests.local.serving.conftest import IMAGE, PROJECT
+from tests.local.vertex_cloud import make_wheel
 
 # Cloud Storage with what every Python has, as the account of the job or server.
 STORAGE = textwrap.dedent("""

@@ -12,9 +12,11 @@ from typing import Any
 
 import pytest
 
-PROJECT = "test-project"
+from tests.local.conftest import PROJECT, LocalCloud
+from tests.local.vertex_cloud import PLAIN, prepare
+
 BUCKET = "tuning-of-tests"
-PLAIN, HYPERTUNE = "local/plain:1", "local/hypertune:1"
+HYPERTUNE = "local/hypertune:1"
 
 # A trainer that reports without the package that real ones use.
 TRAINER = """
@@ -31,15 +33,8 @@ with open(os.environ["CLOUD_ML_HP_METRIC_FILE"], "w") as file:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def prepared(local_cloud: Any, session: Any) -> None:
-    images = {PLAIN: {}, HYPERTUNE: {"requirements": ["cloudml-hypertune==0.1.0.dev6"]}}
-    (local_cloud.root / "images.json").write_text(json.dumps(images), encoding="utf-8")
-    local_cloud.enable("aiplatform")
-    made = session.post(
-        f"https://storage.googleapis.com/storage/v1/b?project={PROJECT}",
-        json={"name": BUCKET, "location": "us-central1"},
-    )
-    assert made.ok or made.status_code == 409
+def prepared(local_cloud: LocalCloud) -> None:
+    prepare(local_cloud, BUCKET, {PLAIN: {}, HYPERTUNE: {"requirements": ["cloudml-hypertune==0.1.0.dev6"]}})
 
 
 def told(printed: subprocess.CompletedProcess[str]) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 import uuid
 from typing import Any
@@ -10,15 +9,13 @@ from typing import Any
 import pytest
 from google.auth.transport.requests import AuthorizedSession
 
+from tests.local.conftest import PROJECT
+from tests.local.vertex_cloud import HOST, PLACE, PLAIN, created, entries, prepare, wait
+
 pytestmark = pytest.mark.slow
 
-PROJECT, REGION = "test-project", "us-central1"
-BASE = f"https://{REGION}-aiplatform.googleapis.com/v1"
-PLACE = f"projects/{PROJECT}/locations/{REGION}"
-JOBS = f"{BASE}/{PLACE}/hyperparameterTuningJobs"
+JOBS = f"{PLACE}/hyperparameterTuningJobs"
 BUCKET = "tuning-of-tests"
-PLAIN = "local/plain:1"
-ENDED = ("JOB_STATE_SUCCEEDED", "JOB_STATE_FAILED", "JOB_STATE_CANCELLED")
 
 # What cloudml-hypertune does: the file is written anew with each report.
 REPORT = """
@@ -37,13 +34,7 @@ def report(step, **metrics):
 
 @pytest.fixture(scope="module")
 def vertex(local_cloud: Any, session: AuthorizedSession) -> AuthorizedSession:
-    (local_cloud.root / "images.json").write_text(json.dumps({PLAIN: {}}), encoding="utf-8")
-    local_cloud.enable("aiplatform")
-    made = session.post(
-        f"https://storage.googleapis.com/storage/v1/b?project={PROJECT}",
-        json={"name": BUCKET, "location": "us-central1"},
-    )
-    assert made.ok or made.status_code == 409
+    prepare(local_cloud, BUCKET)
     return session
 
 
@@ -70,24 +61,7 @@ def body(script: str, *parameters: dict[str, Any], trials: int = 4, parallel: in
 
 
 def create(session: AuthorizedSession, job: dict[str, Any]) -> dict[str, Any]:
-    answer = session.post(JOBS, json=job)
-    assert answer.ok, answer.text
-    return answer.json()
-
-
-def wait(session: AuthorizedSession, job: dict[str, Any], until: Any = None) -> dict[str, Any]:
-    while True:
-        found = session.get(f"{BASE}/{job['name']}").json()
-        if found["state"] in ENDED if until is None else until(found):
-            return found
-        assert found["state"] not in ENDED, found
-        time.sleep(0.1)
-
-
-def entries(session: AuthorizedSession, job: dict[str, Any]) -> list[dict[str, Any]]:
-    matching = f'resource.type="ml_job" resource.labels.job_id="{job["name"].rpartition("/")[2]}"'
-    request = {"resourceNames": [f"projects/{PROJECT}"], "filter": matching, "pageSize": 1000}
-    return session.post("https://logging.googleapis.com/v2/entries:list", json=request).json().get("entries", [])
+    return created(session, "hyperparameterTuningJobs", job)
 
 
 def test_a_grid_is_tried(vertex: AuthorizedSession) -> None:
@@ -112,14 +86,14 @@ print("tried", given["x"])
     assert all(trial["startTime"] <= trial["endTime"] for trial in trials)
     said = [
         (e["labels"].get("ml.googleapis.com/trial_id"), e.get("jsonPayload", {}).get("message"))
-        for e in entries(vertex, job)
+        for e in entries(vertex, job, "")
     ]
     assert {one for one in said if one[1] and one[1].startswith("tried")} == {
         (str(n), f"tried {n}") for n in range(1, 5)
     }
-    custom = vertex.get(f"{BASE}/{best['customJob']}").json()
+    custom = vertex.get(f"{HOST}/{best['customJob']}").json()
     assert custom["state"] == "JOB_STATE_SUCCEEDED"
-    listed = vertex.get(f"{BASE}/{PLACE}/customJobs?pageSize=1000").json().get("customJobs", [])
+    listed = vertex.get(f"{PLACE}/customJobs?pageSize=1000").json().get("customJobs", [])
     assert best["customJob"] not in [one["name"] for one in listed]
 
 
@@ -141,7 +115,7 @@ report(1, acc=1)
     ended = wait(vertex, job)
     assert ended["state"] == "JOB_STATE_SUCCEEDED", ended
     assert ended["trialJobSpec"]["baseOutputDirectory"]["outputUriPrefix"] == f"gs://{BUCKET}/out"
-    said = [e["jsonPayload"] for e in entries(vertex, job) if e.get("jsonPayload", {}).get("message") == "given"]
+    said = [e["jsonPayload"] for e in entries(vertex, job, "") if e.get("jsonPayload", {}).get("message") == "given"]
     assert [one["CLOUD_ML_TRIAL_ID"] for one in said] == ["1", "2"]
     assert said[1] == {
         "message": "given",
@@ -215,28 +189,27 @@ def test_a_trial_without_hope_is_stopped_and_counts(vertex: AuthorizedSession) -
 @pytest.mark.slow
 def test_a_job_is_cancelled_with_its_trials(vertex: AuthorizedSession) -> None:
     job = create(vertex, body("report(1, acc=1)\ntime.sleep(600)"))
-
-    def reported(found: dict[str, Any]) -> bool:
-        return any("measurements" in trial for trial in found.get("trials", []))
-
-    running = wait(vertex, job, reported)
+    running = job
+    while not any("measurements" in trial for trial in running.get("trials", [])):
+        time.sleep(0.05)
+        running = vertex.get(f"{HOST}/{job['name']}").json()
     assert running["state"] == "JOB_STATE_RUNNING"
     assert {trial["state"] for trial in running["trials"]} <= {"REQUESTED", "ACTIVE"}
-    refused = vertex.delete(f"{BASE}/{job['name']}")
+    refused = vertex.delete(f"{HOST}/{job['name']}")
     assert (refused.status_code, refused.json()["error"]["status"]) == (400, "FAILED_PRECONDITION")
     own = running["trials"][0]["customJob"]
-    refused = vertex.post(f"{BASE}/{own}:cancel")
+    refused = vertex.post(f"{HOST}/{own}:cancel")
     assert (refused.status_code, refused.json()["error"]["status"]) == (400, "FAILED_PRECONDITION")
-    assert vertex.post(f"{BASE}/{job['name']}:cancel").json() == {}
+    assert vertex.post(f"{HOST}/{job['name']}:cancel").json() == {}
     ended = wait(vertex, job)
     assert (ended["state"], ended["error"]) == ("JOB_STATE_CANCELLED", {"code": 1, "message": "CANCELED"})
     assert {trial["state"] for trial in ended["trials"]} == {"INFEASIBLE"}
-    again = vertex.post(f"{BASE}/{job['name']}:cancel").json()["error"]
+    again = vertex.post(f"{HOST}/{job['name']}:cancel").json()["error"]
     assert again["message"] == "The HyperparameterTuningJob is in state JOB_STATE_CANCELLED and can't be cancelled."
-    operation = vertex.delete(f"{BASE}/{job['name']}").json()
+    operation = vertex.delete(f"{HOST}/{job['name']}").json()
     assert operation["done"]
     for gone, what in ((job["name"], "HyperparameterTuningJob"), (own, "CustomJob")):
-        error = vertex.get(f"{BASE}/{gone}").json()["error"]
+        error = vertex.get(f"{HOST}/{gone}").json()["error"]
         assert (error["code"], error["message"]) == (404, f"The {what} does not exist.")
 
 
