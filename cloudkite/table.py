@@ -113,7 +113,7 @@ def read(path: Path, label: str) -> Table:
     notes = [_("{count} rows without a label are left out").format(count=unlabelled)] if unlabelled else []
     if blanks:
         notes.append(_("read as blank: {words}").format(words=", ".join(sorted(blanks))))
-    classes = _classes(path, columns[where], rows, blanks, notes)
+    classes = _classes(path, columns[where], blanks, notes)
     seen = _choose([column for column in columns if column.name != label], rows, blanks, notes)
     if not seen:
         raise BadValue(
@@ -214,7 +214,7 @@ def _header(path: Path, header: list[str], label: str) -> list[str]:
     return header
 
 
-def _classes(path: Path, label: Column, rows: int, blanks: frozenset[str], notes: list[str]) -> tuple[Value, ...]:
+def _classes(path: Path, label: Column, blanks: frozenset[str], notes: list[str]) -> tuple[Value, ...]:
     filled, distinct = label.counted(blanks if label.numeric else frozenset())
     if distinct < 2:
         raise BadValue(

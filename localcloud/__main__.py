@@ -36,11 +36,13 @@ def _parser() -> argparse.ArgumentParser:
     shared = argparse.ArgumentParser(add_help=False)
     shared.add_argument("--root", type=Path, default=Path(".localcloud"), help="its folder (default: %(default)s)")
     shared.add_argument("--json", action="store_true", help="print JSON")
-    parser = argparse.ArgumentParser(prog="python -m localcloud", description="Google Cloud on this machine.")
+    parser = argparse.ArgumentParser(
+        prog="python -m localcloud", description="The local cloud: Google Cloud on this machine."
+    )
     verbs = parser.add_subparsers(
         dest="verb", required=True, metavar="start|stop|status|env|clock|bill|upgrade|audit|reset|fault|preempt"
     )
-    for verb, text in (("start", "start it unless it runs"), ("serve", "")):
+    for verb, text in (("start", "start it, unless it runs"), ("serve", "")):
         # `serve` is what `start` runs; it is not for people.
         one = verbs.add_parser(verb, parents=[shared], help=text) if text else verbs.add_parser(verb, parents=[shared])
         one.add_argument("--project", action="extend", nargs="+", default=[], metavar="ID", help="make these projects")
@@ -48,12 +50,12 @@ def _parser() -> argparse.ArgumentParser:
             "--trial", action="extend", nargs="+", default=[], metavar="ID", help="make these on a free trial"
         )
         one.add_argument("--envs", type=Path, help="folder of Python environments for jobs (default: ROOT/envs)")
-    verbs.add_parser("stop", parents=[shared], help="end it, and all jobs that run in it")
-    verbs.add_parser("status", parents=[shared], help="what it is and holds")
-    env = verbs.add_parser("env", parents=[shared], help="environment variables for Google clients")
+    verbs.add_parser("stop", parents=[shared], help="stop it, and all jobs that run in it")
+    verbs.add_parser("status", parents=[shared], help="show its process, ports and folder, and what it holds")
+    env = verbs.add_parser("env", parents=[shared], help="print environment variables for Google clients")
     env.add_argument("--project", default="", metavar="ID", help="for clients of this one (default: the only one)")
-    env.add_argument("--shell", choices=SHELLS, default="bash", help="that will read them (default: %(default)s)")
-    again = verbs.add_parser("reset", parents=[shared], help="end it and forget all it holds")
+    env.add_argument("--shell", choices=SHELLS, default="bash", help="for which shell (default: %(default)s)")
+    again = verbs.add_parser("reset", parents=[shared], help="stop it and delete all that it holds")
     again.add_argument("--yes", action="store_true", help="do not ask")
     money.add(verbs, shared)
     rights.add(verbs, shared)

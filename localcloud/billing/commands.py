@@ -18,13 +18,15 @@ _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
 
 def add(verbs: Any, shared: argparse.ArgumentParser) -> None:
     """The verbs and their options."""
-    clock = verbs.add_parser("clock", parents=[shared], help="what time it is there; move it forward")
-    clock.add_argument("--forward", default="", metavar="TIME", help="such as 90s, 30m, 12h, 3d, 2w, or 1d12h")
-    bill = verbs.add_parser("bill", parents=[shared], help="what it would have cost")
+    clock = verbs.add_parser("clock", parents=[shared], help="show its time, or move it forward")
+    clock.add_argument(
+        "--forward", default="", metavar="TIME", help="let so much time pass: 90s, 30m, 12h, 3d, 2w, or 1d12h"
+    )
+    bill = verbs.add_parser("bill", parents=[shared], help="show what all would have cost on Google")
     bill.add_argument("--project", default="", metavar="ID", help="only this project")
     bill.add_argument("--month", default="", metavar="YYYY-MM", help="only this month, in Pacific time as Google's")
-    upgrade = verbs.add_parser("upgrade", parents=[shared], help="make a free trial's account a paying one")
-    upgrade.add_argument("project", metavar="PROJECT", help="its project's id")
+    upgrade = verbs.add_parser("upgrade", parents=[shared], help="upgrade a free trial to a paid account")
+    upgrade.add_argument("project", metavar="PROJECT", help="the trial's project")
 
 
 def seconds(text: str) -> int:

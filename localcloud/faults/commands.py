@@ -34,10 +34,10 @@ for example:
 def add(verbs: Any, shared: argparse.ArgumentParser) -> None:
     """The verb and its options."""
     one = verbs.add_parser(
-        "fault", parents=[shared], help="let calls fail: a drill", epilog=_EPILOG, formatter_class=_Help,
+        "fault", parents=[shared], help="make calls fail on purpose", epilog=_EPILOG, formatter_class=_Help,
         usage="%(prog)s METHOD [options]\n       %(prog)s --list\n       %(prog)s --clear [ID]",
     )  # fmt: skip
-    one.add_argument("method", nargs="?", default="", metavar="METHOD", help="what is to fail; see below")
+    one.add_argument("method", nargs="?", default="", metavar="METHOD", help="what fails; see below")
     one.add_argument(
         "--code", metavar="N", help=f"answer with this HTTP code, as the API writes it: {' '.join(map(str, CODES))}"
     )
@@ -55,14 +55,14 @@ def add(verbs: Any, shared: argparse.ArgumentParser) -> None:
     one.add_argument("--probability", metavar="P", help="of each call that fits, e.g. 0.2 (default: 1)")
     one.add_argument("--principal", metavar="EMAIL", help="only calls of this account")
     one.add_argument("--retry-after", metavar="SECONDS", help="the header (default: 1 with 429, else none)")
-    one.add_argument("--list", action="store_true", help="what will still happen")
-    one.add_argument("--clear", nargs="?", const="", metavar="ID", help="forget this one, or all")
+    one.add_argument("--list", action="store_true", help="list the faults that are still to come")
+    one.add_argument("--clear", nargs="?", const="", metavar="ID", help="remove this one, or all")
     one.add_argument("--region", metavar="REGION", help="with the METHOD stockout: where there are no machines")
     one.add_argument(
         "--accelerator", metavar="TYPE", help="with stockout: which there are none of (default: no machines at all)"
     )
-    two = verbs.add_parser("preempt", parents=[shared], help="take the machines of a Spot job away")
-    two.add_argument("job", metavar="JOB", help="its id")
+    two = verbs.add_parser("preempt", parents=[shared], help="preempt a Spot job")
+    two.add_argument("job", metavar="JOB", help="the job's id")
 
 
 class _Help(argparse.RawDescriptionHelpFormatter):

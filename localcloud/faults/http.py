@@ -49,7 +49,7 @@ def faulty(cloud: Cloud, app: App, authorization: bytes = b"") -> App:
             return await _refuse(cloud, fault, seen, scope, receive, send)
         if fault.expired:
             cloud.tokens.expire(authorization.partition(b" ")[2].strip().decode("latin-1"))
-            return await _refuse_expired(cloud, seen, scope, receive, send)
+            return await _refuse_expired(seen, scope, receive, send)
         transport: asyncio.Transport | None = scope.get("state", {}).get("transport")
         if fault.cut == "before":
             await _drain(receive)
@@ -126,7 +126,7 @@ async def _refuse(cloud: Cloud, fault: Fault, seen: Seen, scope: Scope, receive:
     await send_bytes(send, body, content_type, fault.code, headers)
 
 
-async def _refuse_expired(cloud: Cloud, seen: Seen, scope: Scope, receive: Receive, send: Send) -> None:
+async def _refuse_expired(seen: Seen, scope: Scope, receive: Receive, send: Send) -> None:
     await _drain(receive)
     refusal = tokens.invalid(expired=True)
     if not _is_storage(seen):

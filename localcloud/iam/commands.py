@@ -14,7 +14,7 @@ from localcloud import launch
 
 def add(verbs: Any, shared: argparse.ArgumentParser) -> None:
     """The verb and its options."""
-    audit = verbs.add_parser("audit", parents=[shared], help="who may do what, did it, or was refused")
+    audit = verbs.add_parser("audit", parents=[shared], help="show who may do what, did it, or was refused")
     audit.add_argument(
         "--principal", default="", metavar="EMAIL", help="only this account, allUsers, or projectOwner:ID"
     )

@@ -120,7 +120,7 @@ class Provider:
 
     # Resources
 
-    async def check(self, request: pb.CheckRequest, peer: str) -> pb.CheckResponse:
+    async def check(self, request: pb.CheckRequest, _peer: str) -> pb.CheckResponse:
         token, kind = _kind(request)
         news, olds = load(request.news), load(request.olds)
         if kind.autoname and news.get(kind.autoname) is None:

@@ -167,7 +167,10 @@ _MULTIPART = (
     b'--x\r\nContent-Type: application/json\r\n\r\n{"name": "new"}\r\n'
     b"--x\r\nContent-Type: text/plain\r\n\r\nbytes\r\n--x--"
 )
-_FORM = b'--x\r\nContent-Disposition: form-data; name="key"\r\n\r\nnew\r\n--x--\r\n'
+_FORM = (
+    b'--x\r\nContent-Disposition: form-data; name="key"\r\n\r\nnew\r\n'
+    b'--x\r\nContent-Disposition: form-data; name="file"\r\n\r\nbytes\r\n--x--\r\n'
+)
 OTHER_INTERFACES: list[tuple[str, str, bytes | None, dict[str, str]]] = [
     ("GET", "/storage/v1/b/BUCKET/o/walked?alt=media", None, {}),
     ("GET", "/download/storage/v1/b/BUCKET/o/walked?alt=media", None, {}),
@@ -192,6 +195,7 @@ OTHER_INTERFACES: list[tuple[str, str, bytes | None, dict[str, str]]] = [
     ("HEAD", "/BUCKET/walked", None, {}),
     ("PUT", "/BUCKET/walked", b"bytes", {}),
     ("PUT", "/BUCKET/new", None, {"x-goog-copy-source": "BUCKET/walked"}),
+    ("POST", "/BUCKET", _FORM, {"Content-Type": "multipart/form-data; boundary=x"}),
     ("POST", "/BUCKET/new", None, {"x-goog-resumable": "start"}),
     ("POST", "/BUCKET/new?uploads", None, {}),
     ("PUT", "/BUCKET/new?uploadId=1&partNumber=1", b"bytes", {}),

@@ -83,7 +83,6 @@ def b(*verbs: str) -> list[str]:
 
 JSON, UPLOAD = "/storage/v1/b/BUCKET", "/upload/storage/v1/b/BUCKET/o"
 PRIVATE = {"iamConfiguration": {"publicAccessPrevention": "enforced"}}
-RETAINED = {"retention": {"mode": "Unlocked", "retainUntilTime": "2020-01-01T00:00:00Z"}}
 PARTS = ["storage.multipartUploads.create", *o("create")]
 COPY = {"x-goog-copy-source": "/BUCKET/there"}
 DOCUMENT = b"<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>"
