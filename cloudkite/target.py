@@ -86,6 +86,7 @@ class Target:
             session.proxies.update({"https": proxy, "http": proxy})
         if bundle := self.environment.get("REQUESTS_CA_BUNDLE"):
             session.verify = bundle
+        session.hooks["response"].append(_read_refusal)
         return session
 
     def storage(self) -> Client:
@@ -106,6 +107,12 @@ class Target:
     def child_environment(self, extra: Mapping[str, str] | None = None) -> dict[str, str]:
         """The whole environment for a child process that is a Google client of this target."""
         return safe_environment({**self.environment, **(extra or {})})
+
+
+def _read_refusal(response: Any, *_arguments: Any, **_options: Any) -> None:
+    """Cloud Storage's client forgets a refused download when it tries again: read, its connection can be used again."""
+    if response.status_code >= 400:
+        response.content  # noqa: B018
 
 
 _SIGN_IN = _("gcloud auth application-default login")

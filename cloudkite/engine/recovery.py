@@ -27,7 +27,7 @@ Row = dict[str, Any]
 
 def mend(folder: Folder, stack: Stack, target: Target, progress: Callable[[str], Any]) -> None:
     """Make the account ready for a run. Raises UserError when a living engine holds it."""
-    _clear_locks(folder, stack, progress)
+    _clear_locks(folder, progress)
     before = state.read(folder)
     doubtful = [row for row in before.rows if _is_doubtful(row)]
     if not before.pending and not doubtful:
@@ -47,7 +47,7 @@ def take_over(stack: Stack, target: Target, failed: Failed) -> int:
     return _verify(stack, doubtful, {"target": [row["urn"] for row in doubtful]}) if doubtful else 0
 
 
-def _clear_locks(folder: Folder, stack: Stack, progress: Callable[[str], Any]) -> None:
+def _clear_locks(folder: Folder, progress: Callable[[str], Any]) -> None:
     found = state.locks(folder)
     if any(found.alive):
         # We hold the account's own lock, so this engine's parent is dead and it is about to end - or it was
@@ -59,8 +59,8 @@ def _clear_locks(folder: Folder, stack: Stack, progress: Callable[[str], Any]) -
             found = state.locks(folder)
     if found.alive:
         raise failures.held(folder, found.alive[0] or None)
-    if found.dead:
-        stack.clear_lock()
+    for lock in found.dead:  # `pulumi cancel` does the same, but not for a stack whose making was cut off
+        lock.unlink(missing_ok=True)
 
 
 def _is_doubtful(row: Row) -> bool:

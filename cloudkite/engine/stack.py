@@ -142,17 +142,10 @@ class Stack:
 
     def replace(self, deployment: dict[str, Any]) -> None:
         """Put a changed deployment back; the engine checks that it is consistent."""
-        self._command_line("stack", "import", text=json.dumps(deployment))
-
-    def clear_lock(self) -> None:
-        """Take away the lock of an engine that is dead."""
-        self._command_line("cancel", "--yes")
-
-    def _command_line(self, *words: str, text: str = "") -> None:
         stack = self._opened
-        arguments = [*words, "--stack", stack.name]
+        arguments = ["stack", "import", "--stack", stack.name]
         try:
-            self._command.pipe(arguments, stack.workspace.work_dir, self._environment, text)
+            self._command.pipe(arguments, stack.workspace.work_dir, self._environment, json.dumps(deployment))
         except Ended as ended:
             raise failures.explain(self._folder, ended, Events(), None, 0) from None
 

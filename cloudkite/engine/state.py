@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from cloudkite.engine import failures
@@ -58,29 +59,29 @@ def _resource(row: dict[str, Any]) -> Resource:
 
 @dataclass(frozen=True)
 class Locks:
-    """Locks that engines left: `alive` are process ids at work here (or 0 for another machine's), `dead` counts."""
+    """Locks that engines left: `alive` are process ids at work here (or 0 for another machine's), `dead` are files."""
 
     alive: tuple[int, ...] = ()
-    dead: int = 0
+    dead: tuple[Path, ...] = ()
 
 
 def locks(folder: Folder) -> Locks:
     """Who holds Pulumi's own lock on the account."""
-    alive, dead = [], 0
+    alive, dead = [], []
     for path in sorted(folder.engine_locks.glob("*.json")):
         try:
             lock = json.loads(path.read_text(encoding="utf-8"))
             pid = int(lock["pid"])
         except (OSError, ValueError, TypeError, KeyError):
-            dead += 1  # torn: its engine died while it wrote it
+            dead.append(path)  # torn: its engine died while it wrote it
             continue
         if lock.get("hostname") not in (None, socket.gethostname()):
             alive.append(0)
         elif _is_engine(pid):
             alive.append(pid)
         else:
-            dead += 1
-    return Locks(tuple(alive), dead)
+            dead.append(path)
+    return Locks(tuple(alive), tuple(dead))
 
 
 def _is_engine(pid: int) -> bool:

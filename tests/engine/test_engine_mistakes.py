@@ -179,6 +179,15 @@ def test_a_torn_lock_is_dead(standing, text):
     assert standing.up().changes == {}
 
 
+def test_an_engine_that_was_killed_while_it_made_the_stack(place):
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    leave_lock(place, dead.pid)
+    assert not place.folder.checkpoint.exists()
+    assert place.preview().changes
+    assert not list(place.folder.engine_locks.glob("*.json"))
+
+
 def leave_lock(place, pid, hostname=None):
     place.folder.engine_locks.mkdir(parents=True, exist_ok=True)
     lock = {

@@ -70,7 +70,7 @@ def test_a_server_that_is_killed_again_and_again_loses_no_trial(own: Cloud) -> N
             own.kill()
             own.start()
             kills += 1
-    assert (found["state"], kills) == ("JOB_STATE_SUCCEEDED", 6), found
+    assert found["state"] == "JOB_STATE_SUCCEEDED" and kills > 1, (kills, found)  # a slow machine kills less often
     trials = found["trials"]
     assert [trial["id"] for trial in trials] == [str(n) for n in range(1, 9)]
     assert [trial["parameters"][0]["value"] for trial in trials] == [float(n) for n in range(1, 9)]
