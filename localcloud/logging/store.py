@@ -6,15 +6,13 @@ import asyncio
 import contextlib
 import json
 import logging
-import re
 import secrets
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from localcloud import database
-from localcloud.errors import ApiError, error_info
+from localcloud.errors import ApiError
 from localcloud.logging import exports, listing
 from localcloud.logging.configs import Configs
 from localcloud.logging.entries import LARGEST_REQUEST, Entry, check_size, complete, nanoseconds
@@ -22,6 +20,7 @@ from localcloud.logging.exports import Exports
 from localcloud.logging.filters import parse
 from localcloud.logging.matching import Match, matcher
 from localcloud.logging.routing import Route, Routing
+from localcloud.logging.scopes import Scope, Scopes
 
 if TYPE_CHECKING:
     from localcloud.cloud import Cloud
@@ -57,20 +56,6 @@ _UPKEEP = 60.0  # seconds between two looks at what is over
 Listener = Callable[[str, list[Entry]], None]  # a project's id, and what was written to it
 
 
-@dataclass(frozen=True)
-class _Scope:
-    """What a name in `resourceNames` means: a project, or what a view lets through of one bucket."""
-
-    project: str
-    bucket: str = ""
-    matches: Match | None = None
-
-    def holds(self, project: str, bucket: str, entry: Entry) -> bool:
-        if project != self.project or self.bucket not in ("", bucket):
-            return False
-        return self.matches is None or self.matches(entry)
-
-
 class Logs:
     """Log entries and what configures them (`configs`). All methods may be called from any thread."""
 
@@ -88,6 +73,7 @@ class Logs:
         self._reading = threading.Lock()
         self.configs = Configs(cloud)
         self.routing = Routing(cloud, self.configs)
+        self._scopes = Scopes(cloud, self.configs)
         self.exports = Exports(cloud, self._database, self._lock, self._tell_sink_error)
         self._listeners: list[Listener] = []
         cloud.count("log entries", self.count)
@@ -162,7 +148,7 @@ class Logs:
         for entry in entries:
             parent, _, log = entry["logName"].partition("/logs/")
             if parent not in parents:
-                found = self._project(parent, "logging.logEntries.create")
+                found = self._scopes.project(parent, "logging.logEntries.create")
                 parents[parent] = found, self.routing.of(found)
             project, routes = parents[parent]
             entry["logName"] = f"projects/{project}/logs/{log}"
@@ -208,39 +194,12 @@ class Logs:
             ]
         )
 
-    def _project(self, parent: str, permission: str) -> str:
-        """The id of the project that `projects/ID-or-number` names."""
-        kind, _, name = parent.partition("/")
-        found = self._cloud.projects.find(name) if kind == "projects" else None
-        if found is None:
-            raise ApiError(
-                403,
-                f"Permission '{permission}' denied on resource (or it may not exist).",
-                details=[error_info("IAM_PERMISSION_DENIED", "logging.googleapis.com", permission=permission)],
-            )
-        return found["projectId"]
-
-    def _scope(self, resource: str, permission: str) -> _Scope:
-        """Raises 400, 403, 404 for a view that there is not."""
-        match = re.fullmatch(r"(projects/[^/]+)(?:/(locations/[^/]+/buckets/[^/]+)/views/[^/]+)?", resource)
-        if match is None:
-            raise ApiError(400, f"Invalid resource name: '{resource}'. The local cloud has projects only.")
-        project = self._project(match[1], permission)
-        if not match[2]:
-            return _Scope(project)
-        view = self.configs.get(resource)
-        self.configs.get(f"projects/{project}/{match[2]}")
-        text = view.get("filter", "")
-        return _Scope(project, match[2], matcher(parse(text), text) if text else None)
-
     def matching(self, resources: Sequence[str], filter: str) -> tuple[set[str], Match]:
         """The projects that `resources` are of, and what an entry written there must be to be among them.
 
         Raises 400, 403, 404.
         """
-        if not resources:
-            raise ApiError(400, "resource_names must not be empty")
-        scopes = [self._scope(name, "logging.logEntries.list") for name in resources]
+        scopes = self._scopes.all(resources, "logging.logEntries.list")
         matches = matcher(parse(filter), filter)
         views = [scope.matches for scope in scopes if scope.matches]
         everything = len(views) < len(scopes)
@@ -261,9 +220,7 @@ class Logs:
         A project's are those of all its buckets, each once. Raises 400 for a filter, order or token that can't be read,
         403 for an unknown project, 404 for an unknown view.
         """
-        if not resources:
-            raise ApiError(400, "resource_names must not be empty")
-        scopes = [self._scope(name, "logging.logEntries.list") for name in resources]
+        scopes = self._scopes.all(resources, "logging.logEntries.list")
         page = listing.page(filter, resources, order_by, page_size, page_token)
         tree = parse(filter)
         matches = matcher(tree, filter)
@@ -276,7 +233,7 @@ class Logs:
             f"WHERE {' AND '.join(narrowed.conditions)} "
             f"ORDER BY stamp {direction}, insert_id {direction}, log {direction}"
         )
-        whole = any(scope == _Scope(scope.project) for scope in scopes) and len(scopes) == 1
+        whole = any(scope == Scope(scope.project) for scope in scopes) and len(scopes) == 1
         found: list[Entry] = []
         size = 0
         last: listing.Key | None = None
@@ -298,7 +255,7 @@ class Logs:
     def logs(self, parent: str, resources: Sequence[str] = ()) -> list[str]:
         """Names of the logs that have entries, of a project or of the views in `resources`. Raises 400, 403, 404."""
         names: set[str] = set()
-        for scope in [self._scope(name, "logging.logs.list") for name in (resources or [parent])]:
+        for scope in self._scopes.all(resources or [parent], "logging.logs.list"):
             with self._lock:
                 rows = self._database.execute(
                     "SELECT DISTINCT log FROM kept WHERE project = ? AND (bucket = ? OR ? = '')",
@@ -313,7 +270,7 @@ class Logs:
         https://cloud.google.com/logging/docs/reference/v2/rest/v2/projects.logs/delete
         """
         parent, _, log = name.partition("/logs/")
-        project = self._project(parent, "logging.logs.delete")
+        project = self._scopes.project(parent, "logging.logs.delete")
         with self._lock:
             gone = self._database.execute(
                 "DELETE FROM kept WHERE log = ? AND project = ? AND bucket = ?",

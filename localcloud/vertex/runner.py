@@ -9,15 +9,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import threading
 import time
-from collections.abc import Callable
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from localcloud.disk import is_full
 from localcloud.quotas import jobs as quotas
 from localcloud.vertex import contract, output, preparation, queue, retries
+from localcloud.vertex.background import apart
 from localcloud.vertex.jobs import Job, Jobs
 from localcloud.vertex.outcome import CANCELLED, Outcome, stockout
 from localcloud.vertex.retries import Again
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
     from localcloud.cloud import Cloud
 
 log = logging.getLogger(__name__)
-T = TypeVar("T")
 
 _UNDER_WAY = ("PENDING", "RUNNING", "CANCELLING")
 _DISK_PATIENCE = 1.0  # seconds until a disk that was full is tried again
@@ -331,28 +329,6 @@ class Runner:
         job = self._jobs.find(job_id)
         assert job is not None, "a job that runs is not deleted"
         return job
-
-
-def apart(work: Callable[[], T]) -> asyncio.Future[T]:
-    """Do `work` in a thread that the end of the server does not wait for, as it would for one of the loop's own."""
-    loop = asyncio.get_running_loop()
-    future: asyncio.Future[T] = loop.create_future()
-    future.add_done_callback(lambda done: done.cancelled() or done.exception())  # nobody may be waiting any more
-
-    def tell(set_it: Callable[[Any], None], what: Any) -> None:
-        with contextlib.suppress(RuntimeError):  # the loop is closed
-            loop.call_soon_threadsafe(lambda: None if future.done() else set_it(what))
-
-    def run() -> None:
-        try:
-            result = work()
-        except Exception as error:
-            tell(future.set_exception, error)
-        else:
-            tell(future.set_result, result)
-
-    threading.Thread(target=run, daemon=True, name="environment").start()
-    return future
 
 
 async def _unless(cancelled: asyncio.Event, work: asyncio.Future[Any]) -> bool:

@@ -15,6 +15,7 @@ ALLOWED = {
     "localcloud": {"catalog"},
     "cloudkite": {"catalog"},
     "tasks": {"cloudkite"},
+    "template": set(),  # a trainer runs without this repository
 }
 ENGINE_MAY = {"infra"}
 HEAVY = {"pulumi", "pulumi_gcp", "google.cloud.aiplatform_v1", "google.cloud.storage", "rich", "requests", "tensorflow"}

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from localcloud.errors import ApiError
-from localcloud.vertex.runner import apart
+from localcloud.vertex.background import apart
 from localcloud.vertex.serving.batch_files import Files
 from localcloud.vertex.serving.plan import interpreter
 from localcloud.vertex.serving.servers import Lost, ModelServer

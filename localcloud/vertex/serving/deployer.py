@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from localcloud.errors import ApiError, NotEmulated
 from localcloud.vertex import operations
+from localcloud.vertex.background import apart
 from localcloud.vertex.place import Call
-from localcloud.vertex.runner import apart
 from localcloud.vertex.serving import deployments, endpoint_rules, machines, usage
 from localcloud.vertex.serving.deployments import Deployment
 from localcloud.vertex.serving.endpoints import Endpoints, deployed_ids

@@ -214,7 +214,7 @@ def storage_calls(place: Place) -> list[tuple[str, str, bytes | None, dict[str, 
         owner.delete(f"{url}/b/walked-gone").raise_for_status()
     values = {"b": BUCKET, "o": "walked", "projects": place.project, "notificationConfigs": "1"}
     calls = []
-    for route in json_api._ROUTES:
+    for route in json_api.ROUTES:
         text = route.pattern.pattern.replace("([^/]+)", "*").replace("\\", "")
         path = re.sub(r"(\w+)/\*", lambda match: f"{match[1]}/{values[match[1]]}", text)
         query = f"?project={place.project}" if text == "/b" else "?permissions=storage.objects.get"
