@@ -14,9 +14,10 @@ from cloudkite.workspace import CLONE
 def test(fast: bool = False, select: str = "") -> None:
     """Run pytest on two processes: the fast tests, and unless `fast` those that take long, too.
 
-    Tests of one file stay in one process: they share a local cloud.
+    Tests of one file stay in one process: they share a local cloud. The short ones of tests/unit come last, so that
+    neither process waits long for the other.
     """
-    command = [sys.executable, "-m", "pytest", "-n", "2", "--dist", "loadfile"]
+    command = [sys.executable, "-m", "pytest", "-n", "2", "--dist", "loadfile", "--no-loadscope-reorder"]
     command += ["-m", "not slow"] if fast else []
     command += ["-k", select] if select else []
     _run(command)

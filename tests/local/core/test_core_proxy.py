@@ -22,6 +22,15 @@ def connect(cloud, target: str) -> tuple[socket.socket, bytes]:
     return made, answer
 
 
+def shake_hands(tls: ssl.SSLObject, incoming: ssl.MemoryBIO, connection: socket.socket) -> None:
+    """Read what the server says until the handshake that was begun is over."""
+    while True:
+        try:
+            return tls.do_handshake()
+        except ssl.SSLWantReadError:
+            incoming.write(connection.recv(65_536))
+
+
 def trust(cloud, *alpn: str) -> ssl.SSLContext:
     context = ssl.create_default_context(cafile=str(cloud.root / "ca.pem"))
     if alpn:
@@ -127,12 +136,7 @@ def test_a_client_that_does_not_wait_for_the_proxy_is_served(local_cloud):
         while not answer.partition(b"\r\n\r\n")[2]:
             answer += made.recv(65_536)
         incoming.write(answer.partition(b"\r\n\r\n")[2])
-        while True:
-            try:
-                tls.do_handshake()
-                break
-            except ssl.SSLWantReadError:
-                incoming.write(made.recv(65_536))
+        shake_hands(tls, incoming, made)
     assert tls.version() == "TLSv1.3"
 
 
@@ -147,12 +151,7 @@ def test_a_hello_in_pieces_is_read_whole(local_cloud):
         made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         for at in range(0, len(hello), 100):
             made.sendall(hello[at : at + 100])
-        while True:
-            try:
-                tls.do_handshake()
-                break
-            except ssl.SSLWantReadError:
-                incoming.write(made.recv(65_536))
+        shake_hands(tls, incoming, made)
     assert tls.selected_alpn_protocol() == "h2"
 
 

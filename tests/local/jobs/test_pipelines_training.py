@@ -10,7 +10,7 @@ import pytest
 from google.auth.transport.requests import AuthorizedSession
 
 from tests.local.conftest import PROJECT
-from tests.local.vertex_cloud import HOST, PLACE, PLAIN, created, lines, make_wheel, prepare, wait
+from tests.local.vertex_cloud import HOST, PLACE, PLAIN, by_sdk, created, lines, make_wheel, prepare, wait
 
 DEFINITIONS = "gs://google-cloud-aiplatform/schema/trainingjob/definition"
 REGION = "us-central1"
@@ -200,12 +200,10 @@ def test_permission_is_asked(vertex: AuthorizedSession, local_cloud: Any) -> Non
 def test_the_sdk(vertex: AuthorizedSession, local_cloud: Any, transport: str, tmp_path: Path) -> None:
     script = tmp_path / "task.py"
     script.write_text(WRITE, encoding="utf-8")
-    printed = local_cloud.run(
+    told = by_sdk(
+        local_cloud,
         f"""
         from google.cloud import aiplatform
-
-        def tell(*words):
-            print("told:", *words)  # the SDK prints too
 
         aiplatform.init(project="{PROJECT}", location="{REGION}", staging_bucket="gs://{BUCKET}",
                         api_transport="{transport}")
@@ -232,7 +230,7 @@ def test_the_sdk(vertex: AuthorizedSession, local_cloud: Any, transport: str, tm
         """,
         env={"TMPDIR": str(tmp_path)},
     )
-    assert [line[6:] for line in printed.stdout.splitlines() if line.startswith("told: ")] == [
+    assert told == [
         f"by-script-{transport} 1 PIPELINE_STATE_SUCCEEDED",
         "True",
         "Training failed with: True True",
@@ -244,7 +242,9 @@ def test_the_sdk(vertex: AuthorizedSession, local_cloud: Any, transport: str, tm
 @pytest.mark.slow
 def test_a_python_package_by_the_sdk(vertex: AuthorizedSession, local_cloud: Any, tmp_path: Path) -> None:
     name = make_wheel(tmp_path)
-    printed = local_cloud.run(f"""
+    told = by_sdk(
+        local_cloud,
+        f"""
         from google.cloud import aiplatform, storage
 
         storage.Client().bucket("{BUCKET}").blob("{name}").upload_from_filename(r"{tmp_path / name}")
@@ -253,8 +253,9 @@ def test_a_python_package_by_the_sdk(vertex: AuthorizedSession, local_cloud: Any
             display_name="package", python_package_gcs_uri="gs://{BUCKET}/{name}", python_module_name="trainer.task",
             container_uri="{PLAIN}")
         job.run(machine_type="n1-standard-4", replica_count=1, args=["--epochs=3"])
-        print("told:", job.state.name, job._gca_resource.training_task_metadata["backingCustomJob"])
-    """)
-    _, state, custom = next(line for line in printed.stdout.splitlines() if line.startswith("told: ")).split()
+        tell(job.state.name, job._gca_resource.training_task_metadata["backingCustomJob"])
+    """,
+    )
+    state, custom = told[0].split()
     assert state == "PIPELINE_STATE_SUCCEEDED"
     assert lines(vertex, {"name": custom}) == ["trainer with ['--epochs=3']"]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.local.conftest import PROJECT, LocalCloud
-from tests.local.vertex_cloud import PLAIN, TASK, make_wheel, prepare
+from tests.local.vertex_cloud import PLAIN, TASK, by_sdk, make_wheel, prepare
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -19,12 +19,11 @@ def prepared(local_cloud: LocalCloud) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("transport", ["grpc", "rest"])
 def test_the_sdk(local_cloud: Any, transport: str) -> None:
-    printed = local_cloud.run(f"""
+    told = by_sdk(
+        local_cloud,
+        f"""
         import time
         from google.cloud import aiplatform
-
-        def tell(*words):
-            print("told:", *words)  # the SDK prints too
 
         aiplatform.init(project="{PROJECT}", location="us-central1", api_transport="{transport}")
 
@@ -62,8 +61,8 @@ def test_the_sdk(local_cloud: Any, transport: str) -> None:
         tell([j.display_name for j in aiplatform.CustomJob.list(filter=failed)])
         good.delete()
         tell(len(aiplatform.CustomJob.list(filter='labels.by="sdk-{transport}"')))
-    """)
-    told = [line[6:] for line in printed.stdout.splitlines() if line.startswith("told: ")]
+    """,
+    )
     assert told == [
         "JOB_STATE_SUCCEEDED 0",
         "['Job failed with:'] True",

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.local.serving.conftest import IMAGE, PROJECT, SERVER
+from tests.local.vertex_cloud import by_sdk
 
 pytestmark = pytest.mark.slow
 
@@ -18,15 +19,13 @@ pytestmark = pytest.mark.slow
 @pytest.mark.parametrize("transport", ["grpc", "rest"])
 def test_the_sdk(api: Any, local_cloud: Any, artifacts: Any, transport: str) -> None:
     folder = artifacts({"model.txt": "x", "in/a.jsonl": "1\n2\n"})
-    printed = local_cloud.run(
+    told = by_sdk(
+        local_cloud,
         f"""
         from google.api_core import exceptions
         from google.cloud import aiplatform
 
         aiplatform.init(project="{PROJECT}", location="us-central1", api_transport="{transport}")
-
-        def tell(*words):
-            print("told:", *words)
 
         made = dict(
             serving_container_image_uri="{IMAGE}",
@@ -88,8 +87,8 @@ def test_the_sdk(api: Any, local_cloud: Any, artifacts: Any, transport: str) -> 
         model.delete()
         """,
         timeout=300,
-    ).stdout
-    assert [line.removeprefix("told: ") for line in printed.splitlines() if line.startswith("told:")] == [
+    )
+    assert told == [
         "1 ['default', 'first'] True",
         "[2.0, 5.0, 'text'] True 1",
         "200 b'cba' text/x-reversed",

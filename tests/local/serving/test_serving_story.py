@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.local.serving.conftest import IMAGE, PROJECT
-from tests.local.vertex_cloud import make_wheel
+from tests.local.vertex_cloud import by_sdk, make_wheel
 
 # Cloud Storage with what every Python has, as the account of the job or server.
 STORAGE = textwrap.dedent("""
@@ -77,14 +77,12 @@ SERVER = STORAGE + textwrap.dedent("""
 def test_the_life_of_a_model(api: Any, local_cloud: Any, artifacts: Any, tmp_path: Path) -> None:
     folder = artifacts({"a.jsonl": "1\n2\n"})
     wheel = make_wheel(tmp_path, TRAINER)
-    printed = local_cloud.run(
+    told = by_sdk(
+        local_cloud,
         f"""
         from google.api_core import exceptions
         from google.cloud import aiplatform, storage
         from google.cloud.aiplatform import hyperparameter_tuning as hpt
-
-        def tell(*words):
-            print("told:", *words)
 
         bucket, _, prefix = "{folder}".removeprefix("gs://").partition("/")
         aiplatform.init(project="{PROJECT}", location="us-central1", staging_bucket=f"gs://{{bucket}}")
@@ -147,8 +145,8 @@ def test_the_life_of_a_model(api: Any, local_cloud: Any, artifacts: Any, tmp_pat
             tell("gone")
         """,
         timeout=240,
-    ).stdout
-    assert [line.removeprefix("told: ") for line in printed.splitlines() if line.startswith("told:")] == [
+    )
+    assert told == [
         "JOB_STATE_SUCCEEDED 3 0.1",
         "story 1 True",
         "2 True",

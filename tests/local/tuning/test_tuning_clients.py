@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.local.conftest import PROJECT, LocalCloud
-from tests.local.vertex_cloud import PLAIN, prepare
+from tests.local.vertex_cloud import PLAIN, by_sdk, prepare
 
 BUCKET = "tuning-of-tests"
 HYPERTUNE = "local/hypertune:1"
@@ -37,21 +37,15 @@ def prepared(local_cloud: LocalCloud) -> None:
     prepare(local_cloud, BUCKET, {PLAIN: {}, HYPERTUNE: {"requirements": ["cloudml-hypertune==0.1.0.dev6"]}})
 
 
-def told(printed: subprocess.CompletedProcess[str]) -> list[str]:
-    return [line[6:] for line in printed.stdout.splitlines() if line.startswith("told: ")]
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("transport", ["grpc", "rest"])
 def test_the_sdk(local_cloud: Any, transport: str) -> None:
-    printed = local_cloud.run(
+    told = by_sdk(
+        local_cloud,
         f"""
         import time
         from google.cloud import aiplatform
         from google.cloud.aiplatform import hyperparameter_tuning as hpt
-
-        def tell(*words):
-            print("told:", *words)  # the SDK prints too
 
         aiplatform.init(project="{PROJECT}", location="us-central1", api_transport="{transport}",
                         staging_bucket="gs://{BUCKET}")
@@ -110,9 +104,9 @@ def test_the_sdk(local_cloud: Any, transport: str) -> None:
         tell([one.display_name.rpartition("-")[2] for one in listed])
         good.delete()
         tell(len(aiplatform.HyperparameterTuningJob.list(filter=mine)))
-        """
+        """,
     )
-    assert told(printed) == [
+    assert told == [
         "JOB_STATE_SUCCEEDED 6 {'SUCCEEDED'}",
         "True True",
         "7 accuracy",
@@ -175,7 +169,9 @@ def test_the_package_that_trainers_report_with(local_cloud: Any) -> None:
         for step in range(1, 151):
             reporter.report_hyperparameter_tuning_metric("accuracy", step / 150, global_step=step)
     """)
-    printed = local_cloud.run(f"""
+    told = by_sdk(
+        local_cloud,
+        f"""
         from google.cloud import aiplatform
         from google.cloud.aiplatform import hyperparameter_tuning as hpt
 
@@ -195,9 +191,10 @@ def test_the_package_that_trainers_report_with(local_cloud: Any) -> None:
         )
         job.run()
         final = job.trials[0].final_measurement
-        print("told:", final.step_count, final.metrics[0].value, len(job.trials[0].measurements) >= 100)
-    """)
-    assert told(printed) == ["150 1.0 True"]
+        tell(final.step_count, final.metrics[0].value, len(job.trials[0].measurements) >= 100)
+    """,
+    )
+    assert told == ["150 1.0 True"]
 
 
 @pytest.mark.slow
