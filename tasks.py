@@ -107,8 +107,9 @@ def train(
     """Check, price, ask, submit and follow a training job. What follows `--` goes to the trainer."""
     from cloudkite import workspace
     from cloudkite.journey import training
+    from cloudkite.plans import Wishes
 
-    wishes = training.Wishes(
+    wishes = Wishes(
         machine=machine, gpu=gpu, gpus=gpus, workers=workers, spot=spot, image=image, limit=limit, max_cost=max_cost,
         arguments=tuple(_after_dashes()),
     )  # fmt: skip

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from cloudkite import accounts, show, workspace
+from cloudkite import accounts, plans, show, workspace
 from cloudkite.errors import UserError
 from cloudkite.journey import results, setup, training
 from cloudkite.target import connect, localcloud
@@ -59,7 +59,7 @@ def _journey(space: Workspace) -> None:
     trainer = trainers.find(space, "penguins")
 
     show.heading(_("3  Checked, priced and submitted"))
-    wishes = training.Wishes(arguments=("--epochs", str(EPOCHS)), limit="15m")
+    wishes = plans.Wishes(arguments=("--epochs", str(EPOCHS)), limit="15m")
     job = training.start(space, target, training.prepare(space, account, trainer, wishes), yes=True)
 
     show.heading(_("4  Followed to its end"))

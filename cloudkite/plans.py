@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from catalog import accelerators, images, machines, quotas, regions
 from catalog import prices as book
@@ -27,25 +27,19 @@ MOST_REPLICAS = 20
 DISK_GB = range(100, 64001)  # https://cloud.google.com/vertex-ai/docs/training/configure-compute
 
 
-class Wishes(Protocol):
-    """What a person asked for; empty means the default. `limit` and `max_cost` are as typed."""
+@dataclass(frozen=True)
+class Wishes:
+    """What a person asked for a job; empty means Cloudkite's default. `limit` and `max_cost` are as typed."""
 
-    @property
-    def machine(self) -> str: ...
-    @property
-    def gpu(self) -> str: ...
-    @property
-    def gpus(self) -> int: ...
-    @property
-    def workers(self) -> int: ...
-    @property
-    def spot(self) -> bool: ...
-    @property
-    def limit(self) -> str: ...
-    @property
-    def max_cost(self) -> str: ...
-    @property
-    def arguments(self) -> tuple[str, ...]: ...
+    machine: str = ""
+    gpu: str = ""
+    gpus: int = 0
+    workers: int = 1
+    spot: bool = False
+    image: str = ""
+    limit: str = ""
+    max_cost: str = ""
+    arguments: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -93,7 +87,6 @@ def plan(
     wishes: Wishes,
     *,
     region: str = "",
-    image: str = "",
     disk_gb: int = prices.DISK_GB,
     disk_kind: str = prices.DISK_KIND,
     restarts: bool = True,
@@ -132,7 +125,7 @@ def plan(
         )
     again = SPOT_RESTARTS if wishes.spot and restarts else 0
     seconds, most = limits.limit_for(price.amount, again, wishes.limit, wishes.max_cost, price.currency)
-    chosen, notes = _image(image, gpu, machine)
+    chosen, notes = _image(wishes.image, gpu, machine)
     return Plan(
         trainer=trainer,
         account=account,

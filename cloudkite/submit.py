@@ -31,13 +31,13 @@ class Submitted(Job):
     arguments: tuple[str, ...] = ()
 
 
-def plan(account: Account, trainer: Trainer, wishes: Wishes, image: str = "") -> Plan:
+def plan(account: Account, trainer: Trainer, wishes: Wishes) -> Plan:
     """The wishes checked against the catalogue, priced, and with the data files they need found here.
 
     Raises BadValue for what can't be. Nothing is sent.
     """
     files, arguments = local_data(trainer, tuple(wishes.arguments))
-    made = plans.plan(account, trainer, wishes, image=image)
+    made = plans.plan(account, trainer, wishes)
     return dataclasses.replace(made, data=files, arguments=arguments)
 
 

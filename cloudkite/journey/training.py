@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cloudkite import accounts, show
@@ -18,24 +17,9 @@ if TYPE_CHECKING:
     from cloudkite.check.steps import CheckReport
     from cloudkite.jobs import Job
     from cloudkite.logs import Event
-    from cloudkite.plans import Plan
+    from cloudkite.plans import Plan, Wishes
     from cloudkite.submit import Submitted
     from cloudkite.trainer import Trainer
-
-
-@dataclass(frozen=True)
-class Wishes:
-    """What a person asked for a job; empty means Cloudkite's default. `limit` and `max_cost` are as typed."""
-
-    machine: str = ""
-    gpu: str = ""
-    gpus: int = 0
-    workers: int = 1
-    spot: bool = False
-    image: str = ""
-    limit: str = ""
-    max_cost: str = ""
-    arguments: tuple[str, ...] = ()
 
 
 # --- check
@@ -118,7 +102,7 @@ def prepare(workspace: Workspace, account: Account, trainer: Trainer, wishes: Wi
     from cloudkite import arguments, submit
     from cloudkite import trainer as trainers
 
-    plan = submit.plan(account, trainer, wishes, wishes.image)
+    plan = submit.plan(account, trainer, wishes)
     with show.waiting(_("preparing the trainer's environment ...")) as tell:
         python = trainers.environment(trainer, workspace, tell)
     arguments.refuse_bad(trainer, python, plan.arguments)

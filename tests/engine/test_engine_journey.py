@@ -146,7 +146,7 @@ def test_only_the_owner_can_read_the_state(place):
 
 
 def test_history_does_not_grow(place):
-    for days in range(30, 38):
+    for days in range(30, 36):
         place.settings(lambda text, d=days: text.replace("logRetentionDays: 30", f"logRetentionDays: {d}")).up()
     assert len(list(place.folder.history.iterdir())) <= 10
 

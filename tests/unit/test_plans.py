@@ -1,7 +1,6 @@
 """Wishes against the catalogue: what can be is priced, what can't be is told with what can."""
 # ruff: noqa: E501 (a case is a line)
 
-from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,18 +10,7 @@ import pytest
 from cloudkite import plans
 from cloudkite.accounts import Account
 from cloudkite.errors import BadValue
-
-
-@dataclass(frozen=True)
-class Wishes:
-    machine: str = ""
-    gpu: str = ""
-    gpus: int = 0
-    workers: int = 1
-    spot: bool = False
-    limit: str = ""
-    max_cost: str = ""
-    arguments: tuple[str, ...] = ()
+from cloudkite.plans import Wishes
 
 
 def account(**changes):
@@ -77,7 +65,7 @@ def test_without_restarts_a_spot_job_has_one_run():
 def test_a_gpu_job_gets_the_gpu_image():
     assert plan(gpu="t4").image == "python:3.11"
     assert plan().image == "tensorflow/tensorflow:2.21.0"
-    unknown = plan(options={"image": "us-central1-docker.pkg.dev/my-project/mine/tf:1"})
+    unknown = plan(image="us-central1-docker.pkg.dev/my-project/mine/tf:1")
     assert any("not in the catalogue" in note for note in unknown.notes)
 
 

@@ -6,7 +6,8 @@ import pytest
 
 from cloudkite import submit
 from cloudkite.errors import BadValue
-from tests.unit.test_plans import Wishes, account
+from cloudkite.plans import Wishes
+from tests.unit.test_plans import account
 
 PINS = (
     "tensorflow-cpu==2.21.0; sys_platform == 'linux'",

@@ -15,11 +15,10 @@ import pytest
 from cloudkite import costs, fetch, gate, jobs, logs, staging, submit
 from cloudkite.accounts import Account
 from cloudkite.errors import UserError
-from cloudkite.plans import Plan
+from cloudkite.plans import Plan, Wishes
 from cloudkite.target import Target
 from cloudkite.trainer import Trainer
 from cloudkite.workspace import Workspace, throw_away
-from tests.unit.test_plans import Wishes
 
 pytestmark = pytest.mark.slow  # jobs are processes, with an environment of their own
 
