@@ -87,11 +87,25 @@ def _status(options: argparse.Namespace) -> int:
     found = launch.status(options.root)
     if not found["running"]:
         return _say(options, found, f"The local cloud in {options.root} does not run.")
-    shown = {**found, "memory": f"{found['memory'] / 2**20:.0f} MiB", "projects": ", ".join(found["projects"])}
-    shown["processes"] = ", ".join(map(str, found["processes"])) or "none but the server"
-    shown["trials"] = ", ".join(map(money.trial_words, found["trials"].items())) or "none"
-    shown["counts"] = ", ".join(f"{number} {what}" for what, number in found["counts"].items())
-    return _say(options, found, "\n".join(f"{name:10} {value}" for name, value in shown.items()))
+    ports = ", ".join(f"{use} {found[use]}" for use in ("proxy", "https", "grpc", "provider", "metadata"))
+    shown = {
+        "folder": found["root"],
+        "process": f"{found['pid']}, since {found['started'][:19]}Z, {found['memory'] / 2**20:.0f} MiB",
+        "at work": ", ".join(map(str, found["processes"])) or "no process but the server",
+        "ports": ports,
+        "projects": ", ".join(found["projects"]) or "none",
+        "trials": ", ".join(map(money.trial_words, found["trials"].items())) or "none",
+        "holds": ", ".join(_amount(*one) for one in found["counts"].items() if one[1]) or "nothing",
+    }
+    return _say(options, found, "\n".join(f"{name:10}{value}" for name, value in shown.items()))
+
+
+def _amount(kind: str, number: int) -> str:
+    """A number of resources in words. Kinds are named by API and kind ("billing.budget"), or in the plural."""
+    words = kind.replace(".", " ").replace("-", " ")
+    one = f"{words[:-3]}y" if words.endswith("ies") else words.removesuffix("s")
+    many = f"{one[:-1]}ies" if one.endswith("y") else f"{one}s"
+    return f"{number:,} {one if number == 1 else many}"
 
 
 def _env(options: argparse.Namespace) -> int:

@@ -64,7 +64,9 @@ def test_start_stop_status_from_the_command_line(tmp_path):
         status = json.loads(command("status", "--root", root, "--json").stdout)
         assert status["running"] and status["projects"] == ["first-project", "second-project"]
         assert status["counts"]["projects"] == 2 and status["memory"] < 300 * 2**20
-        assert "first-project, second-project" in command("status", "--root", root).stdout
+        shown = command("status", "--root", root).stdout
+        assert "projects  first-project, second-project\n" in shown
+        assert "2 projects" in shown and "0 " not in shown.split("holds")[1]
     finally:
         stopped = command("stop", "--root", root)
     assert stopped.stdout == f"The local cloud in {root} has ended.\n"
