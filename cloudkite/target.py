@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from cloudkite import show
 from cloudkite.accounts import Account
-from cloudkite.errors import NOT_SIGNED_IN, UserError
+from cloudkite.errors import NOT_SIGNED_IN, UserError, from_google
 from cloudkite.text import _
 from cloudkite.workspace import Workspace
 
@@ -51,6 +51,7 @@ class Target:
     account: Account
     environment: dict[str, str]
     pulumi_environment: dict[str, str] = field(repr=False)
+    cloud: str = ""  # which cloud it is, where one can be emptied and begun anew; "" for Google
 
     @cached_property
     def credentials(self) -> Any:
@@ -68,11 +69,28 @@ class Target:
             ) from None
 
     @cached_property
-    def _session(self) -> AuthorizedSession:
+    def _request(self) -> Any:
+        """How google-auth itself calls."""
         import requests
-        from google.auth.transport.requests import AuthorizedSession, Request
+        from google.auth.transport.requests import Request
 
-        session = AuthorizedSession(self.credentials, auth_request=Request(self._prepare(requests.Session())))
+        return Request(self._prepare(requests.Session()))
+
+    def token(self) -> str:
+        """A fresh access token of whoever is signed in. Raises UserError."""
+        import google.auth.exceptions
+
+        try:
+            self.credentials.refresh(self._request)
+        except google.auth.exceptions.GoogleAuthError as problem:
+            raise from_google(problem, _("sign in")) from None
+        return str(self.credentials.token)
+
+    @cached_property
+    def _session(self) -> AuthorizedSession:
+        from google.auth.transport.requests import AuthorizedSession
+
+        session = AuthorizedSession(self.credentials, auth_request=self._request)
         self._prepare(session)
         return session
 
@@ -187,12 +205,8 @@ def _local(workspace: Workspace, account: Account) -> Target:
             _("see {root}/server.log").format(root=root),
         )
     environment = json.loads((home / "environment.json").read_text(encoding="utf-8"))
-    token = (home / "provider-token").read_text(encoding="utf-8").strip()
-    return Target(
-        account,
-        environment,
-        {"PULUMI_DEBUG_PROVIDERS": f"gcp:{server['provider']}", "GOOGLE_OAUTH_ACCESS_TOKEN": token},
-    )
+    attached = {"PULUMI_DEBUG_PROVIDERS": f"gcp:{server['provider']}"}
+    return Target(account, environment, attached, server.get("cloud", ""))
 
 
 def project_option(account: Account) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -117,5 +118,6 @@ def grpc_status(error: ApiError) -> bytes:
     assert error_details_pb2.DESCRIPTOR  # imported so that its messages can be packed by name
     status = status_pb2.Status(code=GRPC_CODES.get(error.status, 2), message=error.message)
     for detail in error.details:
-        status.details.append(json_format.ParseDict(detail, any_pb2.Any()))
+        with contextlib.suppress(TypeError, json_format.ParseError):  # a type that Google does not publish
+            status.details.append(json_format.ParseDict(detail, any_pb2.Any()))
     return status.SerializeToString()

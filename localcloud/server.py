@@ -181,7 +181,7 @@ async def _end_without_folder(lock: Path, end: asyncio.Event) -> None:
 
 
 def describe(cloud: Cloud) -> dict[str, Any]:
-    """What `server.json` says: process, ports, folder."""
+    """What `server.json` says: process, ports, folder, and which cloud it is: another one after a reset."""
     return {
         "pid": os.getpid(),
         "created": psutil.Process().create_time(),
@@ -189,6 +189,7 @@ def describe(cloud: Cloud) -> dict[str, Any]:
         "root": str(cloud.root),
         "envs": str(cloud.envs),
         "version": __version__,
+        "cloud": cloud.tokens.fingerprint,
         "started": cloud.clock.stamp(),
     }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -29,7 +30,7 @@ _ACCESS = "at+jwt"  # header type of access tokens: an ID token can't pass for o
 _HOUR = 3600
 _DAY = timedelta(days=1)
 _SKEW = 300  # seconds that clocks may differ
-_TEN_YEARS = 10 * 365 * 24 * _HOUR
+_LONGEST = 12 * _HOUR  # the most that generateAccessToken gives
 _EXPECTED = (
     "Expected OAuth 2 access token, login cookie or other valid authentication credential. "
     "See https://developers.google.com/identity/sign-in/web/devconsole-project."
@@ -80,6 +81,11 @@ class Tokens:
         """The key that ID tokens of this cloud can be verified by."""
         return jwt.public_pem(self._key)
 
+    @cached_property
+    def fingerprint(self) -> str:
+        """Tells this cloud from others, and from itself after a reset."""
+        return hashlib.sha256(self.public_pem.encode()).hexdigest()[:16]
+
     def certificates(self) -> dict[str, str]:
         """The same key as Google publishes its own: an X.509 certificate by key id, valid for a day."""
         now = self._cloud.clock.now()
@@ -90,16 +96,12 @@ class Tokens:
         """The same key as a JSON Web Key."""
         return [jwt.web_key(self._key, _OWN_KEY)]
 
-    def mint(self, email: str, ttl: int = _HOUR, key_id: str = "", scope: str = SCOPE, issued: int = 0) -> str:
+    def mint(self, email: str, ttl: int = _HOUR, key_id: str = "", scope: str = SCOPE) -> str:
         """An access token of the service account `email` for `ttl` seconds. Raises 404 for an unknown account."""
         account = self._cloud.iam.get_service_account(email)
-        now = issued or int(self._cloud.clock.wall())
+        now = int(self._cloud.clock.wall())
         claims = {"sub": email, "uid": account["uniqueId"], "scope": scope, "iat": now, "exp": now + ttl}
         return jwt.sign(claims | ({"key": key_id} if key_id else {}), self._key, _OWN_KEY, _ACCESS)
-
-    def provider_token(self, project: str, issued: int) -> str:
-        """The token of the project's owner for Pulumi: the same each time, else each `up` would see a change."""
-        return self.mint(self._cloud.iam.owner(project), _TEN_YEARS, issued=issued)
 
     def identity(self, email: str, audience: str) -> str:
         """An OpenID Connect ID token: https://cloud.google.com/docs/authentication/token-types#id"""
@@ -130,6 +132,19 @@ class Tokens:
             raise invalid(expired=True)
         return known[0]
 
+    def of_key(self, key_file: str) -> str:
+        """A self-signed token by the content of a key file, as clients make it. Raises ApiError 401.
+
+        Content only: a path would be read by this process, for somebody who may not read it.
+        """
+        try:
+            key = json.loads(key_file)
+            email, now = str(key["client_email"]), int(self._cloud.clock.wall())
+            claims = {"iss": email, "sub": email, "iat": now, "exp": now + _HOUR, "scope": SCOPE}
+            return jwt.sign(claims, jwt.load_private_pem(key["private_key"]), str(key["private_key_id"]))
+        except (ValueError, TypeError, KeyError, AttributeError, AssertionError):
+            raise invalid() from None
+
     def expire(self, bearer: str) -> None:
         """Let a token count as expired from now on, as a drill; its owner must get a new one."""
         issued = jwt.parse(bearer).claims.get("iat", 0)
@@ -148,6 +163,8 @@ class Tokens:
             token.verify(self.public_pem)
             if token.header.get("typ") != _ACCESS:
                 raise jwt.BadToken("not an access token")
+            if _number(claims, "exp") - _number(claims, "iat") > _LONGEST:
+                raise jwt.BadToken("of an older version, which gave Pulumi tokens without an end")
             if bought_with := claims.get("key"):
                 self._registered(str(bought_with), email)
         else:

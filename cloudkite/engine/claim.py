@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 from collections.abc import Callable
 from typing import Any
 
-from cloudkite.engine.folder import ATTACHED, TOKEN, Folder, write_if_new
+from cloudkite.engine.folder import Folder, write_if_new
 from cloudkite.errors import UserError
 from cloudkite.target import Target
 from cloudkite.text import _
@@ -22,12 +21,12 @@ def claim(folder: Folder, target: Target, progress: Callable[[str], Any]) -> Non
     """
     account = folder.account
     record = account.state / "target.json"
-    now = {"target": account.target, "project": account.project, "instance": _instance(target)}
+    now = {"target": account.target, "project": account.project, "cloud": target.cloud}
     try:
         before = json.loads(record.read_text(encoding="utf-8"))
-        there, project, instance = before["target"], before["project"], before.get("instance", "")
+        there, project, cloud = before["target"], before["project"], before.get("cloud", "")
     except FileNotFoundError:
-        there, project, instance = now.values()
+        there, project, cloud = now.values()
     except (ValueError, TypeError, KeyError):
         raise UserError(
             _("{path} can't be read").format(path=record),
@@ -42,18 +41,9 @@ def claim(folder: Folder, target: Target, progress: Callable[[str], Any]) -> Non
             ),
             _("put gcp:project and cloudkite:target back, or describe another account: uv run invoke account.add"),
         )
-    if instance != now["instance"] and folder.checkpoint.exists():
+    if cloud and cloud != target.cloud and folder.checkpoint.exists():
         _put_aside(folder, progress)
     write_if_new(record, json.dumps(now) + "\n")
-
-
-def _instance(target: Target) -> str:
-    """A fingerprint of the cloud that an attached provider belongs to: its token is as old as the project there.
-
-    "" for Google, where a person's credentials change and the project stays.
-    """
-    token = target.pulumi_environment.get(TOKEN, "") if ATTACHED in target.pulumi_environment else ""
-    return hashlib.sha256(token.encode()).hexdigest()[:16] if token else ""
 
 
 def _put_aside(folder: Folder, progress: Callable[[str], Any]) -> None:

@@ -128,7 +128,9 @@ def _hint(one: Failure) -> str:
     if one.code == 403:
         missing = re.search(r"'([a-z]+\.[A-Za-z.]+)'", one.message)
         if missing:
-            return _("the signed-in identity needs the permission {name} on the project").format(name=missing[1])
+            return _("the signed-in identity needs the permission {name} on the project: an owner has it").format(
+                name=missing[1]
+            )
         return _("the signed-in identity needs the role Owner of the project, or of the billing account for budgets")
     if one.code == 409 and one.op == "create":
         return _("something of that name exists already and is not this account's: remove or rename it")

@@ -18,13 +18,11 @@ from cloudkite.workspace import private_folder, write_atomically
 
 PROJECT = "cloudkite"  # Pulumi's project; the stack has the account's name
 
-# Names of variables in Target.pulumi_environment.
-ATTACHED = "PULUMI_DEBUG_PROVIDERS"
-TOKEN = "GOOGLE_OAUTH_ACCESS_TOKEN"  # noqa: S105
+ATTACHED = "PULUMI_DEBUG_PROVIDERS"  # in Target.pulumi_environment, where the provider runs already
 
 # The engine marks each secret in the state with this key and value:
 # https://github.com/pulumi/pulumi/blob/master/sdk/go/common/resource/sig/sig.go
-_MARK = '"4dabf18193072939515e22adb298388d":"1b47061264138c4ac30d75fd1eb44270"'
+SIGNATURE, SECRET = "4dabf18193072939515e22adb298388d", "1b47061264138c4ac30d75fd1eb44270"
 
 
 @dataclass(frozen=True)
@@ -146,7 +144,7 @@ class Folder:
 
     def _has_secrets(self) -> bool:
         try:
-            return _MARK in self.checkpoint.read_text(encoding="utf-8").replace('": "', '":"')
+            return f'"{SIGNATURE}":"{SECRET}"' in self.checkpoint.read_text(encoding="utf-8").replace('": "', '":"')
         except (FileNotFoundError, UnicodeDecodeError):
             return False
 

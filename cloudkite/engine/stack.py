@@ -18,7 +18,7 @@ from pulumi import RunError, automation
 from cloudkite.engine import cli, failures
 from cloudkite.engine.command import Command, Ended
 from cloudkite.engine.events import Events
-from cloudkite.engine.folder import TOKEN, Folder
+from cloudkite.engine.folder import ATTACHED, SECRET, SIGNATURE, Folder
 from cloudkite.engine.results import OnStep, Outcome
 from cloudkite.target import Target
 
@@ -101,6 +101,8 @@ class Stack:
         stack.events = events
         if verb in ("preview", "up"):
             options["program"] = self._program(raised, loops)
+        else:
+            self._sign_in()
         try:
             getattr(stack, verb)(on_event=events, color="never", **options)
         except Ended as ended:
@@ -115,6 +117,7 @@ class Stack:
 
     def _program(self, raised: list[Exception], loops: list[asyncio.AbstractEventLoop]) -> Callable[[], None]:
         """What the engine calls: infra's program. Its own exceptions are kept for our words, its loop to be closed."""
+        token = self._token()
 
         def program() -> None:
             import pulumi
@@ -125,7 +128,7 @@ class Stack:
                     from infra.program import build
                     from infra.settings import Settings
 
-                    outputs = build(Settings.load(access_token=self._target.pulumi_environment.get(TOKEN)))
+                    outputs = build(Settings.load(access_token=token))
                 for name, value in outputs.items():
                     pulumi.export(name, value)
             except Exception as problem:
@@ -134,6 +137,23 @@ class Stack:
                 raise RunError(str(problem)) from None
 
         return program
+
+    def _token(self) -> str:
+        """What signs an attached provider in: it does not see the engine's environment, as a plug-in does."""
+        return self._target.token() if ATTACHED in self._target.pulumi_environment else ""
+
+    def _sign_in(self) -> None:
+        """A run without the program finds the provider in the state, signed in as whoever ran `up`: now it is we."""
+        if not (token := self._token()):
+            return
+        document = self.export()
+        signed = {SIGNATURE: SECRET, "plaintext": json.dumps(token)}
+        for row in document["deployment"].get("resources") or ():
+            if row["type"] == "pulumi:providers:gcp":
+                for values in (row.get("inputs"), row.get("outputs")):
+                    if values and "accessToken" in values:
+                        values["accessToken"] = signed
+        self.replace(document)
 
     def export(self) -> dict[str, Any]:
         """The deployment as `pulumi stack export` gives it, secrets encrypted, without starting the CLI for it."""

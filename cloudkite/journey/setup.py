@@ -16,6 +16,7 @@ from cloudkite.workspace import Workspace
 
 # For so long Cloud Storage keeps, and bills, what is deleted from data and models: infra/buckets.py says so.
 UNDELETE_DAYS = 7
+_NEEDED = "resourcemanager.projects.setIamPolicy"  # by every account, and had by no role of those who only use it
 
 if TYPE_CHECKING:
     from cloudkite.engine import Change, Resource, Step
@@ -48,6 +49,7 @@ def set_up(
     if not quiet and not brief:
         _show_changes(preview.changes)
         show_monthly(prices.monthly(preview.resources, account.region), account)
+    check_rights(account, target)
     if not yes and account.costs_money and not show.confirm(_("set account {name} up?").format(name=account.name)):
         raise UserError(_("nothing was changed"))
     with show.waiting(_("setting up ..."), live=brief) as tell:
@@ -75,6 +77,7 @@ def down(
     """Take the account down, and show what is left with its monthly price."""
     account = accounts.load(workspace, name or None)
     target = connect(workspace, account)
+    check_rights(account, target)
     _consent_to_down(account, target, everything, yes, confirmed)
     take_down(workspace, account, target, everything=everything, as_json=as_json)
 
@@ -147,6 +150,28 @@ def acting_as(account: Account, target: Target) -> str:
     return _("account {name} ({where}), project {project}, as {who}").format(
         name=account.name, where=account.target, project=account.project, who=target.identity
     )
+
+
+def check_rights(account: Account, target: Target) -> None:
+    """Raise UserError unless who is signed in may set the account up: half of it must not be made, or taken down.
+
+    Where that can't be asked (the API is off in a new project) the engine finds out.
+    """
+    from cloudkite import api
+
+    url = f"https://cloudresourcemanager.googleapis.com/v3/projects/{account.project}:testIamPermissions"
+    answer = api.send(target, "POST", url, _("look up the permissions"), again=True, json={"permissions": [_NEEDED]})
+    if answer.ok and _NEEDED not in answer.json().get("permissions", ()):
+        who = target.identity
+        raise UserError(
+            _(
+                "{who} may not set up or take down account {name}: "
+                "the permission '{needed}' on project {project} is denied"
+            ).format(who=who, name=account.name, needed=_NEEDED, project=account.project),
+            _("an owner of project {project} must do it, or grant {who} roles/owner").format(
+                project=account.project, who=who
+            ),
+        )
 
 
 def _steps(tell: Callable[[str], None], total: int) -> Callable[[Step], None]:

@@ -1,7 +1,7 @@
 """Who may see and change billing accounts and budgets.
 
-Simplified: the person at this machine owns all billing accounts, so the owner account of each project that the command
-line made is their administrator; others get roles on one by its policy.
+Simplified: the person at this machine owns all billing accounts, so the owner account of each project is their
+administrator; others get roles on one by its policy.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def policy(cloud: Cloud, name: str) -> Policy:
 
 def account(cloud: Cloud, caller: Caller, name: str) -> access.Resource:
     """What a permission on a billing account is asked on."""
-    if caller.email and caller.email == cloud.iam.owner(caller.project):
+    if cloud.iam.is_person(caller):
         _own(cloud, name, f"serviceAccount:{caller.email}")
     return access.Resource(name, (name,), ACCOUNTS, f"{ACCOUNTS}/BillingAccount")
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from localcloud.documents import Documents, apply_mask
 from localcloud.errors import ApiError
-from localcloud.iam import policies
+from localcloud.iam import permissions, policies
 
 if TYPE_CHECKING:
     from localcloud.clock import Clock
@@ -29,21 +29,27 @@ class CustomRoles:
         self._lock = threading.RLock()
 
     def create(self, project: str, role_id: str, role: Body) -> Body:
-        """A custom role of a project. Raises 400 for a bad id, 409 when there is one (also when deleted)."""
+        """A custom role of a project. Raises 400 for a bad id or permission, 409 when there is one (also deleted)."""
         if not _ID.fullmatch(role_id):
             raise ApiError(400, f"The role_id {role_id} must match regex '[a-zA-Z0-9_\\.]{{3,64}}'.")
         name = f"projects/{project}/roles/{role_id}"
         if self._kept.find(name):
             raise ApiError(409, f"A role named {role_id} in {name.rpartition('/roles/')[0]} already exists.")
+        permissions.check_custom(role.get("includedPermissions") or [])
         body = {"stage": "ALPHA"} | role | {"name": name, "etag": policies.new_etag()}
         return self._kept.put(name, "role", body)
 
-    def get(self, name: str) -> Body:
-        """A custom role by its full name, also a deleted one ("deleted": true). Raises 404."""
+    def find(self, name: str) -> Body | None:
+        """A custom role by its full name, also a deleted one ("deleted": true), or None."""
         found = self._kept.find(name)
+        return {field: value for field, value in found.items() if field != "deletedAt"} if found else None
+
+    def get(self, name: str) -> Body:
+        """The same. Raises 404."""
+        found = self.find(name)
         if found is None:
             raise ApiError(404, f"The role named {name} was not found.")
-        return {field: value for field, value in found.items() if field != "deletedAt"}
+        return found
 
     def of_project(self, project: str, deleted: bool = False) -> list[Body]:
         """The custom roles of a project, without the deleted ones unless asked."""
@@ -51,11 +57,14 @@ class CustomRoles:
         return [self.get(role["name"]) for role in found if deleted or not role.get("deleted")]
 
     def update(self, name: str, changes: Body, mask: str | None = None) -> Body:
-        """Change a custom role. Raises 404, or 409 ABORTED for a stale etag."""
+        """Change a custom role. Raises 404, 400 for a permission that can't be, or 409 ABORTED for a stale etag."""
         with self._lock:
             role = self.get(name)
             policies.check_etag(changes, role)
-            merged = apply_mask(role, changes, mask) | {"name": name, "etag": policies.new_etag()}
+            merged = apply_mask(role, changes, mask)
+            if merged.get("includedPermissions") != role.get("includedPermissions"):
+                permissions.check_custom(merged.get("includedPermissions") or [])
+            merged |= {"name": name, "etag": policies.new_etag()}
             kept = self._kept.put(name, "role", merged)
             self._changed()  # afterwards: whoever asks in between must not take the old for the new
             return kept

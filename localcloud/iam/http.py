@@ -9,8 +9,8 @@ import base64
 import json
 from typing import TYPE_CHECKING, Any
 
-from localcloud.errors import ApiError, NotEmulated, error_info
-from localcloud.iam import access, policies, roles
+from localcloud.errors import ApiError, error_info
+from localcloud.iam import access, permissions, policies, roles
 from localcloud.paging import page
 from localcloud.rest import App, Call, Router, decode_base64, project_of
 
@@ -205,11 +205,16 @@ async def undelete_role(call: Call) -> Body:
 
 @router.route("POST", "/v1/permissions:queryTestablePermissions", open="what there is to permit is public")
 async def testable_permissions(call: Call) -> Body:
-    """Of a project: all that concern the APIs of this cloud."""
-    if not call.body.get("fullResourceName", "").startswith("//cloudresourcemanager.googleapis.com/projects/"):
-        raise NotEmulated("permissions of other resources than projects")
-    found = [{"name": name, "stage": "GA"} for name in roles.all_permissions()]
+    kind = permissions.kind_named(str(call.body.get("fullResourceName", "")))
+    found = [{"name": name, "stage": "GA"} for name in sorted(permissions.asked_on(kind))]
     return page("permissions", found, call.body, default=100, most=1000)
+
+
+@router.route("POST", "/v1/roles:queryGrantableRoles", open=_PUBLIC)
+async def grantable_roles(call: Call) -> Body:
+    kind, full = permissions.kind_named(str(call.body.get("fullResourceName", ""))), call.body.get("view") == "FULL"
+    found = [roles.predefined(name, full) for name in roles.names() if roles.grantable(name, kind)]
+    return page("roles", found, call.body, default=300, most=2000)
 
 
 @router.route("GET", "/v1/roles", open=_PUBLIC)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from localcloud.errors import ApiError
+from localcloud.iam.permissions import asked_on
 
 Permissions = frozenset[str]
 
@@ -34,17 +35,21 @@ _NOT_ON_PROJECTS = ("roles/storage.legacy", "roles/billing.", "roles/iam.organiz
 _PROJECT_BILLING = ("roles/billing.projectManager", "roles/billing.projectCostsManager")
 
 
-def grantable(role: str, resource: str) -> bool:
-    """Whether a predefined role may be in the policy of a resource such as "projects/p" or "buckets/b"."""
-    if not known(role):
+_BASIC = ("roles/owner", "roles/editor", "roles/viewer")
+
+
+def grantable(role: str, kind: str) -> bool:
+    """Whether a predefined role may be in the policy of a kind of resource (see permissions.kind_of).
+
+    It may where one of its permissions is asked; some roles are for other places all the same.
+    """
+    if kind == "billingAccount" and not role.startswith("roles/billing."):
         return False
-    kind, _, rest = resource.partition("/")
-    if kind == "billingAccounts":
-        return role.startswith("roles/billing.") and role not in (*_PROJECT_BILLING, "roles/billing.creator")
-    if kind == "projects" and "/" not in rest:
-        above = role == "roles/resourcemanager.projectCreator" or role.startswith(_NOT_ON_PROJECTS)
-        return not above or role in _PROJECT_BILLING
-    return True
+    if kind == "project" and role.startswith(_NOT_ON_PROJECTS) and role not in _PROJECT_BILLING:
+        return False
+    if kind == "bucket" and role in _BASIC:
+        return False
+    return not permissions(role).isdisjoint(asked_on(kind))
 
 
 @cache
@@ -52,12 +57,6 @@ def permissions(role: str) -> Permissions:
     """What a predefined role permits, as far as it concerns this cloud's APIs; nothing for one that isn't known."""
     groups: dict[str, str] = _book().get(role, {}).get("permissions", {})
     return frozenset(f"{resource}.{verb}" for resource, verbs in groups.items() for verb in verbs.split())
-
-
-@cache
-def all_permissions() -> list[str]:
-    """Each permission that any of the roles has, in order."""
-    return sorted(frozenset().union(*map(permissions, names())))
 
 
 def predefined(name: str, full: bool = True) -> dict[str, Any]:

@@ -37,6 +37,7 @@ RULES: Rules = {
     "CreateRole": ("post", "/v1/{parent=projects/*}/roles", "*"),
     "UpdateRole": ("patch", f"/v1/{_ROLE}", "role"),
     "DeleteRole": ("delete", f"/v1/{_ROLE}", ""),
+    "QueryGrantableRoles": ("post", "/v1/roles:queryGrantableRoles", "*"),
     "QueryTestablePermissions": ("post", "/v1/permissions:queryTestablePermissions", "*"),
     "UndeleteRole": ("post", f"/v1/{_ROLE}:undelete", "*"),
 }

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 from localcloud import jwt
 from localcloud.documents import Documents, apply_mask
 from localcloud.errors import ApiError
-from localcloud.iam import policies, roles
+from localcloud.iam import permissions, policies, roles
 from localcloud.iam.custom_roles import CustomRoles
 from localcloud.iam.metadata import Metadata
 from localcloud.iam.policies import Policy
 
 if TYPE_CHECKING:
-    from localcloud.cloud import Cloud
+    from localcloud.cloud import Caller, Cloud
 
 Body = dict[str, Any]
 _ACCOUNT_ID = re.compile(r"[a-z][-a-z0-9]{4,28}[a-z0-9]")
@@ -54,6 +54,13 @@ class Iam:
     def owner(self, project: str) -> str:
         """The account that a client of this project acts as by default."""
         return f"owner@{project}.iam.gserviceaccount.com"
+
+    def is_person(self, caller: Caller) -> bool:
+        """Whether a caller stands for the person at this machine: the owner account of any project does.
+
+        All callers are service accounts here; what Google lets only people do, these may.
+        """
+        return bool(caller.email) and caller.email == self.owner(caller.project)
 
     def create_service_account(
         self, project: str, account_id: str, display_name: str = "", description: str = ""
@@ -234,7 +241,8 @@ class Iam:
             present = self.get_policy(resource)
             policies.check_etag(policy, present)
             made = policies.normalise(policy)
-            self._check_named(resource, made, policies.members_of(present))
+            policies.check_members(permissions.kind_of(resource), made, present)
+            self._check_named(resource, made, present)
             kept = {"resource": resource, "policy": made}
             put = self._kept.put(f"policies/{resource}", "policy", kept)["policy"]
             self.policy_generation += 1
@@ -269,22 +277,35 @@ class Iam:
             changed = policies.without_member(self.get_policy(resource), role, member, condition)
             return self.set_policy(resource, changed)
 
-    def _check_named(self, resource: str, policy: Policy, before: set[str]) -> None:
-        """Google refuses a binding that names an account or a custom role that is not there."""
-        for binding in policy["bindings"]:
-            role = binding["role"]
-            gone = role.startswith("projects/") and self.custom_roles.get(role).get("deleted")
-            if gone or (role.startswith("roles/") and not roles.grantable(role, resource)):
+    def _check_named(self, resource: str, policy: Policy, before: Policy) -> None:
+        """Google refuses a new binding of an account that is not there, or of a role that does not apply here."""
+        for role in policies.roles_of(policy) - policies.roles_of(before):
+            if not self._grantable(role, resource):
                 raise ApiError(400, f"Role {role} is not supported for this resource.")
-        for member in policies.members_of(policy) - before:
+        for member in policies.members_of(policy) - policies.members_of(before):
             kind, _, email = member.partition(":")
             if kind == "serviceAccount" and not self._exists(email):
                 raise ApiError(400, f"Service account {email} does not exist.")
 
+    def _grantable(self, role: str, resource: str) -> bool:
+        kind = permissions.kind_of(resource)
+        if role.startswith("roles/"):
+            return roles.grantable(role, kind)
+        owner, _, _ = role.rpartition("/roles/")
+        inside = resource.partition("/")[2] if kind == "bucket" else ""
+        project = self._cloud.storage.metadata.bucket_project(inside) if inside else resource.split("/")[1]
+        if owner != f"projects/{project}":
+            return False
+        custom = self.custom_roles.find(role)
+        usable = custom is not None and not custom.get("deleted")
+        return usable and not permissions.asked_on(kind).isdisjoint(custom.get("includedPermissions") or ())
+
     def _exists(self, email: str) -> bool:
         # Google's own service agents come into being when they are named: gcp-sa-..., NUMBER@cloudservices, ...
-        user_made = re.fullmatch(r"[^@]+@(?!gcp-sa-)[^@.]+\.iam\.gserviceaccount\.com", email)
-        return not user_made or self.find_service_account(email) is not None
+        if re.fullmatch(r"[^@]+@(?!gcp-sa-)[^@.]+\.iam\.gserviceaccount\.com", email):
+            return self.find_service_account(email) is not None
+        workload = re.fullmatch(r"[^@\[\]]+\.svc\.id\.goog\[[^/\]]+/[^/\]]+\]", email)
+        return bool(workload or re.fullmatch(r"[^@]+@[^@]+\.gserviceaccount\.com", email))
 
     # Who a job is
 

@@ -5,6 +5,7 @@ https://cloud.google.com/resource-manager/reference/rest
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from localcloud.errors import ApiError
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 Body = dict[str, Any]
 SERVICE = "cloudresourcemanager.googleapis.com"
 DELETED = "DELETE_REQUESTED"
+_MOST = 12  # projects that a new customer may own: https://support.google.com/cloud/answer/6330231
+_PURGED = timedelta(days=30)  # after the deletion of a project
 _TYPE = "type.googleapis.com/google.cloud.resourcemanager.v3.Project"
 
 
@@ -56,6 +59,8 @@ def _v3(project: Body) -> Body:
         "updateTime": project["createTime"],
         "etag": f'W/"{project["projectNumber"]}"',
     }
+    if project["state"] == DELETED:
+        shown["deleteTime"] = _deleted(project)
     return shown | ({"labels": project["labels"]} if project.get("labels") else {})
 
 
@@ -115,10 +120,12 @@ async def get_v3(call: Call) -> Body:
     return _v3(call.cloud.projects.get(call.params["project"]))
 
 
-@router.route("POST", "/v3/projects", open="who makes a project owns it")
+@router.route("POST", "/v3/projects", open="asked of who calls: people own what they make")
 async def create_v3(call: Call) -> Body:
+    if (parent := call.body.get("parent")) or not call.cloud.iam.is_person(call.caller):
+        raise _no_parent(str(parent or ""))
     made = _create(call, call.body.get("projectId", ""), call.body.get("displayName", ""))
-    return _done(call, "cp", {"@type": _TYPE, **_v3(made)})
+    return _done(call, "cp", {"@type": _TYPE, **_v3(made)}) if made else _over_quota(call)
 
 
 @router.route("PATCH", "/v3/projects/{project}", needs="resourcemanager.projects.update")
@@ -162,10 +169,14 @@ async def get_v1(call: Call) -> Body:
     return _v1(_visible(call))
 
 
-@router.route("POST", "/v1/projects", open="who makes a project owns it")
+@router.route("POST", "/v1/projects", open="asked of who calls: people own what they make")
 async def create_v1(call: Call) -> Body:
+    if call.body.get("parent"):
+        raise ApiError(403, "The caller does not have permission", reason="forbidden")
+    if not call.cloud.iam.is_person(call.caller):
+        raise _no_parent("")
     made = _create(call, call.body.get("projectId", ""), call.body.get("name", ""))
-    return _done(call, "cp", {"@type": _TYPE.replace("v3", "v1"), **_v1(made)})
+    return _done(call, "cp", {"@type": _TYPE.replace("v3", "v1"), **_v1(made)}) if made else _over_quota(call)
 
 
 @router.route("DELETE", "/v1/projects/{project}", needs="resourcemanager.projects.delete", on=_seen)
@@ -227,12 +238,38 @@ async def get_operation(call: Call) -> Body:
     return _operation(call)
 
 
-def _create(call: Call, project_id: str, name: str) -> Body:
+def _no_parent(parent: str) -> ApiError:
+    """There are no organisations and folders here, and without one only people make projects."""
+    if parent:
+        return access.denied("resourcemanager.projects.create", parent, SERVICE)
+    return ApiError(403, "Service accounts cannot create projects without a parent.", reason="forbidden")
+
+
+def _create(call: Call, project_id: str, name: str) -> Body | None:
+    """The new project; None when its maker owns as many as one may."""
     if call.cloud.projects.find(project_id):
         raise ApiError(409, f"Requested entity already exists: project {project_id}")
+    if sum(_counts(call, project) for project in call.cloud.projects.list()) >= _MOST:
+        return None
     made = call.cloud.projects.create(project_id, name, call.body.get("labels"))
     call.cloud.iam.add_member(f"projects/{made['projectId']}", "roles/owner", f"serviceAccount:{call.caller.email}")
     return made
+
+
+def _counts(call: Call, project: Body) -> bool:
+    """Whether a project counts against the caller's quota: a deleted one does until it is purged."""
+    purged = (
+        project["state"] == DELETED and datetime.fromisoformat(_deleted(project)) + _PURGED < call.cloud.clock.now()
+    )
+    return not purged and call.cloud.access.has_basic(call.caller.email, f"projectOwner:{project['projectId']}")
+
+
+def _over_quota(call: Call) -> Body:
+    """The operation that Google answers: https://github.com/taers232c/GAMADV-XTD3/issues/116"""
+    words = "The project cannot be created because you have exceeded your allotted project quota."
+    failure = {"@type": "type.googleapis.com/google.rpc.QuotaFailure", "violations": [{"description": words}]}
+    error = {"code": 8, "message": words, "details": [failure]}
+    return {"name": _operation_name(call, "cp"), "done": True, "error": error}
 
 
 async def _delete(call: Call, project: Body) -> Body:
@@ -258,13 +295,22 @@ def _undelete(call: Call, project: Body) -> Body:
 def _set_state(call: Call, project: Body, state: str) -> Body:
     """From here on others pay: nobody for what a project holds that is being deleted."""
     call.cloud.billing.sample()
-    changed = call.cloud.projects.update(project["projectId"], state=state)
+    changed = call.cloud.projects.update(project["projectId"], state=state, deleteTime=call.cloud.clock.stamp())
     call.cloud.billing.accounts.forget_states()
     call.cloud.billing.sample()
     return changed
 
 
+def _operation_name(call: Call, kind: str) -> str:
+    return f"operations/{kind}.{int(call.cloud.clock.time() * 1e6)}"
+
+
+def _deleted(project: Body) -> str:
+    """When a project that is being deleted was marked; older records don't say."""
+    return project.get("deleteTime", project["createTime"])
+
+
 def _done(call: Call, kind: str, response: Body) -> Body:
     """A long-running operation that is over; kept, for clients that ask for it again."""
-    name = f"operations/{kind}.{int(call.cloud.clock.time() * 1e6)}"
+    name = _operation_name(call, kind)
     return call.cloud.documents.put(name, "operation", {"name": name, "done": True, "response": response})

@@ -58,7 +58,6 @@ class Projects:
                     "state": "ACTIVE",
                     "labels": labels or {},
                     "createTime": self._cloud.clock.stamp(),
-                    "issued": int(self._cloud.clock.time()),
                     "billingAccount": payer,
                     "linked": True,  # who pays is known; older projects had no such field
                     "services": sorted(ON_BY_DEFAULT),
@@ -72,7 +71,7 @@ class Projects:
             return found
 
     def write_files(self, project: Body) -> None:
-        """What clients of a project need: its owner's key, their environment, and the token for Pulumi."""
+        """What clients of a project need: its owner's key, and their environment."""
         project_id = project["projectId"]
         folder = private_folder(self._cloud.folder("projects") / project_id)
         key_file = folder / "key.json"
@@ -80,17 +79,16 @@ class Projects:
             key = self._cloud.iam.new_key(self._cloud.iam.owner(project_id))
             write_privately(key_file, json.dumps(key, indent=2))
         environment = client_environment(self._cloud.root, self._cloud.ports, project_id)
-        token = self._cloud.tokens.provider_token(project_id, project["issued"])
         written = {
             "boto.cfg": boto_configuration(key_file, self._cloud.root / "ca.pem", project_id, folder / "gcloud"),
             "environment.json": json.dumps(environment, indent=2),
-            "provider-token": token,
         }
         for name, text in written.items():
             path = folder / name
             if not path.exists() or path.read_text(encoding="utf-8") != text:
                 write_privately(path, text)
         private_folder(folder / "gcloud")
+        (folder / "provider-token").unlink(missing_ok=True)  # older versions wrote it
 
     def find(self, id_or_number: str) -> Body | None:
         """The project by id or number, or None."""

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from localcloud.cloud import Cloud
 
 _NOT_LET_IN = (
-    "the local cloud takes only its own token: give gcp.Provider access_token, the content of provider-token in the "
-    "project's folder (the engine of `invoke up` does)"
+    "the local cloud takes only accounts of its own: give gcp.Provider access_token (what `gcloud auth "
+    "print-access-token` prints in the client environment), or credentials, the content of a key file"
 )
 
 
@@ -42,7 +42,7 @@ class Provider:
 
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
-        self._scopes: dict[str, Scope] = {}
+        self._scopes: dict[str, tuple[Scope, str]] = {}  # and the token that it was let in by
 
     def forget(self, peer: str) -> None:
         """The connection is over: who has the same address next is let in by nothing but a token."""
@@ -75,20 +75,21 @@ class Provider:
 
     async def configure(self, request: pb.ConfigureRequest, peer: str) -> pb.ConfigureResponse:
         given = bare(load(request.args))
-        token = given.get("accessToken")
-        if not isinstance(token, str) or is_unknown(token) or not token:
-            raise Refused(_NOT_LET_IN)
+        token, key_file = given.get("accessToken"), given.get("credentials")
         try:
+            # In the order of the real provider, which takes the token first, too.
+            if not token and isinstance(key_file, str):
+                token = self._cloud.tokens.of_key(key_file)
+            if not isinstance(token, str) or is_unknown(token) or not token:
+                raise Refused(_NOT_LET_IN)
             caller = self._cloud.tokens.verify(token)
         except ApiError:
             raise Refused(_NOT_LET_IN) from None
         project = given.get("project") or caller.project
-        if project != caller.project:
-            raise Refused(f"the token is of project {caller.project}; it can't be used for project {project}")
         labels = given.get("defaultLabels") or {}
         # The SDK sends whatever is no text as JSON.
         labels = json.loads(labels) if isinstance(labels, str) else labels
-        self._scopes[peer] = Scope(self._cloud, caller, project, given.get("region", ""), labels)
+        self._scopes[peer] = Scope(self._cloud, caller, project, given.get("region", ""), labels), token
         return pb.ConfigureResponse(
             acceptSecrets=True, supportsPreview=True, acceptResources=False, acceptOutputs=False
         )  # fmt: skip
@@ -96,7 +97,9 @@ class Provider:
     def _scope(self, peer: str) -> Scope:
         if peer not in self._scopes:
             raise Refused("this connection was not configured; run the command again")
-        return self._scopes[peer]
+        scope, token = self._scopes[peer]
+        self._cloud.tokens.verify(token)  # its account may be gone by now, or its key
+        return scope
 
     # Functions
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from localcloud.errors import ApiError
+from localcloud.iam.policies import BadMember
 from localcloud.storage import names
 from localcloud.storage.bucket_settings import WRITABLE, is_private, is_uniform, locked, settled, soft_deletion
 from localcloud.storage.conditions import ANY, Conditions
@@ -248,6 +249,9 @@ class Buckets:
             raise StorageError(412, _NOT_PUBLIC, "conditionNotMet", "PreconditionFailed")
         try:
             self._cloud.iam.set_policy(_policy_name(name), wanted)
+        except BadMember as error:
+            words = f"The member {error.member} is of an unknown type. Please set a valid type prefix for the member."
+            raise invalid(words) from error
         except ApiError as error:
             raise condition_failed() if error.status == "ABORTED" else invalid(error.message) from error
         return self.policy(name)

@@ -35,6 +35,29 @@ def submitter(copy):
     return copy
 
 
+def test_setting_up_and_taking_down_are_refused_as_on_google_and_nothing_is_half_done(submitter):
+    def refused(line: str) -> None:
+        done = submitter.invoke(line)
+        assert done.returncode == 1, f"{line}\n{done.stdout}\n{done.stderr}"
+        assert done.stderr.endswith(
+            f"error: {SUBMITTER} may not set up or take down account local: the permission "
+            f"'resourcemanager.projects.setIamPolicy' on project {PROJECT} is denied\n\n"
+            f"hint: an owner of project {PROJECT} must do it, or grant {SUBMITTER} roles/owner\n"
+        )
+
+    settings = submitter.folder / "infra" / "Pulumi.local.yaml"
+    text = settings.read_text(encoding="utf-8")
+    unchanged = submitter.invoke("uv run invoke up --yes")
+    assert unchanged.returncode == 0 and "nothing to change" in unchanged.stdout, unchanged.stderr
+    refused("uv run invoke down --yes")
+    refused("uv run invoke down --everything --confirm local")
+    settings.write_text(text.replace("Days: 30", "Days: 31"), encoding="utf-8")
+    refused("uv run invoke up --yes")
+    settings.write_text(text, encoding="utf-8")
+    unchanged = submitter.invoke("uv run invoke up --yes")
+    assert unchanged.returncode == 0 and "nothing to change" in unchanged.stdout, unchanged.stderr
+
+
 def test_a_day(submitter):
     def good(line: str) -> str:
         done = submitter.invoke(line)

@@ -61,7 +61,7 @@ def _close(loop: asyncio.AbstractEventLoop) -> None:
 class Programs:
     """Runs programs in a stack of their own: `up(program)`, `refresh()`, `destroy()`, each gives what it told.
 
-    A program is called with the options that give its resources the provider, signed in as the account's owner.
+    A program is called with the options that give its resources the provider, signed in as the target's account.
     """
 
     def __init__(self, place: Place, pulumi: Any, folder: Path) -> None:
@@ -88,7 +88,7 @@ class Programs:
 
     @property
     def token(self) -> str:
-        return self.place.target.pulumi_environment["GOOGLE_OAUTH_ACCESS_TOKEN"]
+        return self.place.target.token()
 
     def provider(self, **more: Any) -> gcp.Provider:
         """A provider that may work on the place's project."""

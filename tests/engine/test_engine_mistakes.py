@@ -73,10 +73,11 @@ def test_a_provider_that_is_dead(place):
 
 
 def test_a_token_that_the_cloud_does_not_know(place):
-    environment = {**place.target.pulumi_environment, "GOOGLE_OAUTH_ACCESS_TOKEN": "stolen"}
-    foreign = dataclasses.replace(place.target, pulumi_environment=environment)
+    foreign = dataclasses.replace(place.target)
+    foreign.__dict__["token"] = lambda: "stolen"
     mistake = refused(lambda: engine.up(place.space, place.account, foreign))
     assert "stolen" not in mistake.message
+    assert "the local cloud takes only accounts of its own" in mistake.message
     assert place.left() == []
 
 

@@ -257,6 +257,7 @@ def test_the_plain_command_line_runs_it_too(made, pulumi, tmp_path):
     (tmp_path / "state").mkdir()
     environment = safe_environment({
         **made.target.pulumi_environment,
+        "GOOGLE_OAUTH_ACCESS_TOKEN": made.target.token(),
         "PATH": f"{host.parent}:{pulumi.path.parent}",
         "PULUMI_HOME": str(tmp_path / "home"),
         "PULUMI_BACKEND_URL": (tmp_path / "state").as_uri(),

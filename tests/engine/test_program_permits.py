@@ -6,9 +6,11 @@ Who may do what is not read out of the program: `up` runs, and then the trainer,
 from __future__ import annotations
 
 import base64
+import dataclasses
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -159,30 +161,42 @@ TRIES = [
 
 
 @pytest.fixture(scope="module")
-def sessions(space, pulumi) -> dict[str, AuthorizedSession]:
-    """The account is set up for a submitter of its own; sessions of "o" its owner, "t", "s" and "x" a stranger."""
+def place(space, pulumi) -> Place:
+    """The account, described for a submitter of its own."""
     text = (CLONE / "infra" / "Pulumi.local.yaml").read_text(encoding="utf-8").replace("cloudkite-local", PROJECT)
     submitter = f"submitter@{PROJECT}.iam.gserviceaccount.com"
     text = text.replace(f"owner@{PROJECT}.iam.gserviceaccount.com", submitter)
     (space.accounts / "Pulumi.permits.yaml").write_text(text, encoding="utf-8")
     account = accounts.load(space, "permits")
-    place = Place(space, account, target.connect(space, account))
+    return Place(space, account, target.connect(space, account))
+
+
+@pytest.fixture(scope="module")
+def keys(place) -> dict[str, dict[str, Any]]:
+    """The account is set up; key files of "t" its trainer, "s" its submitter and "x" a stranger."""
     owner = place.target.session()
     on = owner.post(f"https://serviceusage.googleapis.com/v1/projects/{PROJECT}/services/iam.googleapis.com:enable")
     assert on.ok, on.text
     for name in ("submitter", "stranger"):
         made = owner.post(f"{IAM}/projects/{PROJECT}/serviceAccounts", json={"accountId": name})
         assert made.ok, made.text
-    engine.up(space, account, place.target)
+    engine.up(place.space, place.account, place.target)
     for name in ("data", "staging", "models"):
         assert write(name, "x")(owner).ok
-    found = {"o": owner}
+    found = {}
     for letter, name in (("t", "trainer"), ("s", "submitter"), ("x", "stranger")):
-        keys = f"{IAM}/projects/{PROJECT}/serviceAccounts/{name}@{PROJECT}.iam.gserviceaccount.com/keys"
-        private = owner.post(keys, json={}).json()["privateKeyData"]
-        credentials = service_account.Credentials.from_service_account_info(
-            json.loads(base64.b64decode(private)), scopes=[SCOPE]
-        )
+        url = f"{IAM}/projects/{PROJECT}/serviceAccounts/{name}@{PROJECT}.iam.gserviceaccount.com/keys"
+        found[letter] = json.loads(base64.b64decode(owner.post(url, json={}).json()["privateKeyData"]))
+    return found
+
+
+@pytest.fixture(scope="module")
+def sessions(place, keys) -> dict[str, AuthorizedSession]:
+    """Sessions of "o" the owner, and of those who have `keys`."""
+    owner = place.target.session()
+    found = {"o": owner}
+    for letter, key in keys.items():
+        credentials = service_account.Credentials.from_service_account_info(key, scopes=[SCOPE])
         session = requests.Session()
         made = AuthorizedSession(credentials, auth_request=Request(session))
         for one in (session, made):
@@ -211,3 +225,30 @@ def test_the_owner_of_a_job_is_asked_to_act_as_its_account(sessions: dict[str, A
         assert answer.status_code == 400
         words = f"You do not have permission to act as service_account: {email}. (or it may not exist)."
         assert answer.json()["error"]["message"] == words
+
+
+def test_the_engine_acts_as_whoever_is_signed_in(place: Place, keys: dict[str, dict[str, Any]], tmp_path: Path) -> None:
+    """What the submitter may not do by hand it may not do by `up` and `down` either; then the owner goes on."""
+    path = tmp_path / "key.json"
+    path.write_text(json.dumps(keys["s"]), encoding="utf-8")
+    environment = {**place.target.environment, "GOOGLE_APPLICATION_CREDENTIALS": str(path)}
+    theirs = dataclasses.replace(place.target, environment=environment)
+    before = place.left()
+    assert engine.preview(place.space, place.account, theirs).changes == ()
+    changed = place.settings(lambda text: text.replace("Days: 30", "Days: 31"))
+    try:
+        with pytest.raises(engine.Failed) as refused:
+            engine.up(place.space, changed.account, theirs)
+    finally:
+        place.settings(lambda text: text.replace("Days: 31", "Days: 30"))
+    denied = f"403 Permission 'logging.buckets.update' denied on resource '//logging.googleapis.com/projects/{PROJECT}"
+    assert denied in refused.value.message
+    assert refused.value.hint == (
+        "the signed-in identity needs the permission logging.buckets.update on the project: an owner has it"
+    )
+    with pytest.raises(engine.Failed) as refused:
+        engine.down(place.space, place.account, theirs)
+    assert all(failure.code == 403 for failure in refused.value.outcome.failures), refused.value.outcome.failures
+    # An API stays on and a quota as it is: those are only taken out of the state, and nobody is asked.
+    assert {one.kind for one in before if one not in place.left()} <= {"Service", "SQuotaPreference"}
+    assert set(place.up().changes) <= {"create"} and len(place.left()) == len(before)

@@ -1,6 +1,7 @@
 """The local cloud as a provider: what it checks, changes, replaces, refuses, and keeps secret."""
 
 import threading
+from pathlib import Path
 
 import pulumi
 import pulumi_gcp as gcp
@@ -256,15 +257,27 @@ def test_foreign_tokens_are_refused(programs, token):
         gcp.storage.Bucket("box", location="us-central1", opts=pulumi.ResourceOptions(provider=provider))
 
     told = programs.run(program)
-    assert any("the local cloud takes only its own token" in error for error in told.errors), told.errors
+    assert any("the local cloud takes only accounts of its own" in error for error in told.errors), told.errors
 
 
-def test_the_token_of_one_project_is_no_good_for_another(programs):
-    told = programs.up(bucket(), project="some-other-project")
-    own = programs.place.account.project
-    assert any(
-        f"the token is of project {own}; it can't be used for project some-other-project" in e for e in told.errors
-    )
+def test_a_key_file_signs_in_by_its_content_and_never_by_its_path(programs):
+    path = Path(programs.place.target.environment["GOOGLE_APPLICATION_CREDENTIALS"])
+
+    def program(credentials):
+        provider = gcp.Provider("gcp", project=programs.place.account.project, credentials=credentials)
+        return lambda: gcp.storage.Bucket("box", location="us-central1", opts=pulumi.ResourceOptions(provider=provider))
+
+    for foreign in (str(path), "{}", '{"client_email": "x", "private_key": "y", "private_key_id": "z"}'):
+        told = programs.run(lambda text=foreign: program(text)())
+        assert any("the local cloud takes only accounts of its own" in error for error in told.errors), told.errors
+    told = programs.run(lambda: program(path.read_text(encoding="utf-8"))())
+    assert told.errors == [] and told.steps == [("update", "gcp"), ("create", "box")]
+
+
+def test_in_the_project_of_others_an_account_may_do_what_it_was_granted(programs, describe):
+    other = describe(programs.place.space).account.project
+    told = programs.up(bucket(), project=other)
+    assert any("does not have storage.buckets.create access to the Google Cloud project" in e for e in told.errors)
 
 
 def test_functions(programs):

@@ -81,6 +81,12 @@ class LocalCloud:
         self._prepare(made)
         return made
 
+    def token(self, key: Mapping[str, Any] | None = None) -> str:
+        """An access token of the project's owner, or of the account of the key file `key`."""
+        with self.plain_session() as plain, self.session(key) as session:
+            session.credentials.refresh(Request(plain))
+            return session.credentials.token
+
     def enable(self, *services: str) -> None:
         """Turn APIs of the project on, by their short names ("aiplatform")."""
         url = f"https://serviceusage.googleapis.com/v1/projects/{self.project}/services:batchEnable"

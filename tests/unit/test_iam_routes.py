@@ -10,7 +10,7 @@ from types import ModuleType
 import pytest
 
 from localcloud.front import HOSTS
-from localcloud.iam import roles
+from localcloud.iam import permissions, roles
 from localcloud.provider.registry import KINDS
 from localcloud.rest import Router
 
@@ -70,11 +70,22 @@ def test_the_table_of_roles_names_its_source_and_date() -> None:
         ("roles/storage.admin", "billingAccounts/012345-6789AB-CDEF01", False),
         ("roles/resourcemanager.projectCreator", "projects/p", False),
         ("roles/iam.serviceAccountUser", "projects/p/serviceAccounts/a@b", True),
+        ("roles/owner", "projects/p/serviceAccounts/a@b", True),
+        ("roles/storage.objectCreator", "projects/p/serviceAccounts/a@b", False),
+        ("roles/owner", "buckets/b", False),
+        ("roles/logging.logWriter", "buckets/b", False),
+        ("roles/storage.hmacKeyAdmin", "buckets/b", False),
+        ("roles/pubsub.publisher", "projects/p/topics/t", True),
+        ("roles/pubsub.publisher", "projects/p/subscriptions/s", False),
+        ("roles/pubsub.subscriber", "projects/p/subscriptions/s", True),
+        ("roles/editor", "projects/p/topics/t", True),
+        ("roles/artifactregistry.reader", "projects/p/locations/l/repositories/r", True),
+        ("roles/storage.admin", "projects/p/locations/l/repositories/r", False),
         ("roles/nothing.like", "projects/p", False),
     ],
 )
 def test_where_roles_can_be_granted(role: str, resource: str, may: bool) -> None:
-    assert roles.grantable(role, resource) is may
+    assert roles.grantable(role, permissions.kind_of(resource)) is may
 
 
 @pytest.mark.parametrize(

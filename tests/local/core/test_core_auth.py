@@ -150,8 +150,6 @@ def test_a_token_of_another_local_cloud_is_refused(local_cloud, new_cloud):
     for token in (theirs.credentials.token, signed(other)):
         assert other.plain_session().get(PROJECT, headers={"Authorization": f"Bearer {token}"}).ok
         assert mine.get(PROJECT, headers={"Authorization": f"Bearer {token}"}).status_code == 401
-    provider = (other.root / "projects" / other.project / "provider-token").read_text(encoding="utf-8")
-    assert mine.get(PROJECT, headers={"Authorization": f"Bearer {provider}"}).status_code == 401
 
 
 @pytest.mark.parametrize(
@@ -209,7 +207,7 @@ def test_hmac_keys_are_refused_by_their_name(local_cloud, kind):
         ({"iat": 5000, "exp": 8000}, "Invalid JWT: Token must be a short-lived token (60 minutes) and in a reasonable"),
         ({"exp": 90_000}, "Invalid JWT: Token must be a short-lived token (60 minutes) and in a reasonable timeframe."),
         ({"aud": "https://example.com"}, "Invalid JWT: Failed audience check"),
-        ({"iss": "nobody@test-project.iam.gserviceaccount.com"}, "Invalid grant: account not found"),
+        ({"iss": "no-such-account@test-project.iam.gserviceaccount.com"}, "Invalid grant: account not found"),
         ({"key": True}, "Invalid JWT Signature."),
     ],
 )

@@ -207,7 +207,7 @@ BAD_POLICIES = [
     ({"bindings": [{"role": "owner", "members": []}]}, "Role owner is not supported for this resource."),
     (
         {"bindings": [{"role": "roles/viewer", "members": ["me@example.com"]}]},
-        "Invalid member me@example.com. Members must be prefixed by their type.",
+        'Policy members must be of the form "<type>:<value>".',
     ),
     (
         {

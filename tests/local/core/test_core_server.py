@@ -84,7 +84,7 @@ def test_projects_and_ports_are_kept_over_restarts(new_cloud):
     cloud.session().post(
         f"https://iam.googleapis.com/v1/projects/{cloud.project}/serviceAccounts", json={"accountId": "kept-one"}
     ).raise_for_status()
-    token = (cloud.root / "projects" / cloud.project / "provider-token").read_text(encoding="utf-8")
+    token = cloud.token()
     launch.stop(cloud.root)
     new_cloud()
     second = cloud.server
@@ -93,7 +93,9 @@ def test_projects_and_ports_are_kept_over_restarts(new_cloud):
         k: first[k] for k in ("proxy", "https", "grpc", "provider", "metadata")
     }
     assert cloud.environment == variables
-    assert (cloud.root / "projects" / cloud.project / "provider-token").read_text(encoding="utf-8") == token
+    with cloud.plain_session() as plain:  # a token outlives a restart
+        url = f"https://cloudresourcemanager.googleapis.com/v3/projects/{cloud.project}"
+        assert plain.get(url, headers={"Authorization": f"Bearer {token}"}).ok
     email = f"kept-one@{cloud.project}.iam.gserviceaccount.com"
     found = cloud.session().get(f"https://iam.googleapis.com/v1/projects/-/serviceAccounts/{email}")
     assert found.json()["email"] == email

@@ -28,12 +28,13 @@ from tests.local.iam.walked_project import BUCKET, PAYER, REGION, Place
 # What everybody with an account may call, and why. Keys: HTTP method, and a regular expression of host and path.
 OPEN = {
     ("GET", r"cloudresourcemanager[^/]+/v[13]/projects(:search)?"): "lists what the caller may see",
-    ("POST", r"cloudresourcemanager[^/]+/v[13]/projects"): "a new project of the caller's own",
+    ("POST", r"cloudresourcemanager[^/]+/v[13]/projects"): "asks who calls: only people make projects",
     ("POST", r".*:testIamPermissions"): "tells the caller its own permissions",
     ("GET", r".*/iam/testPermissions"): "tells the caller its own permissions",
     ("GET", r"cloudbilling[^/]+/v1/billingAccounts"): "lists what the caller may see",
     ("GET", r"cloudbilling[^/]+/v1/services(/[^/]+/skus)?"): "prices are public",
     ("POST", r"iam[.][^/]+/v1/permissions:queryTestablePermissions"): "what there is to permit is public",
+    ("POST", r"iam[.][^/]+/v1/roles:queryGrantableRoles"): "predefined roles are the same for everybody",
     ("GET", r"iam[.][^/]+/v1/roles(/[^/]+)?"): "predefined roles are public",
     ("GET", r"iamcredentials[^/]+/.*/allowedLocations"): "where tokens may be used from is public",
     ("GET", r"logging[^/]+/v2/monitoredResourceDescriptors"): "the same for everybody",

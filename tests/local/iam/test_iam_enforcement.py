@@ -152,14 +152,23 @@ def test_lists_show_what_one_may_get(nobody: Any, viewer: Any) -> None:
         assert [one["projectId"] for one in viewer.get(url).json()["projects"]] == ["test-project"]
 
 
-def test_who_makes_a_project_owns_it(local_cloud: Any, nobody: Any) -> None:
-    maker = new_account(local_cloud, "a-maker")
-    maker.post(f"{MANAGER}/v3/projects", json={"projectId": "made-by-maker"}).raise_for_status()
-    assert maker.get(f"{MANAGER}/v3/projects/made-by-maker").json()["projectId"] == "made-by-maker"
+def test_people_make_projects_and_own_them_and_service_accounts_make_none(local_cloud: Any, nobody: Any) -> None:
+    with local_cloud.session() as maker:
+        maker.post(f"{MANAGER}/v3/projects", json={"projectId": "made-by-maker"}).raise_for_status()
+        assert maker.get(f"{MANAGER}/v3/projects/made-by-maker").json()["projectId"] == "made-by-maker"
+        bindings = maker.post(f"{MANAGER}/v3/projects/made-by-maker:getIamPolicy", json={}).json()["bindings"]
+        owners = next(one["members"] for one in bindings if one["role"] == "roles/owner")
+        assert f"serviceAccount:{maker.credentials.service_account_email}" in owners
     assert nobody.get(f"{MANAGER}/v3/projects/made-by-maker").status_code == 403
-    bindings = maker.post(f"{MANAGER}/v3/projects/made-by-maker:getIamPolicy", json={}).json()["bindings"]
-    owners = next(one["members"] for one in bindings if one["role"] == "roles/owner")
-    assert f"serviceAccount:{maker.credentials.service_account_email}" in owners
+    robot = new_account(local_cloud, "a-maker", "roles/owner")
+    for version in ("v1", "v3"):
+        error = error_of(robot.post(f"{MANAGER}/{version}/projects", json={"projectId": "made-by-robot"}))
+        assert (error["code"], error["message"]) == (
+            403,
+            "Service accounts cannot create projects without a parent.",
+        )
+    error = error_of(robot.post(f"{MANAGER}/v3/projects", json={"projectId": "made-by", "parent": "folders/1"}))
+    assert error["message"].startswith("Permission 'resourcemanager.projects.create' denied on resource '//cloud")
 
 
 def test_calls_are_charged_to_a_project_that_one_may_use(viewer: Any, nobody: Any, local_cloud: Any) -> None:

@@ -8,7 +8,6 @@ from typing import Any
 
 import grpc
 import pytest
-from google.auth.transport.requests import Request
 from google.protobuf import struct_pb2
 from pulumi.runtime.proto import provider_pb2 as pb
 from pulumi.runtime.proto import provider_pb2_grpc as services
@@ -35,9 +34,7 @@ def provider(cloud: Any, token: str) -> Iterator[services.ResourceProviderStub]:
 def token(local_cloud: Any) -> str:
     """Of an account that may look at the project and do nothing else."""
     local_cloud.enable("artifactregistry", "monitoring", "cloudquotas", "billingbudgets")
-    session = local_cloud.session(local_cloud.key(local_cloud.account("looker", "roles/viewer")))
-    session.credentials.refresh(Request(local_cloud.plain_session()))
-    return session.credentials.token
+    return local_cloud.token(local_cloud.key(local_cloud.account("looker", "roles/viewer")))
 
 
 PROJECT = "projects/test-project"
@@ -97,7 +94,7 @@ def test_what_the_account_may_not_make(
 
 
 def test_what_the_account_may_not_take_away_or_look_up(local_cloud: Any, token: str) -> None:
-    owner = (local_cloud.root / "projects" / "test-project" / "provider-token").read_text(encoding="utf-8")
+    owner = local_cloud.token()
     urn = "urn:pulumi:dev::p::gcp:storage/bucket:Bucket::x"
     inputs = struct({"name": "test-project-kept", "location": "us-central1"})
     with provider(local_cloud, owner) as stub:

@@ -83,7 +83,7 @@ def test_another_user_of_the_machine_gets_nothing(local_cloud):
         status, body = told[name]
         assert status == 401
         assert json.loads(body)["error"]["status"] == "UNAUTHENTICATED"
-    assert told["provider Configure"].startswith("the local cloud takes only its own token")
+    assert told["provider Configure"].startswith("the local cloud takes only accounts of its own")
     assert told["provider Invoke"] != "could"
 
 

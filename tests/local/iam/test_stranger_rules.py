@@ -201,7 +201,7 @@ def test_who_asks_for_an_old_policy_of_a_bucket_neither(local_cloud: Any, sessio
 
 @contextmanager
 def provider(cloud: Any) -> Iterator[services.ResourceProviderStub]:
-    token = (cloud.root / "projects" / "test-project" / "provider-token").read_text(encoding="utf-8")
+    token = cloud.token()
     with grpc.insecure_channel(f"127.0.0.1:{cloud.server['provider']}") as channel:
         stub = services.ResourceProviderStub(channel)
         given = struct({"accessToken": token, "project": "test-project", "region": "us-central1"})

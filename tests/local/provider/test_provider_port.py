@@ -70,14 +70,14 @@ def project_of(provider: services.ResourceProviderStub) -> str:
 
 def test_a_connection_is_let_in_by_a_token_and_by_nothing_else(local_cloud):
     port = local_cloud.server["provider"]
-    token = (local_cloud.root / "projects" / "test-project" / "provider-token").read_text(encoding="utf-8")
+    token = local_cloud.token()
     with socket.create_server(("127.0.0.1", 0)) as free:
         source = free.getsockname()[1]
     with provider_from(source, port) as engine:
         assert NOT_CONFIGURED in project_of(engine)
         arguments = struct_pb2.Struct()
         arguments["accessToken"] = "ya29.of-somebody-else"
-        with pytest.raises(grpc.RpcError, match="takes only its own token"):
+        with pytest.raises(grpc.RpcError, match="takes only accounts of its own"):
             engine.Configure(pb.ConfigureRequest(args=arguments))
         assert NOT_CONFIGURED in project_of(engine)
         arguments["accessToken"] = token
