@@ -98,6 +98,7 @@ class NotEmulated(ApiError):
 
     def __init__(self, what: str) -> None:
         super().__init__(501, f"not emulated by the local cloud: {what}")
+        self.what = what
 
 
 def error_info(reason: str, domain: str, **metadata: str) -> dict[str, Any]:

@@ -91,7 +91,7 @@ class Front:
                     raise NotEmulated(f"HMAC keys ({what})")
                 # Storage has something for everybody, and signed URLs that it verifies itself.
                 open_to_all = api.loader == _STORAGE and (not shown or _SIGNED.search(scope["query_string"]))
-                scope["caller"] = ANONYMOUS if open_to_all else self.admit(shown)
+                scope["caller"] = ANONYMOUS if open_to_all else self.admit(shown, host)
                 scope["headers"] = [line for line in scope["headers"] if line[0] != b"authorization"]
             app = await self.app(api.loader, what)
             if self._cloud.faults.active:
@@ -101,14 +101,14 @@ class Front:
             return await (_refuse_storage(scope, send, error) if storage else _refuse(send, error))
         await app(scope, receive, send)
 
-    def admit(self, shown: bytes) -> Caller:
+    def admit(self, shown: bytes, host: str) -> Caller:
         """Whose Authorization header this is. Raises ApiError 401. The token goes no further, and into no log."""
         kind, _, bearer = shown.decode("latin-1").partition(" ")
         if not bearer:
             raise tokens.missing()
         if kind.lower() not in ("bearer", "oauth"):
             raise tokens.invalid()
-        return self._cloud.tokens.verify(bearer.strip())
+        return self._cloud.tokens.verify(bearer.strip(), host)
 
     async def app(self, loader: str, what: str = "") -> App:
         """The app that "module:function" makes; made once. Raises NotEmulated when there is no such module."""

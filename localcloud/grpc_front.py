@@ -67,9 +67,10 @@ class GrpcFront(grpc.GenericRpcHandler):
         async def serve(messages: AsyncIterator[bytes], context: grpc.aio.ServicerContext) -> AsyncIterator[bytes]:
             log.debug("gRPC %s", method)
             try:
-                caller = self.admit(context)
+                host = self._cloud.hosts.get(int(context.peer().rpartition(":")[2]), "")
+                caller = self._cloud.tokens.verify(_bearer(context), host)
                 CONSUMER.set(str(dict(context.invocation_metadata() or ()).get("x-goog-user-project", "")))
-                HOST.set(self._cloud.hosts.get(int(context.peer().rpartition(":")[2]), ""))
+                HOST.set(host)
                 answers = self._answer(method, messages, caller)
                 if self._cloud.faults.active:
                     answers = faulty(self._cloud, method, caller, _bearer(context), answers)
@@ -85,10 +86,6 @@ class GrpcFront(grpc.GenericRpcHandler):
                 await _abort(context, error)
 
         return grpc.stream_stream_rpc_method_handler(serve)
-
-    def admit(self, context: grpc.aio.ServicerContext) -> Caller:
-        """Who sends this call. Raises ApiError 401."""
-        return self._cloud.tokens.verify(_bearer(context))
 
     async def _answer(self, method: str, messages: AsyncIterator[bytes], caller: Caller) -> AsyncIterator[bytes]:
         handlers = await self._handlers(method)

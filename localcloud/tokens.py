@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -30,7 +31,6 @@ _ACCESS = "at+jwt"  # header type of access tokens: an ID token can't pass for o
 _HOUR = 3600
 _DAY = timedelta(days=1)
 _SKEW = 300  # seconds that clocks may differ
-_LONGEST = 12 * _HOUR  # the most that generateAccessToken gives
 _EXPECTED = (
     "Expected OAuth 2 access token, login cookie or other valid authentication credential. "
     "See https://developers.google.com/identity/sign-in/web/devconsole-project."
@@ -65,7 +65,7 @@ class Tokens:
 
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
-        self._seen: dict[bytes, tuple[Caller, float]] = {}
+        self._seen: dict[bytes, tuple[Caller, float, str]] = {}  # with its end, and the only API that it is for
         self._seen_at = -1
         self._expired: dict[bytes, float] = {}  # by a drill, and when they were issued
 
@@ -112,8 +112,8 @@ class Tokens:
         claims |= {"email": email, "email_verified": True, "iat": now, "exp": now + _HOUR}
         return jwt.sign(claims, self._key, _OWN_KEY)
 
-    def verify(self, bearer: str) -> Caller:
-        """Who sent this access token or self-signed token. Raises ApiError 401."""
+    def verify(self, bearer: str, host: str = "") -> Caller:
+        """Who sent this access token or self-signed token, to `host`. Raises ApiError 401."""
         iam = self._cloud.iam
         if self._seen_at != iam.generation or len(self._seen) > 4096:
             self._seen.clear()
@@ -130,6 +130,8 @@ class Tokens:
         # One issued in the same second may be its own successor: tokens of one second are the same, to the byte.
         if known[1] <= now or (self._expired and self._expired.get(digest, now) <= now - 1):
             raise invalid(expired=True)
+        if known[2] and host and _api(host) not in ("", known[2]):
+            raise invalid()
         return known[0]
 
     def of_key(self, key_file: str) -> str:
@@ -155,39 +157,40 @@ class Tokens:
         self.verify(bearer)
         return dict(jwt.parse(bearer).claims)
 
-    def _verify(self, token: jwt.Token) -> tuple[Caller, float]:
+    def _verify(self, token: jwt.Token) -> tuple[Caller, float, str]:
         key_id = str(token.header.get("kid", ""))
         claims = token.claims
-        email = str(claims.get("sub", ""))
+        email, api = str(claims.get("sub", "")), ""
         if key_id == _OWN_KEY:
             token.verify(self.public_pem)
             if token.header.get("typ") != _ACCESS:
                 raise jwt.BadToken("not an access token")
-            if _number(claims, "exp") - _number(claims, "iat") > _LONGEST:
+            if _number(claims, "exp") - _number(claims, "iat") > _HOUR:
                 raise jwt.BadToken("of an older version, which gave Pulumi tokens without an end")
             if bought_with := claims.get("key"):
                 self._registered(str(bought_with), email)
         else:
             token.verify(self._registered(key_id, email))
-            self._check_self_signed(claims)
+            api = self._check_self_signed(claims)
         account = self._cloud.iam.find_service_account(email)
         if account is None or account.get("disabled"):
             raise jwt.BadToken("the account is gone")
         if key_id == _OWN_KEY and claims.get("uid") != account["uniqueId"]:
             raise jwt.BadToken("the token is of an account that was deleted")
-        return Caller(email, account["projectId"]), _number(claims, "exp")
+        return Caller(email, account["projectId"]), _number(claims, "exp"), api
 
     def _registered(self, key_id: str, email: str) -> str:
         """The public key of the account's key."""
         key = self._cloud.iam.find_key(key_id)
-        if key is None or key["email"] != email:
+        if key is None or key["email"] != email or key.get("disabled"):
             raise jwt.BadToken("no such key")
         return key["publicPem"]
 
-    def _check_self_signed(self, claims: Any) -> None:
+    def _check_self_signed(self, claims: Any) -> str:
         """Self-signed tokens live an hour and are for an API, by audience or by scope (https://google.aip.dev/auth/4111).
 
-        One for the token endpoint is an assertion: whoever sees it there must not be able to use it here.
+        Gives the one that the audience names, "" for one by scope. One for the token endpoint is an assertion: whoever
+        sees it there must not be able to use it here.
         """
         issued, ends = _number(claims, "iat"), _number(claims, "exp")
         if claims.get("iss") != claims.get("sub") or ends - issued > _HOUR + _SKEW:
@@ -196,11 +199,12 @@ class Tokens:
             raise jwt.BadToken("issued in the future")
         audience = claims.get("aud")
         if audience is None and claims.get("scope"):
-            return
+            return ""
         parts = urlsplit(str(audience))
         host = parts.hostname or ""
         if parts.scheme != "https" or not host.endswith(".googleapis.com") or str(audience) in TOKEN_URIS:
             raise jwt.BadToken("for somebody else")
+        return _api(host)
 
     def exchange(self, assertion: str) -> dict[str, Any]:
         """The answer of the token endpoint to the JWT-bearer grant. Raises InvalidGrant.
@@ -213,7 +217,8 @@ class Tokens:
             raise InvalidGrant("Bad Request") from None
         claims = token.claims
         email = str(claims.get("iss", ""))
-        if self._cloud.iam.find_service_account(email) is None:
+        account = self._cloud.iam.find_service_account(email)
+        if account is None or account.get("disabled"):
             raise InvalidGrant("Invalid grant: account not found")
         key_id = str(token.header.get("kid", ""))
         try:
@@ -233,6 +238,12 @@ class Tokens:
             return {"id_token": self.identity(email, str(audience))}
         access = self.mint(email, key_id=key_id, scope=str(claims.get("scope", SCOPE)))
         return {"access_token": access, "expires_in": _HOUR - 1, "token_type": "Bearer"}
+
+
+def _api(host: str) -> str:
+    """The API that a host is of, wherever it stands: "storage"; "" for hosts of several."""
+    name = host.removesuffix(".googleapis.com").rpartition(".")[2]
+    return "" if name == "www" or name == host else re.sub(r"^[a-z]+-[a-z]+\d+-", "", name)
 
 
 def _number(claims: Any, name: str) -> float:

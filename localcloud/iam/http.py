@@ -21,7 +21,7 @@ Body = dict[str, Any]
 SERVICE = "iam.googleapis.com"
 _PUBLIC = "predefined roles are the same for everybody"
 _ACCOUNT = "/v1/projects/{project}/serviceAccounts/{account}"
-_KEY_FIELDS = ("name", "keyAlgorithm", "keyOrigin", "keyType", "validAfterTime", "validBeforeTime")
+_KEY_FIELDS = ("name", "keyAlgorithm", "keyOrigin", "keyType", "validAfterTime", "validBeforeTime", "disabled")
 
 
 def refusal(_call: Call, permission: str, _resource: access.Resource) -> ApiError:
@@ -45,15 +45,15 @@ def app(cloud: Cloud) -> App:
 
 def _where(call: Call) -> access.Resource:
     """The account of the path; where there is none, its project: who may not see it is not told so."""
-    found = call.cloud.iam.find_service_account(call.params["account"])
+    found = call.cloud.iam.find_managed(call.params["account"])
     if found is None and (call.params["account"].isdigit() or call.params["project"] == "-"):
-        found = call.cloud.iam.get_service_account(call.params["account"])
+        found = call.cloud.iam.get_managed(call.params["account"])
     return access.service_account(found) if found else project_of(call)
 
 
 def _account(call: Call) -> Body:
     """The account that the path names by e-mail or unique id, in its project or in "-". Raises 404."""
-    account = call.cloud.iam.get_service_account(call.params["account"])
+    account = call.cloud.iam.get_managed(call.params["account"])
     project = call.params["project"]
     if project != "-" and call.cloud.projects.get(project)["projectId"] != account["projectId"]:
         raise ApiError(404, "Unknown service account")
@@ -150,10 +150,7 @@ async def list_keys(call: Call) -> Body:
 
 @router.route("GET", _ACCOUNT + "/keys/{key}", needs="iam.serviceAccountKeys.get", on=_where)
 async def get_key(call: Call) -> Body:
-    key = call.cloud.iam.find_key(call.params["key"])
-    if key is None or key["email"] != _account(call)["email"]:
-        raise ApiError(404, f"Service account key {call.params['key']} does not exist.")
-    return _key(key)
+    return _key(call.cloud.iam.get_key(_account(call)["email"], call.params["key"]))
 
 
 @router.route("DELETE", _ACCOUNT + "/keys/{key}", needs="iam.serviceAccountKeys.delete", on=_where)
@@ -161,9 +158,19 @@ async def delete_key(call: Call) -> None:
     call.cloud.iam.delete_key(_account(call)["email"], call.params["key"])
 
 
+@router.route("POST", _ACCOUNT + "/keys/{key}:disable", needs="iam.serviceAccountKeys.disable", on=_where)
+async def disable_key(call: Call) -> None:
+    call.cloud.iam.disable_key(_account(call)["email"], call.params["key"], True)
+
+
+@router.route("POST", _ACCOUNT + "/keys/{key}:enable", needs="iam.serviceAccountKeys.enable", on=_where)
+async def enable_key(call: Call) -> None:
+    call.cloud.iam.disable_key(_account(call)["email"], call.params["key"], False)
+
+
 def _key(key: Body | None) -> Body:
     assert key is not None
-    return {name: key[name] for name in _KEY_FIELDS}
+    return {name: key[name] for name in _KEY_FIELDS if name in key}
 
 
 # Roles

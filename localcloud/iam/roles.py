@@ -7,16 +7,21 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from localcloud.errors import ApiError
+from localcloud.errors import ApiError, NotEmulated
 from localcloud.iam.permissions import asked_on
 
 Permissions = frozenset[str]
 
 
 @cache
+def _file() -> dict[str, Any]:
+    """roles.json, which names its source and date."""
+    return json.loads((Path(__file__).parent / "roles.json").read_text(encoding="utf-8"))
+
+
 def _book() -> dict[str, Any]:
-    """Role -> title, stage, permissions by resource: roles.json, which names its source and date."""
-    return json.loads((Path(__file__).parent / "roles.json").read_text(encoding="utf-8"))["roles"]
+    """Role -> title, stage, permissions by resource."""
+    return _file()["roles"]
 
 
 def names() -> list[str]:
@@ -24,17 +29,16 @@ def names() -> list[str]:
     return list(_book())
 
 
-def known(role: str) -> bool:
-    """Whether this cloud has a predefined role of this name."""
-    return role in _book()
+def is_elsewhere(role: str) -> bool:
+    """Whether Google has this predefined role and this cloud does not."""
+    group, _, name = role.removeprefix("roles/").rpartition(".")
+    return role.startswith("roles/") and name in _file()["others"].get(group, "").split()
 
 
 # https://cloud.google.com/iam/docs/roles-permissions ("Lowest-level resources where you can grant this role") and
 # https://cloud.google.com/storage/docs/access-control/iam-roles
 _NOT_ON_PROJECTS = ("roles/storage.legacy", "roles/billing.", "roles/iam.organizationRoleAdmin")
 _PROJECT_BILLING = ("roles/billing.projectManager", "roles/billing.projectCostsManager")
-
-
 _BASIC = ("roles/owner", "roles/editor", "roles/viewer")
 
 
@@ -60,8 +64,10 @@ def permissions(role: str) -> Permissions:
 
 
 def predefined(name: str, full: bool = True) -> dict[str, Any]:
-    """A predefined role, with its permissions if `full`. Raises 404."""
+    """A predefined role, with its permissions if `full`. Raises 404, 501."""
     found = _book().get(name)
+    if found is None and is_elsewhere(name):
+        raise NotEmulated(name)
     if found is None:
         raise ApiError(404, f"The role named {name} was not found.")
     shown = {"name": name, "title": found["title"], "stage": found["stage"], "etag": "AA=="}

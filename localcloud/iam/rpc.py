@@ -28,6 +28,8 @@ RULES: Rules = {
     "GetServiceAccountKey": ("get", "/v1/{name=projects/*/serviceAccounts/*/keys/*}", ""),
     "CreateServiceAccountKey": ("post", f"/v1/{_ACCOUNT}/keys", "*"),
     "DeleteServiceAccountKey": ("delete", "/v1/{name=projects/*/serviceAccounts/*/keys/*}", ""),
+    "DisableServiceAccountKey": ("post", "/v1/{name=projects/*/serviceAccounts/*/keys/*}:disable", "*"),
+    "EnableServiceAccountKey": ("post", "/v1/{name=projects/*/serviceAccounts/*/keys/*}:enable", "*"),
     "SignBlob": ("post", f"/v1/{_ACCOUNT}:signBlob", "*"),
     "GetIamPolicy": ("post", f"/v1/{_RESOURCE}:getIamPolicy", "*"),
     "SetIamPolicy": ("post", f"/v1/{_RESOURCE}:setIamPolicy", "*"),

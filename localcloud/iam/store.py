@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from localcloud import jwt
 from localcloud.documents import Documents, apply_mask
-from localcloud.errors import ApiError
+from localcloud.errors import ApiError, NotEmulated
 from localcloud.iam import permissions, policies, roles
 from localcloud.iam.custom_roles import CustomRoles
 from localcloud.iam.metadata import Metadata
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 Body = dict[str, Any]
 _ACCOUNT_ID = re.compile(r"[a-z][-a-z0-9]{4,28}[a-z0-9]")
+_AGENT = re.compile(r"service-\d+@(gcp-sa-[a-z-]+|gs-project-accounts)\.iam\.gserviceaccount\.com")
 # What Google grants its agents when it makes them.
 _AGENT_ROLES = {
     "gcp-sa-aiplatform": "roles/aiplatform.serviceAgent",
@@ -124,6 +125,18 @@ class Iam:
             raise ApiError(404, "Unknown service account")
         return found
 
+    def find_managed(self, email: str) -> Body | None:
+        """An account that people manage, or None: nobody else can see or act as one of Google's own agents."""
+        found = self.find_service_account(email)
+        return None if found is None or _AGENT.fullmatch(found["email"]) else found
+
+    def get_managed(self, email: str) -> Body:
+        """The same by its e-mail or its unique id. Raises 404."""
+        found = self.get_service_account(email)
+        if _AGENT.fullmatch(found["email"]):
+            raise ApiError(404, "Unknown service account")
+        return found
+
     def list_service_accounts(self, project: str) -> list[Body]:
         """All accounts of a project, by e-mail."""
         return [account for account in self._kept.list("account") if account["projectId"] == project]
@@ -199,12 +212,23 @@ class Iam:
         """The account's keys (public halves)."""
         return [key for key in self._kept.list("key") if key["email"] == email]
 
+    def get_key(self, email: str, key_id: str) -> Body:
+        """A key of the account. Raises 404."""
+        key = self.find_key(key_id)
+        if key is None or key["email"] != email:
+            raise ApiError(404, f"Service account key {key_id} does not exist.")
+        return key
+
+    def disable_key(self, email: str, key_id: str, disabled: bool) -> None:
+        """Let a key sign in no more, or again. Raises 404."""
+        with self._lock:
+            self._kept.put(f"keys/{key_id}", "key", self.get_key(email, key_id) | {"disabled": disabled})
+            self.generation += 1
+
     def delete_key(self, email: str, key_id: str) -> None:
         """Forget a key; tokens bought with it end. Raises 404."""
         with self._lock:
-            key = self.find_key(key_id)
-            if key is None or key["email"] != email:
-                raise ApiError(404, f"Service account key {key_id} does not exist.")
+            self.get_key(email, key_id)
             self._kept.delete(f"keys/{key_id}")
             self.generation += 1
 
@@ -236,13 +260,13 @@ class Iam:
         return kept["policy"] if kept else dict(policies.EMPTY)
 
     def set_policy(self, resource: str, policy: Policy) -> Policy:
-        """Replace the policy. Raises 409 ABORTED for an etag that is not the present one, 400 for what can't be."""
+        """Replace the policy. Raises 409 ABORTED for an etag that is not the present one, 400 or 501."""
         with self._lock:
             present = self.get_policy(resource)
             policies.check_etag(policy, present)
             made = policies.normalise(policy)
-            policies.check_members(permissions.kind_of(resource), made, present)
             self._check_named(resource, made, present)
+            policies.check_members(permissions.kind_of(resource), made, present)
             kept = {"resource": resource, "policy": made}
             put = self._kept.put(f"policies/{resource}", "policy", kept)["policy"]
             self.policy_generation += 1
@@ -289,6 +313,8 @@ class Iam:
 
     def _grantable(self, role: str, resource: str) -> bool:
         kind = permissions.kind_of(resource)
+        if roles.is_elsewhere(role):
+            raise NotEmulated(role)
         if role.startswith("roles/"):
             return roles.grantable(role, kind)
         owner, _, _ = role.rpartition("/roles/")
@@ -297,8 +323,10 @@ class Iam:
         if owner != f"projects/{project}":
             return False
         custom = self.custom_roles.find(role)
-        usable = custom is not None and not custom.get("deleted")
-        return usable and not permissions.asked_on(kind).isdisjoint(custom.get("includedPermissions") or ())
+        if custom is None or custom.get("deleted"):
+            return False
+        included = custom.get("includedPermissions") or ()
+        return not included or not permissions.asked_on(kind).isdisjoint(included)
 
     def _exists(self, email: str) -> bool:
         # Google's own service agents come into being when they are named: gcp-sa-..., NUMBER@cloudservices, ...

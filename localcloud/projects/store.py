@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from localcloud.cloud import Cloud
 
 Body = dict[str, Any]
+_TAKEN = re.compile(r"gcp-sa-.*|gs-project-accounts")  # Google's own: accounts in them would be its agents
 _ID = re.compile(r"[a-z][-a-z0-9]{4,28}[a-z0-9]")
 
 
@@ -34,7 +35,7 @@ class Projects:
         cloud.count("projects", lambda: len(self.list()))
 
     def create(self, project_id: str, name: str = "", labels: dict[str, str] | None = None, payer: str = "") -> Body:
-        """The project, made if it isn't there, with its owner account and key file. Raises 400 for a bad id.
+        """The project, made if it isn't there, with its owner account and key file. Raises 400, 409 for a bad id.
 
         A new one is paid by the billing account `payer`, "" for none.
 
@@ -45,6 +46,8 @@ class Projects:
                 400,
                 f"project_id '{project_id}' contains invalid characters or is not between 6 and 30 characters long.",
             )
+        if _TAKEN.fullmatch(project_id):
+            raise ApiError(409, f"Requested entity already exists: project {project_id}")
         with self._lock:
             found = self._kept.find(f"projects/{project_id}")
             if found is None:

@@ -40,7 +40,7 @@ def _delete(scope: Scope, resource_id: str, _known: Values) -> None:
 
 
 def _permit(scope: Scope, action: str, resource_id: str, values: Values) -> None:
-    account = str(values.get("billingAccount") or resource_id.split("/")[1]).removeprefix("billingAccounts/")
+    account = resource_id.split("/")[1] if resource_id else values["billingAccount"].removeprefix("billingAccounts/")
     verb, made = "get" if action == "read" else action, _body(values)
     if action == "create":
         allow_budget(scope.cloud, scope.caller, verb, f"billingAccounts/{account}", made)
@@ -58,6 +58,7 @@ KINDS = {
         _read,
         _update,
         _delete,
+        ids="billingAccounts/{account}/budgets/{name}",
         permit=_permit,
         force_new=names("billingAccount"),
         kept=names("deletionPolicy"),

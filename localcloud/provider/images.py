@@ -64,6 +64,7 @@ KINDS = {
         _read,
         _update,
         _delete,
+        ids=_ID,
         api="artifactregistry",
         rights=permits.rights("artifactregistry.repositories"),
         on=_on,

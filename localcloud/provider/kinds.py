@@ -46,10 +46,10 @@ class Kind:
     gone (`known` is what the state has of it, empty on import); then `update(scope, id, inputs)` and
     `delete(scope, id, known)`. All raise ApiError. Without `delete` it stays in the cloud.
 
-    `api` is what must be on in the project ("storage"); `force_new` are properties that can't change; `kept` those
-    that only the program and the state know; `refused` those of the SDK that are not emulated; `autoname` is the one
-    to fill when the program names nothing; `named_by_cloud` says that two of it can live side by side; `choices` are
-    allowed strings (see schema.mistakes).
+    `ids` is what its ids look like: one of another kind is refused. `api` is what must be on in the project, such as
+    "storage"; `force_new` are properties that can't change; `kept` those that only the program and the state know;
+    `refused` those of the SDK that are not emulated; `autoname` is the one to fill when the program names nothing;
+    `named_by_cloud` says that two of it can live side by side; `choices` are allowed strings (see schema.mistakes).
 
     `rights` are the permissions to "create", "read", "update" and "delete" it on what `on(scope, id, values)` gives;
     `permit(scope, action, id, values)` asks in their place where one permission is not enough.
@@ -59,6 +59,7 @@ class Kind:
     read: Callable[[Scope, str, Values], Values | None]
     update: Callable[[Scope, str, Values], None] | None = None
     delete: Callable[[Scope, str, Values], None] | None = None
+    ids: str = ""
     api: str = ""
     force_new: frozenset[str] = frozenset()
     kept: frozenset[str] = frozenset()
@@ -77,7 +78,9 @@ class Kind:
             require(scope.cloud, project, f"{self.api}.googleapis.com")
 
     def allow(self, scope: Scope, action: str, resource_id: str, values: Values) -> None:
-        """Raises 403 unless who runs the engine may do this."""
+        """Raises 403 unless who runs the engine may do this, BadId for an id that is not of this kind."""
+        if resource_id and self.ids:
+            parts(self.ids, resource_id)
         if self.permit is not None:
             self.permit(scope, action, resource_id, values)
         elif action in self.rights:
@@ -86,15 +89,19 @@ class Kind:
                 permits.require(scope, self.rights[action], resource)
 
 
+class BadId(ValueError):
+    """An id that is not of the kind of resource."""
+
+
 def names(text: str) -> frozenset[str]:
     """Property names written with spaces between them."""
     return frozenset(text.split())
 
 
 def parts(pattern: str, resource_id: str) -> dict[str, str]:
-    """The named parts of an id such as "projects/{project}/sinks/{name}". Raises ValueError when it doesn't fit."""
+    """The named parts of an id such as "projects/{project}/sinks/{name}". Raises BadId when it doesn't fit."""
     expression = re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>[^/]+)", re.escape(pattern))
     match = re.fullmatch(expression, resource_id)
     if match is None:
-        raise ValueError(f"{resource_id!r} is no id like {pattern}")
+        raise BadId(f"{resource_id!r} is no id like {pattern}")
     return match.groupdict()

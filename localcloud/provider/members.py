@@ -10,7 +10,7 @@ from typing import Any
 from localcloud.artifacts import store as artifacts
 from localcloud.errors import ApiError
 from localcloud.iam import access
-from localcloud.provider.kinds import Kind, Scope, Values, names, parts
+from localcloud.provider.kinds import BadId, Kind, Scope, Values, names, parts
 
 # RESOURCE/ROLE/MEMBER; on import with spaces between, as the real provider has it.
 _ID = re.compile(
@@ -37,10 +37,7 @@ class Members:
         return f"{self.label(values)}/{inputs['role']}/{inputs['member']}"
 
     def read(self, scope: Scope, resource_id: str, known: Values) -> Values | None:
-        match = _ID.fullmatch(resource_id)
-        if match is None:
-            raise ApiError(400, f"{resource_id!r} is not of the form RESOURCE ROLE MEMBER")
-        values = {**self.told(match["resource"]), "role": match["role"], "member": match["member"]}
+        values = self._named(resource_id)
         if condition := known.get("condition"):
             values["condition"] = condition
         try:
@@ -50,30 +47,38 @@ class Members:
                 return None
             raise
         for binding in policy.get("bindings", []):
-            same = binding["role"] == match["role"] and binding.get("condition") == _condition(values)
-            if same and match["member"] in binding["members"]:
+            same = binding["role"] == values["role"] and binding.get("condition") == _condition(values)
+            if same and values["member"] in binding["members"]:
                 return {**values, "etag": policy["etag"]}
         return None
 
-    def delete(self, scope: Scope, _resource_id: str, known: Values) -> None:
-        values = {"project": scope.project, "location": scope.region, **known}
+    def delete(self, scope: Scope, resource_id: str, known: Values) -> None:
+        values = self._values(scope, resource_id, known)
         try:
             resource = self.policy(scope, values)
         except ApiError as error:
             if error.code in (403, 404):  # went with its resource
                 return
             raise
-        scope.cloud.iam.remove_member(resource, known["role"], known["member"], _condition(known))
+        scope.cloud.iam.remove_member(resource, values["role"], values["member"], _condition(known))
 
     def on(self, scope: Scope, resource_id: str, known: Values) -> access.Resource | None:
         """The resource whose policy it is, None when that is gone."""
-        match = _ID.fullmatch(resource_id)
-        told = self.told(match["resource"]) if match else {}
-        values = {"project": scope.project, "location": scope.region, **told, **known}
         try:
-            return _resource(scope, self.policy(scope, values))
+            return _resource(scope, self.policy(scope, self._values(scope, resource_id, known)))
         except ApiError:
             return None
+
+    def _values(self, scope: Scope, resource_id: str, known: Values) -> Values:
+        """All that is known of one; what its id says goes before all. Raises BadId."""
+        values = {"project": scope.project, "location": scope.region, **known}
+        return values | (self._named(resource_id) if resource_id else {})
+
+    def _named(self, resource_id: str) -> Values:
+        match = _ID.fullmatch(resource_id)
+        if match is None:
+            raise BadId(f"{resource_id!r} is not of the form RESOURCE ROLE MEMBER")
+        return {**self.told(match["resource"]), "role": match["role"], "member": match["member"]}
 
     def kind(self, fixed: str, api: str, of: str) -> Kind:
         """The kind, whose properties `fixed` can't change, in the policies of `of` ("storage.buckets")."""

@@ -23,10 +23,9 @@ def rights(of: str, **others: str) -> Mapping[str, str]:
 
 
 def project(scope: Scope, resource_id: str, values: Values) -> access.Resource:
-    """The project of a resource: named by it or by its id, else the provider's."""
+    """The project of a resource: its id's, for that is what is acted on, else the named one, or the provider's."""
     matched = re.match(r"projects/([^/]+)", resource_id)
-    named = values.get("project") or values.get("parent") or (matched[1] if matched else scope.project)
-    name = str(named).removeprefix("projects/")
+    name = matched[1] if matched else str(scope.project_of(values)).removeprefix("projects/")
     found = scope.cloud.projects.find(name)
     return access.project(found["projectId"] if found else name)
 

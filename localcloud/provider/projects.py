@@ -35,7 +35,7 @@ def _delete(scope: Scope, resource_id: str, known: Values) -> None:
 
 
 def _on(scope: Scope, resource_id: str, values: Values) -> access.Resource:
-    return permits.project(scope, "", {"project": values.get("project") or resource_id.partition("/")[0]})
+    return permits.project(scope, "", {"project": resource_id.partition("/")[0] or values.get("project")})
 
 
 def _permit(scope: Scope, action: str, resource_id: str, values: Values) -> None:
@@ -51,6 +51,7 @@ KINDS = {
         _read,
         _update,
         _delete,
+        ids="{project}/{service}",
         permit=_permit,
         force_new=names("project service"),
         kept=names("disableOnDestroy disableDependentServices checkIfServiceHasUsageOnDestroy deletionPolicy"),

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from localcloud.iam import access
+from localcloud.provider import permits
 from localcloud.provider.kinds import Kind, Scope, Values, names, parts
 from localcloud.quotas import store
 
-_ID = "{container}/{project}/locations/global/quotaPreferences/{name}"
+_ID = "projects/{project}/locations/global/quotaPreferences/{name}"
 _FIELDS = names("service quotaId dimensions quotaConfig contactEmail justification")
 
 
@@ -27,7 +29,7 @@ def _read(scope: Scope, resource_id: str, _known: Values) -> Values | None:
     if found is None:
         return None
     named = parts(_ID, resource_id)
-    return found | {"name": named["name"], "parent": f"{named['container']}/{named['project']}"}
+    return found | {"name": named["name"], "parent": f"projects/{named['project']}"}
 
 
 def _update(scope: Scope, resource_id: str, inputs: Values) -> None:
@@ -35,12 +37,18 @@ def _update(scope: Scope, resource_id: str, inputs: Values) -> None:
     store.update(scope.cloud, resource_id, _body(inputs), mask, inputs.get("ignoreSafetyChecks", ""))
 
 
+def _on(scope: Scope, resource_id: str, values: Values) -> access.Resource:
+    return permits.project(scope, resource_id, {"project": _project(scope, values)})
+
+
 KINDS = {
     "cloudquota/sQuotaPreference:SQuotaPreference": Kind(
         _create,
         _read,
         _update,
+        ids=_ID,
         api="cloudquotas",
+        on=_on,
         rights={
             "create": "cloudquotas.quotas.update",
             "read": "cloudquotas.quotas.get",

@@ -18,7 +18,7 @@ from pulumi.runtime.proto import provider_pb2 as pb
 from localcloud.errors import ApiError
 from localcloud.provider import differences, schema
 from localcloud.provider.functions import FUNCTIONS
-from localcloud.provider.kinds import Kind, Scope, Values
+from localcloud.provider.kinds import BadId, Kind, Scope, Values
 from localcloud.provider.registry import KINDS
 from localcloud.provider.wire import UNKNOWN, bare, dump, hide, is_unknown, load
 
@@ -183,10 +183,7 @@ class Provider:
             kind.allow(scope, "read", request.id, known)
             return kind.read(scope, request.id, known)
 
-        try:
-            now = await _apart(look)
-        except ValueError as error:
-            raise Refused(str(error)) from None
+        now = await _apart(look)
         if now is None:
             return pb.ReadResponse()
         outputs = {**{name: known[name] for name in kind.kept if name in known}, **schema.coerce(token, now)}
@@ -243,7 +240,10 @@ def _outputs(token: str, kind: Kind, scope: Scope, resource_id: str, inputs: Val
 
 async def _apart(work: Callable[..., Any], *arguments: Any) -> Any:
     """Run in a thread: the server's loop goes on meanwhile. ApiErrors become the engine's text."""
-    return await asyncio.to_thread(work, *arguments)
+    try:
+        return await asyncio.to_thread(work, *arguments)
+    except BadId as error:
+        raise Refused(str(error)) from None
 
 
 def _kind(request: Any) -> tuple[str, Kind]:

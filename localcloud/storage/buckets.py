@@ -9,12 +9,12 @@ import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from localcloud.errors import ApiError
+from localcloud.errors import ApiError, NotEmulated
 from localcloud.iam.policies import BadMember
 from localcloud.storage import names
 from localcloud.storage.bucket_settings import WRITABLE, is_private, is_uniform, locked, settled, soft_deletion
 from localcloud.storage.conditions import ANY, Conditions
-from localcloud.storage.errors import StorageError, condition_failed, invalid, no_bucket, required
+from localcloud.storage.errors import StorageError, condition_failed, invalid, no_bucket, not_emulated, required
 from localcloud.storage.metadata import Metadata, Resource
 from localcloud.storage.records import timestamp, version_etag
 from localcloud.storage.times import later
@@ -252,6 +252,8 @@ class Buckets:
         except BadMember as error:
             words = f"The member {error.member} is of an unknown type. Please set a valid type prefix for the member."
             raise invalid(words) from error
+        except NotEmulated as error:
+            raise not_emulated(error.what) from error
         except ApiError as error:
             raise condition_failed() if error.status == "ABORTED" else invalid(error.message) from error
         return self.policy(name)

@@ -218,8 +218,10 @@ class Vertex:
         """
         if not email:
             return self._cloud.iam.service_agent(call.place.project_id, "gcp-sa-aiplatform-cc")
-        found = self._cloud.iam.find_service_account(email)
-        if found is not None and not found.get("disabled"):
+        found = self._cloud.iam.find_managed(email)
+        # Of another project only by an organisation's leave: constraints/iam.disableCrossProjectServiceAccountUsage
+        own = found is not None and found["projectId"] == call.place.project_id
+        if found is not None and own and not found.get("disabled"):
             acted = access.service_account(found)
             if self._cloud.access.allows(call.caller, "iam.serviceAccounts.actAs", acted):
                 return email

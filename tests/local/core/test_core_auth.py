@@ -147,7 +147,7 @@ def test_a_token_of_another_local_cloud_is_refused(local_cloud, new_cloud):
     theirs = other.session()
     assert theirs.get(PROJECT).status_code == 200
     mine = local_cloud.plain_session()
-    for token in (theirs.credentials.token, signed(other)):
+    for token in (theirs.credentials.token, signed(other, aud="https://cloudresourcemanager.googleapis.com/")):
         assert other.plain_session().get(PROJECT, headers={"Authorization": f"Bearer {token}"}).ok
         assert mine.get(PROJECT, headers={"Authorization": f"Bearer {token}"}).status_code == 401
 

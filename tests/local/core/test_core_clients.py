@@ -126,9 +126,8 @@ def test_iam(local_cloud):
         policy.bindings.add(role="roles/iam.serviceAccountUser", members=["user:me@example.com"])
         client.set_iam_policy(request={"resource": made.name, "policy": policy})
         said.append([b.role for b in client.get_iam_policy(resource=made.name).bindings])
-        role = client.create_role(
-            request={"parent": project, "role_id": "runner", "role": {"title": "T", "included_permissions": ["a.b.c"]}}
-        )
+        wanted = {"title": "T", "included_permissions": ["run.jobs.run"]}
+        role = client.create_role(request={"parent": project, "role_id": "runner", "role": wanted})
         said.append([role.name, list(client.get_role(request={"name": role.name}).included_permissions)])
         said.append(client.delete_role(request={"name": role.name}).deleted)
         said.append(client.undelete_role(request={"name": role.name}).deleted)
@@ -150,7 +149,7 @@ def test_iam(local_cloud):
         email,
         0,
         ["roles/iam.serviceAccountUser"],
-        ["projects/test-project/roles/runner", ["a.b.c"]],
+        ["projects/test-project/roles/runner", ["run.jobs.run"]],
         True,
         False,
         "Unknown service account",

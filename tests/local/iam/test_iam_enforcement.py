@@ -232,7 +232,7 @@ def test_a_grant_ends_when_its_condition_says_so(new_cloud: Any) -> None:
         condition = {"title": "two hours", "expression": f'request.time < timestamp("{end}")'}
         policy["bindings"].append({"role": "roles/browser", "members": [member], "condition": condition})
         unknown = owner.post(f"{MANAGER}/v3/{PROJECT}:setIamPolicy", json={"policy": policy | {"version": 3}})
-        assert unknown.json()["error"]["message"] == "Role roles/browser is not supported for this resource."
+        assert unknown.json()["error"]["message"] == "not emulated by the local cloud: roles/browser"
         policy["bindings"][-1]["role"] = "roles/resourcemanager.projectIamAdmin"
         old = owner.post(f"{MANAGER}/v3/{PROJECT}:setIamPolicy", json={"policy": policy})
         assert old.status_code == 400

@@ -110,3 +110,78 @@ def test_what_the_account_may_not_take_away_or_look_up(local_cloud: Any, token: 
         stub.Invoke(pb.InvokeRequest(tok="gcp:organizations/getProject:getProject", args=struct({})), timeout=60)
     with provider(local_cloud, owner) as stub:
         stub.Delete(delete, timeout=60)
+
+
+def refusal(stub: services.ResourceProviderStub, verb: str, kind: str, resource_id: str, values: dict[str, Any]) -> str:
+    """How the provider refuses to read, update or delete a resource by its id; fails when it does not."""
+    urn = f"urn:pulumi:dev::p::gcp:{kind}::x"
+    given = struct(values)
+    requests = {
+        "Read": pb.ReadRequest(id=resource_id, urn=urn, properties=given),
+        "Update": pb.UpdateRequest(id=resource_id, urn=urn, olds=given, news=given),
+        "Delete": pb.DeleteRequest(id=resource_id, urn=urn, properties=given),
+    }
+    with pytest.raises(grpc.RpcError) as refused:
+        getattr(stub, verb)(requests[verb], timeout=60)
+    return str(refused.value.details())  # type: ignore[attr-defined]
+
+
+ANOTHER = "projects/provider-attacked"
+ATTACKS = [
+    ("monitoring/alertPolicy:AlertPolicy", f"{ANOTHER}/alertPolicies/1", "monitoring.alertPolicies"),
+    ("monitoring/notificationChannel:NotificationChannel", f"{ANOTHER}/notificationChannels/1", "monitoring.notif"),
+    ("logging/projectSink:ProjectSink", f"{ANOTHER}/sinks/x", "logging.sinks"),
+    (
+        "logging/projectBucketConfig:ProjectBucketConfig",
+        f"{ANOTHER}/locations/global/buckets/_Default",
+        "logging.buckets",
+    ),
+    ("artifactregistry/repository:Repository", f"{ANOTHER}/locations/us-central1/repositories/x", "artifactregistry."),
+    ("projects/iAMCustomRole:IAMCustomRole", f"{ANOTHER}/roles/one", "iam.roles"),
+    (
+        "serviceaccount/account:Account",
+        f"{ANOTHER}/serviceAccounts/a@provider-attacked.iam.gserviceaccount.com",
+        "iam.",
+    ),
+    ("projects/iAMMember:IAMMember", f"provider-attacked/roles/owner/{OTHER}", "resourcemanager.projects"),
+    ("cloudquota/sQuotaPreference:SQuotaPreference", f"{ANOTHER}/locations/global/quotaPreferences/x", "cloudquotas."),
+]
+
+
+@pytest.mark.parametrize(("kind", "resource_id", "permission"), ATTACKS, ids=[kind for kind, _, _ in ATTACKS])
+def test_what_an_id_names_is_what_is_asked_for(
+    local_cloud: Any, attacker: str, kind: str, resource_id: str, permission: str
+) -> None:
+    """Inputs that name a project of one's own do not open another's."""
+    own = {"project": "test-project", "parent": PROJECT, "role": "roles/owner", "member": OTHER, "name": "x"}
+    with provider(local_cloud, attacker) as stub:
+        for verb in ("Read", "Delete") if "iAMMember" in kind or "Quota" in kind else ("Read", "Update", "Delete"):
+            if "Quota" in kind and verb == "Delete":
+                continue  # it is only forgotten
+            assert f"Error 403: Permission '{permission}" in refusal(stub, verb, kind, resource_id, own), verb
+
+
+@pytest.fixture(scope="module")
+def attacker(local_cloud: Any, session: Any) -> str:
+    """A token of an owner of test-project; there is another project, in which it may nothing."""
+    made = session.post(
+        "https://cloudresourcemanager.googleapis.com/v3/projects", json={"projectId": "provider-attacked"}
+    )
+    assert made.ok, made.text
+    key = local_cloud.key(local_cloud.account("attacks-by-ids", "roles/owner"))
+    return local_cloud.token(key)
+
+
+def test_an_id_is_of_its_kind(local_cloud: Any, attacker: str) -> None:
+    """Else a right to delete one kind would be one to delete everything."""
+    wrong = [
+        ("monitoring/alertPolicy:AlertPolicy", f"{PROJECT}/locations/us-central1/repositories/x"),
+        ("monitoring/notificationChannel:NotificationChannel", "billingAccounts/012345-6789AB-CDEF01/budgets/1"),
+        ("projects/iAMCustomRole:IAMCustomRole", "accounts/owner@test-project.iam.gserviceaccount.com"),
+        ("billing/budget:Budget", f"{PROJECT}/alertPolicies/1"),
+        ("projects/iAMMember:IAMMember", "nothing"),
+    ]
+    with provider(local_cloud, attacker) as stub:
+        for kind, resource_id in wrong:
+            told = refusal(stub, "Read", kind, resource_id, {"project": "test-project", "billingAccount": "x"})
+            assert told.startswith(f"'{resource_id}' is no"), told

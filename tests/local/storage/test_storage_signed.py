@@ -219,7 +219,7 @@ def test_another_method_is_not_signed(plain, blob, permit):
         (("GOOG4-RSA-SHA256", "GOOG4-HMAC-SHA256"), 501, "NotImplemented", "HMAC keys"),
         (("goog4_request", "aws4_request"), 400, "InvalidArgument", "X-Goog-Credential"),
         (("&X-Goog-Date=", "&X-Other="), 400, "InvalidArgument", "x-goog-date"),
-        (("signs-urls%40", "nobody%40"), 403, "InvalidAccessKeyId", "does not exist"),
+        (("signs-urls%40", "signs-nothing%40"), 403, "InvalidAccessKeyId", "does not exist"),
         (
             ("SignedHeaders=host", "SignedHeaders=content-md5%3Bhost"),
             400,

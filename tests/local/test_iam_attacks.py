@@ -1,0 +1,182 @@
+"""Ways to become somebody else, or to be let in after the end, that Google has closed."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+import pytest
+from google.auth.transport.requests import Request
+
+from localcloud import jwt
+
+pytestmark = pytest.mark.slow
+
+PROJECT = "projects/test-project"
+MANAGER, IAM = "https://cloudresourcemanager.googleapis.com/v3", "https://iam.googleapis.com/v1"
+BECOME = "https://iamcredentials.googleapis.com/v1/projects/-/serviceAccounts"
+SCOPE = "https://www.googleapis.com/auth/cloud-platform"
+TOKEN = "https://oauth2.googleapis.com/token"
+
+
+def denied(permission: str) -> str:
+    return f"Permission 'iam.serviceAccounts.{permission}' denied on resource (or it may not exist)."
+
+
+def words(answer: Any) -> str:
+    return "" if answer.ok else answer.json()["error"]["message"]
+
+
+def let(local_cloud: Any, session: Any, who: str, become: str, role: str) -> None:
+    binding = {"role": role, "members": [f"serviceAccount:{who}"]}
+    answer = session.post(
+        f"{IAM}/{PROJECT}/serviceAccounts/{become}:setIamPolicy", json={"policy": {"bindings": [binding]}}
+    )
+    assert answer.ok, answer.text
+
+
+def test_a_chain_of_delegates_holds_by_each_of_its_links(local_cloud: Any, session: Any) -> None:
+    first, second, third = (local_cloud.account(f"chain-{name}") for name in ("first", "second", "third"))
+    role = "roles/iam.serviceAccountTokenCreator"
+    let(local_cloud, session, first, second, role)
+    let(local_cloud, session, second, third, role)
+    with local_cloud.session(local_cloud.key(first)) as caller:
+
+        def ask(*delegates: str) -> str:
+            body = {"scope": [SCOPE], "delegates": [f"projects/-/serviceAccounts/{email}" for email in delegates]}
+            return words(caller.post(f"{BECOME}/{third}:generateAccessToken", json=body))
+
+        assert ask(second) == ""
+        assert ask() == denied("getAccessToken")
+        assert ask(third) == denied("implicitDelegation")
+        assert ask(second, first) == denied("implicitDelegation")
+        assert ask("nobody@test-project.iam.gserviceaccount.com") == denied("implicitDelegation")
+        let(local_cloud, session, first, second, "roles/iam.serviceAccountUser")
+        assert ask(second) == denied("implicitDelegation")
+
+
+def test_tokens_live_an_hour_and_are_for_something(local_cloud: Any, session: Any) -> None:
+    email = local_cloud.account("short-lived")
+    let(
+        local_cloud,
+        session,
+        "owner@test-project.iam.gserviceaccount.com",
+        email,
+        "roles/iam.serviceAccountTokenCreator",
+    )
+    url = f"{BECOME}/{email}:generateAccessToken"
+    assert session.post(url, json={"scope": [SCOPE], "lifetime": "3600s"}).ok
+    for wrong in ({"scope": [SCOPE], "lifetime": "3601s"}, {"scope": [SCOPE], "lifetime": "0s"}, {"lifetime": "60s"}):
+        assert session.post(url, json=wrong).status_code == 400
+
+
+def test_nobody_acts_as_googles_own_agents(local_cloud: Any, session: Any) -> None:
+    """An owner may much with all accounts of the project; the agents are of Google's projects."""
+    local_cloud.grant("roles/iam.serviceAccountTokenCreator")
+    made = session.get("https://storage.googleapis.com/storage/v1/projects/test-project/serviceAccount")
+    agent = made.json()["email_address"]
+    assert agent.endswith("@gs-project-accounts.iam.gserviceaccount.com")
+    url = f"{IAM}/{PROJECT}/serviceAccounts/{agent}"
+    tries = [
+        session.get(url),
+        session.post(f"{url}/keys", json={}),
+        session.post(f"{url}:setIamPolicy", json={"policy": {}}),
+        session.post(f"{url}:disable", json={}),
+        session.delete(url),
+        session.post(f"{BECOME}/{agent}:generateAccessToken", json={"scope": [SCOPE]}),
+        session.post(f"{BECOME}/{agent}:signBlob", json={"payload": "eA=="}),
+    ]
+    assert [answer.status_code for answer in tries] == [404] * len(tries)
+    for taken in ("gs-project-accounts", "gcp-sa-aiplatform"):  # whose accounts would be the agents
+        answer = session.post(f"{MANAGER}/projects", json={"projectId": taken})
+        assert answer.status_code == 409
+
+
+def test_a_job_runs_as_an_account_of_its_own_project(local_cloud: Any, session: Any) -> None:
+    local_cloud.enable("aiplatform")
+    if session.get(f"{MANAGER}/projects/lends-accounts").status_code != 200:
+        assert session.post(f"{MANAGER}/projects", json={"projectId": "lends-accounts"}).ok
+    on = "https://serviceusage.googleapis.com/v1/projects/lends-accounts/services/iam.googleapis.com:enable"
+    assert session.post(on).ok
+    accounts = f"{IAM}/projects/lends-accounts/serviceAccounts"
+    assert session.post(accounts, json={"accountId": "lent-one"}).ok
+    pool = {"machineSpec": {"machineType": "n1-standard-4"}, "containerSpec": {"imageUri": "python:3.11"}}
+    job = {"displayName": "x", "jobSpec": {"workerPoolSpecs": [pool | {"replicaCount": 1}]}}
+    url = f"https://us-central1-aiplatform.googleapis.com/v1/{PROJECT}/locations/us-central1/customJobs"
+    number = session.get(f"{MANAGER}/{PROJECT}").json()["name"].rpartition("/")[2]
+    for email in (
+        "lent-one@lends-accounts.iam.gserviceaccount.com",
+        f"service-{number}@gcp-sa-aiplatform-cc.iam.gserviceaccount.com",
+    ):
+        answer = session.post(url, json=job | {"jobSpec": job["jobSpec"] | {"serviceAccount": email}})
+        told = f"You do not have permission to act as service_account: {email}. (or it may not exist)."
+        assert (answer.status_code, words(answer)) == (400, told)
+
+
+def test_a_disabled_key_and_a_disabled_account_sign_in_no_more(local_cloud: Any, session: Any) -> None:
+    email = local_cloud.account("soon-disabled", "roles/viewer")
+    key = local_cloud.key(email)
+    account = f"{IAM}/{PROJECT}/serviceAccounts/{email}"
+    with local_cloud.session(key) as bought, local_cloud.session(key, self_signed=True) as signed:
+        switches = [
+            (f"{account}/keys/{key['private_key_id']}", "invalid_grant: Invalid JWT Signature."),
+            (account, "invalid_grant: Invalid grant: account not found"),
+        ]
+        for switch, told in switches:
+            assert bought.get(f"{MANAGER}/{PROJECT}").ok and signed.get(f"{MANAGER}/{PROJECT}").ok
+            assert session.post(f"{switch}:disable", json={}).ok
+            assert session.get(switch).json()["disabled"] is True
+            with local_cloud.plain_session() as plain:
+                for client in (bought, signed):
+                    header = {"Authorization": f"Bearer {client.credentials.token}"}
+                    assert plain.get(f"{MANAGER}/{PROJECT}", headers=header).status_code == 401
+                with pytest.raises(Exception, match=told):
+                    bought.credentials.refresh(Request(plain))
+            assert session.post(f"{switch}:enable", json={}).ok
+            assert bought.get(f"{MANAGER}/{PROJECT}").ok and signed.get(f"{MANAGER}/{PROJECT}").ok
+        assert session.delete(f"{account}/keys/{key['private_key_id']}").ok
+        assert session.post(f"{account}/keys/{key['private_key_id']}:enable", json={}).status_code == 404
+
+
+def test_a_self_signed_token_is_good_for_the_api_that_it_names(local_cloud: Any) -> None:
+    key = json.loads((local_cloud.root / "projects" / "test-project" / "key.json").read_text(encoding="utf-8"))
+
+    def token(audience: str) -> dict[str, str]:
+        claims = {"iss": key["client_email"], "sub": key["client_email"], "aud": audience}
+        claims |= {"iat": int(time.time()), "exp": int(time.time()) + 600}
+        private = jwt.load_private_pem(key["private_key"])
+        return {"Authorization": f"Bearer {jwt.sign(claims, private, key['private_key_id'])}"}
+
+    buckets = "https://storage.googleapis.com/storage/v1/b?project=test-project"
+    jobs = f"https://us-central1-aiplatform.googleapis.com/v1/{PROJECT}/locations/us-central1/customJobs"
+    local_cloud.enable("aiplatform")
+    with local_cloud.plain_session() as plain:
+        assert plain.get(buckets, headers=token("https://storage.googleapis.com/")).ok
+        assert plain.get(jobs, headers=token("https://aiplatform.googleapis.com/")).ok
+        for url, audience in ((buckets, "https://logging.googleapis.com/"), (jobs, "https://storage.googleapis.com/")):
+            assert plain.get(url, headers=token(audience)).status_code == 401
+
+
+def test_who_may_use_a_project_cannot_grant_itself_more(local_cloud: Any, session: Any) -> None:
+    """A submitter, as `up` makes it: no way to owner, to keys, to another account, to another's role."""
+    email = local_cloud.account("only-submits", "roles/aiplatform.user", "roles/logging.viewer")
+    owner = "owner@test-project.iam.gserviceaccount.com"
+    grab = {"policy": {"bindings": [{"role": "roles/owner", "members": [f"serviceAccount:{email}"]}]}}
+    role = {
+        "roleId": "grabbed",
+        "role": {"title": "x", "includedPermissions": ["resourcemanager.projects.setIamPolicy"]},
+    }
+    with local_cloud.session(local_cloud.key(email)) as submitter:
+        tries = [
+            submitter.post(f"{MANAGER}/{PROJECT}:setIamPolicy", json=grab),
+            submitter.post(f"{IAM}/{PROJECT}/serviceAccounts/{owner}:setIamPolicy", json=grab),
+            submitter.post(f"{IAM}/{PROJECT}/serviceAccounts/{email}:setIamPolicy", json=grab),
+            submitter.post(f"{IAM}/{PROJECT}/serviceAccounts/{owner}/keys", json={}),
+            submitter.post(f"{IAM}/{PROJECT}/serviceAccounts/{email}/keys", json={}),
+            submitter.post(f"{IAM}/{PROJECT}/roles", json=role),
+            submitter.post(f"{BECOME}/{owner}:generateAccessToken", json={"scope": [SCOPE]}),
+            submitter.post(f"{BECOME}/{owner}:signJwt", json={"payload": "{}"}),
+            submitter.post(f"{BECOME}/{email}:generateAccessToken", json={"scope": [SCOPE]}),
+        ]
+    assert [answer.status_code for answer in tries] == [403] * len(tries)
