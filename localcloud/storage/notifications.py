@@ -142,14 +142,24 @@ class Notifications:
         while rows := self._metadata.rows("SELECT id, topic, data, attributes FROM outbox ORDER BY id LIMIT 100"):
             for number, topic, data, attributes in rows:
                 try:
-                    self._cloud.pubsub.publish(topic, data.encode(), json.loads(attributes))
-                except ApiError as error:  # the topic is gone
+                    self._publish(topic, data.encode(), json.loads(attributes))
+                except ApiError as error:  # the topic is gone, or the right to publish to it
                     log.warning("no notification to %s: %s", topic, error.message)
                 except Exception:
                     log.exception("the notification to %s waits for the next change", topic)
                     return
                 with self._metadata.transaction() as database:
                     database.execute("DELETE FROM outbox WHERE id = ?", (number,))
+
+    def _publish(self, topic: str, data: bytes, attributes: dict[str, str]) -> None:
+        """As Storage's own account of the bucket's project. Raises 403, 404."""
+        from localcloud.cloud import Caller
+        from localcloud.pubsub import resources
+
+        if project := self._metadata.bucket_project(attributes["bucketId"]):  # a bucket that is gone has none
+            agent = Caller(self._cloud.iam.service_agent(project, "gs-project-accounts"), project)
+            resources.allow(self._cloud, agent, "pubsub.topics.publish", resources.resource(topic))
+        self._cloud.pubsub.publish(topic, data, attributes)
 
     def _checked(self, body: Resource, project: str) -> Resource:
         """What a client says of a configuration, as it is kept. Raises 400, 403."""

@@ -59,6 +59,24 @@ def told(session: Any, client: Client, local_cloud: LocalCloud) -> Iterator[str]
     yield "storage-tells"
 
 
+def test_nothing_is_told_once_the_right_to_publish_is_taken_away(
+    bucket: Bucket, client: Client, session: Any, local_cloud: LocalCloud
+) -> None:
+    local_cloud.enable("pubsub")
+    subscribe(session, local_cloud.project, "storage-told", client.get_service_account_email())
+    bucket.notification("storage-told").create()
+    topic = f"{PUBSUB}/projects/{local_cloud.project}/topics/storage-told"
+    bucket.blob("before").upload_from_string("x")
+    assert messages(session, local_cloud.project, "storage-told", 1)[0]["attributes"]["objectId"] == "before"
+    policy = session.get(f"{topic}:getIamPolicy").json()
+    assert session.post(f"{topic}:setIamPolicy", json={"policy": {}}).ok
+    bucket.blob("without").upload_from_string("x")
+    time.sleep(0.5)  # for it to be sent, and refused
+    assert session.post(f"{topic}:setIamPolicy", json={"policy": {"bindings": policy["bindings"]}}).ok
+    bucket.blob("after").upload_from_string("x")
+    assert messages(session, local_cloud.project, "storage-told", 1)[0]["attributes"]["objectId"] == "after"
+
+
 def test_each_event_is_told_with_what_google_says_of_it(
     bucket: Bucket, session: Any, told: str, local_cloud: LocalCloud
 ) -> None:
