@@ -24,7 +24,8 @@ class Resource:
 
     `policies` are the names that Iam keeps policies under, from its own to its project's. `name`, `type` and `service`
     are what conditions see (https://cloud.google.com/iam/docs/conditions-resource-attributes). What is granted to
-    everybody does not count on one that is `private`.
+    everybody does not count on one that is `private`. Of an account that stands for a `person`, named by e-mail, others
+    may see by a grant on the project what there is, and no more: on Google no role lets one act as a person.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Resource:
     service: str = ""
     type: str = ""
     private: bool = False
+    person: str = ""
 
 
 def project(project_id: str, service: str = "cloudresourcemanager.googleapis.com") -> Resource:
@@ -55,8 +57,10 @@ def storage_object(bucket_name: str, name: str, project_id: str) -> Resource:
 
 def service_account(account: Mapping[str, Any]) -> Resource:
     """A service account, as Iam gives it."""
-    policies = (account["name"], f"projects/{account['projectId']}")
-    return Resource(account["name"], policies, "iam.googleapis.com", "iam.googleapis.com/ServiceAccount")
+    name, kind = account["name"], "iam.googleapis.com/ServiceAccount"
+    person = account["email"] if account["email"].startswith("owner@") else ""  # too short for anybody to make one
+    policies = (name, f"projects/{account['projectId']}")
+    return Resource(name, policies, "iam.googleapis.com", kind, person=person)
 
 
 def repository(name: str) -> Resource:
@@ -100,7 +104,10 @@ class Access:
             raise denied(permission, resource.name, domain or resource.service)
 
     def _allows(self, caller: Caller, permission: str, resource: Resource) -> bool:
-        for policy in resource.policies:
+        policies = resource.policies
+        if resource.person not in ("", caller.email) and not permission.endswith((".get", ".list", ".getIamPolicy")):
+            policies = policies[:1]
+        for policy in policies:
             for grant in self._of(policy):
                 if permission not in grant.permissions or not self._is_one(caller, grant.members, resource.private):
                     continue

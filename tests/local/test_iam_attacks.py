@@ -180,3 +180,24 @@ def test_who_may_use_a_project_cannot_grant_itself_more(local_cloud: Any, sessio
             submitter.post(f"{BECOME}/{email}:generateAccessToken", json={"scope": [SCOPE]}),
         ]
     assert [answer.status_code for answer in tries] == [403] * len(tries)
+
+
+def test_no_role_on_the_project_lets_one_act_as_the_person_who_owns_it(local_cloud: Any, session: Any) -> None:
+    """On Google the owner is no service account: jobs have Vertex AI's agent, which may act as all of those."""
+    owner, robot = "owner@test-project.iam.gserviceaccount.com", local_cloud.account("no-person")
+    roles = ("roles/editor", "roles/owner", "roles/aiplatform.customCodeServiceAgent")
+    email = local_cloud.account("acts-as-all", *roles, "roles/iam.serviceAccountTokenCreator")
+    with local_cloud.session(local_cloud.key(email)) as caller:
+        for who, codes in ((robot, {200}), (owner, {403})):
+            account = f"{IAM}/{PROJECT}/serviceAccounts/{who}"
+            tries = [
+                caller.post(f"{BECOME}/{who}:generateAccessToken", json={"scope": [SCOPE]}),
+                caller.post(f"{BECOME}/{who}:signJwt", json={"payload": "{}"}),
+                caller.post(f"{account}/keys", json={}),
+                caller.post(f"{account}:setIamPolicy", json={"policy": {}}),
+                caller.post(f"{account}:disable", json={}),
+            ]
+            assert {answer.status_code for answer in tries} == codes
+            assert caller.get(account).ok and caller.get(f"{account}/keys").ok
+    url = f"{IAM}/{PROJECT}/serviceAccounts/{owner}"
+    assert session.get(url).ok and session.get(f"{MANAGER}/{PROJECT}").ok
