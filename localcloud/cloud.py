@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,10 +31,14 @@ Hook = Callable[[], Awaitable[None]]
 
 @dataclass(frozen=True)
 class Caller:
-    """Who sent a request, verified: the e-mail of a service account and the project it belongs to."""
+    """Who sent a request, verified: the e-mail of a service account and the project it belongs to.
+
+    `scopes` are those of its token; None where there are none, and it may all that it has roles for.
+    """
 
     email: str
     project: str
+    scopes: frozenset[str] | None = field(default=None, compare=False)
 
 
 ANONYMOUS = Caller("", "")  # a request without a credential, where an API takes such

@@ -71,7 +71,7 @@ async def _token(cloud: Cloud, fields: dict[str, list[str]], send: Send) -> None
     try:
         await send_json(send, cloud.tokens.exchange(fields.get("assertion", [""])[-1]))
     except InvalidGrant as refusal:
-        await send_json(send, {"error": "invalid_grant", "error_description": str(refusal)}, 400)
+        await send_json(send, {"error": refusal.error, "error_description": str(refusal)}, 400)
 
 
 async def _tokeninfo(cloud: Cloud, token: str, send: Send) -> None:

@@ -53,7 +53,15 @@ def invalid(expired: bool = False) -> ApiError:
 
 
 class InvalidGrant(Exception):
-    """The token endpoint refuses an assertion; the text is Google's error_description."""
+    """The token endpoint refuses an assertion; the text is Google's error_description, `error` its error."""
+
+    error = "invalid_grant"
+
+
+class InvalidScope(InvalidGrant):
+    """The assertion asks for nothing."""
+
+    error = "invalid_scope"
 
 
 class Tokens:
@@ -177,7 +185,8 @@ class Tokens:
             raise jwt.BadToken("the account is gone")
         if key_id == _OWN_KEY and claims.get("uid") != account["uniqueId"]:
             raise jwt.BadToken("the token is of an account that was deleted")
-        return Caller(email, account["projectId"]), _number(claims, "exp"), api
+        scopes = None if api else frozenset(str(claims.get("scope", "")).split())
+        return Caller(email, account["projectId"], scopes), _number(claims, "exp"), api
 
     def _registered(self, key_id: str, email: str) -> str:
         """The public key of the account's key."""
@@ -236,7 +245,9 @@ class Tokens:
             raise InvalidGrant("Invalid JWT: Failed audience check")
         if audience := claims.get("target_audience"):
             return {"id_token": self.identity(email, str(audience))}
-        access = self.mint(email, key_id=key_id, scope=str(claims.get("scope", SCOPE)))
+        if not claims.get("scope"):
+            raise InvalidScope("Invalid OAuth scope or ID token audience provided.")
+        access = self.mint(email, key_id=key_id, scope=str(claims["scope"]))
         return {"access_token": access, "expires_in": _HOUR - 1, "token_type": "Bearer"}
 
 

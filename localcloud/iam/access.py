@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from localcloud.errors import ApiError, error_info
-from localcloud.iam import conditions, roles
+from localcloud.iam import conditions, roles, scopes
 from localcloud.iam.audit import Audit
 
 if TYPE_CHECKING:
@@ -89,10 +89,16 @@ class Access:
         self.audit = Audit(cloud)
 
     def allows(self, caller: Caller, permission: str, resource: Resource) -> bool:
-        """Whether `caller` has `permission` ("storage.objects.get") on `resource`."""
+        """Whether `caller` has `permission` ("storage.objects.get") on `resource`. Raises 403 by its token's scopes."""
+        self.check_scopes(caller, permission)
         allowed = self._allows(caller, permission, resource)
         self.audit.note(caller, permission, resource, allowed)
         return allowed
+
+    def check_scopes(self, caller: Caller, permission: str) -> None:
+        """Raises 403 when the caller's token is not for what the permission is asked for."""
+        if caller.scopes is not None and not scopes.covers(caller.scopes, permission):
+            raise scopes.insufficient(permission)
 
     def permitted(self, caller: Caller, permissions: Iterable[str], resource: Resource) -> list[str]:
         """Those of the permissions that the caller has: what `testIamPermissions` answers."""

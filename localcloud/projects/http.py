@@ -247,6 +247,7 @@ def _no_parent(parent: str) -> ApiError:
 
 def _create(call: Call, project_id: str, name: str) -> Body | None:
     """The new project; None when its maker owns as many as one may."""
+    call.cloud.access.check_scopes(call.caller, "resourcemanager.projects.create")
     if call.cloud.projects.find(project_id):
         raise ApiError(409, f"Requested entity already exists: project {project_id}")
     if sum(_counts(call, project) for project in call.cloud.projects.list()) >= _MOST:

@@ -66,6 +66,7 @@ class Programs:
 
     def __init__(self, place: Place, pulumi: Any, folder: Path) -> None:
         self.place = place
+        self.token = place.target.token()  # one for all runs: another would be a change of the provider
         self.state = folder / "state" / ".pulumi" / "stacks" / "small" / "small.json"
         (folder / "state").mkdir(parents=True)
         attached = place.target.pulumi_environment["PULUMI_DEBUG_PROVIDERS"]
@@ -85,10 +86,6 @@ class Programs:
             project_settings=automation.ProjectSettings(name="small", runtime="python"),
         )
         self._stack = automation.Stack.create("small", self._files)
-
-    @property
-    def token(self) -> str:
-        return self.place.target.token()
 
     def provider(self, **more: Any) -> gcp.Provider:
         """A provider that may work on the place's project."""

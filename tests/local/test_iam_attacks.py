@@ -201,3 +201,63 @@ def test_no_role_on_the_project_lets_one_act_as_the_person_who_owns_it(local_clo
             assert caller.get(account).ok and caller.get(f"{account}/keys").ok
     url = f"{IAM}/{PROJECT}/serviceAccounts/{owner}"
     assert session.get(url).ok and session.get(f"{MANAGER}/{PROJECT}").ok
+
+
+SCOPED = [
+    ("devstorage.read_only", "GET", "https://storage.googleapis.com/storage/v1/b?project=test-project", True),
+    ("devstorage.read_only", "POST", "https://storage.googleapis.com/storage/v1/b?project=test-project", False),
+    ("devstorage.full_control", "GET", f"{MANAGER}/{PROJECT}", False),
+    ("cloudplatformprojects.readonly", "GET", f"{MANAGER}/{PROJECT}", True),
+    ("cloudplatformprojects.readonly", "POST", f"{MANAGER}/projects", False),
+    ("cloud-platform.read-only", "GET", f"{MANAGER}/{PROJECT}", True),
+    ("cloud-platform.read-only", "POST", f"{IAM}/{PROJECT}/serviceAccounts", False),
+    ("logging.write", "POST", "https://logging.googleapis.com/v2/entries:write", True),
+    ("logging.write", "POST", "https://logging.googleapis.com/v2/entries:list", False),
+    ("userinfo.email", "GET", "https://openidconnect.googleapis.com/v1/userinfo", True),
+    ("userinfo.email", "GET", f"{MANAGER}/{PROJECT}", False),
+]
+
+
+@pytest.mark.parametrize(("scope", "verb", "url", "may"), SCOPED)
+def test_a_token_reaches_as_far_as_its_scopes(local_cloud: Any, scope: str, verb: str, url: str, may: bool) -> None:
+    entry = {"logName": f"{PROJECT}/logs/scoped", "resource": {"type": "global"}, "textPayload": "x"}
+    body = {"entries": [entry]} if url.endswith("write") else {"resourceNames": [PROJECT]} if "logging" in url else {}
+    with local_cloud.session(self_signed=verb == "GET") as client:
+        client.credentials = client.credentials.with_scopes([f"https://www.googleapis.com/auth/{scope}"])
+        answer = client.request(verb, url, json=body if verb == "POST" else None)
+    assert answer.ok is may, answer.text
+    if not may:
+        assert words(answer) == "Request had insufficient authentication scopes."
+        assert (answer.status_code, "insufficient_scope" in answer.headers["WWW-Authenticate"]) == (403, True)
+
+
+def test_scopes_are_heard_over_grpc_in_a_batch_and_by_pulumis_provider(local_cloud: Any) -> None:
+    done = local_cloud.run(
+        """
+        import google.auth, os
+        from google.api_core import exceptions
+        from google.cloud import resourcemanager_v3, storage
+        path = os.environ["GOOGLE_APPLICATION_CREDENTIALS"]
+        def scoped(name):
+            return google.auth.load_credentials_from_file(path, [f"https://www.googleapis.com/auth/{name}"])[0]
+        try:
+            manager = resourcemanager_v3.ProjectsClient(credentials=scoped("devstorage.read_only"))
+            manager.get_project(name="projects/test-project")
+        except exceptions.PermissionDenied as error:
+            print(error.message, error.reason)
+        bucket = storage.Client().create_bucket("scoped-in-a-batch", location="us-central1")
+        bucket.blob("x").upload_from_string("x")
+        reads = storage.Client(credentials=scoped("devstorage.read_only"))
+        try:
+            with reads.batch():
+                reads.bucket(bucket.name).blob("x").delete()
+        except exceptions.Forbidden as error:
+            print("insufficient authentication scopes" in error.message)
+        print(reads.bucket(bucket.name).blob("x").download_as_bytes())
+        """
+    )
+    assert done.stdout.splitlines() == [
+        "Request had insufficient authentication scopes. ACCESS_TOKEN_SCOPE_INSUFFICIENT",
+        "True",
+        "b'x'",
+    ]
