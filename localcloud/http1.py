@@ -15,6 +15,7 @@ _IDENTITY = re.compile(rb"\r\nTransfer-Encoding: *identity", re.IGNORECASE)
 _CHUNKED = re.compile(rb"\r\nTransfer-Encoding: *chunked", re.IGNORECASE)
 _LENGTH = re.compile(rb"\r\nContent-Length: *\d+", re.IGNORECASE)
 _HEAD_LIMIT = 65_536  # bytes
+_FAREWELL = 0.1  # seconds for the last bytes of an answer to leave
 
 
 class GoogleHttp(H11Protocol):
@@ -46,6 +47,12 @@ class GoogleHttp(H11Protocol):
             if b"\r\nUser-Agent: TSL\r\n" in data[: end + 2]:
                 data = _repair(data[:end]) + data[end:]
         super().data_received(data)
+
+    def shutdown(self) -> None:
+        """The server ends: what was answered is sent, and no idle client is waited for, as the end of TLS would."""
+        super().shutdown()
+        if self.transport.is_closing():
+            self.loop.call_later(_FAREWELL, self.transport.abort)
 
     def handle_websocket_upgrade(self, event: Any) -> None:
         """No Google API that is emulated has any."""

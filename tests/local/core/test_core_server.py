@@ -159,6 +159,14 @@ def test_sigterm_ends_it_cleanly(new_cloud):
     assert not (cloud.root / "server.json").exists()
 
 
+def test_the_end_waits_for_no_idle_client(new_cloud):
+    cloud = new_cloud()
+    with cloud.session() as session:
+        assert session.get("https://iam.googleapis.com/v1/projects/test-project/serviceAccounts").ok
+        launch.stop(cloud.root)
+    assert "timeout graceful shutdown exceeded" not in (cloud.root / "server.log").read_text(encoding="utf-8")
+
+
 def test_two_starts_at_once_make_one_server(tmp_path):
     root = str(tmp_path / "root")
     try:
