@@ -54,7 +54,7 @@ def test_resource_manager(local_cloud, transport):
 
 @pytest.mark.parametrize("transport", ["grpc", "rest"])
 def test_service_usage(local_cloud, transport):
-    service = {"grpc": "pubsub", "rest": "redis"}[transport]
+    service = {"grpc": "spanner", "rest": "redis"}[transport]
     done = local_cloud.run(
         f"""
         import json
