@@ -10,6 +10,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
+from functools import cmp_to_key
 from typing import Any
 
 from localcloud.errors import ApiError
@@ -18,55 +19,67 @@ from localcloud.vertex.listing import matcher
 Body = dict[str, Any]
 
 _DEFAULT_PAGE, _LARGEST_PAGE = 100, 1000
-_ORDERS = ("displayName", "createTime", "updateTime")
+_NEWEST = "create_time desc"
+_OF_MODELS = {name: name for name in ("displayName", "createTime", "updateTime")}
+OF_VERSIONS = {"createTime": "versionCreateTime", "updateTime": "versionUpdateTime"}
 
 
-def page(rows: Sequence[Body], request: Mapping[str, Any]) -> tuple[list[Body], str]:
-    """Those of `rows` that the request asks for, newest first unless it says otherwise, and the next page's token.
+def page(
+    rows: Sequence[Body], request: Mapping[str, Any], order: str = _NEWEST, fields: Mapping[str, str] = _OF_MODELS
+) -> tuple[list[Body], str]:
+    """Those of `rows` that the request asks for, in its order or in `order`, and the next page's token.
 
-    A token names the last row given, so that new ones shift nothing. Raises 400.
+    `fields` are those that it can be ordered by, each with the row's field. A token names the last row given, so that
+    new ones shift nothing. Raises 400.
     """
     size, token = int(request.get("pageSize", 0)), request.get("pageToken", "")
     if size < 0:
         raise ApiError(400, "Page size must be non-negative.")
     size = min(size or _DEFAULT_PAGE, _LARGEST_PAGE)
-    field, falling = _order(request.get("orderBy", ""))
+    keys = _order(request.get("orderBy", "").strip() or order, fields)
     text = request.get("filter", "")
     matches = matcher(text)
     try:
         found = [row for row in rows if matches(row)]
     except KeyError as error:
         raise ApiError(400, f"Invalid filter '{text}': the field {error} can't be filtered by.") from None
-    keyed = sorted((([row.get(field, ""), row["name"], row.get("versionId", "")], row) for row in found), key=_first)
-    if falling:
-        keyed.reverse()
+
+    def place(row: Body) -> list[Any]:
+        return [*(row.get(field, "") for field, _ in keys), row["name"], int(row.get("versionId", 0))]
+
+    falls = [*(falling for _, falling in keys), *[keys[-1][1]] * 2]
+    ordered = sorted(found, key=cmp_to_key(lambda a, b: _compare(place(a), place(b), falls)))
     where = [request.get("parent", request.get("name", "")), text, request.get("orderBy", "")]
     signature = hashlib.sha256(json.dumps(where).encode()).hexdigest()[:16]
     if token:
         last = _read(token, signature)
-        keyed = [one for one in keyed if (one[0] < last if falling else one[0] > last)]
-    more = keyed[size:]
-    keyed = keyed[:size]
-    following = base64.urlsafe_b64encode(json.dumps([signature, keyed[-1][0]]).encode()).decode() if more else ""
-    return [row for _, row in keyed], following
+        ordered = [row for row in ordered if _compare(place(row), last, falls) > 0]
+    if not ordered[size:]:
+        return ordered, ""
+    following = base64.urlsafe_b64encode(json.dumps([signature, place(ordered[size - 1])]).encode()).decode()
+    return ordered[:size], following
 
 
-def _first(one: tuple[list[str], Body]) -> list[str]:
-    return one[0]
+def _compare(one: Sequence[Any], other: Sequence[Any], falls: Sequence[bool]) -> int:
+    """Below 0 when `one` comes first; `falls` says of each value whether the larger one does."""
+    for a, b, falling in zip(one, other, falls, strict=True):
+        if a != b:
+            return 1 if (a > b) != falling else -1
+    return 0
 
 
-def _order(text: str) -> tuple[str, bool]:
-    """(field, whether it falls)."""
-    if not text.strip():
-        return "createTime", True
-    name, *direction = text.split(",")[0].split()
-    field = camel(name)
-    if field not in _ORDERS or direction not in ([], ["asc"], ["desc"]):
-        raise ApiError(400, f"Invalid order_by '{text}'.")
-    return field, direction == ["desc"]
+def _order(text: str, fields: Mapping[str, str]) -> list[tuple[str, bool]]:
+    """Of "display_name, create_time desc": the row's fields, and whether each falls."""
+    found = []
+    for part in text.split(","):
+        name, *direction = part.split() or [""]
+        if camel(name) not in fields or direction not in ([], ["asc"], ["desc"]):
+            raise ApiError(400, f"Invalid order_by '{text}'.")
+        found.append((fields[camel(name)], direction == ["desc"]))
+    return found
 
 
-def _read(token: str, signature: str) -> list[str]:
+def _read(token: str, signature: str) -> list[Any]:
     try:
         signed, last = json.loads(base64.urlsafe_b64decode(token))
     except (ValueError, TypeError):

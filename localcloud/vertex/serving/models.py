@@ -18,7 +18,7 @@ from localcloud.errors import ApiError, NotEmulated
 from localcloud.vertex import operations, reach
 from localcloud.vertex.place import Call, bad_name
 from localcloud.vertex.serving import artifacts, model_rules
-from localcloud.vertex.serving.listing import camel, page
+from localcloud.vertex.serving.listing import OF_VERSIONS, camel, page
 from localcloud.vertex.validation import REQUIRED, Violation, found, refuse, texts
 
 if TYPE_CHECKING:
@@ -167,10 +167,10 @@ class Models:
         return {"models": [self._shown(m) for m in models]} | ({"nextPageToken": token} if token else {})
 
     def list_versions(self, call: Call, request: Body) -> Body:
-        """A page of a model's versions."""
+        """A page of a model's versions, oldest first: Google's own system tests of its SDK count on it."""
         name = f"{call.place.name}/models/{call.resource('models', request.get('name', ''))}"
         rows = [*self._kept(name)["versions"].values()]
-        models, token = page(rows, request)
+        models, token = page(rows, request, "create_time", OF_VERSIONS)
         return {"models": [self._shown(m) for m in models]} | ({"nextPageToken": token} if token else {})
 
     def update(self, call: Call, request: Body) -> Body:

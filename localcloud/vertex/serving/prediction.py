@@ -61,12 +61,25 @@ class Prediction:
 
     async def raw_predict(self, call: Call, request: Body) -> Body:
         """What one model's server answers to any body, as an HttpBody. Raises as `predict`."""
+        answer, _ = await self.raw(call, request)
+        return {"contentType": answer.content_type, "data": base64.b64encode(answer.body).decode()}
+
+    async def raw(self, call: Call, request: Body) -> tuple[Answer, dict[str, str]]:
+        """The same as it is, and the headers that say which model answered. Raises as `predict`.
+
+        The proto of RawPredict names the first two headers, Google's SDK reads the last three.
+        """
         endpoint = self._endpoint(call, request)
         given = request.get("httpBody", {})
         content_type = given.get("contentType", "") or "application/json"
         one = _chosen(call, endpoint)
         answer = await self._ask(one, endpoint, base64.b64decode(given.get("data", "")), content_type)
-        return {"contentType": answer.content_type, "data": base64.b64encode(answer.body).decode()}
+        return answer, {
+            "X-Vertex-AI-Endpoint-Id": endpoint["name"].rpartition("/")[2],
+            "X-Vertex-AI-Deployed-Model-Id": one.id,
+            "X-Vertex-AI-Model": one.body["model"],
+            "X-Vertex-AI-Model-Version-Id": one.body["modelVersionId"],
+        }
 
     def _endpoint(self, call: Call, request: Body) -> Body:
         return self.endpoints.find(call, request.get("endpoint", ""), "Endpoint `{}` not found.")

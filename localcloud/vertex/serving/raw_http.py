@@ -9,6 +9,7 @@ from urllib.parse import unquote
 
 from localcloud.errors import ApiError
 from localcloud.rest import App, Receive, Scope, Send, read_body, send_bytes, send_json
+from localcloud.vertex.place import enter
 from localcloud.vertex.serving.prediction_methods import METHODS
 
 if TYPE_CHECKING:
@@ -32,13 +33,14 @@ def with_raw_predict(cloud: Cloud, others: App) -> App:
                 "data": base64.b64encode(await read_body(receive)).decode(),
             }
             request = {"endpoint": unquote(match[1]), "httpBody": given}
-            method = METHODS["RawPredict"]
             consumer = headers.get(b"x-goog-user-project", b"").decode("latin-1")
-            answer = await method.answer(cloud, scope["caller"], scope.get("host", ""), request, consumer)
+            permission = METHODS["RawPredict"].permission
+            call = enter(cloud, scope["caller"], scope.get("host", ""), request, permission, consumer)
+            answer, told = await cloud.vertex.serving.prediction.raw(call, request)
         except ApiError as error:
             return await send_json(send, error.body(), error.code, error.headers)
         except ConnectionError:
             return
-        await send_bytes(send, base64.b64decode(answer["data"]), answer["contentType"])
+        await send_bytes(send, answer.body, answer.content_type, headers=told)
 
     return application

@@ -42,6 +42,8 @@ def test_the_sdk(api: Any, local_cloud: Any, artifacts: Any, transport: str) -> 
         tell(answer.predictions, answer.deployed_model_id == endpoint.list_models()[0].id, answer.model_version_id)
         raw = endpoint.raw_predict(body=b"abc", headers={{"Content-Type": "text/plain"}})
         tell(raw.status_code, raw.content, raw.headers["Content-Type"])
+        by_headers = endpoint.predict(instances=[1, 2.5, "text"], parameters={{"k": 1}}, use_raw_predict=True)
+        tell(by_headers == answer, raw.headers["X-Vertex-AI-Endpoint-Id"] == endpoint.name)
         tell([one.display_name for one in aiplatform.Endpoint.list(filter=f'display_name="{{endpoint.display_name}}"')])
 
         second = aiplatform.Model.upload(
@@ -92,8 +94,9 @@ def test_the_sdk(api: Any, local_cloud: Any, artifacts: Any, transport: str) -> 
         "1 ['default', 'first'] True",
         "[2.0, 5.0, 'text'] True 1",
         "200 b'cba' text/x-reversed",
+        "True True",
         f"['sdk-{transport}_endpoint']",
-        "2 [('2', ['best']), ('1', ['default', 'first'])]",
+        "2 [('1', ['default', 'first']), ('2', ['best'])]",
         "2",
         "[30, 70] 2",
         "True",

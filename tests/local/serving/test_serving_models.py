@@ -77,6 +77,12 @@ def test_versions_and_aliases(api: Any) -> None:
     assert api.refused("PATCH", name, {"artifactUri": "gs://x/y"}, updateMask="artifactUri")[0] == 400
 
     assert "default version" in api.refused("DELETE", f"{name}@1:deleteVersion")[2]
+
+    def listed(**query: Any) -> list[str]:
+        return [one["versionId"] for one in api.call("GET", f"{name}:listVersions", **query)["models"]]
+
+    assert listed() == ["1", "2", "3"] and listed(orderBy="create_time desc") == ["3", "2", "1"]
+    assert api.refused("GET", f"{name}:listVersions", orderBy="display_name")[:2] == (400, "INVALID_ARGUMENT")
     for version in ("2", "3"):
         api.done(api.call("DELETE", f"{name}@{version}:deleteVersion"))
     assert aliases() == {"1": ["default", "first"]}
@@ -94,6 +100,12 @@ def test_lists(api: Any) -> None:
 
     assert listed(filter="labels.set=listed") == names[::-1]
     assert listed(filter="labels.set=listed", orderBy="display_name") == names
+    twin = api.model("listed-1", labels={"set": "listed"})
+    both = {"filter": "labels.set=listed", "orderBy": "display_name desc, create_time"}
+    assert listed(**both) == [names[2], names[1], twin, names[0]]
+    page = api.call("GET", "models", **both, pageSize=2)
+    assert listed(**both, pageSize=2, pageToken=page["nextPageToken"]) == [twin, names[0]]
+    api.done(api.call("DELETE", twin))
     assert listed(filter='display_name="listed-1"') == [names[1]]
     assert listed(filter=f"model={names[2].rpartition('/')[2]}") == [names[2]]
     first = api.call("GET", "models", filter="labels.set=listed", pageSize=2)
@@ -104,6 +116,7 @@ def test_lists(api: Any) -> None:
         {"filter": "color=red"},
         {"filter": "state=RUNNING"},
         {"orderBy": "color"},
+        {"orderBy": "display_name,"},
         {"pageSize": -1},
     ):
         assert api.refused("GET", "models", **query)[:2] == (400, "INVALID_ARGUMENT")
