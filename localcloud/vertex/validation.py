@@ -6,7 +6,7 @@ Rules: the documentation of CustomJobSpec, and of machine shapes through the cat
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,8 @@ _LABEL_KEY = re.compile(r"[^\W\dA-Z_](?:[^\WA-Z]|-){0,62}")
 _LABEL_VALUE = re.compile(r"(?:[^\WA-Z]|-){0,63}")
 _POOLS = 4  # primary, workers, parameter servers or reducers, evaluators
 _DISK_GB = range(100, 64_001)
+_FLEX_TIMEOUT = 7 * 86_400  # seconds
+_FLEX_GPU = re.compile(r"NVIDIA_(TESLA_)?(L4|A100|H100|H200|B200)(_|$)")
 # Fields of CustomJobSpec that a job would silently run without.
 _NOT_EMULATED = {
     "enableDashboardAccess": "dashboards of jobs",
@@ -95,11 +97,11 @@ def check_emulated(job: Body, spec: Body, location: str) -> None:
             raise NotEmulated(f"{what} (job_spec.{_snake(field)})")
     if job.get("encryptionSpec"):
         raise NotEmulated("encryption with keys of your own (encryption_spec)")
-    for pool in spec["workerPoolSpecs"]:
+    for index, pool in enumerate(spec["workerPoolSpecs"]):
         if pool.get("nfsMounts"):
             raise NotEmulated("NFS mounts (worker_pool_specs.nfs_mounts)")
         if pool:
-            _machine(pool["machineSpec"], location)
+            _machine(f"job_spec.worker_pool_specs[{index}].machine_spec", pool["machineSpec"], location)
 
 
 def violations(job: Body) -> Iterator[Violation]:
@@ -114,7 +116,7 @@ def violations(job: Body) -> Iterator[Violation]:
     for index, pool in enumerate(pools):
         if pool or index == 0:  # an empty one is passed over
             yield from _pool(f"job_spec.worker_pool_specs[{index}]", pool, index)
-    yield from _scheduling(spec.get("scheduling", {}))
+    yield from _scheduling(spec.get("scheduling", {}), pools)
     output = spec.get("baseOutputDirectory", {}).get("outputUriPrefix", "")
     if "baseOutputDirectory" in spec and not re.fullmatch(r"gs://[a-z0-9][a-z0-9._-]+[a-z0-9](/.*)?", output):
         yield Violation(
@@ -200,19 +202,38 @@ def _package(path: str, package: Body) -> Iterator[Violation]:
             yield Violation(f"{path}.package_uris[{number}]", words)
 
 
-def _scheduling(scheduling: Body) -> Iterator[Violation]:
-    if "timeout" in scheduling and seconds(scheduling["timeout"]) <= 0:
-        yield Violation("job_spec.scheduling.timeout", "The timeout must be positive.")
-    if "maxWaitDuration" in scheduling and scheduling.get("strategy") != "FLEX_START":
+def _scheduling(scheduling: Body, pools: Sequence[Body]) -> Iterator[Violation]:
+    path = "job_spec.scheduling"
+    timeout, wait = seconds(scheduling.get("timeout", "1s")), seconds(scheduling.get("maxWaitDuration", "0s"))
+    if timeout <= 0:
+        yield Violation(f"{path}.timeout", "The timeout must be positive.")
+    if wait < 0:
+        yield Violation(f"{path}.max_wait_duration", "The maximum wait duration must not be negative.")
+    if scheduling.get("strategy") == "FLEX_START":
+        yield from _flex_start(path, timeout, [pool.get("machineSpec", {}) for pool in pools if pool])
+    elif "maxWaitDuration" in scheduling:
         words = "`max_wait_duration` can only be set when `strategy` is FLEX_START."
-        yield Violation("job_spec.scheduling.max_wait_duration", words)
+        yield Violation(f"{path}.max_wait_duration", words)
+
+
+def _flex_start(path: str, timeout: float, machines: Sequence[Body]) -> Iterator[Violation]:
+    """What Dynamic Workload Scheduler asks for: https://cloud.google.com/vertex-ai/docs/training/schedule-jobs-dws"""
+    if timeout > _FLEX_TIMEOUT:
+        yield Violation(f"{path}.timeout", "The timeout must be at most 7 days when `strategy` is FLEX_START.")
+    if any(not _FLEX_GPU.match(machine.get("acceleratorType", "")) for machine in machines):
+        yield Violation(
+            f"{path}.strategy", "FLEX_START is only for jobs that request L4, A100, H100, H200 or B200 GPUs."
+        )
+    if any(machine != machines[0] for machine in machines):
+        words = "All worker pools must have the same machine configuration when `strategy` is FLEX_START."
+        yield Violation("job_spec.worker_pool_specs", words)
 
 
 def _snake(field: str) -> str:
     return re.sub(r"(?=[A-Z])", "_", field).lower()
 
 
-def _machine(machine: Body, location: str) -> None:
+def _machine(path: str, machine: Body, location: str) -> None:
     """Raises 400 for a machine that training has not, or not in this region, or not with this accelerator."""
     from catalog.machines import machines
     from catalog.regions import region
@@ -224,8 +245,7 @@ def _machine(machine: Body, location: str) -> None:
     if not accelerator:
         if known.fixed:
             words = "Both `accelerator_type` and `accelerator_count` should be specified or none."
-            path = "job_spec.worker_pool_specs[0].machine_spec.accelerator_type"
-            raise found([Violation(path, f"{words} {name} has {', '.join(known.gpus)}.")])
+            raise found([Violation(f"{path}.accelerator_type", f"{words} {name} has {', '.join(known.gpus)}.")])
         return
     if int(machine["acceleratorCount"]) not in known.gpus.get(accelerator, ()):
         raise ApiError(400, f'Accelerator "{accelerator}" is not supported for machine type "{name}"')

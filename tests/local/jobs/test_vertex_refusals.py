@@ -62,6 +62,18 @@ def package(**spec: Any) -> Change:
     return change
 
 
+L4 = {"machineType": "g2-standard-4", "acceleratorType": "NVIDIA_L4", "acceleratorCount": 1}
+T4 = {"machineType": "n1-standard-4", "acceleratorType": "NVIDIA_TESLA_T4", "acceleratorCount": 1}
+
+
+def flex(*machines: dict[str, Any], **scheduling: Any) -> Change:
+    def change(job: dict[str, Any]) -> None:
+        pools = [{**first(job), "machineSpec": spec} for spec in machines or [L4]]
+        job["jobSpec"] = {"workerPoolSpecs": pools, "scheduling": {"strategy": "FLEX_START", **scheduling}}
+
+    return change
+
+
 FIELDS = [
     (field("displayName", ""), "display_name", "Required field is not set."),
     (field("displayName", "x" * 129), "display_name", "The display name can be up to 128 characters long."),
@@ -113,6 +125,15 @@ FIELDS = [
         "The Google Cloud Storage path `/tmp/out` must start with `gs://`",
     ),
     (field("jobSpec.scheduling", {"timeout": "0s"}), "job_spec.scheduling.timeout", "The timeout must be positive."),
+    (
+        field("jobSpec.scheduling", {"strategy": "SPOT", "maxWaitDuration": "60s"}),
+        "job_spec.scheduling.max_wait_duration",
+        "`max_wait_duration` can only be set when `strategy` is FLEX_START.",
+    ),
+    (flex(maxWaitDuration="-5s"), "job_spec.scheduling.max_wait_duration", "The maximum wait duration must not be"),
+    (flex(timeout="604801s"), "job_spec.scheduling.timeout", "The timeout must be at most 7 days when"),
+    (flex(T4), "job_spec.scheduling.strategy", "FLEX_START is only for jobs that request L4, A100, H100, H200 or B200"),
+    (flex(L4, {**L4, "machineType": "g2-standard-8"}), "job_spec.worker_pool_specs", "All worker pools must have the"),
     (field("jobSpec.serviceAccount", "me"), "job_spec.service_account", "Invalid service account email: me"),
 ]
 
