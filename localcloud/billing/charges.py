@@ -70,7 +70,8 @@ def _of_span(span: Span, now: int) -> Iterable[Line]:
         for day, seconds in pacific.days(span.started, span.started + granules * _GRANULE):
             amount = Decimal(seconds * pool.replicas) / 3600
             for sku in skus:
-                yield _line(day, span.project, span.payer, sku, span.resource, amount, span.labels)
+                resource = span.resource.partition("#")[0]  # without what tells spans of one apart
+                yield _line(day, span.project, span.payer, sku, resource, amount, span.labels)
 
 
 def _of_storage(kept: Iterable[Kept]) -> list[Line]:

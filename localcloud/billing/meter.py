@@ -57,22 +57,30 @@ class Billing:
     # What is used
 
     def note_job(self, job: Job) -> None:
-        """Keep from when to when a job had its machines; called before each change of one is kept."""
+        """Keep from when to when a job had its machines; called before each change of one is kept.
+
+        Each attempt is charged by itself: nothing is paid while a job waits for machines, again or the first time.
+        https://cloud.google.com/vertex-ai/docs/training/use-spot-vms
+        """
         body = job.body
         if "startTime" not in body:
             return
         _, _, _, region, *rest = body["name"].split("/")
         resource = f"locations/{region}/{'/'.join(rest)}"
-        started = _seconds(body["startTime"])
+        now = _seconds(body["updateTime"])
+        if "began" not in job.run:  # it waits, or has ended while it did
+            self.ledger.end(_attempt(resource, job.attempt - 1), now)
+            return
+        resource, began = _attempt(resource, job.attempt), _seconds(job.run["began"])
         ended = None
         if "endTime" in body:  # one that is out of time ends a little later, or after a jump of the clock much later
-            ended = min(_seconds(body["endTime"]), started + _timeout(body["jobSpec"]))
+            ended = max(began, min(_seconds(body["endTime"]), _seconds(body["startTime"]) + _timeout(body["jobSpec"])))
             self.ledger.end(resource, ended)  # also where meanwhile nobody pays any more
         if payer := self._payer(job.project):
             spot = body["jobSpec"].get("scheduling", {}).get("strategy", "") in _SPOT
             pools = tuple(_pool(pool, spot) for pool in body["jobSpec"]["workerPoolSpecs"] if pool)
             labels = body.get("labels", {})
-            self.ledger.note(Span(resource, "training", job.project, payer, region, pools, labels, started, ended))
+            self.ledger.note(Span(resource, "training", job.project, payer, region, pools, labels, began, ended))
 
     def begin(
         self, resource: str, project: str, region: str, pools: tuple[Pool, ...], labels: dict[str, str] | None = None
@@ -267,6 +275,11 @@ class Billing:
             except Exception:
                 log.exception("charges can't be settled")
             await asyncio.sleep(_TICK)
+
+
+def _attempt(resource: str, number: int) -> str:
+    """What an attempt of a job is called in the ledger; bills name the job."""
+    return f"{resource}#{number}" if number > 1 else resource
 
 
 def _pool(given: Body, spot: bool) -> Pool:

@@ -44,11 +44,12 @@ class Tuned:
 class Job:
     """`body`: Google's CustomJob in JSON. `project` is the project's id.
 
-    `run` is what only this cloud knows: account (e-mail), listed, and replicas (names) while an attempt has been
-    launched. Where there were any: attempt (the number of the one that runs, from 1), retries (how many by kind, see
-    localcloud.vertex.retries), restarts (of a worker in its place in this attempt, by name), stockouts (how often it
-    asked for machines in vain), ending (why it was told to end: "timeout", "preempted" or an error). Of a job that
-    another resource runs: tuned (a trial, see Tuned), variables (added to every replica's environment).
+    `run` is what only this cloud knows: account (e-mail), listed, and while an attempt has been launched, replicas
+    (names) and began (its instant, from which it is charged). Where there were any: attempt (the number of the one that
+    runs, from 1), retries (how many by kind, see localcloud.vertex.retries), restarts (of a worker in its place in this
+    attempt, by name), stockouts (how often it asked for machines in vain), ending (why it was told to end: "timeout",
+    "preempted" or an error). Of a job that another resource runs: tuned (a trial, see Tuned), variables (added to every
+    replica's environment).
     """
 
     id: str

@@ -28,7 +28,7 @@ from localcloud.vertex.outcome import (
 )
 
 DEFAULT_TIMEOUT = "604800s"  # seven days, Google's own
-SPOT, FLEX = ("SPOT",), ("FLEX_START",)
+SPOT, FLEX = ("SPOT", "LOW_COST"), ("FLEX_START",)  # the second is what Spot was called before
 WORKER_RESTARTS = 5  # of one worker in its place, before the whole job is tried again
 # How often a whole job starts again, by why.
 LIMITS: Mapping[str, int] = {"crash": 3, "internal": 2, "preemption": 6, "worker": WORKER_RESTARTS}

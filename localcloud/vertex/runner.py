@@ -240,7 +240,7 @@ class Runner:
         made = {**job.run.get("retries", {}), again.kind: job.run.get("retries", {}).get(again.kind, 0) + 1}
         number = job.attempt + 1
         limit = retries.LIMITS[again.kind]
-        for name in ("replicas", "restarts", "ending", "stockouts"):
+        for name in ("replicas", "began", "restarts", "ending", "stockouts"):
             job.run.pop(name, None)
         job.run |= {"retries": made, "attempt": number}
         self._set(job, "PENDING")
@@ -286,7 +286,8 @@ class Runner:
         if told.is_set():
             return retries.stopped(job)
         job.run["replicas"] = names
-        job.body.setdefault("startTime", self._cloud.clock.stamp())
+        job.run["began"] = self._cloud.clock.stamp()
+        job.body.setdefault("startTime", job.run["began"])
         self._set(job, "RUNNING")
         self.say(job, f"Waiting for training program to start.{attempt}")
         return None

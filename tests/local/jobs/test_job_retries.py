@@ -100,6 +100,7 @@ STOPPED, LOSS = Exit("cancelled", 143, 9), Exit(LOST, 137, 5)
         (job(restartJobOnWorkerRestart=True), {P: STOPPED, W: KILLED}, "worker"),
         (job(restartJobOnWorkerRestart=True, run={"retries": {"worker": 5}}), {P: STOPPED, W: KILLED}, "crash"),
         (job(strategy="SPOT", run={"ending": "preempted"}), {P: STOPPED}, "preemption"),
+        (job(strategy="LOW_COST", run={"ending": "preempted"}), {P: STOPPED}, "preemption"),
         (job(strategy="SPOT", run={"ending": "preempted", "retries": {"preemption": 6}}), {P: STOPPED}, 8),
         (job(strategy="SPOT", disableRetries=True, run={"ending": "preempted"}), {P: STOPPED}, 8),
         (job(run={"ending": "timeout"}), {P: STOPPED}, 4),
@@ -274,6 +275,31 @@ def test_a_preempted_job_may_save_and_starts_again(own: Cloud) -> None:
 
 
 @pytest.mark.slow
+def test_the_wait_of_a_preempted_job_is_not_charged(new_cloud: Any, tmp_path: Path) -> None:
+    own = Cloud(new_cloud, tmp_path, stockoutSeconds=2)
+
+    def hours() -> dict[str, float]:
+        """What was charged of the job's machine, by resource."""
+        lines = [line for line in own.control("GET", "/bill")["lines"] if "n1-standard-4" in line["sku"]]
+        return {line["resource"]: sum(float(one["amount"]) for one in lines) for line in lines}
+
+    found = own.submit(SAVES.format(last=2), strategy="SPOT")
+    resource = f"locations/us-central1/customJobs/{found}"
+    own.wait_for_lines(found, "up")
+    launch.forward(own.root, 3600)
+    own.control("POST", "/stockouts", {"region": "us-central1"})
+    own.control("POST", f"/preempt/{found}")
+    own.wait(found, "JOB_STATE_PENDING")
+    launch.forward(own.root, 10 * 3600)
+    assert list(hours()) == [resource] and 1 <= hours()[resource] < 1.05
+    own.control("DELETE", "/faults")
+    ended = own.wait(found)
+    assert ended["state"] == "JOB_STATE_SUCCEEDED"
+    launch.forward(own.root, 3600)
+    assert list(hours()) == [resource] and 1 < hours()[resource] < 1.1  # a half minute or two of the second attempt
+
+
+@pytest.mark.slow
 def test_a_job_preempted_too_often_fails_for_want_of_machines(own: Cloud) -> None:
     found = own.submit(SAVES.format(last=99), strategy="SPOT")
     for n in range(1, 8):
@@ -350,7 +376,9 @@ def test_a_job_waits_until_there_are_machines(new_cloud: Any, tmp_path: Path) ->
 @pytest.mark.slow
 def test_flex_start_waits_for_as_long_as_it_wants(own: Cloud) -> None:
     own.control("POST", "/stockouts", {"region": "us-central1"})
-    found = own.submit("pass", strategy="FLEX_START", maxWaitDuration="3600s")
+    gpu = {"machineType": "a2-highgpu-1g", "acceleratorType": "NVIDIA_TESLA_A100", "acceleratorCount": 1}
+    scheduling = {"strategy": "FLEX_START", "maxWaitDuration": "3600s"}
+    found = id_of(own.post([own.pool("pass", machineSpec=gpu)], scheduling=scheduling))
     while len([line for line in own.lines(found, "service") if "Waiting for any machine" in line]) < 8:
         time.sleep(0.1)
     assert own.get(found)["state"] == "JOB_STATE_PENDING"
