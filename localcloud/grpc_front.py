@@ -143,13 +143,16 @@ def _bearer(context: grpc.aio.ServicerContext) -> str:
 
 
 async def _first_that_knows(handlers: list[Unary], raw: bytes, caller: Caller) -> bytes:
-    for handler in handlers[:-1]:
+    """The answer of the first one that has what is asked for; else what the first says that has such things."""
+    refused: list[ApiError] = []
+    for handler in handlers:
         try:
             return await handler(raw, caller)
         except ApiError as error:
             if error.code not in (404, 501):
                 raise
-    return await handlers[-1](raw, caller)
+            refused.append(error)
+    raise min(refused, key=lambda error: error.code)
 
 
 async def _abort(context: grpc.aio.ServicerContext, error: ApiError) -> None:

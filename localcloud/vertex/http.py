@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from localcloud.errors import ApiError
 from localcloud.rest import App, Call, Router
-from localcloud.vertex import messages
+from localcloud.vertex import messages, operations
 from localcloud.vertex.messages import Messages, Route
 from localcloud.vertex.methods import OPERATIONS, Method, services
 from localcloud.vertex.serving.raw_http import with_raw_predict
@@ -50,10 +50,11 @@ def _register(
 ) -> None:
     pattern = re.sub(r"\{(\w+)\.(\w+)=", r"{\1__\2=", route.pattern)  # {model.name=...}: see _placed
     for version in ("/v1/", "/v1beta1/", *more_versions):
-        router.route(route.verb, pattern.replace("/v1/", version, 1))(_handler(loaded, route, method))
+        handler = _handler(loaded, route, method, version.strip("/"))
+        router.route(route.verb, pattern.replace("/v1/", version, 1))(handler)
 
 
-def _handler(loaded: Messages, route: Route, method: Method) -> Any:
+def _handler(loaded: Messages, route: Route, method: Method, version: str) -> Any:
     request_class, response_class = loaded.message(method.request), loaded.message(method.response)
 
     async def answer(call: Call) -> Any:
@@ -61,9 +62,14 @@ def _handler(loaded: Messages, route: Route, method: Method) -> Any:
 
         request = _request(request_class(), route, call)
         given = json_format.MessageToDict(request)
+        operations.VERSION.set(version)
         result = await method.answer(call.cloud, call.caller, call.host, given, call.consumer)
         # Through the type: whatever leaves here, a client can read.
-        return json_format.MessageToDict(json_format.ParseDict(result, response_class()))
+        message, kinds = messages.filled(result, response_class())
+        told = json_format.MessageToDict(message)
+        for one, kind in zip(messages.carried(told) if kinds else (), kinds, strict=True):
+            one["@type"] = kind
+        return told
 
     return answer
 

@@ -61,12 +61,16 @@ def _matcher(tree: Filter, text: str) -> Match:
         return _words(tree, text, field)
     if len(tree.path) == 1 and field == "state":
         return _state(tree, text)
-    if len(tree.path) == 1 and field == "hasError":
+    if len(tree.path) == 1 and field in ("hasError", "done"):
         operator = _operator(tree, text, "=", "!=")
         if tree.value.lower() not in ("true", "false"):
             raise _refused(text, f"'{tree.value}' is not true or false")
         wanted = (tree.value.lower() == "true") == (operator == "=")
-        return lambda job: ("error" in job) == wanted
+        return lambda job: bool(job.get("error" if field == "hasError" else field)) == wanted
+    if len(tree.path) == 1 and field in ("modelDisplayName", "baseModelName"):
+        operators = ("=", "!=") if field == "modelDisplayName" else ("=",)
+        operator = _operator(tree, text, *operators)
+        return lambda job: (job.get(field) == tree.value) == (operator == "=")  # no model is made from a base model
     if len(tree.path) == 1 and field in ("model", "endpoint"):
         operator = _operator(tree, text, "=", "!=")
         return lambda job: (job["name"].rpartition("/")[2] == tree.value) == (operator == "=")
@@ -133,17 +137,17 @@ def _labels(term: Compare, text: str) -> Match:
     return lambda job: (job.get("labels", {}).get(key) == term.value) == (operator != "!=")
 
 
-def page(jobs: Sequence[tuple[int, Job]], request: Mapping[str, Any]) -> tuple[list[Job], str]:
-    """The page of `jobs` (sequence number and body, newest first) that a request asks for, and the next one's token.
+def page(collection: str, jobs: Sequence[tuple[int | str, Job]], request: Mapping[str, Any]) -> Job:
+    """The page of `jobs` (what orders them and body, newest first) that a request asks for: {collection: [...]}.
 
-    A token names the last job given, so that new jobs shift nothing. Raises 400.
+    The next page's token names the last job given, so that new jobs shift nothing. Raises 400.
     """
     size, token, text = int(request.get("pageSize", 0)), request.get("pageToken", ""), request.get("filter", "")
     if size < 0:
         raise ApiError(400, "Page size must be non-negative.")
     size = min(size or _DEFAULT_PAGE, _LARGEST_PAGE)
-    signature = hashlib.sha256(json.dumps([request["parent"], text]).encode()).hexdigest()[:16]
-    before: int | None = None
+    signature = hashlib.sha256(json.dumps([request.get("parent", request.get("name")), text]).encode()).hexdigest()[:16]
+    before: Any = None
     if token:
         try:
             signed, before = json.loads(base64.urlsafe_b64decode(token))
@@ -153,10 +157,15 @@ def page(jobs: Sequence[tuple[int, Job]], request: Mapping[str, Any]) -> tuple[l
             raise ApiError(400, "Page token is invalid.")
     matches = matcher(text)
     found = [(number, job) for number, job in jobs if (before is None or number < before) and matches(job)]
-    rest = (
-        base64.urlsafe_b64encode(json.dumps([signature, found[size - 1][0]]).encode()).decode() if found[size:] else ""
-    )
-    return [_masked(job, request.get("readMask", "")) for _, job in found[:size]], rest
+    last = [signature, found[size - 1][0]] if found[size:] else None
+    return answer(collection, [job for _, job in found[:size]], last, request)
+
+
+def answer(collection: str, rows: Sequence[Job], last: Any, request: Mapping[str, Any]) -> Job:
+    """A page of `rows` with the fields that the request wants; `last` is what the next page's token tells, or None."""
+    found = {collection: [_masked(row, request.get("readMask", "")) for row in rows]}
+    token = {"nextPageToken": base64.urlsafe_b64encode(json.dumps(last).encode()).decode()} if last else {}
+    return found | token
 
 
 def _masked(job: Job, mask: str) -> Job:

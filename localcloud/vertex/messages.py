@@ -69,6 +69,28 @@ def _load() -> Messages:
     return Messages({service: _routes(transport) for service, transport in transports.items()})
 
 
+def filled(result: dict[str, Any], message: Any) -> tuple[Any, list[str]]:
+    """The message with what is in `result`, and the types of the messages within, where `result` is of operations.
+
+    Those of v1beta1 are read by v1's types, which have the same fields with the same numbers.
+    """
+    from google.protobuf import json_format
+
+    if not message.DESCRIPTOR.full_name.startswith("google.longrunning."):
+        return json_format.ParseDict(result, message), []
+    inner = carried(result)
+    kinds = [one["@type"] for one in inner]
+    for one in inner:
+        one["@type"] = one["@type"].replace(".aiplatform.v1beta1.", ".aiplatform.v1.")
+    return json_format.ParseDict(result, message), kinds
+
+
+def carried(result: dict[str, Any]) -> list[dict[str, Any]]:
+    """The messages within an operation, or within a list of them, in JSON."""
+    found = [one.get(field) for one in result.get("operations", [result]) for field in ("metadata", "response")]
+    return [one for one in found if one]
+
+
 def _routes(transport: Any) -> dict[str, tuple[Route, ...]]:
     return {
         name.removeprefix("_Base"): tuple(

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from localcloud.errors import GRPC_CODES, ApiError
+from localcloud.vertex import listing
 from localcloud.vertex.place import Call
 
 if TYPE_CHECKING:
@@ -14,7 +16,9 @@ if TYPE_CHECKING:
 
 Body = dict[str, Any]
 OPERATION = "vertex-operation"  # kind of document
-_TYPES = "type.googleapis.com/google.cloud.aiplatform.v1."
+_TYPES = "type.googleapis.com/google.cloud.aiplatform."
+# The version of the API by which the present call came: an operation tells of its types in that one to its end.
+VERSION: ContextVar[str] = ContextVar("version", default="v1")
 _EMPTY = {"@type": "type.googleapis.com/google.protobuf.Empty"}
 _LONGEST_WAIT, _LOOK = 60.0, 0.05  # seconds
 
@@ -26,14 +30,18 @@ def begin(cloud: Cloud, resource: str, metadata: str, **more: Any) -> str:
     """
     name, now = f"{resource}/operations/{10**18 + secrets.randbelow(8 * 10**18)}", cloud.clock.stamp()
     generic = {"createTime": now, "updateTime": now}
-    body = {"name": name, "metadata": {"@type": _TYPES + metadata, "genericMetadata": generic, **more}}
+    body = {
+        "name": name,
+        "metadata": {"@type": f"{_TYPES}{VERSION.get()}.{metadata}", "genericMetadata": generic, **more},
+    }
     cloud.documents.create(name, OPERATION, body)
     return name
 
 
 def succeed(cloud: Cloud, name: str, message: str = "", response: Body | None = None) -> Body:
     """End an operation with a message such as "Model", or with nothing; gives the operation."""
-    answer = {"@type": _TYPES + message, **(response or {})} if message else _EMPTY
+    types = cloud.documents.get(name)["metadata"]["@type"].rpartition(".")[0]
+    answer = {"@type": f"{types}.{message}", **(response or {})} if message else _EMPTY
     return _end(cloud, name, {"response": answer})
 
 
@@ -82,8 +90,12 @@ async def wait(call: Call, request: Body) -> Body:
 
 
 def of_place(call: Call, request: Body) -> Body:
-    """The operations of a place, or of a resource of it."""
-    return {"operations": call.cloud.documents.list(OPERATION, _canonical(call, request.get("name", "")) + "/")}
+    """A page of the operations of a place, or of a resource of it, newest first. Raises 400."""
+    found = call.cloud.documents.list(OPERATION, _canonical(call, request.get("name", "")) + "/")
+    rows = sorted(
+        ((one["metadata"]["genericMetadata"]["createTime"] + one["name"], one) for one in found), reverse=True
+    )
+    return listing.page("operations", rows, request)
 
 
 def delete(call: Call, request: Body) -> Body:

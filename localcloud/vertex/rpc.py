@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from localcloud.errors import NotEmulated
 from localcloud.grpc_front import HOST
 from localcloud.rest import CONSUMER
-from localcloud.vertex import messages
+from localcloud.vertex import messages, operations
 from localcloud.vertex.methods import OPERATIONS, Method, services
 
 if TYPE_CHECKING:
@@ -21,12 +21,13 @@ _OPERATIONS = OPERATIONS.items()
 def table(cloud: Cloud) -> dict[str, Unary]:
     """gRPC path -> method. v1beta1 has the same fields with the same numbers, so v1's types read it too."""
     loaded = messages.load()
-    made = {f"/google.longrunning.Operations/{name}": _shared(_unary(cloud, loaded, m)) for name, m in _OPERATIONS}
+    shared = {f"/google.longrunning.Operations/{name}": _shared(_unary(cloud, loaded, m)) for name, m in _OPERATIONS}
+    made: dict[str, Unary] = {}
     for service, methods in services().items():
         for name, method in methods.items():
             for version in ("v1", "v1beta1"):
-                made[f"/google.cloud.aiplatform.{version}.{service}/{name}"] = _unary(cloud, loaded, method)
-    return made
+                made[f"/google.cloud.aiplatform.{version}.{service}/{name}"] = _unary(cloud, loaded, method, version)
+    return made | shared
 
 
 def _shared(method: Unary) -> Unary:
@@ -42,14 +43,24 @@ def _shared(method: Unary) -> Unary:
     return answer
 
 
-def _unary(cloud: Cloud, loaded: messages.Messages, method: Method) -> Unary:
+def _unary(cloud: Cloud, loaded: messages.Messages, method: Method, version: str = "v1") -> Unary:
     from google.protobuf import json_format
 
     request_class, response_class = loaded.message(method.request), loaded.message(method.response)
 
     async def answer(raw: bytes, caller: Caller) -> bytes:
         request = json_format.MessageToDict(request_class.FromString(raw))
+        operations.VERSION.set(version)
         result = await method.answer(cloud, caller, HOST.get(), request, CONSUMER.get())
-        return json_format.ParseDict(result, response_class()).SerializeToString()
+        message, kinds = messages.filled(result, response_class())
+        for one, kind in zip(_carried(message) if kinds else (), kinds, strict=True):
+            one.type_url = kind
+        return message.SerializeToString()
 
     return answer
+
+
+def _carried(message: Any) -> list[Any]:
+    """As messages.carried, of a message."""
+    every = message.operations if hasattr(message, "operations") else [message]
+    return [getattr(one, field) for one in every for field in ("metadata", "response") if one.HasField(field)]

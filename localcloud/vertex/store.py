@@ -179,9 +179,7 @@ class Vertex:
 
     def list(self, call: Call, request: Body) -> Body:
         """A page of a place's jobs, newest first. Raises 400 for a filter that can't be understood."""
-        jobs = self._jobs.below(call.place.name)
-        found, token = listing.page(jobs, request)
-        return {"customJobs": found} | ({"nextPageToken": token} if token else {})
+        return listing.page("customJobs", self._jobs.below(call.place.name), request)
 
     def cancel(self, call: Call, request: Body) -> Body:
         """Ask a job to end. Raises 404, 400 for one that has ended."""

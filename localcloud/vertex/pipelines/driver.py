@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from localcloud.disk import is_full
 from localcloud.errors import GRPC_CODES, ApiError
+from localcloud.vertex.driven import Records
 from localcloud.vertex.outcome import CANCELLED
 from localcloud.vertex.pipelines import models
-from localcloud.vertex.pipelines.records import Pipeline, Records
+from localcloud.vertex.pipelines.records import Pipeline
 from localcloud.vertex.states import ENDED
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ _DISK_PATIENCE = 1.0  # seconds until a disk that was full is tried again
 class Driver:
     """All methods are called in the server's event loop."""
 
-    def __init__(self, cloud: Cloud, records: Records, name: str) -> None:
+    def __init__(self, cloud: Cloud, records: Records[Pipeline], name: str) -> None:
         self._cloud = cloud
         self._records = records
         self._name = name
@@ -56,7 +57,7 @@ class Driver:
 
     def _look(self) -> bool:
         """One look at the job, and what follows from it; whether the pipeline has ended."""
-        pipeline = self._get()
+        pipeline = self._records.get(self._name)
         job = self._cloud.vertex.find_job(pipeline.job)
         if job is None:
             if pipeline.state == "CANCELLING":
@@ -68,9 +69,9 @@ class Driver:
                 pipeline.job, pipeline.project, pipeline.place, given, pipeline.account, listed=True
             )
         if "trainingTaskMetadata" not in pipeline.body:
-            self._set(pipeline, pipeline.state, trainingTaskMetadata={"backingCustomJob": job.body["name"]})
+            self._records.change(pipeline, pipeline.state, trainingTaskMetadata={"backingCustomJob": job.body["name"]})
         if pipeline.state == "PENDING" and job.state not in ("QUEUED", "PENDING"):
-            self._set(pipeline, "RUNNING", startTime=self._cloud.clock.stamp())
+            self._records.change(pipeline, "RUNNING", startTime=self._cloud.clock.stamp())
         if pipeline.state == "CANCELLING":
             self._cloud.vertex.stop_job(pipeline.job)
         if job.state not in ENDED:
@@ -102,17 +103,8 @@ class Driver:
         self._end(pipeline, "SUCCEEDED", modelToUpload=pipeline.body["modelToUpload"] | made)
         return True
 
-    def _get(self) -> Pipeline:
-        pipeline = self._records.find(self._name)
-        assert pipeline is not None, "a pipeline that runs is not deleted"
-        return pipeline
-
     def _fail(self, error: dict[str, Any]) -> None:
-        self._end(self._get(), "FAILED", error=error)
+        self._end(self._records.get(self._name), "FAILED", error=error)
 
     def _end(self, pipeline: Pipeline, state: str, **more: Any) -> None:
-        self._set(pipeline, state, endTime=self._cloud.clock.stamp(), **more)
-
-    def _set(self, pipeline: Pipeline, state: str, **more: Any) -> None:
-        pipeline.body |= {"state": f"PIPELINE_STATE_{state}", "updateTime": self._cloud.clock.stamp(), **more}
-        self._records.save(pipeline)
+        self._records.change(pipeline, state, endTime=self._cloud.clock.stamp(), **more)

@@ -18,7 +18,7 @@ from localcloud.vertex.serving.batch_records import BATCH, state_of, unfinished
 from localcloud.vertex.serving.batch_run import Results
 from localcloud.vertex.serving.listing import page
 from localcloud.vertex.serving.models import Models
-from localcloud.vertex.serving.plan import Plan
+from localcloud.vertex.serving.plan import Plan, planned
 from localcloud.vertex.serving.servers import ModelServer
 from localcloud.vertex.settings import Settings
 
@@ -38,6 +38,7 @@ _GIVEN = (
     "manualBatchTuningParameters",
     "disableContainerLogging",
 )
+_MODEL = "modelDisplayName"  # lists can be filtered by it; no job has it
 _PARALLEL = 2  # jobs at once; others are PENDING
 
 
@@ -77,16 +78,7 @@ class Batches:
             "createTime": now,
             "updateTime": now,
         }
-        plan = Plan(
-            f"batch-{job_id}",
-            call.place.project_id,
-            call.place.project["projectNumber"],
-            call.place.location,
-            account,
-            model | {"disableContainerLogging": given.get("disableContainerLogging", False)},
-            machine,
-            mode="BATCH_PREDICTION",
-        )
+        plan = planned(call, f"batch-{job_id}", account, model, given, mode="BATCH_PREDICTION")
         self._cloud.documents.create(job["name"], BATCH, {"job": job, "plan": asdict(plan)})
         self._begin(job["name"])
         return job
@@ -98,8 +90,8 @@ class Batches:
     def list(self, call: Call, request: Body) -> Body:
         """A page of a place's jobs."""
         kept = self._cloud.documents.list(BATCH, f"{call.place.name}/batchPredictionJobs/")
-        jobs, token = page([one["job"] for one in kept], request)
-        return {"batchPredictionJobs": jobs} | ({"nextPageToken": token} if token else {})
+        rows = [one["job"] | {_MODEL: one["plan"]["model"]["displayName"]} for one in kept]
+        return page("batchPredictionJobs", rows, request, lambda row: {k: v for k, v in row.items() if k != _MODEL})
 
     def cancel(self, call: Call, request: Body) -> Body:
         """Ask a job to end. Raises 404, 400 for one that has ended."""

@@ -22,7 +22,7 @@ from localcloud.vertex.serving.deployments import Deployment
 from localcloud.vertex.serving.endpoints import Endpoints, deployed_ids
 from localcloud.vertex.serving.listing import camel
 from localcloud.vertex.serving.models import Models
-from localcloud.vertex.serving.plan import Plan, interpreter, load
+from localcloud.vertex.serving.plan import interpreter, load, planned
 from localcloud.vertex.serving.servers import ModelServer
 from localcloud.vertex.settings import Settings
 from localcloud.vertex.validation import REQUIRED, Violation, found
@@ -114,17 +114,9 @@ class Deployer:
             charged,
             traffic,
         )
-        plan = Plan(
-            f"serve-{endpoint['name'].rpartition('/')[2]}-{deployed_id}",
-            call.place.project_id,
-            call.place.project["projectNumber"],
-            call.place.location,
-            account,
-            model | {"disableContainerLogging": given.get("disableContainerLogging", False)},
-            machine,
-            endpoint["name"].rpartition("/")[2],
-            deployed_id,
-        )
+        endpoint_id = endpoint["name"].rpartition("/")[2]
+        key = f"serve-{endpoint_id}-{deployed_id}"
+        plan = planned(call, key, account, model, given, endpoint=endpoint_id, deployed=deployed_id)
         plan.save(self._folder(one))
         deployments.save(self._cloud, one)
         self._later(self._deploy(one))

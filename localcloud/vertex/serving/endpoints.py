@@ -60,8 +60,7 @@ class Endpoints:
     def list(self, call: Call, request: Body) -> Body:
         """A page of a place's endpoints."""
         rows = self._cloud.documents.list(ENDPOINT, f"{call.place.name}/endpoints/")
-        endpoints, token = page(rows, request)
-        return {"endpoints": endpoints} | ({"nextPageToken": token} if token else {})
+        return page("endpoints", rows, request)
 
     def update(self, call: Call, request: Body) -> Body:
         """Change what may be changed. Raises 400, 404."""

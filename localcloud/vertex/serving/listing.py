@@ -9,28 +9,32 @@ import base64
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cmp_to_key
 from typing import Any
 
 from localcloud.errors import ApiError
-from localcloud.vertex.listing import matcher
+from localcloud.vertex.listing import answer, matcher
 
 Body = dict[str, Any]
 
 _DEFAULT_PAGE, _LARGEST_PAGE = 100, 1000
-_NEWEST = "create_time desc"
 _OF_MODELS = {name: name for name in ("displayName", "createTime", "updateTime")}
 OF_VERSIONS = {"createTime": "versionCreateTime", "updateTime": "versionUpdateTime"}
 
 
 def page(
-    rows: Sequence[Body], request: Mapping[str, Any], order: str = _NEWEST, fields: Mapping[str, str] = _OF_MODELS
-) -> tuple[list[Body], str]:
-    """Those of `rows` that the request asks for, in its order or in `order`, and the next page's token.
+    collection: str,
+    rows: Sequence[Body],
+    request: Mapping[str, Any],
+    shown: Callable[[Body], Body] = lambda row: row,
+    order: str = "create_time desc",
+    fields: Mapping[str, str] = _OF_MODELS,
+) -> Body:
+    """Those of `rows` that the request asks for, as `shown`, in its order or in `order`: {collection: [...]}.
 
-    `fields` are those that it can be ordered by, each with the row's field. A token names the last row given, so that
-    new ones shift nothing. Raises 400.
+    `fields` are those that it can be ordered by, each with the row's field. The next page's token names the last row
+    given, so that new ones shift nothing. Raises 400.
     """
     size, token = int(request.get("pageSize", 0)), request.get("pageToken", "")
     if size < 0:
@@ -54,10 +58,8 @@ def page(
     if token:
         last = _read(token, signature)
         ordered = [row for row in ordered if _compare(place(row), last, falls) > 0]
-    if not ordered[size:]:
-        return ordered, ""
-    following = base64.urlsafe_b64encode(json.dumps([signature, place(ordered[size - 1])]).encode()).decode()
-    return ordered[:size], following
+    following = [signature, place(ordered[size - 1])] if ordered[size:] else None
+    return answer(collection, [shown(row) for row in ordered[:size]], following, request)
 
 
 def _compare(one: Sequence[Any], other: Sequence[Any], falls: Sequence[bool]) -> int:

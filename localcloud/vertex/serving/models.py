@@ -163,15 +163,13 @@ class Models:
         rows = [
             _with_alias(kept, "default") for kept in self._cloud.documents.list(MODEL, f"{call.place.name}/models/")
         ]
-        models, token = page(rows, request)
-        return {"models": [self._shown(m) for m in models]} | ({"nextPageToken": token} if token else {})
+        return page("models", rows, request, self._shown)
 
     def list_versions(self, call: Call, request: Body) -> Body:
         """A page of a model's versions, oldest first: Google's own system tests of its SDK count on it."""
         name = f"{call.place.name}/models/{call.resource('models', request.get('name', ''))}"
         rows = [*self._kept(name)["versions"].values()]
-        models, token = page(rows, request, "create_time", OF_VERSIONS)
-        return {"models": [self._shown(m) for m in models]} | ({"nextPageToken": token} if token else {})
+        return page("models", rows, request, self._shown, "create_time", OF_VERSIONS)
 
     def update(self, call: Call, request: Body) -> Body:
         """Change what may be changed of a version. Raises 400, 404."""

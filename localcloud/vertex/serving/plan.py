@@ -17,6 +17,7 @@ from localcloud.errors import ApiError
 from localcloud.files import private_folder, write_privately
 from localcloud.vertex import contract, preparation
 from localcloud.vertex.jobs import Job
+from localcloud.vertex.place import Call
 from localcloud.vertex.serving import artifacts
 from localcloud.vertex.validation import seconds
 
@@ -73,6 +74,14 @@ class Plan:
     def save(self, folder: Path) -> None:
         """Keep it in the server's folder."""
         write_privately(private_folder(folder) / "plan.json", json.dumps(asdict(self)))
+
+
+def planned(call: Call, key: str, account: str, model: Body, given: Body, **more: str) -> Plan:
+    """The server of what a call asks for: `given` is its DeployedModel or BatchPredictionJob, `more` as Plan has it."""
+    logging = {"disableContainerLogging": given.get("disableContainerLogging", False)}
+    machine, place = given["dedicatedResources"]["machineSpec"], call.place
+    number = place.project["projectNumber"]
+    return Plan(key, place.project_id, number, place.location, account, model | logging, machine, **more)
 
 
 def load(folder: Path) -> Plan:

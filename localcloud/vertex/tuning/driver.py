@@ -62,27 +62,22 @@ class Driver:
                     defects += 1
                     self._give_up({"code": 13, "message": f"Internal error occurred. {error} See server.log."})
                     if defects > _MOST_DEFECTS:
-                        self._end(self._job())
+                        self._end(self._records.get(self._name))
                         return
             await asyncio.sleep(wait)
 
-    def _job(self) -> TuningJob:
-        job = self._records.find(self._name)
-        assert job is not None, "a tuning job that runs is not deleted"
-        return job
-
     async def _look(self) -> bool:
         """One look at all trials, and what follows from it; whether the job has ended."""
-        job, trials = self._job(), self._records.trials(self._name)
+        job, trials = self._records.get(self._name), self._records.trials(self._name)
         for trial in trials:
             if trial.active:
                 await self._follow(job, trial, trials)
         if job.state == "PENDING" and any(trial.began for trial in trials):
-            self._set(job, "RUNNING", startTime=self._cloud.clock.stamp())
+            self._records.change(job, "RUNNING", startTime=self._cloud.clock.stamp())
         active = [trial for trial in trials if trial.active]
         if job.error is None and (error := _too_many_failed(job, trials)):
             self._give_up(error)
-            job = self._job()
+            job = self._records.get(self._name)
         if job.error is not None or job.state == "CANCELLING":
             for trial in active:
                 self._cloud.vertex.stop_job(trial.job)
@@ -94,7 +89,7 @@ class Driver:
             return False
         if active:
             return False
-        self._end(self._job())
+        self._end(self._records.get(self._name))
         return True
 
     async def _another(self, job: TuningJob, trials: Sequence[Trial]) -> bool:
@@ -105,7 +100,7 @@ class Driver:
         parameters = await self._suggest(job, trials, number)
         if parameters is None:
             return False
-        job = self._job()  # it may have been cancelled meanwhile
+        job = self._records.get(self._name)  # it may have been cancelled meanwhile
         if job.state != "CANCELLING" and job.error is None:
             name, trial_id = f"{self._name}/trials/{number}", str(number)
             body = {"name": name, "id": trial_id, "state": "REQUESTED", "parameters": parameters}
@@ -175,8 +170,7 @@ class Driver:
             spec["baseOutputDirectory"] = {"outputUriPrefix": f"{base}/{trial.id}"}
         body = {"displayName": f"{job.body['displayName']}-trial-{trial.id}", "jobSpec": spec}
         tuned = Tuned(job.id, trial.id, str(self._metrics_of(job, trial)))
-        place = job.name.partition("/hyperparameterTuningJobs/")[0]
-        return self._cloud.vertex.launch(trial.job, job.project, place, body, job.account, tuned)
+        return self._cloud.vertex.launch(trial.job, job.project, job.place, body, job.account, tuned)
 
     def _conclude(self, job: TuningJob, trial: Trial, ended: Job) -> None:
         """A trial whose job has ended: it counts when it did what it should, or was stopped by the study's rule."""
@@ -197,7 +191,7 @@ class Driver:
         shutil.rmtree(self._metrics_of(job, trial), ignore_errors=True)
 
     def _give_up(self, error: Body) -> None:
-        job = self._job()
+        job = self._records.get(self._name)
         job.error = job.error or error
         self._records.save(job)
 
@@ -206,11 +200,7 @@ class Driver:
             state, error = "CANCELLED", CANCELLED
         else:
             state, error = ("FAILED", job.error) if job.error else ("SUCCEEDED", None)
-        self._set(job, state, endTime=self._cloud.clock.stamp(), **({"error": error} if error else {}))
-
-    def _set(self, job: TuningJob, state: str, **more: Any) -> None:
-        job.body |= {"state": f"JOB_STATE_{state}", "updateTime": self._cloud.clock.stamp(), **more}
-        self._records.save(job)
+        self._records.change(job, state, endTime=self._cloud.clock.stamp(), **({"error": error} if error else {}))
 
 
 def _values(trial: Trial, metrics: Sequence[str]) -> list[float] | None:

@@ -63,6 +63,8 @@ def test_lines_of_json(api: Any, session: Any, artifacts: Any) -> None:
     assert lines(session, job, "errors_stats") == []
     listed = api.call("GET", "batchPredictionJobs", filter="state=JOB_STATE_SUCCEEDED")["batchPredictionJobs"]
     assert job["name"] in [one["name"] for one in listed]
+    of_model = {"filter": 'model_display_name="batch model"', "readMask": "name"}
+    assert api.call("GET", "batchPredictionJobs", **of_model) == {"batchPredictionJobs": [{"name": job["name"]}]}
     assert api.refused("POST", f"{job['name']}:cancel")[:2] == (400, "FAILED_PRECONDITION")
     api.done(api.call("DELETE", job["name"]))
     assert api.refused("GET", job["name"]) == (404, "NOT_FOUND", "The BatchPredictionJob does not exist.")

@@ -125,6 +125,31 @@ def test_raw_predict_over_grpc(api: Any, local_cloud: Any) -> None:
     api.done(api.call("POST", f"{endpoint}:undeployModel", {"deployedModelId": deployed}))
 
 
+@pytest.mark.usefixtures("api")
+def test_operations_are_of_the_version_that_began_them(local_cloud: Any) -> None:
+    printed = local_cloud.run(f"""
+        from google.api_core import exceptions
+        from google.cloud import aiplatform_v1beta1 as vertex
+
+        options = {{"api_endpoint": "us-central1-aiplatform.googleapis.com"}}
+        place = "projects/{PROJECT}/locations/us-central1"
+        for transport in ("grpc", "rest"):
+            client = vertex.ModelServiceClient(client_options=options, transport=transport)
+            model = {{"display_name": "operated", "container_spec": {{"image_uri": "{IMAGE}"}}}}
+            upload = client.upload_model(parent=place, model=model)
+            made = upload.result(timeout=30)
+            print(type(made).__module__, upload.metadata.generic_metadata.create_time.year > 2000)
+            [listed] = client.list_operations({{"name": made.model}}).operations
+            print(listed.name == upload.operation.name, listed.response.type_url == upload.operation.response.type_url)
+            client.delete_model(name=made.model).result(timeout=30)
+            try:
+                client.get_operation({{"name": f"{{place}}/operations/5"}})
+            except exceptions.NotFound as error:
+                print("The Operation does not exist." in error.message)
+    """).stdout
+    assert printed == "google.cloud.aiplatform_v1beta1.types.model_service True\nTrue True\nTrue\n" * 2
+
+
 @pytest.mark.skipif(not shutil.which("gcloud"), reason="gcloud is not installed: install the Google Cloud CLI")
 def test_gcloud(api: Any, local_cloud: Any, tmp_path: Any) -> None:
     kept = {name: os.environ[name] for name in ("PATH",) if name in os.environ}

@@ -108,6 +108,9 @@ def test_lists(api: Any) -> None:
     api.done(api.call("DELETE", twin))
     assert listed(filter='display_name="listed-1"') == [names[1]]
     assert listed(filter=f"model={names[2].rpartition('/')[2]}") == [names[2]]
+    assert listed(filter='baseModelName="gemma"') == []
+    masked = api.call("GET", "models", filter=f"model={names[2].rpartition('/')[2]}", readMask="name,versionId")
+    assert masked == {"models": [{"name": names[2], "versionId": "1"}]}
     first = api.call("GET", "models", filter="labels.set=listed", pageSize=2)
     assert [one["name"] for one in first["models"]] == names[:0:-1]
     assert listed(filter="labels.set=listed", pageSize=2, pageToken=first["nextPageToken"]) == [names[0]]
@@ -120,6 +123,22 @@ def test_lists(api: Any) -> None:
         {"pageSize": -1},
     ):
         assert api.refused("GET", "models", **query)[:2] == (400, "INVALID_ARGUMENT")
+
+
+def test_pages_of_operations(api: Any) -> None:
+    name = api.model("operated")
+    version = {"model": {"displayName": "more", "containerSpec": container()}, "parentModel": name}
+    began = [api.call("POST", "models:upload", version)["name"] for _ in range(3)]
+    began.append(api.call("DELETE", f"{name}@2:deleteVersion")["name"])
+
+    def listed(**query: Any) -> list[str]:
+        return [one["name"] for one in api.call("GET", f"{name}/operations", **query).get("operations", [])]
+
+    assert listed()[:4] == began[::-1] and len(listed()) == 5
+    assert listed(filter="done=true") == listed() and listed(filter="done=false") == []
+    first = api.call("GET", f"{name}/operations", pageSize=2)
+    assert listed(pageSize=10, pageToken=first["nextPageToken"]) == listed()[2:]
+    assert api.refused("GET", f"{name}/operations", filter="colour=red")[:2] == (400, "INVALID_ARGUMENT")
 
 
 SPEC = {"imageUri": IMAGE}
