@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 Unary = Callable[[bytes, "Caller"], Awaitable[bytes]]
 _OPERATIONS = OPERATIONS.items()
+_LOGGING = ("DeployedModel", 12)  # v1beta1's enable_container_logging: here all log, as in v1
 
 
 def table(cloud: Cloud) -> dict[str, Unary]:
@@ -49,7 +50,9 @@ def _unary(cloud: Cloud, loaded: messages.Messages, method: Method, version: str
     request_class, response_class = loaded.message(method.request), loaded.message(method.response)
 
     async def answer(raw: bytes, caller: Caller) -> bytes:
-        request = json_format.MessageToDict(request_class.FromString(raw))
+        message = request_class.FromString(raw)
+        _refuse_unknown(message)
+        request = json_format.MessageToDict(message)
         operations.VERSION.set(version)
         result = await method.answer(cloud, caller, HOST.get(), request, CONSUMER.get())
         message, kinds = messages.filled(result, response_class())
@@ -58,6 +61,25 @@ def _unary(cloud: Cloud, loaded: messages.Messages, method: Method, version: str
         return message.SerializeToString()
 
     return answer
+
+
+def _refuse_unknown(message: Any) -> None:
+    """Raises 501 for a field that only v1beta1 has, such as the monitoring of batch predictions: it would be lost."""
+    from google.protobuf.unknown_fields import UnknownFieldSet
+
+    name = message.DESCRIPTOR.name
+    for unknown in UnknownFieldSet(message):
+        if (name, unknown.field_number) != _LOGGING:
+            raise NotEmulated(f"the field with number {unknown.field_number} of {name}, which v1 does not have")
+    for field, value in message.ListFields():
+        if field.message_type is None or not field.message_type.full_name.startswith("google.cloud.aiplatform."):
+            continue  # user's values may be many
+        if field.message_type.GetOptions().map_entry:
+            values = value.values() if field.message_type.fields_by_name["value"].message_type else ()
+        else:
+            values = value if field.is_repeated else (value,)
+        for one in values:
+            _refuse_unknown(one)
 
 
 def _carried(message: Any) -> list[Any]:

@@ -1,4 +1,4 @@
-"""One training by several machines: TensorFlow's own strategy finds its cluster by what Vertex AI tells each replica."""
+"""One training by two machines: TensorFlow's own strategy finds its cluster by what Vertex AI tells each replica."""
 
 from __future__ import annotations
 
@@ -39,7 +39,8 @@ def step(x, y):
 x = tf.constant(rank + 1.0)
 own, total = step(x, 2 * x)
 print(json.dumps({
-    "replicas": strategy.num_replicas_in_sync, "own": float(own), "total": float(total), "weight": float(weight.numpy()),
+    "replicas": strategy.num_replicas_in_sync, "own": float(own), "total": float(total),
+    "weight": float(weight.numpy()),
     "config": config["cluster"], "task": config["task"], "spec": cluster["cluster"], "place": cluster["task"],
 }), flush=True)
 step(x, 2 * x)  # nobody leaves before the other has told
