@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from localcloud.errors import ApiError
 from localcloud.rest import App, Call, Router
-from localcloud.vertex import messages, operations
+from localcloud.vertex import messages, operations, shapes
 from localcloud.vertex.messages import Messages, Route
 from localcloud.vertex.methods import OPERATIONS, Method, services
 from localcloud.vertex.serving.raw_http import with_raw_predict
+from localcloud.vertex.validation import Violation
 
 if TYPE_CHECKING:
     from localcloud.cloud import Cloud
@@ -80,7 +81,8 @@ def _request(request: Any, route: Route, call: Call) -> Any:
 
     given: dict[str, Any] = {}
     if not isinstance(call.body, dict):
-        raise _invalid('Invalid JSON payload received. Unknown name "": Root element must be a message.', "")
+        words = 'Invalid JSON payload received. Unknown name "": Root element must be a message.'
+        raise _invalid([Violation("", words)])
     if route.body == "*":
         given = dict(call.body)
     elif route.body:
@@ -90,15 +92,18 @@ def _request(request: Any, route: Route, call: Call) -> Any:
         field = fields.get(re.sub(r"[A-Z]", lambda m: "_" + m[0].lower(), name))
         if field is None:
             words = f"Unknown name \"{name}\": Cannot bind query parameter. Field '{name}' could not be found"
-            raise _invalid(f"Invalid JSON payload received. {words} in request message.", name)
+            raise _invalid([Violation(name, f"Invalid JSON payload received. {words} in request message.")])
         mask = field.message_type is not None and field.message_type.full_name == "google.protobuf.FieldMask"
         if mask:  # paths in either spelling
             value = re.sub(r"_([a-z])", lambda m: m[1].upper(), value)
         given[field.name] = value == "true" if field.type == field.TYPE_BOOL else value
+    given = _placed(given, call.params)
+    if wrong := [*shapes.wrong(request.DESCRIPTOR, given)]:
+        raise _invalid(wrong)
     try:
-        return json_format.ParseDict(_placed(given, call.params), request)
+        return json_format.ParseDict(given, request)
     except json_format.ParseError as error:
-        raise _refusal(str(error)) from None
+        raise _invalid([Violation("", f"Invalid JSON payload received. {error}")]) from None
 
 
 def _placed(given: dict[str, Any], params: Mapping[str, str]) -> dict[str, Any]:
@@ -110,21 +115,7 @@ def _placed(given: dict[str, Any], params: Mapping[str, str]) -> dict[str, Any]:
     return placed
 
 
-def _refusal(text: str) -> ApiError:
-    """What Google says of a body that its type can't hold.
-
-    protobuf tells: `... has no field named "x" at "CreateCustomJobRequest.custom_job.jobSpec"`.
-    """
-    unknown = re.search(r'no field named "([^"]*)"(?: at "([^"]*)")?', text)
-    if unknown:
-        path = re.sub(r"[A-Z]", lambda m: "_" + m[0].lower(), (unknown[2] or "").partition(".")[2])
-        at = f" at '{path}'" if path else ""
-        words = f'Invalid JSON payload received. Unknown name "{unknown[1]}"{at}: Cannot find field.'
-        return _invalid(words, path)
-    return _invalid(f"Invalid JSON payload received. {text}", "")
-
-
-def _invalid(message: str, field: str) -> ApiError:
-    violations = [{"field": field, "description": message}]
+def _invalid(wrong: Sequence[Violation]) -> ApiError:
+    violations = [{"field": one.path, "description": one.message} for one in wrong]
     detail = {"@type": "type.googleapis.com/google.rpc.BadRequest", "fieldViolations": violations}
-    return ApiError(400, message, details=[detail])
+    return ApiError(400, "\n".join(one.message for one in wrong), details=[detail])

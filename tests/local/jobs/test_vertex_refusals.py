@@ -195,7 +195,48 @@ def test_a_job_that_cant_be(vertex: AuthorizedSession, change: Change, message: 
     assert answer.json()["error"]["message"] == message
 
 
-@pytest.mark.parametrize("raw", ['{"displayName": ', "[]", '{"displayName": 5}', '{"jobSpec": {"workerPoolSpecs": 1}}'])
+TYPES = "type.googleapis.com/google.cloud.aiplatform.v1"
+DURATION = "type.googleapis.com/google.protobuf.Duration"
+VALUES = [
+    (field("displayName", 5), "custom_job.display_name", "(TYPE_STRING), 5"),
+    (field("labels", {"a": 1}), "custom_job.labels[0].value", "(TYPE_STRING), 1"),
+    (field("jobSpec.workerPoolSpecs", 1), "custom_job.job_spec.worker_pool_specs", f"({TYPES}.WorkerPoolSpec), 1"),
+    (field("jobSpec.workerPoolSpecs.0.replicaCount", "x"), f"custom_job.{POOL}.replica_count", '(TYPE_INT64), "x"'),
+    (
+        machine(machineType="n1-standard-4", acceleratorType="NVIDIA_T4", acceleratorCount=1),
+        f"custom_job.{POOL}.machine_spec.accelerator_type",
+        f'({TYPES}.AcceleratorType), "NVIDIA_T4"',
+    ),
+    (
+        field("jobSpec.scheduling", {"timeout": "1h"}),
+        "custom_job.job_spec.scheduling.timeout",
+        f"({DURATION}), Field 'timeout', Illegal duration format; duration must end with 's'",
+    ),
+    (
+        field("jobSpec.scheduling", {"disableRetries": "yes"}),
+        "custom_job.job_spec.scheduling.disable_retries",
+        '(TYPE_BOOL), "yes"',
+    ),
+]
+
+
+@pytest.mark.parametrize(("change", "path", "said"), VALUES)
+def test_a_value_of_another_type(vertex: AuthorizedSession, change: Change, path: str, said: str) -> None:
+    job = copy.deepcopy(GOOD)
+    change(job)
+    answer = vertex.post(f"{BASE}/{PLACE}/customJobs", json=job | {"colour": "red", "error": [1]})
+    error = answer.json()["error"]
+    assert (answer.status_code, error["status"]) == (400, "INVALID_ARGUMENT")
+    unknown = "Invalid JSON payload received. Unknown name"
+    assert sorted(error["message"].splitlines()) == [
+        f"{unknown} \"colour\" at 'custom_job': Cannot find field.",
+        f"{unknown} \"error\" at 'custom_job': Proto field is not repeating, cannot start list.",
+        f"Invalid value at '{path}' {said}",
+    ]
+    assert path in [one["field"] for one in error["details"][0]["fieldViolations"]]
+
+
+@pytest.mark.parametrize("raw", ['{"displayName": ', "[]", '{"jobSpec": {"workerPoolSpecs": {}}}'])
 def test_a_body_that_is_none(vertex: AuthorizedSession, raw: str) -> None:
     answer = vertex.post(f"{PLACE}/customJobs", data=raw, headers={"Content-Type": "application/json"})
     assert (answer.status_code, answer.json()["error"]["status"]) == (400, "INVALID_ARGUMENT")
