@@ -19,6 +19,7 @@ _LABEL_KEY = re.compile(r"[^\W\dA-Z_](?:[^\WA-Z]|-){0,62}")
 _LABEL_VALUE = re.compile(r"(?:[^\WA-Z]|-){0,63}")
 _POOLS = 4  # primary, workers, parameter servers or reducers, evaluators
 _DISK_GB = range(100, 64_001)
+_DISK_TYPES = ("pd-ssd", "pd-standard", "hyperdisk-balanced")
 _FLEX_TIMEOUT = 7 * 86_400  # seconds
 _FLEX_GPU = re.compile(r"NVIDIA_(TESLA_)?(L4|A100|H100|H200|B200)(_|$)")
 # Fields of CustomJobSpec that a job would silently run without.
@@ -30,9 +31,16 @@ _NOT_EMULATED = {
     "models": "models of jobs",
     "network": "peered networks",
     "persistentResourceId": "persistent resources",
+    "protectedArtifactLocationId": "persistent resources",
     "pscInterfaceConfig": "Private Service Connect",
     "reservedIpRanges": "peered networks",
     "tensorboard": "managed TensorBoard instances",
+}
+_POOL_NOT_EMULATED = {
+    "nfsMounts": "NFS mounts",
+    "lustreMounts": "Lustre mounts",
+    "reservationAffinity": "reservations",
+    "gpuPartitionSize": "parts of GPUs",
 }
 
 
@@ -98,8 +106,9 @@ def check_emulated(job: Body, spec: Body, location: str) -> None:
     if job.get("encryptionSpec"):
         raise NotEmulated("encryption with keys of your own (encryption_spec)")
     for index, pool in enumerate(spec["workerPoolSpecs"]):
-        if pool.get("nfsMounts"):
-            raise NotEmulated("NFS mounts (worker_pool_specs.nfs_mounts)")
+        for field, what in _POOL_NOT_EMULATED.items():
+            if pool.get(field) or pool.get("machineSpec", {}).get(field):
+                raise NotEmulated(f"{what} ({_snake(field)})")
         if pool:
             _machine(f"job_spec.worker_pool_specs[{index}].machine_spec", pool["machineSpec"], location)
 
@@ -171,6 +180,10 @@ def _pool(path: str, pool: Body, index: int) -> Iterator[Violation]:
         yield Violation(f"{path}.replica_count", "The replica count must be positive.")
     elif index == 0 and replicas != 1:
         yield Violation(f"{path}.replica_count", "The primary worker pool must have exactly one replica.")
+    kind = pool.get("diskSpec", {}).get("bootDiskType", "")
+    if kind and kind not in _DISK_TYPES:
+        words = f"The boot disk type `{kind}` must be one of {', '.join(_DISK_TYPES)}."
+        yield Violation(f"{path}.disk_spec.boot_disk_type", words)
     disk = pool.get("diskSpec", {}).get("bootDiskSizeGb")
     if disk and disk not in _DISK_GB:
         words = f"The boot disk size must be from {_DISK_GB.start} to {_DISK_GB.stop - 1} GB."
@@ -242,6 +255,11 @@ def _machine(path: str, machine: Body, location: str) -> None:
     known = machines().get(name)
     if known is None:
         raise ApiError(400, f'Machine type "{name}" is not supported.')
+    topology = machine.get("tpuTopology", known.topology)
+    if topology != known.topology:
+        if known.tpu:
+            raise NotEmulated("TPU slices of several machines (tpu_topology)")
+        raise found([Violation(f"{path}.tpu_topology", f"The machine type {name} has no TPU topology.")])
     if not accelerator:
         if known.fixed:
             words = "Both `accelerator_type` and `accelerator_count` should be specified or none."

@@ -20,6 +20,7 @@ _ENDPOINT_NOT_EMULATED = {
     "enablePrivateServiceConnect": "Private Service Connect",
     "privateServiceConnectConfig": "Private Service Connect",
     "predictRequestResponseLoggingConfig": "logging of requests and responses to BigQuery",
+    "privateModelServerEnabled": "model servers without a network (private_model_server_enabled)",
     "dedicatedEndpointEnabled": "dedicated endpoints (dedicated_endpoint_enabled)",
     "genAiAdvancedFeaturesConfig": "features for generative models",
 }
@@ -29,10 +30,11 @@ _DEPLOYED_NOT_EMULATED = {
     "privateEndpoints": "private endpoints",
     "sharedResources": "deployment resource pools",
     "fasterDeploymentConfig": "fast tryout deployments",
-    "rolloutOptions": "rolling deployments",
+    "checkpointId": "checkpoints of tuned models (checkpoint_id)",
     "speculativeDecodingSpec": "speculative decoding",
 }
 _LARGEST = 10_000
+_PERCENT = ("/cpu/utilization", "/accelerator/duty_cycle")  # other metrics are counts
 
 
 def check_endpoint(endpoint: Body, endpoint_id: str = "") -> None:
@@ -87,19 +89,24 @@ def check_deployed(given: Body, present: Collection[str], model: str) -> None:
 
 
 def check_counts(resources: Body) -> None:
-    """Raises 400 for numbers of replicas that can't be, 501 for scaling to zero."""
+    """Raises 400 for numbers of replicas that can't be."""
     refuse(_counts(resources))
 
 
 def _counts(resources: Body) -> Iterator[Violation]:
     path = "deployed_model.dedicated_resources"
     least, most = int(resources.get("minReplicaCount", 0)), int(resources.get("maxReplicaCount", 0))
-    if resources.get("initialReplicaCount") or resources.get("scaleToZeroSpec"):
-        raise NotEmulated("endpoints that scale to zero")
     if least < 1:
         yield Violation(f"{path}.min_replica_count", "The minimum replica count must be at least 1.")
     if most and most < least:
         words = "The maximum replica count must not be less than the minimum replica count."
         yield Violation(f"{path}.max_replica_count", words)
+    for number, metric in enumerate(resources.get("autoscalingMetricSpecs", [])):
+        name, target = metric.get("metricName", ""), int(metric.get("target", 60))
+        where = f"{path}.autoscaling_metric_specs[{number}]"
+        if not name:
+            yield Violation(f"{where}.metric_name", REQUIRED)
+        elif name.endswith(_PERCENT) and not 1 <= target <= 100:
+            yield Violation(f"{where}.target", f"The target of {name} must be from 1 to 100 percent.")
     if max(least, most) > _LARGEST:
         yield Violation(f"{path}.max_replica_count", f"The replica count can be up to {_LARGEST}.")

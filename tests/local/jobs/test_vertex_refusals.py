@@ -102,6 +102,16 @@ FIELDS = [
         f"{POOL}.disk_spec.boot_disk_size_gb",
         "The boot disk size must be from 100 to 64000 GB.",
     ),
+    (
+        lambda job: first(job).update(diskSpec={"bootDiskType": "floppy"}),
+        f"{POOL}.disk_spec.boot_disk_type",
+        "The boot disk type `floppy` must be one of pd-ssd, pd-standard, hyperdisk-balanced.",
+    ),
+    (
+        machine(machineType="n1-standard-4", tpuTopology="2x2"),
+        f"{POOL}.machine_spec.tpu_topology",
+        "The machine type n1-standard-4 has no TPU topology.",
+    ),
     (lambda job: first(job).pop("containerSpec"), f"{POOL}.task", "One of `container_spec` and `python_package_spec`"),
     (
         lambda job: first(job)["containerSpec"].pop("imageUri"),
@@ -306,8 +316,11 @@ def test_other_calls_that_cant_be(vertex: AuthorizedSession, method: str, path: 
         (field("encryptionSpec", {"kmsKeyName": "k"}), "encryption with keys of your own (encryption_spec)"),
         (
             field("jobSpec.workerPoolSpecs.0.nfsMounts", [{"server": "10.0.0.1", "path": "/a", "mountPoint": "b"}]),
-            "NFS mounts (worker_pool_specs.nfs_mounts)",
+            "NFS mounts (nfs_mounts)",
         ),
+        (field("jobSpec.workerPoolSpecs.0.lustreMounts", [{"instanceIp": "10.0.0.1"}]), "Lustre mounts"),
+        (machine(**L4, reservationAffinity={"reservationAffinityType": "ANY_RESERVATION"}), "reservations"),
+        (machine(machineType="ct5lp-hightpu-4t", tpuTopology="4x4"), "TPU slices of several machines"),
     ],
 )
 def test_a_job_does_not_silently_run_without_what_it_asks_for(

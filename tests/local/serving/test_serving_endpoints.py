@@ -172,6 +172,11 @@ BAD = [
     ({"dedicatedResources": {"machineSpec": MACHINE | {"acceleratorType": "NVIDIA_L4", "acceleratorCount": 1},
       "minReplicaCount": 1}}, 400, 'Accelerator "NVIDIA_L4" is not supported for machine type "n1-standard-2"'),
     ({"dedicatedResources": {"machineSpec": MACHINE}}, 400, "min_replica_count"),
+    ({"dedicatedResources": {"machineSpec": MACHINE, "minReplicaCount": 1, "autoscalingMetricSpecs": [
+        {"metricName": "aiplatform.googleapis.com/prediction/online/cpu/utilization", "target": 150}]}}, 400,
+     "must be from 1 to 100 percent"),
+    ({"dedicatedResources": {"machineSpec": MACHINE, "minReplicaCount": 1, "autoscalingMetricSpecs": [{}]}}, 400,
+     "dedicated_resources.autoscaling_metric_specs[0].metric_name"),
     ({"dedicatedResources": {"machineSpec": MACHINE, "minReplicaCount": 3, "maxReplicaCount": 2}}, 400,
      "max_replica_count"),
     ({"sharedResources": "x"}, 501, "not emulated"),
