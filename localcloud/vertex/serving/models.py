@@ -196,15 +196,18 @@ class Models:
         return self._shown(self._version(name, present["versionId"]))
 
     def merge_aliases(self, call: Call, request: Body) -> Body:
-        """Add aliases to a version, taken from others that had them; "-alias" removes one. Raises 400, 404."""
+        """Add aliases to a version, taken from others that had them; "-alias" removes one. Raises 400, 404.
+
+        The version may be named by an alias, too: Google's system tests of its SDK do.
+        """
         match = _NAME.fullmatch(request.get("name", ""))
-        if match is None or not (match[2] or "").isdigit():
+        if match is None or not match[2]:
             words = "The name must be that of a model version, with its ID: `projects/P/locations/L/models/M@1`."
             raise found([Violation("name", words)])
         aliases = request.get("versionAliases", [])
         model_rules.check_aliases(aliases)
-        name, version = f"{call.place.name}/models/{match[1]}", match[2]
-        self._version(name, version)
+        name = f"{call.place.name}/models/{match[1]}"
+        version = self._version(name, match[2])["versionId"]
         kept = self._kept(name)
         for alias in aliases:
             if alias.startswith("-"):

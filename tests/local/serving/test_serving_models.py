@@ -58,6 +58,10 @@ def test_versions_and_aliases(api: Any) -> None:
     merged = api.call("POST", f"{name}@1:mergeVersionAliases", {"versionAliases": ["best", "default", "first"]})
     assert merged["versionId"] == "1"
     assert aliases() == {"1": ["best", "default", "first"], "2": [], "3": ["new"]}
+    merged = api.call("POST", f"{name}@new:mergeVersionAliases", {"versionAliases": ["-new", "newer"]})
+    assert merged["versionId"] == "3" and aliases()["3"] == ["newer"]
+    assert api.refused("POST", f"{name}@new:mergeVersionAliases", {"versionAliases": ["x1"]})[:2] == (404, "NOT_FOUND")
+    assert "with its ID" in api.refused("POST", f"{name}:mergeVersionAliases", {"versionAliases": ["x1"]})[2]
     api.call("POST", f"{name}@1:mergeVersionAliases", {"versionAliases": ["-best"]})
     assert aliases()["1"] == ["default", "first"]
     for bad, words in (
