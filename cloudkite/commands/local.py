@@ -68,7 +68,7 @@ def env(c: Context, shell: str = "", account: str = "", json: bool = False) -> N
     positional=["method"],
     optional=["cut", "torn"],
     help={
-        "method": "what fails: storage.objects.get, a gRPC method, 'POST *.googleapis.com/*', stockout",
+        "method": "what fails: storage.objects.get, pulumi.storage.Bucket.create, 'POST *.googleapis.com/*', stockout",
         "code": "answer with this HTTP code, as the API writes it: 401 403 404 408 429 500 502 503 504",
         "delay": "seconds before the answer",
         "cut": "cut the connection before an answer; `--cut after`: what was asked is done, and the answer lost",

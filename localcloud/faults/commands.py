@@ -20,12 +20,15 @@ METHOD is what you know it by; REST, gRPC and the calls of a batch are all hit:
                         host and path with wildcards, with or without a verb
   oauth2.googleapis.com/token, 'metadata.google.internal/*'
                         where tokens come from
+  pulumi.storage.Bucket.create, 'pulumi.*.create', pulumi.organizations.getProject
+                        what Pulumi's provider asks of Google for a resource (create, read, update, delete) or function
   stockout              no machines, with --region and --accelerator
 
 for example:
 
   fault storage.objects.get --code 503 --times 3
   fault aiplatform.customJobs.create --cut after
+  fault pulumi.projects.IAMMember.create --code 503 --times 3
   fault stockout --region us-central1 --accelerator NVIDIA_L4
   fault --list
 """

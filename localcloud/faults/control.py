@@ -97,10 +97,14 @@ def _short(name: str) -> str:
 
 @cache
 def known() -> frozenset[str]:
-    """The ids of all REST methods that the local cloud answers. Loads every API, so call it in a thread."""
-    from localcloud.front import HOSTS
+    """The ids of all REST methods that the local cloud answers, and of what its provider asks.
 
-    found = {*STORAGE_IDS, "logging.entries.tail"}  # the tail is a stream, which has no route
+    Loads every API, so call it in a thread.
+    """
+    from localcloud.front import HOSTS
+    from localcloud.provider import faults as of_provider
+
+    found = {*STORAGE_IDS, *of_provider.names(), "logging.entries.tail"}  # the tail is a stream, which has no route
     for module in dict.fromkeys(loader.partition(":")[0] for _, loader in HOSTS):
         if module == "localcloud.storage.http":
             continue

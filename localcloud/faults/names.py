@@ -29,6 +29,7 @@ RPC_APIS = (
     ("google.pubsub.", "pubsub"),
 )
 APIS = ("storage", *dict.fromkeys(api for _, api in RPC_APIS))
+PULUMI = "pulumi"  # in the place of an API: what Pulumi's provider asks of Google
 _OTHER_HOSTS = ("oauth2.googleapis.com", "www.googleapis.com", "accounts.google.com", "openidconnect.googleapis.com")
 METADATA = "metadata.google.internal"
 VERBS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
@@ -62,13 +63,17 @@ _WORDS = re.compile(r"(Batch[A-Z][a-z]+|[A-Z][a-z]+)(.*)")
 
 @dataclass(frozen=True)
 class Seen:
-    """A request: REST by verb, host and path (without the query, still encoded), gRPC by "package.Service/Method"."""
+    """A request: REST by verb, host and path (without the query, still encoded), gRPC by "package.Service/Method".
+
+    What Pulumi's provider asks has a `provider` name, "pulumi.storage.Bucket.create".
+    """
 
     verb: str = ""
     host: str = ""
     path: str = ""
     rpc: str = ""
     principal: str = ""
+    provider: str = ""
 
     @property
     def id(self) -> str:
@@ -76,7 +81,7 @@ class Seen:
         return method_id(self.verb, self.host, self.path)
 
     def __str__(self) -> str:
-        return f"gRPC {self.rpc}" if self.rpc else f"{self.verb} {self.host}{self.path}"
+        return self.provider or (f"gRPC {self.rpc}" if self.rpc else f"{self.verb} {self.host}{self.path}")
 
 
 @dataclass(frozen=True)
@@ -87,8 +92,15 @@ class Aim:
     rpc: str = ""
     pattern: str = ""
 
+    @property
+    def of_provider(self) -> bool:
+        """Whether it is something of Pulumi's provider."""
+        return self.id.startswith(f"{PULUMI}.")
+
     def fits(self, seen: Seen) -> bool:
         """Whether the request is one of those."""
+        if seen.provider or self.of_provider:
+            return self.of_provider and bool(seen.provider) and includes(self.id, seen.provider)
         return self._fits_rpc(seen.rpc) if seen.rpc else self._fits_rest(seen)
 
     def _fits_rest(self, seen: Seen) -> bool:
@@ -139,8 +151,8 @@ def aim(text: str) -> Aim:
     if not re.fullmatch(r"[a-z0-9]+(\.[A-Za-z*]+)+", rest):
         raise ValueError(f"{text!r} names no method\n\nhint: {_EXAMPLES}")
     api = rest.partition(".")[0]
-    if api not in APIS:
-        raise ValueError(f"there is no API {api} in the local cloud\n\nhint: one of {', '.join(APIS)}")
+    if api not in (*APIS, PULUMI):
+        raise ValueError(f"there is no API {api} in the local cloud\n\nhint: one of {', '.join((*APIS, PULUMI))}")
     return Aim(id=rest)
 
 

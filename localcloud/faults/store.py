@@ -167,6 +167,8 @@ def _checked(wanted: Mapping[str, Any]) -> Fault:
     ways = [name for name in ("code", "cut", "torn", "expired") if getattr(made, name)]
     if len(ways) > 1:
         raise ApiError(400, f"a request fails in one way: --{ways[0]} or --{ways[1]}\n\nhint: make two faults")
+    if made.aim.of_provider and (odd := next((way for way in ways if way in ("torn", "expired")), "")):
+        raise ApiError(400, f"--{odd} does not go with Pulumi's provider\n\nhint: --code, --delay or --cut")
     if not ways and not made.delay:
         raise ApiError(400, "nothing would happen\n\nhint: --code, --delay, --cut, --torn or --expired")
     if made.cut not in ("", "before", "after"):

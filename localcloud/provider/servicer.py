@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ from pulumi.runtime.proto import plugin_pb2
 from pulumi.runtime.proto import provider_pb2 as pb
 
 from localcloud.errors import ApiError
-from localcloud.provider import differences, schema
+from localcloud.provider import differences, faults, schema
 from localcloud.provider.functions import FUNCTIONS
 from localcloud.provider.kinds import BadId, Kind, Scope, Values
 from localcloud.provider.registry import KINDS
@@ -43,10 +44,12 @@ class Provider:
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
         self._scopes: dict[str, tuple[Scope, str]] = {}  # and the token that it was let in by
+        self._cancelled: dict[str, asyncio.Event] = defaultdict(asyncio.Event)  # by connection, as scopes are
 
     def forget(self, peer: str) -> None:
         """The connection is over: who has the same address next is let in by nothing but a token."""
         self._scopes.pop(peer, None)
+        self._cancelled.pop(peer, None)
 
     # The life of a connection
 
@@ -62,7 +65,8 @@ class Provider:
     async def get_schema(self, _request: Any, _peer: str) -> pb.GetSchemaResponse:
         return pb.GetSchemaResponse(schema=json.dumps({"name": "gcp", "version": schema.sdk_version()}))
 
-    async def cancel(self, _request: Any, _peer: str) -> empty_pb2.Empty:
+    async def cancel(self, _request: Any, peer: str) -> empty_pb2.Empty:
+        self._cancelled[peer].set()
         return empty_pb2.Empty()
 
     async def check_config(self, request: pb.CheckRequest, _peer: str) -> pb.CheckResponse:
@@ -94,6 +98,13 @@ class Provider:
             acceptSecrets=True, supportsPreview=True, acceptResources=False, acceptOutputs=False
         )  # fmt: skip
 
+    async def _ask(self, peer: str, token: str, action: str, work: Callable[[], Any]) -> Any:
+        """What the real provider asks of Google for a resource or function; the server's loop goes on meanwhile."""
+        try:
+            return await faults.call(self._scope(peer), token, action, work, self._cancelled[peer])
+        except (faults.LostConnection, BadId) as error:
+            raise Refused(str(error)) from None
+
     def _scope(self, peer: str) -> Scope:
         if peer not in self._scopes:
             raise Refused("this connection was not configured; run the command again")
@@ -116,7 +127,8 @@ class Provider:
         ]
         if failures:
             return pb.InvokeResponse(failures=failures)
-        found = await _apart(function, self._scope(peer), arguments)
+        scope = self._scope(peer)
+        found = await self._ask(peer, request.tok, "", lambda: function(scope, arguments))
         response = pb.InvokeResponse()
         getattr(response, "return").CopyFrom(dump(found))  # a word that Python keeps for itself
         return response
@@ -171,7 +183,7 @@ class Provider:
             made = kind.create(scope, bare(inputs))
             return made, _outputs(token, kind, scope, made, bare(inputs))
 
-        made, outputs = await _apart(make)
+        made, outputs = await self._ask(peer, token, "create", make)
         return pb.CreateResponse(id=made, properties=dump(hide(outputs, inputs)))
 
     async def read(self, request: pb.ReadRequest, peer: str) -> pb.ReadResponse:
@@ -183,7 +195,7 @@ class Provider:
             kind.allow(scope, "read", request.id, known)
             return kind.read(scope, request.id, known)
 
-        now = await _apart(look)
+        now = await self._ask(peer, token, "read", look)
         if now is None:
             return pb.ReadResponse()
         outputs = {**{name: known[name] for name in kind.kept if name in known}, **schema.coerce(token, now)}
@@ -207,7 +219,7 @@ class Provider:
             change(scope, request.id, bare(news))
             return _outputs(token, kind, scope, request.id, bare(news))
 
-        return pb.UpdateResponse(properties=dump(hide(await _apart(make), news)))
+        return pb.UpdateResponse(properties=dump(hide(await self._ask(peer, token, "update", make), news)))
 
     async def delete(self, request: pb.DeleteRequest, peer: str) -> empty_pb2.Empty:
         token, kind = _kind(request)
@@ -223,7 +235,7 @@ class Provider:
                 remove(scope, request.id, known)
 
             try:
-                await _apart(take_away)
+                await self._ask(peer, token, "delete", take_away)
             except ApiError as error:
                 if error.code != 404:  # somebody else deleted it
                     raise
@@ -236,14 +248,6 @@ def _outputs(token: str, kind: Kind, scope: Scope, resource_id: str, inputs: Val
     if now is None:
         raise ApiError(404, f"{resource_id} is gone right after it was made")
     return {**inputs, **schema.coerce(token, now)}
-
-
-async def _apart(work: Callable[..., Any], *arguments: Any) -> Any:
-    """Run in a thread: the server's loop goes on meanwhile. ApiErrors become the engine's text."""
-    try:
-        return await asyncio.to_thread(work, *arguments)
-    except BadId as error:
-        raise Refused(str(error)) from None
 
 
 def _kind(request: Any) -> tuple[str, Kind]:

@@ -301,6 +301,16 @@ def test_faults_survive_a_restart_and_count_down(new_cloud: Any) -> None:
             "see localcloud/README.md for what it has",
         ),
         (
+            ("pulumi.storage.Bukket.create", "--code", "503"),
+            "the local cloud has no method pulumi.storage.Bukket.create",
+            "did you mean pulumi.storage.Bucket.create, pulumi.storage.Bucket.read, pulumi.storage.Bucket.update?",
+        ),
+        (
+            ("pulumi.*.create", "--torn"),
+            "--torn does not go with Pulumi's provider",
+            "--code, --delay or --cut",
+        ),
+        (
             ("storage.objects.get", "--code", "418"),
             "418 can't be answered",
             "one of 401, 403, 404, 408, 429, 500, 502, 503, 504",

@@ -11,9 +11,11 @@ from contextlib import contextmanager, suppress
 
 import grpc
 import pytest
-from google.protobuf import struct_pb2
+from google.protobuf import empty_pb2, struct_pb2
 from pulumi.runtime.proto import provider_pb2 as pb
 from pulumi.runtime.proto import provider_pb2_grpc as services
+
+from localcloud import launch
 
 NOT_CONFIGURED = "this connection was not configured"
 
@@ -88,3 +90,50 @@ def test_a_connection_is_let_in_by_a_token_and_by_nothing_else(local_cloud):
         assert NOT_CONFIGURED not in project_of(engine)
     with provider_from(source, port) as stranger:  # who takes the port of an engine that is gone
         assert NOT_CONFIGURED in project_of(stranger)
+
+
+@pytest.fixture
+def fault(local_cloud):
+    """Makes a fault of the provider's calls."""
+
+    def make(method: str, **what: object) -> None:
+        launch.ask(local_cloud.root, local_cloud.server, "POST", "/faults", {"method": method, **what})
+
+    yield make
+    launch.ask(local_cloud.root, local_cloud.server, "DELETE", "/faults")
+
+
+def test_faults_hit_what_the_provider_asks_of_google_and_it_tries_again(local_cloud, fault):
+    asked = "pulumi.organizations.getProject"
+    with provider_from(0, local_cloud.server["provider"]) as engine:
+        arguments = struct_pb2.Struct()
+        token = local_cloud.root / "projects" / "test-project" / "provider-token"
+        arguments["accessToken"] = token.read_text(encoding="utf-8")
+        engine.Configure(pb.ConfigureRequest(args=arguments))
+        number = project_of(engine)
+
+        fault(asked, code=503, times=2)
+        began = time.monotonic()
+        assert project_of(engine) == number
+        assert time.monotonic() - began >= 1.5  # half a second, then twice that
+
+        fault(asked, cut="before")
+        fault(asked, cut="after")
+        fault(asked, delay=0.2)
+        assert project_of(engine) == number
+
+        fault(asked, code=504)
+        assert project_of(engine).startswith(
+            "googleapi: Error 504: Deadline expired before operation could complete., "
+        )
+        fault(asked, code=403)
+        assert "Error 403: Permission 'cloudresourcemanager.projects.get' denied" in project_of(engine)
+
+        fault("pulumi.storage.*", code=403)  # something else
+        assert project_of(engine) == number
+
+        fault(asked, code=500, times=0)
+        cancel = threading.Timer(0.3, lambda: engine.Cancel(empty_pb2.Empty()))
+        cancel.start()
+        assert project_of(engine).endswith(": context canceled")
+        cancel.join()
