@@ -13,7 +13,7 @@ from localcloud.errors import ApiError
 from localcloud.iam import conditions
 
 Policy = dict[str, Any]
-EMPTY: Policy = {"version": 1, "etag": "ACAB"}  # what Google answers where no policy was ever set
+EMPTY: Policy = {"etag": "ACAB"}  # what Google answers where no policy was ever set
 
 _INVALID = "Request contains an invalid argument."
 # https://cloud.google.com/iam/docs/reference/rest/v1/Policy#Binding (members)
@@ -28,7 +28,11 @@ class BadMember(ApiError):
     """400 for a member of no type; Cloud Storage has words of its own for it."""
 
     def __init__(self, member: str) -> None:
-        super().__init__(400, 'Policy members must be of the form "<type>:<value>".')
+        # https://github.com/GoogleCloudPlatform/oss-test-infra/pull/2440
+        what = "Policy members must be prefixed of the form '<type>:<value>', where <type> is 'domain', 'group', "
+        violation = {"field": "policy.bindings.member", "description": what + "'serviceAccount', or 'user'."}
+        detail = {"@type": "type.googleapis.com/google.rpc.BadRequest", "fieldViolations": [violation]}
+        super().__init__(400, 'Policy members must be of the form "<type>:<value>".', details=[detail])
         self.member = member
 
 
@@ -76,7 +80,9 @@ def normalise(policy: Policy) -> Policy:
             kept["condition"] = condition
     bindings = [binding for binding in merged.values() if binding["members"]]
     extra = {name: policy[name] for name in ("auditConfigs",) if policy.get(name)}
-    return {"version": policy.get("version") or 1, "etag": new_etag(), "bindings": bindings, **extra}
+    # "If the policy has no conditional role bindings, the response uses version 1"
+    version = 3 if any("condition" in binding for binding in bindings) else 1
+    return {"version": version, "etag": new_etag(), "bindings": bindings, **extra}
 
 
 def with_member(policy: Policy, role: str, member: str, condition: Policy | None) -> Policy:

@@ -67,6 +67,8 @@ class Iam:
         self, project: str, account_id: str, display_name: str = "", description: str = ""
     ) -> Body:
         """A new account. Raises 400 for an id that can't be, 409 when there is one."""
+        if not 6 <= len(account_id) <= 30:  # https://github.com/google/litmus/issues/107
+            raise ApiError(400, f'The account ID "{account_id}" does not have a length between 6 and 30.')
         if not _ACCOUNT_ID.fullmatch(account_id):
             raise ApiError(
                 400,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from localcloud.errors import ApiError
 from localcloud.iam import access, policies
 from localcloud.paging import page
+from localcloud.projects import filters
 from localcloud.rest import App, Call, Router
 from localcloud.transcoding import Table, transcoded
 
@@ -75,31 +76,19 @@ def _v1(project: Body) -> Body:
     return shown | ({"labels": project["labels"]} if project.get("labels") else {})
 
 
-def _matching(call: Call, text: str) -> list[Body]:
-    """Active projects that fit a filter of `field:value` or `field=value` terms joined by spaces or AND."""
-    found = [p for p in call.cloud.projects.list() if p["state"] == "ACTIVE" and _may_see(call, p)]
-    for term in text.replace(" AND ", " ").split():
-        field, separator, value = term.partition(":") if ":" in term else term.partition("=")
-        value = value.strip("\"'").removesuffix("*")
-        if not separator:
-            raise ApiError(400, f"Invalid filter: {text}")
-        if field in ("state", "lifecycleState", "parent", "parent.type", "parent.id"):
-            continue
-        found = [project for project in found if _holds(project, field, value)]
-    return found
+def _matching(call: Call, text: str, deleted: bool = False) -> list[Body]:
+    """The projects that the caller may see and that fit a filter; those being `deleted` too where it asks for them."""
+    fits, all_states = filters.matcher(text), deleted or filters.names_state(text)
+    return [
+        project
+        for project in call.cloud.projects.list()
+        if (all_states or project["state"] == "ACTIVE") and fits(project) and _may_see(call, project)
+    ]
 
 
 def _may_see(call: Call, project: Body) -> bool:
     asked = access.project(project["projectId"])
     return bool(call.cloud.access.permitted(call.caller, ["resourcemanager.projects.get"], asked))
-
-
-def _holds(project: Body, field: str, value: str) -> bool:
-    if field.startswith("labels."):
-        return project.get("labels", {}).get(field[7:]) == value
-    known = {"id": "projectId", "projectId": "projectId", "name": "name", "displayName": "name"}
-    known["projectNumber"] = "projectNumber"
-    return project.get(known.get(field, field), "").lower().startswith(value.lower())
 
 
 # v3
@@ -112,7 +101,8 @@ async def search(call: Call) -> Body:
 
 @router.route("GET", "/v3/projects", open="shows what the caller may get")
 async def list_v3(call: Call) -> Body:
-    return page("projects", [_v3(p) for p in _matching(call, "")], call.query)
+    deleted = call.query.get("showDeleted") == "true"
+    return page("projects", [_v3(p) for p in _matching(call, "", deleted)], call.query)
 
 
 @router.route("GET", "/v3/projects/{project}", needs="resourcemanager.projects.get")
@@ -161,7 +151,7 @@ def _visible(call: Call) -> Body:
 
 @router.route("GET", "/v1/projects", open="shows what the caller may get")
 async def list_v1(call: Call) -> Body:
-    return page("projects", [_v1(p) for p in _matching(call, call.query.get("filter", ""))], call.query)
+    return page("projects", [_v1(p) for p in _matching(call, call.query.get("filter", ""), deleted=True)], call.query)
 
 
 @router.route("GET", "/v1/projects/{project}", needs="resourcemanager.projects.get", on=_seen)
@@ -177,6 +167,13 @@ async def create_v1(call: Call) -> Body:
         raise _no_parent("")
     made = _create(call, call.body.get("projectId", ""), call.body.get("name", ""))
     return _done(call, "cp", {"@type": _TYPE.replace("v3", "v1"), **_v1(made)}) if made else _over_quota(call)
+
+
+@router.route("PUT", "/v1/projects/{project}", needs="resourcemanager.projects.update", on=_seen)
+async def put_v1(call: Call) -> Body:
+    project = _visible(call)
+    changes = {"labels": call.body.get("labels") or {}, "name": call.body.get("name") or project["name"]}
+    return _v1(call.cloud.projects.update(project["projectId"], **changes))
 
 
 @router.route("DELETE", "/v1/projects/{project}", needs="resourcemanager.projects.delete", on=_seen)

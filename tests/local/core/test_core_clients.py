@@ -238,24 +238,63 @@ def test_account_ids_that_cannot_be(session, account_id):
     url = "https://iam.googleapis.com/v1/projects/test-project/serviceAccounts"
     answer = session.post(url, json={"accountId": account_id})
     assert answer.status_code == 400
-    assert answer.json()["error"]["message"].startswith(f"Invalid service account ID '{account_id}'.")
+    message = answer.json()["error"]["message"]
+    if 6 <= len(account_id) <= 30:
+        assert message.startswith(f"Invalid service account ID '{account_id}'.")
+    else:
+        assert message == f'The account ID "{account_id}" does not have a length between 6 and 30.'
 
 
-def test_a_new_project_has_what_google_turns_on(session):
-    url = "https://serviceusage.googleapis.com/v1/projects/test-project/services"
-    names, token = [], ""
-    while True:
-        page = session.get(url, params={"pageSize": 7, "pageToken": token}).json()
-        names += [service["config"]["name"] for service in page["services"] if service["state"] == "ENABLED"]
-        if not (token := page.get("nextPageToken", "")):
-            break
-    assert {"storage.googleapis.com", "logging.googleapis.com", "monitoring.googleapis.com"} <= set(names)
-    assert "compute.googleapis.com" not in names
+@pytest.mark.parametrize(
+    ("filter", "names"),
+    [
+        ("", {"filtered-a", "filtered-b", "filtered-gone"}),
+        ("lifecycleState:ACTIVE AND (id:filtered-*)", {"filtered-a", "filtered-b"}),
+        ("id:filtered", set()),
+        ("name:First", {"filtered-a"}),
+        ('name="Second one" lifecycleState=ACTIVE', {"filtered-b"}),
+        ("labels.color:*", {"filtered-a", "filtered-b"}),
+        ("labels.color=red OR labels.color=green", {"filtered-a"}),
+        ("id:filtered-* AND NOT (labels.color=blue)", {"filtered-a", "filtered-gone"}),
+        ("id:filtered-* -labels.color=blue", {"filtered-a", "filtered-gone"}),
+        ("lifecycleState:DELETE_REQUESTED", {"filtered-gone"}),
+    ],
+)
+def test_filters_of_projects(session, filter, names):
+    url = "https://cloudresourcemanager.googleapis.com/v1/projects"
+    for name, title, color in (("a", "First", "red"), ("b", "Second one", "blue"), ("gone", "", "")):
+        labels = {"color": color} if color else {}
+        session.post(url, json={"projectId": f"filtered-{name}", "name": title, "labels": labels})
+    session.delete(f"{url}/filtered-gone")
+    found = session.get(url, params={"filter": filter}).json()["projects"]
+    assert {one["projectId"] for one in found if one["projectId"].startswith("filtered-")} == names
 
 
-@pytest.mark.parametrize("payload", ["not base64!", 5, None])
-def test_signatures_of_nothing(local_cloud, session, payload):
-    local_cloud.grant("roles/iam.serviceAccountTokenCreator")
-    email = "owner@test-project.iam.gserviceaccount.com"
-    url = f"https://iamcredentials.googleapis.com/v1/projects/-/serviceAccounts/{email}:signBlob"
-    assert session.post(url, json={"payload": payload}).status_code == 400
+@pytest.mark.parametrize("filter", ["id", "(id:x", "id:x)", "id:x OR", "NOT", "= x"])
+def test_filters_of_projects_that_cannot_be(session, filter):
+    answer = session.get("https://cloudresourcemanager.googleapis.com/v1/projects", params={"filter": filter})
+    assert (answer.status_code, answer.json()["error"]["message"]) == (400, f"Invalid filter: {filter}")
+
+
+def test_a_project_is_put_as_gcloud_does(session):
+    url = "https://cloudresourcemanager.googleapis.com/v1/projects"
+    session.post(url, json={"projectId": "put-project", "name": "Before"})
+    body = session.get(f"{url}/put-project").json() | {"name": "After", "labels": {"a": "b"}}
+    assert session.put(f"{url}/put-project", json=body).json()["name"] == "After"
+    assert session.get(f"{url}/put-project").json()["labels"] == {"a": "b"}
+
+
+def test_a_policy_has_the_version_that_its_conditions_ask_for(session):
+    account = "https://iam.googleapis.com/v1/projects/test-project/serviceAccounts"
+    session.post(account, json={"accountId": "versioned"})
+    policy = f"{account}/versioned@test-project.iam.gserviceaccount.com"
+    assert session.post(f"{policy}:getIamPolicy").json() == {"etag": "ACAB"}
+    plain = {"role": "roles/iam.serviceAccountUser", "members": ["user:me@example.com"]}
+    made = session.post(f"{policy}:setIamPolicy", json={"policy": {"version": 3, "bindings": [plain]}}).json()
+    assert made["version"] == 1
+    conditional = plain | {"condition": {"title": "t", "expression": "true"}}
+    made = session.post(f"{policy}:setIamPolicy", json={"policy": {"version": 3, "bindings": [conditional]}}).json()
+    assert made["version"] == 3
+    typeless = {"role": "roles/iam.serviceAccountUser", "members": ["me@example.com"]}
+    refused = session.post(f"{policy}:setIamPolicy", json={"policy": {"bindings": [typeless]}}).json()["error"]
+    assert refused["details"][0]["fieldViolations"][0]["field"] == "policy.bindings.member"
