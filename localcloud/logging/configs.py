@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from localcloud.documents import apply_mask
-from localcloud.errors import ApiError
-from localcloud.logging.destinations import check_destination
+from localcloud.errors import ApiError, NotEmulated
+from localcloud.logging.destinations import BUCKET, check_destination
 from localcloud.logging.filters import parse
 from localcloud.logging.matching import matcher
+from localcloud.logging.views import check_view
 
 if TYPE_CHECKING:
     from localcloud.cloud import Cloud
@@ -22,7 +23,10 @@ _AUDIT = 'LOG_ID("cloudaudit.googleapis.com/activity") OR LOG_ID("externalaudit.
 _AUDIT += (
     ' OR LOG_ID("cloudaudit.googleapis.com/system_event") OR LOG_ID("cloudaudit.googleapis.com/access_transparency")'
 )
+DELETED = "DELETE_REQUESTED"
 _NOT_AUDIT = " AND ".join(f"NOT {part}" for part in _AUDIT.split(" OR "))
+# https://cloud.google.com/logging/docs/region-support
+_LOCATION = re.compile(r"global|us|eu|[a-z]+-[a-z]+\d+")
 
 
 @dataclass(frozen=True)
@@ -105,13 +109,38 @@ class Configs:
         return put
 
     def delete(self, name: str) -> None:
-        """Forget a resource. Raises 400 for one that every project has, 404."""
+        """Forget a resource; a bucket goes on for a week, in which `undelete` brings it back.
+
+        https://cloud.google.com/logging/docs/buckets#delete. Raises 400 for one that every project has, 404.
+        """
         name = self.canonical(name)
         if _builtin(name):
             raise ApiError(400, f"{name.rpartition('/')[2]} can't be deleted", "FAILED_PRECONDITION")
-        self.get(name)
+        found = self.get(name)
+        if name.split("/")[-2] == "buckets":
+            found = found | {"lifecycleState": DELETED, "updateTime": self._cloud.clock.stamp()}
+            self._cloud.documents.put(name, KINDS["buckets"].document, found)
+            return
         self._cloud.documents.delete(name)
         self._cloud.logging.routing.forget()
+
+    def undelete(self, name: str) -> None:
+        """Keep a bucket that is being deleted. Raises 404, 400 for one that is not."""
+        name = self.canonical(name)
+        found = self.get(name)
+        if found["lifecycleState"] != DELETED:
+            raise ApiError(400, f"Bucket {name} is not in the DELETE_REQUESTED state", "FAILED_PRECONDITION")
+        back = found | {"lifecycleState": "ACTIVE", "updateTime": self._cloud.clock.stamp()}
+        self._cloud.documents.put(name, KINDS["buckets"].document, back)
+
+    def purge(self, before: str) -> None:
+        """Forget the buckets whose deletion was asked for before that instant."""
+        for found in self._cloud.documents.list(KINDS["buckets"].document):
+            if found["lifecycleState"] == DELETED and found["updateTime"] < before:
+                for view in self._cloud.documents.list(KINDS["views"].document, f"{found['name']}/views/"):
+                    self._cloud.documents.delete(view["name"])
+                self._cloud.documents.delete(found["name"])
+                self._cloud.logging.routing.forget()
 
     def canonical(self, name: str) -> str:
         """The name by the project's id, also where it was given by its number. Raises 403 for an unknown project."""
@@ -125,19 +154,43 @@ class Configs:
             str(exclusion.get("filter", "")) for exclusion in body.get("exclusions", [])
         ]:
             matcher(parse(text), text)
+        if collection == "views":
+            check_view(parse(str(body.get("filter", ""))), str(body.get("filter", "")))
         now = self._cloud.clock.stamp()
-        made = {"createTime": now, "updateTime": now} | dict(body)
+        made = ({} if _builtin(name) else {"createTime": now}) | {"updateTime": now} | dict(body)
         made["name"] = name if collection in ("buckets", "views") else name.rpartition(f"/{collection}/")[2]
         if collection == "sinks":
             check_destination(str(body.get("destination", "")))
-            number = self._cloud.projects.get(name.split("/")[1])["projectNumber"]
-            made["writerIdentity"] = f"serviceAccount:service-{number}@gcp-sa-logging.iam.gserviceaccount.com"
+            project = self._cloud.projects.get(name.split("/")[1])
+            made.pop("writerIdentity", None)
+            if not _at_home(project, str(body.get("destination", ""))):
+                writer = f"service-{project['projectNumber']}@gcp-sa-logging.iam.gserviceaccount.com"
+                made["writerIdentity"] = f"serviceAccount:{writer}"
         if collection == "buckets":
+            _check_bucket(name, body)
             made = {"lifecycleState": "ACTIVE"} | made | {"retentionDays": _days(body.get("retentionDays") or 30)}
         return made
 
     def _full_name(self, collection: str, prefix: str, body: Body) -> str:
         return body["name"] if collection in ("buckets", "views") else prefix + body["name"]
+
+
+def _at_home(project: Body, destination: str) -> bool:
+    """Whether a sink leads to a log bucket of its own project, for which nobody needs a right.
+
+    https://cloud.google.com/logging/docs/reference/v2/rest/v2/projects.sinks#LogSink (writerIdentity)
+    """
+    found = BUCKET.fullmatch(destination)
+    return found is not None and found[1] in (project["projectId"], project["projectNumber"])
+
+
+def _check_bucket(name: str, body: Mapping[str, Any]) -> None:
+    """Raises 400 for a location that is none, 501 for what would have no effect."""
+    location = name.split("/")[3]
+    if not _LOCATION.fullmatch(location):
+        raise ApiError(400, f"Location '{location}' is not supported for log buckets.")
+    if strange := [field for field in ("analyticsEnabled", "cmekSettings") if body.get(field)]:
+        raise NotEmulated(f"log buckets with {', '.join(strange)}")
 
 
 def _days(given: Any) -> int:

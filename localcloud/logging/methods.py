@@ -76,6 +76,11 @@ async def _delete_log(cloud: Cloud, request: Message) -> Message:
     return {}
 
 
+async def _undelete_bucket(cloud: Cloud, request: Message) -> Message:
+    cloud.logging.configs.undelete(request["name"])
+    return {}
+
+
 def _whole(request: Message, field: str) -> int:
     try:
         return int(request.get(field) or 0)
@@ -188,6 +193,17 @@ METHODS: list[Method] = [
         "",
     ),
     *_resource(_CONFIG, "Bucket", "buckets", "projects/*/locations/*"),
+    Method(
+        _CONFIG,
+        "UndeleteBucket",
+        _V2 + "UndeleteBucketRequest",
+        _EMPTY,
+        "POST",
+        "/v2/{name=projects/*/locations/*/buckets/*}:undelete",
+        "*",
+        _undelete_bucket,
+        "logging.buckets.undelete",
+    ),
     *_resource(_CONFIG, "View", "views", "projects/*/locations/*/buckets/*"),
     *_resource(_CONFIG, "Sink", "sinks", "projects/*"),
     *_resource(_CONFIG, "Exclusion", "exclusions", "projects/*"),

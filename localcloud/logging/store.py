@@ -15,7 +15,7 @@ from localcloud import database
 from localcloud.errors import ApiError
 from localcloud.logging import exports, listing
 from localcloud.logging.configs import Configs
-from localcloud.logging.entries import LARGEST_REQUEST, Entry, check_size, complete, nanoseconds
+from localcloud.logging.entries import LARGEST_REQUEST, Entry, check_size, complete, nanoseconds, timestamp
 from localcloud.logging.exports import Exports
 from localcloud.logging.filters import parse
 from localcloud.logging.matching import Match, matcher
@@ -51,6 +51,7 @@ DROP TABLE entries;
 _INSERT = "INSERT OR IGNORE INTO kept (project, bucket, log, stamp, insert_id, job, body) VALUES (?, ?, ?, ?, ?, ?, ?)"
 _DEFAULT = "locations/global/buckets/_Default"
 _DAY = 24 * 3600 * 10**9
+_PENDING = 7 * _DAY  # of a bucket that is deleted
 _LARGEST_ANSWER = 8 << 20  # characters of entries on a page: gRPC clients take no message of any size
 _UPKEEP = 60.0  # seconds between two looks at what is over
 Listener = Callable[[str, list[Entry]], None]  # a project's id, and what was written to it
@@ -152,6 +153,8 @@ class Logs:
                 parents[parent] = found, self.routing.of(found)
             project, routes = parents[parent]
             entry["logName"] = f"projects/{project}/logs/{log}"
+            if not entry["resource"]["labels"].get("project_id"):  # Google says of which project a resource is
+                entry["resource"]["labels"]["project_id"] = project
             written.setdefault(project, []).append(entry)
             job = entry["resource"]["labels"].get("job_id", "")
             stamp = nanoseconds(entry["timestamp"])
@@ -294,6 +297,7 @@ class Logs:
     def prune(self) -> None:
         """Forget what is older than its bucket keeps it, and what is in buckets that are gone."""
         now, _ahead = self._now()
+        self.configs.purge(timestamp(now - _PENDING))
         for project in self._cloud.projects.list():
             owner = project["projectId"]
             kept = {

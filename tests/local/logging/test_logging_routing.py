@@ -75,13 +75,14 @@ def test_a_sink_brings_entries_to_a_bucket_and_a_view_shows_some(own: Authorized
     }
     sink["exclusions"] = [{"name": "no-noise", "filter": "textPayload:noise"}]  # type: ignore[assignment]
     make(session, "sinks", sink)
-    view = {"filter": "severity=ERROR"}
-    make(session, f"locations/us-central1/buckets/b-{log}/views?viewId=errors", view)
+    view = {"filter": 'resource.type = "gce_instance" AND NOT LOG_ID("other")'}
+    make(session, f"locations/us-central1/buckets/b-{log}/views?viewId=machines", view)
     make(session, f"locations/us-central1/buckets/b-{log}/views?viewId=all", {})
     for text, severity in (("info", "INFO"), ("warning", "WARNING"), ("error", "ERROR"), ("noise", "ERROR")):
-        write(session, log, {"textPayload": text, "severity": severity})
+        resource = {"type": "gce_instance" if text == "error" else "global"}
+        write(session, log, {"textPayload": text, "severity": severity, "resource": resource})
     assert texts(session, log, f"{bucket}/views/all") == ["warning", "error"]
-    assert texts(session, log, f"{bucket}/views/errors") == ["error"]
+    assert texts(session, log, f"{bucket}/views/machines") == ["error"]
     assert texts(session, log) == ["info", "warning", "error", "noise"]  # each once, though in two buckets
     assert texts(session, log, pageSize=4, orderBy="timestamp desc") == ["noise", "error", "warning", "info"]
     default = f"projects/{PROJECT}/locations/global/buckets/_Default/views/_AllLogs"
@@ -329,6 +330,24 @@ def test_entries_are_tailed_in_order_of_their_time(local_cloud: LocalCloud, log:
             {"retentionDays": 4000},
             "Invalid retention_days: 4000. It must be between 1 and 3650 days.",
         ),
+        (
+            "POST",
+            f"/projects/{PROJECT}/locations/mars/buckets?bucketId=far",
+            {},
+            "Location 'mars' is not supported for log buckets.",
+        ),
+        (
+            "POST",
+            f"/projects/{PROJECT}/locations/global/buckets/_Default/views?viewId=some",
+            {"filter": "severity=ERROR"},
+            "Invalid filter for a log view: 'severity=ERROR'",
+        ),
+        (
+            "POST",
+            f"/projects/{PROJECT}/locations/global/buckets/_Default/views?viewId=some",
+            {"filter": 'LOG_ID("a") OR LOG_ID("b")'},
+            "joined by AND",
+        ),
     ],
 )
 def test_requests_that_cant_be(session: AuthorizedSession, method: str, path: str, body: Any, said: str) -> None:
@@ -357,3 +376,50 @@ def test_a_jobs_lines_are_of_the_clouds_time(new_cloud: Callable[[], LocalCloud]
         }
         entries = session.post(f"{BASE}/entries:list", json=body).json()["entries"]
         assert "a line" in [entry.get("jsonPayload", {}).get("message") for entry in entries], (job, entries)
+
+
+def test_a_bucket_that_is_deleted_is_kept_for_a_week(new_cloud: Callable[[], LocalCloud]) -> None:
+    cloud = new_cloud()
+    with cloud.session(self_signed=True) as session:
+        make(session, "locations/global/buckets?bucketId=old", {})
+        make(session, "locations/global/buckets/old/views?viewId=all", {})
+        bucket = f"{PARENT}/locations/global/buckets/old"
+        assert session.post(f"{bucket}:undelete").status_code == 400
+        for _ in range(2):
+            assert session.delete(bucket).ok
+            assert session.get(bucket).json()["lifecycleState"] == "DELETE_REQUESTED"
+        assert session.post(f"{PARENT}/locations/global/buckets?bucketId=old", json={}).status_code == 409
+        assert session.post(f"{bucket}:undelete").ok
+        assert session.get(bucket).json()["lifecycleState"] == "ACTIVE"
+        session.delete(bucket)
+        forward(cloud, "6d")
+        assert session.get(bucket).ok
+        forward(cloud, "2d")
+        deadline = time.monotonic() + 20
+        while session.get(bucket).status_code != 404:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        assert session.get(f"{bucket}/views/all").status_code == 404
+
+
+def test_a_sink_to_a_bucket_of_its_project_needs_no_writer(session: AuthorizedSession, log: str) -> None:
+    home = f"logging.googleapis.com/projects/{PROJECT}/locations/global/buckets/_Default"
+    made = make(session, "sinks", {"name": f"home-{log}", "destination": home})
+    assert "writerIdentity" not in made
+    made = session.patch(
+        f"{PARENT}/sinks/home-{log}?updateMask=destination", json={"destination": "storage.googleapis.com/b"}
+    )
+    assert "gcp-sa-logging" in made.json()["writerIdentity"]
+    assert session.delete(f"{PARENT}/sinks/home-{log}").ok
+
+
+def test_log_analytics_and_own_keys_are_not_emulated(session: AuthorizedSession) -> None:
+    answer = session.post(f"{PARENT}/locations/global/buckets?bucketId=sql", json={"analyticsEnabled": True})
+    assert (answer.status_code, "analyticsEnabled" in answer.text) == (501, True)
+
+
+def test_an_entry_says_of_which_project_its_resource_is(session: AuthorizedSession, log: str) -> None:
+    write(session, log, {"textPayload": "mine"})
+    body = {"resourceNames": [f"projects/{PROJECT}"], "filter": f'log_id("{log}")'}
+    (entry,) = session.post(f"{BASE}/entries:list", json=body).json()["entries"]
+    assert entry["resource"] == {"type": "global", "labels": {"project_id": PROJECT}}
