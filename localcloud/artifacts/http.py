@@ -8,6 +8,7 @@ from __future__ import annotations
 import uuid
 from typing import TYPE_CHECKING, Any
 
+from catalog.regions import regions
 from localcloud.artifacts import store
 from localcloud.enabled import require
 from localcloud.iam import access, policies
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 router = Router()
 Body = dict[str, Any]
 SERVICE = "artifactregistry.googleapis.com"
+_MULTI_REGIONS = ("asia", "europe", "us")
 _LOCATION = "/v1/projects/{project}/locations/{location}"
 _REPOSITORY = f"{_LOCATION}/repositories/{{repository}}"
 
@@ -44,6 +46,18 @@ def _name(call: Call) -> str:
 
 def _where(call: Call) -> access.Resource:
     return access.repository(_name(call))
+
+
+# gcloud asks the older version for them before it lists repositories.
+@router.route("GET", "/v1/projects/{project}/locations", needs="artifactregistry.locations.list")
+@router.route("GET", "/v1beta2/projects/{project}/locations", needs="artifactregistry.locations.list")
+async def list_locations(call: Call) -> Body:
+    project = require(call.cloud, call.params["project"], SERVICE)["projectId"]
+    found = [
+        {"name": f"projects/{project}/locations/{region}", "locationId": region, "displayName": region}
+        for region in sorted({*_MULTI_REGIONS, *regions()})
+    ]
+    return page("locations", found, call.query, default=len(found))
 
 
 @router.route("GET", f"{_LOCATION}/repositories", needs="artifactregistry.repositories.list")

@@ -30,7 +30,9 @@ def create(cloud: Cloud, parent: str, repository_id: str, body: Body) -> Body:
         raise ApiError(409, "the repository already exists", reason="alreadyExists")
     location = parent.rpartition("/")[2]
     now = cloud.clock.stamp()
-    made = {"mode": "STANDARD_REPOSITORY", **_checked(body)}
+    made = _checked(body)
+    if made.get("mode", "MODE_UNSPECIFIED") == "MODE_UNSPECIFIED":
+        made = made | {"mode": "STANDARD_REPOSITORY"}
     made |= {
         "name": name,
         "createTime": now,

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from localcloud.billing import permits, skus, store
 from localcloud.documents import apply_mask
-from localcloud.enabled import require, require_for
-from localcloud.errors import NotEmulated
+from localcloud.enabled import require_for
+from localcloud.errors import ApiError, NotEmulated
 from localcloud.iam import access
 from localcloud.paging import page
 from localcloud.rest import App, Call, Router
@@ -53,21 +53,33 @@ def _admit(call: Call, verb: str, parent: str = "", budget: Body | None = None) 
     permits.allow_budget(call.cloud, call.caller, verb, parent, budget)
 
 
-@router.route("GET", "/v1/projects/{project}/billingInfo", needs="resourcemanager.projects.get")
+def _project(call: Call) -> access.Resource:
+    """The project of the path. Raises 403 while the API is off where the call is charged, or for an unknown project.
+
+    In the project itself it need not be on: whoever makes one says who pays before anything is turned on there.
+    """
+    require_for(call, permits.ACCOUNTS)
+    found = call.cloud.projects.find(call.params["project"])
+    if found is None:
+        raise ApiError(403, "The caller does not have permission", reason="forbidden")
+    return access.project(found["projectId"])
+
+
+@router.route("GET", "/v1/projects/{project}/billingInfo", needs="resourcemanager.projects.get", on=_project)
 async def get_info(call: Call) -> Body:
-    require(call.cloud, call.params["project"], "cloudbilling.googleapis.com")
     return store.info(call.cloud, call.params["project"])
 
 
 @router.route("PUT", "/v1/projects/{project}/billingInfo", open="it depends on the body which is needed")
 async def put_info(call: Call) -> Body:
-    project = require(call.cloud, call.params["project"], "cloudbilling.googleapis.com")["projectId"]
+    on = _project(call)
+    project = on.name.removeprefix("projects/")
     name = call.body.get("billingAccountName", "")
     if name:
         store.account(call.cloud, name)
     verb = "create" if name else "delete"
     permission = f"resourcemanager.projects.{verb}BillingAssignment"
-    call.cloud.access.require(call.caller, permission, access.project(project))
+    call.cloud.access.require(call.caller, permission, on)
     if name:
         payer = permits.account(call.cloud, call.caller, name)
         call.cloud.access.require(call.caller, "billing.resourceAssociations.create", payer)
@@ -139,7 +151,7 @@ async def list_budgets(call: Call) -> Body:
 @router.route("POST", _BUDGETS, open=_EITHER)
 async def create_budget(call: Call) -> Body:
     _admit(call, "create", call.params["parent"], call.body)
-    permits.allow_topic(call.cloud, call.caller, call.body)
+    permits.allow_told(call.cloud, call.caller, call.body)
     return store.create_budget(call.cloud, call.params["parent"], call.body)
 
 

@@ -69,15 +69,31 @@ def allow_change(cloud: Cloud, caller: Caller, name: str, becomes: Budget) -> No
     allow_budget(cloud, caller, "update", parent, found)
     if becomes.get("budgetFilter") != found.get("budgetFilter"):
         allow_budget(cloud, caller, "update", parent, becomes)
-    if _topic(becomes) != _topic(found):
-        allow_topic(cloud, caller, becomes)
+    allow_told(cloud, caller, becomes, found)
 
 
-def allow_topic(cloud: Cloud, caller: Caller, budget: Budget) -> None:
-    """Raises 403 unless `caller` may let Google publish to the topic of a budget, which making one does.
+def allow_told(cloud: Cloud, caller: Caller, budget: Budget, before: Budget | None = None) -> None:
+    """Raises 403 unless `caller` may let Google publish to the topic of a budget, which making one does, and 400 for
+    a notification channel that the caller may not see. What the budget named `before` is not asked again.
 
     https://cloud.google.com/billing/docs/how-to/budgets-programmatic-notifications
     """
+    for channel in set(_channels(budget)) - set(_channels(before or {})):
+        if found := cloud.projects.find("/".join(channel.split("/")[1:2])):
+            on = access.project(found["projectId"])
+            if not cloud.access.allows(caller, "monitoring.notificationChannels.get", on):
+                raise not_there(channel)
+    if _topic(budget) != _topic(before or {}):
+        _allow_topic(cloud, caller, budget)
+
+
+def not_there(channel: str) -> ApiError:
+    """400: Google does not tell a channel that isn't there from one that the caller may not see."""
+    words = f"monitoring_notification_channels: {channel} does not exist."
+    return ApiError(400, f"Request contains an invalid argument: {words}")
+
+
+def _allow_topic(cloud: Cloud, caller: Caller, budget: Budget) -> None:
     from localcloud.pubsub import resources
 
     if not (topic := _topic(budget)):
@@ -91,3 +107,7 @@ def allow_topic(cloud: Cloud, caller: Caller, budget: Budget) -> None:
 
 def _topic(budget: Budget) -> str:
     return (budget.get("notificationsRule") or {}).get("pubsubTopic", "")
+
+
+def _channels(budget: Budget) -> list[str]:
+    return (budget.get("notificationsRule") or {}).get("monitoringNotificationChannels") or []

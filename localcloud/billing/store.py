@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from localcloud.billing.accounts import KIND
 from localcloud.billing.alerts import PUBLISHER
+from localcloud.billing.permits import not_there
 from localcloud.errors import ApiError
 from localcloud.iam.policies import new_etag
+from localcloud.monitoring.store import find_channel
 
 if TYPE_CHECKING:
     from localcloud.cloud import Cloud
@@ -152,8 +154,11 @@ def _checked(cloud: Cloud, payer: Body, body: Body) -> Body:
         if len(channels) > _MOST_CHANNELS:
             raise _bad(f"at most {_MOST_CHANNELS} monitoring_notification_channels are allowed")
         for channel in channels:
-            if not cloud.documents.find(channel):
-                raise _bad(f"monitoring_notification_channels: {channel} does not exist")
+            found = find_channel(cloud, channel)
+            if found is None:
+                raise not_there(channel)
+            if found["type"] != "email":
+                raise _bad(f"monitoring_notification_channels: {channel} is not an email channel")
         if rule.get("schemaVersion", "1.0") != "1.0":
             raise _bad(f"notifications_rule.schema_version {rule['schemaVersion']} is unknown")
         if rule.get("pubsubTopic"):

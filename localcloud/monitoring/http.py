@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from localcloud.enabled import require
+from localcloud.errors import ApiError
 from localcloud.monitoring import store
 from localcloud.paging import page
 from localcloud.rest import App, Call, Router
@@ -65,6 +66,23 @@ _routes("alertPolicies", store.POLICY, store.create_policy, store.update_policy)
 @router.route("DELETE", f"{_PROJECT}/notificationChannels/{{id}}", needs="monitoring.notificationChannels.delete")
 async def delete_channel(call: Call) -> None:
     store.delete_channel(call.cloud, _name(call, "notificationChannels"), call.query.get("force") == "true")
+
+
+_DESCRIPTORS = f"{_PROJECT}/notificationChannelDescriptors"
+
+
+@router.route("GET", _DESCRIPTORS, needs="monitoring.notificationChannelDescriptors.list")
+async def list_descriptors(call: Call) -> Body:
+    return page("channelDescriptors", store.descriptors(_project(call)), call.query)
+
+
+@router.route("GET", f"{_DESCRIPTORS}/{{id}}", needs="monitoring.notificationChannelDescriptors.get")
+async def get_descriptor(call: Call) -> Body:
+    name = _name(call, "notificationChannelDescriptors")
+    found = next((one for one in store.descriptors(_project(call)) if one["name"] == name), None)
+    if found is None:
+        raise ApiError(404, f"Cannot find notification channel descriptor {name}.")
+    return found
 
 
 @router.route("DELETE", f"{_PROJECT}/alertPolicies/{{id}}", needs="monitoring.alertPolicies.delete")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,7 @@ _CHANNEL_LABELS = {
     "pagerduty": (),
     "google_chat": ("space",),
 }
+_MOST_RECORDS = 10  # of changes, the newest first
 _COMBINERS = ("AND", "OR", "AND_WITH_MATCHING_RESOURCE")
 _CONDITIONS = (
     "conditionThreshold conditionAbsent conditionMatchedLog conditionMonitoringQueryLanguage "
@@ -32,15 +34,41 @@ _CONDITIONS = (
 ).split()
 
 
+def descriptors(project: str) -> list[Body]:
+    """The types of channels that there are, and what each must be labelled with."""
+    return [
+        {
+            "name": f"projects/{project}/notificationChannelDescriptors/{kind}",
+            "type": kind,
+            "displayName": kind.replace("_", " ").capitalize(),
+            "labels": [{"key": label} for label in labels],
+        }
+        for kind, labels in sorted(_CHANNEL_LABELS.items())
+    ]
+
+
+def find_channel(cloud: Cloud, name: str) -> Body | None:
+    """The channel "projects/P/notificationChannels/N", where P is the project's id or number; None: there is none."""
+    matched = re.fullmatch(r"projects/([^/]+)/notificationChannels/([^/]+)", name)
+    project = cloud.projects.find(matched[1]) if matched else None
+    return project and cloud.documents.find(
+        f"projects/{project['projectId']}/notificationChannels/{name.split('/')[3]}"
+    )
+
+
 def create_channel(cloud: Cloud, project: str, body: Body) -> Body:
     """A new notification channel of a project. Raises 400."""
     name = f"projects/{project}/notificationChannels/{_number()}"
-    return cloud.documents.create(name, CHANNEL, _channel(body) | {"name": name})
+    made = {"creationRecord": {"mutateTime": cloud.clock.stamp()}}
+    return cloud.documents.create(name, CHANNEL, _channel(body) | made | {"name": name})
 
 
 def update_channel(cloud: Cloud, name: str, changes: Body, mask: str | None = None) -> Body:
     """Change a channel. Raises 404, 400."""
-    return cloud.documents.put(name, CHANNEL, _channel(apply_mask(cloud.documents.get(name), changes, mask)))
+    changed = _channel(apply_mask(cloud.documents.get(name), changes, mask))
+    before = changed.get("mutationRecords", [])
+    changed["mutationRecords"] = [{"mutateTime": cloud.clock.stamp()}, *before][:_MOST_RECORDS]
+    return cloud.documents.put(name, CHANNEL, changed)
 
 
 def delete_channel(cloud: Cloud, name: str, force: bool = False) -> None:
@@ -108,8 +136,14 @@ def _policy(cloud: Cloud, body: Body) -> Body:
         limit = (body.get("alertStrategy") or {}).get("notificationRateLimit")
         if "conditionMatchedLog" in condition and not limit:
             raise _bad("alert_policy.alert_strategy.notification_rate_limit is required for log-based alerts")
+    project = "/".join(body["name"].split("/")[:2])
     for channel in body.get("notificationChannels") or []:
-        if cloud.documents.find(channel) is None:
+        if not re.fullmatch(r"projects/[^/]+/notificationChannels/[^/]+", channel):
+            # https://github.com/crossplane-contrib/provider-upjet-gcp/issues/498
+            form = "'projects/{project_id}/notificationChannels/{channel_id}'"
+            raise ApiError(400, f"Name must begin with {form}, got: {channel}")
+        found = find_channel(cloud, channel)
+        if found is None or not found["name"].startswith(f"{project}/"):
             raise ApiError(404, f"Cannot find notification channel {channel}.")
     return {"enabled": True, **body}
 

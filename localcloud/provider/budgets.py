@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from localcloud.billing import store
-from localcloud.billing.permits import allow_budget, allow_change, allow_topic
+from localcloud.billing.permits import allow_budget, allow_change, allow_told
 from localcloud.enabled import require
 from localcloud.provider.kinds import Kind, Scope, Values, names
 
@@ -44,7 +44,7 @@ def _permit(scope: Scope, action: str, resource_id: str, values: Values) -> None
     verb, made = "get" if action == "read" else action, _body(values)
     if action == "create":
         allow_budget(scope.cloud, scope.caller, verb, f"billingAccounts/{account}", made)
-        allow_topic(scope.cloud, scope.caller, made)
+        allow_told(scope.cloud, scope.caller, made)
     elif action == "update":
         allow_change(scope.cloud, scope.caller, resource_id, made)
     else:  # the budget that is there says of which project it is, not who asks

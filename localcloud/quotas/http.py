@@ -1,16 +1,17 @@
-"""cloudquotas.googleapis.com/v1: quota infos and quota preferences of projects.
+"""cloudquotas.googleapis.com, v1 and v1beta (which gcloud calls): quota infos and quota preferences of projects.
 
 https://cloud.google.com/docs/quotas/reference/rest
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from localcloud.enabled import require
 from localcloud.paging import page
 from localcloud.quotas import store
-from localcloud.rest import App, Call, Router
+from localcloud.rest import App, Call, Handler, Router
 from localcloud.transcoding import Table, transcoded
 
 if TYPE_CHECKING:
@@ -19,9 +20,20 @@ if TYPE_CHECKING:
 router = Router()
 Body = dict[str, Any]
 SERVICE = "cloudquotas.googleapis.com"
-_GLOBAL = "/v1/projects/{project}/locations/global"
+_GLOBAL = "/projects/{project}/locations/global"
 _INFOS = f"{_GLOBAL}/services/{{service}}/quotaInfos"
 _PREFERENCES = f"{_GLOBAL}/quotaPreferences"
+
+
+def _route(verb: str, pattern: str, needs: str) -> Callable[[Handler], Handler]:
+    """The same in both versions of the API."""
+
+    def register(handler: Handler) -> Handler:
+        for version in ("v1", "v1beta"):
+            router.route(verb, f"/{version}{pattern}", needs=needs)(handler)
+        return handler
+
+    return register
 
 
 def app(cloud: Cloud) -> App:
@@ -40,34 +52,34 @@ def _name(call: Call) -> str:
     return f"projects/{_project(call)}/locations/global/quotaPreferences/{call.params['id']}"
 
 
-@router.route("GET", _INFOS, needs="cloudquotas.quotas.get")
+@_route("GET", _INFOS, needs="cloudquotas.quotas.get")
 async def list_infos(call: Call) -> Body:
     return page("quotaInfos", store.infos(call.cloud, _project(call), call.params["service"]), call.query)
 
 
-@router.route("GET", f"{_INFOS}/{{id}}", needs="cloudquotas.quotas.get")
+@_route("GET", f"{_INFOS}/{{id}}", needs="cloudquotas.quotas.get")
 async def get_info(call: Call) -> Body:
     return store.info(call.cloud, _project(call), call.params["service"], call.params["id"])
 
 
-@router.route("GET", _PREFERENCES, needs="cloudquotas.quotas.get")
+@_route("GET", _PREFERENCES, needs="cloudquotas.quotas.get")
 async def list_preferences(call: Call) -> Body:
     return page("quotaPreferences", call.cloud.documents.list(store.KIND, f"projects/{_project(call)}/"), call.query)
 
 
-@router.route("POST", _PREFERENCES, needs="cloudquotas.quotas.update")
+@_route("POST", _PREFERENCES, needs="cloudquotas.quotas.update")
 async def create_preference(call: Call) -> Body:
     ignored = call.query.get("ignoreSafetyChecks", "")
     wanted = call.query.get("quotaPreferenceId", "")
     return store.create(call.cloud, _project(call), wanted, call.body, ignored)
 
 
-@router.route("GET", f"{_PREFERENCES}/{{id}}", needs="cloudquotas.quotas.get")
+@_route("GET", f"{_PREFERENCES}/{{id}}", needs="cloudquotas.quotas.get")
 async def get_preference(call: Call) -> Body:
     return call.cloud.documents.get(_name(call))
 
 
-@router.route("PATCH", f"{_PREFERENCES}/{{id}}", needs="cloudquotas.quotas.update")
+@_route("PATCH", f"{_PREFERENCES}/{{id}}", needs="cloudquotas.quotas.update")
 async def patch_preference(call: Call) -> Body:
     ignored = call.query.get("ignoreSafetyChecks", "")
     if call.query.get("allowMissing") == "true" and call.cloud.documents.find(_name(call)) is None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import threading
+import uuid
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
@@ -113,7 +114,11 @@ def _eligibility(cloud: Cloud, project: str) -> Body:
 
 
 def create(cloud: Cloud, project: str, preference_id: str, body: Body, ignored: str = "") -> Body:
-    """A new preference; `ignored` are the safety checks to skip. Raises 400, 404 for an unknown quota, 409."""
+    """A new preference; `ignored` are the safety checks to skip. Without an id it gets one, as on Google.
+
+    Raises 400, 404 for an unknown quota, 409.
+    """
+    preference_id = preference_id or str(uuid.uuid4())
     if not _ID.fullmatch(preference_id):
         raise ApiError(400, f"Invalid quota preference id {preference_id!r}.")
     project = cloud.projects.get(project)["projectId"]

@@ -210,6 +210,11 @@ def test_a_project_made_through_the_api_has_no_billing(place: Place) -> None:
         "https://cloudresourcemanager.googleapis.com/v1/projects", json={"projectId": "made-by-api"}
     )
     assert answer.ok, answer.text
+    info = f"{BILLING}/projects/made-by-api/billingInfo"  # Cloud Billing is off there, and need not be on
+    assert place.session.put(info, json={"billingAccountName": MINE}).json()["billingEnabled"] is True
+    assert place.session.put(info, json={"billingAccountName": ""}).json()["billingEnabled"] is False
+    unknown = place.session.get(info.replace("made-by-api", "nobody-made-it"))
+    assert _error(unknown)[2] == "The caller does not have permission"
     url = "https://serviceusage.googleapis.com/v1/projects/made-by-api/services/aiplatform.googleapis.com:enable"
     key = json.loads((place.cloud.root / "projects" / "made-by-api" / "key.json").read_text(encoding="utf-8"))
     owner = place.cloud.session(key)

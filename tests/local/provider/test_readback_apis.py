@@ -1,6 +1,7 @@
 """The small APIs that an account's resources are read from: Google's own clients, and what is refused."""
 
 import json
+import re
 
 import pytest
 
@@ -164,6 +165,14 @@ def test_a_preference_is_a_quota_that_holds(session):
     assert value(session, "us-central1") == "4"
 
 
+def test_a_preference_without_an_id_gets_one(session):
+    wanted = preference(3, "asia-east1", contactEmail="me@example.com")
+    made = session.post(PREFERENCES, json=wanted).json()
+    assert re.fullmatch(r"[0-9a-f-]{36}", made["name"].rpartition("/")[2])
+    beta = PREFERENCES.replace("/v1/", "/v1beta/")  # which gcloud calls
+    assert made["name"] in [one["name"] for one in session.get(beta).json()["quotaPreferences"]]
+
+
 def test_quotas_by_googles_client(local_cloud):
     told = seen(
         local_cloud,
@@ -206,6 +215,7 @@ def test_preferences_that_can_not_be(session, body, code, message):
 
 CHANNELS = f"https://monitoring.googleapis.com/v3/projects/{PROJECT}/notificationChannels"
 POLICIES = f"https://monitoring.googleapis.com/v3/projects/{PROJECT}/alertPolicies"
+NO_CHANNEL = f"projects/{PROJECT}/notificationChannels/1"
 MAIL = {"type": "email", "labels": {"email_address": "me@example.com"}}
 
 
@@ -213,6 +223,41 @@ def policy(**more):
     log = {"displayName": "log", "conditionMatchedLog": {"filter": "severity>=ERROR"}}
     strategy = {"notificationRateLimit": {"period": "300s"}}
     return {"displayName": "p", "combiner": "OR", "conditions": [log], "alertStrategy": strategy, **more}
+
+
+def test_the_types_of_channels_are_listed(session):
+    found = session.get(f"{CHANNELS[:-1]}Descriptors").json()["channelDescriptors"]
+    (mail,) = [one for one in found if one["type"] == "email"]
+    assert mail["labels"] == [{"key": "email_address"}]
+    assert session.get(f"https://monitoring.googleapis.com/v3/{mail['name']}").json() == mail
+    assert refused(session.get(f"{CHANNELS[:-1]}Descriptors/pigeon"))[0] == 404
+
+
+def test_channels_that_others_may_not_name(session):
+    """A policy's are of its own project, a budget's are e-mail channels that who makes it may see."""
+    mail = session.post(CHANNELS, json=MAIL).json()
+    assert mail["creationRecord"]["mutateTime"]
+    changed = session.patch(f"https://monitoring.googleapis.com/v3/{mail['name']}", json={"displayName": "Mail"}).json()
+    assert [list(record) for record in changed["mutationRecords"]] == [["mutateTime"]]
+    text = session.post(CHANNELS, json={"type": "sms", "labels": {"number": "+1"}}).json()
+    other = "channels-elsewhere"
+    session.post("https://cloudresourcemanager.googleapis.com/v1/projects", json={"projectId": other})
+    elsewhere = session.post(CHANNELS.replace(PROJECT, other), json=MAIL).json()
+    told = refused(session.post(POLICIES, json=policy(notificationChannels=[elsewhere["name"]])))
+    assert told == (404, "NOT_FOUND", f"Cannot find notification channel {elsewhere['name']}.")
+
+    def told_by(channel):
+        rule = {"monitoringNotificationChannels": [channel]}
+        return session.post(BUDGETS, json={"amount": USD, "notificationsRule": rule})
+
+    number = session.get(f"https://cloudresourcemanager.googleapis.com/v1/projects/{PROJECT}").json()["projectNumber"]
+    assert told_by(mail["name"].replace(PROJECT, number)).ok
+    assert told_by(elsewhere["name"]).ok  # the caller owns that project too
+    start = "Request contains an invalid argument: monitoring_notification_channels: "
+    assert refused(told_by(text["name"]))[2] == f"{start}{text['name']} is not an email channel."
+    project = f"https://cloudresourcemanager.googleapis.com/v1/projects/{other}"
+    assert session.post(f"{project}:setIamPolicy", json={"policy": {"bindings": []}}).ok
+    assert refused(told_by(elsewhere["name"]))[2] == f"{start}{elsewhere['name']} does not exist."
 
 
 def test_channels_and_policies(session):
@@ -245,7 +290,8 @@ def test_channels_and_policies(session):
         (POLICIES, policy(conditions=[]), 400, "conditions must not be empty"),
         (POLICIES, policy(conditions=[{"displayName": "x"}]), 400, "each have exactly one condition"),
         (POLICIES, policy(alertStrategy={}), 400, "notification_rate_limit is required for log-based alerts"),
-        (POLICIES, policy(notificationChannels=["none"]), 404, "Cannot find notification channel none."),
+        (POLICIES, policy(notificationChannels=["none"]), 400, "Name must begin with 'projects/{project_id}/"),
+        (POLICIES, policy(notificationChannels=[NO_CHANNEL]), 404, f"Cannot find notification channel {NO_CHANNEL}."),
     ],
 )
 def test_channels_and_policies_that_can_not_be(session, url, body, code, message):
@@ -282,6 +328,14 @@ def test_repositories_by_googles_client(local_cloud):
     )
     assert told[:4] == ["boxes", "STANDARD_REPOSITORY", ["box"], "roles/artifactregistry.reader"]
     assert told[4] == f'Repository "projects/{PROJECT}/locations/us-central1/repositories/box" does not exist.'
+
+
+def test_repositories_as_gcloud_asks_for_them(session):
+    body = {"format": "DOCKER", "mode": "MODE_UNSPECIFIED"}
+    assert session.post(REPOSITORIES, params={"repositoryId": "by-gcloud"}, json=body).ok
+    assert session.get(f"{REPOSITORIES}/by-gcloud").json()["mode"] == "STANDARD_REPOSITORY"
+    beta = REPOSITORIES.replace("/v1/", "/v1beta2/").partition("/us-central1")[0]
+    assert {"us", "us-central1"} <= {one["locationId"] for one in session.get(beta).json()["locations"]}
 
 
 @pytest.mark.parametrize(
