@@ -166,6 +166,12 @@ class Configs:
             if not _at_home(project, str(body.get("destination", ""))):
                 writer = f"service-{project['projectNumber']}@gcp-sa-logging.iam.gserviceaccount.com"
                 made["writerIdentity"] = f"serviceAccount:{writer}"
+        if collection == "metrics":
+            kind = f"logging.googleapis.com/user/{made['name']}"
+            full = {"name": f"{name.partition('/metrics/')[0]}/metricDescriptors/{kind}", "type": kind}
+            counted = {"metricKind": "DELTA", "valueType": "INT64", "unit": "1"}
+            told = {"description": made["description"]} if made.get("description") else {}
+            made["metricDescriptor"] = counted | (body.get("metricDescriptor") or {}) | told | full
         if collection == "buckets":
             _check_bucket(name, body)
             made = {"lifecycleState": "ACTIVE"} | made | {"retentionDays": _days(body.get("retentionDays") or 30)}

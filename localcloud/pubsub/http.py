@@ -141,6 +141,16 @@ async def modify_deadline(call: Call) -> None:
     call.cloud.pubsub.extend(name, call.body.get("ackIds") or [], call.body.get("ackDeadlineSeconds", 0))
 
 
+@router.route("POST", "/v1/{subscription=projects/*/subscriptions/*}:detach", open="asks on the topic, below")
+async def detach(call: Call) -> None:
+    """What the owner of a topic may do to anybody's subscription to it."""
+    require_named(call.cloud, call.caller, call.consumer, resources.SERVICE)
+    name = full_name(call.cloud, call.params["subscription"])
+    topic = call.cloud.pubsub.get(name)["topic"]
+    allow(call.cloud, call.caller, "pubsub.topics.detachSubscription", resource(topic))
+    call.cloud.pubsub.detach(name)
+
+
 def _shared_routes(pattern: str, kind: str, field: str) -> None:
     """What topics and subscriptions have alike; `field` of a change's body is the changed one."""
 

@@ -27,7 +27,7 @@ _MONTH = {"ttl": "2678400s"}
 _TOPIC_FIELDS = frozenset({"name", "labels", "messageStoragePolicy"})
 _SUBSCRIPTION_FIELDS = frozenset(
     {"name", "topic", "labels", "ackDeadlineSeconds", "messageRetentionDuration", "expirationPolicy", "pushConfig",
-     "retryPolicy"}
+     "retryPolicy", "detached"}
 )  # fmt: skip
 
 
@@ -101,7 +101,7 @@ def subscription(name: str, body: Body) -> Body:
         "messageRetentionDuration": retention,
         "expirationPolicy": body.get("expirationPolicy", _MONTH),
         "state": "ACTIVE",
-        **({"labels": body["labels"]} if body.get("labels") else {}),
+        **{field: body[field] for field in ("labels", "detached") if body.get(field)},
     }
 
 

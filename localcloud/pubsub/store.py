@@ -73,7 +73,7 @@ class PubSub:
         """Its subscriptions stay, with what waits in them. Raises 404."""
         with self._lock:
             self.get(name)
-            for one in self.subscriptions_of(name):
+            for one in self._all_of(name):
                 self._cloud.documents.put(one["name"], SUBSCRIPTION, one | {"topic": resources.DELETED_TOPIC})
             self._cloud.documents.delete(name)
             self._cloud.iam.forget_policy(name)
@@ -93,8 +93,18 @@ class PubSub:
         return self._cloud.documents.list(SUBSCRIPTION, f"projects/{project}/")
 
     def subscriptions_of(self, topic: str) -> list[Body]:
-        """Of all projects: a subscription may be in another one than its topic."""
+        """Of all projects: a subscription may be in another one than its topic. Without those that are detached."""
+        return [one for one in self._all_of(topic) if not one.get("detached")]
+
+    def _all_of(self, topic: str) -> list[Body]:
         return [one for one in self._cloud.documents.list(SUBSCRIPTION) if one["topic"] == topic]
+
+    def detach(self, name: str) -> None:
+        """Cut a subscription off from its topic, and drop what waits in it. Raises 404."""
+        with self._lock:
+            self._cloud.documents.put(name, SUBSCRIPTION, self.get(name) | {"detached": True})
+            self._queue.forget(name)
+        self._wake(name)
 
     def delete_subscription(self, name: str) -> None:
         """And all that waits in it. Raises 404."""
@@ -134,6 +144,8 @@ class PubSub:
     def pull(self, subscription: str, most: int, seconds: float | None = None) -> list[Delivery]:
         """What waits and nobody else has, at once; theirs for `seconds` or the subscription's deadline. Raises 404."""
         found = self.get(subscription)
+        if found.get("detached"):
+            raise ApiError(400, f"Subscription {subscription} is detached.", "FAILED_PRECONDITION")
         retention = resources.duration(found["messageRetentionDuration"])
         deadline = float(found["ackDeadlineSeconds"]) if seconds is None else seconds
         return self._queue.lease(subscription, most, deadline, retention, self._cloud.clock.time())

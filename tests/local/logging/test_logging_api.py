@@ -210,3 +210,21 @@ def test_the_client_library(local_cloud: Any, log: str, use_grpc: bool) -> None:
         "False",
         "0",
     ]
+
+
+def test_a_metric_gets_the_descriptor_of_what_it_would_count(session: AuthorizedSession, log: str) -> None:
+    metrics = f"{BASE}/projects/{PROJECT}/metrics"
+    made = session.post(metrics, json={"name": log, "description": "errors", "filter": "severity>=ERROR"}).json()
+    kind = f"logging.googleapis.com/user/{log}"
+    assert made["metricDescriptor"] == {
+        "name": f"projects/{PROJECT}/metricDescriptors/{kind}",
+        "type": kind,
+        "metricKind": "DELTA",
+        "valueType": "INT64",
+        "unit": "1",
+        "description": "errors",
+    }
+    own = {"metricDescriptor": {"metricKind": "DELTA", "valueType": "DISTRIBUTION", "unit": "s"}}
+    made = session.put(f"{metrics}/{log}", json=made | own).json()
+    assert (made["metricDescriptor"]["valueType"], made["metricDescriptor"]["type"]) == ("DISTRIBUTION", kind)
+    assert session.delete(f"{metrics}/{log}").ok

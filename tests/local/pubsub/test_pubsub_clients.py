@@ -64,6 +64,15 @@ def test_the_real_client_publishes_pulls_and_acknowledges(
         subscription={{"name": subscription, "ack_deadline_seconds": 60}},
         update_mask={{"paths": ["ack_deadline_seconds"]}})
     assert updated.ack_deadline_seconds == 60
+    publisher.detach_subscription(request={{"subscription": subscription}})
+    assert subscriber.get_subscription(subscription=subscription).detached
+    assert list(publisher.list_topic_subscriptions(topic=topic)) == []
+    try:
+        subscriber.pull(subscription=subscription, max_messages=5)
+    except exceptions.BadRequest as error:
+        assert f"Subscription {{subscription}} is detached." in str(error), error
+    else:
+        raise AssertionError
     publisher.delete_topic(topic=topic)
     assert subscriber.get_subscription(subscription=subscription).topic == "_deleted-topic_"
     subscriber.delete_subscription(subscription=subscription)
