@@ -17,7 +17,7 @@ SERVICE = "pubsub.googleapis.com"
 TOPIC, SUBSCRIPTION = "pubsub.topic", "pubsub.subscription"
 DELETED_TOPIC = "_deleted-topic_"
 # https://cloud.google.com/pubsub/docs/pubsub-basics#resource_names
-_ID = re.compile(r"(?!goog)[A-Za-z][A-Za-z0-9\-_.~+%]{2,254}")
+_ID = re.compile(r"[A-Za-z][A-Za-z0-9\-_.~+%]{2,254}")
 _NAME = re.compile(r"projects/([^/]+)/(topics|subscriptions)/([^/]+)")
 # https://cloud.google.com/pubsub/docs/reference/rest/v1/projects.subscriptions#Subscription
 _SHORTEST, _LONGEST, _USUAL = 10, 600, 10  # seconds of ackDeadlineSeconds
@@ -58,15 +58,16 @@ def denied(permission: str, on: Resource) -> ApiError:
 def full_name(cloud: Cloud, name: str) -> str:
     """The name with the project's id in it; the API must be on there. Raises 400, 403."""
     matched = _NAME.fullmatch(name)
-    if matched is None:
+    if matched is None or not _ID.fullmatch(matched[3]):
         raise _bad_name(name)
     project = require(cloud, matched[1], SERVICE)["projectId"]
     return f"projects/{project}/{matched[2]}/{matched[3]}"
 
 
 def check_new(name: str) -> None:
-    """Raises 400 for an id that can't be."""
-    if not _ID.fullmatch(name.rpartition("/")[2]):
+    """Raises 400 for an id that is Google's own, or can't be."""
+    short = name.rpartition("/")[2]
+    if short.startswith("goog") or not _ID.fullmatch(short):
         raise _bad_name(name)
 
 

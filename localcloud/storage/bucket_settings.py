@@ -46,6 +46,8 @@ _DAYS_TO_LOCK = 90  # uniform access can be turned off again within
 
 def settled(bucket: Resource, changes: Resource, present: Resource, now: datetime) -> Resource:
     """The bucket with a client's changes, and what follows from them. Raises 400, 403, 501."""
+    if isinstance(changes.get("storageClass"), str):  # gcloud sends it as its user typed it
+        changes = changes | {"storageClass": changes["storageClass"].upper()}
     _check(changes, present)
     made = merged(bucket, {field: changes[field] for field in WRITABLE if field in changes and field not in _OWN_WAYS})
     made.setdefault("storageClass", "STANDARD")

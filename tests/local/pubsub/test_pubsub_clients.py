@@ -157,6 +157,8 @@ REFUSED = [
     ("PUT", "/topics/x", {}, 400, "Invalid resource name given (name=projects/test-project/topics/x)"),
     ("PUT", "/topics/goog-mine", {}, 400, "Invalid resource name given"),
     ("PUT", "/topics/refused", {"kmsKeyName": "k"}, 501, "topics with kmsKeyName"),
+    ("GET", "/subscriptions/123", None, 400, "Invalid resource name given (name=projects/test-project/subscriptions/"),
+    ("POST", "/subscriptions/123:pull", {"maxMessages": 1}, 400, "Invalid resource name given"),
     ("GET", "/topics/nothing", None, 404, "Resource not found (resource=nothing)."),
     ("POST", "/topics/nothing:publish", {"messages": [{"data": "aGk="}]}, 404, "not found (resource=nothing)."),
     ("POST", "/topics/table:publish", {}, 400, "message_count is too small"),

@@ -74,6 +74,17 @@ def test_buckets_that_cannot_be_are_refused(session, local_cloud, resource, mess
     assert (answer.status_code, answer.json()["error"]["message"]) == (400, message)
 
 
+def test_a_storage_class_may_be_written_small(session, local_cloud):
+    url = "https://storage.googleapis.com/storage/v1/b"
+    made = session.post(
+        f"{url}?project={local_cloud.project}", json={"name": "small-class", "storageClass": "nearline"}
+    )
+    assert made.json()["storageClass"] == "NEARLINE"
+    changed = session.patch(f"{url}/small-class", json={"storageClass": "coldline"})
+    assert changed.json()["storageClass"] == "COLDLINE"
+    session.delete(f"{url}/small-class")
+
+
 def test_names_are_taken_once_for_all_projects(local_cloud, client, bucket):
     with pytest.raises(exceptions.Conflict, match="you already own it"):
         client.create_bucket(bucket.name)
