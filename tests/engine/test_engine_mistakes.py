@@ -107,6 +107,15 @@ def test_the_way_out_of_a_lost_passphrase_takes_over_what_exists(place):
     assert place.up().changes == {}
 
 
+def test_a_state_that_an_older_version_recorded_is_gone_on_with(standing):
+    """It knew its cloud by a token that there is no more."""
+    record = standing.account.state / "target.json"
+    old = {"target": "local", "project": standing.account.project, "instance": "0123456789abcdef"}
+    record.write_text(json.dumps(old), encoding="utf-8")
+    assert standing.preview().changes == ()
+    assert json.loads(record.read_text(encoding="utf-8"))["cloud"] == standing.target.cloud != ""
+
+
 def test_a_cloud_that_was_emptied(another_cloud):
     place = another_cloud
     made = place.up().changes["create"]

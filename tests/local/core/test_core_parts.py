@@ -107,18 +107,18 @@ def test_pages_that_cannot_be(query):
 def test_members_come_and_go(cloud):
     iam, resource = cloud.iam, "buckets/b"
     condition = {"title": "t", "expression": "true"}
-    iam.add_member(resource, "roles/storage.admin", "user:a@example.com")
-    iam.add_member(resource, "roles/storage.admin", "user:b@example.com")
-    again = iam.add_member(resource, "roles/storage.admin", "user:a@example.com")
+    iam.add_member(resource, "roles/storage.objectViewer", "user:a@example.com")
+    iam.add_member(resource, "roles/storage.objectViewer", "user:b@example.com")
+    again = iam.add_member(resource, "roles/storage.objectViewer", "user:a@example.com")
     assert again["bindings"] == [
-        {"role": "roles/storage.admin", "members": ["user:a@example.com", "user:b@example.com"]}
+        {"role": "roles/storage.objectViewer", "members": ["user:a@example.com", "user:b@example.com"]}
     ]
-    with_condition = iam.add_member(resource, "roles/storage.admin", "user:a@example.com", condition)
+    with_condition = iam.add_member(resource, "roles/storage.objectViewer", "user:a@example.com", condition)
     assert with_condition["version"] == 3 and len(with_condition["bindings"]) == 2
-    iam.remove_member(resource, "roles/storage.admin", "user:a@example.com")
-    left = iam.remove_member(resource, "roles/storage.admin", "user:b@example.com")
+    iam.remove_member(resource, "roles/storage.objectViewer", "user:a@example.com")
+    left = iam.remove_member(resource, "roles/storage.objectViewer", "user:b@example.com")
     assert left["bindings"] == [
-        {"role": "roles/storage.admin", "members": ["user:a@example.com"], "condition": condition}
+        {"role": "roles/storage.objectViewer", "members": ["user:a@example.com"], "condition": condition}
     ]
     iam.remove_member(resource, "roles/nobody", "user:b@example.com")
     iam.forget_policy(resource)

@@ -4,20 +4,36 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from google.auth.transport.requests import Request
 
 from localcloud import jwt
+from tests.local.conftest import LocalCloud, started
 
 pytestmark = pytest.mark.slow
 
-PROJECT = "projects/test-project"
+PROJECT = "projects/attacked-project"
 MANAGER, IAM = "https://cloudresourcemanager.googleapis.com/v3", "https://iam.googleapis.com/v1"
 BECOME = "https://iamcredentials.googleapis.com/v1/projects/-/serviceAccounts"
+OWNER = "owner@attacked-project.iam.gserviceaccount.com"
 SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 TOKEN = "https://oauth2.googleapis.com/token"
+
+
+@pytest.fixture(scope="module")
+def local_cloud(local_cloud: LocalCloud) -> LocalCloud:
+    """A project of its own on it."""
+    return started(local_cloud.root, "attacked-project")
+
+
+@pytest.fixture(scope="module")
+def session(local_cloud: LocalCloud) -> Iterator[Any]:
+    """Its owner's."""
+    with local_cloud.session() as made:
+        yield made
 
 
 def denied(permission: str) -> str:
@@ -51,7 +67,7 @@ def test_a_chain_of_delegates_holds_by_each_of_its_links(local_cloud: Any, sessi
         assert ask() == denied("getAccessToken")
         assert ask(third) == denied("implicitDelegation")
         assert ask(second, first) == denied("implicitDelegation")
-        assert ask("nobody@test-project.iam.gserviceaccount.com") == denied("implicitDelegation")
+        assert ask("nobody@attacked-project.iam.gserviceaccount.com") == denied("implicitDelegation")
         let(local_cloud, session, first, second, "roles/iam.serviceAccountUser")
         assert ask(second) == denied("implicitDelegation")
 
@@ -61,7 +77,7 @@ def test_tokens_live_an_hour_and_are_for_something(local_cloud: Any, session: An
     let(
         local_cloud,
         session,
-        "owner@test-project.iam.gserviceaccount.com",
+        "owner@attacked-project.iam.gserviceaccount.com",
         email,
         "roles/iam.serviceAccountTokenCreator",
     )
@@ -74,7 +90,7 @@ def test_tokens_live_an_hour_and_are_for_something(local_cloud: Any, session: An
 def test_nobody_acts_as_googles_own_agents(local_cloud: Any, session: Any) -> None:
     """An owner may much with all accounts of the project; the agents are of Google's projects."""
     local_cloud.grant("roles/iam.serviceAccountTokenCreator")
-    made = session.get("https://storage.googleapis.com/storage/v1/projects/test-project/serviceAccount")
+    made = session.get("https://storage.googleapis.com/storage/v1/projects/attacked-project/serviceAccount")
     agent = made.json()["email_address"]
     assert agent.endswith("@gs-project-accounts.iam.gserviceaccount.com")
     url = f"{IAM}/{PROJECT}/serviceAccounts/{agent}"
@@ -95,18 +111,18 @@ def test_nobody_acts_as_googles_own_agents(local_cloud: Any, session: Any) -> No
 
 def test_a_job_runs_as_an_account_of_its_own_project(local_cloud: Any, session: Any) -> None:
     local_cloud.enable("aiplatform")
-    if session.get(f"{MANAGER}/projects/lends-accounts").status_code != 200:
-        assert session.post(f"{MANAGER}/projects", json={"projectId": "lends-accounts"}).ok
-    on = "https://serviceusage.googleapis.com/v1/projects/lends-accounts/services/iam.googleapis.com:enable"
-    assert session.post(on).ok
-    accounts = f"{IAM}/projects/lends-accounts/serviceAccounts"
-    assert session.post(accounts, json={"accountId": "lent-one"}).ok
+    lender = started(local_cloud.root, "lends-accounts")
+    lent = lender.account("lent-one")
+    lender_policy = {"bindings": [{"role": "roles/iam.serviceAccountUser", "members": [f"serviceAccount:{OWNER}"]}]}
+    with lender.session() as theirs:
+        name = f"{IAM}/projects/lends-accounts/serviceAccounts/{lent}"
+        assert theirs.post(f"{name}:setIamPolicy", json={"policy": lender_policy}).ok
     pool = {"machineSpec": {"machineType": "n1-standard-4"}, "containerSpec": {"imageUri": "python:3.11"}}
     job = {"displayName": "x", "jobSpec": {"workerPoolSpecs": [pool | {"replicaCount": 1}]}}
     url = f"https://us-central1-aiplatform.googleapis.com/v1/{PROJECT}/locations/us-central1/customJobs"
     number = session.get(f"{MANAGER}/{PROJECT}").json()["name"].rpartition("/")[2]
     for email in (
-        "lent-one@lends-accounts.iam.gserviceaccount.com",
+        lent,
         f"service-{number}@gcp-sa-aiplatform-cc.iam.gserviceaccount.com",
     ):
         answer = session.post(url, json=job | {"jobSpec": job["jobSpec"] | {"serviceAccount": email}})
@@ -140,7 +156,7 @@ def test_a_disabled_key_and_a_disabled_account_sign_in_no_more(local_cloud: Any,
 
 
 def test_a_self_signed_token_is_good_for_the_api_that_it_names(local_cloud: Any) -> None:
-    key = json.loads((local_cloud.root / "projects" / "test-project" / "key.json").read_text(encoding="utf-8"))
+    key = json.loads((local_cloud.root / "projects" / "attacked-project" / "key.json").read_text(encoding="utf-8"))
 
     def token(audience: str) -> dict[str, str]:
         claims = {"iss": key["client_email"], "sub": key["client_email"], "aud": audience}
@@ -148,7 +164,7 @@ def test_a_self_signed_token_is_good_for_the_api_that_it_names(local_cloud: Any)
         private = jwt.load_private_pem(key["private_key"])
         return {"Authorization": f"Bearer {jwt.sign(claims, private, key['private_key_id'])}"}
 
-    buckets = "https://storage.googleapis.com/storage/v1/b?project=test-project"
+    buckets = "https://storage.googleapis.com/storage/v1/b?project=attacked-project"
     jobs = f"https://us-central1-aiplatform.googleapis.com/v1/{PROJECT}/locations/us-central1/customJobs"
     local_cloud.enable("aiplatform")
     with local_cloud.plain_session() as plain:
@@ -161,7 +177,7 @@ def test_a_self_signed_token_is_good_for_the_api_that_it_names(local_cloud: Any)
 def test_who_may_use_a_project_cannot_grant_itself_more(local_cloud: Any, session: Any) -> None:
     """A submitter, as `up` makes it: no way to owner, to keys, to another account, to another's role."""
     email = local_cloud.account("only-submits", "roles/aiplatform.user", "roles/logging.viewer")
-    owner = "owner@test-project.iam.gserviceaccount.com"
+    owner = OWNER
     grab = {"policy": {"bindings": [{"role": "roles/owner", "members": [f"serviceAccount:{email}"]}]}}
     role = {
         "roleId": "grabbed",
@@ -184,7 +200,7 @@ def test_who_may_use_a_project_cannot_grant_itself_more(local_cloud: Any, sessio
 
 def test_no_role_on_the_project_lets_one_act_as_the_person_who_owns_it(local_cloud: Any, session: Any) -> None:
     """On Google the owner is no service account: jobs have Vertex AI's agent, which may act as all of those."""
-    owner, robot = "owner@test-project.iam.gserviceaccount.com", local_cloud.account("no-person")
+    owner, robot = OWNER, local_cloud.account("no-person")
     roles = ("roles/editor", "roles/owner", "roles/aiplatform.customCodeServiceAgent")
     email = local_cloud.account("acts-as-all", *roles, "roles/iam.serviceAccountTokenCreator")
     with local_cloud.session(local_cloud.key(email)) as caller:
@@ -204,8 +220,8 @@ def test_no_role_on_the_project_lets_one_act_as_the_person_who_owns_it(local_clo
 
 
 SCOPED = [
-    ("devstorage.read_only", "GET", "https://storage.googleapis.com/storage/v1/b?project=test-project", True),
-    ("devstorage.read_only", "POST", "https://storage.googleapis.com/storage/v1/b?project=test-project", False),
+    ("devstorage.read_only", "GET", "https://storage.googleapis.com/storage/v1/b?project=attacked-project", True),
+    ("devstorage.read_only", "POST", "https://storage.googleapis.com/storage/v1/b?project=attacked-project", False),
     ("devstorage.full_control", "GET", f"{MANAGER}/{PROJECT}", False),
     ("cloudplatformprojects.readonly", "GET", f"{MANAGER}/{PROJECT}", True),
     ("cloudplatformprojects.readonly", "POST", f"{MANAGER}/projects", False),
@@ -242,7 +258,7 @@ def test_scopes_are_heard_over_grpc_in_a_batch_and_by_pulumis_provider(local_clo
             return google.auth.load_credentials_from_file(path, [f"https://www.googleapis.com/auth/{name}"])[0]
         try:
             manager = resourcemanager_v3.ProjectsClient(credentials=scoped("devstorage.read_only"))
-            manager.get_project(name="projects/test-project")
+            manager.get_project(name="projects/attacked-project")
         except exceptions.PermissionDenied as error:
             print(error.message, error.reason)
         bucket = storage.Client().create_bucket("scoped-in-a-batch", location="us-central1")

@@ -90,3 +90,16 @@ def test_accounts_keys_and_roles(local_cloud: Any, tmp_path: Path) -> None:
     assert words in told or "Permission 'iam.serviceAccounts.list' denied on resource" in told
     gcloud(local_cloud, "iam", "service-accounts", "delete", email)
     assert email not in {one["email"] for one in gcloud(local_cloud, "iam", "service-accounts", "list")}
+
+
+def test_what_can_be_granted_and_what_is_refused(local_cloud: Any) -> None:
+    bucket = "//storage.googleapis.com/projects/_/buckets/any"
+    found = {one["name"] for one in gcloud(local_cloud, "iam", "list-grantable-roles", bucket)}
+    assert "roles/storage.objectViewer" in found and "roles/logging.viewer" not in found
+    found = {one["name"] for one in gcloud(local_cloud, "iam", "list-testable-permissions", bucket)}
+    assert "storage.objects.get" in found and "storage.buckets.list" not in found
+    owner = ["projects", "add-iam-policy-binding", "test-project", "--role=roles/owner"]
+    told = gcloud(local_cloud, *owner, "--member=user:me@example.com", fails="Request contains an invalid argument.")
+    assert "type: SOLO_MUST_INVITE_OWNERS" in told and "member: user:me@example.com" in told
+    role = ["iam", "roles", "create", "refused", "--project=test-project", "--permissions=storage.objects.fly"]
+    gcloud(local_cloud, *role, fails="Permission storage.objects.fly is not valid.")

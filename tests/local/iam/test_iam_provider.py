@@ -12,6 +12,8 @@ from google.protobuf import struct_pb2
 from pulumi.runtime.proto import provider_pb2 as pb
 from pulumi.runtime.proto import provider_pb2_grpc as services
 
+from tests.local.conftest import started
+
 IAM = "https://iam.googleapis.com/v1/projects/test-project/serviceAccounts"
 
 
@@ -162,14 +164,10 @@ def test_what_an_id_names_is_what_is_asked_for(
 
 
 @pytest.fixture(scope="module")
-def attacker(local_cloud: Any, session: Any) -> str:
-    """A token of an owner of test-project; there is another project, in which it may nothing."""
-    made = session.post(
-        "https://cloudresourcemanager.googleapis.com/v3/projects", json={"projectId": "provider-attacked"}
-    )
-    assert made.ok, made.text
-    key = local_cloud.key(local_cloud.account("attacks-by-ids", "roles/owner"))
-    return local_cloud.token(key)
+def attacker(local_cloud: Any) -> str:
+    """A token of the owner of test-project; there is another project, in which it may nothing."""
+    started(local_cloud.root, "provider-attacked")
+    return local_cloud.token()
 
 
 def test_an_id_is_of_its_kind(local_cloud: Any, attacker: str) -> None:

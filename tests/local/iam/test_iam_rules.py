@@ -3,17 +3,32 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from localcloud import launch
+from tests.local.conftest import LocalCloud, started
 
 MANAGER, IAM = "https://cloudresourcemanager.googleapis.com", "https://iam.googleapis.com/v1"
 PUBSUB, STORAGE = "https://pubsub.googleapis.com/v1", "https://storage.googleapis.com/storage/v1"
-REPOSITORIES = "https://artifactregistry.googleapis.com/v1/projects/test-project/locations/us-central1/repositories"
-OWNER = "serviceAccount:owner@test-project.iam.gserviceaccount.com"
-ACCOUNT = "projects/test-project/serviceAccounts/ruled-one@test-project.iam.gserviceaccount.com"
+REPOSITORIES = "https://artifactregistry.googleapis.com/v1/projects/ruled-project/locations/us-central1/repositories"
+OWNER = "serviceAccount:owner@ruled-project.iam.gserviceaccount.com"
+ACCOUNT = "projects/ruled-project/serviceAccounts/ruled-one@ruled-project.iam.gserviceaccount.com"
+
+
+@pytest.fixture(scope="module")
+def local_cloud(local_cloud: LocalCloud) -> LocalCloud:
+    """A project of its own on it."""
+    return started(local_cloud.root, "ruled-project")
+
+
+@pytest.fixture(scope="module")
+def session(local_cloud: LocalCloud) -> Iterator[Any]:
+    """Its owner's."""
+    with local_cloud.session() as made:
+        yield made
 
 
 @pytest.fixture(scope="module")
@@ -21,8 +36,8 @@ def policies(local_cloud: Any, session: Any) -> dict[str, Any]:
     """For each kind of resource a function that tries to grant a role to a member, and gives the answer."""
     local_cloud.enable("pubsub", "artifactregistry")
     local_cloud.account("ruled-one")
-    assert session.post(f"{STORAGE}/b", params={"project": "test-project"}, json={"name": "ruled-bucket"}).ok
-    assert session.put(f"{PUBSUB}/projects/test-project/topics/ruled", json={}).ok
+    assert session.post(f"{STORAGE}/b", params={"project": "ruled-project"}, json={"name": "ruled-bucket"}).ok
+    assert session.put(f"{PUBSUB}/projects/ruled-project/topics/ruled", json={}).ok
     assert session.post(f"{REPOSITORIES}?repositoryId=ruled", json={"format": "DOCKER"}).ok
 
     def posted(url: str) -> Any:
@@ -40,10 +55,10 @@ def policies(local_cloud: Any, session: Any) -> dict[str, Any]:
         return session.put(f"{STORAGE}/b/ruled-bucket/iam", json=policy)
 
     return {
-        "project": posted(f"{MANAGER}/v1/projects/test-project"),
+        "project": posted(f"{MANAGER}/v1/projects/ruled-project"),
         "bucket": on_bucket,
         "account": posted(f"{IAM}/{ACCOUNT}"),
-        "topic": posted(f"{PUBSUB}/projects/test-project/topics/ruled"),
+        "topic": posted(f"{PUBSUB}/projects/ruled-project/topics/ruled"),
         "repository": posted(f"{REPOSITORIES}/ruled"),
     }
 
@@ -88,18 +103,16 @@ def test_a_role_is_granted_where_one_of_its_permissions_is_asked(
 def test_custom_roles_are_of_the_resources_project_and_apply_to_it(
     local_cloud: Any, session: Any, policies: Any
 ) -> None:
-    def make(project: str, role_id: str, *included: str) -> str:
+    def make(client: Any, project: str, role_id: str, *included: str) -> str:
         body = {"roleId": role_id, "role": {"title": role_id, "includedPermissions": list(included)}}
-        answer = session.post(f"{IAM}/projects/{project}/roles", json=body)
+        answer = client.post(f"{IAM}/projects/{project}/roles", json=body)
         assert answer.ok, answer.text
         return answer.json()["name"]
 
-    assert session.post(f"{MANAGER}/v3/projects", json={"projectId": "roles-of-another"}).ok
-    on = "https://serviceusage.googleapis.com/v1/projects/roles-of-another/services/iam.googleapis.com:enable"
-    assert session.post(on).ok
-    reads = make("test-project", "ruledReads", "storage.objects.get", "storage.objects.list")
-    logs = make("test-project", "ruledLogs", "logging.logEntries.create")
-    theirs = make("roles-of-another", "ruledTheirs", "storage.objects.get")
+    reads = make(session, "ruled-project", "ruledReads", "storage.objects.get", "storage.objects.list")
+    logs = make(session, "ruled-project", "ruledLogs", "logging.logEntries.create")
+    with started(local_cloud.root, "ruled-another").session() as other:
+        theirs = make(other, "ruled-another", "ruledTheirs", "storage.objects.get")
     for role, may in ((reads, True), (logs, False), (theirs, False), (f"{reads}Not", False)):
         answer = policies["bucket"](role, OWNER)
         assert answer.ok is may, answer.text
@@ -112,14 +125,14 @@ def test_custom_roles_are_of_the_resources_project_and_apply_to_it(
 )
 def test_custom_roles_have_permissions_that_there_are(session: Any, wrong: str) -> None:
     role = {"title": "x", "includedPermissions": ["compute.instances.list", wrong]}
-    answer = session.post(f"{IAM}/projects/test-project/roles", json={"roleId": "ruledWrong", "role": role})
+    answer = session.post(f"{IAM}/projects/ruled-project/roles", json={"roleId": "ruledWrong", "role": role})
     assert (answer.status_code, answer.json()["error"]["message"]) == (400, f"Permission {wrong} is not valid.")
-    assert session.get(f"{IAM}/projects/test-project/roles/ruledWrong").status_code == 404
+    assert session.get(f"{IAM}/projects/ruled-project/roles/ruledWrong").status_code == 404
 
 
 def test_a_custom_role_is_not_changed_into_one_that_cannot_be(session: Any) -> None:
     role = {"title": "x", "includedPermissions": ["storage.objects.get"]}
-    url = f"{IAM}/projects/test-project/roles"
+    url = f"{IAM}/projects/ruled-project/roles"
     assert session.post(url, json={"roleId": "ruledChanged", "role": role}).ok
     answer = session.patch(f"{url}/ruledChanged", json={"includedPermissions": ["storage.objects.fly"]})
     assert answer.json()["error"]["message"] == "Permission storage.objects.fly is not valid."
@@ -136,7 +149,7 @@ MEMBERS = [
     ),
     ("project", "allUsers", "Request contains an invalid argument."),
     ("project", "allAuthenticatedUsers", "Request contains an invalid argument."),
-    ("project", "projectOwner:test-project", "Request contains an invalid argument."),
+    ("project", "projectOwner:ruled-project", "Request contains an invalid argument."),
     ("project", "serviceAccount:somebody", "Service account somebody does not exist."),
     ("project", "serviceAccount:a@example.com", "Service account a@example.com does not exist."),
     (
@@ -145,7 +158,7 @@ MEMBERS = [
         "Service account x@p.iam.gserviceaccount.com does not exist.",
     ),
     ("bucket", "allUsers", ""),
-    ("bucket", "projectViewer:test-project", ""),
+    ("bucket", "projectViewer:ruled-project", ""),
     ("project", "user:me@example.com", ""),
     ("project", "group:us@example.com", ""),
     ("project", "domain:example.com", ""),
@@ -171,12 +184,12 @@ def test_owners_are_people_who_were_invited_and_never_none(session: Any, policie
         "user:me@example.com",
         "roles/owner",
     )
-    url = f"{MANAGER}/v1/projects/test-project"
+    url = f"{MANAGER}/v1/projects/ruled-project"
     policy = session.post(f"{url}:getIamPolicy", json={"options": {"requestedPolicyVersion": 3}}).json()
     kept = [binding for binding in policy["bindings"] if binding["role"] != "roles/owner"]
     error = session.post(f"{url}:setIamPolicy", json={"policy": policy | {"bindings": kept}}).json()["error"]
     assert (error["code"], error["details"][0]["type"]) == (400, "SOLO_REQUIRE_TOS_ACCEPTOR")
-    assert session.get(f"{MANAGER}/v3/projects/test-project").ok
+    assert session.get(f"{MANAGER}/v3/projects/ruled-project").ok
 
 
 def test_what_can_be_granted_and_permitted_is_told(local_cloud: Any) -> None:
@@ -188,7 +201,7 @@ def test_what_can_be_granted_and_permitted_is_told(local_cloud: Any) -> None:
         from google.cloud import iam_admin_v1, resourcemanager_v3
         client = iam_admin_v1.IAMClient()
         bucket = "//storage.googleapis.com/projects/_/buckets/any"
-        project = "//cloudresourcemanager.googleapis.com/projects/test-project"
+        project = "//cloudresourcemanager.googleapis.com/projects/ruled-project"
         def roles(name):
             return [r.name for r in client.query_grantable_roles(request={"full_resource_name": name})]
         def permissions(name):
@@ -200,10 +213,10 @@ def test_what_can_be_granted_and_permitted_is_told(local_cloud: Any) -> None:
         except exceptions.InvalidArgument as error:
             said["wrong"] = error.message
         manager = resourcemanager_v3.ProjectsClient()
-        policy = manager.get_iam_policy(resource="projects/test-project")
+        policy = manager.get_iam_policy(resource="projects/ruled-project")
         policy.bindings.add(role="roles/owner", members=["user:me@example.com"])
         try:
-            manager.set_iam_policy(request={"resource": "projects/test-project", "policy": policy})
+            manager.set_iam_policy(request={"resource": "projects/ruled-project", "policy": policy})
         except exceptions.InvalidArgument as error:
             said["owner"] = error.message
         print(json.dumps(said))
