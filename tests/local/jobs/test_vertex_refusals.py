@@ -234,7 +234,7 @@ VALUES = [
 def test_a_value_of_another_type(vertex: AuthorizedSession, change: Change, path: str, said: str) -> None:
     job = copy.deepcopy(GOOD)
     change(job)
-    answer = vertex.post(f"{BASE}/{PLACE}/customJobs", json=job | {"colour": "red", "error": [1]})
+    answer = vertex.post(f"{PLACE}/customJobs", json=job | {"colour": "red", "error": [1]})
     error = answer.json()["error"]
     assert (answer.status_code, error["status"]) == (400, "INVALID_ARGUMENT")
     unknown = "Invalid JSON payload received. Unknown name"
