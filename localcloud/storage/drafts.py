@@ -45,9 +45,6 @@ class Expected:
                 f'Provided CRC32C "{self.crc32c}" doesn\'t match calculated CRC32C "{crc32c}".', "CrcMismatch"
             )
 
-    def merged(self, other: Expected) -> Expected:
-        return Expected(other.md5 or self.md5, other.crc32c or self.crc32c)
-
 
 @dataclass(frozen=True)
 class Draft:

@@ -68,6 +68,7 @@ class StorageError(ApiError):
         self.location = location
         self.bucket = ""  # that an object was not found in: not everybody is told so
         self.extra: dict[str, str] = {}  # further elements of the XML error
+        self.bare = False  # told by the server that takes uploads, which knows no JSON
 
 
 def invalid(message: str, xml_code: str = "") -> StorageError:
@@ -126,7 +127,7 @@ def not_modified() -> StorageError:
 
 
 def bad_range() -> StorageError:
-    return StorageError(416, _XML_MESSAGES["InvalidRange"], "requestedRangeNotSatisfiable", "InvalidRange")
+    return StorageError(416, "Request range not satisfiable", "requestedRangeNotSatisfiable", "InvalidRange")
 
 
 def not_emulated(what: str) -> StorageError:
@@ -146,9 +147,9 @@ def rendered(error: ApiError, shape: str) -> tuple[bytes, str]:
     """(body, content type) of a refusal; `shape` is "json", "text" (alt=media) or "xml"."""
     if error.code == 304:
         return b"", "text/html; charset=UTF-8"
-    if shape == "json":
+    if shape == "json" and not getattr(error, "bare", False):
         return json.dumps(json_body(error)).encode(), "application/json; charset=UTF-8"
-    if shape == "text":
+    if shape != "xml":
         return error.message.encode(), "text/html; charset=UTF-8"
     code = getattr(error, "xml_code", "") or _XML_CODES.get(error.code, "InternalError")
     message = _XML_MESSAGES.get(code, error.message)

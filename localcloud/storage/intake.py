@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
 
 from localcloud.storage.blobs import BlobWriter
 
 _BLOCK = 1 << 20  # bytes collected before a thread writes and hashes them
+_T = TypeVar("_T")
 _SMALL = 1 << 16  # bytes that are sooner written than handed to a thread
 
 
@@ -42,13 +45,13 @@ class Intake:
 
     async def keep(self) -> BlobWriter:
         """The same when the client went away or the task is cancelled: what came is kept for a resumption."""
-        return await asyncio.shield(self.finish())
+        return await _to_its_end(self.finish())
 
     async def abandon(self) -> None:
         """Drop the blob."""
         self._held.clear()
         try:
-            await asyncio.shield(self._settle())
+            await _to_its_end(self._settle())
         finally:
             self._writer.abandon()
 
@@ -61,3 +64,16 @@ class Intake:
     async def _settle(self) -> None:
         if self._writing is not None:
             await asyncio.shield(self._writing)  # a thread can't be cancelled: never go on beside it
+
+
+async def _to_its_end(work: Coroutine[Any, Any, _T]) -> _T:
+    """Its result; a cancellation is raised once it is over, so that nobody else writes beside it."""
+    task, cancelled = asyncio.ensure_future(work), False
+    while not task.done():
+        try:
+            await asyncio.wait([task])
+        except asyncio.CancelledError:
+            cancelled = True
+    if cancelled:
+        raise asyncio.CancelledError
+    return task.result()

@@ -35,6 +35,7 @@ class JsonApi:
     ) -> Resource | None:
         """The JSON answer, None for 204; `path` is percent-encoded and begins after /storage/v1. Raises ApiError."""
         query = {name: values[-1] for name, values in queries.items()}
+        path = path.removesuffix("/")
         for route in ROUTES:
             if route.method == method and (found := route.pattern.fullmatch(path)):
                 params = tuple(unquote(group) for group in found.groups())

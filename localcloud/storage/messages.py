@@ -67,8 +67,11 @@ class Request:
     @classmethod
     def of(cls, scope: Scope, receive: Receive) -> Request:
         headers: dict[str, str] = {}
-        for name, value in scope["headers"]:
-            headers.setdefault(name.decode("latin-1").lower(), value.decode("latin-1"))
+        for raw_name, raw_value in scope["headers"]:
+            name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
+            if name == "x-goog-hash" and name in headers:  # one for each checksum
+                value = f"{headers.pop(name)},{value}"
+            headers.setdefault(name, value)
         host = headers.get("host", "storage.googleapis.com")
         return cls(
             method=str(headers.get("x-http-method-override") or scope["method"]).upper(),

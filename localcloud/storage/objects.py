@@ -88,13 +88,15 @@ class Objects:
         self.bucket(draft.bucket)
         draft.conditions.check(self._metadata.live(draft.bucket, draft.name))
 
-    def commit(self, draft: Draft, content: Content) -> ObjectRecord:
-        """Make complete bytes the live version.
+    def commit(self, draft: Draft, content: Content, sent: Expected | None = None) -> ObjectRecord:
+        """Make complete bytes the live version; they must have the draft's checksums, and those `sent` at their end.
 
         Raises 404, 412, 403 for a protected object in its place, 429, 400 for wrong checksums; then the blob is gone.
         """
         try:
             draft.expected.check(content)
+            if sent:
+                sent.check(content)
             with self._metadata.transaction():
                 bucket = self.bucket(draft.bucket)
                 present = self._metadata.live(draft.bucket, draft.name)

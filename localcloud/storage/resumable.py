@@ -27,6 +27,7 @@ from localcloud.storage.store import Storage
 from localcloud.storage.uploads import RESUMABLE, Upload
 
 _CANCELLED = 499  # Google's own code for it
+_QUANTUM = 256 * 1024  # bytes: pieces but the last have as many or more, and whole ones of these are kept
 _RANGE = re.compile(r"bytes (?:(\d+)-(\d+)|\*)/(\d+|\*)")
 
 
@@ -42,6 +43,11 @@ class _Piece:
     total: int | None = None
     whole: bool = False
 
+    @property
+    def last(self) -> bool:
+        """Whether the object ends with it."""
+        return self.whole or self.end == self.total
+
 
 class _Turn:
     """Who has a session now, and the running hashes of what it has taken."""
@@ -51,6 +57,7 @@ class _Turn:
         self.task: asyncio.Task[object] | None = None
         self.ended: asyncio.Task[object] | None = None
         self.hashes: Hashes | None = None
+        self.refusal: StorageError | None = None  # for good
 
 
 def _resource(made: ObjectRecord) -> Response:
@@ -112,6 +119,8 @@ class Resumables:
         """
         piece = _piece(request.headers.get("content-range"))
         async with self._turn(upload_id) as turn:
+            if turn.refusal:
+                raise turn.refusal
             upload = self._storage.uploads.get(RESUMABLE, upload_id)
             if upload.result:
                 self._turns.pop(upload_id, None)
@@ -121,8 +130,13 @@ class Resumables:
             if piece.start is None:
                 await request.body.discard()
             else:
+                turn.refusal = _too_small(piece)
+                if turn.refusal:
+                    self._storage.uploads.cancel(upload_id)
+                    raise turn.refusal
+                end = piece.end if piece.last or piece.end is None else piece.end // _QUANTUM * _QUANTUM
                 try:
-                    await self._append(request, upload, piece.start, piece.end, turn)
+                    await self._append(request, upload, piece.start, end, turn)
                 except OSError as error:
                     if is_full(error):  # its client gives up: what it has sent is in the way of others
                         self._turns.pop(upload_id, None)
@@ -145,10 +159,10 @@ class Resumables:
         room = end - start if end is not None else None
         try:
             if skip < 0:
-                raise StorageError(503, f"Bytes {writer.hashes.size}-{start - 1} are missing.", "backendError")
+                raise _gap(start, writer.hashes.size)
             async for chunk in request.body.chunks():
                 if room is not None:
-                    chunk = chunk[:room]
+                    chunk = chunk[: max(room, 0)]
                     room -= len(chunk)
                 known = min(skip, len(chunk))
                 skip -= known
@@ -189,6 +203,29 @@ class Resumables:
 
     async def _run(self, work: Callable[[], BlobWriter]) -> BlobWriter:
         return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+
+
+def _too_small(piece: _Piece) -> StorageError | None:
+    """What Google's upload server says of a piece in the middle that is under its measure."""
+    if piece.last or piece.start is None or piece.end is None or not 0 < piece.end - piece.start < _QUANTUM:
+        return None
+    error = invalid(
+        f"Invalid request.  The number of bytes uploaded is required to be equal or greater than {_QUANTUM}, except "
+        f"for the final request (it's recommended to be the exact multiple of {_QUANTUM}).  The received request "
+        f"contained {piece.end - piece.start} bytes, which does not meet this requirement."
+    )
+    error.bare = True
+    return error
+
+
+def _gap(start: int, have: int) -> StorageError:
+    message = (
+        f"Invalid request.  According to the Content-Range header, the upload offset is {start} byte(s), which exceeds "
+        f"already uploaded size of {have} byte(s)."
+    )
+    error = StorageError(503, message, "backendError")
+    error.bare = True
+    return error
 
 
 def _piece(content_range: str | None) -> _Piece:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 
 from localcloud.storage import multipart, names
 from localcloud.storage.admission import Admission
@@ -52,8 +51,7 @@ class SimpleUploads:
         """Take bytes to their end and make them the object. Raises 400, 412, ConnectionError when they are cut off."""
         self._storage.objects.check(draft)
         content = await self.receive_content(chunks)
-        draft = replace(draft, expected=draft.expected.merged(expected))
-        return self._storage.objects.commit(draft, content)
+        return self._storage.objects.commit(draft, content, expected)
 
     async def receive_content(self, chunks: AsyncIterator[bytes]) -> Content:
         """Take bytes to their end into a blob that nothing names yet. Raises ConnectionError when they are cut off."""

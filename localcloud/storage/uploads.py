@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from localcloud.clock import Clock
@@ -90,10 +90,9 @@ class Uploads:
 
         An upload that is refused is over, but for one in parts over a protected object: that waits to be aborted.
         """
-        draft = replace(upload.draft, expected=upload.draft.expected.merged(expected))
         try:
             with self._metadata.transaction() as database:
-                made = self._objects.commit(draft, content)
+                made = self._objects.commit(upload.draft, content, expected)
                 done = "UPDATE uploads SET blob = '', result = ? WHERE id = ?"
                 database.execute(done, (str(made.generation), upload.id))
                 self._drop_parts(upload.id)

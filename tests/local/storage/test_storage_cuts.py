@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -13,6 +17,8 @@ from google.cloud import storage
 from google.cloud.storage import Bucket
 
 from localcloud import launch
+from localcloud.storage.blobs import BlobWriter
+from localcloud.storage.intake import Intake
 from tests.local.conftest import LocalCloud, Start
 from tests.local.storage.conftest import connect
 
@@ -158,6 +164,29 @@ def wait_for_bytes(cloud: LocalCloud) -> None:
     pytest.fail(f"nothing was kept within {PATIENCE} s")
 
 
+def test_who_is_ended_twice_while_its_bytes_are_written_ends_after_them(tmp_path: Path) -> None:
+    """Else the next request would write into the same file beside it."""
+
+    async def ended() -> tuple[bool, int]:
+        writer, slow = BlobWriter(tmp_path / "blob"), threading.Event()
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(slow.wait)  # a disk that takes its time
+            intake = Intake(writer, pool)
+            await intake.write(DATA[:MIB])
+            keeping = asyncio.ensure_future(intake.keep())
+            for _ in range(2):
+                await asyncio.sleep(0)
+                keeping.cancel()
+            await asyncio.sleep(0.05)
+            early = keeping.done()
+            slow.set()
+            await asyncio.wait([keeping])
+            return early, writer.hashes.size
+
+    assert asyncio.run(ended()) == (False, MIB)
+    assert (tmp_path / "blob").read_bytes() == DATA[:MIB]
+
+
 @pytest.mark.parametrize("header", ["crc32c=AAAAAA==", "md5=1B2M2Y8AsgTpgAmY7PhCfg=="])
 def test_parts_and_sessions_with_a_wrong_checksum_store_nothing(bucket: Bucket, session: Any, header: str) -> None:
     bucket.blob("sum").upload_from_string("before")
@@ -169,11 +198,12 @@ def test_parts_and_sessions_with_a_wrong_checksum_store_nothing(bucket: Bucket, 
     assert session.put(f"{url}?partNumber=1&uploadId={upload}", data=b"hello", headers=wrong).status_code == 400
     begun = session.post(f"{HOST}/upload/storage/v1/b/{bucket.name}/o?uploadType=resumable&name=sum", json={})
     address = begun.headers["location"]
-    first = {"Content-Range": "bytes 0-1/5"}
-    assert session.put(address, data=b"he", headers=first).status_code == 308
-    rest = {"Content-Range": "bytes 2-4/5", **wrong}
+    piece = MIB // 4
+    first = {"Content-Range": f"bytes 0-{piece - 1}/{piece + 3}"}
+    assert session.put(address, data=DATA[:piece], headers=first).status_code == 308
+    rest = {"Content-Range": f"bytes {piece}-{piece + 2}/{piece + 3}", **wrong}
     assert session.put(address, data=b"llo", headers=rest).status_code == 400
-    assert session.put(address, headers={"Content-Range": "bytes */5"}).status_code == 404  # it is over
+    assert session.put(address, headers={"Content-Range": f"bytes */{piece + 3}"}).status_code == 404  # it is over
     assert bucket.blob("sum").download_as_bytes() == b"before"
     listed = session.get(f"{HOST}/storage/v1/b/{bucket.name}/o?versions=true").json()["items"]
     assert [one["name"] for one in listed] == ["sum"]

@@ -90,7 +90,7 @@ def test_ranges(bucket, start, end, expected):
 def test_a_range_after_the_end_is_refused(bucket, data, start):
     blob = bucket.blob("digits")
     blob.upload_from_string(data)
-    with pytest.raises(exceptions.RequestRangeNotSatisfiable, match="The requested range cannot be satisfied"):
+    with pytest.raises(exceptions.RequestRangeNotSatisfiable, match="Request range not satisfiable"):
         blob.download_as_bytes(start=start, end=start + 5)
 
 
@@ -220,6 +220,14 @@ def test_wrong_checksums_store_nothing(bucket, session, header, way):
     message = f'Provided {kind} "{wrong}" doesn\'t match calculated {kind} "{right}".'
     assert (answer.status_code, answer.json()["error"]["message"]) == (400, message)
     assert bucket.blob("sum").download_as_bytes() == b"before"
+
+
+def test_a_checksum_said_at_the_start_counts_beside_the_one_at_the_end(bucket):
+    blob = bucket.blob("said")
+    with pytest.raises(exceptions.BadRequest, match='doesn.*t match calculated CRC32C'):
+        blob.upload_from_file(io.BytesIO(b"hello"), crc32c_checksum_value="AAAAAA==")  # it sends the right one last
+    assert not blob.exists()
+    blob.upload_from_file(io.BytesIO(b"hello"), crc32c_checksum_value="mnG7TA==")
 
 
 def test_a_client_that_sends_the_right_checksum_is_heard(bucket):

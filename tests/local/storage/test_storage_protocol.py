@@ -110,6 +110,8 @@ def test_media_by_its_path(bucket, session):
     assert session.get(f"https://{bucket.name}.storage.googleapis.com/dir/a%20b").content == b"0123456789"
     beyond = session.get(url, headers={"Range": "bytes=10-"})
     assert beyond.status_code == 416 and "<Code>InvalidRange</Code>" in beyond.text
+    in_json = session.get(f"{HOST}/storage/v1/b/{bucket.name}/o/dir%2Fa%20b?alt=media", headers={"Range": "bytes=10-"})
+    assert (in_json.status_code, in_json.text) == (416, "Request range not satisfiable")
     refused = session.put(url, data=b"x", headers={"x-goog-if-generation-match": "0"})
     assert refused.status_code == 412 and "<Code>PreconditionFailed</Code>" in refused.text
     assert session.delete(url).status_code == 204
@@ -192,19 +194,50 @@ def test_a_resumable_upload_step_by_step(bucket, session):
     assert ask().status_code == 308 and "range" not in ask().headers
     half = put(0, MIB // 2)
     assert half.status_code == 308 and half.headers["range"] == f"bytes=0-{MIB // 2 - 1}"
-    assert put(MIB // 2 + 10, MIB).status_code == 503  # bytes are missing in between
-    assert put(1000, MIB // 2 + 1000).headers["range"] == f"bytes=0-{MIB // 2 + 999}"  # sent again in part
-    assert ask().headers["range"] == f"bytes=0-{MIB // 2 + 999}"
+    gap = put(MIB // 2 + 10, MIB)  # bytes are missing in between
+    assert gap.status_code == 503 and gap.text.startswith("Invalid request.  According to the Content-Range header")
+    # Sent again in part; of a piece in the middle whole 256 KiB are kept.
+    assert put(1000, MIB // 2 + MIB // 4 + 1000).headers["range"] == f"bytes=0-{MIB * 3 // 4 - 1}"
+    assert ask().headers["range"] == f"bytes=0-{MIB * 3 // 4 - 1}"
     assert bucket.blob("steps").download_as_bytes() == b"before"
     assert put(MIB // 2, MIB).json()["size"] == str(MIB)
     assert bucket.blob("steps").download_as_bytes() == data
     assert ask().status_code == 200 and ask().json()["name"] == "steps"  # for who missed the answer
 
 
+def test_checksums_may_come_in_two_headers(bucket, raw, session):
+    session.get(f"{HOST}/storage/v1/b/none")  # so that it has a token
+    for crc32c, code in (("AAAAAA==", 400), ("mnG7TA==", 200)):
+        raw.putrequest("PUT", f"/{bucket.name}/sums")
+        for value in ("md5=XUFAKrxLKna5cZ2REBfFkg==", f"crc32c={crc32c}"):
+            raw.putheader("x-goog-hash", value)
+        raw.putheader("Authorization", f"Bearer {session.credentials.token}")
+        raw.putheader("Content-Length", "5")
+        raw.endheaders(b"hello")
+        answer = raw.getresponse()
+        answer.read()
+        assert answer.status == code
+
+
+def test_a_path_may_end_with_a_slash(bucket, session):
+    assert session.get(f"{HOST}/storage/v1/b/{bucket.name}/").json()["name"] == bucket.name
+    assert session.get(f"{HOST}/storage/v1/b/{bucket.name}/o/").json() == {"kind": "storage#objects"}
+
+
+def test_a_piece_in_the_middle_has_256_kib_or_more(bucket, session):
+    url = bucket.blob("crumbs").create_resumable_upload_session()
+    for piece, span in ((b"x" * 1024, "0-1023/2048"), (b"x" * MIB, f"0-{MIB - 1}/{MIB}")):
+        refused = session.put(url, data=piece, headers={"Content-Range": f"bytes {span}"})
+        assert refused.status_code == 400  # a session that was used wrongly is over
+        assert refused.text.startswith("Invalid request.  The number of bytes uploaded is required to be equal or")
+        assert "contained 1024 bytes" in refused.text
+    assert not bucket.blob("crumbs").exists()
+
+
 def test_resumable_uploads_end_when_cancelled_or_refused(bucket, session):
     blob = bucket.blob("never")
     url = blob.create_resumable_upload_session()
-    session.put(url, data=b"x" * 10, headers={"Content-Range": "bytes 0-9/*"})
+    session.put(url, data=b"x" * (MIB // 4), headers={"Content-Range": f"bytes 0-{MIB // 4 - 1}/*"})
     assert session.delete(url).status_code == 499
     assert session.put(url, headers={"Content-Range": "bytes */*"}).status_code == 404
     url = blob.create_resumable_upload_session()
