@@ -104,9 +104,9 @@ class Front:
     def admit(self, shown: bytes, host: str) -> Caller:
         """Whose Authorization header this is. Raises ApiError 401. The token goes no further, and into no log."""
         kind, _, bearer = shown.decode("latin-1").partition(" ")
-        if not bearer:
+        if not kind:
             raise tokens.missing()
-        if kind.lower() not in ("bearer", "oauth"):
+        if kind.lower() not in ("bearer", "oauth") or not bearer:
             raise tokens.invalid()
         return self._cloud.tokens.verify(bearer.strip(), host)
 

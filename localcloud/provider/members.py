@@ -32,8 +32,11 @@ class Members:
 
     def create(self, scope: Scope, inputs: Values) -> str:
         values = {"project": scope.project, "location": scope.region, **inputs}
-        resource = self.policy(scope, values)
-        scope.cloud.iam.add_member(resource, inputs["role"], inputs["member"], _condition(inputs))
+        resource, condition = self.policy(scope, values), _condition(inputs)
+        if resource.startswith("buckets/"):
+            binding = {"members": [inputs["member"]], "condition": condition}
+            scope.cloud.storage.buckets.check_bindings(resource.removeprefix("buckets/"), [binding])
+        scope.cloud.iam.add_member(resource, inputs["role"], inputs["member"], condition)
         return f"{self.label(values)}/{inputs['role']}/{inputs['member']}"
 
     def read(self, scope: Scope, resource_id: str, known: Values) -> Values | None:

@@ -183,10 +183,12 @@ class Asker:
             raise StorageError(403, words, "accountDisabled", "UserProjectAccountProblem")
 
     def _check_payer(self, bucket: _Bucket) -> None:
-        """https://cloud.google.com/storage/docs/requester-pays#using"""
+        """https://cloud.google.com/storage/docs/requester-pays#requirements: who may bill the owner names nobody."""
         if self.payer:
             self.project(self.payer, "serviceusage.services.use")
-        elif self.caller.project != bucket.project:
+            return
+        may = self._admission.storage.cloud.access.permitted
+        if not may(self.caller, ["resourcemanager.projects.createBillingAssignment"], access.project(bucket.project)):
             raise StorageError(400, _PAYER_MISSING, "required", "UserProjectMissing")
 
     def _resource(self, known: _Bucket, bucket: str, name: str) -> Resource:

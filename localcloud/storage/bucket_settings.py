@@ -15,13 +15,10 @@ from localcloud.storage.records import merged, timestamp, version_etag
 Resource = dict[str, Any]
 # What a client may set at any time; kept as given. README.md says which of them have no effect here.
 WRITABLE = (
-    "acl",
     "autoclass",
     "billing",
     "cors",
-    "customPlacementConfig",
     "defaultEventBasedHold",
-    "defaultObjectAcl",
     "encryption",
     "hierarchicalNamespace",
     "iamConfiguration",
@@ -41,6 +38,9 @@ _DAY = 24 * 3600
 _SOFT_DELETED_FOR = 7 * _DAY  # seconds, unless the bucket says otherwise
 _LONGEST_SOFT_DELETION = 90 * _DAY
 _LONGEST_RETENTION = 3_155_760_000  # seconds: 100 years
+_ENFORCED = [
+    f"{whose}EncryptionEnforcementConfig" for whose in ("googleManaged", "customerManaged", "customerSupplied")
+]
 _DAYS_TO_LOCK = 90  # uniform access can be turned off again within
 
 
@@ -52,6 +52,7 @@ def settled(bucket: Resource, changes: Resource, present: Resource, now: datetim
     made = merged(bucket, {field: changes[field] for field in WRITABLE if field in changes and field not in _OWN_WAYS})
     made.setdefault("storageClass", "STANDARD")
     _settle_access(made, now)
+    _settle_encryption(made, present, now)
     for field, settle in (
         ("lifecycle", _lifecycle),
         ("retentionPolicy", _retention),
@@ -68,6 +69,17 @@ def settled(bucket: Resource, changes: Resource, present: Resource, now: datetim
     return made
 
 
+def check_encryption(bucket: Resource) -> None:
+    """Raise 412 where no object may be made without a key of one's own, as none can be here.
+
+    https://cloud.google.com/storage/docs/encryption/enforce-encryption-types
+    """
+    config = (bucket.get("encryption") or {}).get("googleManagedEncryptionEnforcementConfig") or {}
+    if config.get("restrictionMode") == "FullyRestricted":
+        message = f"Bucket '{bucket['name']}' does not allow new objects with Google-managed encryption."
+        raise StorageError(412, message, "conditionNotMet", "PreconditionFailed")
+
+
 def soft_deletion(bucket: Resource) -> int:
     """For how many seconds what is deleted in the bucket is kept; 0 for not at all."""
     return int((bucket.get("softDeletePolicy") or {}).get("retentionDurationSeconds", 0))
@@ -80,7 +92,9 @@ def keeps_versions(bucket: Resource) -> bool:
 
 def is_uniform(bucket: Resource) -> bool:
     """Whether access is by allow policies only."""
-    return bool(bucket["iamConfiguration"]["uniformBucketLevelAccess"].get("enabled"))
+    access = bucket.get("iamConfiguration")
+    uniform = access.get("uniformBucketLevelAccess") if isinstance(access, dict) else None
+    return isinstance(uniform, dict) and bool(uniform.get("enabled"))
 
 
 def is_private(bucket: Resource) -> bool:
@@ -103,9 +117,9 @@ def _check(changes: Resource, present: Resource) -> None:
     names.check_labels(changes.get("labels"))
     if changes.get("storageClass") is not None:
         names.check_storage_class(changes["storageClass"])
-    for field in ("location", "name"):
+    for field in ("location", "name", "customPlacementConfig"):
         given = changes.get(field)
-        if present and given and str(given).upper() != str(present[field]).upper():
+        if present and given and str(given).upper() != str(present.get(field)).upper():
             raise invalid("Invalid argument.")
     if not isinstance(changes.get("defaultEventBasedHold"), bool | None):
         raise invalid("Invalid argument.")
@@ -132,6 +146,23 @@ def _check_access(given: Any) -> None:
         raise invalid("Invalid argument.")
     if given.get("publicAccessPrevention", "inherited") not in ("inherited", "unspecified", "enforced", None):
         raise invalid("Invalid argument.")
+
+
+def _settle_encryption(made: Resource, present: Resource, now: datetime) -> None:
+    """A restriction says since when it holds."""
+    given = made.pop("encryption", None) or {}
+    before = present.get("encryption") or {}
+    settled: Resource = {}
+    for name, config in given.items():
+        if name in _ENFORCED:
+            mode = config.get("restrictionMode") if isinstance(config, dict) else None
+            if mode not in ("NotRestricted", "FullyRestricted"):
+                raise invalid("Invalid argument.")
+            since = (before.get(name) or {}).get("effectiveTime") or timestamp(now)
+            config = {"restrictionMode": mode} | ({"effectiveTime": since} if mode == "FullyRestricted" else {})
+        settled[name] = config
+    if settled:
+        made["encryption"] = settled
 
 
 def _settle_access(made: Resource, now: datetime) -> None:

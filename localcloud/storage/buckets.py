@@ -6,7 +6,7 @@ The resource: https://cloud.google.com/storage/docs/json_api/v1/buckets#resource
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from localcloud.errors import ApiError, NotEmulated
@@ -26,6 +26,14 @@ _OWNED = "Your previous request to create the named bucket succeeded and you alr
 _TAKEN = (
     "The requested bucket name is not available. The bucket namespace is shared by all users of the system. "
     "Please select a different name and try again."
+)
+_NOT_UNIFORM = (
+    "To set a policy with conditions, first enable uniform bucket-level access. "
+    "Read more at https://cloud.google.com/storage/docs/uniform-bucket-level-access"
+)
+_STAYS_UNIFORM = (
+    "Uniform bucket-level access cannot be disabled on a bucket {}. "
+    "Read more at https://cloud.google.com/storage/docs/uniform-bucket-level-access"
 )
 _NOT_PUBLIC = (
     "The member bindings allUsers and allAuthenticatedUsers are not allowed since public access prevention is enforced."
@@ -49,6 +57,9 @@ class Buckets:
         owner = self._project(project, "storage.buckets.create", caller)
         name = names.check_bucket_name(resource.get("name"))
         location, kind = names.check_location(resource.get("location") or "US")
+        placement = resource.get("customPlacementConfig")
+        if placement is not None:
+            placement, kind = {"dataLocations": names.check_placement(location, placement)}, "dual-region"
         moment = self._cloud.clock.now()
         now = timestamp(moment)
         made: Resource = {
@@ -71,6 +82,8 @@ class Buckets:
         }
         if kind != "region":
             made["rpo"] = "DEFAULT"
+        if placement is not None:
+            made["customPlacementConfig"] = placement
         if object_retention:
             made["objectRetention"] = {"mode": "Enabled"}
         made = settled(made, {"softDeletePolicy": None} | resource, {}, moment)
@@ -108,6 +121,8 @@ class Buckets:
                 changed |= {"storageClass": present["storageClass"], "iamConfiguration": present["iamConfiguration"]}
             changed = settled(changed, changes, present, now)
             project = self._metadata.bucket_project(name)
+            if is_uniform(present) and not is_uniform(changed):
+                self._check_uniform_may_end(present, timestamp(now))
             if is_uniform(changed) and not is_uniform(present):
                 # What its lists gave to the project's own people goes on: from now on by the allow policy.
                 for binding in _of_objects(project):
@@ -115,6 +130,12 @@ class Buckets:
                         self._cloud.iam.add_member(_policy_name(name), binding["role"], member)
             self._metadata.put_bucket(project, changed)
             return changed
+
+    def _check_uniform_may_end(self, bucket: Resource, now: str) -> None:
+        locked = bucket["iamConfiguration"]["uniformBucketLevelAccess"]["lockedTime"] <= now
+        if locked or _has_conditions(self.policy(bucket["name"])):
+            why = "after its locked time" if locked else "whose policy has conditions"
+            raise StorageError(412, _STAYS_UNIFORM.format(why), "conditionNotMet", "PreconditionFailed")
 
     def delete(self, name: str, conditions: Conditions = ANY) -> None:
         """Raises 404, 412, 409 unless it is empty of all versions; what is soft-deleted does not count."""
@@ -239,14 +260,14 @@ class Buckets:
 
     def set_policy(self, name: str, policy: Resource) -> Resource:
         """Replace the allow policy. Raises 404, 400, and 412 for a stale etag, or for everybody where that is off."""
-        bucket = self.get(name)
+        self.get(name)
         wanted = {key: value for key, value in policy.items() if key not in ("kind", "resourceId")}
         bindings = wanted.get("bindings") or []
         if not isinstance(bindings, list) or not all(map(_is_binding, bindings)):
             raise invalid("Invalid argument.")
-        members = {str(member) for binding in bindings for member in binding.get("members") or []}
-        if is_private(bucket) and members & {"allUsers", "allAuthenticatedUsers"}:
-            raise StorageError(412, _NOT_PUBLIC, "conditionNotMet", "PreconditionFailed")
+        self.check_bindings(name, bindings)
+        if _has_conditions(wanted) and wanted.get("version", 1) != 3:
+            raise invalid("The version of a policy with conditional bindings must be at least 3.")
         try:
             self._cloud.iam.set_policy(_policy_name(name), wanted)
         except BadMember as error:
@@ -257,6 +278,18 @@ class Buckets:
         except ApiError as error:
             raise condition_failed() if error.status == "ABORTED" else invalid(error.message) from error
         return self.policy(name)
+
+    def check_bindings(self, name: str, bindings: Iterable[Resource]) -> None:
+        """Raise 412 for bindings to everybody where that is off, and for conditions without uniform access; 404.
+
+        https://cloud.google.com/storage/docs/access-control/iam#conditions
+        """
+        bucket = self.get(name)
+        members = {str(member) for binding in bindings for member in binding.get("members") or []}
+        if is_private(bucket) and members & {"allUsers", "allAuthenticatedUsers"}:
+            raise StorageError(412, _NOT_PUBLIC, "conditionNotMet", "PreconditionFailed")
+        if not is_uniform(bucket) and _has_conditions({"bindings": bindings}):
+            raise StorageError(412, _NOT_UNIFORM, "conditionNotMet", "PreconditionFailed")
 
     def _project(self, project: str, permission: str, caller: str) -> Resource:
         found = self._cloud.projects.find(project)
@@ -277,6 +310,10 @@ def aside_name(bucket: str, generation: int) -> str:
 
 def _is_binding(value: object) -> bool:
     return isinstance(value, dict) and isinstance(value.get("members"), list | None)
+
+
+def _has_conditions(policy: Resource) -> bool:
+    return any(binding.get("condition") for binding in policy.get("bindings") or [])
 
 
 def _policy_name(bucket: str) -> str:

@@ -7,14 +7,14 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import unquote
 
-from localcloud.storage import fields, json_buckets, json_objects
+from localcloud.storage import fields, json_buckets, json_lists, json_objects
 from localcloud.storage.admission import Asker
 from localcloud.storage.errors import StorageError, not_emulated
 from localcloud.storage.json_call import Call
 from localcloud.storage.metadata import Resource
 from localcloud.storage.store import Storage
 
-ROUTES = [*json_buckets.routes.all, *json_objects.routes.all]
+ROUTES = [*json_buckets.routes.all, *json_objects.routes.all, *json_lists.routes.all]
 
 
 class JsonApi:
@@ -41,6 +41,7 @@ class JsonApi:
                 params = tuple(unquote(group) for group in found.groups())
                 call = Call(self._storage, params, queries, query, headers, body, asker)
                 route.needs(call)
+                json_lists.check(call)
                 if route.slow:
                     loop = asyncio.get_running_loop()
                     result = await loop.run_in_executor(self._pool, route.handler, call)

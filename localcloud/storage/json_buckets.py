@@ -145,20 +145,6 @@ def _delete_notification(call: Call) -> None:
     call.storage.notifications.delete(call.storage.buckets, call.bucket, call.params[1])
 
 
-@routes.add("GET", "/b/*/acl", "storage.buckets.getIamPolicy")
-@routes.add("GET", "/b/*/defaultObjectAcl", "storage.buckets.getIamPolicy")
-@routes.add("GET", "/b/*/o/*/acl", "storage.objects.getIamPolicy")
-def _acl(call: Call) -> Resource:
-    uniform = call.storage.buckets.get(call.bucket)["iamConfiguration"]["uniformBucketLevelAccess"]
-    if uniform.get("enabled"):
-        what = "an object" if len(call.params) > 1 else "a bucket"
-        raise invalid(
-            f"Cannot get legacy ACL for {what} when uniform bucket-level access is enabled. "
-            "Read more at https://cloud.google.com/storage/docs/uniform-bucket-level-access"
-        )
-    raise not_emulated("access control lists")
-
-
 @routes.add("GET", "/projects/*/serviceAccount", needs.to_know_agent)
 def _service_account(call: Call) -> Resource:
     email = call.storage.cloud.iam.service_agent(call.params[0], "gs-project-accounts")

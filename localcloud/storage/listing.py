@@ -5,9 +5,11 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
+from localcloud.storage import contexts
 from localcloud.storage.errors import invalid
 from localcloud.storage.metadata import Metadata
 from localcloud.storage.records import ObjectRecord
@@ -27,6 +29,7 @@ class Query:
     start: str = ""
     end: str = ""
     glob: re.Pattern[str] | None = None
+    has: Callable[[Mapping[str, Any]], bool] | None = None  # asked of an object's settings
     versions: bool = False
     soft_deleted: bool = False
     trailing_delimiter: bool = False
@@ -57,6 +60,7 @@ def from_request(query: Mapping[str, str]) -> Query:
         start=query.get("startOffset", ""),
         end=query.get("endOffset", ""),
         glob=glob_pattern(query["matchGlob"]) if query.get("matchGlob") else None,
+        has=contexts.matcher(query["filter"]) if query.get("filter") else None,
         versions=flag(query, "versions"),
         soft_deleted=flag(query, "softDeleted"),
         trailing_delimiter=flag(query, "includeTrailingDelimiter"),
@@ -94,7 +98,7 @@ def page(metadata: Metadata, bucket: str, query: Query, now: str = "") -> Page:
             records = metadata.scan(bucket, position, below, query.versions, step)
         fetched, step = step, min(4 * step, _LARGEST_PAGE)
         for record in records:
-            if (record.name, record.generation) <= position or (query.glob and not query.glob.fullmatch(record.name)):
+            if (record.name, record.generation) <= position or not _wanted(record, query):
                 continue
             if result.size >= query.limit:
                 result.token = _token(position)
@@ -115,6 +119,12 @@ def page(metadata: Metadata, bucket: str, query: Query, now: str = "") -> Page:
             return result
         # A page of names that all failed the glob moved nothing on.
         position = max(position, (records[-1].name, records[-1].generation))
+
+
+def _wanted(record: ObjectRecord, query: Query) -> bool:
+    if query.glob and not query.glob.fullmatch(record.name):
+        return False
+    return not query.has or query.has(record.settings)
 
 
 def _group(name: str, query: Query) -> str:

@@ -107,6 +107,20 @@ def check_location(location: Any) -> tuple[str, str]:
     raise invalid("The specified location constraint is not valid.", "InvalidLocationConstraint")
 
 
+def check_placement(location: str, placement: Any) -> list[str]:
+    """The two regions of a dual-region of one's own, in capitals, or 400.
+
+    https://cloud.google.com/storage/docs/locations#location-dr
+    """
+    given = placement.get("dataLocations") if isinstance(placement, Mapping) else None
+    regions = [str(region).upper() for region in given] if isinstance(given, list) else []
+    start = {"US": "US-", "EU": "EUROPE-", "ASIA": "ASIA-"}.get(location)
+    fits = all(_REGION.fullmatch(region) and region.startswith(start or "") for region in regions)
+    if start is None or len(set(regions)) != 2 or len(regions) != 2 or not fits:
+        raise invalid("The specified location constraint is not valid.", "InvalidLocationConstraint")
+    return regions
+
+
 def check_labels(labels: Any) -> None:
     """400 for bucket labels that can't be: https://cloud.google.com/storage/docs/tags-and-labels#bucket-labels"""
     if labels is None:

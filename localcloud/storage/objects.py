@@ -9,9 +9,9 @@ from typing import BinaryIO
 
 from localcloud.clock import Clock
 from localcloud.errors import ApiError
-from localcloud.storage import names, protection
+from localcloud.storage import contexts, names, protection
 from localcloud.storage.blobs import Blobs
-from localcloud.storage.bucket_settings import keeps_versions, soft_deletion
+from localcloud.storage.bucket_settings import check_encryption, keeps_versions, soft_deletion
 from localcloud.storage.conditions import ANY, Conditions
 from localcloud.storage.drafts import Content, Draft, Expected
 from localcloud.storage.errors import StorageError, invalid, no_bucket, no_object
@@ -85,7 +85,7 @@ class Objects:
 
     def check(self, draft: Draft) -> None:
         """Raise what `commit` would raise now: 404, 412. What protects the present object is asked at the end only."""
-        self.bucket(draft.bucket)
+        check_encryption(self.bucket(draft.bucket))
         draft.conditions.check(self._metadata.live(draft.bucket, draft.name))
 
     def commit(self, draft: Draft, content: Content, sent: Expected | None = None) -> ObjectRecord:
@@ -99,10 +99,12 @@ class Objects:
                 sent.check(content)
             with self._metadata.transaction():
                 bucket = self.bucket(draft.bucket)
+                check_encryption(bucket)
                 present = self._metadata.live(draft.bucket, draft.name)
                 draft.conditions.check(present)
                 now = self._clock.now()
                 settings = protection.of_new(draft.settings, bucket, now)
+                settings = contexts.stamped(settings, {}, timestamp(now))
                 if present:
                     protection.check(present, now, archived=keeps_versions(bucket))
                 self._rate.take(draft.bucket, draft.name)
@@ -155,7 +157,7 @@ class Objects:
             allowed = protection.of_changed(record.settings, allowed, self.bucket(bucket), now, override)
             # What a PUT leaves out goes, but for what a client has to take away expressly.
             base = {key: record.settings[key] for key in _STAYS if key in record.settings} if whole else record.settings
-            settings = writable(merged(base, allowed))
+            settings = contexts.stamped(writable(merged(base, allowed)), record.settings, timestamp(now))
             names.check_custom_metadata(settings.get("metadata"))
             self._rate.take(bucket, name)
             let_go = record.settings.get("eventBasedHold") and not settings.get("eventBasedHold")

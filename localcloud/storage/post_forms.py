@@ -35,6 +35,8 @@ _SETTINGS = {
     "x-goog-custom-time": "customTime",
 }
 _META = "x-goog-meta-"
+# Other fields of Google's own that a form can have; one that it does not know is refused.
+_OWN = {*_SETTINGS, *(f"x-goog-{name}" for name in ("algorithm", "credential", "date", "signature", "hash"))}
 # Fields that no condition of the policy needs to name.
 _FREE = {"policy", "x-goog-signature", "file"}
 _SIZE = "content-length-range"
@@ -56,6 +58,10 @@ class Forms:
         if fields.get("policy"):
             asker = replace(asker, caller=self._signatures.form(fields))
             chunks = _within(chunks, self._checked(fields, bucket))
+        if odd := [
+            one for one in fields if one.startswith("x-goog-") and one not in _OWN and not one.startswith(_META)
+        ]:
+            raise invalid(f"Invalid form field: {odd[0]}")
         name = fields.get("key", "").replace("${filename}", fields["file"])
         if fields.get("acl", "private") not in ("private", "project-private"):
             raise not_emulated("access control lists")

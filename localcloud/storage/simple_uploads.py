@@ -8,22 +8,16 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
-from localcloud.storage import multipart, names
+from localcloud.storage import lists, multipart, names
 from localcloud.storage.admission import Admission
+from localcloud.storage.bucket_settings import is_uniform
 from localcloud.storage.conditions import from_request
-from localcloud.storage.errors import invalid, not_emulated
 from localcloud.storage.intake import Intake
 from localcloud.storage.messages import Request, parse_object
 from localcloud.storage.metadata import Resource
 from localcloud.storage.objects import Content, Draft, Expected
 from localcloud.storage.records import ObjectRecord
 from localcloud.storage.store import Storage
-
-_UNIFORM = (
-    "Cannot insert legacy ACL for an object when uniform bucket-level access is enabled. "
-    "Read more at https://cloud.google.com/storage/docs/uniform-bucket-level-access"
-)
-_PRIVATE = {"private", "projectPrivate", "bucketOwnerFullControl", "bucketOwnerRead"}
 
 
 class SimpleUploads:
@@ -78,10 +72,8 @@ def draft_of(admission: Admission, request: Request, bucket: str, resource: Reso
     names.check_size(int(length) if length.isdecimal() else 0)
     if query.get("contentEncoding"):
         resource = resource | {"contentEncoding": query["contentEncoding"]}
-    acl = query.get("predefinedAcl", "private")
-    if acl not in _PRIVATE or resource.get("acl"):
-        uniform = admission.storage.objects.bucket(bucket)["iamConfiguration"]["uniformBucketLevelAccess"]
-        raise invalid(_UNIFORM) if uniform.get("enabled") else not_emulated("access control lists")
+    uniform = is_uniform(admission.storage.objects.bucket(bucket))
+    lists.check(uniform, lists.INSERT, query.get("predefinedAcl"), given=resource.get("acl"))
     return Draft.of(bucket, name, resource, from_request(query, request.headers))
 
 

@@ -158,6 +158,7 @@ def test_a_token_of_another_local_cloud_is_refused(local_cloud, new_cloud):
         (None, "CREDENTIALS_MISSING", "Request is missing required authentication credential. Expected OAuth 2"),
         ("Basic dTpw", "ACCESS_TOKEN_TYPE_UNSUPPORTED", "Request had invalid authentication credentials. Expected"),
         ("Bearer x", "ACCESS_TOKEN_TYPE_UNSUPPORTED", "Request had invalid authentication credentials. Expected"),
+        ("Bearer", "ACCESS_TOKEN_TYPE_UNSUPPORTED", "Request had invalid authentication credentials. Expected"),
     ],
 )
 def test_refusals_say_what_google_says(local_cloud, shown, reason, message):

@@ -308,7 +308,7 @@ def test_who_made_the_bucket_again_is_asked_again(client, session, account, role
         assert account.get(url).status_code == 404
 
 
-def test_another_pays_only_for_whom_they_let(local_cloud, client, session):
+def test_another_pays_only_for_whom_they_let(local_cloud, client, session, account):
     bucket = client.create_bucket("asked-to-pay")
     bucket.requester_pays = True
     bucket.patch()
@@ -333,6 +333,8 @@ def test_another_pays_only_for_whom_they_let(local_cloud, client, session):
         assert blob.download_as_bytes() == b"x"
         with pytest.raises(exceptions.Forbidden, match=r"does not have serviceusage\.services\.use access"):
             theirs.bucket(bucket.name, user_project=local_cloud.project).blob("x").download_as_bytes()
+    grant(bucket, "roles/storage.objectViewer", f"serviceAccount:{email(account)}")  # of the owner's project
+    assert account.get(f"{HOST}/storage/v1/b/{bucket.name}/o/x").status_code == 400
     bucket.delete(force=True)
 
 

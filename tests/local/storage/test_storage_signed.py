@@ -354,6 +354,8 @@ def test_a_form_is_refused_for_what_its_policy_does_not_allow(local_cloud, plain
     ):
         status, told, details = refusal(policy, changes, data)
         assert (status, told, text in details) == (400, code, True), (changes, details)
+    odd = form(local_cloud, blob, signer, {"x-goog-random": "x"})  # the policy names it, but nothing is known of it
+    assert refusal(odd, {}) == (400, "InvalidArgument", "Invalid form field: x-goog-random")
     other = base64.b64encode(b'{"conditions": [], "expiration": "2099-01-01T00:00:00Z"}').decode()
     assert refusal(policy, {"policy": other})[:2] == (403, "SignatureDoesNotMatch")
     permit("storage.objects.create")
