@@ -17,6 +17,7 @@ from localcloud.storage.records import ObjectRecord
 _LARGEST_PAGE = 1000
 _FEW = 32  # rows asked for where a jump over a group is likely to come next
 _FIRST = -1  # before all generations of a name
+_TOLD = 0  # the same for a group that was listed already, where objects of its very name follow
 Position = tuple[str, int]  # (name, generation): what comes after it is still to be listed
 
 
@@ -104,10 +105,14 @@ def page(metadata: Metadata, bucket: str, query: Query, now: str = "") -> Page:
                 result.token = _token(position)
                 return result
             group = _group(record.name, query)
-            if group:
+            itself = query.trailing_delimiter and record.name == group
+            if group and not (query.trailing_delimiter and position[0] == group and position[1] >= _TOLD):
                 result.prefixes.append(group)
-                if query.trailing_delimiter and record.name == group:
-                    result.items.append(record)
+                position = (group, _TOLD)
+                if itself and result.size >= query.limit:
+                    result.token = _token(position)
+                    return result
+            if group and not itself:
                 jump = successor(group)
                 if not jump:
                     return result

@@ -50,6 +50,21 @@ def test_listings(tree, client, query, names, prefixes, page_size):
     assert listed(client, tree, page_size=page_size, **query) == (names, prefixes)
 
 
+def test_all_versions_of_a_folder_itself_are_listed_and_no_page_is_too_long(bucket, client, session):
+    bucket.versioning_enabled = True
+    bucket.patch()
+    for name in ("a/", "a/", "a/x", "b/", "b/"):
+        bucket.blob(name).upload_from_string("x")
+    query = {"delimiter": "/", "include_trailing_delimiter": True, "versions": True}
+    for size in (1, 2, 3, None):
+        assert listed(client, bucket, page_size=size, **query) == (["a/", "a/", "b/", "b/"], ["a/", "b/"])
+    url = f"https://storage.googleapis.com/storage/v1/b/{bucket.name}/o?delimiter=/&includeTrailingDelimiter=true"
+    page = session.get(f"{url}&maxResults=1").json()
+    assert (page["prefixes"], "items" in page) == (["a/"], False)
+    page = session.get(f"{url}&maxResults=1&pageToken={page['nextPageToken']}").json()
+    assert ("prefixes" in page, [item["name"] for item in page["items"]]) == (False, ["a/"])
+
+
 @pytest.mark.slow
 def test_a_thousand_a_page_and_folders_are_jumped_over(bucket, client):
     with ThreadPoolExecutor(8) as pool:
