@@ -69,7 +69,11 @@ class Copies:
             return made
 
     def compose(self, bucket: str, name: str, request: Resource, conditions: Conditions = ANY) -> ObjectRecord:
-        """Concatenate up to 32 objects of one bucket. Copies their bytes: call it in a thread. Raises 404, 412, 400."""
+        """Concatenate up to 32 objects of one bucket and storage class, and remove them for good if that is asked.
+
+        Copies their bytes: call it in a thread. Raises 404, 412, 400, 403.
+        https://cloud.google.com/storage/docs/composite-objects
+        """
         sources = request.get("sourceObjects") or []
         if not sources or not isinstance(sources, list):
             raise invalid("You must provide at least one source component.")
@@ -83,15 +87,24 @@ class Copies:
         with ExitStack() as stack:
             with self._metadata.transaction():  # all sources as they were at one moment
                 self._objects.check(draft)
-                opened: list[tuple[BinaryIO, int]] = []
+                opened: list[tuple[BinaryIO, ObjectRecord]] = []
                 for source in sources:
                     record, file = self._objects.open(bucket, *_named(source))
-                    opened.append((stack.enter_context(file), record.components or 1))
+                    opened.append((stack.enter_context(file), record))
                     wanted = (source.get("objectPreconditions") or {}).get("ifGenerationMatch")
                     Conditions(number(str(wanted)) if wanted is not None else None).check(record)
+            if len({record.storage_class for _, record in opened}) > 1:
+                raise invalid("All source objects must have the same storage class.")
             writer = self._blobs.join(file for file, _ in opened)
-        components = sum(count for _, count in opened)
-        return self._objects.commit(draft, Content.of(writer.blob, writer.hashes, components))
+        records = [record for _, record in opened]
+        components = sum(record.components or 1 for record in records)
+        draft = replace(draft, storage_class=records[0].storage_class)
+        with self._metadata.transaction():
+            made = self._objects.commit(draft, Content.of(writer.blob, writer.hashes, components))
+            if request.get("deleteSourceObjects") is True:
+                for record in records:
+                    self._objects.erase(record)
+        return made
 
 
 def _taken_over(record: ObjectRecord) -> Resource:

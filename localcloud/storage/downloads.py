@@ -62,7 +62,7 @@ class Downloads:
             if record.settings.get("contentEncoding"):
                 headers["Content-Encoding"] = record.settings["contentEncoding"]
             first, size, code = 0, record.size, 200
-            wanted = _range(request.headers.get("range", ""), record.size)
+            wanted = _range(request.headers, record.size, headers)
             if wanted:
                 first, last = wanted
                 size, code = last - first + 1, 206
@@ -153,21 +153,26 @@ def _takes_gzip(request: Request, record: ObjectRecord) -> bool:
     return accepted or "no-transform" in record.settings.get("cacheControl", "")
 
 
-def _range(header: str, size: int) -> tuple[int, int] | None:
-    """(first, last) byte; None for the whole: no range, several, or no sense. Raises 416 when none of it is there."""
-    found = _RANGE.fullmatch(header.strip())
+def _range(asked: Mapping[str, str], size: int, told: Mapping[str, str]) -> tuple[int, int] | None:
+    """(first, last) byte; None for the whole: no range, several, no sense, or of another version than what is `told`.
+
+    Raises 416 when none of it is there.
+    """
+    found = _RANGE.fullmatch(asked.get("range", "").strip())
     if not found or found.group(0) == "bytes=-":
+        return None
+    if asked.get("if-range", "").strip('"') not in ("", told["ETag"].strip('"'), told["Last-Modified"]):
         return None
     start, end = found.groups()
     if not start:
         if int(end) == 0 or size == 0:
-            raise bad_range()
+            raise bad_range(size)
         return max(0, size - int(end)), size - 1
     first, last = int(start), min(int(end), size - 1) if end else size - 1
     if end and int(end) < int(start):
         return None
     if first >= size:
-        raise bad_range()
+        raise bad_range(size)
     return first, last
 
 

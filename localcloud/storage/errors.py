@@ -126,8 +126,11 @@ def not_modified() -> StorageError:
     return StorageError(304, "Not Modified", "notModified")
 
 
-def bad_range() -> StorageError:
-    return StorageError(416, "Request range not satisfiable", "requestedRangeNotSatisfiable", "InvalidRange")
+def bad_range(size: int) -> StorageError:
+    """416: nothing of what is asked for is among the `size` bytes; by that header clients know an empty object."""
+    error = StorageError(416, "Request range not satisfiable", "requestedRangeNotSatisfiable", "InvalidRange")
+    error.headers["Content-Range"] = f"bytes */{size}"
+    return error
 
 
 def not_emulated(what: str) -> StorageError:

@@ -119,7 +119,10 @@ class Service:
         if found := _JSON.fullmatch(path):
             body = parse_object(await request.body.read())
             result = await self._json.answer(method, found[1], request.queries, request.headers, body, asker)
-            return Response(204) if result is None else Response.of_json(result)
+            if result is None:
+                return Response(204)
+            response = Response.of_json(result)
+            return replace(response, headers={"ETag": result["etag"]}) if "etag" in result else response
         return await self._xml.answer(request, asker, send)
 
     async def _upload(self, request: Request, bucket: str) -> Response:

@@ -6,7 +6,7 @@ import re
 
 from localcloud.iam import policies
 from localcloud.storage import listing, needs
-from localcloud.storage.errors import invalid, not_emulated, required
+from localcloud.storage.errors import invalid, required
 from localcloud.storage.json_call import Call
 from localcloud.storage.json_routes import Routes
 from localcloud.storage.metadata import Resource

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from localcloud.storage import listing, needs
+from localcloud.storage import listing, needs, rewrites
 from localcloud.storage.errors import invalid
 from localcloud.storage.json_call import Call
 from localcloud.storage.json_routes import Routes
@@ -84,14 +84,8 @@ def _copy(call: Call) -> Resource:
 
 @routes.add("POST", "/b/*/o/*/rewriteTo/b/*/o/*", needs.to_copy)
 def _rewrite(call: Call) -> Resource:
-    made = call.storage.copies.copy(call.source, call.params[2], call.params[3], call.body, call.conditions)
-    return {
-        "kind": "storage#rewriteResponse",
-        "totalBytesRewritten": str(made.size),
-        "objectSize": str(made.size),
-        "done": True,
-        "resource": made.resource(),
-    }
+    copy = rewrites.Copy(call.source, call.params[2], call.params[3], call.body, call.conditions)
+    return rewrites.rewrite(call.storage, copy, call.query)
 
 
 @routes.add("POST", "/b/*/o/*/moveTo/o/*", needs.to_move)

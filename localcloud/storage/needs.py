@@ -78,6 +78,8 @@ def to_compose(call: Call) -> None:
     for source in sources if isinstance(sources, list) else []:
         if isinstance(source, dict) and isinstance(source.get("name"), str):
             call.asker.object(call.bucket, source["name"], "storage.objects.get")
+            if call.body.get("deleteSourceObjects"):
+                call.asker.object(call.bucket, source["name"], "storage.objects.delete")
     call.asker.write(call.bucket, call.name)
 
 

@@ -188,6 +188,16 @@ class Objects:
             else:
                 self._remove(record, resource, now)
 
+    def erase(self, record: ObjectRecord) -> None:
+        """Delete a version for good, also where others would be kept; nothing when it is gone. Raises 403."""
+        with self._metadata.transaction():
+            found = self._metadata.version(record.bucket, record.name, record.generation)
+            if found is not None:
+                protection.check(found, self._clock.now())
+                self._forget(found)
+                if found.state != SOFT_DELETED:
+                    self._tell(GONE, found, 0)
+
     def delete_all(self, bucket: str) -> None:
         """Delete every version of every object of a bucket, one after another. Raises 403 for a protected one."""
         resource = self.bucket(bucket)

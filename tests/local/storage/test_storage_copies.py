@@ -99,3 +99,64 @@ def test_nothing_seems_encrypted_by_a_key_that_is_not_used(bucket, use):
     with pytest.raises(exceptions.MethodNotImplemented, match="encryption with keys of your own"):
         use(bucket)
     assert not bucket.blob("new").exists()
+
+
+def test_a_rewrite_to_another_class_takes_as_many_calls_as_it_is_told(bucket, session):
+    data = os.urandom(2 * MIB + 1)
+    bucket.blob("from").upload_from_string(data)
+    url = f"https://storage.googleapis.com/storage/v1/b/{bucket.name}/o/from/rewriteTo/b/{bucket.name}/o"
+    limit = f"maxBytesRewrittenPerCall={MIB}"
+
+    def call(query: str, name: str = "to", body: dict[str, str] | None = None):
+        return session.post(f"{url}/{name}?{query}", json={"storageClass": "NEARLINE"} if body is None else body)
+
+    written, token = [], ""
+    while True:
+        answer = call(f"{limit}&rewriteToken={token}").json()
+        written.append(int(answer["totalBytesRewritten"]))
+        if answer["done"]:
+            break
+        token = answer["rewriteToken"]
+        assert not bucket.blob("to").exists() and answer["objectSize"] == str(len(data))
+    assert written == [MIB, 2 * MIB, 2 * MIB + 1] and answer["resource"]["storageClass"] == "NEARLINE"
+    assert bucket.blob("to").download_as_bytes() == data
+    for query, name in (
+        ("maxBytesRewrittenPerCall=5", "to"),
+        ("rewriteToken=abc", "to"),
+        (f"{limit}&rewriteToken={token}", "another"),
+    ):
+        assert call(query, name).status_code == 400
+    assert call(limit, "near", {}).json()["done"]  # in the same place and class it is one call
+
+
+def test_composed_objects_have_the_class_of_their_sources(bucket):
+    bucket.storage_class = "COLDLINE"
+    for name, kind in (("a", "NEARLINE"), ("b", "NEARLINE"), ("c", "STANDARD")):
+        blob = bucket.blob(name)
+        blob.storage_class = kind
+        blob.upload_from_string(name)
+    made = bucket.blob("ab")
+    made.compose([bucket.blob("a"), bucket.blob("b")])
+    assert made.storage_class == "NEARLINE"
+    with pytest.raises(exceptions.BadRequest, match="must have the same storage class"):
+        made.compose([bucket.blob("a"), bucket.blob("c")])
+
+
+def test_the_sources_of_a_composed_object_go_for_good_when_asked(bucket, client):
+    bucket.versioning_enabled = True
+    bucket.patch()
+    for name in "ab":
+        bucket.blob(name).upload_from_string(name)
+    held = bucket.blob("b")
+    held.temporary_hold = True
+    held.patch()
+    made = bucket.blob("ab")
+    with pytest.raises(exceptions.Forbidden, match="is under active Temporary hold"):
+        made.compose([bucket.blob("a"), held], delete_source_objects=True)
+    assert not bucket.blob("ab").exists() and bucket.blob("a").exists()
+    held.temporary_hold = False
+    held.patch()
+    made.compose([bucket.blob("a"), bucket.blob("b")], delete_source_objects=True)
+    assert made.download_as_bytes() == b"ab"
+    assert [blob.name for blob in client.list_blobs(bucket, versions=True)] == ["ab"]
+    assert list(client.list_blobs(bucket, soft_deleted=True)) == []

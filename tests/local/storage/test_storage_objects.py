@@ -94,6 +94,26 @@ def test_a_range_after_the_end_is_refused(bucket, data, start):
         blob.download_as_bytes(start=start, end=start + 5)
 
 
+def test_an_empty_object_in_chunks(bucket):
+    bucket.blob("empty").upload_from_string("")
+    into = io.BytesIO()
+    bucket.blob("empty", chunk_size=256 * 1024).download_to_file(
+        into
+    )  # its client knows by the refusal that it is empty
+    assert into.getvalue() == b""
+
+
+def test_a_range_holds_for_the_version_that_is_meant(bucket, session):
+    bucket.blob("digits").upload_from_string("0123456789")
+    shown = session.get(f"https://storage.googleapis.com/storage/v1/b/{bucket.name}/o/digits")
+    url = f"https://storage.googleapis.com/storage/v1/b/{bucket.name}/o/digits?alt=media"
+    etag = shown.headers["etag"]
+    assert etag == shown.json()["etag"] == session.get(url).headers["etag"]
+    for meant, code in ((etag, 206), (f'"{etag}"', 206), ('"another"', 200)):
+        answer = session.get(url, headers={"Range": "bytes=2-3", "If-Range": meant})
+        assert (answer.status_code, answer.text) == (code, "23" if code == 206 else "0123456789")
+
+
 def test_what_is_said_about_an_object_is_kept_changed_and_removed(bucket):
     blob = bucket.blob("described")
     blob.metadata = {"Owner": "me", "color": "red"}
