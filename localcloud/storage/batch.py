@@ -19,6 +19,7 @@ from localcloud.storage.multipart import boundary
 
 _MOST_CALLS = 1000  # Google asks for at most 100, and its own client sends up to 1000
 _ANSWERS = "batch_localcloud"
+_LINE = re.compile(r"([A-Z]+) (\S+)(?: HTTP/\d(?:\.\d)?)?")
 _REFUSALS = frozenset({"code"})  # other faults are of the whole request
 
 
@@ -29,14 +30,14 @@ async def answer(api: JsonApi, request: Request, admission: Admission, faults: F
     calls = [part for part in parts if not part.startswith(b"--") and part.strip()]
     if len(calls) > _MOST_CALLS:
         raise invalid(f"The batch request has {len(calls)} calls; {_MOST_CALLS} are allowed.")
-    answers = [await _part(api, request, admission, faults, call.lstrip(b"\n").decode()) for call in calls]
+    answers = [await _part(api, request, admission, faults, call.lstrip(b"\n")) for call in calls]
     body = "".join(f"--{_ANSWERS}\r\n{answer}\r\n" for answer in answers) + f"--{_ANSWERS}--\r\n"
     return Response(200, body.encode(), f"multipart/mixed; boundary={_ANSWERS}")
 
 
-async def _part(api: JsonApi, request: Request, admission: Admission, faults: Faults, part: str) -> str:
-    head, _, inner = part.partition("\n\n")
-    found = re.search(r"^content-id:[ ]*<?([^>\n]+)>?", head, re.IGNORECASE | re.MULTILINE)
+async def _part(api: JsonApi, request: Request, admission: Admission, faults: Faults, part: bytes) -> str:
+    head, _, inner = part.partition(b"\n\n")
+    found = re.search(r"^content-id:[ ]*<?([^>\n]+)>?", head.decode("latin-1"), re.IGNORECASE | re.MULTILINE)
     call_id = f"Content-ID: <response-{found[1]}>\r\n" if found else ""
     try:
         result = await _call(api, request, admission, faults, inner)
@@ -52,13 +53,15 @@ async def _part(api: JsonApi, request: Request, admission: Admission, faults: Fa
 
 
 async def _call(
-    api: JsonApi, request: Request, admission: Admission, faults: Faults, text: str
+    api: JsonApi, request: Request, admission: Admission, faults: Faults, text: bytes
 ) -> dict[str, object] | None:
-    """One call in HTTP's own form: a request line, headers, a blank line, JSON."""
-    head, _, body = text.partition("\n\n")
-    first, *lines = head.split("\n")
-    method, _, target = first.partition(" ")
-    url = urlsplit(target.rpartition(" ")[0] if " HTTP/" in target else target)
+    """One call in HTTP's own form: a request line, headers, a blank line, JSON. Raises 400 for what is no call."""
+    head, _, body = text.partition(b"\n\n")
+    first, *lines = head.decode("latin-1").split("\n")
+    line = _LINE.fullmatch(first)
+    if not line:
+        raise invalid("Failed to parse a request of the batch.")
+    method, url = line[1], urlsplit(line[2])
     queries = parse_qs(url.query, keep_blank_values=True)
     if not url.path.startswith("/storage/v1/") or queries.get("alt") == ["media"]:
         raise not_emulated(f"{method} {url.path} in a batch")
@@ -72,6 +75,6 @@ async def _call(
     asker = admission.of(request.caller, {name: values[-1] for name, values in queries.items()}, headers)
     try:
         asker.enter()
-        return await api.answer(method, path, queries, headers, parse_object(body.encode()), asker)
+        return await api.answer(method, path, queries, headers, parse_object(body), asker)
     except ApiError as error:
         raise asker.told(error) from None

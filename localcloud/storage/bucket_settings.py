@@ -41,6 +41,7 @@ _LONGEST_RETENTION = 3_155_760_000  # seconds: 100 years
 _ENFORCED = [
     f"{whose}EncryptionEnforcementConfig" for whose in ("googleManaged", "customerManaged", "customerSupplied")
 ]
+_TURBO = ("ASYNC_TURBO", "dual-region")  # https://cloud.google.com/storage/docs/managing-turbo-replication
 _DAYS_TO_LOCK = 90  # uniform access can be turned off again within
 
 
@@ -53,6 +54,8 @@ def settled(bucket: Resource, changes: Resource, present: Resource, now: datetim
     made.setdefault("storageClass", "STANDARD")
     _settle_access(made, now)
     _settle_encryption(made, present, now)
+    if made.get("rpo") not in ("DEFAULT", None) and (made.get("rpo"), made["locationType"]) != _TURBO:
+        raise invalid("Invalid argument.")
     for field, settle in (
         ("lifecycle", _lifecycle),
         ("retentionPolicy", _retention),
@@ -123,6 +126,11 @@ def _check(changes: Resource, present: Resource) -> None:
             raise invalid("Invalid argument.")
     if not isinstance(changes.get("defaultEventBasedHold"), bool | None):
         raise invalid("Invalid argument.")
+    rules = changes.get("cors")
+    if not isinstance(rules, list | None) or not all(map(_is_cors_rule, rules or [])):
+        raise invalid("Invalid argument.")
+    if not all(isinstance(changes.get(field), dict | None) for field in ("website", "logging")):
+        raise invalid("Invalid argument.")
     _check_access(changes.get("iamConfiguration"))
     for field, flag in (("versioning", "enabled"), ("billing", "requesterPays"), ("hierarchicalNamespace", "enabled")):
         value = changes.get(field)
@@ -136,6 +144,13 @@ def _check(changes: Resource, present: Resource) -> None:
         value = changes.get(field) or {}
         if value.get("enabled") or value.get("defaultKmsKeyName") or value.get("mode") == "Enabled":
             raise not_emulated("encryption with keys of your own" if what == "encryption" else what)
+
+
+def _is_cors_rule(rule: Any) -> bool:
+    if not isinstance(rule, dict) or not isinstance(rule.get("maxAgeSeconds", 0), int):
+        return False
+    lists = [rule.get(name) or [] for name in ("origin", "method", "responseHeader")]
+    return all(isinstance(one, list) and all(isinstance(text, str) for text in one) for one in lists)
 
 
 def _check_access(given: Any) -> None:

@@ -15,6 +15,7 @@ from localcloud.storage.times import pacific, parse_time, shown, with_offset
 Settings = dict[str, Any]
 HOLDS = ("temporaryHold", "eventBasedHold")
 PROTECTIONS = (*HOLDS, "retention")  # what a copy does not take over from its source
+_TEXTS = ("contentType", "contentEncoding", "contentDisposition", "contentLanguage", "cacheControl")
 _MODES = ("Unlocked", "Locked")
 _LONGEST = 3_155_760_000  # seconds: 100 years
 _LOCKED = (
@@ -62,6 +63,8 @@ def is_kept(record: ObjectRecord, now: datetime, archived: bool = False) -> bool
 
 def checked(settings: Settings) -> Settings:
     """What a client says about an object, with its times in one form. Raises 400 for what can't be."""
+    if not all(isinstance(settings.get(name), str | None) for name in _TEXTS):
+        raise invalid("Invalid argument.")
     for hold in HOLDS:
         if not isinstance(settings.get(hold, False), bool):
             raise invalid(f"Invalid value for: {settings[hold]} is not a valid value")

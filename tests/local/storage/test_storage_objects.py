@@ -94,6 +94,12 @@ def test_a_range_after_the_end_is_refused(bucket, data, start):
         blob.download_as_bytes(start=start, end=start + 5)
 
 
+@pytest.mark.parametrize("said", [{"contentType": 5}, {"contentType": ["a/b"]}, {"cacheControl": {}}])
+def test_what_is_said_is_text(bucket, session, said):
+    bucket.blob("x").upload_from_string("x")
+    assert session.patch(f"https://storage.googleapis.com/storage/v1/b/{bucket.name}/o/x", json=said).status_code == 400
+
+
 def test_an_empty_object_in_chunks(bucket):
     bucket.blob("empty").upload_from_string("")
     into = io.BytesIO()

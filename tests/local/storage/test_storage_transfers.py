@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -28,6 +29,22 @@ def test_batches_answer_each_call(bucket, client):
         bucket.delete_blob("c/d")
     assert not bucket.blob("c/d").exists()  # one refusal stops no other
     bucket.delete_blobs([], on_error=None)
+
+
+def test_what_is_no_call_is_refused_alone(bucket, session):
+    path = f"/storage/v1/b/{bucket.name}/o"
+    calls = (
+        b"garbage",
+        b"\xff\xfe",
+        b"GET",
+        b"",
+        f"GET {path} HTTP/1.1".encode(),
+        f"PATCH {path}/x\r\n\r\n\xff".encode("latin-1"),
+    )
+    parts = b"".join(b"--b\r\nContent-Type: application/http\r\n\r\n" + call + b"\r\n" for call in calls)
+    headers = {"Content-Type": "multipart/mixed; boundary=b"}
+    answer = session.post("https://storage.googleapis.com/batch/storage/v1", data=parts + b"--b--", headers=headers)
+    assert re.findall(r"HTTP/1.1 (\d+)", answer.text) == ["400", "400", "400", "400", "200", "400"]
 
 
 def test_the_transfer_manager_up_and_down(bucket, tmp_path):
