@@ -134,6 +134,8 @@ class Service:
         if upload_id:
             if request.method == "DELETE":
                 return await self._resumables.cancel(upload_id)
+            if request.method not in ("PUT", "POST"):  # who only looks at the address must not end the upload
+                raise StorageError(405, "Method Not Allowed", "methodNotAllowed")
             return await self._resumables.put(request, upload_id, told)
         if kind == "resumable":
             return await self._resumables.start(request, bucket)

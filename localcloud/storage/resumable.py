@@ -145,8 +145,12 @@ class Resumables:
             have = self._storage.blobs.size(upload.blob)
             total = have if piece.whole else piece.total
             if total is not None and have >= total:
-                if have > total or upload.total not in (None, total):
-                    raise invalid(f"{have} bytes came for an upload of {upload.total or total}.")
+                said = total if upload.total is None else upload.total
+                if have > min(said, total):  # nothing can make it right
+                    self._turns.pop(upload_id, None)
+                    self._storage.uploads.cancel(upload_id)
+                if have > total or said != total:
+                    raise invalid(f"{have} bytes came for an upload of {said}.")
                 return told(await self._finish(request, upload, turn))
         return Response(308, headers={"Range": f"bytes=0-{have - 1}"} if have else {})
 

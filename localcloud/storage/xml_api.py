@@ -59,6 +59,8 @@ class XmlApi:
         """The response, or None when it was sent already. Raises StorageError."""
         bucket, name = _target(request)
         query, method = request.query, request.method
+        if amazon := [header for header in request.headers if header.startswith("x-amz-")]:
+            raise not_emulated(f"{amazon[0]} in the XML API")
         if not name and method == "POST" and request.headers.get("content-type", "").startswith("multipart/form-data"):
             return await self._forms.post(request, asker, bucket)
         if not name:

@@ -247,12 +247,22 @@ def test_resumable_uploads_end_when_cancelled_or_refused(bucket, session):
     url = blob.create_resumable_upload_session(if_generation_match=0)
     blob.upload_from_string("somebody else's")
     assert session.put(url, data=b"hello").status_code == 412
+    url = blob.create_resumable_upload_session(size=5)
+    assert session.put(url, data=b"hello!").status_code == 400
+    assert session.put(url, data=b"hello").status_code == 404
     for bad in ("bytes 5-1/10", "bytes 0-9/5", "0-9/10"):
         url = blob.create_resumable_upload_session()
         assert session.put(url, data=b"x" * 10, headers={"Content-Range": bad}).status_code == 400
     assert blob.download_as_bytes() == b"somebody else's"
     with pytest.raises(exceptions.PreconditionFailed):
         blob.create_resumable_upload_session(if_generation_match=0)
+
+
+def test_who_looks_at_a_session_does_not_end_it(bucket, session):
+    url = bucket.blob("looked-at").create_resumable_upload_session()
+    assert session.get(url).status_code == 405 and session.head(url).status_code == 405
+    assert not bucket.blob("looked-at").exists()
+    assert session.put(url, data=b"hello").json()["size"] == "5"
 
 
 @pytest.mark.parametrize("empty", [{"Content-Range": "bytes */0"}, {}])

@@ -176,6 +176,7 @@ def test_an_object_is_copied(bucket, session):
         ({"x-goog-copy-source-if-generation-match": "1"}, 412, "PreconditionFailed"),
         ({"x-goog-if-generation-match": "0"}, 412, "PreconditionFailed"),
         ({"x-goog-copy-source-if-modified-since": "x"}, 501, "NotImplemented"),
+        ({"x-amz-copy-source": "/b/x"}, 501, "NotImplemented"),
         ({"x-goog-copy-source-generation": "1"}, 404, "NoSuchKey"),
         ({"x-goog-copy-source": f"/{bucket.name}"}, 400, "InvalidArgument"),
         ({"x-goog-copy-source": "/no-such-bucket/x"}, 404, "NoSuchBucket"),
