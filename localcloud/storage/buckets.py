@@ -265,6 +265,8 @@ class Buckets:
         bindings = wanted.get("bindings") or []
         if not isinstance(bindings, list) or not all(map(_is_binding, bindings)):
             raise invalid("Invalid argument.")
+        if wanted.get("version", 1) not in (0, 1, 3) or not isinstance(wanted.get("etag", ""), str | None):
+            raise invalid("Invalid argument.")
         self.check_bindings(name, bindings)
         if _has_conditions(wanted) and wanted.get("version", 1) != 3:
             raise invalid("The version of a policy with conditional bindings must be at least 3.")
@@ -309,7 +311,10 @@ def aside_name(bucket: str, generation: int) -> str:
 
 
 def _is_binding(value: object) -> bool:
-    return isinstance(value, dict) and isinstance(value.get("members"), list | None)
+    if not isinstance(value, dict) or not isinstance(value.get("members"), list | None):
+        return False
+    texts = [value.get("role", ""), *(value.get("members") or [])]
+    return all(isinstance(text, str) for text in texts) and isinstance(value.get("condition"), dict | None)
 
 
 def _has_conditions(policy: Resource) -> bool:

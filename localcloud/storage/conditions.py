@@ -90,11 +90,14 @@ def _numbers(texts: Mapping[str, str | None]) -> dict[str, Any]:
 
 
 def number(text: str) -> int:
-    """A whole number of a query. Raises 400."""
+    """A whole number of a query, of 64 bits. Raises 400."""
     try:
-        return int(text)
+        value = int(text)
     except ValueError:
-        raise invalid(f"Invalid unsigned long value: '{text}'") from None
+        value = 1 << 63
+    if not -(1 << 63) <= value < 1 << 63:
+        raise invalid(f"Invalid unsigned long value: '{text}'")
+    return value
 
 
 def _same(wanted: str, etag: str) -> bool:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from localcloud.storage import contexts
+from localcloud.storage.conditions import number
 from localcloud.storage.errors import invalid
 from localcloud.storage.metadata import Metadata
 from localcloud.storage.records import ObjectRecord
@@ -80,7 +81,7 @@ def page_size(query: Mapping[str, str]) -> int:
     text = query.get("maxResults") or str(_LARGEST_PAGE)
     if not text.isdecimal():
         raise invalid(f"Invalid unsigned integer value: '{text}'.")
-    return min(int(text), _LARGEST_PAGE) or _LARGEST_PAGE
+    return min(number(text), _LARGEST_PAGE) or _LARGEST_PAGE
 
 
 def page(metadata: Metadata, bucket: str, query: Query, now: str = "") -> Page:
@@ -161,7 +162,7 @@ def _token(position: Position) -> str:
 def _position(token: str) -> Position:
     try:
         name, generation = json.loads(base64.urlsafe_b64decode(token))
-        return str(name), int(generation)
+        return str(name), number(str(generation))
     except (ValueError, TypeError):
         raise invalid("Invalid argument.") from None
 

@@ -12,9 +12,9 @@ from localcloud.errors import ApiError
 from localcloud.storage import contexts, names, protection
 from localcloud.storage.blobs import Blobs
 from localcloud.storage.bucket_settings import check_encryption, keeps_versions, soft_deletion
-from localcloud.storage.conditions import ANY, Conditions
+from localcloud.storage.conditions import ANY, Conditions, number
 from localcloud.storage.drafts import Content, Draft, Expected
-from localcloud.storage.errors import StorageError, invalid, no_bucket, no_object
+from localcloud.storage.errors import invalid, no_bucket, no_object
 from localcloud.storage.lifecycle import DELETE, Step
 from localcloud.storage.metadata import Metadata, Resource
 from localcloud.storage.rate import MutationRate
@@ -284,9 +284,4 @@ def check_soft_deletes(bucket: Resource) -> None:
 
 def as_generation(text: str | None) -> int | None:
     """A `generation` of a query; None when there is none. Raises 400."""
-    if not text:
-        return None
-    try:
-        return int(text)
-    except ValueError:
-        raise StorageError(400, f"Invalid unsigned long value: '{text}'", "invalid") from None
+    return number(text) if text else None

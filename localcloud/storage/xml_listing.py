@@ -10,6 +10,7 @@ from dataclasses import replace
 from urllib.parse import quote
 from xml.sax.saxutils import escape
 
+from localcloud.storage.conditions import number
 from localcloud.storage.downloads import xml_etag
 from localcloud.storage.errors import invalid
 from localcloud.storage.listing import Page, Query, from_request, page, successor
@@ -26,7 +27,7 @@ def whole(query: Mapping[str, str], name: str, default: int) -> int:
     text = query.get(name) or str(default)
     if not text.isdecimal():
         raise invalid("Invalid argument.")
-    return int(text)
+    return number(text)
 
 
 def listed(storage: Storage, bucket: str, query: Mapping[str, str]) -> str:
@@ -68,14 +69,14 @@ def _start(query: Mapping[str, str], wanted: Query, second: bool) -> tuple[str, 
             query.get("key-marker", ""),
             query.get("version-id-marker") or query.get("generation-marker"),
         )
-        number = whole({"g": generation}, "g", 0) if generation else _LAST
+        last = whole({"g": generation}, "g", 0) if generation else _LAST
     else:
-        marker, number = query.get("start-after" if second else "marker", ""), _LAST
+        marker, last = query.get("start-after" if second else "marker", ""), _LAST
     if not marker:
         return None
     ends_group = wanted.delimiter and marker.endswith(wanted.delimiter) and len(marker) > len(wanted.prefix)
     # The marker of version 1 may be a group that the last page ended with.
-    after = (successor(marker), -1) if ends_group and not second else (marker, number)
+    after = (successor(marker), -1) if ends_group and not second else (marker, last)
     return max(after, (wanted.prefix, -1))
 
 

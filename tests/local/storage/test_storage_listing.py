@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -78,7 +79,15 @@ def test_a_thousand_a_page_and_folders_are_jumped_over(bucket, client):
 
 @pytest.mark.parametrize(
     "query",
-    [{"pageToken": "x"}, {"maxResults": "-1"}, {"maxResults": "many"}, {"matchGlob": "[a"}, {"matchGlob": "{a"}],
+    [
+        {"pageToken": "x"},
+        {"pageToken": base64.urlsafe_b64encode(b'["a", 9223372036854775808]').decode()},
+        {"maxResults": "-1"},
+        {"maxResults": "many"},
+        {"maxResults": "9" * 20},
+        {"matchGlob": "[a"},
+        {"matchGlob": "{a"},
+    ],
 )
 def test_listings_that_cannot_be_are_refused(bucket, session, query):
     answer = session.get(f"https://storage.googleapis.com/storage/v1/b/{bucket.name}/o", params=query)

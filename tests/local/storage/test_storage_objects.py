@@ -94,6 +94,16 @@ def test_a_range_after_the_end_is_refused(bucket, data, start):
         blob.download_as_bytes(start=start, end=start + 5)
 
 
+@pytest.mark.parametrize("generation", ["x", "1.5", str(1 << 63), "-" + "9" * 30, "9" * 5000])
+def test_a_generation_is_a_number_of_64_bits(bucket, session, generation):
+    bucket.blob("x").upload_from_string("x")
+    url = f"https://storage.googleapis.com/storage/v1/b/{bucket.name}/o/x"
+    for query in (f"generation={generation}", f"ifGenerationMatch={generation}"):
+        answer = session.get(f"{url}?{query}")
+        message = f"Invalid unsigned long value: '{generation}'"
+        assert (answer.status_code, answer.json()["error"]["message"]) == (400, message)
+
+
 @pytest.mark.parametrize("said", [{"contentType": 5}, {"contentType": ["a/b"]}, {"cacheControl": {}}])
 def test_what_is_said_is_text(bucket, session, said):
     bucket.blob("x").upload_from_string("x")

@@ -394,9 +394,24 @@ def test_access_that_cannot_be_is_refused(session, bucket, bad):
     assert (answer.status_code, answer.json()["error"]["errors"][0]["reason"]) == (400, "invalid")
 
 
+VIEWER = {"role": "roles/storage.objectViewer"}
+
+
 @pytest.mark.parametrize(
-    "bad", ["x", ["x"], [{"members": 5}], [{"role": "roles/storage.objectViewer", "members": ["x"]}]]
+    "bad",
+    [
+        {"bindings": "x"},
+        {"bindings": ["x"]},
+        {"bindings": [{"members": 5}]},
+        {"bindings": [VIEWER | {"members": ["x"]}]},
+        {"bindings": [VIEWER | {"members": [5]}]},
+        {"bindings": [{"role": 5, "members": ["user:me@example.com"]}]},
+        {"bindings": [VIEWER | {"members": ["user:me@example.com"], "condition": "x"}]},
+        {"version": 2, "bindings": []},
+        {"version": "x", "bindings": []},
+        {"etag": 5, "bindings": []},
+    ],
 )
 def test_policies_of_buckets_that_cannot_be_are_refused(session, bucket, bad):
-    answer = session.put(f"{HOST}/storage/v1/b/{bucket.name}/iam", json={"bindings": bad})
+    answer = session.put(f"{HOST}/storage/v1/b/{bucket.name}/iam", json=bad)
     assert (answer.status_code, answer.json()["error"]["errors"][0]["reason"]) == (400, "invalid")
