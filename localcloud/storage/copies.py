@@ -77,6 +77,8 @@ class Copies:
         sources = request.get("sourceObjects") or []
         if not sources or not isinstance(sources, list):
             raise invalid("You must provide at least one source component.")
+        if not isinstance(request.get("destination"), dict | None):
+            raise invalid("Invalid argument.")
         if len(sources) > _MOST_SOURCES:
             raise invalid(
                 f"The number of source components provided ({len(sources)}) exceeds the maximum ({_MOST_SOURCES})"
@@ -91,8 +93,7 @@ class Copies:
                 for source in sources:
                     record, file = self._objects.open(bucket, *_named(source))
                     opened.append((stack.enter_context(file), record))
-                    wanted = (source.get("objectPreconditions") or {}).get("ifGenerationMatch")
-                    Conditions(number(str(wanted)) if wanted is not None else None).check(record)
+                    _condition(source).check(record)
             if len({record.storage_class for _, record in opened}) > 1:
                 raise invalid("All source objects must have the same storage class.")
             writer = self._blobs.join(file for file, _ in opened)
@@ -113,6 +114,14 @@ def _taken_over(record: ObjectRecord) -> Resource:
 
 def _content(record: ObjectRecord) -> Content:
     return Content(record.blob, record.size, record.crc32c, record.md5, record.components)
+
+
+def _condition(source: Resource) -> Conditions:
+    given = source.get("objectPreconditions") or {}
+    if not isinstance(given, dict):
+        raise invalid("Invalid argument.")
+    wanted = given.get("ifGenerationMatch")
+    return Conditions(number(str(wanted)) if wanted is not None else None)
 
 
 def _named(source: Any) -> tuple[str, int | None]:

@@ -140,6 +140,8 @@ def parse_object(raw: bytes) -> dict[str, Any]:
         return {}
     try:
         value = json.loads(raw)
+        if b"\\u" in raw:
+            json.dumps(value, ensure_ascii=False).encode()  # half a surrogate pair is no text
     except ValueError:
         raise invalid("Parse Error") from None
     if not isinstance(value, dict):

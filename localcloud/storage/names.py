@@ -90,7 +90,7 @@ def check_custom_metadata(metadata: Any) -> None:
 
 
 def check_storage_class(storage_class: Any) -> str:
-    if storage_class not in STORAGE_CLASSES:
+    if not isinstance(storage_class, str) or storage_class not in STORAGE_CLASSES:
         raise invalid("Invalid argument.")
     return storage_class
 

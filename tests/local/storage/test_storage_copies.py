@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 
 import pytest
@@ -160,3 +161,20 @@ def test_the_sources_of_a_composed_object_go_for_good_when_asked(bucket, client)
     assert made.download_as_bytes() == b"ab"
     assert [blob.name for blob in client.list_blobs(bucket, versions=True)] == ["ab"]
     assert list(client.list_blobs(bucket, soft_deleted=True)) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/o/a/rewriteTo/b/{}/o/b", {"storageClass": ["NEARLINE"]}),
+        ("/o/a/rewriteTo/b/{}/o/b", {"metadata": {"k": "\ud800"}}),
+        ("/o/b/compose", {"sourceObjects": [{"name": "a"}], "destination": "b"}),
+        ("/o/b/compose", {"sourceObjects": [{"name": "a", "objectPreconditions": 5}]}),
+        ("/o/b/compose", {"sourceObjects": [{"name": "\ud800"}]}),
+    ],
+)
+def test_values_of_the_wrong_kind_are_refused(bucket, session, path, body):
+    bucket.blob("a").upload_from_string("x")
+    url = f"https://storage.googleapis.com/storage/v1/b/{bucket.name}{path.format(bucket.name)}"
+    assert session.post(url, data=json.dumps(body)).status_code == 400
+    assert not bucket.blob("b").exists()
