@@ -183,3 +183,18 @@ def test_an_id_is_of_its_kind(local_cloud: Any, attacker: str) -> None:
         for kind, resource_id in wrong:
             told = refusal(stub, "Read", kind, resource_id, {"project": "test-project", "billingAccount": "x"})
             assert told.startswith(f"'{resource_id}' is no"), told
+
+
+def test_pulumi_is_refused_a_condition_where_other_clients_are(local_cloud: Any) -> None:
+    owner = local_cloud.token()
+    bucket = "test-project-without-uniform-access"
+    condition = {"title": "always", "expression": "true"}
+    given = {"bucket": bucket, "role": "roles/storage.objectViewer", "member": "user:me@example.com"}
+    urn = "urn:pulumi:dev::p::gcp:storage/bucketIAMMember:BucketIAMMember::x"
+    request = pb.CreateRequest(urn=urn, properties=struct(given | {"condition": condition}))
+    with local_cloud.session() as session, provider(local_cloud, owner) as stub:
+        url = "https://storage.googleapis.com/storage/v1/b"
+        assert session.post(f"{url}?project=test-project", json={"name": bucket}).ok
+        with pytest.raises(grpc.RpcError, match="first enable uniform bucket-level access"):
+            stub.Create(request, timeout=60)
+        assert session.delete(f"{url}/{bucket}").ok

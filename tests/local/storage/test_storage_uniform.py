@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
 
-import grpc
 import pytest
 from google.api_core import exceptions
 from google.cloud.storage import Bucket, Client
@@ -14,7 +13,6 @@ from google.cloud.storage.bucket import EncryptionEnforcementConfig
 
 from localcloud.cloud import Cloud
 from localcloud.storage.errors import StorageError
-from tests.local.test_iam_provider import provider, struct
 
 PROJECT = "uniform-project"
 HOST = "https://storage.googleapis.com"
@@ -108,17 +106,6 @@ def test_conditions_need_uniform_access_and_keep_it(bucket: Bucket) -> None:
     bucket.set_iam_policy(policy)
     bucket.iam_configuration.uniform_bucket_level_access_enabled = False
     bucket.patch()
-
-
-def test_pulumi_is_refused_what_other_clients_are(local_cloud: Any, bucket: Bucket) -> None:
-    from pulumi.runtime.proto import provider_pb2 as pb
-
-    owner = (local_cloud.root / "projects" / local_cloud.project / "provider-token").read_text(encoding="utf-8")
-    given = {"bucket": str(bucket.name), "role": "roles/storage.objectViewer", "member": "user:me@example.com"}
-    urn = "urn:pulumi:dev::p::gcp:storage/bucketIAMMember:BucketIAMMember::x"
-    request = pb.CreateRequest(urn=urn, properties=struct(given | {"condition": CONDITION}))
-    with provider(local_cloud, owner) as stub, pytest.raises(grpc.RpcError, match="first enable uniform"):
-        stub.Create(request, timeout=60)
 
 
 def test_uniform_access_is_for_good_after_90_days(inside: Cloud) -> None:
