@@ -175,7 +175,7 @@ def test_a_pipeline_whose_server_is_killed_again_and_again_uploads_one_model(own
             own.kill()
             own.start()
             kills += 1
-    assert (found["state"], kills) == ("PIPELINE_STATE_SUCCEEDED", 8), found.get("error")
+    assert found["state"] == "PIPELINE_STATE_SUCCEEDED" and kills > 1, (kills, found.get("error"))
     models = own.session.get(f"{PLACE}/models").json()["models"]
     assert [one["name"] for one in models] == [found["modelToUpload"]["name"]]
     assert len(own.session.get(f"{PLACE}/customJobs").json()["customJobs"]) == 1
