@@ -107,8 +107,7 @@ def test_faults_hit_what_the_provider_asks_of_google_and_it_tries_again(local_cl
     asked = "pulumi.organizations.getProject"
     with provider_from(0, local_cloud.server["provider"]) as engine:
         arguments = struct_pb2.Struct()
-        token = local_cloud.root / "projects" / "test-project" / "provider-token"
-        arguments["accessToken"] = token.read_text(encoding="utf-8")
+        arguments["accessToken"] = local_cloud.token()
         engine.Configure(pb.ConfigureRequest(args=arguments))
         number = project_of(engine)
 

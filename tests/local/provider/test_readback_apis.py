@@ -256,7 +256,8 @@ def test_channels_that_others_may_not_name(session):
     start = "Request contains an invalid argument: monitoring_notification_channels: "
     assert refused(told_by(text["name"]))[2] == f"{start}{text['name']} is not an email channel."
     project = f"https://cloudresourcemanager.googleapis.com/v1/projects/{other}"
-    assert session.post(f"{project}:setIamPolicy", json={"policy": {"bindings": []}}).ok
+    theirs = {"role": "roles/owner", "members": [f"serviceAccount:owner@{other}.iam.gserviceaccount.com"]}
+    assert session.post(f"{project}:setIamPolicy", json={"policy": {"bindings": [theirs]}}).ok
     assert refused(told_by(elsewhere["name"]))[2] == f"{start}{elsewhere['name']} does not exist."
 
 
