@@ -59,8 +59,8 @@ def kind_named(full_name: str) -> str:
 
 @cache
 def asked_on(kind: str) -> frozenset[str]:
-    """The permissions that are asked on resources of a kind: those that a role needs one of to be granted there."""
-    pattern = re.compile(_ASKED[kind])
+    """The permissions that are asked on resources of a kind: a role needs one of them to be granted there."""
+    pattern = re.compile(_ASKED.get(kind, "(?!)"))
     return frozenset(permission for permission in known() if pattern.fullmatch(permission))
 
 

@@ -15,7 +15,6 @@ from localcloud.iam import conditions
 Policy = dict[str, Any]
 EMPTY: Policy = {"etag": "ACAB"}  # what Google answers where no policy was ever set
 
-_INVALID = "Request contains an invalid argument."
 # https://cloud.google.com/iam/docs/reference/rest/v1/Policy#Binding (members)
 _MEMBER = re.compile(
     r"allUsers|allAuthenticatedUsers|(user|serviceAccount|group|domain|projectOwner|projectEditor|projectViewer"
@@ -133,33 +132,6 @@ def _without_condition(binding: Policy) -> Policy:
 def roles_of(policy: Policy) -> set[str]:
     """Every role that the policy grants."""
     return {binding["role"] for binding in policy.get("bindings", [])}
-
-
-def check_members(kind: str, policy: Policy, before: Policy) -> None:
-    """Raises 400 for members that a kind of resource can't have (see permissions.kind_of).
-
-    https://cloud.google.com/resource-manager/reference/rest/v1/projects/setIamPolicy
-    """
-    new = members_of(policy) - members_of(before)
-    if kind == "project":
-        if any(re.match("allUsers|allAuthenticatedUsers|project(Owner|Editor|Viewer):", member) for member in new):
-            raise ApiError(400, _INVALID)
-        owners, past = _owners(policy), _owners(before)
-        if people := sorted(member for member in owners - past if member.startswith("user:")):
-            raise ApiError(400, _INVALID, details=[_owner_error("SOLO_MUST_INVITE_OWNERS", member=m) for m in people])
-        if past and not owners:
-            raise ApiError(400, _INVALID, details=[_owner_error("SOLO_REQUIRE_TOS_ACCEPTOR")])
-
-
-def _owners(policy: Policy) -> set[str]:
-    found = members_of({"bindings": [b for b in policy.get("bindings", []) if b["role"] == "roles/owner"]})
-    return {member for member in found if not member.startswith("deleted:")}
-
-
-def _owner_error(kind: str, **more: str) -> dict[str, str]:
-    """https://github.com/hashicorp/terraform-provider-google/issues/4276 has one as gcloud shows it."""
-    name = "type.googleapis.com/google.cloudresourcemanager.v1.ProjectIamPolicyError"
-    return {"@type": name, "type": kind, "role": "roles/owner", **more}
 
 
 def members_of(policy: Policy) -> set[str]:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from localcloud import jwt
 from localcloud.documents import Documents, apply_mask
-from localcloud.errors import ApiError, NotEmulated
-from localcloud.iam import permissions, policies, roles
+from localcloud.errors import ApiError
+from localcloud.iam import grants, policies
 from localcloud.iam.custom_roles import CustomRoles
 from localcloud.iam.metadata import Metadata
 from localcloud.iam.policies import Policy
@@ -267,8 +267,7 @@ class Iam:
             present = self.get_policy(resource)
             policies.check_etag(policy, present)
             made = policies.normalise(policy)
-            self._check_named(resource, made, present)
-            policies.check_members(permissions.kind_of(resource), made, present)
+            grants.check(self._cloud, resource, made, present)
             kept = {"resource": resource, "policy": made}
             put = self._kept.put(f"policies/{resource}", "policy", kept)["policy"]
             self.policy_generation += 1
@@ -302,40 +301,6 @@ class Iam:
         with self._lock:
             changed = policies.without_member(self.get_policy(resource), role, member, condition)
             return self.set_policy(resource, changed)
-
-    def _check_named(self, resource: str, policy: Policy, before: Policy) -> None:
-        """Google refuses a new binding of an account that is not there, or of a role that does not apply here."""
-        for role in policies.roles_of(policy) - policies.roles_of(before):
-            if not self._grantable(role, resource):
-                raise ApiError(400, f"Role {role} is not supported for this resource.")
-        for member in policies.members_of(policy) - policies.members_of(before):
-            kind, _, email = member.partition(":")
-            if kind == "serviceAccount" and not self._exists(email):
-                raise ApiError(400, f"Service account {email} does not exist.")
-
-    def _grantable(self, role: str, resource: str) -> bool:
-        kind = permissions.kind_of(resource)
-        if roles.is_elsewhere(role):
-            raise NotEmulated(role)
-        if role.startswith("roles/"):
-            return roles.grantable(role, kind)
-        owner, _, _ = role.rpartition("/roles/")
-        inside = resource.partition("/")[2] if kind == "bucket" else ""
-        project = self._cloud.storage.metadata.bucket_project(inside) if inside else resource.split("/")[1]
-        if owner != f"projects/{project}":
-            return False
-        custom = self.custom_roles.find(role)
-        if custom is None or custom.get("deleted"):
-            return False
-        included = custom.get("includedPermissions") or ()
-        return not included or not permissions.asked_on(kind).isdisjoint(included)
-
-    def _exists(self, email: str) -> bool:
-        # Google's own service agents come into being when they are named: gcp-sa-..., NUMBER@cloudservices, ...
-        if re.fullmatch(r"[^@]+@(?!gcp-sa-)[^@.]+\.iam\.gserviceaccount\.com", email):
-            return self.find_service_account(email) is not None
-        workload = re.fullmatch(r"[^@\[\]]+\.svc\.id\.goog\[[^/\]]+/[^/\]]+\]", email)
-        return bool(workload or re.fullmatch(r"[^@]+@[^@]+\.gserviceaccount\.com", email))
 
     # Who a job is
 

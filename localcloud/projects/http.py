@@ -5,13 +5,12 @@ https://cloud.google.com/resource-manager/reference/rest
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from localcloud.errors import ApiError
 from localcloud.iam import access, policies
 from localcloud.paging import page
-from localcloud.projects import filters
+from localcloud.projects import creation, filters
 from localcloud.rest import App, Call, Router
 from localcloud.transcoding import Table, transcoded
 
@@ -21,8 +20,6 @@ if TYPE_CHECKING:
 Body = dict[str, Any]
 SERVICE = "cloudresourcemanager.googleapis.com"
 DELETED = "DELETE_REQUESTED"
-_MOST = 12  # projects that a new customer may own: https://support.google.com/cloud/answer/6330231
-_PURGED = timedelta(days=30)  # after the deletion of a project
 _TYPE = "type.googleapis.com/google.cloud.resourcemanager.v3.Project"
 
 
@@ -61,7 +58,7 @@ def _v3(project: Body) -> Body:
         "etag": f'W/"{project["projectNumber"]}"',
     }
     if project["state"] == DELETED:
-        shown["deleteTime"] = _deleted(project)
+        shown["deleteTime"] = creation.deleted_at(project)
     return shown | ({"labels": project["labels"]} if project.get("labels") else {})
 
 
@@ -112,10 +109,8 @@ async def get_v3(call: Call) -> Body:
 
 @router.route("POST", "/v3/projects", open="asked of who calls: people own what they make")
 async def create_v3(call: Call) -> Body:
-    if (parent := call.body.get("parent")) or not call.cloud.iam.is_person(call.caller):
-        raise _no_parent(str(parent or ""))
-    made = _create(call, call.body.get("projectId", ""), call.body.get("displayName", ""))
-    return _done(call, "cp", {"@type": _TYPE, **_v3(made)}) if made else _over_quota(call)
+    made = creation.create(call, call.body.get("projectId", ""), call.body.get("displayName", ""))
+    return _created(call, made and {"@type": _TYPE, **_v3(made)})
 
 
 @router.route("PATCH", "/v3/projects/{project}", needs="resourcemanager.projects.update")
@@ -161,12 +156,8 @@ async def get_v1(call: Call) -> Body:
 
 @router.route("POST", "/v1/projects", open="asked of who calls: people own what they make")
 async def create_v1(call: Call) -> Body:
-    if call.body.get("parent"):
-        raise ApiError(403, "The caller does not have permission", reason="forbidden")
-    if not call.cloud.iam.is_person(call.caller):
-        raise _no_parent("")
-    made = _create(call, call.body.get("projectId", ""), call.body.get("name", ""))
-    return _done(call, "cp", {"@type": _TYPE.replace("v3", "v1"), **_v1(made)}) if made else _over_quota(call)
+    made = creation.create(call, call.body.get("projectId", ""), call.body.get("name", ""))
+    return _created(call, made and {"@type": _TYPE.replace("v3", "v1"), **_v1(made)})
 
 
 @router.route("PUT", "/v1/projects/{project}", needs="resourcemanager.projects.update", on=_seen)
@@ -235,41 +226,6 @@ async def get_operation(call: Call) -> Body:
     return _operation(call)
 
 
-def _no_parent(parent: str) -> ApiError:
-    """There are no organisations and folders here, and without one only people make projects."""
-    if parent:
-        return access.denied("resourcemanager.projects.create", parent, SERVICE)
-    return ApiError(403, "Service accounts cannot create projects without a parent.", reason="forbidden")
-
-
-def _create(call: Call, project_id: str, name: str) -> Body | None:
-    """The new project; None when its maker owns as many as one may."""
-    call.cloud.access.check_scopes(call.caller, "resourcemanager.projects.create")
-    if call.cloud.projects.find(project_id):
-        raise ApiError(409, f"Requested entity already exists: project {project_id}")
-    if sum(_counts(call, project) for project in call.cloud.projects.list()) >= _MOST:
-        return None
-    made = call.cloud.projects.create(project_id, name, call.body.get("labels"))
-    call.cloud.iam.add_member(f"projects/{made['projectId']}", "roles/owner", f"serviceAccount:{call.caller.email}")
-    return made
-
-
-def _counts(call: Call, project: Body) -> bool:
-    """Whether a project counts against the caller's quota: a deleted one does until it is purged."""
-    purged = (
-        project["state"] == DELETED and datetime.fromisoformat(_deleted(project)) + _PURGED < call.cloud.clock.now()
-    )
-    return not purged and call.cloud.access.has_basic(call.caller.email, f"projectOwner:{project['projectId']}")
-
-
-def _over_quota(call: Call) -> Body:
-    """The operation that Google answers: https://github.com/taers232c/GAMADV-XTD3/issues/116"""
-    words = "The project cannot be created because you have exceeded your allotted project quota."
-    failure = {"@type": "type.googleapis.com/google.rpc.QuotaFailure", "violations": [{"description": words}]}
-    error = {"code": 8, "message": words, "details": [failure]}
-    return {"name": _operation_name(call, "cp"), "done": True, "error": error}
-
-
 async def _delete(call: Call, project: Body) -> Body:
     """Mark a project for deletion, and end what runs in it. Raises 400 for one that is marked.
 
@@ -299,13 +255,12 @@ def _set_state(call: Call, project: Body, state: str) -> Body:
     return changed
 
 
+def _created(call: Call, made: Body | None) -> Body:
+    return _done(call, "cp", made) if made else creation.over_quota(_operation_name(call, "cp"))
+
+
 def _operation_name(call: Call, kind: str) -> str:
     return f"operations/{kind}.{int(call.cloud.clock.time() * 1e6)}"
-
-
-def _deleted(project: Body) -> str:
-    """When a project that is being deleted was marked; older records don't say."""
-    return project.get("deleteTime", project["createTime"])
 
 
 def _done(call: Call, kind: str, response: Body) -> Body:
