@@ -20,9 +20,9 @@ TIB = 1 << 40
 def test_one_object_is_not_changed_hundreds_of_times_in_a_moment(bucket: Bucket, session: Any) -> None:
     upload = f"{HOST}/upload/storage/v1/b/{bucket.name}/o?uploadType=media&name="
     codes = [session.post(f"{upload}hot", data=b"x").status_code for _ in range(150)]
-    done = codes.count(200)
-    assert codes == [200] * done + codes[done:] and 100 <= done < 150
-    refused = session.post(f"{upload}hot", data=b"x")
+    assert codes.index(429) >= 100 and set(codes) == {200, 429}  # on a slow machine one a second more
+    while (refused := session.post(f"{upload}hot", data=b"x")).status_code == 200:
+        pass
     message = (
         f"The object {bucket.name}/hot exceeded the rate limit for object mutation operations (create, update, and "
         "delete). Please reduce your request rate. See https://cloud.google.com/storage/docs/gcs429."
