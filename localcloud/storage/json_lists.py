@@ -10,6 +10,7 @@ from localcloud.storage.json_routes import Handler, Routes
 from localcloud.storage.metadata import Resource
 
 routes = Routes()
+_OF_ONE = ("GET", "PUT", "PATCH", "DELETE")  # what can be asked of one entry
 _PREDEFINED = ("predefinedAcl", "predefinedDefaultObjectAcl", "destinationPredefinedAcl")
 
 
@@ -40,7 +41,6 @@ for _path, _of, _said in (
     ("/b/*/defaultObjectAcl", "storage.buckets", ("a bucket", lists.UPDATE_BUCKET)),
     ("/b/*/o/*/acl", "storage.objects", ("an object", lists.UPDATE)),
 ):
-    for _method in ("GET", "POST", "PUT", "PATCH", "DELETE"):
+    for _method, _pattern in (("GET", _path), ("POST", _path), *((verb, f"{_path}/*") for verb in _OF_ONE)):
         _needed = f"{_of}.{'get' if _method == 'GET' else 'set'}IamPolicy"
-        for _pattern in (_path, f"{_path}/*"):
-            routes.add(_method, _pattern, _needed)(_refusal(_method, *_said))
+        routes.add(_method, _pattern, _needed)(_refusal(_method, *_said))

@@ -214,6 +214,7 @@ def storage_calls(place: Place) -> list[tuple[str, str, bytes | None, dict[str, 
         made = owner.post(f"{url}/b?project={place.project}", json={"name": "walked-gone", "location": REGION}).json()
         owner.delete(f"{url}/b/walked-gone").raise_for_status()
     values = {"b": BUCKET, "o": "walked", "projects": place.project, "notificationConfigs": "1"}
+    values |= {"acl": "allUsers", "defaultObjectAcl": "allUsers"}
     calls = []
     for route in json_api.ROUTES:
         text = route.pattern.pattern.replace("([^/]+)", "*").replace("\\", "")
