@@ -139,7 +139,7 @@ def test_a_python_package(local_cloud: Any, tmp_path: Path, kind: str) -> None:
         import google.auth
         from google.auth.transport.requests import AuthorizedSession
 
-        session = AuthorizedSession(google.auth.default()[0])
+        session = AuthorizedSession(google.auth.default(["https://www.googleapis.com/auth/cloud-platform"])[0])
         base = "https://us-central1-aiplatform.googleapis.com/v1/"
         package = {{
             "executorImageUri": "{PLAIN}", "packageUris": ["gs://packages-{kind}/{name}"],
