@@ -72,6 +72,7 @@ def new_place(local_cloud: Any, project: str) -> Place:
         assert made.ok, made.text
         place.parts["operations of v1"] = made.json()["name"].removeprefix("operations/")
         place.names.append(made.json()["name"])
+    place.add(f"projects/{project}/notificationChannelDescriptors/email")  # is there in every project
     return place
 
 
