@@ -227,6 +227,7 @@ def off(local_cloud: Any) -> Place:
         "services": "storage.googleapis.com",
     }
     place.parts |= dict.fromkeys(("keys", "repositories", "notificationChannels", "alertPolicies"), "1")
+    place.parts["notificationChannelDescriptors"] = "email"
     place.parts |= dict.fromkeys(("quotaInfos", "quotaPreferences"), "1")
     return place
 

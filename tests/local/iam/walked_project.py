@@ -144,6 +144,7 @@ def furnish(place: Place) -> None:
         place.names.append(f"{root}/logs/walked")
         channel = {"type": "email", "labels": {"email_address": "someone@example.com"}}
         place.add(made("POST", f"{watch}{root}/notificationChannels", channel)["name"])
+        place.parts["notificationChannelDescriptors"] = "email"
         place.add(made("POST", f"{watch}{root}/alertPolicies", policy)["name"])
         place.add(
             made("POST", f"{quotas}{root}/locations/global/quotaPreferences?quotaPreferenceId=walked", preference)[
