@@ -52,6 +52,12 @@ FIELDS = {
 LARGEST = 256 << 10  # bytes of an entry: https://cloud.google.com/logging/quotas
 LARGEST_REQUEST = 10 << 20  # bytes of the entries of one request, from the same page
 _DAY = 24 * 3600 * 10**9
+_WHOLE = 1e17  # from here on numbers are written with an exponent
+_MESSAGES = {
+    "httpRequest": "google.logging.type.HttpRequest",
+    "operation": "google.logging.v2.LogEntryOperation",
+    "sourceLocation": "google.logging.v2.LogEntrySourceLocation",
+}
 _PAYLOADS = ("textPayload", "jsonPayload", "protoPayload")
 _STAMP = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)(?:[Tt ](\d\d):(\d\d)(?::(\d\d)(?:\.(\d{1,9}))?)?(?:[Zz]|([+-])(\d\d):?(\d\d))?)?"
@@ -120,6 +126,11 @@ def complete(
         entry["severity"] = severity
     if sum(name in given for name in _PAYLOADS) > 1:
         raise ApiError(400, "Log entry has more than one payload")
+    for field, kind in _MESSAGES.items():
+        if given.get(field) is not None:
+            entry[field] = _as_google_writes(field, kind, given[field])
+    if "jsonPayload" in given:
+        entry["jsonPayload"] = _plain(given["jsonPayload"])
     try:
         stamp = nanoseconds(given["timestamp"]) if given.get("timestamp") else now
     except (ValueError, AttributeError, TypeError) as error:
@@ -130,6 +141,30 @@ def complete(
     entry["receiveTimestamp"] = timestamp(now)
     entry["insertId"] = str(given.get("insertId") or insert_id or secrets.token_hex(8))
     return entry
+
+
+def _as_google_writes(field: str, kind: str, value: Any) -> Any:
+    """A part of an entry in Google's JSON, whichever way it was written: whole numbers of 64 bits are texts in it.
+
+    Raises 400 for what such a part has not.
+    """
+    from google.protobuf import json_format
+
+    from localcloud.logging.messages import message
+
+    try:
+        return json_format.MessageToDict(json_format.ParseDict(value, message(kind)()))
+    except (json_format.ParseError, TypeError, AttributeError) as error:
+        raise ApiError(400, f"Invalid value at 'entries[0].{field}': {error}") from None
+
+
+def _plain(value: Any) -> Any:
+    """JSON as Google writes it: a number without a fraction has no point."""
+    if isinstance(value, dict):
+        return {name: _plain(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [_plain(one) for one in value]
+    return int(value) if isinstance(value, float) and value.is_integer() and abs(value) < _WHOLE else value
 
 
 def check_size(entry: Entry, largest: int) -> int:

@@ -30,4 +30,9 @@ def _collection(singular: str, plural: str, field: str) -> Rules:
 def table(cloud: Cloud) -> Table:
     channels = _collection("notificationChannel", "notificationChannels", "notification_channel")
     policies = _collection("alertPolicy", "alertPolicies", "alert_policy")
-    return transcoded(cloud, "google.cloud.monitoring_v3", router, {**channels, **policies})
+    types = {
+        name: rule
+        for name, rule in _collection("notificationChannelDescriptor", "notificationChannelDescriptors", "").items()
+        if name.startswith(("List", "Get"))
+    }
+    return transcoded(cloud, "google.cloud.monitoring_v3", router, {**channels, **types, **policies})

@@ -228,3 +228,25 @@ def test_a_metric_gets_the_descriptor_of_what_it_would_count(session: Authorized
     made = session.put(f"{metrics}/{log}", json=made | own).json()
     assert (made["metricDescriptor"]["valueType"], made["metricDescriptor"]["type"]) == ("DISTRIBUTION", kind)
     assert session.delete(f"{metrics}/{log}").ok
+
+
+@pytest.mark.slow
+def test_an_entry_is_read_as_google_writes_it(session: AuthorizedSession, local_cloud: Any, log: str) -> None:
+    request = {"requestMethod": "GET", "requestSize": 12, "latency": "0.5s", "cacheHit": True}
+    given = {"httpRequest": request, "sourceLocation": {"file": "a.py", "line": 7}, "jsonPayload": {"n": [1, 2.5]}}
+    write(session, log, [given | {"insertId": "a"}])
+    local_cloud.run(f"""
+        from google.cloud import logging
+        logger = logging.Client().logger("{log}")
+        logger.log_struct({{"n": [1, 2.5]}}, http_request={{"requestMethod": "GET", "requestSize": 12,
+            "latency": "0.5s", "cacheHit": True}}, source_location={{"file": "a.py", "line": 7}}, insert_id="b")
+    """)
+    found = listed(session, f'log_id("{log}") AND httpRequest.requestMethod="GET"').json()["entries"]
+    assert {one["insertId"] for one in found} == {"a", "b"}
+    for one in found:
+        assert one["httpRequest"] == request | {"requestSize": "12", "latency": "0.500s"}
+        assert one["sourceLocation"] == {"file": "a.py", "line": "7"}
+        assert "1, 2.5" in str(one["jsonPayload"]["n"])
+    body = {"logName": f"projects/{PROJECT}/logs/{log}", "resource": {"type": "global"}}
+    odd = session.post(f"{BASE}/entries:write", json=body | {"entries": [{"httpRequest": {"verb": "GET"}}]})
+    assert (odd.status_code, "entries[0].httpRequest" in odd.text) == (400, True)
