@@ -196,6 +196,7 @@ def base(place: Path, python: Path) -> dict[str, str]:
         "TMPDIR": str(private_folder(place / "tmp")),
         "LANG": "C.UTF-8",
         "PYTHONUNBUFFERED": "1",
+        "PIP_REQUIRE_VIRTUALENV": "1",  # the pip that a job finds is the machine's: it must not change that Python
         "PATH": os.pathsep.join([str(python.parent), _SYSTEM_PATH]),
     }
     if sys.platform == "win32":

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from localcloud.vertex import contract, settings, spool
+from localcloud.vertex import contract, preparation, settings, spool
 from localcloud.vertex.contract import expand
 from localcloud.vertex.outcome import LOST, Exit, outcome, settled
 
@@ -106,6 +108,15 @@ def test_a_worker_that_ends_well_settles_nothing() -> None:
     assert not settled({W: Exit("exited", 0, 1)})
     assert settled({W: Exit("exited", 1, 1)})
     assert settled({P: Exit("exited", 0, 1)})
+
+
+def test_a_job_cannot_install_into_the_machines_python(tmp_path: Path) -> None:
+    environment = preparation.base(tmp_path, tmp_path / "no-python")
+    pip = shutil.which("pip3", path=environment["PATH"])
+    if pip is None:
+        pytest.skip("the machine's own Python has no pip; install python3-pip to run this")
+    done = subprocess.run([pip, "install", "--no-index", "six"], env=environment, capture_output=True, text=True)
+    assert done.returncode == 3 and "Could not find an activated virtualenv" in done.stderr
 
 
 def test_a_spool_is_read_by_whole_lines(tmp_path: Path) -> None:
