@@ -106,6 +106,22 @@ def storage(region: str, storage_class: str = "STANDARD") -> Price:
     )
 
 
+def operation(region: str, storage_class: str, reads: bool) -> Price:
+    """The price of one operation of Cloud Storage: class B, which reads, or class A."""
+    book = read("resources.json")
+    where = "multi-region" if region in ("us", "eu", "asia") else "region"
+    row = book["operations_per_1000"].get(storage_class)
+    amount = Decimal(row[where][int(reads)]) / 1000 if row else None
+    return Price(
+        amount, book["currency"], "operation", book["as_of"], "unknown" if row is None else "estimate", book["source"]
+    )
+
+
+def least_days(storage_class: str) -> int:
+    """For how many days an object of a class is charged at least, 0 for as long as it is there."""
+    return read("resources.json")["least_days"].get(storage_class, 0)
+
+
 @dataclass(frozen=True)
 class _Part:
     """One summand: Compute Engine's prices for an hour, None where the book has none."""
