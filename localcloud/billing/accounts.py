@@ -92,6 +92,19 @@ class Accounts:
         self._cloud.documents.put(account["name"], KIND, account)
         self.forget_states()
 
+    def is_of(self, name: str, person: str) -> bool:
+        """Whether a person (see Projects.create) has opened an account: who is the first to ask, has.
+
+        The one that pays for the command line's projects is their person's, a trial's that of its project.
+        """
+        if name == DEFAULT:
+            return person == ""
+        with self._lock:
+            found = self._kept.find(f"openers/{name}")
+            if found is None:
+                found = self._kept.put(f"openers/{name}", "opener", {"person": person})
+            return found["person"] == person
+
     def state(self, project_id: str) -> str:
         """ "absent" or "closed" where nobody pays for a project, "deleted" for one that is being deleted, else "".
 
@@ -117,6 +130,7 @@ class Accounts:
         """The project's account is on a free trial from now on."""
         name = trial_account(project_id)
         with self._lock:
+            self._kept.put(f"openers/{name}", "opener", {"person": project_id})
             self.put(self.get(name) | {"displayName": "My Billing Account"})
             self._put_trial(Trial(project_id, name, self._cloud.clock.time()))
 

@@ -1,7 +1,7 @@
 """Who may see and change billing accounts and budgets.
 
-Simplified: the person at this machine owns all billing accounts, so the owner account of each project is their
-administrator; others get roles on one by its policy.
+Simplified: whoever is the first to ask about a billing account has opened it. The owner accounts of that person's
+projects are its administrators; others get roles on it by its policy.
 """
 
 from __future__ import annotations
@@ -29,7 +29,9 @@ def policy(cloud: Cloud, name: str) -> Policy:
 def account(cloud: Cloud, caller: Caller, name: str) -> access.Resource:
     """What a permission on a billing account is asked on."""
     if cloud.iam.is_person(caller):
-        _own(cloud, name, f"serviceAccount:{caller.email}")
+        project = cloud.projects.find(caller.project) or {}
+        if cloud.billing.accounts.is_of(name, project.get("person", "")):
+            _own(cloud, name, f"serviceAccount:{caller.email}")
     return access.Resource(name, (name,), ACCOUNTS, f"{ACCOUNTS}/BillingAccount")
 
 

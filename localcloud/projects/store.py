@@ -8,6 +8,7 @@ import re
 import threading
 from typing import TYPE_CHECKING, Any
 
+from localcloud.billing.accounts import DEFAULT
 from localcloud.documents import Documents
 from localcloud.environment import boto_configuration, client_environment
 from localcloud.errors import ApiError, error_info
@@ -62,6 +63,8 @@ class Projects:
                     "labels": labels or {},
                     "createTime": self._cloud.clock.stamp(),
                     "billingAccount": payer,
+                    # The command line's projects are one person's; who tries Google, or uses the API, is another.
+                    "person": "" if payer == DEFAULT else project_id,
                     "linked": True,  # who pays is known; older projects had no such field
                     "services": sorted(ON_BY_DEFAULT),
                 }

@@ -229,6 +229,23 @@ def test_a_term(accounts: tuple[Account, Account]) -> None:
     }
     made = team.session.post(BUDGETS, json=budget)
     assert made.ok, made.text
+    # Whose billing account it is, is the student's business no more than the buckets are.
+    paying = f"https://cloudbilling.googleapis.com/v1/{PAYER}"
+    assert team.session.get(paying).json()["open"] is True
+    assert message(student.session.get(paying)) == (
+        403,
+        f"Permission 'billing.accounts.get' denied on resource '//cloudbilling.googleapis.com/{PAYER}' "
+        "(or it may not exist).",
+    )
+    assert student.session.post(BUDGETS, json=budget).status_code == 403
+    assert (
+        student.session.put(link.replace(team.project, student.project), json={"billingAccountName": PAYER}).json()[
+            "error"
+        ]["code"]
+        == 403
+    )
+    listed = student.session.get("https://cloudbilling.googleapis.com/v1/billingAccounts").json()["billingAccounts"]
+    assert [one["displayName"] for one in listed] == ["My Billing Account"]
     forgotten = team.started(WAITS, gpu=True)
     team.wait(forgotten, "RUNNING")
     reached: list[float] = []
