@@ -21,6 +21,7 @@ from localcloud import locks
 from localcloud.files import private_folder, write_privately
 
 _PATIENCE = 60.0  # seconds that a start or an end may take on a busy machine
+_LONG_PATIENCE = 3600.0  # seconds that a move of the clock may take: what it ends has time to end
 _LOG_LIMIT = 10 << 20  # bytes
 _PACKAGE = Path(__file__).resolve().parent
 
@@ -114,15 +115,15 @@ def forward(root: Path, seconds: float) -> dict[str, Any]:
 
     Raises Failed when no server runs, or the clock can't move so.
     """
-    return control(root, "POST", "/clock", {"forward_seconds": seconds})
+    return control(root, "POST", "/clock", {"forward_seconds": seconds}, _LONG_PATIENCE)
 
 
-def control(root: Path, method: str, path: str, body: Any = None) -> dict[str, Any]:
+def control(root: Path, method: str, path: str, body: Any = None, patience: float = _PATIENCE) -> dict[str, Any]:
     """One request to the control of the server that runs. Raises Failed, also when none does."""
     server = running(root)
     if server is None:
         raise Failed(f"no local cloud runs in {root}", f"python -m localcloud start --root {root}")
-    return ask(root, server, method, path, body)
+    return ask(root, server, method, path, body, patience)
 
 
 def reset(root: Path) -> None:
@@ -152,14 +153,16 @@ def environment(root: Path, project: str = "") -> dict[str, str]:
     return json.loads((root / "projects" / project / "environment.json").read_text(encoding="utf-8"))
 
 
-def ask(root: Path, server: dict[str, Any], method: str, path: str, body: Any = None) -> dict[str, Any]:
+def ask(
+    root: Path, server: dict[str, Any], method: str, path: str, body: Any = None, patience: float = _PATIENCE
+) -> dict[str, Any]:
     """One request to the server's control, shown to be from the owner of `root`; `body` goes as JSON.
 
     Raises Failed; a refusal with a hint has it after a blank line and "hint: ".
     """
     try:
         trust = ssl.create_default_context(cafile=str(root / "ca.pem"))
-        connection = http.client.HTTPSConnection("127.0.0.1", server["https"], timeout=_PATIENCE, context=trust)
+        connection = http.client.HTTPSConnection("127.0.0.1", server["https"], timeout=patience, context=trust)
         secret = (root / "control-token").read_text(encoding="utf-8")
         sent = None if body is None else json.dumps(body)
         connection.request(method, path, sent, {"Authorization": f"Bearer {secret}"})

@@ -9,13 +9,13 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from localcloud.billing import pacific
-from localcloud.billing.charges import Line
+from localcloud.billing import ahead, pacific
+from localcloud.billing.charges import GRANULE, Line
 from localcloud.billing.ledger import Ledger
 from localcloud.documents import Documents
 from localcloud.errors import ApiError
@@ -33,9 +33,14 @@ _CREDIT_TYPES = {"PROMOTION", "FREE_TRIAL"}  # of a trial's credit
 
 @dataclass(frozen=True)
 class _Standing:
-    """A budget in one period: amounts in nanos; the highest thresholds that are exceeded, None for none."""
+    """A budget in one period: amounts in nanos; the highest thresholds that are exceeded, None for none.
+
+    `begins` and `ends` in seconds: from when on there are costs, and the end of the period (None: it has none).
+    """
 
     first: date
+    begins: int
+    ends: int | None
     cost: int
     amount: int
     current: float | None
@@ -44,9 +49,8 @@ class _Standing:
 
 def check(cloud: Cloud, ledger: Ledger, kept: Documents, budget: Body, lines: list[Line], now: int) -> None:
     """Notify of a budget where it is due: at once when a threshold is newly exceeded, else every 20 minutes."""
-    name = f"states/{budget['name']}"
     budget = budget | {"projectIds": _ids(cloud, budget)}
-    state = kept.find(name) or {"checked": now, "sent": 0, "period": "", "current": None, "forecast": None}
+    state = _state(kept, budget, now)
     due = now - state["sent"] >= _EVERY
     for first, after in _periods(budget, state["checked"], now):
         over = pacific.begin(after) <= now
@@ -60,7 +64,56 @@ def check(cloud: Cloud, ledger: Ledger, kept: Documents, budget: Body, lines: li
             _publish(cloud, budget, standing)
             state["sent"] = now
         state |= {"current": standing.current, "forecast": standing.forecast}
-    kept.put(name, "budget-state", state | {"checked": now})
+    kept.put(_state_name(budget), "budget-state", state | {"checked": now})
+
+
+def due(
+    cloud: Cloud, kept: Documents, budget: Body, lines: list[Line], hourly: list[Line], now: int, grain: float
+) -> float | None:
+    """When `check` has next something to tell, if what costs `hourly` goes on to do so; None when never.
+
+    Where machines cost, also every 20 minutes, in a move of the clock of over two weeks fifty times.
+    """
+    budget = budget | {"projectIds": _ids(cloud, budget)}
+    state = _state(kept, budget, now)
+    period = next(_periods(budget, now, now), None)
+    if period is None:
+        return None
+    standing = _standing(budget, lines, *period, now)
+    now_costing = [line for line in hourly if _counts(budget, line)]
+    paid_for = standing.cost == 0 and any(line.credit for line in lines if _counts(budget, line))  # by a trial's credit
+    rate = 0 if paid_for else _sum(budget, now_costing, date.min, date.max)
+    moments: list[float | None] = [standing.ends] if rate else []
+    pause = max(_EVERY, 20 * grain)
+    if any(line.unit == "hour" for line in now_costing):
+        moments.append(max(state["sent"] + pause, now + GRANULE))
+    moments += [_reached(rule, standing, rate, now, now + pause) for rule in budget["thresholdRules"]]
+    return min((moment for moment in moments if moment is not None), default=None)
+
+
+def _reached(rule: Body, standing: _Standing, rate: int, now: int, until: float) -> float | None:
+    """When a threshold is exceeded if cost grows by `rate` an hour; by a forecast, which bends, at most `until`."""
+    limit = max(int(Decimal(str(rule["thresholdPercent"])) * standing.amount), 1)
+    if rule["spendBasis"] == "CURRENT_SPEND":
+        return ahead.reaches(standing.cost, rate, limit, now)
+    if not rate or standing.ends is None or _forecast(standing, standing.cost, now) >= limit:
+        return None
+
+    def over(moment: float) -> bool:
+        cost = standing.cost + rate * (moment - now) / 3600
+        return _forecast(standing, int(cost), int(moment)) >= limit
+
+    return ahead.first(over, now, min(standing.ends, until))
+
+
+def _state_name(budget: Body) -> str:
+    return f"states/{budget['name']}"
+
+
+def _state(kept: Documents, budget: Body, now: int) -> Body:
+    """What was told of a budget: the period, the thresholds in it, and when, in seconds."""
+    new = {"checked": now, "sent": 0, "period": "", "current": None, "forecast": None}
+    return kept.find(_state_name(budget)) or new
 
 
 def _ids(cloud: Cloud, budget: Body) -> list[str]:
@@ -102,12 +155,14 @@ def _standing(budget: Body, lines: list[Line], first: date, after: date, now: in
     else:
         amount = _sum(budget, counted, *pacific.before(budget["budgetFilter"].get("calendarPeriod", "MONTH"), first))
     rules = budget["thresholdRules"]
-    begins = min((line.day for line in counted if first <= line.day < after), default=first)
-    ahead = _forecast(cost, pacific.begin(begins), pacific.begin(after), now) if after.year < 9999 else cost
-    return _Standing(
-        first, cost, amount, _highest(rules, "CURRENT_SPEND", cost, amount),
-        _highest(rules, "FORECASTED_SPEND", ahead, amount),
-    )  # fmt: skip
+    begins = min((line.day for line in counted if first <= line.day < after), default=pacific.day(now))
+    ends = pacific.begin(after) if after.year < 9999 else None
+    made = _Standing(first, pacific.begin(begins), ends, cost, amount, None, None)
+    return replace(
+        made,
+        current=_highest(rules, "CURRENT_SPEND", cost, amount),
+        forecast=_highest(rules, "FORECASTED_SPEND", _forecast(made, cost, now), amount),
+    )
 
 
 def _counts(budget: Body, line: Line) -> bool:
@@ -117,7 +172,7 @@ def _counts(budget: Body, line: Line) -> bool:
         return False
     if filters.get("projects") and line.project not in budget["projectIds"]:
         return False
-    if filters.get("services") and f"services/{line.service_id}" not in filters["services"]:
+    if filters.get("services") and f"services/{line.of.service_id}" not in filters["services"]:
         return False
     for key, wanted in (filters.get("labels") or {}).items():
         values = wanted.get("values", []) if isinstance(wanted, dict) else wanted
@@ -135,8 +190,9 @@ def _sum(budget: Body, counted: list[Line], first: date, after: date) -> int:
     return sum(line.net if credited else line.nanos or 0 for line in counted if first <= line.day < after)
 
 
-def _forecast(cost: int, begins: int, ends: int, now: int) -> int:
-    return cost + cost * max(ends - now, 0) // max(now - begins, _DAY)
+def _forecast(standing: _Standing, cost: int, now: int) -> int:
+    """Where a cost at `now` gets by the end of the period."""
+    return cost + cost * max((standing.ends or now) - now, 0) // max(now - standing.begins, _DAY)
 
 
 def _highest(rules: list[Body], basis: str, cost: int, amount: int) -> float | None:

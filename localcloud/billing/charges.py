@@ -5,36 +5,52 @@ All money is in whole billionths of a dollar, so that no sum ever drifts.
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping
+import json
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 
 from localcloud.billing import pacific, prices
-from localcloud.billing.ledger import Kept, Span
+from localcloud.billing.counts import CLASS_A, CLASS_B, EARLY, LOGS
+from localcloud.billing.ledger import STORAGE, Counted, Span, Thing
 from localcloud.billing.prices import Sku
 
-_GRANULE = 30  # seconds; training and serving are charged by the half minute begun
+GRANULE = 30  # seconds; training and serving are charged by the half minute begun
 _GIB = 1 << 30
 
 
 @dataclass(frozen=True)
 class Line:
-    """What one resource cost on one Pacific day; `nanos` None where no price is known, `credit` what a credit paid."""
+    """What one resource cost on one Pacific day, sold as `of`; `nanos` None where no price is known.
+
+    `title` is what a person called the resource, `credit` what a credit paid, `free` how much of the amount costs
+    nothing.
+    """
 
     day: date
     project: str
     payer: str
-    service: str
-    service_id: str
-    sku: str
+    of: Sku
     resource: str
-    unit: str
     amount: Decimal
     nanos: int | None
     labels: Mapping[str, str]
+    title: str = ""
     credit: int = 0
+    free: Decimal = Decimal(0)
+
+    @property
+    def service(self) -> str:
+        return self.of.service
+
+    @property
+    def sku(self) -> str:
+        return self.of.text
+
+    @property
+    def unit(self) -> str:
+        return self.of.unit
 
     @property
     def net(self) -> int:
@@ -51,9 +67,9 @@ class Credit:
     ends: date
 
 
-def lines(spans: Iterable[Span], kept: Iterable[Kept], now: int, credits: Iterable[Credit] = ()) -> list[Line]:
+def lines(spans: Iterable[Span], counted: Iterable[Counted], now: int, credits: Iterable[Credit] = ()) -> list[Line]:
     """All lines until `now`, by day."""
-    found = [line for span in spans for line in _of_span(span, now)] + _of_storage(kept)
+    found = [line for span in spans for line in _of_span(span, now)] + _of_counted(counted)
     found.sort(key=lambda line: (line.day, line.project, line.service, line.resource, line.sku))
     for credit in credits:
         found = _credited(found, credit)
@@ -62,52 +78,71 @@ def lines(spans: Iterable[Span], kept: Iterable[Kept], now: int, credits: Iterab
 
 def _of_span(span: Span, now: int) -> Iterable[Line]:
     end = now if span.ended is None else span.ended
-    granules = -(-max(end - span.started, 0) // _GRANULE)
+    granules = -(-max(end - span.started, 0) // GRANULE)
+    for day, seconds in pacific.days(span.started, span.started + granules * GRANULE):
+        for amount, sku in _skus(span, seconds):
+            yield _of_machines(day, span, sku, amount)
+
+
+def hourly(spans: Iterable[Span], levels: Mapping[Thing, int], now: int) -> list[Line]:
+    """What each thing that is there now costs in an hour, before the free tier and credits."""
+    found, today = [], pacific.day(now)
+    for span in spans:
+        if span.ended is None:
+            for amount, sku in _skus(span, 3600):
+                found.append(_of_machines(today, span, sku, amount))
+    for thing, size in levels.items():
+        found.append(_of(Counted(today, STORAGE, thing, size * 3600)))
+    return found
+
+
+def _skus(span: Span, seconds: int) -> Iterator[tuple[Decimal, Sku]]:
+    """(hours, what is sold) of machines and disks that a span has for so many seconds."""
     for pool in span.pools:
-        skus = [prices.machine(span.kind, pool.machine, pool.accelerator, pool.count, pool.spot, span.region)]
+        amount = Decimal(seconds * pool.replicas) / 3600
+        yield amount, prices.machine(span.kind, pool.machine, pool.accelerator, pool.count, pool.spot, span.region)
         if pool.disk_gb:
-            skus.append(prices.disk(pool.disk, pool.disk_gb, span.region))
-        for day, seconds in pacific.days(span.started, span.started + granules * _GRANULE):
-            amount = Decimal(seconds * pool.replicas) / 3600
-            for sku in skus:
-                resource = span.resource.partition("#")[0]  # without what tells spans of one apart
-                yield _line(day, span.project, span.payer, sku, resource, amount, span.labels)
+            yield amount, prices.disk(pool.disk, pool.disk_gb, span.region)
 
 
-def _of_storage(kept: Iterable[Kept]) -> list[Line]:
-    """Each account's first 5 GB-months of a month are free, in three regions; the earliest count first."""
-    left: dict[tuple[str, date], Decimal] = defaultdict(lambda: prices.FREE_GIB)
+def _of_counted(counted: Iterable[Counted]) -> list[Line]:
+    """Of what is free in each month, the earliest counts first."""
+    left: dict[tuple[str, str, date], Decimal] = {}
     found = []
-    for one in kept:
-        level = one.level
-        sku = prices.stored(level.storage_class, level.location)
-        month = one.day.replace(day=1)
-        amount = Decimal(level.amount) / _GIB / pacific.month_seconds(one.day)
-        line = _line(one.day, level.project, level.payer, sku, f"buckets/{level.bucket}", amount, level.labels)
-        if prices.free(level.storage_class, level.location) and line.nanos is not None:
-            given = min(amount, left[level.payer, month])
-            left[level.payer, month] -= given
-            line = replace(line, nanos=sku.nanos(amount - given))
+    for one in counted:
+        line = _of(one)
+        free = line.of.free
+        if free is not None:
+            key = (free.name, line.project if free.per_project else line.payer, line.day.replace(day=1))
+            rest = left.get(key, free.amount)
+            given = min(line.amount, rest)
+            left[key] = rest - given
+            line = replace(line, nanos=line.of.nanos(line.amount - given), free=given)
         found.append(line)
     return found
 
 
-def _line(
-    day: date, project: str, payer: str, sku: Sku, resource: str, amount: Decimal, labels: Mapping[str, str]
-) -> Line:
-    return Line(
-        day,
-        project,
-        payer,
-        sku.service,
-        sku.service_id,
-        sku.text,
-        resource,
-        sku.unit,
-        amount,
-        sku.nanos(amount),
-        labels,
-    )
+def _of(one: Counted) -> Line:
+    thing, amount = one.thing, Decimal(one.amount)
+    if one.what == STORAGE:
+        sku = prices.stored(thing.storage_class, thing.location)
+        amount = amount / _GIB / pacific.month_seconds(one.day)
+    elif one.what == EARLY:
+        sku = prices.early_deletion(thing.storage_class, thing.location)
+        amount = amount / _GIB / pacific.month_seconds(one.day)
+    elif one.what in (CLASS_A, CLASS_B):
+        sku = prices.operation(thing.storage_class, thing.location, one.what == CLASS_B)
+    else:
+        sku = prices.logs() if one.what == LOGS else prices.messages()
+        amount = amount / _GIB
+    resource = f"buckets/{thing.bucket}" if thing.bucket else one.what
+    labels, nanos = json.loads(thing.labels), sku.nanos(amount)
+    return Line(one.day, thing.project, thing.payer, sku, resource, amount, nanos, labels)
+
+
+def _of_machines(day: date, span: Span, sku: Sku, amount: Decimal) -> Line:
+    nanos, resource = sku.nanos(amount), span.resource.partition("#")[0]  # without what tells spans of one apart
+    return Line(day, span.project, span.payer, sku, resource, amount, nanos, span.labels, span.title)
 
 
 def _credited(found: list[Line], credit: Credit) -> list[Line]:

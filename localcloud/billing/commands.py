@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import re
-from collections import defaultdict
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -13,6 +12,7 @@ from urllib.parse import urlencode
 
 from localcloud import launch
 
+_UNIT_WORDS = {"gibibyte month": "GiB-months", "gibibyte": "GiB"}
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
 
 
@@ -54,7 +54,7 @@ def bill(options: argparse.Namespace) -> int:
     """Show the bill. Raises launch.Failed."""
     query = urlencode({"project": options.project, "month": options.month})
     found = launch.control(options.root, "GET", f"/bill?{query}")
-    print(json.dumps(found, indent=2) if options.json else _table(found))
+    print(json.dumps(found, indent=2) if options.json else table(found))
     return 0
 
 
@@ -72,30 +72,27 @@ def trial_words(trial: tuple[str, dict[str, Any]]) -> str:
     return f"{project}: trial {found['state']}, {left}"
 
 
-def _table(found: dict[str, Any]) -> str:
-    """Days summed up: a row for what was sold of each resource; it fits on a terminal of 80 columns."""
-    amounts: dict[tuple[str, ...], Decimal] = defaultdict(Decimal)
-    costs: dict[tuple[str, ...], Decimal | None] = defaultdict(Decimal)
+def table(found: dict[str, Any]) -> str:
+    """Days summed up, a row for what was sold of each resource; it fits on a terminal of 80 columns."""
+    rows: dict[tuple[str, ...], tuple[Decimal, Decimal | None]] = {}
     for line in found["lines"]:
-        key = (line["project"], line["service"], line["resource"], line["sku"], line["unit"])
-        amounts[key] += Decimal(line["amount"])
-        cost = costs[key]
-        costs[key] = None if line["cost"] is None or cost is None else cost + Decimal(line["cost"])
-    shown = {key: f"{amounts[key]:.4f} {key[4]}" for key in amounts}
-    width = max(map(len, shown.values()), default=0)
+        key = (line["project"], line["service"], _named(line, 76), line["sku"], line["unit"])
+        amount, cost = rows.get(key, (Decimal(), Decimal()))
+        more = None if line["cost"] is None or cost is None else cost + Decimal(line["cost"])
+        rows[key] = amount + Decimal(line["amount"]), more
     text, above = [], ("", "", "")
-    for key in sorted(amounts):
-        project, service, resource, sku, _unit = key
+    for key, (amount, cost) in sorted(rows.items()):
+        project, service, resource, sku, unit = key
         if (project, service) != above[:2]:
             text.append(f"{project}: {service}")
         if (project, service, resource) != above:
             text.append(f"  {resource}")
         above = (project, service, resource)
-        cost = costs[key]
-        price = f"{'not known' if cost is None else f'{cost:.4f}':>9} USD"
-        text += [f"    {sku}", f"      {shown[key]:>{width}}  {price}"]
+        price = f"{'not known' if cost is None else f'{cost:.4f}':>10} USD"
+        text += [f"    {_short(sku)}", f"      {_amount(amount, unit):<44}{price}"]
     if not text:
         text = ["nothing was charged"]
+    text.append("")
     text.append(f"cost {Decimal(found['cost']):.4f} USD")
     if Decimal(found["credit"]):
         text.append(f"credit {Decimal(found['credit']):.4f} USD")
@@ -105,6 +102,46 @@ def _table(found: dict[str, Any]) -> str:
         f"an account counts in {currency}: amounts are dollars all the same, for no rate is known"
         for currency in found["other_currencies"]
     ]
+    a_day = [one for one in found["a_day"] if Decimal(one["cost"]) >= Decimal("0.005")]
+    if a_day:
+        text.append(f"goes on to cost {sum(Decimal(one['cost']) for one in a_day):.2f} USD a day:")
+        text += [f"  {Decimal(one['cost']):>8.2f} USD  {_named(one, 64)}" for one in a_day]
+    if found["free"]:
+        text.append("free this month, so far used:")
+        text += [f"  {_free(one)}" for one in found["free"]]
     text += [trial_words(trial) for trial in found["trials"].items()]
     text += [f"e-mail {mail['time'][:16]} to {mail['to']}: {mail['subject']}" for mail in found["mail"]]
     return "\n".join(text)
+
+
+def _named(one: dict[str, Any], width: int) -> str:
+    """A resource as a person knows it, in so many columns: customJobs/123 "my training", us-central1."""
+    place, _, rest = one["resource"].removeprefix("locations/").partition("/")
+    if not one["resource"].startswith("locations/"):
+        return one["resource"]
+    room = width - len(f'{rest} "", {place}')
+    title = one["title"] if len(one["title"]) <= room else f"{one['title'][: room - 3]}..."
+    return f'{rest} "{title}", {place}' if one["title"] and room > 6 else f"{rest}, {place}"
+
+
+def _short(sku: str) -> str:
+    """Without what its heading says already."""
+    return sku.removeprefix("Vertex AI: ")
+
+
+def _amount(amount: Decimal, unit: str) -> str:
+    if unit == "hour":
+        minutes = round(amount * 60)
+        return f"{minutes // 60} h {minutes % 60} min" if amount >= Decimal("0.1") else f"{round(amount * 3600)} s"
+    if unit == "operation":
+        return f"{amount:,.0f} operations"
+    return f"{amount:.4f} {_UNIT_WORDS[unit]}"
+
+
+def _free(one: dict[str, Any]) -> str:
+    """Such as: 12 of 5,000 Class A operations (billingAccounts/0-0-0)"""
+    words = {"bytes": "GiB-months of Standard storage", "logs": "GiB of logs", "messages": "GiB of messages"}
+    what = words.get(one["what"], f"{one['what']} operations of Standard storage")
+    used = Decimal(one["used"])
+    shown = f"{used:,.0f}" if one["unit"] == "operation" else f"{used:.4f}"
+    return f"{shown} of {int(one['of']):,} {what} ({one['for'].partition('/')[2]})"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import astuple, dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -13,10 +13,12 @@ from typing import Any
 from localcloud import database
 from localcloud.billing import pacific
 
+STORAGE = "storage"
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS spans (
     resource TEXT PRIMARY KEY, kind TEXT NOT NULL, project TEXT NOT NULL, payer TEXT NOT NULL, region TEXT NOT NULL,
-    pools TEXT NOT NULL, labels TEXT NOT NULL, started INTEGER NOT NULL, ended INTEGER
+    pools TEXT NOT NULL, labels TEXT NOT NULL, started INTEGER NOT NULL, ended INTEGER,
+    title TEXT NOT NULL DEFAULT ''
 );
 CREATE TABLE IF NOT EXISTS levels (
     bucket TEXT NOT NULL, class TEXT NOT NULL, location TEXT NOT NULL, project TEXT NOT NULL, payer TEXT NOT NULL,
@@ -26,6 +28,11 @@ CREATE TABLE IF NOT EXISTS stored (
     day TEXT NOT NULL, bucket TEXT NOT NULL, class TEXT NOT NULL, location TEXT NOT NULL, project TEXT NOT NULL,
     payer TEXT NOT NULL, labels TEXT NOT NULL, byte_seconds INTEGER NOT NULL,
     PRIMARY KEY (day, bucket, class, location, project, payer, labels)
+);
+CREATE TABLE IF NOT EXISTS counted (
+    what TEXT NOT NULL, day TEXT NOT NULL, bucket TEXT NOT NULL, class TEXT NOT NULL, location TEXT NOT NULL,
+    project TEXT NOT NULL, payer TEXT NOT NULL, labels TEXT NOT NULL, amount INTEGER NOT NULL,
+    PRIMARY KEY (what, day, bucket, class, location, project, payer, labels)
 );
 CREATE TABLE IF NOT EXISTS sampled (moment INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS mail (
@@ -51,7 +58,7 @@ class Pool:
 class Span:
     """Machines that a resource had from `started` to `ended` (None: it still has), in seconds of the cloud's clock.
 
-    `kind` is "training" or "serving"; `payer` the billing account's name.
+    `kind` is "training" or "serving"; `payer` the billing account's name; `title` what a person called it.
     """
 
     resource: str
@@ -63,27 +70,39 @@ class Span:
     labels: dict[str, str]
     started: int
     ended: int | None = None
+    title: str = ""
 
 
 @dataclass(frozen=True)
-class Level:
-    """Bytes of one storage class that a bucket keeps."""
+class Thing:
+    """What is charged by its amount: bytes of a storage class in a bucket, operations there, a project's logs.
+
+    `bucket` is "" for what is in none; `labels` is JSON; `payer` "" as long as nobody asked.
+    """
 
     bucket: str
     storage_class: str
     location: str
     project: str
     payer: str
-    labels: dict[str, str]
-    amount: int
+    labels: str
+
+    @classmethod
+    def of_bucket(cls, bucket: dict[str, Any], project: str, storage_class: str = "", payer: str = "") -> Thing:
+        """Of a bucket's JSON resource; its own class unless another is named."""
+        kind = storage_class or bucket.get("storageClass", "STANDARD")
+        labels = json.dumps(bucket.get("labels", {}))
+        return cls(bucket["name"], kind, bucket["location"], project, payer, labels)
 
 
 @dataclass(frozen=True)
-class Kept:
-    """What of a level one day had, in byte-seconds."""
+class Counted:
+    """What one day had: byte-seconds where `what` is STORAGE, else pieces or bytes (see counts.py)."""
 
     day: date
-    level: Level
+    what: str
+    thing: Thing
+    amount: int
 
 
 class Ledger:
@@ -91,6 +110,8 @@ class Ledger:
 
     def __init__(self, path: Path) -> None:
         self._database = database.connect(path, _SCHEMA)
+        if "title" not in {row[1] for row in self._database.execute("PRAGMA table_info(spans)")}:  # of an older version
+            self._database.execute("ALTER TABLE spans ADD COLUMN title TEXT NOT NULL DEFAULT ''")
         self._lock = threading.RLock()
 
     def note(self, span: Span) -> None:
@@ -99,9 +120,9 @@ class Ledger:
         row = (span.resource, span.kind, span.project, span.payer, span.region, pools, json.dumps(span.labels))
         with self._lock:
             self._database.execute(
-                "INSERT INTO spans VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) "
+                "INSERT INTO spans VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
                 "ON CONFLICT (resource) DO UPDATE SET ended = coalesce(spans.ended, excluded.ended)",
-                (*row, span.started, span.ended),
+                (*row, span.started, span.ended, span.title),
             )
 
     def end(self, resource: str, moment: int) -> None:
@@ -117,46 +138,57 @@ class Ledger:
             rows = self._database.execute("SELECT * FROM spans ORDER BY started, resource").fetchall()
         return [_span(*row) for row in rows]
 
-    def sample(self, now: int, levels: Iterable[Level]) -> None:
-        """Add what was kept since the last sample, at the levels of that; from now on it is `levels`."""
+    def sample(self, now: int, levels: Mapping[Thing, int]) -> None:
+        """From now on what is kept is `levels`, in bytes; until now it was what the last sample said."""
         with self._lock, database.transaction(self._database):
-            row = self._database.execute("SELECT moment FROM sampled").fetchone()
-            if row is not None:
-                parts = list(pacific.days(row[0], now))
-                for before in self._levels():
-                    for day, seconds in parts:
-                        self._database.execute(
-                            "INSERT INTO stored VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE "
-                            "SET byte_seconds = byte_seconds + excluded.byte_seconds",
-                            (day.isoformat(), *before[:6], before[6] * seconds),
-                        )
-            self._database.execute("DELETE FROM levels")
+            since, before = self._sampled()
+            if since is not None and levels == before:
+                return
             self._database.executemany(
-                "INSERT INTO levels VALUES (?, ?, ?, ?, ?, ?, ?)",
-                [
-                    (
-                        one.bucket,
-                        one.storage_class,
-                        one.location,
-                        one.project,
-                        one.payer,
-                        json.dumps(one.labels),
-                        one.amount,
-                    )
-                    for one in levels
-                ],
+                "INSERT INTO stored VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE "
+                "SET byte_seconds = byte_seconds + excluded.byte_seconds",
+                [(day.isoformat(), *astuple(thing), amount) for day, thing, amount in _of_days(since, now, before)],
             )
+            self._database.execute("DELETE FROM levels")
+            rows = [(*astuple(thing), amount) for thing, amount in levels.items()]
+            self._database.executemany("INSERT INTO levels VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
             self._database.execute("DELETE FROM sampled")
             self._database.execute("INSERT INTO sampled VALUES (?)", (now,))
 
-    def _levels(self) -> list[tuple[Any, ...]]:
-        return self._database.execute("SELECT * FROM levels").fetchall()
+    def _sampled(self) -> tuple[int | None, dict[Thing, int]]:
+        row = self._database.execute("SELECT moment FROM sampled").fetchone()
+        levels = self._database.execute("SELECT * FROM levels").fetchall()
+        return (row[0] if row else None), {Thing(*key): amount for *key, amount in levels}
 
-    def kept(self) -> list[Kept]:
-        """What was kept each day, in the order of days."""
+    def levels(self) -> dict[Thing, int]:
+        """How many bytes of each are kept now."""
         with self._lock:
-            rows = self._database.execute("SELECT * FROM stored ORDER BY day, bucket, class").fetchall()
-        return [_kept(*row) for row in rows]
+            return self._sampled()[1]
+
+    def count(self, day: date, counted: Mapping[tuple[str, Thing], int]) -> None:
+        """Add what a day had by the piece or the byte."""
+        with self._lock, database.transaction(self._database):
+            self._database.executemany(
+                "INSERT INTO counted VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE "
+                "SET amount = amount + excluded.amount",
+                [(what, day.isoformat(), *astuple(thing), amount) for (what, thing), amount in counted.items()],
+            )
+
+    def counted(self, now: int) -> list[Counted]:
+        """What each day until now had, in the order of days."""
+        with self._lock:
+            kept = self._database.execute("SELECT * FROM stored").fetchall()
+            rows = self._database.execute("SELECT * FROM counted").fetchall()
+            since, levels = self._sampled()
+        found = {(day, STORAGE, Thing(*key)): amount for day, *key, amount in kept}
+        for day, thing, amount in _of_days(since, now, levels):
+            key = (day.isoformat(), STORAGE, thing)
+            found[key] = found.get(key, 0) + amount
+        found |= {(day, what, Thing(*key)): amount for what, day, *key, amount in rows}
+        return [
+            Counted(date.fromisoformat(day), what, thing, found[day, what, thing])
+            for day, what, thing in sorted(found, key=lambda key: (key[0], key[1], key[2].bucket, key[2].storage_class))
+        ]
 
     def post(self, moment: str, receiver: str, subject: str, budget: str) -> None:
         """Keep an e-mail that Google would send."""
@@ -173,12 +205,13 @@ class Ledger:
 
 
 def _span(*row: Any) -> Span:
-    resource, kind, project, payer, region, pools, labels, started, ended = row
+    resource, kind, project, payer, region, pools, labels, started, ended, title = row
     made = tuple(Pool(**pool) for pool in json.loads(pools))
-    return Span(resource, kind, project, payer, region, made, json.loads(labels), started, ended)
+    return Span(resource, kind, project, payer, region, made, json.loads(labels), started, ended, title)
 
 
-def _kept(*row: Any) -> Kept:
-    day, bucket, storage_class, location, project, payer, labels, amount = row
-    level = Level(bucket, storage_class, location, project, payer, json.loads(labels), amount)
-    return Kept(date.fromisoformat(day), level)
+def _of_days(since: int | None, now: int, levels: Mapping[Thing, int]) -> Iterator[tuple[date, Thing, int]]:
+    """Byte-seconds of each level on each day."""
+    for day, seconds in pacific.days(now if since is None else since, now):
+        for thing, amount in levels.items():
+            yield day, thing, amount * seconds

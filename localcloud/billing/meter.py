@@ -6,11 +6,10 @@ import asyncio
 import logging
 import threading
 from collections.abc import Awaitable, Callable
-from datetime import datetime
-from decimal import Decimal
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from localcloud.billing import alerts, charges, store
+from localcloud.billing import ahead, alerts, charges, pacific, report, store, training
 from localcloud.billing.accounts import (
     DEFAULT,
     PAID,
@@ -22,7 +21,8 @@ from localcloud.billing.accounts import (
     trial_account,
 )
 from localcloud.billing.charges import Line, dollars
-from localcloud.billing.ledger import Ledger, Level, Pool, Span
+from localcloud.billing.counts import EARLY, Counts
+from localcloud.billing.ledger import Ledger, Pool, Span, Thing
 from localcloud.documents import Documents
 from localcloud.errors import ApiError
 
@@ -34,8 +34,6 @@ log = logging.getLogger(__name__)
 Body = dict[str, Any]
 Stopper = Callable[[str, str], Awaitable[None]]
 _TICK = 30.0  # seconds of real time between two looks
-_SAMPLE = 600  # seconds between two samples of what is stored
-_SPOT = ("SPOT", "FLEX_START", "LOW_COST")
 
 
 class Billing:
@@ -45,54 +43,41 @@ class Billing:
         self._cloud = cloud
         folder = cloud.folder("billing")
         self.ledger = Ledger(folder / "ledger.sqlite")
+        self.counts = Counts(cloud)
         self._kept = Documents(folder / "state.sqlite")
         self.accounts = Accounts(cloud, self._kept)
         self._lock = threading.RLock()
-        self._sampled = 0
         self._stoppers: list[Stopper] = []
         cloud.clock.before_forward(self.sample)
-        cloud.clock.on_forward(self.settle)
+        cloud.clock.on_forward(self.settle, self.due)
         cloud.on_start(self._watch)
+        cloud.on_stop(self._write_down)
 
     # What is used
 
     def note_job(self, job: Job) -> None:
-        """Keep from when to when a job had its machines; called before each change of one is kept.
-
-        Each attempt is charged by itself: nothing is paid while a job waits for machines, again or the first time.
-        https://cloud.google.com/vertex-ai/docs/training/use-spot-vms
-        """
-        body = job.body
-        if "startTime" not in body:
+        """Keep from when to when a job had its machines; called before each change of one is kept."""
+        if "startTime" not in job.body:
             return
-        _, _, _, region, *rest = body["name"].split("/")
-        resource = f"locations/{region}/{'/'.join(rest)}"
-        now = _seconds(body["updateTime"])
         if "began" not in job.run:  # it waits, or has ended while it did
-            self.ledger.end(_attempt(resource, job.attempt - 1), now)
+            self.ledger.end(training.attempt(job, job.attempt - 1), training.seconds(job.body["updateTime"]))
             return
-        resource, began = _attempt(resource, job.attempt), _seconds(job.run["began"])
-        ended = None
-        if "endTime" in body:  # one that is out of time ends a little later, or after a jump of the clock much later
-            ended = max(began, min(_seconds(body["endTime"]), _seconds(body["startTime"]) + _timeout(body["jobSpec"])))
-            self.ledger.end(resource, ended)  # also where meanwhile nobody pays any more
-        if payer := self._payer(job.project):
-            spot = body["jobSpec"].get("scheduling", {}).get("strategy", "") in _SPOT
-            pools = tuple(_pool(pool, spot) for pool in body["jobSpec"]["workerPoolSpecs"] if pool)
-            labels = body.get("labels", {})
-            self.ledger.note(Span(resource, "training", job.project, payer, region, pools, labels, began, ended))
+        span = training.span(job, self._payer(job.project))
+        if span.ended is not None:
+            self.ledger.end(span.resource, span.ended)  # also where meanwhile nobody pays any more
+        if span.payer:
+            self.ledger.note(span)
 
-    def begin(
-        self, resource: str, project: str, region: str, pools: tuple[Pool, ...], labels: dict[str, str] | None = None
-    ) -> None:
+    def begin(self, resource: str, project: str, region: str, pools: tuple[Pool, ...], body: Body) -> None:
         """Machines that serve (an endpoint's nodes, a batch prediction's) are there from now on, idle or not.
 
-        `resource` is a name of one's own such as "locations/R/endpoints/1/deployedModels/2"; `project` the id.
+        `resource` is a name of one's own such as "locations/R/endpoints/1/deployedModels/2"; `project` the id; `body`
+        has the `displayName` and perhaps `labels`.
         """
         now = int(self._cloud.clock.time())
-        payer = self._payer(project)
-        if payer:
-            self.ledger.note(Span(resource, "serving", project, payer, region, pools, labels or {}, now))
+        if payer := self._payer(project):
+            labels, title = body.get("labels", {}), body.get("displayName", "")
+            self.ledger.note(Span(resource, "serving", project, payer, region, pools, labels, now, title=title))
 
     def end(self, resource: str) -> None:
         """They are gone."""
@@ -101,15 +86,25 @@ class Billing:
     def sample(self) -> None:
         """Note what is stored at this moment."""
         now = int(self._cloud.clock.time())
-        levels = []
+        levels: dict[Thing, int] = {}
         for bucket, project, kind, size in self._cloud.storage.usage():
             payer = self._payer(project)
             if payer and size:
-                labels = bucket.get("labels", {})
-                levels.append(Level(bucket["name"], kind, bucket["location"], project, payer, labels, size))
+                levels[Thing.of_bucket(bucket, project, kind, payer)] = size
         with self._lock:
             self.ledger.sample(now, levels)
-            self._sampled = now
+            if counted := self.counts.take():
+                payers = {thing.project: self._payer(thing.project) for _, thing in counted}
+                paid = {
+                    (what, replace(thing, payer=payers[thing.project])): amount
+                    for (what, thing), amount in counted.items()
+                    if payers[thing.project]
+                }
+                self.ledger.count(pacific.day(now), paid)
+
+    def deleted_early(self, bucket: Body, project: str, storage_class: str, size: int, seconds: float) -> None:
+        """An object was to be kept for so many seconds more."""
+        self.counts.add(EARLY, Thing.of_bucket(bucket, project, storage_class), size * int(seconds))
 
     def _payer(self, project_id: str) -> str:
         project = self._cloud.projects.find(project_id)
@@ -121,26 +116,20 @@ class Billing:
         """All lines until now, by day, with the credits of trials."""
         now = int(self._cloud.clock.time())
         credits = [trial.credit for trial in self.accounts.trials()]
-        return charges.lines(self.ledger.spans(), self.ledger.kept(), now, credits)
+        return charges.lines(self.ledger.spans(), self.ledger.counted(now), now, credits)
 
     def bill(self, project: str = "", month: str = "") -> Body:
-        """Lines, total, credits, trials and e-mails in JSON; amounts of money are exact texts in dollars."""
-        found = [
-            line
-            for line in self.lines()
-            if project in ("", line.project) and line.day.isoformat().startswith(month or "")
-        ]
-        gross = sum(line.nanos or 0 for line in found)
-        credit = sum(line.credit for line in found)
-        currencies = {self.accounts.get(line.payer)["currencyCode"] for line in found} - {"USD"}
-        return {
-            "lines": [_shown(line) for line in found],
-            "cost": dollars(gross),
-            "credit": dollars(-credit),
-            "total": dollars(gross - credit),
-            "currency": "USD",
-            "unpriced": sorted({line.sku for line in found if line.nanos is None}),
-            "other_currencies": sorted(currencies),
+        """What everything has cost, and goes on to cost, in JSON: see report.py."""
+        now = int(self._cloud.clock.time())
+        wanted = [line for line in self.lines() if project in ("", line.project)]
+        hourly = charges.hourly(self.ledger.spans(), self.ledger.levels(), now)
+        currencies = {self.accounts.get(payer)["currencyCode"] for payer in {line.payer for line in wanted}}
+        return report.bill(
+            [line for line in wanted if line.day.isoformat().startswith(month)],
+            [line for line in hourly if project in ("", line.project)],
+            [line for line in wanted if line.day.isoformat()[:7] == pacific.day(now).isoformat()[:7]],
+        ) | {
+            "other_currencies": sorted(currencies - {"USD"}),
             "trials": self.trials(),
             "mail": self.ledger.mail(),
         }
@@ -151,7 +140,7 @@ class Billing:
         return {trial.project: self._trial(trial, all_lines) for trial in self.accounts.trials()}
 
     def _trial(self, trial: Trial, all_lines: list[Line]) -> Body:
-        used = sum(line.nanos or 0 for line in all_lines if line.payer in trial.payers)
+        used = _gross(all_lines, trial)
         seconds = max(trial.ends - self._cloud.clock.time(), 0)
         left = max(TRIAL_NANOS - used, 0) if seconds and trial.closed is None else 0
         return {
@@ -165,7 +154,7 @@ class Billing:
         """Make a paying account of a trial's; gives what is left of the trial. Raises 400."""
         await self.settle()
         trial = self.accounts.trial(project_id)
-        used = sum(line.nanos or 0 for line in self.lines() if trial and line.payer in trial.payers)
+        used = _gross(self.lines(), trial) if trial else 0
         self.accounts.upgrade(project_id, max(used - TRIAL_NANOS, 0))
         return self.trials()[project_id]
 
@@ -237,8 +226,7 @@ class Billing:
         """Gives the trials that have ended."""
         with self._lock:
             now = int(self._cloud.clock.time())
-            if now - self._sampled >= _SAMPLE:
-                self.sample()
+            self.sample()
             trials, budgets = self.accounts.trials(), store.all_budgets(self._cloud)
             if not trials and not budgets:
                 return []
@@ -247,15 +235,32 @@ class Billing:
                 alerts.check(self._cloud, self.ledger, self._kept, budget, found, now)
             ended = [trial for trial in trials if self._is_over(trial, found)]
             for trial in ended:
-                self.sample()
                 self.accounts.close_trial(trial)
+            if ended:
+                self.sample()
             return ended
+
+    def due(self, grain: float) -> float | None:
+        """When a trial is over, or a budget has something to tell, in seconds, if all goes on as it does now."""
+        with self._lock:
+            now = int(self._cloud.clock.time())
+            trials = [trial for trial in self.accounts.trials() if not trial.upgraded and trial.closed is None]
+            budgets = store.all_budgets(self._cloud)
+            if not trials and not budgets:
+                return None
+            found, hourly = self.lines(), charges.hourly(self.ledger.spans(), self.ledger.levels(), now)
+            moments: list[float | None] = [trial.ends for trial in trials]
+            for trial in trials:
+                used, rate = (_gross(lines, trial) for lines in (found, hourly))
+                moments.append(ahead.reaches(used, rate, TRIAL_NANOS, now))
+            for budget in budgets:
+                moments.append(alerts.due(self._cloud, self._kept, budget, found, hourly, now, grain))
+            return min((moment for moment in moments if moment is not None and moment > now), default=None)
 
     def _is_over(self, trial: Trial, found: list[Line]) -> bool:
         if trial.upgraded or trial.closed is not None:
             return False
-        used = sum(line.nanos or 0 for line in found if line.payer in trial.payers)
-        return self._cloud.clock.time() >= trial.ends or used >= TRIAL_NANOS
+        return self._cloud.clock.time() >= trial.ends or _gross(found, trial) >= TRIAL_NANOS
 
     async def _stop_what_was_left(self) -> None:
         """End what still runs because a kill came in the middle of an unlinking, a trial's end or a deletion."""
@@ -267,6 +272,9 @@ class Billing:
                 why = gone if state == "deleted" else f"The billing account of the project is {state}."
                 await self.stop(project["projectId"], why)
 
+    async def _write_down(self) -> None:
+        await asyncio.to_thread(self.sample)
+
     async def _watch(self) -> None:
         await self._stop_what_was_left()
         while True:
@@ -277,44 +285,6 @@ class Billing:
             await asyncio.sleep(_TICK)
 
 
-def _attempt(resource: str, number: int) -> str:
-    """What an attempt of a job is called in the ledger; bills name the job."""
-    return f"{resource}#{number}" if number > 1 else resource
-
-
-def _pool(given: Body, spot: bool) -> Pool:
-    machine, disk = given["machineSpec"], given.get("diskSpec", {})
-    return Pool(
-        machine["machineType"],
-        int(given.get("replicaCount", 1)),
-        machine.get("acceleratorType", ""),
-        int(machine.get("acceleratorCount", 0)),
-        spot,
-        disk.get("bootDiskType", "pd-ssd"),
-        int(disk.get("bootDiskSizeGb", 100)),
-    )
-
-
-def _timeout(spec: Body) -> int:
-    """The most seconds that a job runs: https://cloud.google.com/vertex-ai/docs/reference/rest/v1/CustomJobSpec#Scheduling"""
-    given = str(spec.get("scheduling", {}).get("timeout", "")).removesuffix("s")
-    return int(float(given or 0)) or 7 * 86_400
-
-
-def _seconds(stamp: str) -> int:
-    return int(datetime.fromisoformat(stamp).timestamp())
-
-
-def _shown(line: Line) -> Body:
-    return {
-        "day": line.day.isoformat(),
-        "project": line.project,
-        "account": line.payer,
-        "service": line.service,
-        "sku": line.sku,
-        "resource": line.resource,
-        "amount": str(line.amount.quantize(Decimal("1e-9"))),
-        "unit": line.unit,
-        "cost": None if line.nanos is None else dollars(line.nanos),
-        "credit": dollars(-line.credit),
-    }
+def _gross(lines: list[Line], trial: Trial) -> int:
+    """What the lines of a trial's account cost, in nanos, before its credit."""
+    return sum(line.nanos or 0 for line in lines if line.payer in trial.payers)

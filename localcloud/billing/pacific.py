@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
+from functools import cache
 
 _STANDARD, _SUMMER = timedelta(hours=-8), timedelta(hours=-7)
 _MONTHS = {"MONTH": 1, "QUARTER": 3, "YEAR": 12}
@@ -17,10 +18,17 @@ def _sunday(year: int, month: int, which: int) -> date:
     return first + timedelta(days=(6 - first.weekday()) % 7 + 7 * (which - 1))
 
 
+@cache
+def _summer(year: int) -> tuple[datetime, datetime]:
+    """Since 2007: second Sunday of March to first Sunday of November, at 2 o'clock."""
+    starts = datetime.combine(_sunday(year, 3, 2), datetime.min.time(), UTC) + timedelta(hours=10)
+    ends = datetime.combine(_sunday(year, 11, 1), datetime.min.time(), UTC) + timedelta(hours=9)
+    return starts, ends
+
+
 def _offset(moment: datetime) -> timedelta:
-    """From UTC, at a moment in UTC. Since 2007: second Sunday of March to first Sunday of November, at 2 o'clock."""
-    starts = datetime.combine(_sunday(moment.year, 3, 2), datetime.min.time(), UTC) + timedelta(hours=10)
-    ends = datetime.combine(_sunday(moment.year, 11, 1), datetime.min.time(), UTC) + timedelta(hours=9)
+    """From UTC, at a moment in UTC."""
+    starts, ends = _summer(moment.year)
     return _SUMMER if starts <= moment < ends else _STANDARD
 
 
@@ -30,6 +38,7 @@ def day(seconds: float) -> date:
     return (moment + _offset(moment)).date()
 
 
+@cache
 def begin(of: date) -> int:
     """When a Pacific day begins, in seconds since the epoch."""
     noon = datetime(of.year, of.month, of.day, 12, tzinfo=UTC)  # summer time begins and ends after midnight
@@ -59,6 +68,7 @@ def before(kind: str, first: date) -> tuple[date, date]:
     return period(kind, first - timedelta(days=1))
 
 
+@cache
 def month_seconds(of: date) -> int:
     """Seconds of the month of a day."""
     first, after = period("MONTH", of)

@@ -8,13 +8,26 @@ from decimal import ROUND_HALF_EVEN, Decimal
 from functools import cache
 
 from catalog import prices
-from catalog.book import UnknownName
+from catalog.book import UnknownName, read
 
 NANOS = 10**9
 VERTEX, STORAGE = ("Vertex AI", "C7E2-9256-1C43"), ("Cloud Storage", "95FF-2EF5-5EA1")
+LOGGING, PUBSUB = ("Cloud Logging", "5490-F7B7-8DF6"), ("Cloud Pub/Sub", "A1E8-BE35-7EBC")
 _FREE_REGIONS = ("us-east1", "us-west1", "us-central1")
 FREE_GIB = Decimal(5)  # GB-months of Standard storage, per billing account and month
 _VERBS = {"training": "Training/Pipelines", "serving": "Online/Batch Prediction"}
+
+
+@dataclass(frozen=True)
+class Free:
+    """So many units cost nothing in each month, of all that shares `name`: for each account, or for each project.
+
+    https://cloud.google.com/free/docs/free-cloud-features
+    """
+
+    name: str
+    amount: Decimal
+    per_project: bool = False
 
 
 @dataclass(frozen=True)
@@ -26,6 +39,7 @@ class Sku:
     text: str
     unit: str
     price: Decimal | None
+    free: Free | None = None
 
     def nanos(self, amount: Decimal) -> int | None:
         """What `amount` units cost, in billionths of a dollar."""
@@ -73,11 +87,44 @@ def disk(kind: str, gigabytes: int, region: str) -> Sku:
 @cache
 def stored(storage_class: str, location: str) -> Sku:
     """A GiB kept for a month."""
-    region = location.lower()
-    text = f"{storage_class.capitalize()} Storage in {region}"
-    return Sku(*STORAGE, text, "gibibyte month", prices.storage(region, storage_class).amount)
+    text = f"{storage_class.capitalize()} Storage in {location.lower()}"
+    price = prices.storage(location.lower(), storage_class).amount
+    return Sku(*STORAGE, text, "gibibyte month", price, _free(storage_class, location, "bytes", FREE_GIB))
 
 
-def free(storage_class: str, location: str) -> bool:
-    """Whether the free tier counts here: https://cloud.google.com/free/docs/free-cloud-features#storage"""
-    return storage_class == "STANDARD" and location.lower() in _FREE_REGIONS
+@cache
+def early_deletion(storage_class: str, location: str) -> Sku:
+    """A GiB that was to be kept for a month more: https://cloud.google.com/storage/pricing#early-delete"""
+    text = f"{storage_class.capitalize()} Storage Early Deletion in {location.lower()}"
+    return Sku(*STORAGE, text, "gibibyte month", prices.storage(location.lower(), storage_class).amount)
+
+
+@cache
+def operation(storage_class: str, location: str, reads: bool) -> Sku:
+    """One operation of class A, or of class B, which reads."""
+    kind = "Class B" if reads else "Class A"
+    text = f"{storage_class.capitalize()} {kind} Operations in {location.lower()}"
+    price = prices.operation(location.lower(), storage_class, reads).amount
+    amount = Decimal(read("resources.json")["operations_free"][int(reads)])
+    return Sku(*STORAGE, text, "operation", price, _free(storage_class, location, kind, amount))
+
+
+@cache
+def logs() -> Sku:
+    """A GiB of log entries that are kept for 30 days."""
+    book = read("resources.json")
+    free = Free("logs", Decimal(book["logs_free_gib"]), per_project=True)
+    return Sku(*LOGGING, "Log Storage cost", "gibibyte", Decimal(book["logs_gib"]), free)
+
+
+@cache
+def messages() -> Sku:
+    """A GiB that was published or delivered."""
+    book = read("resources.json")
+    free = Free("messages", Decimal(book["messages_free_gib"]))
+    return Sku(*PUBSUB, "Message Delivery Basic", "gibibyte", Decimal(book["messages_tib"]) / 1024, free)
+
+
+def _free(storage_class: str, location: str, name: str, amount: Decimal) -> Free | None:
+    """The free tier is for Standard storage in three regions, together."""
+    return Free(name, amount) if storage_class == "STANDARD" and location.lower() in _FREE_REGIONS else None

@@ -106,7 +106,7 @@ def _storage() -> Iterator[Row]:
         for region in (*regions(), "us", "eu", "asia"):
             sku = prices.stored(storage_class, region)
             if sku.price is not None:
-                free = prices.FREE_GIB if prices.free(storage_class, region) else Decimal(0)
+                free = sku.free.amount if sku.free else Decimal(0)
                 group = f"{storage_class.capitalize()}Storage"
                 yield sku.text, "Storage", group, False, region, sku.unit, sku.price, free
 

@@ -86,6 +86,12 @@ class Exports:
             topic, json.dumps(entry).encode(), {"logging.googleapis.com/timestamp": entry["timestamp"]}
         )
 
+    def due(self) -> float | None:
+        """When the first hour of which there are entries is over, in seconds; None when nothing waits."""
+        with self._lock:
+            hour = self._database.execute("SELECT min(hour) FROM exports").fetchone()[0]
+        return None if hour is None else (hour + 1) * 3600.0
+
     def flush(self) -> None:
         """Write the files of the hours that are over: LOG_ID/2026/01/31/12:00:00_12:59:59_S0.json"""
         this_hour = int(self._cloud.clock.time() * 10**9) // _HOUR

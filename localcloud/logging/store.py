@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from localcloud import database
+from localcloud.billing.counts import LOGS
 from localcloud.errors import ApiError
 from localcloud.logging import exports, listing
 from localcloud.logging.configs import Configs
@@ -50,9 +51,11 @@ DROP TABLE entries;
 """
 _INSERT = "INSERT OR IGNORE INTO kept (project, bucket, log, stamp, insert_id, job, body) VALUES (?, ?, ?, ?, ?, ?, ?)"
 _DEFAULT = "locations/global/buckets/_Default"
+_REQUIRED = "locations/global/buckets/_Required"  # costs nothing
 _DAY = 24 * 3600 * 10**9
 _PENDING = 7 * _DAY  # of a bucket that is deleted
 _LARGEST_ANSWER = 8 << 20  # characters of entries on a page: gRPC clients take no message of any size
+_TOGETHER = 24 * 3600.0  # seconds between two looks at what is too old, while the clock is moved
 _UPKEEP = 60.0  # seconds between two looks at what is over
 Listener = Callable[[str, list[Entry]], None]  # a project's id, and what was written to it
 
@@ -77,9 +80,10 @@ class Logs:
         self._scopes = Scopes(cloud, self.configs)
         self.exports = Exports(cloud, self._database, self._lock, self._tell_sink_error)
         self._listeners: list[Listener] = []
+        self._pruned = 0.0
         cloud.count("log entries", self.count)
         cloud.on_start(self._keep_up)
-        cloud.clock.on_forward(self._catch_up)
+        cloud.clock.on_forward(self._catch_up, self.due)
 
     def count(self) -> int:
         """How many entries are kept."""
@@ -177,6 +181,9 @@ class Logs:
             self._database.executemany(_INSERT, kept)
             if exported:
                 self.exports.keep(exported)
+        for owner in {row[0] for row in kept}:
+            size = sum(len(row[-1]) for row in kept if row[0] == owner and row[1] != _REQUIRED)
+            self._cloud.billing.counts.of_project(LOGS, owner, size)
         for project, route, entry in sent:
             self.exports.publish(project, route, entry)
         for listener in list(self._listeners):
@@ -282,6 +289,24 @@ class Logs:
         if not gone.rowcount:
             raise ApiError(404, f"Log {log} does not exist")
 
+    def due(self, grain: float) -> float | None:
+        """When the files of an hour are to be written, or entries are too old, in seconds; those of a day together."""
+        now = self._cloud.clock.time()
+        moments = [self.exports.due()]
+        for project in self._cloud.projects.list():
+            for bucket, kept in self._retention(project["projectId"]).items():
+                sql = "SELECT min(stamp) FROM kept WHERE project = ? AND bucket = ?"
+                with self._lock:
+                    oldest = self._database.execute(sql, (project["projectId"], bucket)).fetchone()[0]
+                if oldest is not None:
+                    moments.append(max((oldest + kept) / 10**9, self._pruned + max(grain, _TOGETHER)))
+        return min((moment for moment in moments if moment is not None and moment > now), default=None)
+
+    def _retention(self, project: str) -> dict[str, int]:
+        """Bucket -> for how many nanoseconds it keeps entries."""
+        buckets = self.configs.list("buckets", f"projects/{project}/locations/-")
+        return {one["name"].split("/", 2)[2]: int(one.get("retentionDays", 30)) * _DAY for one in buckets}
+
     async def _catch_up(self) -> None:
         await asyncio.to_thread(self.prune)
         await asyncio.to_thread(self.exports.flush)
@@ -297,19 +322,17 @@ class Logs:
     def prune(self) -> None:
         """Forget what is older than its bucket keeps it, and what is in buckets that are gone."""
         now, _ahead = self._now()
+        self._pruned = now / 10**9
         self.configs.purge(timestamp(now - _PENDING))
         for project in self._cloud.projects.list():
             owner = project["projectId"]
-            kept = {
-                bucket["name"].split("/", 2)[2]: now - int(bucket.get("retentionDays", 30)) * _DAY
-                for bucket in self.configs.list("buckets", f"projects/{owner}/locations/-")
-            }
+            kept = self._retention(owner)
             with self._lock:
                 used = self._database.execute("SELECT DISTINCT bucket FROM kept WHERE project = ?", (owner,)).fetchall()
                 for (bucket,) in used:
                     self._database.execute(
                         "DELETE FROM kept WHERE project = ? AND bucket = ? AND stamp < ?",
-                        (owner, bucket, kept.get(bucket, now)),
+                        (owner, bucket, now - kept.get(bucket, 0)),
                     )
 
     def close(self) -> None:

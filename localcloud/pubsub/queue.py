@@ -97,6 +97,12 @@ class Queue:
                 "SELECT min(leased) FROM waiting WHERE subscription = ?", (subscription,)
             ).fetchone()[0]
 
+    def holds(self, subscription: str, since: float) -> bool:
+        """Whether a message that was published at `since` or later is not acknowledged."""
+        with self._lock:
+            sql = "SELECT 1 FROM waiting WHERE subscription = ? AND published >= ? LIMIT 1"
+            return self._database.execute(sql, (subscription, since)).fetchone() is not None
+
     def forget(self, subscription: str) -> None:
         """Drop all messages of a subscription that goes."""
         with self._lock:

@@ -6,9 +6,11 @@ import asyncio
 import base64
 import re
 import threading
+import time
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
+from localcloud.billing.counts import MESSAGES
 from localcloud.documents import apply_mask
 from localcloud.errors import ApiError
 from localcloud.pubsub import resources
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 # https://cloud.google.com/pubsub/quotas#resource_limits
 _LARGEST = 10_000_000  # bytes of a message or a publish request
 _MOST_MESSAGES = 1000
+_LEAST_CHARGED = 1000  # bytes of a request: https://cloud.google.com/pubsub/pricing
+_HEARING = 30.0  # seconds that a move of the clock waits for a subscriber
 _MOST_ATTRIBUTES, _LONGEST_KEY, _LONGEST_VALUE = 100, 256, 1024
 
 
@@ -32,7 +36,11 @@ class PubSub:
         self._queue = Queue(cloud.folder("pubsub") / "messages.sqlite")
         self._lock = threading.RLock()
         self._waiting: dict[str, set[tuple[asyncio.AbstractEventLoop, asyncio.Event]]] = defaultdict(set)
+        # While the clock moves: subscriptions at which somebody waited, and since when there is news.
+        self._told: dict[str, float] = {}
+        self._deaf: set[str] = set()  # those where nothing was acknowledged in time
         cloud.clock.on_forward(self._wake_all)
+        cloud.clock.on_settle(self.settle)
         cloud.count("pubsub messages", self._queue.count)
 
     def get(self, name: str) -> Body:
@@ -136,9 +144,14 @@ class PubSub:
         with self._lock:
             self.get(topic)
             names = [one["name"] for one in self.subscriptions_of(topic)]
-            ids = self._queue.publish(names, checked, self._cloud.clock.stamp(), self._cloud.clock.time())
+            now = self._cloud.clock.time()
+            if self._cloud.clock.moves:
+                self._told = {name: now for name in names if self._waiting.get(name)} | self._told
+            ids = self._queue.publish(names, checked, self._cloud.clock.stamp(), now)
         for name in names:
             self._wake(name)
+        owner = topic.split("/")[1]  # of what is published and of what is delivered to each subscription
+        self._cloud.billing.counts.of_project(MESSAGES, owner, max(size, _LEAST_CHARGED) * (1 + len(names)))
         return ids
 
     def pull(self, subscription: str, most: int, seconds: float | None = None) -> list[Delivery]:
@@ -169,6 +182,7 @@ class PubSub:
         """Raises 404, 400 for an id that never was one."""
         self.get(subscription)
         self._queue.acknowledge(subscription, _ack_ids(ack_ids))
+        self._deaf.discard(subscription)
 
     def extend(self, subscription: str, ack_ids: list[str], seconds: Any) -> None:
         """Raises 404, 400."""
@@ -180,6 +194,21 @@ class PubSub:
         self._queue.extend(subscription, _ack_ids(ack_ids), seconds, self._cloud.clock.time())
         if not seconds:
             self._wake(subscription)
+
+    async def settle(self) -> None:
+        """Until subscribers that waited when something was published have acknowledged it, and so have acted on it.
+
+        Who lets too much time pass is waited for again only after it has acknowledged something.
+        """
+        with self._lock:
+            told, self._told = self._told, {}
+        ends = time.monotonic() + _HEARING
+        while left := {
+            name for name, since in told.items() if name not in self._deaf and self._queue.holds(name, since)
+        }:
+            if time.monotonic() > ends:
+                self._deaf |= left
+            await asyncio.sleep(0.01)
 
     def _pullable(self, subscription: str) -> bool:
         until = self._queue.next_end(subscription)

@@ -13,7 +13,7 @@ from urllib.parse import unquote
 from localcloud import disk
 from localcloud.errors import ApiError
 from localcloud.rest import App, Receive, Scope, Send
-from localcloud.storage import batch
+from localcloud.storage import batch, operations
 from localcloud.storage.admission import Admission, Asker
 from localcloud.storage.downloads import Downloads
 from localcloud.storage.errors import XML_STATUS, StorageError, invalid, not_emulated, rendered
@@ -53,6 +53,7 @@ class Service:
     def __init__(self, cloud: Cloud) -> None:
         storage = cloud.storage
         self._faults = cloud.faults
+        self._counts = cloud.billing.counts
         pool = ThreadPoolExecutor(_THREADS, "storage")
         self._json = JsonApi(storage, pool)
         self._admission = Admission(storage)
@@ -79,6 +80,8 @@ class Service:
                 if is_signed(request) and not _JSON.fullmatch(request.path):
                     asker = replace(asker, caller=self._signatures.verify(request))
                 response = await self._answer(request, asker, guarded)
+                if (response is None or response.code < 300) and (charged := operations.of_bytes(request)):
+                    self._counts.operation(*charged)
                 if response is None:
                     return
             except ApiError as error:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import unquote
 
-from localcloud.storage import fields, json_buckets, json_lists, json_objects
+from localcloud.storage import fields, json_buckets, json_lists, json_objects, operations
 from localcloud.storage.admission import Asker
 from localcloud.storage.errors import StorageError, not_emulated
 from localcloud.storage.json_call import Call
@@ -47,6 +47,8 @@ class JsonApi:
                     result = await loop.run_in_executor(self._pool, route.handler, call)
                 else:
                     result = route.handler(call)
+                if charged := operations.of_json(method, path):
+                    self._storage.cloud.billing.counts.operation(*charged)
                 return partial(result, query)
         if path.startswith(("/b", "/projects")):
             raise not_emulated(f"{method} /storage/v1{path}")

@@ -13,10 +13,11 @@ from typing import Any
 from localcloud.storage import names
 from localcloud.storage.errors import invalid, not_emulated
 from localcloud.storage.records import LIVE, ObjectRecord
-from localcloud.storage.times import parse_date, parse_time
+from localcloud.storage.times import later, parse_date, parse_time
 
 DELETE, SET_CLASS, ABORT = "Delete", "SetStorageClass", "AbortIncompleteMultipartUpload"
 _DAYS = ("age", "daysSinceCustomTime", "daysSinceNoncurrentTime", "numNewerVersions")
+_PASSING = _DAYS[:3]
 _DATES = ("createdBefore", "customTimeBefore", "noncurrentTimeBefore")
 _AFFIXES = ("matchesPrefix", "matchesSuffix")
 _OF_UPLOADS = {"age", *_AFFIXES}
@@ -39,6 +40,16 @@ class Rule:
     def holds(self, record: ObjectRecord, newer: int, now: datetime) -> bool:
         """Whether all conditions hold of an object that has `newer` newer versions."""
         return all(_holds(name, wanted, record, newer, now) for name, wanted in self.condition.items())
+
+    def begins(self, record: ObjectRecord, newer: int) -> datetime | None:
+        """When the rule holds by the days that pass; None for one that never does, or that asks for no days."""
+        moments: list[datetime] = []
+        for name, days in self.condition.items():
+            if name in _PASSING:
+                if (start := _moment(name, record)) is None:
+                    return None
+                moments.append(later(start, days * 86_400))
+        return max(moments) if moments and self.holds(record, newer, max(moments)) else None
 
     def holds_of_upload(self, name: str, started: datetime, now: datetime) -> bool:
         """The same for an unfinished multipart upload."""
@@ -169,14 +180,19 @@ def _holds(name: str, wanted: Any, record: ObjectRecord, newer: int, now: dateti
         return _affix(name, wanted, record.name)
     if name == "numNewerVersions":
         return newer >= wanted
+    moment = _moment(name, record)
+    if moment is None:
+        return False
+    return moment < parse_date(wanted) if name in _DATES else _days_after(moment, wanted, now)
+
+
+def _moment(name: str, record: ObjectRecord) -> datetime | None:
+    """What a condition on a time compares with."""
     custom = record.settings.get("customTime", "")
     text = {"age": record.created, "createdBefore": record.created}.get(name) or (
         custom if "ustomTime" in name else record.deleted
     )
-    if not text:
-        return False
-    moment = parse_time(text, name)
-    return moment < parse_date(wanted) if name in _DATES else _days_after(moment, wanted, now)
+    return parse_time(text, name) if text else None
 
 
 def _affix(kind: str, wanted: list[str], name: str) -> bool:

@@ -13,6 +13,7 @@ from typing import Any
 
 from localcloud import database
 from localcloud.storage.records import LIVE, NONCURRENT, SOFT_DELETED, ObjectRecord
+from localcloud.storage.times import parse_time
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS buckets (
@@ -70,6 +71,7 @@ class Metadata:
         self._reading = threading.Lock()
         self._inside = False
         self._afterwards: list[Callable[[], None]] = []
+        self._usage: tuple[int, list[tuple[Resource, str, str, int]]] = (-1, [])
         self.bucket_changes = 0  # goes up with each, so that others may keep what they know of buckets
         row = self._writer.execute("SELECT max(generation) FROM objects").fetchone()
         self._generation: int = row[0] or 0
@@ -211,8 +213,28 @@ class Metadata:
         sql = f"SELECT {_COLUMNS} FROM objects WHERE state = 'soft' AND hard_deleted <= ? LIMIT ?"  # noqa: S608
         return [self._record(row) for row in self.rows(sql, now, limit)]
 
+    def owner(self, bucket: str) -> tuple[Resource, str] | None:
+        """(bucket, its project) by the bucket's name, also where it is soft-deleted."""
+        sql = """
+            SELECT resource, project FROM buckets WHERE name = ? UNION ALL
+            SELECT resource, project FROM deleted_buckets WHERE name || '@' || generation = ?"""
+        found = self.rows(sql, bucket, bucket)
+        return (json.loads(found[0][0]), found[0][1]) if found else None
+
+    @property
+    def changes(self) -> int:
+        """Goes up with each change of anything, so that others may keep what they found."""
+        with self._lock:
+            return self._writer.total_changes
+
     def usage(self) -> list[tuple[Resource, str, str, int]]:
         """(bucket, its project, storage class, bytes) of all that is kept, soft-deleted buckets' objects too."""
+        changes = self.changes
+        if self._usage[0] != changes:
+            self._usage = changes, self._sum_up()
+        return self._usage[1]
+
+    def _sum_up(self) -> list[tuple[Resource, str, str, int]]:
         sql = """
             SELECT b.resource, b.project, o.storage_class, o.size FROM
             (SELECT bucket, storage_class, sum(size) AS size FROM objects GROUP BY bucket, storage_class) AS o JOIN
@@ -223,6 +245,11 @@ class Metadata:
         return [(json.loads(resource), project, kind, size) for resource, project, kind, size in rows]
 
     # Everything
+
+    def ends(self) -> list[float]:
+        """When soft-deleted buckets are gone for good, and all distinct ends of soft-deleted objects, in seconds."""
+        sql = "SELECT hard_deleted FROM objects WHERE state = 'soft' UNION SELECT hard_deleted FROM deleted_buckets"
+        return [parse_time(row[0], "hardDeleteTime").timestamp() for row in self.rows(sql)]
 
     def blobs(self) -> set[str]:
         """All files that something names."""

@@ -42,12 +42,20 @@ Listener = Callable[[str, ObjectRecord, int], None]
 class Objects:
     """The objects of all buckets; all methods may be called from any thread."""
 
-    def __init__(self, metadata: Metadata, blobs: Blobs, clock: Clock, listener: Listener | None = None) -> None:
+    def __init__(
+        self,
+        metadata: Metadata,
+        blobs: Blobs,
+        clock: Clock,
+        listener: Listener | None = None,
+        gone: Callable[[ObjectRecord], None] | None = None,
+    ) -> None:
         self._metadata = metadata
         self._blobs = blobs
         self._clock = clock
         self._rate = MutationRate()
         self._tell = listener or (lambda event, record, other: None)
+        self._gone = gone or (lambda record: None)  # told inside of the transaction that lets go of one for good
 
     def get(self, bucket: str, name: str, generation: int | None = None) -> ObjectRecord:
         """The live version, or one generation that is not soft-deleted. Raises 404."""
@@ -267,6 +275,7 @@ class Objects:
         self._tell(GONE, record, by)
 
     def _forget(self, record: ObjectRecord) -> None:
+        self._gone(record)
         self._metadata.remove(record)
         self._metadata.after_commit(lambda: self._discard_unused(record.blob))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, BinaryIO
 
+from catalog.prices import least_days
 from localcloud.storage.blobs import Blobs
 from localcloud.storage.buckets import Buckets
 from localcloud.storage.copies import Copies
@@ -12,6 +13,8 @@ from localcloud.storage.listing import Query, page
 from localcloud.storage.metadata import Metadata, Resource
 from localcloud.storage.notifications import Notifications
 from localcloud.storage.objects import Content, Draft, Objects
+from localcloud.storage.records import ObjectRecord
+from localcloud.storage.times import parse_time
 from localcloud.storage.upkeep import Upkeep
 from localcloud.storage.uploads import Uploads
 
@@ -29,7 +32,7 @@ class Storage:
         self.blobs = Blobs(folder / "blobs")
         self.notifications = Notifications(cloud, self.metadata)
         self.buckets = Buckets(cloud, self.metadata, self.notifications.forget)
-        self.objects = Objects(self.metadata, self.blobs, cloud.clock, self.notifications.note)
+        self.objects = Objects(self.metadata, self.blobs, cloud.clock, self.notifications.note, self._gone)
         self.copies = Copies(self.metadata, self.blobs, self.objects)
         self.uploads = Uploads(self.metadata, self.blobs, self.objects, cloud.clock)
         self.upkeep = Upkeep(cloud, self.metadata, self.buckets, self.objects, self.uploads)
@@ -111,6 +114,13 @@ class Storage:
         Noncurrent and soft-deleted versions count, in soft-deleted buckets too; unfinished uploads do not.
         """
         return self.metadata.usage()
+
+    def _gone(self, record: ObjectRecord) -> None:
+        """An object is let go of for good: the colder classes are charged for a least time."""
+        least = least_days(record.storage_class) * 86_400
+        left = least and parse_time(record.created, "timeCreated").timestamp() + least - self.cloud.clock.time()
+        if left > 0 and (found := self.metadata.owner(record.bucket)):
+            self.cloud.billing.deleted_early(*found, record.storage_class, record.size, left)
 
     def close(self) -> None:
         """Let go of all files."""

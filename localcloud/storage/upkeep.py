@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+from bisect import bisect_right
 from collections.abc import Iterator
 from concurrent.futures import Future
 from datetime import UTC, datetime
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 _FIRST = 1.0  # seconds after the start, so that it holds up nobody who waits for that
 _EVERY = 3600.0  # seconds; Google takes up to a day
+_TOGETHER = 60.0  # seconds
+_DAY = 86_400.0  # seconds
 _BATCH = 100  # objects in one transaction
 _PAGE = 1000
 
@@ -49,10 +52,38 @@ class Upkeep:
         self._thread: threading.Thread | None = None
         cloud.on_start(self._start)
         cloud.on_stop(self._stop)
-        cloud.clock.on_forward(self._moved)
+        self._last = 0.0
+        self._moments: tuple[int, list[float]] = (-1, [])
+        cloud.clock.on_forward(self._moved, self.due)
+
+    def due(self, grain: float) -> float | None:
+        """When something is due next, in seconds since the epoch. Objects of about the same age go together."""
+        changes = self._metadata.changes
+        if self._moments[0] != changes:
+            self._moments = changes, sorted(self._all_moments())
+        moments, now = self._moments[1], self._clock.time()
+        after = bisect_right(moments, now)
+        return max(moments[after], self._last + max(grain, _TOGETHER)) if after < len(moments) else None
+
+    def _all_moments(self) -> Iterator[float]:
+        """When all that is there now is done with, or changes its class."""
+        yield from self._metadata.ends()
+        for name, resource in self._metadata.all_buckets():
+            rules = lifecycle.rules(resource)
+            aborting = [rule.condition.get("age", 0) for rule in rules if rule.action == lifecycle.ABORT]
+            if aborting:
+                for _, _, started in self._uploads.unfinished(MULTIPART, name):
+                    yield from (started + days * _DAY for days in aborting)
+            rules = [rule for rule in rules if rule.action != lifecycle.ABORT]
+            for record, newer in self._versions(name) if rules else ():
+                begins = [begin for rule in rules if (begin := rule.begins(record, newer))]
+                yield from (begin.timestamp() for begin in begins)
+                if begins and record.retained_until:
+                    yield record.retained_until.timestamp()
 
     def once(self) -> None:
         """Do what is due now."""
+        self._last = self._clock.time()
         while not self._ending.is_set() and self._objects.forget_expired(_BATCH):
             pass
         self._buckets.forget_expired()

@@ -17,6 +17,7 @@ from localcloud.storage.downloads import Downloads, xml_etag
 from localcloud.storage.errors import invalid, not_emulated
 from localcloud.storage.messages import Request, Response
 from localcloud.storage.objects import Draft, as_generation
+from localcloud.storage.operations import target
 from localcloud.storage.post_forms import Forms, described
 from localcloud.storage.records import ObjectRecord
 from localcloud.storage.resumable import Resumables
@@ -27,7 +28,6 @@ from localcloud.storage.xml_buckets import XmlBuckets
 from localcloud.storage.xml_listing import NAMESPACE
 from localcloud.storage.xml_multipart import MultipartUploads
 
-_HOST = "storage.googleapis.com"
 _SOURCE_IF = "x-goog-copy-source-if-"
 _SOURCE_CONDITIONS = {f"{_SOURCE_IF}generation-match", f"{_SOURCE_IF}metageneration-match"}
 # Query parameters that name something else than the object's bytes.
@@ -57,7 +57,7 @@ class XmlApi:
 
     async def answer(self, request: Request, asker: Asker, send: Send) -> Response | None:
         """The response, or None when it was sent already. Raises StorageError."""
-        bucket, name = _target(request)
+        bucket, name = target(request)
         query, method = request.query, request.method
         if amazon := [header for header in request.headers if header.startswith("x-amz-")]:
             raise not_emulated(f"{amazon[0]} in the XML API")
@@ -171,12 +171,3 @@ def written(record: ObjectRecord) -> dict[str, str]:
         "X-Goog-Hash": record.hashes,
         "X-Goog-Stored-Content-Length": str(record.size),
     }
-
-
-def _target(request: Request) -> tuple[str, str]:
-    """(bucket, object), the second "" for a bucket itself."""
-    path = request.path.removeprefix("/")
-    if request.host.endswith(f".{_HOST}"):
-        return request.host.removesuffix(f".{_HOST}"), unquote(path)
-    bucket, _, name = path.partition("/")
-    return unquote(bucket), unquote(name)

@@ -51,10 +51,10 @@ def _wanted(job: Job) -> Counter[Key]:
     return wanted(job.project, job.region, job.body["jobSpec"])
 
 
-def waited_too_long(job: Job, now: float) -> bool:
-    """Whether a FLEX_START job has waited for machines for longer than it wants to, at seconds since the epoch."""
+def waits_until(job: Job) -> float | None:
+    """Until when a FLEX_START job waits for machines, in seconds since the epoch; None: for as long as it takes."""
     chosen = retries.scheduling(job)
     if chosen.get("strategy") not in retries.FLEX or "startTime" in job.body:
-        return False
+        return None
     wait = seconds(chosen.get("maxWaitDuration") or _FLEX_WAIT)
-    return bool(wait) and now > datetime.fromisoformat(job.body["createTime"]).timestamp() + wait
+    return datetime.fromisoformat(job.body["createTime"]).timestamp() + wait if wait else None

@@ -34,6 +34,7 @@ log = logging.getLogger(__name__)
 _UNDER_WAY = ("PENDING", "RUNNING", "CANCELLING")
 _DISK_PATIENCE = 1.0  # seconds until a disk that was full is tried again
 _TICK = 1.0  # seconds between looks at what waits
+_BEGINNING = 5.0  # seconds that a move of the clock waits for a job to begin
 _STOP_PATIENCE = 3.0  # seconds beyond the grace for supervisors to write how a replica ended
 
 
@@ -49,6 +50,7 @@ class Runner:
         self._told: dict[str, asyncio.Event] = {}  # to end, or to end this attempt
         self._waiting: dict[str, str] = {}  # for which quotas, by job; each is said once
         self._changes: dict[str, asyncio.Event] = {}
+        self._slow: set[str] = set()  # jobs whose beginning a move of the clock no longer waits for
         self._stopping = False
 
     async def resume(self) -> None:
@@ -68,6 +70,7 @@ class Runner:
     async def catch_up(self) -> None:
         """Do what is due now that the clock was moved, and return when it has happened."""
         self._expire()
+        self.fill()
         over = []
         for job_id, task in self._tasks.items():
             job = self._jobs.find(job_id)
@@ -76,6 +79,22 @@ class Runner:
                 over.append(task)
         if over:
             await asyncio.wait(over, timeout=self._settings.grace + _STOP_PATIENCE)
+
+    def due(self, _grain: float) -> float | None:
+        """When the next job has run, or waited for machines, for as long as it may. Any thread may call."""
+        now = self._cloud.clock.time()
+        moments = [self._deadline(job) for job in self._jobs.in_state(*_UNDER_WAY) if "startTime" in job.body]
+        moments += [until for job in self._jobs.in_state("QUEUED", "PENDING") if (until := queue.waits_until(job))]
+        return min((moment for moment in moments if moment > now), default=None)
+
+    async def settle(self) -> None:
+        """Let jobs that were just taken from the queue begin, so that their time counts from now."""
+        ends = time.monotonic() + _BEGINNING
+        while time.monotonic() < ends and any(
+            "stockouts" not in job.run and job.id not in self._slow for job in self._jobs.in_state("PENDING")
+        ):
+            await asyncio.sleep(0.02)
+        self._slow = {job.id for job in self._jobs.in_state("PENDING")}
 
     def _tidy(self) -> None:
         """Release what the last server had no time to release."""
@@ -124,7 +143,8 @@ class Runner:
     def _expire(self) -> None:
         """End FLEX_START jobs that have waited for longer than they want to."""
         for job in self._jobs.in_state("QUEUED", "PENDING"):
-            if queue.waited_too_long(job, self._cloud.clock.time()):
+            until = queue.waits_until(job)
+            if until is not None and self._cloud.clock.time() > until:
                 self._tell(job, stockout(job.region))
 
     def cancel(self, job: Job) -> None:

@@ -43,7 +43,8 @@ class Vertex:
         self._runner = Runner(cloud, self._jobs, self.stockouts, chosen)
         cloud.on_start(self._runner.resume)
         cloud.on_stop(self._runner.stop)
-        cloud.clock.on_forward(self._runner.catch_up)
+        cloud.clock.on_forward(self._runner.catch_up, self._runner.due)
+        cloud.clock.on_settle(self._settle)
         cloud.count("custom jobs", self._jobs.count)
         self.tuning = Tuning(cloud)
         self.pipelines = Pipelines(cloud)
@@ -52,6 +53,10 @@ class Vertex:
     async def end_all(self, project: str, why: str) -> None:
         """Let all jobs of a project (by id) fail, and return when they have ended; error and log say why."""
         await asyncio.gather(self._runner.end_all(project, why), self.serving.end_all(project, why))
+
+    async def _settle(self) -> None:
+        await self.tuning.settle()
+        await self._runner.settle()
 
     def preempt(self, job_id: str) -> Body:
         """Take the machines away from a Spot job that runs: it has the grace to save, and starts again.

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import sqlite3
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
+from catalog.book import read
 from localcloud.billing import charges, commands, pacific, prices
 from localcloud.billing.charges import Credit, dollars, lines
-from localcloud.billing.ledger import Ledger, Level, Pool, Span
+from localcloud.billing.counts import CLASS_A, CLASS_B, EARLY, LOGS, MESSAGES
+from localcloud.billing.ledger import Ledger, Pool, Span, Thing
 from localcloud.launch import Failed
 
 PAYER = "billingAccounts/012345-6789AB-CDEF01"
@@ -93,17 +97,19 @@ def test_a_small_serving_machine_costs_its_share_of_the_next_larger() -> None:
     assert cost("n1-standard-2") * 2 == pytest.approx(cost("n1-standard-4"), abs=2)
 
 
-def level(amount: int, location: str = "US-CENTRAL1", storage_class: str = "STANDARD") -> Level:
-    return Level("b", storage_class, location, "p", PAYER, {}, amount)
+Levels = dict[Thing, int]
 
 
-def stored(folder: Path, *levels: Level) -> list[charges.Line]:
+def level(amount: int, location: str = "US-CENTRAL1", storage_class: str = "STANDARD") -> Levels:
+    return {Thing("b", storage_class, location, "p", PAYER, "{}"): amount}
+
+
+def stored(folder: Path, levels: Levels) -> list[charges.Line]:
     """What a month of these levels costs."""
     ledger = Ledger(folder / "ledger.sqlite")
     ledger.sample(pacific.begin(date(2026, 6, 1)), levels)
-    ledger.sample(pacific.begin(date(2026, 6, 11)), levels)
-    ledger.sample(pacific.begin(date(2026, 7, 1)), levels)
-    return lines([], ledger.kept(), 0)
+    ledger.sample(pacific.begin(date(2026, 6, 11)), {replace(one, labels='{"n": "2"}'): levels[one] for one in levels})
+    return lines([], ledger.counted(pacific.begin(date(2026, 7, 1))), 0)
 
 
 def test_a_month_of_storage_costs_its_price_beyond_the_free_tier(tmp_path: Path) -> None:
@@ -117,6 +123,89 @@ def test_a_month_of_storage_costs_its_price_beyond_the_free_tier(tmp_path: Path)
     assert {line.nanos for line in stored(tmp_path / "4", level(5 << 30, "ME-WEST1"))} == {None}
     nearline = stored(tmp_path / "5", level(100 << 30, storage_class="NEARLINE"))
     assert sum(line.nanos or 0 for line in nearline) == pytest.approx(10**9, abs=99)
+
+
+def thing(storage_class: str = "STANDARD", location: str = "US-CENTRAL1", project: str = "p") -> Thing:
+    return Thing("b", storage_class, location, project, PAYER, "{}")
+
+
+GIB, MONTH = 1 << 30, 30 * 86_400  # June has 30 days
+
+
+@pytest.mark.parametrize(
+    ("what", "of", "amount", "dollars_"),
+    [
+        (CLASS_A, thing(location="EUROPE-WEST4"), 10_000, "0.05"),  # Google's own example
+        (CLASS_B, thing(location="EUROPE-WEST4"), 50_000, "0.02"),
+        (CLASS_A, thing(), 15_000, "0.05"),  # 5,000 are free here
+        (CLASS_B, thing(), 100_000, "0.02"),
+        (CLASS_A, thing(location="EU"), 1000, "0.01"),
+        (CLASS_B, thing("COLDLINE"), 1000, "0.01"),  # nothing is free of colder classes
+        (CLASS_A, thing("ARCHIVE", "US"), 1000, "0.1"),
+        (EARLY, thing("NEARLINE"), 1000 * GIB * MONTH // 2, "5"),  # Google's own example
+        (LOGS, thing(), 60 * GIB, "5"),
+        (LOGS, thing(), 50 * GIB, "0"),
+        (MESSAGES, thing(), (10 + 1024) * GIB, "40"),
+    ],
+)
+def test_what_is_charged_by_the_piece_and_the_byte(
+    tmp_path: Path, what: str, of: Thing, amount: int, dollars_: str
+) -> None:
+    ledger = Ledger(tmp_path / "ledger.sqlite")
+    for part in (amount // 4, amount - amount // 4):  # on one day
+        ledger.count(date(2026, 6, 10), {(what, of): part})
+    [line] = lines([], ledger.counted(0), 0)
+    assert Decimal(line.nanos or 0) / 10**9 == Decimal(dollars_)
+
+
+def test_what_is_free_is_so_for_each_month_and_account_or_project(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "ledger.sqlite")
+    for day in (date(2026, 6, 10), date(2026, 6, 11), date(2026, 7, 1)):
+        ledger.count(day, {(CLASS_A, thing()): 3000, (LOGS, thing()): 30 * GIB, (LOGS, thing(project="q")): 30 * GIB})
+    found = lines([], ledger.counted(0), 0)
+    assert [line.nanos for line in found if line.unit == "operation"] == [0, 1000 * 5000, 0]
+    logs = {(line.project, line.day.isoformat()): line.nanos for line in found if line.unit == "gibibyte"}
+    assert logs == {
+        (project, day): nanos
+        for project in "pq"
+        for day, nanos in (("2026-06-10", 0), ("2026-06-11", 5 * 10**9), ("2026-07-01", 0))
+    }
+
+
+def test_machines_cost_what_the_price_lists_say_by_hand() -> None:
+    def hour(pool: Pool, kind: str = "training") -> Decimal:
+        found = lines([span("2026-06-10T12:00:00", "2026-06-10T13:00:00", pool, kind=kind)], [], 0)
+        return sum((Decimal(line.nanos or 0) for line in found), Decimal()) / 10**9
+
+    def about(dollars: str) -> object:
+        return pytest.approx(Decimal(dollars), abs=Decimal("0.00001"))
+
+    machine, disk = Decimal("0.189999"), Decimal("0.0002678")  # Compute Engine's n1-standard-4; a GB of pd-ssd
+    gpu, gpu_spot, machine_spot = Decimal("0.35"), Decimal("0.175"), book_spot("n1-standard-4")
+    assert hour(Pool("n1-standard-4", 1)) == about(f"{machine * Decimal('1.15')}")
+    assert hour(Pool("n1-standard-4", 2, disk="pd-ssd", disk_gb=100)) == about(
+        f"{2 * (machine * Decimal('1.15') + 100 * disk)}"
+    )
+    with_gpu = Pool("n1-standard-4", 1, "NVIDIA_TESLA_T4", 2)
+    assert hour(with_gpu) == about(f"{(machine + 2 * gpu) * Decimal('1.15')}")
+    fee = (machine + 2 * gpu) * Decimal("0.15")  # Vertex AI's, of the price on demand
+    assert hour(replace(with_gpu, spot=True)) == about(f"{machine_spot + 2 * gpu_spot + fee}")
+    assert hour(Pool("n1-standard-4", 3), "serving") == about(f"{3 * machine * Decimal('1.15')}")
+
+
+def book_spot(machine: str) -> Decimal:
+    rows = read("prices.json")
+    return Decimal(rows["spot"][machine][rows["spot_regions"].index("us-central1")])
+
+
+def test_a_ledger_of_an_older_version_is_taken_over(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "ledger.sqlite")
+    ledger.note(span("2026-06-10T12:00:00", None, Pool("n1-standard-4", 1), title="mine"))
+    with sqlite3.connect(tmp_path / "ledger.sqlite") as old:
+        old.execute("ALTER TABLE spans DROP COLUMN title")
+    old.close()
+    [kept] = Ledger(tmp_path / "ledger.sqlite").spans()
+    assert (kept.title, kept.started) == ("", at("2026-06-10T12:00:00"))
 
 
 def test_the_ledger_keeps_what_it_noted_first_and_over_a_restart(tmp_path: Path) -> None:

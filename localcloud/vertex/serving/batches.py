@@ -203,8 +203,8 @@ class Batches:
                 self._set(name, "RUNNING", startTime=self._cloud.clock.stamp())
                 resources = job["dedicatedResources"]
                 pool = machines.pool(resources["machineSpec"], int(resources["startingReplicaCount"]))
-                plan, labels = server.plan, job.get("labels", {})
-                self._cloud.billing.begin(_charged(name), plan.project, plan.location, (pool,), labels)
+                plan = server.plan
+                self._cloud.billing.begin(_charged(name), plan.project, plan.location, (pool,), job)
 
         def told(results: Results) -> None:
             self._set(name, "", completionStats=results.stats())

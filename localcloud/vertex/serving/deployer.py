@@ -157,7 +157,7 @@ class Deployer:
             there = {*deployed_ids(changed)}
             changed["trafficSplit"] = _kept_whole(one.traffic, there)
         pool = machines.pool(one.machine, one.replicas)
-        self._cloud.billing.begin(one.charged, one.project, one.location, (pool,), endpoint.get("labels", {}))
+        self._cloud.billing.begin(one.charged, one.project, one.location, (pool,), endpoint)
         self._endpoints.put(changed)
         if self._cloud.documents.find(one.operation):
             operations.succeed(self._cloud, one.operation, "DeployModelResponse", {"deployedModel": one.body})
@@ -236,7 +236,7 @@ class Deployer:
             charged = f"{one.charged.partition('#')[0]}#{secrets.token_hex(4)}"
             one = deployments.save(self._cloud, one, charged=charged)
             pool = machines.pool(one.machine, one.replicas)
-            self._cloud.billing.begin(charged, one.project, one.location, (pool,), endpoint.get("labels", {}))
+            self._cloud.billing.begin(charged, one.project, one.location, (pool,), endpoint)
         models = [one.body if other["id"] == one.id else other for other in endpoint.get("deployedModels", [])]
         self._endpoints.put(endpoint | {"deployedModels": models, "updateTime": self._cloud.clock.stamp()})
         return operations.succeed(self._cloud, operation, "MutateDeployedModelResponse", {"deployedModel": one.body})

@@ -29,6 +29,7 @@ _GIVEN = (
     "trialJobSpec",
     "labels",
 )
+_SETTLING = 5.0  # seconds
 
 
 class Tuning(Driving[TuningJob]):
@@ -38,12 +39,30 @@ class Tuning(Driving[TuningJob]):
         self._records = Records(cloud)
         super().__init__(cloud, "HyperparameterTuningJob", self._records)
         self._suggester = Suggester(cloud.folder("vertex") / "suggest.log")
+        self._slow: set[str] = set()  # jobs that a move of the clock no longer waits for
         cloud.billing.on_unpaid(self._unpaid)
         cloud.count("tuning jobs", self._records.count)
 
     async def _stop(self) -> None:
         await super()._stop()
         await self._suggester.close()
+
+    async def settle(self) -> None:
+        """Until each job has taken up the ends of its trials and launched the next: a clock that moves waits for it."""
+        ends = time.monotonic() + _SETTLING
+        while time.monotonic() < ends and any(self._between(name) for name in self._tasks if name not in self._slow):
+            await asyncio.sleep(0.05)
+        self._slow = {name for name in self._tasks if self._between(name)}
+
+    def _between(self, name: str) -> bool:
+        job, trials = self._records.find(name), self._records.trials(name)
+        if job is None or job.state in ENDED:
+            return False
+        active = [trial for trial in trials if trial.active]
+        more = int(job.body["maxTrialCount"]) - (len(trials) - len(active))
+        jobs = [self._cloud.vertex.find_job(trial.job) for trial in active]
+        fewer = len(active) < min(int(job.body["parallelTrialCount"]), more)
+        return fewer or not active or any(one is None or one.state in ENDED for one in jobs)
 
     def _stops(self, one: TuningJob) -> bool:
         """Those that run are cancelled, as custom jobs are."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +31,6 @@ class Fixed(Clock):
         return 1_794_312_000 + self.ahead.total_seconds()
 
     def now(self) -> Any:
-        from datetime import UTC, datetime
-
         return datetime.fromtimestamp(self.time(), UTC)
 
 
@@ -42,7 +42,7 @@ def cloud(tmp_path: Path) -> Cloud:
         made.projects.create(project, payer=ACCOUNT)
     made.projects.enable("test-project", "pubsub.googleapis.com", "billingbudgets.googleapis.com")
     made.pubsub.create_topic(TOPIC)
-    made.pubsub.create_subscription(SUBSCRIPTION, {"topic": TOPIC})
+    made.pubsub.create_subscription(SUBSCRIPTION, {"topic": TOPIC, "messageRetentionDuration": "2678400s"})
     return made
 
 
@@ -68,17 +68,20 @@ def budget(cloud: Cloud, amount: Any = None, rules: Any = None, **filters: Any) 
 
 
 def heard(cloud: Cloud) -> list[dict[str, Any]]:
-    """What the topic told since the last time."""
+    """What the topic told since the last time, and when it was `published`, in seconds."""
     cloud.billing._settle()
-    found = cloud.pubsub.pull(SUBSCRIPTION, 100)
+    found = cloud.pubsub.pull(SUBSCRIPTION, 1000)
     if found:
         cloud.pubsub.acknowledge(SUBSCRIPTION, [one.ack_id for one in found])
-    return [json.loads(base64.b64decode(str(one.message["data"]))) for one in found]
+    return [
+        json.loads(base64.b64decode(str(one.message["data"])))
+        | {"published": datetime.fromisoformat(str(one.message["publishTime"])).timestamp()}
+        for one in found
+    ]
 
 
 def forward(cloud: Cloud, seconds: int) -> None:
-    for coroutine in cloud.clock.forward(timedelta(seconds=seconds)):
-        coroutine.close()  # type: ignore[attr-defined]
+    asyncio.run(cloud.clock.forward(timedelta(seconds=seconds)))
 
 
 @pytest.mark.parametrize(
@@ -125,15 +128,43 @@ def test_each_threshold_is_told_once_and_the_highest_is_named(cloud: Cloud) -> N
     ]  # fmt: skip
 
 
-def test_a_jump_over_the_end_of_a_month_tells_of_that_month_and_of_the_next(cloud: Cloud) -> None:
-    budget(cloud)
+def test_a_jump_tells_of_each_threshold_when_it_is_reached_and_begins_each_month_anew(cloud: Cloud) -> None:
+    budget(cloud, {"specifiedAmount": {"units": "50"}})
     heard(cloud)
-    use(cloud, 10)
-    forward(cloud, 30 * DAY)
-    november, december = heard(cloud)
-    assert (november["costIntervalStart"], november["alertThresholdExceeded"]) == ("2026-11-01T07:00:00Z", 1)
-    assert (december["costIntervalStart"], december["costAmount"]) == ("2026-12-01T08:00:00Z", 0)
-    assert "alertThresholdExceeded" not in december
+    begun = cloud.clock.time()
+    use(cloud, 0, ended=None)
+    forward(cloud, 22 * DAY)
+    told = heard(cloud)
+    november = [one for one in told if one["costIntervalStart"] == "2026-11-01T07:00:00Z"]
+    reached = {one.get("alertThresholdExceeded"): one for one in reversed(november)}
+    for share in (0.5, 1.0):
+        assert reached[share]["costAmount"] == pytest.approx(50 * share, abs=0.005)  # within a minute of it
+        hours = 50 * share / 0.21849885
+        assert reached[share]["published"] - begun == pytest.approx(hours * HOUR, abs=60)
+    assert [one["costAmount"] for one in november] == sorted(one["costAmount"] for one in november)
+    december = [one for one in told if one["costIntervalStart"] == "2026-12-01T08:00:00Z"]
+    assert december == told[len(november) :]
+    assert (december[0]["costAmount"], "alertThresholdExceeded" in december[-1]) == (pytest.approx(0, abs=0.005), False)
+    assert 40 < len(told) < 60
+    assert [mail["time"][:10] for mail in cloud.billing.ledger.mail()] == ["2026-11-15", "2026-11-20"]
+
+
+def test_a_jump_stops_for_nothing_where_nothing_costs(cloud: Cloud) -> None:
+    budget(cloud)
+    use(cloud, 1)
+    heard(cloud)
+    forward(cloud, 20 * DAY)
+    assert len(heard(cloud)) == 1
+
+
+def test_a_trial_ends_in_the_middle_of_a_jump_when_its_credit_is_used_up(cloud: Cloud) -> None:
+    cloud.billing.create_trial("trial-project")
+    account = cloud.projects.get("trial-project")["billingAccount"]
+    use(cloud, 0, ended=None, project="trial-project", payer=account)
+    forward(cloud, 80 * DAY)
+    trial = cloud.billing.accounts.trial("trial-project")
+    assert trial and trial.closed
+    assert (trial.closed - trial.started) / HOUR == pytest.approx(300 / 0.21849885, abs=0.02)
 
 
 def test_last_months_cost_may_be_the_amount(cloud: Cloud) -> None:
@@ -170,6 +201,41 @@ def test_a_trials_credit_hides_costs_from_a_budget_that_includes_it(cloud: Cloud
     [told] = heard(cloud)
     assert told["costAmount"] == (0 if net else pytest.approx(0.6555, abs=0.001))
     assert cloud.billing.trials()["trial-project"]["credit_left"].startswith("299.34")
+
+
+def test_a_trials_credit_pays_all_through_a_jump(cloud: Cloud) -> None:
+    cloud.billing.create_trial("trial-project")
+    budget(cloud, {"specifiedAmount": {"units": "1"}}, projects=["projects/trial-project"])
+    use(cloud, 0, ended=None, project="trial-project")
+    forward(cloud, 20 * DAY)
+    told = heard(cloud)
+    assert {one["costAmount"] for one in told} == {0}
+    assert len(told) < 60
+
+
+def test_an_object_of_a_colder_class_that_goes_early_is_charged_for_the_rest_of_its_least_time(cloud: Cloud) -> None:
+    bucket = {
+        "location": "us-central1",
+        "storageClass": "NEARLINE",
+        "softDeletePolicy": {"retentionDurationSeconds": "0"},
+    }
+    for name in ("early-cold", "early-enough"):
+        cloud.storage.create_bucket("test-project", {"name": name, **bucket})
+        cloud.storage.put_object(name, "x", bytes(1 << 20))
+    forward(cloud, 10 * DAY)
+    cloud.storage.delete_object("early-cold", "x")
+    cloud.billing.sample()
+    forward(cloud, 20 * DAY)
+    cloud.storage.delete_object("early-enough", "x")
+    cloud.billing.sample()
+    amounts: dict[tuple[str, bool], float] = defaultdict(float)
+    for line in cloud.billing.lines():
+        amounts[line.resource, "Early Deletion" in line.sku] += float(line.amount) * 1024
+    month = pytest.approx(1, abs=0.05)  # of a mebibyte; November has 30 days, December 31
+    assert amounts["buckets/early-cold", True] * 3 / 2 == month
+    assert amounts["buckets/early-cold", False] * 3 == month
+    assert amounts["buckets/early-enough", False] == month
+    assert ("buckets/early-enough", True) not in amounts
 
 
 def test_who_may_no_longer_publish_is_not_heard(cloud: Cloud) -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import base64
+import itertools
 import json
+import os
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -42,7 +45,9 @@ class Place:
     def jobs(self) -> str:
         return f"{VERTEX}/projects/{self.cloud.project}/locations/{REGION}/customJobs"
 
-    def run(self, script: str, machine: str = "n1-standard-4", **labels: str) -> dict[str, Any]:
+    def run(
+        self, script: str, machine: str = "n1-standard-4", timeout: str = "604800s", **labels: str
+    ) -> dict[str, Any]:
         """Submit a job and wait until it runs."""
         spec = {
             "machineSpec": {"machineType": machine},
@@ -50,6 +55,7 @@ class Place:
             "containerSpec": {"imageUri": "local/plain:1", "command": ["python", "-c", script]},
         }
         body = {"displayName": "charged", "labels": labels, "jobSpec": {"workerPoolSpecs": [spec]}}
+        body["jobSpec"] |= {"scheduling": {"timeout": timeout}}
         answer = self.session.post(self.jobs, json=body)
         assert answer.ok, answer.text
         return self.wait(answer.json()["name"], "RUNNING", "SUCCEEDED")
@@ -163,15 +169,30 @@ def test_what_is_stored_is_charged_by_day_also_when_it_is_soft_deleted(place: Pl
     url = f"{STORAGE}/upload/storage/v1/b/charged-bytes/o"
     put = place.session.post(url, params={"uploadType": "media", "name": "x"}, data=b"x" * (1 << 20))
     assert put.ok, put.text
-    place.bill()  # takes note
+    media = f"{STORAGE}/storage/v1/b/charged-bytes/o/x"
+    assert place.session.get(media, params={"alt": "media"}).ok
+    assert place.session.get(f"{STORAGE}/charged-bytes/x").ok
+    assert place.session.get(f"{STORAGE}/storage/v1/b/charged-bytes/o").ok
+    assert place.session.get(f"{STORAGE}/charged-bytes/y").status_code == 404  # a refusal costs nothing
     place.forward(2 * DAY)
-    first = Decimal(place.bill()["cost"])
+
+    def found() -> dict[str, tuple[Decimal, Decimal]]:
+        amounts: dict[str, tuple[Decimal, Decimal]] = {}
+        for line in place.bill()["lines"]:
+            amount, cost = amounts.get(line["sku"], (Decimal(), Decimal()))
+            amounts[line["sku"]] = amount + Decimal(line["amount"]), cost + Decimal(line["cost"])
+        return amounts
+
+    first = found()
     month = Decimal("0.026") / 1024
-    assert month * 2 / 32 < first < month * 2 / 27
-    assert place.session.delete(f"{STORAGE}/storage/v1/b/charged-bytes/o/x").status_code == 204
+    assert month * 2 / 32 < first["Standard Storage in eu"][1] < month * 2 / 27
+    assert first["Standard Class A Operations in eu"] == (2, Decimal("0.00002"))
+    assert first["Standard Class B Operations in eu"] == (2, Decimal("0.0000008"))
+    assert place.session.delete(media).status_code == 204  # free, and the object is kept for a week
     place.forward(DAY)
-    assert Decimal(place.bill()["cost"]) > first * Decimal("1.4")  # kept for a week
-    assert {line["sku"] for line in place.bill()["lines"]} == {"Standard Storage in eu"}
+    again = found()
+    assert again.pop("Standard Storage in eu")[1] > first.pop("Standard Storage in eu")[1] * Decimal("1.4")
+    assert again == first
 
 
 @pytest.mark.slow
@@ -286,17 +307,18 @@ def test_a_budget_notifies_a_topic_and_the_kill_switch_stops_all(place: Place) -
     assert told["costIntervalStart"].endswith("-01-01T08:00:00Z")
     job = place.run(SLEEP)
     place.forward(7 * 3600)  # 1.72 dollars
-    [half] = [json.loads(base64.b64decode(one["data"])) for one in _messages(place, subscription)]
+    messages = _messages(place, subscription)
+    heard = [json.loads(base64.b64decode(one["data"])) for one in messages]
+    half = next(one for one in heard if "alertThresholdExceeded" in one)
     assert half["alertThresholdExceeded"] == 0.5
-    assert half["forecastThresholdExceeded"] == 1.0
-    assert 1.7 < half["costAmount"] < 1.8
+    assert 1.5 < half["costAmount"] < 1.51
+    assert next(one for one in heard if "forecastThresholdExceeded" in one)["costAmount"] < half["costAmount"]
+    times = [datetime.fromisoformat(one["publishTime"]).timestamp() for one in messages]
+    gaps = [after - before for before, after in itertools.pairwise(times)]
+    assert len(gaps) > 18 and max(gaps) < 20 * 60 + 90  # about every 20 minutes, whatever the thresholds
     assert place.bill()["mail"][0]["to"] == "billing administrators of 012345-6789AB-CDEF01"
-    place.forward(60)
-    assert _messages(place, subscription) == []  # nothing new, and not yet 20 minutes
-    place.forward(20 * 60)
-    assert len(_messages(place, subscription)) == 1  # whatever the thresholds
     place.forward(7 * 3600)
-    [over] = [json.loads(base64.b64decode(one["data"])) for one in _messages(place, subscription)]
+    over = [json.loads(base64.b64decode(one["data"])) for one in _messages(place, subscription)][-1]
     assert over["alertThresholdExceeded"] == 1.0
     assert over["costAmount"] > over["budgetAmount"]
     # A budget alone stops nothing; this is what the documented subscriber does.
@@ -312,6 +334,59 @@ def test_a_budget_notifies_a_topic_and_the_kill_switch_stops_all(place: Place) -
     place.cloud.run(stop)
     place.link(MINE)
     place.wait(job["name"], "FAILED")
+
+
+KILL_SWITCH = """
+import json
+import google.auth
+from google.auth.transport.requests import AuthorizedSession
+from google.cloud import pubsub_v1
+
+session = AuthorizedSession(google.auth.default(scopes=["https://www.googleapis.com/auth/cloud-platform"])[0])
+url = "https://cloudbilling.googleapis.com/v1/projects/test-project/billingInfo"
+
+def hear(message):
+    told = json.loads(message.data)
+    if told["costAmount"] > told["budgetAmount"] and session.get(url).json()["billingEnabled"]:
+        assert session.put(url, json={"billingAccountName": ""}).ok
+    print(told["costAmount"], flush=True)
+    message.ack()
+
+pubsub_v1.SubscriberClient().subscribe("projects/test-project/subscriptions/budget", hear).result()
+"""
+
+
+def test_in_a_long_jump_a_kill_switch_acts_when_the_budget_is_reached(place: Place) -> None:
+    topic, _ = _subscribed(place)
+    _budget(place, topic, "3")
+    listening = subprocess.Popen(
+        [sys.executable, "-c", KILL_SWITCH],
+        env={"PATH": os.environ["PATH"], "HOME": os.environ["HOME"], **place.cloud.environment},
+        stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert listening.stdout
+    try:
+        place.forward(1)
+        assert float(listening.stdout.readline()) == 0  # it hears
+        limited = place.run(SLEEP, timeout="14400s")
+        job = place.run(SLEEP)
+        place.forward(30 * DAY)
+        last = next(cost for cost in map(float, listening.stdout) if cost > 3)
+        assert last < 3.01
+        assert place.link(MINE).ok
+        ended = place.wait(limited["name"], "FAILED")
+        assert (_hours(ended), ended["error"]["code"]) == (pytest.approx(4, abs=0.01), 4)
+        ended = place.wait(job["name"], "FAILED")
+        assert ended["error"]["message"] == "The billing account of the project was unlinked."
+        assert _hours(ended) == pytest.approx(8.23, abs=0.05)  # 0.2453 dollars an hour, with the disk
+        assert 3 < Decimal(place.bill()["cost"]) < Decimal("3.02")
+    finally:
+        listening.kill()
+        listening.communicate()
+
+
+def _hours(job: dict[str, Any]) -> float:
+    return (datetime.fromisoformat(job["endTime"]) - datetime.fromisoformat(job["startTime"])).total_seconds() / 3600
 
 
 @pytest.mark.slow

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +40,7 @@ class Cloud(VertexCloud):
         children = psutil.Process(self.cloud.server["pid"]).children()
         return [process for process in children if "localcloud.vertex.tuning.suggest" in process.cmdline()]
 
-    def create(self, script: str, trials: int, **study: Any) -> str:
+    def create(self, script: str, trials: int, more: Mapping[str, Any] | None = None, **study: Any) -> str:
         """The new job's id."""
         parameter = {"parameterId": "x", "integerValueSpec": {"minValue": "1", "maxValue": str(trials)}}
         metrics = [{"metricId": "acc", "goal": "MAXIMIZE"}]
@@ -48,6 +50,7 @@ class Cloud(VertexCloud):
             "maxTrialCount": trials,
             "parallelTrialCount": 2,
             "trialJobSpec": {"workerPoolSpecs": [pool(script)]},
+            **(more or {}),
         }
         return id_of(self.session.post(f"{PLACE}/hyperparameterTuningJobs", json=body))
 
@@ -79,6 +82,22 @@ def test_a_server_that_is_killed_again_and_again_loses_no_trial(own: Cloud) -> N
         found = [one["metrics"][0]["value"] for one in trial["measurements"]]
         assert found == [float(n * 10 + step) for step in range(1, 11)]
     assert sorted(own.lines(job)) == [f"tried {n}" for n in range(1, 9)]
+
+
+def test_when_the_clock_is_moved_trials_run_one_after_the_other_each_to_its_time_limit(own: Cloud) -> None:
+    spec = {"workerPoolSpecs": [pool("import time; time.sleep(600)")], "scheduling": {"timeout": "3600s"}}
+    job = own.create("", 3, {"trialJobSpec": spec, "parallelTrialCount": 1, "maxFailedTrialCount": 3})
+    before = datetime.now(UTC)
+    launch.forward(own.root, 10 * 3600)
+    found = own.get(job)
+
+    def hours(stamp: str) -> float:
+        return (datetime.fromisoformat(stamp) - before).total_seconds() / 3600
+
+    assert found["state"] == "JOB_STATE_FAILED"
+    for number, trial in enumerate(found["trials"]):
+        assert (hours(trial["startTime"]), hours(trial["endTime"])) == pytest.approx((number, number + 1), abs=0.01)
+    assert hours(found["endTime"]) == pytest.approx(3, abs=0.01)
 
 
 def test_suggestions_go_on_after_a_kill_and_their_process_ends_with_its_server(own: Cloud) -> None:
