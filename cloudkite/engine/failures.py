@@ -126,7 +126,7 @@ def _hint(one: Failure) -> str:
     if "billing" in one.message.lower() and one.code in (400, 403):
         return _("link a billing account to the project, and check cloudkite:budget in the account's settings")
     if one.code == 403:
-        missing = re.search(r"'([a-z]+\.[A-Za-z.]+)'", one.message)
+        missing = re.search(r"([a-z]+(?:\.[A-Za-z]+)+)'? denied", one.message)
         if missing:
             return _("the signed-in identity needs the permission {name} on the project: an owner has it").format(
                 name=missing[1]

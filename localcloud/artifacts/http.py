@@ -44,6 +44,13 @@ def _name(call: Call) -> str:
     return f"{_parent(call)}/repositories/{call.params['repository']}"
 
 
+def _place(call: Call) -> access.Resource:
+    """What a permission to make or list repositories is asked on, by the name that Google tells."""
+    name = _parent(call)
+    policies_of = ("/".join(name.split("/")[:2]),)
+    return access.Resource(name, policies_of, SERVICE, "cloudresourcemanager.googleapis.com/Project")
+
+
 def _where(call: Call) -> access.Resource:
     return access.repository(_name(call))
 
@@ -60,12 +67,12 @@ async def list_locations(call: Call) -> Body:
     return page("locations", found, call.query, default=len(found))
 
 
-@router.route("GET", f"{_LOCATION}/repositories", needs="artifactregistry.repositories.list")
+@router.route("GET", f"{_LOCATION}/repositories", needs="artifactregistry.repositories.list", on=_place)
 async def list_repositories(call: Call) -> Body:
     return page("repositories", call.cloud.documents.list(store.KIND, f"{_parent(call)}/"), call.query)
 
 
-@router.route("POST", f"{_LOCATION}/repositories", needs="artifactregistry.repositories.create")
+@router.route("POST", f"{_LOCATION}/repositories", needs="artifactregistry.repositories.create", on=_place)
 async def create_repository(call: Call) -> Body:
     made = store.create(call.cloud, _parent(call), call.query.get("repositoryId", ""), call.body)
     return _done(call, {"@type": "type.googleapis.com/google.devtools.artifactregistry.v1.Repository", **made})

@@ -17,7 +17,13 @@ from localcloud.rest import App, Call, Router
 if TYPE_CHECKING:
     from localcloud.cloud import Cloud
 
-router = Router()
+
+def denied(permission: str) -> ApiError:
+    """403 in Monitoring's words."""
+    return ApiError(403, f"Permission {permission} denied (or the resource may not exist).", reason="forbidden")
+
+
+router = Router(refusal=lambda _call, permission, _resource: denied(permission))
 Body = dict[str, Any]
 SERVICE = "monitoring.googleapis.com"
 _PROJECT = "/v3/projects/{project}"

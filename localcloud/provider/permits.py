@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from localcloud.iam import access
 from localcloud.iam.http import denied as denied_by_iam
+from localcloud.monitoring.http import denied as denied_by_monitoring
 from localcloud.storage.errors import denied as denied_by_storage
 
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ def require(scope: Scope, permission: str, on: access.Resource) -> None:
     api = permission.partition(".")[0]
     if api == "storage":
         raise denied_by_storage(scope.caller.email, permission)
+    if api == "monitoring":
+        raise denied_by_monitoring(permission)
     if api == "iam":
         raise denied_by_iam(permission)
     domain = {"resourcemanager": "cloudresourcemanager", "billing": "cloudbilling"}.get(api, api)

@@ -65,6 +65,8 @@ def test_what_a_provider_says_is_read(said, read):
          "the API was enabled a moment ago", 1),
         ("create", "googleapi: Error 403: Permission 'storage.buckets.create' denied on resource, forbidden",
          "the permission storage.buckets.create on the project", 1),
+        ("create", "googleapi: Error 403: Permission monitoring.alertPolicies.create denied (or the resource may not "
+         "exist)., forbidden", "the permission monitoring.alertPolicies.create on the project", 1),
         ("create", "googleapi: Error 403: no, forbidden", "the role Owner of the project", 1),
         ("create", "googleapi: Error 400: Billing must be enabled for activation of service(s)", "link a billing", 1),
         ("create", "googleapi: Error 409: The requested bucket name is not available., conflict", "rename it", 1),

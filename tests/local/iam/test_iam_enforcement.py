@@ -78,6 +78,17 @@ def test_who_has_no_role_is_refused(nobody: Any, method: str, url: str, permissi
         )
 
 
+def test_monitoring_and_artifact_registry_refuse_in_their_own_words(local_cloud: Any, nobody: Any) -> None:
+    local_cloud.enable("monitoring", "artifactregistry")
+    channels = nobody.get(f"https://monitoring.googleapis.com/v3/{PROJECT}/notificationChannels")
+    words = "Permission monitoring.notificationChannels.list denied (or the resource may not exist)."
+    assert (channels.status_code, error_of(channels)["message"]) == (403, words)
+    place = f"artifactregistry.googleapis.com/{PROJECT}/locations/us-central1"
+    made = nobody.post(f"https://{place.replace('.com/', '.com/v1/')}/repositories?repositoryId=x", json={})
+    words = f"Permission 'artifactregistry.repositories.create' denied on resource '//{place}' (or it may not exist)."
+    assert (made.status_code, error_of(made)["message"]) == (403, words)
+
+
 def test_a_viewer_looks_and_changes_nothing(viewer: Any) -> None:
     for method, url, permission in REFUSED:
         looks = permission.endswith((".get", ".list", "projects.getIamPolicy"))
