@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, unquote
 
-from localcloud import disk, enabled
+from localcloud import disk, enabled, fields
 from localcloud.errors import ApiError, NotEmulated
 from localcloud.iam import access
 
@@ -164,7 +164,8 @@ class Router:
 
     async def _answer(self, cloud: Cloud, scope: Scope, receive: Receive) -> Any:
         queries = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)
-        return await self.dispatch(
+        selection = fields.asked({name: values[-1] for name, values in queries.items()})
+        answer = await self.dispatch(
             cloud,
             scope["caller"],
             scope["method"],
@@ -174,6 +175,7 @@ class Router:
             scope.get("host", ""),
             dict(scope["headers"]).get(b"x-goog-user-project", b"").decode("latin-1"),
         )
+        return fields.select(answer, selection)
 
 
 def project_of(call: Call) -> Resource:

@@ -10,14 +10,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-from localcloud import disk
+from localcloud import disk, fields
 from localcloud.errors import ApiError
 from localcloud.rest import App, Receive, Scope, Send
 from localcloud.storage import batch, operations
 from localcloud.storage.admission import Admission, Asker
 from localcloud.storage.downloads import Downloads
 from localcloud.storage.errors import XML_STATUS, StorageError, invalid, not_emulated, rendered
-from localcloud.storage.json_api import JsonApi, partial
+from localcloud.storage.json_api import JsonApi
 from localcloud.storage.messages import Request, Response, parse_object, send_response
 from localcloud.storage.records import ObjectRecord
 from localcloud.storage.resumable import Resumables
@@ -132,7 +132,7 @@ class Service:
         kind, upload_id = request.query.get("uploadType", ""), request.query.get("upload_id", "")
 
         def told(made: ObjectRecord) -> Response:
-            return Response.of_json(partial(made.resource(), request.query))
+            return Response.of_json(fields.select(made.resource(), fields.asked(request.query)))
 
         if upload_id:
             if request.method == "DELETE":

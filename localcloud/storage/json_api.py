@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import unquote
 
-from localcloud.storage import fields, json_buckets, json_lists, json_objects, operations
+from localcloud import fields
+from localcloud.storage import json_buckets, json_lists, json_objects, operations
 from localcloud.storage.admission import Asker
 from localcloud.storage.errors import StorageError, not_emulated
 from localcloud.storage.json_call import Call
@@ -40,6 +41,7 @@ class JsonApi:
             if route.method == method and (found := route.pattern.fullmatch(path)):
                 params = tuple(unquote(group) for group in found.groups())
                 call = Call(self._storage, params, queries, query, headers, body, asker)
+                selection = fields.asked(query)
                 route.needs(call)
                 json_lists.check(call)
                 if route.slow:
@@ -49,13 +51,7 @@ class JsonApi:
                     result = route.handler(call)
                 if charged := operations.of_json(method, path):
                     self._storage.cloud.billing.counts.operation(*charged)
-                return partial(result, query)
+                return fields.select(result, selection)
         if path.startswith(("/b", "/projects")):
             raise not_emulated(f"{method} /storage/v1{path}")
         raise StorageError(404, "Not Found", "notFound")
-
-
-def partial(result: Resource | None, query: Mapping[str, str]) -> Resource | None:
-    """The wanted fields of an answer. Raises 400 for a bad selection."""
-    wanted = query.get("fields") or query.get("$fields")
-    return fields.select(result, fields.parse(wanted)) if result is not None and wanted else result

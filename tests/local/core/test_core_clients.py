@@ -298,3 +298,19 @@ def test_a_policy_has_the_version_that_its_conditions_ask_for(session):
     typeless = {"role": "roles/iam.serviceAccountUser", "members": ["me@example.com"]}
     refused = session.post(f"{policy}:setIamPolicy", json={"policy": {"bindings": [typeless]}}).json()["error"]
     assert refused["details"][0]["fieldViolations"][0]["field"] == "policy.bindings.member"
+
+
+def test_parts_of_answers(session):
+    project = "https://cloudresourcemanager.googleapis.com/v3/projects/test-project"
+    assert session.get(project, params={"fields": "projectId,state"}).json() == {
+        "projectId": "test-project",
+        "state": "ACTIVE",
+    }
+    made = session.post(f"{project}:testIamPermissions?$fields=none", json={"permissions": []})
+    assert made.json() == {}
+    accounts = "https://iam.googleapis.com/v1/projects/test-project/serviceAccounts"
+    refused = session.post(accounts, params={"fields": "name,("}, json={"accountId": "never-made"})
+    assert (refused.status_code, refused.json()["error"]["message"]) == (400, "Invalid field selection (")
+    found = session.get(accounts, params={"fields": "accounts/email"}).json()
+    assert {"email": "owner@test-project.iam.gserviceaccount.com"} in found["accounts"]
+    assert not any("never-made" in account["email"] for account in found["accounts"])

@@ -1,18 +1,24 @@
 """Partial responses: the `fields` parameter, such as "kind,items(name,metadata/owner),nextPageToken".
 
-https://cloud.google.com/storage/docs/json_api#partial-response
+https://cloud.google.com/apis/docs/system-parameters and https://cloud.google.com/storage/docs/json_api#partial-response.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
-from localcloud.storage.errors import invalid
+from localcloud.errors import ApiError
 
 # name -> what is wanted inside it; an empty selection is everything.
 Selection = dict[str, "Selection"]
 _TOKEN = re.compile(r"[^,()/\s]+|[,()/]")
+
+
+def asked(query: Mapping[str, str]) -> Selection:
+    """The selection that a call asks for; empty, everything. Raises 400 for one that can't be."""
+    return parse(query.get("fields") or query.get("$fields") or "")
 
 
 def parse(text: str) -> Selection:
@@ -20,7 +26,7 @@ def parse(text: str) -> Selection:
     tokens = _TOKEN.findall(text)
     selection, rest = _parse(tokens)
     if rest:
-        raise invalid(f"Invalid field selection {text}")
+        raise _invalid(f"Invalid field selection {text}")
     return selection
 
 
@@ -29,7 +35,7 @@ def _parse(tokens: list[str]) -> tuple[Selection, list[str]]:
     while tokens and tokens[0] != ")":
         name, tokens = tokens[0], tokens[1:]
         if name in (",", "(", "/"):
-            raise invalid(f"Invalid field selection {name}")
+            raise _invalid(f"Invalid field selection {name}")
         inner: Selection = {}
         path = [name]
         while tokens[:1] == ["/"] and len(tokens) > 1:
@@ -38,7 +44,7 @@ def _parse(tokens: list[str]) -> tuple[Selection, list[str]]:
         if tokens[:1] == ["("]:
             inner, tokens = _parse(tokens[1:])
             if tokens[:1] != [")"]:
-                raise invalid("Invalid field selection: ( is not closed")
+                raise _invalid("Invalid field selection: ( is not closed")
             tokens = tokens[1:]
         for step in reversed(path[1:]):
             inner = {step: inner}
@@ -74,3 +80,7 @@ def select(body: Any, selection: Selection) -> Any:
         if inner is not None:
             chosen[name] = select(value, inner)
     return chosen
+
+
+def _invalid(message: str) -> ApiError:
+    return ApiError(400, message, reason="invalid")
