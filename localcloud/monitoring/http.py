@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from localcloud.enabled import require
-from localcloud.errors import ApiError
+from localcloud.errors import ApiError, error_info
 from localcloud.monitoring import store
 from localcloud.paging import page
 from localcloud.rest import App, Call, Router
@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 def denied(permission: str) -> ApiError:
     """403 in Monitoring's words."""
-    return ApiError(403, f"Permission {permission} denied (or the resource may not exist).", reason="forbidden")
+    details = [error_info("IAM_PERMISSION_DENIED", SERVICE, permission=permission)]
+    words = f"Permission {permission} denied (or the resource may not exist)."
+    return ApiError(403, words, reason="forbidden", details=details)
 
 
 router = Router(refusal=lambda _call, permission, _resource: denied(permission))
