@@ -94,7 +94,11 @@ class Configs:
         return made
 
     def update(self, name: str, changes: Mapping[str, Any], mask: str = "", create: bool = False) -> Body:
-        """Change fields that `mask` names, or all given ones. `create`: make it if needed. Raises 400, 404."""
+        """Change fields that `mask` names, or all given ones. `create`: make it if needed. Raises 400, 404.
+
+        A bucket that is being deleted can't be changed: https://cloud.google.com/logging/docs/reference/v2/rest,
+        projects.locations.buckets.patch.
+        """
         name = self.canonical(name)
         collection = name.split("/")[-2]
         present = self._cloud.documents.find(name) or _builtin(name)
@@ -102,6 +106,8 @@ class Configs:
             return self.create(collection, name.rpartition(f"/{collection}/")[0], changes, name.rpartition("/")[2])
         if name.endswith("/_Required"):
             raise ApiError(400, "The _Required bucket and sink can't be changed.", "FAILED_PRECONDITION")
+        if collection == "buckets" and present and present["lifecycleState"] == DELETED:
+            raise ApiError(400, "Buckets must be in an ACTIVE state to be modified", "FAILED_PRECONDITION")
         merged = apply_mask(self.get(name), dict(changes), mask)
         made = self._completed(collection, name, merged | {"updateTime": self._cloud.clock.stamp()})
         put = self._cloud.documents.put(name, KINDS[collection].document, made)

@@ -10,7 +10,7 @@ from localcloud.provider import permits
 from localcloud.provider.kinds import Kind, Scope, Values, names, parts
 
 _BUCKET = "projects/{project}/locations/{location}/buckets/{bucketId}"
-# Every project has these; the real provider takes them over, and leaves them when it is told to delete.
+# Every project has these; the real provider leaves them when it is told to delete.
 _BUILTIN = ("_Default", "_Required")
 
 
@@ -25,13 +25,13 @@ def _bucket(inputs: Values) -> Values:
 
 
 def _create_bucket(scope: Scope, inputs: Values) -> str:
-    configs = Configs(scope.cloud)
+    """The real provider takes over a bucket that is there."""
     parent = f"projects/{inputs['project'].removeprefix('projects/')}/locations/{inputs['location']}"
     name = f"{parent}/buckets/{inputs['bucketId']}"
-    if inputs["bucketId"] in _BUILTIN:
+    if _find(scope, name):
         _update_bucket(scope, name, inputs)
         return name
-    return configs.create("buckets", parent, _bucket(inputs), inputs["bucketId"])["name"]
+    return Configs(scope.cloud).create("buckets", parent, _bucket(inputs), inputs["bucketId"])["name"]
 
 
 def _read_bucket(scope: Scope, resource_id: str, _known: Values) -> Values | None:

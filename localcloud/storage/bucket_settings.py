@@ -49,6 +49,10 @@ def settled(bucket: Resource, changes: Resource, present: Resource, now: datetim
     """The bucket with a client's changes, and what follows from them. Raises 400, 403, 501."""
     if isinstance(changes.get("storageClass"), str):  # gcloud sends it as its user typed it
         changes = changes | {"storageClass": changes["storageClass"].upper()}
+    access = changes.get("iamConfiguration")
+    if isinstance(access, dict) and "uniformBucketLevelAccess" not in access and "bucketPolicyOnly" in access:
+        access = access | {"uniformBucketLevelAccess": access["bucketPolicyOnly"]}  # by its older name: gsutil
+        changes = changes | {"iamConfiguration": access}
     _check(changes, present)
     made = merged(bucket, {field: changes[field] for field in WRITABLE if field in changes and field not in _OWN_WAYS})
     made.setdefault("storageClass", "STANDARD")

@@ -161,7 +161,7 @@ def test_all_other_kinds_live(programs):
     """Those that `infra` has no use for, or uses in one way only: made, unchanged, changed, refreshed, taken away."""
     project = programs.place.account.project
 
-    def program(opts, word="one"):
+    def program(opts, word="one", log_bucket="mine"):
         def after(*resources):
             return pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(depends_on=[*apis, *resources]))
 
@@ -197,7 +197,7 @@ def test_all_other_kinds_live(programs):
             opts=after(),
         )
         logs = gcp.logging.ProjectBucketConfig(
-            "log-bucket", project=project, location="us-central1", bucket_id="mine", description=word, opts=after()
+            "log-bucket", project=project, location="us-central1", bucket_id=log_bucket, description=word, opts=after()
         )
         gcp.logging.ProjectSink(
             "sink",
@@ -229,8 +229,10 @@ def test_all_other_kinds_live(programs):
     assert programs.up(lambda opts: program(opts, "two")).counts == {}
     gone = programs.destroy()
     assert gone.errors == []
-    again = programs.up(program)  # a deleted role's id can't be used again: it is taken up
-    assert again.errors == []
+    again = programs.up(program)  # a deleted role's id can't be used again: it is taken up; a log bucket's isn't
+    refusal = "googleapi: Error 400: Buckets must be in an ACTIVE state to be modified, FAILED_PRECONDITION"
+    assert again.errors == [refusal, "update failed"]
+    assert programs.up(lambda opts: program(opts, log_bucket="mine-again")).errors == []
 
 
 def test_secrets_are_not_in_plain_text(programs):

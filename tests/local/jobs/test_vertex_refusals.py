@@ -183,8 +183,8 @@ def test_all_errors_are_listed(vertex: AuthorizedSession) -> None:
             'Accelerator "NVIDIA_TESLA_T4" is not supported for machine type "n1-standard-4"',
         ),
         (
-            field("jobSpec.serviceAccount", "nobody@test-project.iam.gserviceaccount.com"),
-            "You do not have permission to act as service_account: nobody@test-project.iam.gserviceaccount.com. "
+            field("jobSpec.serviceAccount", "never-made@test-project.iam.gserviceaccount.com"),
+            "You do not have permission to act as service_account: never-made@test-project.iam.gserviceaccount.com. "
             "(or it may not exist).",
         ),
         (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
@@ -114,11 +115,16 @@ def test_uniform_access_is_for_good_after_90_days(inside: Cloud) -> None:
     off = {"iamConfiguration": {"uniformBucketLevelAccess": {"enabled": False}}}
     store.patch_bucket("for-good", off)
     store.patch_bucket("for-good", {"iamConfiguration": UNIFORM})
-    waiting: Any
-    for waiting in inside.clock.forward(timedelta(days=91)):
-        waiting.close()  # what others would do then
+    asyncio.run(inside.clock.forward(timedelta(days=91)))
     with pytest.raises(StorageError, match="after its locked time"):
         store.patch_bucket("for-good", off)
+
+
+def test_uniform_access_by_its_older_name(bucket: Bucket, session: Any) -> None:
+    url = f"{HOST}/storage/v1/b/{bucket.name}"
+    for on in (True, False):
+        answer = session.patch(url, json={"iamConfiguration": {"bucketPolicyOnly": {"enabled": on}}})
+        assert answer.json()["iamConfiguration"]["uniformBucketLevelAccess"]["enabled"] is on
 
 
 def test_two_regions_of_ones_own(client: Client, session: Any, local_cloud: Any) -> None:

@@ -333,7 +333,7 @@ def test_what_is_not_emulated_is_refused(vertex: AuthorizedSession, change: Any,
 
 
 def test_an_account_that_one_may_not_act_as_is_refused(vertex: AuthorizedSession) -> None:
-    email = f"nobody@{PROJECT}.iam.gserviceaccount.com"
+    email = f"never-made@{PROJECT}.iam.gserviceaccount.com"
     answer = vertex.post(JOBS, json=body("", spec={"serviceAccount": email}))
     words = f"You do not have permission to act as service_account: {email}. (or it may not exist)."
     assert (answer.status_code, answer.json()["error"]["message"]) == (400, words)
