@@ -92,11 +92,11 @@ def table(found: dict[str, Any]) -> str:
         text += [f"    {_short(sku)}", f"      {_amount(amount, unit):<44}{price}"]
     if not text:
         text = ["nothing was charged"]
-    text.append("")
-    text.append(f"cost {Decimal(found['cost']):.4f} USD")
-    if Decimal(found["credit"]):
-        text.append(f"credit {Decimal(found['credit']):.4f} USD")
-    text.append(f"total {Decimal(found['total']):.4f} USD, before taxes")
+    else:
+        text += ["", f"cost {Decimal(found['cost']):.4f} USD"]
+        if Decimal(found["credit"]):
+            text.append(f"credit {Decimal(found['credit']):.4f} USD")
+        text.append(f"total {Decimal(found['total']):.4f} USD, before taxes")
     text += [f"no price is known, so not in the total: {sku}" for sku in found["unpriced"]]
     text += [
         f"an account counts in {currency}: amounts are dollars all the same, for no rate is known"

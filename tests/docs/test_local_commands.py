@@ -44,7 +44,7 @@ def test_the_clock_moves(running):
 def test_the_bill_fits_on_a_terminal(running):
     shown = good(running, "uv run invoke local.bill --account local")
     assert shown.startswith("nothing was charged\n")
-    assert "total 0.0000 USD, before taxes\n" in shown
+    assert "total" not in shown
     assert " of 5,000 Class A operations of Standard storage (" in shown
     assert max(map(len, shown.splitlines())) <= 80
     assert json.loads(good(running, "uv run invoke local.bill --month 2020-01 --json"))["lines"] == []
