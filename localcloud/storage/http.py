@@ -130,9 +130,10 @@ class Service:
 
     async def _upload(self, request: Request, bucket: str) -> Response:
         kind, upload_id = request.query.get("uploadType", ""), request.query.get("upload_id", "")
+        selection = fields.asked(request.query)
 
         def told(made: ObjectRecord) -> Response:
-            return Response.of_json(fields.select(made.resource(), fields.asked(request.query)))
+            return Response.of_json(fields.select(made.resource(), selection))
 
         if upload_id:
             if request.method == "DELETE":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -104,7 +105,7 @@ class Records(Generic[D]):
         self._documents.delete(name)
 
 
-class Driving(Generic[D]):
+class Driving(ABC, Generic[D]):
     """What the API answers of one kind, and the tasks that drive what has not ended.
 
     `what` is the message ("TrainingPipeline"). Methods are called in the server's event loop; requests and answers are
@@ -121,13 +122,13 @@ class Driving(Generic[D]):
 
     # What a kind does by itself
 
+    @abstractmethod
     async def _drive(self, name: str) -> None:
         """To the end of the one with that name."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _stops(self, one: D) -> bool:
         """See to it that one ends with the server; False for one that waits, and goes on with the next start."""
-        raise NotImplementedError
 
     def _shown(self, one: D) -> Body:
         return one.body

@@ -308,6 +308,14 @@ def test_partial_answers(bucket, session):
     assert session.get(f"{base}/o", params={"fields": "items(name"}).status_code == 400
 
 
+@pytest.mark.parametrize("kind", ["media", "resumable"])
+def test_an_upload_with_a_bad_selection_makes_nothing(bucket, session, kind):
+    url = f"https://storage.googleapis.com/upload/storage/v1/b/{bucket.name}/o"
+    answer = session.post(url, params={"uploadType": kind, "name": "unwanted", "fields": "name,("}, data=b"x")
+    assert answer.status_code == 400
+    assert not bucket.blob("unwanted").exists()
+
+
 def test_reading_goes_on_while_the_object_is_overwritten(bucket, session):
     old, new = os.urandom(8 * MIB), os.urandom(8 * MIB)
     blob = bucket.blob("busy")
