@@ -19,6 +19,7 @@ DEFAULT = "local"
 NAME = re.compile(r"[a-z][a-z0-9-]{0,28}[a-z0-9]")
 # 6 to 30 characters: https://cloud.google.com/resource-manager/docs/creating-managing-projects
 PROJECT = re.compile(r"[a-z][a-z0-9-]{4,28}[a-z0-9]")
+_OUTPUTS = "outputs.json"  # in an account's state folder
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,10 @@ class Outputs:
 
 @dataclass(frozen=True)
 class Account:
-    """One account. `target` is "local" or "google"; `budget` is per month, in `currency`, None without one."""
+    """One account. `target` is "local" or "google"; `budget` is per month, in `currency`, None without one.
+
+    `currency` is None while it is unknown: the settings name none, and no `up` has read the billing account's own.
+    """
 
     name: str
     target: str
@@ -46,7 +50,7 @@ class Account:
     region: str
     tier: str
     owner: str
-    currency: str
+    currency: str | None
     budget: float | None
     settings: Path
     state: Path
@@ -58,7 +62,7 @@ class Account:
 
     @cached_property
     def _outputs(self) -> dict[str, Any]:
-        path = self.state / "outputs.json"
+        path = self.state / _OUTPUTS
         try:
             return json.loads(path.read_text(encoding="utf-8"))
         except FileNotFoundError:
@@ -120,6 +124,7 @@ def load(workspace: Workspace, name: str | None = None) -> Account:
             _("a mapping with billingAccount, amount and currency"),
         )
     amount = budget.get("amount")
+    state = _state_folder(workspace, name, target)
     return Account(
         name=name,
         target=target,
@@ -127,11 +132,24 @@ def load(workspace: Workspace, name: str | None = None) -> Account:
         region=str(config.get("gcp:region", "us-central1")),
         tier=str(config.get("cloudkite:tier", "trial")),
         owner=str(config.get("cloudkite:owner", "")),
-        currency=str(budget.get("currency", "USD")),
+        currency=_currency(budget, state),
         budget=float(amount) if isinstance(amount, int | float) else None,
         settings=path,
-        state=_state_folder(workspace, name, target),
+        state=state,
     )
+
+
+def _currency(budget: Mapping[str, Any], state: Path) -> str | None:
+    """The currency that the settings name, else the billing account's own as `up` last read it; None when unknown."""
+    if budget.get("currency"):
+        return str(budget["currency"])
+    try:
+        made = json.loads((state / _OUTPUTS).read_text(encoding="utf-8"))["budget"]
+        # After a change of the settings, until `up` runs again, the outputs are of another billing account's budget.
+        same = made["name"].startswith(f"billingAccounts/{budget['billingAccount']}/")
+        return made["currency"] if same else None
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):  # what is wrong with them, `outputs` says
+        return None
 
 
 def _config(path: Path) -> dict[str, Any]:

@@ -52,7 +52,8 @@ def fit(plan: Plan, spending: Spending) -> tuple[Decimal | None, list[str]]:
     """(what the budget has left after the job, notes): pure arithmetic.
 
     The budget must hold what was spent this month, the worst case of what runs and that of this job. A budget in
-    another currency is not compared, because no rate is at hand: then --max-cost must be given. Raises UserError.
+    another currency, or in one that is unknown, is not compared, because no rate is at hand: then --max-cost must be
+    given. Raises UserError.
     """
     account, price = plan.account, plan.price
     notes = []
@@ -88,11 +89,19 @@ def fit(plan: Plan, spending: Spending) -> tuple[Decimal | None, list[str]]:
 def _other_currency(plan: Plan) -> str:
     """The note for a budget that can't be compared; refuses when the person set no bound of their own."""
     account, currency = plan.account, plan.price.currency
-    said = _("the budget of {name} is in {own}, prices are in {currency}: they are not compared").format(
-        name=account.name, own=account.currency, currency=currency
-    )
+    hint = _("say what this job may cost in {currency}: --max-cost 1").format(currency=currency)
+    if account.currency is None:
+        said = _(
+            "the budget of {name} is in a currency that is unknown until `up` has read it, prices are in {currency}: "
+            "they are not compared"
+        ).format(name=account.name, currency=currency)
+        hint = _("uv run invoke up --account {name} reads it; or {instead}").format(name=account.name, instead=hint)
+    else:
+        said = _("the budget of {name} is in {own}, prices are in {currency}: they are not compared").format(
+            name=account.name, own=account.currency, currency=currency
+        )
     if plan.max_cost is None:
-        raise BadValue(said, _("say what this job may cost in {currency}: --max-cost 1").format(currency=currency))
+        raise BadValue(said, hint)
     return said
 
 

@@ -132,13 +132,13 @@ def waiting(text: str, live: bool = False) -> Iterator[Any]:
         yield tell
 
 
-def money(amount: float | Decimal | None, currency: str = "USD", digits: int = 2) -> str:
-    """An amount with its currency; an unknown one says so. Tiny amounts keep their first digit."""
+def money(amount: float | Decimal | None, currency: str | None, digits: int = 2) -> str:
+    """An amount with its currency; whichever is unknown says so. Tiny amounts keep their first digit."""
     if amount is None:
         return _("unknown")
     if 0 < abs(amount) < 0.01:
         digits = 4
-    return f"{amount:,.{digits}f} {currency}"
+    return f"{amount:,.{digits}f} {currency or _('(unknown currency)')}"
 
 
 def duration(seconds: float) -> str:

@@ -203,6 +203,17 @@ def test_another_currency_than_the_billing_accounts_is_refused(change):
     assert change().up().failures == ()
 
 
+def test_without_a_currency_the_budget_is_in_the_billing_accounts_own(place):
+    payer = "DDDDDD-000000-000004"  # on the local cloud the first budget decides what an account counts in
+    place = place.settings(lambda text: text.replace("012345-6789AB-CDEF01", payer).replace("USD", "KRW"))
+    place.up()
+    place.folder.outputs.unlink()
+    place = place.settings(lambda text: text.replace("    currency: KRW\n", ""))
+    assert place.account.currency is None
+    place.up()
+    assert accounts.load(place.space, place.account.name).currency == "KRW"
+
+
 def test_the_least_that_an_account_can_be(place):
     """No owner, no budget, no quotas, on a trial."""
     least = {"gcp:project": place.account.project, "cloudkite:target": "local"}

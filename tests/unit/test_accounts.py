@@ -1,5 +1,6 @@
 """Accounts: what is read from a settings file, and what is refused."""
 
+import json
 import stat
 import sys
 
@@ -7,6 +8,7 @@ import pytest
 
 from cloudkite import accounts, workspace
 from cloudkite.errors import UserError
+from cloudkite.journey import setup
 
 GOOD = "config:\n  gcp:project: my-project\n  cloudkite:target: local\n"
 
@@ -33,6 +35,46 @@ def test_adding_an_account_never_switches_to_it(space):
     assert accounts.current(space) == "first"
     second = accounts.load(space, "second")
     assert (second.budget, second.currency) == (5.0, "USD")
+
+
+PAYER = "012345-ABCDEF-012345"
+BUDGET = GOOD + f"  cloudkite:budget: {{billingAccount: {PAYER}, amount: 50000}}\n"
+WON = {"name": f"billingAccounts/{PAYER}/budgets/1", "amount": 50000, "currency": "KRW"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "outputs", "currency"),
+    [
+        (BUDGET.replace("}", ", currency: EUR}"), "", "EUR"),
+        (BUDGET.replace("}", ", currency: EUR}"), json.dumps({"budget": WON}), "EUR"),
+        (BUDGET, json.dumps({"budget": WON}), "KRW"),
+        (BUDGET.replace("}", ", currency: }"), json.dumps({"budget": WON}), "KRW"),
+        (BUDGET, "", None),  # never set up
+        (BUDGET, "{", None),
+        (BUDGET, "[]", None),
+        (BUDGET, "{}", None),  # set up before it had a budget
+        (BUDGET, json.dumps({"budget": None}), None),
+        (BUDGET, json.dumps({"budget": WON | {"currency": None}}), None),
+        (BUDGET.replace(PAYER, "ABCDEF-012345-ABCDEF"), json.dumps({"budget": WON}), None),  # another one pays now
+        (GOOD, json.dumps({"budget": WON}), None),
+    ],
+)
+def test_a_budgets_currency_is_the_settings_else_what_up_read(space, settings, outputs, currency):
+    (space.accounts / "Pulumi.x.yaml").write_text(settings, encoding="utf-8")
+    if outputs:
+        (accounts.load(space, "x").state / "outputs.json").write_text(outputs, encoding="utf-8")
+    assert accounts.load(space, "x").currency == currency
+
+
+def test_the_list_says_that_a_currency_is_unknown(space, capsys, monkeypatch):
+    monkeypatch.setenv("CLOUDKITE_ACCOUNT", "x")
+    (space.accounts / "Pulumi.x.yaml").write_text(BUDGET, encoding="utf-8")
+    setup.list_accounts(space)
+    assert "50,000.00 (unknown currency)" in capsys.readouterr().out
+    setup.list_accounts(space, as_json=True)
+    [first, listed] = json.loads(capsys.readouterr().out)
+    assert (first["budget"], first["currency"]) == (None, None)
+    assert (listed["budget"], listed["currency"]) == (50000, None)
 
 
 def test_the_environment_variable_chooses_for_one_command(space, monkeypatch):

@@ -141,6 +141,22 @@ def test_a_budget_in_another_currency_is_not_compared():
     assert notes == ["the budget of home is in KRW, prices are in USD: they are not compared"]
 
 
+def test_a_budget_in_an_unknown_currency_is_not_compared():
+    said = (
+        "the budget of home is in a currency that is unknown until `up` has read it, prices are in USD: "
+        "they are not compared"
+    )
+    with pytest.raises(BadValue) as caught:
+        gate.fit(planned(budget=50000, currency=None), spending())
+    assert caught.value.message == said
+    assert caught.value.hint == (
+        "uv run invoke up --account home reads it; or say what this job may cost in USD: --max-cost 1"
+    )
+    left, notes = gate.fit(planned(budget=50000, currency=None, max_cost="1"), spending())
+    assert left is None
+    assert notes == [said]
+
+
 def test_without_a_budget_it_says_that_only_the_limit_holds():
     left, notes = gate.fit(planned(budget=None), spending(unknown=2))
     assert left is None
