@@ -79,7 +79,7 @@ _JOB_OPTIONS = {
     "spot": "on Spot machines: cheaper, may be preempted; the job resumes from its checkpoint",
     "image": "container image (default: TensorFlow's own for CPUs, python:3.11 with your pins for GPUs)",
     "limit": "time limit, e.g. 30m, 1h, 2h30m (default: 1h)",
-    "max-cost": "the most it may cost; sets the time limit",
+    "max-cost": "the most it may cost; lowers the default time limit where that could cost more",
     "yes": "do not ask",
     "detach": "submit and do not follow",
     "account": ACCOUNT,

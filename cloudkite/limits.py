@@ -67,8 +67,8 @@ def affordable(hourly: Decimal, amount: Decimal, restarts: int) -> int:
 def limit_for(hourly: Decimal, restarts: int, limit: str, max_cost: str, currency: str) -> tuple[int, Decimal | None]:
     """(limit in seconds, most it may cost or None) from --limit and --max-cost as typed, "" where not given.
 
-    `--max-cost` alone gives the longest limit that it pays for. Raises BadValue when it pays for less than 5 minutes,
-    or for less than a `--limit` given with it; the hint says what would do.
+    `--max-cost` alone lowers the default limit to what it pays for, and never raises it. Raises BadValue when it pays
+    for less than 5 minutes, or for less than a `--limit` given with it; the hint says what would do.
     """
     wanted = parse_limit(limit) if limit else None
     if not max_cost:
@@ -90,4 +90,4 @@ def limit_for(hourly: Decimal, restarts: int, limit: str, max_cost: str, currenc
             ),
             _("--limit {limit} fits").format(limit=written(pays)),
         )
-    return wanted or pays, amount
+    return wanted or min(DEFAULT, pays), amount

@@ -75,10 +75,13 @@ def test_an_affordable_limit_never_costs_more_than_the_amount():
     [
         ("", "", (3600, None)),
         ("30m", "", (1800, None)),
-        ("", "1", (36000, Decimal(1))),
+        ("", "1", (3600, Decimal(1))),
+        ("", "0.1", (3600, Decimal("0.1"))),
+        ("", "0.0999", (3540, Decimal("0.0999"))),
         ("", "0.05", (1800, Decimal("0.05"))),
         ("1h", "1", (3600, Decimal(1))),
-        ("", "100000", (limits.LONGEST, Decimal(100000))),
+        ("5m", "1", (300, Decimal(1))),
+        ("", "100000", (3600, Decimal(100000))),
     ],
 )
 def test_limit_and_max_cost_together(limit, max_cost, expected):
