@@ -104,7 +104,7 @@ def train(
     account: str = "",
     json: bool = False,
 ) -> None:
-    """Check, price, ask, submit and follow a training job. What follows `--` goes to the trainer."""
+    """Check, price, ask, submit and follow a job. What follows `--` goes to the trainer: `-- --help` lists it."""
     from cloudkite import workspace
     from cloudkite.journey import training
     from cloudkite.plans import Wishes

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cloudkite import accounts, show
@@ -11,7 +12,7 @@ from cloudkite.errors import FAILED, UserError
 from cloudkite.journey.setup import acting_as
 from cloudkite.target import Target, connect
 from cloudkite.text import _
-from cloudkite.workspace import Workspace
+from cloudkite.workspace import Workspace, private_folder
 
 if TYPE_CHECKING:
     from cloudkite.check.steps import CheckReport
@@ -82,9 +83,13 @@ def train(
     follow: bool = True,
     as_json: bool = False,
 ) -> None:
-    """Check if needed, price, gate, ask, submit, follow."""
+    """Check if needed, price, gate, ask, submit, follow. Who asks for the trainer's help gets that alone, here."""
+    from cloudkite import arguments
     from cloudkite import trainer as trainers
 
+    if arguments.asks_for_help(wishes.arguments):
+        _show_help(workspace, trainers.find(workspace, name))
+        return
     account = accounts.load(workspace, account_name or None)
     trainer = trainers.find(workspace, name)
     account.outputs()  # an account that is not set up is told before anything takes time
@@ -97,15 +102,28 @@ def train(
         finish(target, job)
 
 
+def _show_help(workspace: Workspace, trainer: Trainer) -> None:
+    """The trainer's own help, from its own environment."""
+    from cloudkite import arguments
+
+    python = _environment(workspace, trainer)
+    show.say(arguments.help_of(trainer, python, private_folder(workspace.state / "help") / f"{trainer.name}.log"))
+
+
+def _environment(workspace: Workspace, trainer: Trainer) -> Path:
+    """The interpreter of the trainer's environment; says so while it is built."""
+    from cloudkite import trainer as trainers
+
+    with show.waiting(_("preparing the trainer's environment ...")) as tell:
+        return trainers.environment(trainer, workspace, tell)
+
+
 def prepare(workspace: Workspace, account: Account, trainer: Trainer, wishes: Wishes) -> Plan:
     """What was asked for, checked against the catalogue and the trainer's own parser; nothing is contacted."""
     from cloudkite import arguments, submit
-    from cloudkite import trainer as trainers
 
     plan = submit.plan(account, trainer, wishes)
-    with show.waiting(_("preparing the trainer's environment ...")) as tell:
-        python = trainers.environment(trainer, workspace, tell)
-    arguments.refuse_bad(trainer, python, plan.arguments)
+    arguments.refuse_bad(trainer, _environment(workspace, trainer), plan.arguments)
     return plan
 
 
