@@ -1,16 +1,24 @@
-"""Downloads the model that a job made: whole or not at all, and nothing that is there already."""
+"""Downloads the model that a job made: whole or not at all, and nothing that is there already.
+
+A folder is replaced only if it has the record of an earlier fetch. That is written first and removed last, so that a
+fetch which was killed knows its own.
+"""
 
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import json
+import os
+import shlex
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from cloudkite import names, show
 from cloudkite.api import pages
 from cloudkite.errors import UserError, from_google
 from cloudkite.jobs import Job
@@ -19,6 +27,7 @@ from cloudkite.text import _
 
 _THREADS = 8
 _RECORD = ".cloudkite-fetched.json"  # beside the model: which objects it was made of
+_JUNCTION = 0xA0000003  # IO_REPARSE_TAG_MOUNT_POINT: what leads elsewhere on Windows without being a symbolic link
 
 
 @dataclass(frozen=True)
@@ -39,7 +48,8 @@ class Fetched:
 def fetch(target: Target, job: Job, folder: Path, progress: Callable[[str], None] | None = None) -> Fetched:
     """The job's model in `folder`, which appears when it is complete; an earlier model there is replaced.
 
-    A download that was cut off goes on where it stopped. Raises UserError for a job that has no model.
+    A download that was cut off goes on where it stopped. Raises UserError for a job that has no model, for a model
+    whose files can't all be stored, and for a folder in the way that no fetch made.
     """
     if job.active:
         raise UserError(
@@ -49,21 +59,25 @@ def fetch(target: Target, job: Job, folder: Path, progress: Callable[[str], None
     objects = _objects(target, job)
     listing = {o["name"]: o["generation"] for o in objects.values()}
     total = sum(int(o["size"]) for o in objects.values())
+    part, old = (folder.with_name(f".{folder.name}.{what}") for what in ("part", "old"))
+    for place in (folder, part, old):
+        _check(place, job)
     if _recorded(folder) == listing and all((folder / name).is_file() for name in objects):
+        _tidy(old)
         return Fetched(folder, tuple(objects), total, 0)
-    part = folder.with_name(f".{folder.name}.part")
+    part.mkdir(parents=True, exist_ok=True)
+    (part / _RECORD).write_text(json.dumps(listing), encoding="utf-8")
+    _clear(part, objects)
     todo = {n: o for n, o in objects.items() if not _same(part / n, o)}
     received = sum(int(o["size"]) for o in todo.values())
-    part.mkdir(parents=True, exist_ok=True)
     for name in todo:
         (part / name).parent.mkdir(parents=True, exist_ok=True)
     if progress:
         progress(_("fetching {count} files ...").format(count=len(todo)))
     _download(target, job, part, todo)
-    for stray in [p for p in part.rglob("*") if p.is_file() and p.relative_to(part).as_posix() not in objects]:
-        stray.unlink()
-    (part / _RECORD).write_text(json.dumps(listing), encoding="utf-8")
-    _put_in_place(part, folder)
+    for place in (folder, old):  # a download takes long enough for somebody to put something there
+        _check(place, job)
+    _put_in_place(part, folder, old)
     return Fetched(folder, tuple(objects), total, received)
 
 
@@ -80,21 +94,55 @@ def _objects(target: Target, job: Job) -> dict[str, dict[str, Any]]:
     for item in pages(target, url, "items", doing, {"prefix": prefix, "fields": fields}):
         inside = item["name"].removeprefix(prefix)
         if inside and not inside.endswith("/"):  # folders that TensorFlow makes are empty objects
-            found[_safe(inside)] = item
+            found[inside] = item
     if not found:
         raise UserError(
             _("job {name} left no model ({state})").format(name=job.name, state=job.state),
             _("uv run invoke logs --job {id}").format(id=job.id),
         )
+    _check_names(found, job, f"gs://{bucket}/{prefix}")
     return found
 
 
-def _safe(name: str) -> str:
-    """An object may be called anything; it must not leave the folder."""
-    path = PurePosixPath(name)
-    if path.is_absolute() or ".." in path.parts or "\\" in name:
-        raise UserError(_("the model has a file called {name!r}, which is not fetched").format(name=name))
-    return str(path)
+def _check_names(found: Iterable[str], job: Job, place: str) -> None:
+    """Raise UserError unless each object can be a file of its own inside the model's folder, on any system.
+
+    An object may be called anything, and the model needs its files by the names that they have.
+    """
+    hint = _("see `gcloud storage ls --recursive {place}`, and let the trainer call it something else").format(
+        place=shlex.quote(place)
+    )
+    paths: dict[str, tuple[str, str]] = {}  # each path and the object that brings it, by the path's key
+    for name in found:
+        parts = name.split("/")
+        if not all(names.portable(part) and names.key(part) != _RECORD for part in parts):
+            said = _("the model of {job} has a file called {name!r}, which is not fetched")
+            raise UserError(said.format(job=job.name, name=name), hint)
+        for depth in range(1, len(parts) + 1):
+            path = "/".join(parts[:depth])
+            known, other = paths.setdefault(names.key(path), (path, name))
+            if other != name and (known != path or path in (name, other)):
+                said = _("the model of {job} has {one!r} and {other!r}, and not every system can hold both")
+                raise UserError(said.format(job=job.name, one=other, other=name), hint)
+
+
+def _check(folder: Path, job: Job) -> None:
+    """Raise UserError unless `folder` may be replaced: a fetch made it, or it is empty, or nothing is there."""
+    if not os.path.lexists(folder):
+        return
+    if folder.is_dir() and not _leads_elsewhere(folder):
+        record = folder / _RECORD
+        if (record.is_file() and not _leads_elsewhere(record)) or not any(folder.iterdir()):
+            return
+    raise UserError(
+        _("{path} was not made by a fetch, and is not replaced").format(path=show.short(folder)),
+        _("move it elsewhere, then: uv run invoke fetch --job {id}").format(id=job.id),
+    )
+
+
+def _leads_elsewhere(path: Path) -> bool:
+    """Whether it is a link, or a junction, which Windows has."""
+    return path.is_symlink() or getattr(path.lstat(), "st_reparse_tag", 0) == _JUNCTION
 
 
 def _recorded(folder: Path) -> dict[str, str] | None:
@@ -138,10 +186,48 @@ def _download(target: Target, job: Job, part: Path, todo: dict[str, dict[str, An
         raise from_google(error, _("fetch the model of {name}").format(name=job.name)) from None
 
 
-def _put_in_place(part: Path, folder: Path) -> None:
-    old = folder.with_name(f".{folder.name}.old")
-    shutil.rmtree(old, ignore_errors=True)
+def _clear(part: Path, objects: Collection[str]) -> None:
+    """Leave in a download that goes on only what this model has: no strays, and no links to follow."""
+    folders = {str(parent) for name in objects for parent in PurePosixPath(name).parents}
+    kept = {*objects, _RECORD}
+    for top, inside, files in os.walk(part):
+        for name in inside[:]:
+            path = Path(top, name)
+            if _leads_elsewhere(path) or path.relative_to(part).as_posix() not in folders:
+                inside.remove(name)
+                _remove(path)
+        for name in files:
+            path = Path(top, name)
+            if _leads_elsewhere(path) or path.relative_to(part).as_posix() not in kept:
+                path.unlink()
+
+
+def _put_in_place(part: Path, folder: Path, old: Path) -> None:
+    _discard(old)
     if folder.exists():
         folder.rename(old)
     part.rename(folder)
-    shutil.rmtree(old, ignore_errors=True)
+    _tidy(old)
+
+
+def _tidy(old: Path) -> None:
+    with contextlib.suppress(OSError):  # a file of it may be in use on Windows; the next fetch tries again
+        _discard(old)
+
+
+def _discard(folder: Path) -> None:
+    """Remove a folder that a fetch made, its record last: one that is half removed is still known as such."""
+    if not folder.exists():
+        return
+    for path in folder.iterdir():
+        if path.name != _RECORD:
+            _remove(path)
+    (folder / _RECORD).unlink(missing_ok=True)
+    folder.rmdir()
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not _leads_elsewhere(path):
+        shutil.rmtree(path)
+    else:
+        path.unlink()

@@ -10,15 +10,13 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from cloudkite import show
+from cloudkite import names, show
 from cloudkite.errors import BadValue
 from cloudkite.table import Table, read, write
 from cloudkite.text import _
 from cloudkite.workspace import Workspace
 
 _NAME = re.compile(r"[a-z]([a-z0-9_-]{0,38}[a-z0-9])?")
-_RESERVED = {"con", "prn", "aux", "nul", *(f"{port}{i}" for port in ("com", "lpt") for i in range(10))}  # on Windows
-
 _LEFTOVERS = ("__pycache__", ".*_cache", ".venv", "output", "*.egg-info")  # of who worked on the template itself
 
 
@@ -53,7 +51,7 @@ def new(
 
 def check_name(name: str) -> None:
     """Raise BadValue unless `name` can be a folder, a Python project and a label of jobs at once."""
-    if not _NAME.fullmatch(name) or keyword.iskeyword(name) or name in _RESERVED:
+    if not _NAME.fullmatch(name) or keyword.iskeyword(name) or names.reserved(name):
         raise BadValue(
             _("{name} can't be the name of a trainer").format(name=repr(name)),
             _("lowercase letters, digits, - and _, first a letter, at most 40, no word that Python or Windows keeps"),

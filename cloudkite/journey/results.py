@@ -103,14 +103,17 @@ def fetch(workspace: Workspace, account_name: str, text: str, *, as_json: bool =
     if as_json:
         show.as_json({"job": job.id, "model": folder})
     else:
-        show.say(_("next: uv run invoke predict {name} --row COLUMN=VALUE,...").format(name=job.trainer))
+        show.say(_("next: uv run invoke predict {name} --row COLUMN=VALUE,...").format(name=folder.parents[1].name))
 
 
 def fetch_job(workspace: Workspace, target: Target, job: Any, quiet: bool = False) -> Path:
     """The body of `fetch`; gives the model's folder."""
     from cloudkite import fetch as fetching
+    from cloudkite import names
 
-    folder = workspace.trainers / (job.trainer or "unknown") / "models" / job.name
+    # Whoever may submit jobs chooses the names.
+    trainer = names.component(job.trainer or "unknown")
+    folder = workspace.trainers / trainer / "models" / names.component(job.name)
     with show.waiting(_("fetching ...")) as tell:
         fetched = fetching.fetch(target, job, folder, progress=tell)
     if not quiet:

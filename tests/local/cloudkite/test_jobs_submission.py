@@ -200,6 +200,8 @@ def test_a_fetch_that_was_cut_off_goes_on(place, finished, tmp_path):
     (part / "saved_model.pb").write_bytes(b"a")  # was cut off
     (part / "stray").write_bytes(b"?")
     folder.mkdir()
+    for ours in (part, folder):
+        (ours / ".cloudkite-fetched.json").write_text("{}", encoding="utf-8")
     (folder / "old").write_text("an earlier model", encoding="utf-8")
     fetched = fetch.fetch(place.target, ended, folder)
     assert fetched.received == 3
