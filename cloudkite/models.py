@@ -31,7 +31,9 @@ def latest_model(trainer: Trainer) -> Path:
     Newest is the job that was started last. Raises UserError when there is none.
     """
     found = [
-        p.parent for depth in ("*", "*/model") for p in (trainer.folder / "models").glob(f"{depth}/saved_model.pb")
+        path.parent
+        for depth in ("[!.]*", "[!.]*/model")  # one that is still being fetched begins with a dot
+        for path in (trainer.folder / "models").glob(f"{depth}/saved_model.pb")
     ]
     if not found:
         raise UserError(

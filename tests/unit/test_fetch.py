@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from cloudkite import fetch, jobs, show
+from cloudkite import fetch, jobs, models, show
 from cloudkite import trainer as trainers
 from cloudkite.errors import UserError
 from cloudkite.journey import results
@@ -250,6 +250,15 @@ def test_an_empty_folder_is_filled(cloud, space):
 def test_a_damaged_record_is_still_one(cloud, space, text):
     put(space.trainers / "grades" / "models" / JOB.name, **{RECORD: text, "old": "an earlier model"})
     assert not (fetched(space) / "old").exists()
+
+
+def test_what_is_being_fetched_is_no_model_yet(cloud, space):
+    """Otherwise a prediction would take half a model for the newest."""
+    folder = fetched(space, name="grades-20261123-090000-aaaa")
+    for name in (".grades-20261124-090000-bbbb.part", ".grades-20261124-090000-cccc.old"):
+        put(folder.parent / name, **{"saved_model.pb": "half"})
+        put(folder.parent / name / "model", **{"saved_model.pb": "half"})
+    assert models.latest_model(trainers.find(space, "grades")) == folder
 
 
 # --- the files of a model
