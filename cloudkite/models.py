@@ -154,8 +154,8 @@ def _from_csv(path: Path, columns: Mapping[str, str]) -> Iterator[Row]:
 def interpret(answer: Answer, about: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The model's outputs in the trainer's words. Raises UserError for outputs that don't fit what the trainer wrote.
 
-    Classes come as an output "probabilities" (or the only output) with one number a class, or one number for the second
-    of two; a number label as the output of its name (or the only output).
+    An export answers by name: the label and, for classes, "probabilities", one a class. Another one, with a single
+    output or from when two classes of one column were exported with a wrong label, is read by `read`.
     """
     label, classes = about["label"], about["classes"]
     found = answer.outputs.get("probabilities" if classes else label)
@@ -164,20 +164,48 @@ def interpret(answer: Answer, about: Mapping[str, Any]) -> list[dict[str, Any]]:
     if found is None:
         names = ", ".join(answer.outputs)
         raise UserError(_("the model's outputs are {names}: none is {label}").format(names=names, label=label))
+    made = read(found, classes)
+    if not classes or label not in answer.outputs or width(found) != len(classes):
+        return made
+    return [_labelled(one, str(_single(said))) for one, said in zip(made, answer.outputs[label], strict=True)]
+
+
+def read(output: Sequence[Any], classes: Sequence[Any] | None) -> list[dict[str, Any]]:
+    """What a last layer's output means: a number, one probability a class, or that of the second of two classes.
+
+    The trainer decides the same for its export; this is for outputs without an export's names, and for comparing.
+    Raises UserError for another count of numbers.
+    """
     if not classes:
-        return [{"prediction": _finite(value)} for value in map(_single, found)]
+        return [{"prediction": _finite(value)} for value in map(_single, output)]
     made = []
-    for shares in found:
+    for shares in output:
         shares = shares if isinstance(shares, list) else [shares]
         if len(shares) == 1 and len(classes) == 2:
             shares = [1 - shares[0], shares[0]]
-        if len(shares) != len(classes):
+            best = int(shares[1] >= 0.5)
+        elif len(shares) == len(classes):
+            best = max(range(len(shares)), key=lambda i: shares[i])
+        else:
             said = _("the model has {outputs} outputs for {count} classes")
             raise UserError(said.format(outputs=len(shares), count=len(classes)))
-        best = max(range(len(shares)), key=lambda i: shares[i])
         by_class = {str(name): _finite(share) for name, share in zip(classes, shares, strict=True)}
         made.append({"prediction": str(classes[best]), "probability": _finite(shares[best]), "probabilities": by_class})
     return made
+
+
+def width(output: Sequence[Any]) -> int:
+    """The count of numbers a row; 0 without rows."""
+    return (len(output[0]) if isinstance(output[0], list) else 1) if output else 0
+
+
+def _labelled(one: dict[str, Any], label: str) -> dict[str, Any]:
+    """An answer with the label that the export gives."""
+    shares = one["probabilities"]
+    if label not in shares:
+        said = _("the model answers {label}, which is none of {classes}")
+        raise UserError(said.format(label=label, classes=", ".join(shares)))
+    return {"prediction": label, "probability": shares[label], "probabilities": shares}
 
 
 def _single(value: Any) -> Any:

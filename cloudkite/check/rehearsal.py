@@ -16,7 +16,7 @@ from cloudkite import children, models
 from cloudkite.check.rows import Source
 from cloudkite.declared import NUMBER, Declared
 from cloudkite.errors import UserError
-from cloudkite.predictor import QUIET, Predictor
+from cloudkite.predictor import QUIET, Answer, Predictor
 from cloudkite.target import safe_environment
 from cloudkite.text import _
 from cloudkite.trainer import Trainer
@@ -25,7 +25,12 @@ SECONDS = 600  # after which two steps are taken for endless
 STEPS = 2
 _FRAME = re.compile(r'^\s*File "(?P<file>.+?)", line (?P<line>\d+)', re.MULTILINE)
 _TRACEBACK = "Traceback (most recent call last):"
-_SOME = 5  # rows that the export is asked about
+_SOME = 40  # rows that the export is asked about
+_BEGINNING = 1000  # rows among which they are spread
+_NEAR = 1e-4  # of the largest number: two answers that are nearer are equal but for rounding
+ANSWERS = "answers.json"  # what the trainer calls Keras' own answers, in its output folder
+
+Raw = dict[str, str]  # a row as it is written: the columns and the label
 
 
 @dataclass(frozen=True)
@@ -44,14 +49,18 @@ def train(
     log: Path,
     data: Path | None = None,
     environment: Mapping[str, str] | None = None,
+    ask: Path | None = None,
 ) -> Outcome:
     """Run `python -m trainer.task --steps 2 --epochs 1` on the trainer's data, or on the file `data`.
 
-    The child gets an allow-list of variables, no GPU, and `environment`; all it says goes to `log`.
+    The child gets an allow-list of variables, no GPU, and `environment`; all it says goes to `log`. With the CSV file
+    `ask`, it also leaves Keras' own answers to those rows in `output`. That is asked for by a variable: a trainer that
+    does not know it runs all the same.
     """
     command = [str(python), "-m", "trainer.task", "--steps", str(STEPS), "--epochs", "1", "--output", str(output)]
     command += ["--data", str(data)] if data else []
-    variables = safe_environment({**QUIET, "PYTHONDONTWRITEBYTECODE": "1", **(environment or {})})
+    asked = {"CLOUDKITE_ASK": str(ask)} if ask else {}
+    variables = safe_environment({**QUIET, "PYTHONDONTWRITEBYTECODE": "1", **asked, **(environment or {})})
     code = children.run(command, trainer.folder, variables, log, SECONDS)
     if code == 0:
         return Outcome(summary=_("{count} steps").format(count=STEPS))
@@ -83,33 +92,41 @@ def explain(said: str, folder: Path) -> list[str]:
     return [place + error[:500]]
 
 
-def reload(predictor: Predictor, output: Path, declared: Declared, sources: list[Source]) -> Outcome:
+def reload(predictor: Predictor, output: Path, declared: Declared, raw: list[Raw]) -> Outcome:
     """Load the export that `train` left in `output` and ask it about rows of the data, and about an all-blank row.
 
-    Its inputs must be the declared columns, its answers finite, its classes those of data.py.
+    Its inputs must be the declared columns, its answers finite, its classes those of data.py, and its answers those
+    that Keras itself gave to the same rows.
     """
     model = next((p.parent for p in sorted(output.rglob("saved_model.pb"))), None)
     if model is None:
         return Outcome((_("the run left no SavedModel (saved_model.pb) in its output folder"),))
-    rows = some_rows(declared, sources)
+    rows = [models.parse({name: row[name] for name in declared.columns}, declared.columns) for row in raw]
     blank: models.Row = dict.fromkeys(declared.columns)
     try:
         about = models.facts(model)
         answer = predictor.ask(model, rows)
-        problems = [*_inputs(declared, answer.inputs), *_facts(declared, about)]
+        problems = [*_inputs(declared, answer.inputs), *_facts(declared, about), *_columns(declared, answer)]
         if problems:
             return Outcome(tuple(problems))
-        problems = _answers(models.interpret(answer, about), "")
+        answers = models.interpret(answer, about)
+        problems = _answers(answers, "")
         alone = models.interpret(predictor.ask(model, rows[:1]), about)
-        together = models.interpret(answer, about)[:1]
-        if not problems and not _alike(alone, together):
+        if not problems and not _alike(alone[0], answers[0]):
             problems = [_("a row gets another answer alone than among others: is something averaged over the batch?")]
+        kept = _kept(output, about)
+        if not problems and kept:
+            problems = _compare(raw, answers, kept, declared)
         empty = models.interpret(predictor.ask(model, [blank]), about)
     except UserError as error:
         return Outcome((error.message,))
     notes = _answers(empty, _("when every field is blank: "))
+    if kept:
+        said = _("{count} rows predicted by a fresh process, as Keras itself predicts them")
+        return Outcome(tuple(problems), tuple(notes), said.format(count=len(rows)))
+    said = _("the run left no answers of Keras itself ({file}): the export was not compared with them")
     summary = _("{count} rows predicted by a fresh process").format(count=len(rows))
-    return Outcome(tuple(problems), tuple(notes), summary)
+    return Outcome(tuple(problems), (said.format(file=ANSWERS), *notes), summary)
 
 
 def tensorflow_of(output: Path) -> str:
@@ -122,13 +139,63 @@ def tensorflow_of(output: Path) -> str:
     return ""
 
 
-def some_rows(declared: Declared, sources: list[Source]) -> list[models.Row]:
-    """A few rows of data that was checked before: the first ones, and the first that has a blank field."""
+def some_rows(declared: Declared, sources: list[Source]) -> list[Raw]:
+    """A few rows of data that was checked before, as they are written: from all over the beginning, so that different
+    answers are among them, and the first that has a blank field."""
     with sources[0].path.open(encoding="utf-8-sig", newline="") as file:
-        beginning = [row for row in islice(csv.DictReader(file), 1000) if any(row.values())]
-    rows = [{name: row[name] for name in declared.columns} for row in beginning]
+        beginning = [row for row in islice(csv.DictReader(file), _BEGINNING) if any(row.values())]
+    names = [*declared.columns, declared.label]
+    rows = [{name: row[name] for name in names} for row in beginning]
     with_blank = [row for row in rows if not all(row.values())][:1]
-    return [models.parse(row, declared.columns) for row in rows[:_SOME] + with_blank]
+    return rows[:: math.ceil(len(rows) / _SOME)] + with_blank
+
+
+def write_rows(raw: list[Raw], path: Path) -> None:
+    """Rows as a CSV file that the trainer can read."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        table = csv.DictWriter(file, list(raw[0]), lineterminator="\n")
+        table.writeheader()
+        table.writerows(raw)
+
+
+def _kept(output: Path, about: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What Keras itself answered, read without the trainer's help; [] when the run left nothing of it."""
+    try:
+        return models.read(json.loads((output / ANSWERS).read_text(encoding="utf-8")), about["classes"])
+    except FileNotFoundError:
+        return []
+
+
+def _columns(declared: Declared, answer: Answer) -> list[str]:
+    """Where an export gives a label beside probabilities that are not one a class."""
+    shares, count = answer.outputs.get("probabilities", []), len(declared.classes)
+    if not count or declared.label not in answer.outputs or models.width(shares) in (0, count):
+        return []
+    said = _("the export gives {width} probability a row for {count} classes: its label can be wrong")
+    many = _("the export gives {width} probabilities a row for {count} classes: its label can be wrong")
+    return [(said if models.width(shares) == 1 else many).format(width=models.width(shares), count=count)]
+
+
+def _compare(
+    raw: list[Raw], answers: list[dict[str, Any]], kept: list[dict[str, Any]], declared: Declared
+) -> list[str]:
+    """Where the export answers otherwise than Keras."""
+    if len(kept) != len(answers):
+        said = _("the run answered {kept} of {count} rows: does it leave rows out?")
+        return [said.format(kept=len(kept), count=len(answers))]
+    if strange := _answers(kept, _("Keras itself: ")):
+        return strange
+    # A label that is a number can be near zero for one row: what matters is how large it is in others.
+    scale = max(abs(number) for one in kept for number in _numbers(one))
+    for row, export, keras in zip(raw, answers, kept, strict=True):
+        best = sorted(_numbers(keras))[-2:]
+        tied = bool(declared.classes) and best[1] - best[0] <= _NEAR
+        same_label = not declared.classes or export["prediction"] == keras["prediction"] or tied
+        if not same_label or not _alike(export, keras, scale):
+            shown = ",".join(f"{name}={row[name]}" for name in declared.columns)
+            said = _("the export does not answer as the model does: for {row} it says {export}, Keras itself {keras}")
+            return [said.format(row=shown, export=_shown(export), keras=_shown(keras))]
+    return []
 
 
 def _inputs(declared: Declared, inputs: Mapping[str, str]) -> list[str]:
@@ -164,7 +231,19 @@ def _answers(answers: list[dict[str, Any]], when: str) -> list[str]:
     return []
 
 
-def _alike(one: list[dict[str, Any]], other: list[dict[str, Any]]) -> bool:
-    """Whether two answers are equal but for rounding."""
-    a, b = ([*x[0].get("probabilities", {"": x[0]["prediction"]}).values()] for x in (one, other))
-    return all(math.isclose(p, q, rel_tol=1e-3, abs_tol=1e-4) for p, q in zip(a, b, strict=True))
+def _alike(one: dict[str, Any], other: dict[str, Any], scale: float = 1.0) -> bool:
+    """Whether the numbers of two answers are equal but for rounding."""
+    pairs = zip(_numbers(one), _numbers(other), strict=True)
+    return all(math.isclose(p, q, rel_tol=1e-3, abs_tol=_NEAR * scale) for p, q in pairs)
+
+
+def _numbers(answer: dict[str, Any]) -> list[Any]:
+    return [*answer.get("probabilities", {"": answer["prediction"]}).values()]
+
+
+def _shown(answer: dict[str, Any]) -> str:
+    """An answer in a few words: "yes (no 0.269, yes 0.731)"."""
+    if "probabilities" not in answer:
+        return f"{answer['prediction']:.6g}"
+    shares = ", ".join(f"{name} {share:.3f}" for name, share in answer["probabilities"].items())
+    return f"{answer['prediction']} ({shares})"

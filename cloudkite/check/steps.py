@@ -27,7 +27,7 @@ from cloudkite.workspace import Workspace, private_folder, write_atomically
 if TYPE_CHECKING:
     from cloudkite.target import Target
 
-_CHECK = 1  # a report of another number is from another check, and asked for again
+_CHECK = 2  # a report of another number is from another check, and asked for again
 SKIPPED = "skipped"
 Tell = Callable[[str], None]
 
@@ -158,13 +158,15 @@ class _Run:
                 python = trainers.environment(self.trainer, self.workspace, self.tell)
                 predictor = stack.enter_context(Predictor(python))
                 self.tell(_("two training steps ..."))
-                outcome = rehearsal.train(self.trainer, python, output, log, self.sample)
+                rows, ask = rehearsal.some_rows(self.trainer.declared, self.sources), output.with_name("ask.csv")
+                rehearsal.write_rows(rows, ask)
+                outcome = rehearsal.train(self.trainer, python, output, log, self.sample, ask=ask)
                 done(*_read(outcome))
             if done.step.verdict == FAILED:
                 return [done.step, Step(export, SKIPPED, _("nothing was exported"))]
             self.tell(_("loading the export ..."))
             with _timed(export) as reloaded:
-                outcome = rehearsal.reload(predictor, output, self.trainer.declared, self.sources)
+                outcome = rehearsal.reload(predictor, output, self.trainer.declared, rows)
                 reloaded(*_read(outcome))
         return [done.step, reloaded.step]
 

@@ -6,6 +6,7 @@ import csv
 import json
 import os
 import random
+import shutil
 import signal
 import socket
 import subprocess
@@ -15,7 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from cloudkite import new
+from cloudkite import models, new
+from cloudkite import trainer as trainers
 from cloudkite.workspace import Workspace
 from tests.baked.conftest import Run, clean_environment
 
@@ -263,6 +265,87 @@ def test_trainers_for_own_data(run: Run, space: Workspace, tmp_path: Path, kind,
     if kind == "regression":
         done = run(folder, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", "learns or rows or streams")
         assert done.returncode == 0, done.stdout[-5000:]
+
+
+def change(folder: Path, file: str, *pairs: tuple[str, str]) -> None:
+    """Replace texts in a module of the trainer."""
+    path = folder / "trainer" / file
+    text = path.read_text(encoding="utf-8")
+    for old, new_one in pairs:
+        assert old in text
+        text = text.replace(old, new_one)
+    path.write_text(text, encoding="utf-8")
+
+
+SIGMOID = ('Dense(len(data.CLASSES), activation="softmax")', 'Dense(1, activation="sigmoid")')
+ALL_METRICS = '["accuracy", keras.metrics.AUC(name="auc"), keras.metrics.Recall(name="recall")]'
+BALANCED = "keras.losses.BinaryFocalCrossentropy(apply_class_balancing=True, alpha=0.6)"
+OWN_WEIGHTS = """\
+def weighted(y, p):
+    return keras.losses.binary_crossentropy(y, p) * keras.ops.where(y[:, 0] > 0, 2.0, 1.0)
+
+
+def build("""
+
+
+@pytest.mark.parametrize(
+    ("loss", "metrics"),
+    [('"binary_crossentropy"', '["accuracy"]'), (BALANCED, ALL_METRICS), ("weighted", ALL_METRICS)],
+    ids=["plain", "balanced", "own weights"],
+)
+def test_two_classes_from_one_sigmoid_output(run: Run, space: Workspace, tmp_path: Path, loss: str, metrics: str):
+    path = tmp_path / "pass.csv"
+    rows = list(own_data("binary"))
+    with path.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([[*row[:-1], row[-1] if i == 0 else "ny"[row[-1]]] for i, row in enumerate(rows)])
+    folder = new.new(space, "pass-or-not", path, "passed")
+    change(
+        folder,
+        "model.py",
+        SIGMOID,
+        ("def build(", OWN_WEIGHTS),
+        ('"sparse_categorical_crossentropy", ["accuracy"]', f"{loss}, {metrics}"),
+    )
+    train(run, folder, tmp_path / "out", "--epochs", "60")
+    found = told(tmp_path / "out")["metrics"]
+    assert found["accuracy"] >= 0.85
+    assert found.get("auc", 1) >= 0.9 and found.get("recall", 1) >= 0.7
+
+    model = tmp_path / "out" / "model"
+    with (folder / "data" / "pass.csv").open(encoding="utf-8", newline="") as file:
+        data = list(csv.DictReader(file))
+    columns = models.facts(model)["columns"]
+    asked = [{name: row[name] for name in columns} for row in data]
+    answers = models.predict(space, trainers.find(space, "pass-or-not"), model, asked)
+    right = [answer["prediction"] == row["passed"] for answer, row in zip(answers, data, strict=True)]
+    for kind in "ny":
+        of_kind = [ok for ok, row in zip(right, data, strict=True) if row["passed"] == kind]
+        assert sum(of_kind) >= 0.75 * len(of_kind), kind
+    # The served model itself says so; nobody has to know how many columns the last layer has.
+    typed = [{name: parsed if (parsed := one[name]) is not None else "" for name in columns}
+             for one in (models.parse(row, columns) for row in asked[:20])]  # fmt: skip
+    served = json.loads(run(tmp_path, "-c", _ANSWER, str(model), json.dumps(typed)).stdout)
+    assert served["passed"] == [answer["prediction"] for answer in answers[:20]]
+    assert [[*answer["probabilities"].values()] for answer in answers[:20]] == [
+        pytest.approx(row, abs=1e-5) for row in served["probabilities"]
+    ]
+    assert all(abs(sum(row) - 1) < 1e-6 for row in served["probabilities"])
+    if metrics != ALL_METRICS:
+        done = run(folder, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", "learns or export")
+        assert done.returncode == 0, done.stdout[-5000:]
+
+
+def test_an_output_that_fits_no_label_is_refused_before_training(run: Run, penguins: Path, tmp_path: Path):
+    folder = tmp_path / "penguins"
+    shutil.copytree(penguins, folder)
+    change(folder, "model.py", SIGMOID)
+    done = run(folder, "-m", "trainer.task", "--output", str(tmp_path / "out"))
+    assert done.returncode == 2
+    assert done.stderr == (
+        "error: model.py: the model gives 1 number a row, which does not fit 3 CLASSES\n\n"
+        'hint: the last layer: Dense(3, activation="softmax")\n'
+    )
+    assert "epoch" not in done.stdout
 
 
 def test_several_files_are_read_by_a_pattern_and_streamed(run: Run, penguins: Path, tmp_path: Path):

@@ -156,6 +156,19 @@ def test_classes_with_their_probabilities():
     assert answers({"output_0": [0.75]}) == expected
 
 
+def test_the_label_is_what_the_export_says():
+    assert answers({"passed": ["no"], "probabilities": [[0.25, 0.75]]})[0]["prediction"] == "no"
+    (one,) = answers({"passed": [1], "probabilities": [[0.25, 0.75]]}, classes=[0, 1])
+    assert (one["prediction"], one["probability"]) == ("1", 0.75)
+
+
+def test_an_export_from_when_one_column_was_taken_for_all_classes_is_still_read_rightly():
+    """Its label is the first class whatever the row; its one probability, that of the second class, is right."""
+    found = answers({"passed": ["no", "no", "no"], "probabilities": [[0.75], [0.25], [0.5]]})
+    assert [one["prediction"] for one in found] == ["yes", "no", "yes"]
+    assert [one["probabilities"]["yes"] for one in found] == [0.75, 0.25, 0.5]
+
+
 def test_a_number():
     assert answers({"passed": [1.5, 2.5]}, classes=None) == [{"prediction": 1.5}, {"prediction": 2.5}]
     assert answers({"output_0": [[1.5]]}, classes=None) == [{"prediction": 1.5}]
@@ -167,6 +180,8 @@ def test_a_number():
     [
         ({"a": [1], "b": [2]}, "the model's outputs are a, b: none is passed"),
         ({"output_0": [[0.2, 0.3, 0.5]]}, "the model has 3 outputs for 2 classes"),
+        ({"passed": ["no"], "probabilities": [[0.2, 0.3, 0.5]]}, "the model has 3 outputs for 2 classes"),
+        ({"passed": ["perhaps"], "probabilities": [[0.2, 0.8]]}, "the model answers perhaps, which is none of no, yes"),
     ],
 )
 def test_outputs_that_do_not_fit(outputs, message):

@@ -2,6 +2,7 @@
 
 import argparse
 import dataclasses
+import json
 from collections.abc import Callable
 
 import keras
@@ -44,6 +45,8 @@ def run(job: Job, options: argparse.Namespace) -> dict[str, float]:
 
     with where.scope():
         model = models.build(source.statistics, options.rate, plan.steps)
+    # A model that is a class of one's own tells its shape only when it is called: at the export, at the latest.
+    export.check(getattr(model, "output_shape", (None, len(data.CLASSES) or 1)))
 
     def train(start: int) -> tf.data.Dataset:
         part = source.stream(batch=batch, seed=options.seed, start=start, worker=job.worker, workers=job.workers)
@@ -59,6 +62,8 @@ def run(job: Job, options: argparse.Namespace) -> dict[str, float]:
     if job.chief:
         export.save(model, job.model_dir, metrics, {"training": source.rows, "held_out": held})
         job.say(f"model: {job.model_dir}")
+    if options.ask and job.chief:
+        keep_answers(model, options.ask, options.output)
     summary = " ".join(f"{name}={value:.4g}" for name, value in metrics.items()) or "no rows were held out"
     job.say(f"held-out: {summary} ({held} rows, step {step} of {plan.steps})", metrics=metrics, step=step)
     return metrics
@@ -134,6 +139,18 @@ def first_rows(files: Files, limit: int) -> Table:
     if not count:
         raise Mistake(f"{files.paths[0]}: no rows to validate with", "leave --validation away to hold rows out")
     return arrays.take(arrays.join(blocks), tf.range(min(count, limit)))
+
+
+def keep_answers(model: keras.Model, file: str, folder: str) -> None:
+    """Write what Keras itself answers to the rows of a CSV file, as the last layer gives it: folder/answers.json.
+
+    It goes by nothing of the export, so that an export can be compared with it.
+    """
+    rows, _labels = first_rows(csv_files.find(file, data.COLUMNS, data.LABEL, data.CLASSES), HELD)
+    (output,) = tf.nest.flatten(model(rows, training=False))
+    tf.io.gfile.makedirs(folder)
+    with tf.io.gfile.GFile(f"{folder.rstrip('/')}/answers.json", "w") as answers:
+        answers.write(json.dumps(output.numpy().tolist()))
 
 
 def describe(tables) -> dict[str, dict]:

@@ -1,4 +1,7 @@
-"""Your model: raw columns in, one probability a class (or one number) out."""
+"""Your model: raw columns in, one probability a class (or one number) out.
+
+For two classes, one probability will do, that of the second: Dense(1, activation="sigmoid"), "binary_crossentropy".
+"""
 
 from collections.abc import Mapping
 

@@ -38,6 +38,8 @@ def arguments() -> argparse.ArgumentParser:
     option("--output", default="output", metavar="DIR", help="model, checkpoints, logs (default: output)")
     option("--save-every", type=whole(1), default=0, metavar="STEPS", help="checkpoints (default: each 30 seconds)")
     option("--memory", type=whole(0), default=128, metavar="MB", help="hold files up to this in memory (default: 128)")
+    asked = os.environ.get("CLOUDKITE_ASK", "")
+    option("--ask", default=asked, metavar="FILE", help="also write Keras' own answers to these rows, answers.json")
     option("--require-gpu", action="store_true", default=os.environ.get("CLOUDKITE_REQUIRE_GPU") == "1")
     return parser
 

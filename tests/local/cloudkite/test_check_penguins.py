@@ -62,7 +62,7 @@ def test_a_generated_trainer_passes(place, penguins, report):
     assert report.ok
     assert [step.verdict for step in report.steps] == ["ok"] * 5
     assert steps_of(report)["data"].summary == "344 rows, 3 classes"
-    assert steps_of(report)["export"].summary == "6 rows predicted by a fresh process"
+    assert steps_of(report)["export"].summary == "40 rows predicted by a fresh process, as Keras itself predicts them"
     assert [version.tensorflow for version in report.versions] == ["2.21.0", "2.21.0", "2.21.0", "2.15.1"]
     assert checking.passed(place, trainers.find(place, "penguins")) == report
 
@@ -104,6 +104,8 @@ def test_a_bug_is_told_with_file_and_line(place, copy, file, old, replacement, e
          "a prediction is not finite"),
         ("export.py", "= model(columns, training=False)", "= model(columns, training=False) * 3.0",
          "the outputs are no probabilities"),
+        ("export.py", "= model(columns, training=False)", "= model(columns, training=False)[:, ::-1]",
+         "the export does not answer as the model does: for island="),
         ("export.py", '"label": data.LABEL', '"label": "kind"', "trainer.json says label kind, data.py species"),
     ],
 )  # fmt: skip
@@ -113,6 +115,69 @@ def test_an_export_that_breaks(place, copy, file, old, replacement, message):
     export = steps_of(report)["export"]
     assert (export.verdict, report.ok) == ("failed", False)
     assert message in export.summary
+
+
+@pytest.fixture(scope="module")
+def binary(place, tmp_path_factory):
+    """A trainer for two classes from one sigmoid output."""
+    table = tmp_path_factory.mktemp("binary") / "grades.csv"
+    rows = [f"{i % 23 + i / 100},{'ABC'[i % 3]},{'yes' if i % 23 + i % 5 > 12 else 'no'}" for i in range(150)]
+    table.write_text("\n".join(["hours,room,passed", *rows]) + "\n", encoding="utf-8")
+    new.new(place, "binary", table, "passed")
+    trainer = trainers.find(place, "binary")
+    edit(trainer, "model.py", 'Dense(len(data.CLASSES), activation="softmax")', 'Dense(1, activation="sigmoid")')
+    edit(trainer, "model.py", '"sparse_categorical_crossentropy"', '"binary_crossentropy"')
+    return trainer
+
+
+def test_two_classes_from_one_sigmoid_output_pass(place, binary):
+    report = checking.check(place, binary)
+    assert report.ok, report.steps
+    assert steps_of(report)["export"].verdict == "ok"
+
+
+ANSWER = "    output = model(columns, training=False)\n    return meaning(output)\n"
+ONE_COLUMN = """\
+    output = model(columns, training=False)
+    return {data.LABEL: tf.gather(tf.constant(data.CLASSES), tf.argmax(output, -1)), "probabilities": output}
+"""
+SWAPPED = """\
+    found = meaning(model(columns, training=False))
+    return {**found, "probabilities": found["probabilities"][:, ::-1]}
+"""
+OTHER_LABEL = """\
+    found = meaning(model(columns, training=False))
+    return {**found, data.LABEL: tf.fill(tf.shape(found[data.LABEL]), data.CLASSES[0])}
+"""
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        (ONE_COLUMN, "the export gives 1 probability a row for 2 classes"),
+        (SWAPPED, "the export does not answer as the model does: for hours="),
+        (OTHER_LABEL, "the export does not answer as the model does: for hours="),
+    ],
+    ids=["one column", "swapped", "always the first label"],
+)
+def test_an_export_that_answers_otherwise_than_keras(place, binary, tmp_path, answer, message):
+    folder = tmp_path / "binary"
+    shutil.copytree(binary.folder, folder)
+    copy = trainers.find(place, str(folder))
+    edit(copy, "export.py", ANSWER, answer)
+    report = checking.check(place, copy)
+    export = steps_of(report)["export"]
+    assert (export.verdict, report.ok) == ("failed", False)
+    assert export.summary.startswith(message)
+
+
+def test_a_trainer_that_keeps_no_answers_of_keras_is_told(place, copy):
+    edit(copy, "experiment.py", "    if options.ask", "    if False and options.ask")
+    export = steps_of(checking.check(place, copy))["export"]
+    assert export.verdict == "warning"
+    assert export.messages == (
+        "the run left no answers of Keras itself (answers.json): the export was not compared with them",
+    )
 
 
 def test_a_label_that_is_a_number(place, tmp_path):
