@@ -24,8 +24,8 @@ FILES = {
     "tests/conftest.py", "tests/test_export.py", "tests/test_job.py", "tests/test_mistakes.py",
     "tests/test_run.py", "tests/test_streams.py",
     "trainer/__init__.py", "trainer/arrays.py", "trainer/csv_files.py", "trainer/data.py", "trainer/experiment.py",
-    "trainer/export.py", "trainer/job.py", "trainer/loop.py", "trainer/mistakes.py", "trainer/model.py",
-    "trainer/preprocess.py", "trainer/task.py",
+    "trainer/export.py", "trainer/fingerprint.py", "trainer/job.py", "trainer/loop.py", "trainer/mistakes.py",
+    "trainer/model.py", "trainer/preprocess.py", "trainer/task.py",
 }  # fmt: skip
 
 

@@ -166,6 +166,70 @@ def test_the_wheel_runs_from_its_zip_and_speaks_json_in_the_cloud(run: Run, peng
     assert "a GPU was asked for, but TensorFlow sees none" in done.stdout
 
 
+OWN_LOSS = """\
+def own_loss(y, p):
+    return keras.losses.sparse_categorical_crossentropy(y, p) * 1.0
+
+
+def build("""
+
+
+def test_a_run_goes_on_only_with_the_code_it_began_with(run: Run, penguins: Path, tmp_path: Path):
+    folder = tmp_path / "penguins"
+    shutil.copytree(penguins, folder)
+    change(folder, "model.py", ("def build(", OWN_LOSS), ('"sparse_categorical_crossentropy"', "own_loss"))
+    (folder / "trainer" / "layers").mkdir()
+    (folder / "trainer" / "layers" / "own.py").write_text("UNITS = 1\n", encoding="utf-8")
+    words = ["--epochs", "2"]
+    train(run, folder, tmp_path / "out", *words, "--steps", "3")
+    # What an editor, git on Windows or Python itself leaves is no other code.
+    for path in (folder / "trainer").glob("*.py"):
+        path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
+    (folder / "trainer" / "__pycache__").mkdir(exist_ok=True)
+    (folder / "trainer" / "__pycache__" / "old.py").write_text("x = 1\n", encoding="utf-8")
+    (folder / "trainer" / ".#model.py").write_text("x = 1\n", encoding="utf-8")
+    said = train(run, folder, tmp_path / "out", *words, "--steps", "5", env={"PYTHONDONTWRITEBYTECODE": ""})
+    assert "resumed after step 3 of 16" in said
+    before = next(line for line in said.splitlines() if line.startswith("resumed")).rpartition(" from ")[2]
+    change(folder, "model.py", ("* 1.0", "* 2.0"))
+    (folder / "trainer" / "layers" / "own.py").write_text("UNITS = 2\n", encoding="utf-8")
+    said = train(run, folder, tmp_path / "out", *words)
+    assert "resumed" not in said
+    assert f"\nstarts anew: changed since the checkpoints in {before}: the code (layers/own.py, model.py)\n" in said
+    (folder / "trainer" / "layers" / "own.py").unlink()
+    said = train(run, folder, tmp_path / "out", *words)
+    assert ": the code (layers/own.py)\n" in said
+
+
+def test_more_epochs_go_on_where_the_model_does_not_depend_on_them(run: Run, penguins: Path, tmp_path: Path):
+    folder = tmp_path / "penguins"
+    shutil.copytree(penguins, folder)
+    change(folder, "model.py", ("keras.optimizers.Adam(schedule)", "keras.optimizers.Adam(rate)"))
+    train(run, folder, tmp_path / "out", "--epochs", "1")
+    assert "resumed after step 8 of 16" in train(run, folder, tmp_path / "out", "--epochs", "2")
+
+
+def test_a_run_goes_on_with_the_same_code_in_a_wheel(run: Run, space: Workspace, penguins: Path, tmp_path: Path):
+    folder = tmp_path / "penguins"
+    shutil.copytree(penguins, folder)
+    (folder / "trainer" / "layers").mkdir()
+    (folder / "trainer" / "layers" / "own.py").write_text("UNITS = 1\n", encoding="utf-8")
+    trainer = trainers.Trainer("penguins", folder)
+    words = ["--data", str(folder / "data" / "penguins.csv"), "--epochs", "2", "--output", str(tmp_path / "out")]
+
+    def from_wheel(*more: str) -> str:
+        wheel = trainers.build_wheel(trainer, space).path
+        done = run(tmp_path, "-c", _FROM_THE_WHEEL, str(wheel), *words, *more)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    from_wheel("--steps", "3")
+    assert "resumed after step 3 of 16" in from_wheel("--steps", "5")
+    assert "resumed after step 5 of 16" in train(run, folder, tmp_path / "out", *words, "--steps", "7")
+    (folder / "trainer" / "layers" / "own.py").write_text("UNITS = 2\n", encoding="utf-8")
+    assert ": the code (layers/own.py)\n" in from_wheel()
+
+
 def free_ports(count: int) -> list[int]:
     sockets = [socket.socket() for _ in range(count)]
     for one in sockets:
@@ -203,6 +267,9 @@ def test_two_workers_learn_together_and_resume(python: Path, penguins: Path, tmp
     said = [process.communicate(timeout=200)[0] for process in both]
     assert [process.returncode for process in both] == [0, 0], said
     assert f"resumed after step {step} of 6400" in said[0]
+    assert "starts anew" not in said[0]
+    (made_from,) = (tmp_path / "two" / "checkpoints").glob("*/run.json")
+    assert json.loads(made_from.read_text(encoding="utf-8"))["options"]["rate"] == 0.005
     assert said[1] == ""  # only the chief speaks
     assert told(tmp_path / "two")["metrics"]["accuracy"] >= 0.95
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import made
+from conftest import made, write
 
-from trainer import data
+from trainer import csv_files, data, experiment, fingerprint
 
 
 def state(folder: Path) -> dict[str, np.ndarray]:
@@ -84,7 +84,87 @@ def test_a_damaged_checkpoint_is_passed_over(run, tmp_path, capsys):
     assert same(tmp_path / "whole", tmp_path / "damaged")
 
 
-def test_other_settings_begin_a_new_run(run, capsys):
+ANEW = "starts anew: changed since the checkpoints in "
+
+
+def anew(said: str) -> str:
+    """What a run that starts anew says has changed; "" if it did not start anew."""
+    return next((line.rpartition(": ")[2] for line in said.splitlines() if line.startswith(ANEW)), "")
+
+
+def test_other_settings_begin_a_new_run_and_are_told(run, capsys):
+    words: list[str] = []
     assert run("--epochs", "1") == 0
-    assert run("--epochs", "1", "--rate", "0.01") == 0
-    assert "resumed" not in capsys.readouterr().out
+    assert "starts anew" not in capsys.readouterr().out
+    for more, changed in [
+        (["--rate", "0.01", "--batch", "8"], "--batch (16, now 8), --rate (0.005, now 0.01)"),
+        (["--epochs", "2", "--validation", "0.3"], "--validation (0.2, now 0.3), --epochs (1, now 2)"),
+        (["--memory", "0", "--seed", "3"], "--memory (in memory, now read anew in each epoch), --seed (0, now 3)"),
+    ]:
+        words += more
+        assert run("--epochs", "1", *words) == 0
+        said = capsys.readouterr().out
+        assert "resumed" not in said
+        assert anew(said) == changed
+    assert run("--epochs", "1", *words) == 0
+    said = capsys.readouterr().out
+    assert "resumed after" in said
+    assert "starts anew" not in said
+
+
+def test_settings_that_do_not_decide_the_course_go_on(run, tmp_path, table, capsys):
+    assert run("--epochs", "2", "--steps", "3") == 0
+    other = shutil.copy(table, tmp_path / "renamed.csv")
+    assert run("--epochs", "2", "--steps", "5", "--save-every", "1", "--data", str(other), "--memory", "64") == 0
+    assert "resumed after step 3" in capsys.readouterr().out
+
+
+def swapped() -> list[dict[str, str]]:
+    """The rows with other labels: the same shape, the same columns."""
+    rows = made(120)
+    labels = [row[data.LABEL] for row in rows]
+    return [{**row, data.LABEL: label} for row, label in zip(rows, labels[1:] + labels[:1], strict=True)]
+
+
+def test_other_data_begin_a_new_run(run, table, capsys):
+    assert run("--epochs", "1") == 0
+    write(table, swapped())
+    capsys.readouterr()
+    assert run("--epochs", "1") == 0
+    said = capsys.readouterr().out
+    assert "resumed" not in said
+    assert anew(said) == "the data"
+
+
+@pytest.mark.parametrize("reader", [experiment.in_memory, experiment.streamed])
+def test_what_makes_data_other_data(table, reader):
+    def hashed() -> str:
+        return reader(csv_files.find(str(table), data.COLUMNS, data.LABEL, data.CLASSES), 0.2).data["rows"]
+
+    first = hashed()
+    text = table.read_text(encoding="utf-8")
+    table.write_bytes(text.replace("\n", "\r\n").encode())
+    assert hashed() == first
+    header, rows = text.split("\n", 1)
+    table.write_text(f"{header},more\n" + rows.replace("\n", ",\n"), encoding="utf-8")
+    assert hashed() != first
+    write(table, swapped())
+    assert hashed() != first
+    write(table, made(119))
+    assert hashed() != first
+    write(table, made(120))
+    assert hashed() == first
+
+
+def test_checkpoints_that_do_not_tell_what_they_were_made_from(run, tmp_path):
+    assert run("--epochs", "1") == 0
+    (told_of,) = (tmp_path / "output" / "checkpoints").glob("*/run.json")
+    found = json.loads(told_of.read_text(encoding="utf-8"))
+    assert told_of.parent.name == fingerprint.short(found)
+    for left in ("", "{", "[]", "{}", '{"data": 1, "code": 2, "options": 3, "seed": 4, "model": 5}'):
+        told_of.write_text(left, encoding="utf-8")
+        said = fingerprint.anew(str(told_of.parent.with_name("another")), found)
+        assert said == f"starts anew: the checkpoints in {told_of.parent} do not tell what they were made from"
+    told_of.unlink()
+    assert fingerprint.anew(str(told_of.parent.with_name("another")), found) == said
+    assert fingerprint.anew(str(tmp_path / "elsewhere" / "another"), found) == ""

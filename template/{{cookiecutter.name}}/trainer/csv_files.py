@@ -22,11 +22,16 @@ class Files:
     """CSV files with the same header, and how a block of their lines becomes rows and labels."""
 
     paths: list[str]
-    size: int  # bytes
+    sizes: list[int]  # bytes of each
     header: list[str]
     columns: dict[str, float | str]
     label: str
     classes: tuple
+
+    @property
+    def size(self) -> int:
+        """Bytes of all files together."""
+        return sum(self.sizes)
 
     def decode(self, lines: tf.Tensor) -> tuple[Rows, tf.Tensor]:
         """[n] lines -> columns, and labels: an index into `classes` (-1: unknown) or a float32."""
@@ -66,7 +71,7 @@ def find(pattern: str, columns: dict[str, float | str], label: str, classes: tup
         if not paths:
             raise Mistake(f"no file matches {pattern}", "give --data a file, or a pattern such as 'gs://bucket/*.csv'")
         headers = [_header(path) for path in paths]
-        size = sum(tf.io.gfile.stat(path).length for path in paths)
+        sizes = [tf.io.gfile.stat(path).length for path in paths]
     except tf.errors.OpError as error:
         raise unreadable(pattern, error) from error
     for path, header in zip(paths, headers, strict=True):
@@ -79,7 +84,7 @@ def find(pattern: str, columns: dict[str, float | str], label: str, classes: tup
             if len(headers[0]) == 1 and (";" in headers[0][0] or "\t" in headers[0][0]):
                 hint = "the fields must be separated by commas"
             raise Mistake(f"{paths[0]}, line 1: column {name!r} is {found}", hint)
-    return Files(paths, size, headers[0], columns, label, classes)
+    return Files(paths, sizes, headers[0], columns, label, classes)
 
 
 def _header(path: str) -> list[str]:

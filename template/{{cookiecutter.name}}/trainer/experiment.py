@@ -2,13 +2,15 @@
 
 import argparse
 import dataclasses
+import functools
+import hashlib
 import json
 from collections.abc import Callable
 
 import keras
 import tensorflow as tf
 
-from trainer import arrays, csv_files, data, export, loop
+from trainer import arrays, csv_files, data, export, fingerprint, loop
 from trainer import model as models
 from trainer.arrays import Table
 from trainer.csv_files import Files
@@ -27,6 +29,8 @@ class Source:
     statistics: dict[str, dict]
     held: Table | None
     stream: Callable[..., tf.data.Dataset]  # (batch=, seed=, start=, worker=, workers=)
+    data: dict  # what tells these rows from others: a hash of them and, where it decides their order, files' sizes
+    how: str  # "in memory" or "read anew in each epoch"
 
 
 def run(job: Job, options: argparse.Namespace) -> dict[str, float]:
@@ -54,8 +58,9 @@ def run(job: Job, options: argparse.Namespace) -> dict[str, float]:
         return part if replicas == job.workers else part.rebatch(each, drop_remainder=True)
 
     looped = loop.Loop(model, job, where, train, source.held, max(batch // replicas, 1024))
-    run_id = loop.fingerprint(model, options.seed, batch, source.rows)
-    step = looped.run(plan, f"{job.checkpoint_dir}/{run_id}")
+    share = options.validation if isinstance(options.validation, float) else 0.0  # of the rows that are not trained on
+    made_from = fingerprint.parts(model, options, source.data, batch=batch, memory=source.how, validation=share)
+    step = looped.run(plan, f"{job.checkpoint_dir}/{fingerprint.short(made_from)}", made_from)
 
     metrics = looped.evaluate()
     held = int(source.held[1].shape[0]) if source.held else 0
@@ -82,8 +87,7 @@ def read(job: Job, options: argparse.Namespace) -> Source:
     if source.rows < 1:
         raise Mistake(f"{options.data}: no rows to train on", "a header and at least two rows are needed")
     held = int(source.held[1].shape[0]) if source.held else 0
-    how = "in memory" if small else "read anew in each epoch"
-    job.say(f"data: {source.rows} rows to train on, {held} held out; {files.size / 1e6:.1f} MB, {how}")
+    job.say(f"data: {source.rows} rows to train on, {held} held out; {files.size / 1e6:.1f} MB, {source.how}")
     for name, (low, high) in data.RANGES.items():
         found = source.statistics.get(name, {"low": low, "high": high})
         slack = 1e-6 * max(abs(low), abs(high))  # the numbers are read as float32
@@ -100,21 +104,25 @@ def in_memory(files: Files, share: float) -> Source:
     """All rows as tensors; `share` of each class is held out."""
     blocks = list(csv_files.once(files))
     if not blocks:
-        return Source(0, {}, None, lambda **_: None)
+        return Source(0, {}, None, lambda **_: None, {}, "")
     hashes = tf.concat([block[0] for block in blocks], 0)
     table = arrays.join([block[1:] for block in blocks])
     out = arrays.held_out(hashes.numpy(), table[1].numpy(), share)
     train, held = arrays.take(table, ~out), arrays.take(table, out) if out.any() else None
-    return Source(len(out) - int(out.sum()), describe([train]), held, lambda **how: arrays.endless(train, **how))
+    content = fingerprint.digest(json.dumps(files.header).encode(), hashes.numpy().tobytes())
+    stream = functools.partial(arrays.endless, train)
+    return Source(len(out) - int(out.sum()), describe([train]), held, stream, {"rows": content}, "in memory")
 
 
 def streamed(files: Files, share: float) -> Source:
     """Statistics of the files and the first held-out rows; the stream reads the files again in each epoch."""
     rows, held, kept, limit = 0, [], 0, csv_files.held_slots(share)
+    content = hashlib.sha256(json.dumps(files.header).encode())
 
     def training():
         nonlocal rows, kept
         for hashes, *table in csv_files.once(files):
+            content.update(hashes.numpy().tobytes())  # of every line, so nothing is read for it alone
             out = hashes < limit
             if kept < HELD and share:
                 held.append(arrays.take(tuple(table), out))
@@ -125,7 +133,9 @@ def streamed(files: Files, share: float) -> Source:
 
     statistics = describe(training())
     kept_rows = arrays.take(arrays.join(held), tf.range(min(kept, HELD))) if kept else None
-    return Source(rows, statistics, kept_rows, lambda **how: csv_files.endless(files, share, rows, **how))
+    stream = functools.partial(csv_files.endless, files, share, rows)
+    read_from = {"rows": content.hexdigest()[:16], "files": files.sizes}
+    return Source(rows, statistics, kept_rows, stream, read_from, "read anew in each epoch")
 
 
 def first_rows(files: Files, limit: int) -> Table:

@@ -1,8 +1,6 @@
 """The training loop: Keras' own train step, exact resume, SIGTERM, one worker or several. Nothing to change."""
 
 import dataclasses
-import hashlib
-import json
 import math
 import signal
 import threading
@@ -13,7 +11,9 @@ from os import _exit as exit_at_once
 import keras
 import tensorflow as tf
 
+from trainer import fingerprint
 from trainer.arrays import Table
+from trainer.fingerprint import Parts
 from trainer.job import Job
 from trainer.mistakes import Mistake
 
@@ -58,25 +58,15 @@ def strategy(job: Job) -> tf.distribute.Strategy:
     return tf.distribute.get_strategy()
 
 
-def fingerprint(model: keras.Model, *settings: object) -> str:
-    """8 hex digits for what decides the course of a run: another model, optimizer or setting, another run."""
-    try:
-        network = model.to_json()
-    except (TypeError, ValueError, NotImplementedError):  # a layer that can't tell its own settings
-        network = str([(v.path, tuple(v.shape)) for v in model.variables])
-    text = json.dumps([network, model.get_compile_config(), *settings], default=str, sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:8]
-
-
 class Checkpoints:
     """Weights, optimizer and the seeds of Dropout. (model.save and tf.train.Checkpoint(model) forget the seeds.)"""
 
-    def __init__(self, model: keras.Model, job: Job, folder: str) -> None:
+    def __init__(self, model: keras.Model, job: Job, folder: str, made_from: Parts) -> None:
         model.optimizer.build(model.trainable_variables)
         self.variables = [v.value for v in model.variables + model.optimizer.variables]
         self.step = tf.Variable(0, dtype=tf.int64, trainable=False)
         self.checkpoint = tf.train.Checkpoint(step=self.step, state=self.variables)
-        self.job, self.folder = job, folder
+        self.job, self.folder, self.made_from, self.told = job, folder, made_from, False
 
     def found(self) -> list[str]:
         """Paths, oldest first. The .index file is written last: no index, no checkpoint."""
@@ -102,6 +92,9 @@ class Checkpoints:
         """Write the state after `step`, then drop all but the newest KEEP."""
         self.step.assign(step)
         if self.job.chief:
+            if not self.told:
+                fingerprint.write(self.folder, self.made_from)
+                self.told = True
             self.checkpoint.write(f"{self.folder}/step-{step:010d}")
             for old in self.found()[:-KEEP]:
                 for path in tf.io.gfile.glob(old + ".*"):
@@ -183,17 +176,20 @@ class Loop:
         dataset = dataset.repeat().apply(tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY))
         return self.where.distribute_datasets_from_function(lambda _: dataset)
 
-    def run(self, plan: Plan, folder: str) -> int:
+    def run(self, plan: Plan, folder: str, made_from: Parts) -> int:
         """Train from the newest checkpoint in `folder` to plan.last; gives the step reached.
 
+        `folder` is for runs with the fingerprint `made_from` alone; those of others are beside it.
         Raises SystemExit 143 (SIGTERM) or 130 (Ctrl-C), with the state saved.
         """
         signals = Signals(self.job)
         with self.where.scope():
-            saved = Checkpoints(self.model, self.job, folder)
+            saved = Checkpoints(self.model, self.job, folder, made_from)
             start = saved.restore()
         if start:
             self.job.say(f"resumed after step {start} of {plan.steps} from {folder}")
+        elif self.job.chief and not saved.found() and (changed := fingerprint.anew(folder, made_from)):
+            self.job.say(changed)
         if start >= plan.last:
             return start
         logs, batches = Logs(self.job), iter(self._spread(self.train(start)))
