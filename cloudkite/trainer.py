@@ -132,7 +132,7 @@ def environment(trainer: Trainer, workspace: Workspace, progress: Callable[[str]
 
     Raises UserError naming the pin that can't be installed.
     """
-    from catalog import environments
+    import environments
 
     try:
         return environments.environment(workspace.envs, trainer.requirements, PYTHON, progress)

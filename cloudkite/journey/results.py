@@ -159,7 +159,7 @@ def _cell(value: Any) -> str:
 
 def tensorboard(workspace: Workspace, account_name: str, name: str, port: int) -> None:
     """TensorBoard in the trainer's environment, over the logs that its jobs wrote; until Ctrl-C."""
-    from catalog import environments
+    import environments
     from cloudkite import trainer as trainers
 
     if not 1 <= port <= 65535:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from catalog.environments import environment
 from cloudkite import new, workspace
+from environments import environment
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 _OWN = ("AIP_", "CLOUD_ML_", "CLUSTER_SPEC", "TF_", "CLOUDKITE_", "PYTHONPATH", "VIRTUAL_ENV")

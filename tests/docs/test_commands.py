@@ -11,7 +11,8 @@ import urllib.request
 import psutil
 import pytest
 
-from catalog import environments, images
+import environments
+from catalog import images
 from cloudkite import accounts, target, workspace
 from cloudkite.journey.results import TENSORBOARD
 

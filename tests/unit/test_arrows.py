@@ -8,12 +8,14 @@ from pathlib import Path
 import pytest
 
 CLONE = Path(__file__).resolve().parents[2]
-OURS = {"cloudkite", "localcloud", "catalog", "infra", "tasks"}
+PACKAGES = {"localcloud", "catalog", "environments"}
+OURS = {"cloudkite", "infra", "tasks", *PACKAGES}
 ALLOWED = {
     "catalog": set(),
+    "environments": set(),
     "infra": set(),
-    "localcloud": {"catalog"},
-    "cloudkite": {"catalog"},
+    "localcloud": {"catalog", "environments"},
+    "cloudkite": {"catalog", "environments"},
     "tasks": {"cloudkite"},
     "template": set(),  # a trainer runs without this repository
 }
@@ -24,7 +26,8 @@ HEAVY = {"pulumi", "pulumi_gcp", "google.cloud.aiplatform_v1", "google.cloud.sto
 def modules(package: str) -> list[Path]:
     if package == "tasks":
         return [CLONE / "tasks.py"]
-    return sorted((CLONE / package).rglob("*.py"))
+    folder = CLONE / "packages" / package / "src" if package in PACKAGES else CLONE / package
+    return sorted(folder.rglob("*.py"))
 
 
 def imported(path: Path) -> set[str]:
@@ -66,7 +69,5 @@ def test_importing_loads_nothing_heavy(module):
 
 
 def test_there_is_no_grab_bag():
-    names = {
-        p.stem for package in ("cloudkite", "localcloud", "catalog", "infra") for p in (CLONE / package).rglob("*.py")
-    }
+    names = {path.stem for package in OURS for path in modules(package)}
     assert not names & {"utils", "util", "helpers", "helper", "common", "base", "misc"}

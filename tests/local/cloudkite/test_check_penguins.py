@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from catalog import environments
+import environments
 from cloudkite import models, new, workspace
 from cloudkite import trainer as trainers
 from cloudkite.check import rehearsal
