@@ -3,7 +3,7 @@
 import pytest
 
 from infra.logs import JOB_FAILED, NOISE
-from localcloud.logging.filters import parse
+from localcloud.core.filters import parse
 from localcloud.logging.matching import matcher
 
 PROJECT = "my-project"

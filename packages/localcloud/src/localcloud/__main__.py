@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from localcloud import launch, locks
+from localcloud import launch
 from localcloud.billing import commands as money
-from localcloud.environment import SHELLS, export_lines
+from localcloud.core import locks
+from localcloud.core.environment import SHELLS, export_lines
 from localcloud.faults import commands as drills
 from localcloud.iam import commands as rights
 

@@ -13,12 +13,12 @@ import psutil
 
 from localcloud.billing import control as billing
 from localcloud.billing.accounts import DEFAULT
-from localcloud.errors import ApiError
+from localcloud.core.errors import ApiError
 from localcloud.faults import control as faults
-from localcloud.rest import App, Call, Receive, Router, Scope, Send, send_json
+from localcloud.transport.rest import App, Call, Receive, Router, Scope, Send, send_json
 
 if TYPE_CHECKING:
-    from localcloud.cloud import Cloud
+    from localcloud.core.cloud import Cloud
 
 _DAY = 24 * 3600  # seconds
 _FURTHEST = 100 * 365 * _DAY  # seconds that the clock may be ahead

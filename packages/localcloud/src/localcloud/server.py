@@ -20,15 +20,17 @@ from typing import Any
 import psutil
 import uvicorn
 
-from localcloud import __version__, ca, control, grpc_front, locks, ports
+from localcloud import __version__, control
 from localcloud.billing import accounts as billing
-from localcloud.cloud import Cloud
+from localcloud.core import locks, ports
+from localcloud.core.cloud import Cloud
+from localcloud.core.files import private_folder, write_privately
 from localcloud.faults.http import faulty_metadata
-from localcloud.files import private_folder, write_privately
-from localcloud.front import Front
-from localcloud.grpc_front import GrpcFront
-from localcloud.http1 import GoogleHttp
-from localcloud.proxy import Proxy
+from localcloud.transport import ca, grpc_front
+from localcloud.transport.front import Front
+from localcloud.transport.grpc_front import GrpcFront
+from localcloud.transport.http1 import GoogleHttp
+from localcloud.transport.proxy import Proxy
 
 log = logging.getLogger(__name__)
 

@@ -11,8 +11,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from localcloud import locks, ports, server
-from localcloud.errors import ApiError
+from localcloud import server
+from localcloud.core import locks, ports
+from localcloud.core.errors import ApiError
 
 
 def run(root: Path, envs: Path, projects: list[str], trials: list[str]) -> int:

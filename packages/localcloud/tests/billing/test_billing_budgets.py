@@ -16,8 +16,8 @@ import pytest
 
 from localcloud.billing import store
 from localcloud.billing.ledger import Pool, Span
-from localcloud.clock import Clock
-from localcloud.cloud import Cloud, Ports
+from localcloud.core.clock import Clock
+from localcloud.core.cloud import Cloud, Ports
 
 ACCOUNT = "billingAccounts/012345-6789AB-CDEF01"
 HOUR, DAY = 3600, 86_400
@@ -253,7 +253,7 @@ WRONG: list[tuple[Callable[[dict[str, Any]], Any], str]] = [
 
 @pytest.mark.parametrize(("spoil", "words"), WRONG)
 def test_budgets_that_can_not_be(cloud: Cloud, spoil: Any, words: str) -> None:
-    from localcloud.errors import ApiError
+    from localcloud.core.errors import ApiError
 
     body = {"amount": {"specifiedAmount": {"units": "1"}}, "notificationsRule": {"pubsubTopic": TOPIC}}
     spoil(body)

@@ -12,14 +12,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from clouds.walked import BUCKET, PAYER, REGION, Place
-from localcloud import transcoding
-from localcloud.front import HOSTS
-from localcloud.grpc_front import TABLES
 from localcloud.iam.rpc import RULES
 from localcloud.logging import methods as logging_methods
 from localcloud.logging.messages import message as logging_message
-from localcloud.rest import Router
-from localcloud.storage import json_api
+from localcloud.storage.json import api as json_api
+from localcloud.transport import transcoding
+from localcloud.transport.front import HOSTS
+from localcloud.transport.grpc_front import TABLES
+from localcloud.transport.rest import Router
 from localcloud.vertex import messages
 from localcloud.vertex import methods as vertex_methods
 from localcloud.vertex.http import OPERATION_ROUTES
@@ -52,9 +52,9 @@ HTTP = {  # module of a router -> the hosts that it answers
     "localcloud.vertex.http": [f"{REGION}-aiplatform.googleapis.com"],
     "localcloud.logging.http": ["logging.googleapis.com"],
     "localcloud.projects.http": ["cloudresourcemanager.googleapis.com"],
-    "localcloud.projects.services_http": ["serviceusage.googleapis.com"],
+    "localcloud.services.http": ["serviceusage.googleapis.com"],
     "localcloud.iam.http": ["iam.googleapis.com"],
-    "localcloud.iam.credentials_http": ["iamcredentials.googleapis.com"],
+    "localcloud.credentials.http": ["iamcredentials.googleapis.com"],
     "localcloud.billing.http": ["cloudbilling.googleapis.com", "billingbudgets.googleapis.com"],
     "localcloud.quotas.http": ["cloudquotas.googleapis.com"],
     "localcloud.artifacts.http": ["artifactregistry.googleapis.com"],
@@ -62,7 +62,7 @@ HTTP = {  # module of a router -> the hosts that it answers
     "localcloud.pubsub.http": ["pubsub.googleapis.com"],
 }
 # Left out here: Storage has no Router (below), and these tell a caller about its own token.
-APART = {"localcloud.storage.http", "localcloud.oauth"}
+APART = {"localcloud.storage.http", "localcloud.iam.oauth"}
 # Bodies that a method looks at before it can know what is asked for.
 BODIES: dict[tuple[str, str], Any] = {
     ("POST", "/v2/entries:list"): {"resourceNames": ["projects/walked-project"]},
@@ -92,9 +92,9 @@ ROUTES = sorted(set(routes()))
 
 TRANSCODED = {  # loader of a table -> the library whose transports know its methods
     "localcloud.projects.http:table": "google.cloud.resourcemanager_v3",
-    "localcloud.projects.services_http:table": "google.cloud.service_usage_v1",
+    "localcloud.services.http:table": "google.cloud.service_usage_v1",
     "localcloud.iam.rpc:table": "google.cloud.iam_admin_v1",
-    "localcloud.iam.credentials_http:table": "google.cloud.iam_credentials_v1",
+    "localcloud.credentials.http:table": "google.cloud.iam_credentials_v1",
     "localcloud.billing.http:table": "google.cloud.billing.budgets_v1",
     "localcloud.quotas.http:table": "google.cloud.cloudquotas_v1",
     "localcloud.artifacts.http:table": "google.cloud.artifactregistry_v1",

@@ -11,7 +11,7 @@ import pytest
 from google.auth import jwt as google_jwt
 from google.auth.crypt import RSASigner
 
-from localcloud import jwt
+from localcloud.iam import jwt
 
 PROJECT = "https://cloudresourcemanager.googleapis.com/v3/projects/test-project"
 TOKEN = "https://oauth2.googleapis.com/token"

@@ -8,8 +8,9 @@ import os
 import pytest
 import requests
 
-from localcloud import jwt, launch
-from localcloud.cloud import Cloud, Ports
+from localcloud import launch
+from localcloud.core.cloud import Cloud, Ports
+from localcloud.iam import jwt
 
 SCRIPT = """
 import google.auth, google.auth.compute_engine, json

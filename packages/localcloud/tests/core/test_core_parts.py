@@ -6,12 +6,12 @@ import asyncio
 
 import pytest
 
-from localcloud.cloud import Cloud, Ports
-from localcloud.documents import Documents, apply_mask
-from localcloud.errors import ApiError, NotEmulated
+from localcloud.core.cloud import Cloud, Ports
+from localcloud.core.documents import Documents, apply_mask
+from localcloud.core.errors import ApiError, NotEmulated
+from localcloud.core.paging import page
 from localcloud.iam import policies
-from localcloud.paging import page
-from localcloud.rest import Router
+from localcloud.transport.rest import Router
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import ssl
 import pytest
 import requests
 
-from localcloud import proxy
+from localcloud.transport import proxy
 
 
 def connect(cloud, target: str) -> tuple[socket.socket, bytes]:

@@ -19,7 +19,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from localcloud import ca, environment, launch, locks, server
+from localcloud import launch, server
+from localcloud.core import environment, locks
+from localcloud.transport import ca
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 

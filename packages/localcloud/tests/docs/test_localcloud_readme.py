@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from clouds.pages import CLONE, commands, dead_links, read, rows, same_in_both_languages
-from localcloud import front
+from localcloud.transport import front
 
 HOUSE = "packages/localcloud"
 CODE = f"{HOUSE}/src/localcloud"

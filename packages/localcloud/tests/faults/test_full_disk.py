@@ -19,8 +19,9 @@ import pytest
 from google.api_core import exceptions
 from google.cloud import storage
 
-from localcloud import database, disk, launch
-from localcloud.vertex import spool
+from localcloud import launch
+from localcloud.core import database, disk
+from localcloud.vertex.jobs import spool
 
 MIB = 1 << 20
 linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits the files of another process")

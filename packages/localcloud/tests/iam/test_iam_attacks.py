@@ -11,7 +11,7 @@ import pytest
 from google.auth.transport.requests import Request
 
 from clouds import LocalCloud, started
-from localcloud import jwt
+from localcloud.iam import jwt
 
 pytestmark = pytest.mark.slow
 

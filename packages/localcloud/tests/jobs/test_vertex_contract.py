@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
-from localcloud.vertex import contract, preparation, settings, spool
-from localcloud.vertex.contract import expand
-from localcloud.vertex.outcome import LOST, Exit, outcome, settled
+from localcloud.vertex import settings
+from localcloud.vertex.jobs import contract, preparation, spool
+from localcloud.vertex.jobs.contract import expand
+from localcloud.vertex.jobs.outcome import LOST, Exit, outcome, settled
 
 KNOWN = {"A": "1", "B": "two words"}
 

@@ -20,7 +20,7 @@ from clouds import LocalCloud, Start
 from clouds.storage import connect
 from localcloud import launch
 from localcloud.storage.blobs import BlobWriter
-from localcloud.storage.intake import Intake
+from localcloud.storage.uploads.intake import Intake
 
 MIB = 1 << 20
 HOST = "https://storage.googleapis.com"

@@ -14,7 +14,7 @@ from google.cloud.storage import Bucket, Client
 
 from clouds import LocalCloud, Start
 from localcloud import launch
-from localcloud.cloud import Cloud
+from localcloud.core.cloud import Cloud
 
 pytestmark = pytest.mark.slow
 

@@ -10,7 +10,7 @@ import pytest
 from google.api_core import exceptions
 from google.cloud.storage import Bucket, Client
 
-from localcloud.errors import ApiError
+from localcloud.core.errors import ApiError
 from localcloud.storage.rate import MutationRate
 
 HOST = "https://storage.googleapis.com"

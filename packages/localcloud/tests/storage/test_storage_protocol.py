@@ -15,7 +15,7 @@ from google.auth.transport.requests import AuthorizedSession
 from clouds.storage import connect
 from localcloud.storage.errors import StorageError
 from localcloud.storage.messages import Body
-from localcloud.storage.multipart import MultipartReader, boundary
+from localcloud.storage.uploads.multipart import MultipartReader, boundary
 
 MIB = 1 << 20
 HOST = "https://storage.googleapis.com"

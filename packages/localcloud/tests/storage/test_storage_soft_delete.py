@@ -12,7 +12,7 @@ from google.cloud.storage import Bucket, Client
 
 from clouds import LocalCloud
 from localcloud import launch
-from localcloud.cloud import Cloud, Ports
+from localcloud.core.cloud import Cloud, Ports
 
 pytestmark = pytest.mark.slow
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from localcloud.cloud import Cloud, Ports
-from localcloud.errors import ApiError
+from localcloud.core.cloud import Cloud, Ports
+from localcloud.core.errors import ApiError
 from localcloud.storage.copies import Source
 from localcloud.storage.store import Storage
 

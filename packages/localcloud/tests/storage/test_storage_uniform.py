@@ -12,7 +12,7 @@ from google.api_core import exceptions
 from google.cloud.storage import Bucket, Client
 from google.cloud.storage.bucket import EncryptionEnforcementConfig
 
-from localcloud.cloud import Cloud
+from localcloud.core.cloud import Cloud
 from localcloud.storage.errors import StorageError
 
 PROJECT = "uniform-project"

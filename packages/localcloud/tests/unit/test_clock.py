@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from localcloud.clock import Clock
+from localcloud.core.clock import Clock
 
 HOUR = 3600.0
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from localcloud.errors import ApiError
+from localcloud.core.errors import ApiError
 from localcloud.iam import conditions
 
 NAME = "projects/_/buckets/data/objects/invoices/order-17/a.csv"

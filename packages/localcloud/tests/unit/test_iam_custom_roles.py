@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from localcloud.clock import Clock
-from localcloud.documents import Documents
+from localcloud.core.clock import Clock
+from localcloud.core.documents import Documents
 from localcloud.iam.custom_roles import CustomRoles
 
 NAME = "projects/p/roles/reader"

@@ -9,10 +9,10 @@ from types import ModuleType
 
 import pytest
 
-from localcloud.front import HOSTS
 from localcloud.iam import permissions, roles
 from localcloud.provider.registry import KINDS
-from localcloud.rest import Router
+from localcloud.transport.front import HOSTS
+from localcloud.transport.rest import Router
 
 # Asked by the table of Vertex AI's methods and by Storage itself, which have tests of their own.
 OTHERS = ("localcloud.vertex.http:app", "localcloud.storage.http:app")

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from localcloud.errors import ApiError
+from localcloud.core.errors import ApiError
+from localcloud.core.filters import parse
 from localcloud.logging.entries import nanoseconds, timestamp
-from localcloud.logging.filters import parse
 from localcloud.logging.matching import matcher
 
 ENTRY: dict[str, Any] = {

@@ -6,8 +6,8 @@ import random
 
 import pytest
 
-from localcloud.errors import ApiError, NotEmulated
-from localcloud.logging.filters import Both, Compare, Either, Filter, Function, Not, Text, parse
+from localcloud.core.errors import ApiError, NotEmulated
+from localcloud.core.filters import Both, Compare, Either, Filter, Function, Not, Text, parse
 from localcloud.logging.matching import matcher
 
 ENTRY = {

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from localcloud.errors import ApiError
+from localcloud.core.errors import ApiError
 from localcloud.logging import tailing
 from localcloud.logging.tailing import Tail
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from localcloud.errors import ApiError
+from localcloud.core.errors import ApiError
 from localcloud.storage import lifecycle
 from localcloud.storage.lifecycle import DELETE, SET_CLASS, Step
 from localcloud.storage.records import NONCURRENT, ObjectRecord, timestamp

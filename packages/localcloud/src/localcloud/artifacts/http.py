@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from catalog.regions import regions
 from localcloud.artifacts import store
-from localcloud.enabled import require
+from localcloud.core.paging import page
 from localcloud.iam import access, policies
-from localcloud.paging import page
-from localcloud.rest import App, Call, Router
-from localcloud.transcoding import Table, transcoded
+from localcloud.services.enabled import require
+from localcloud.transport.rest import App, Call, Router
+from localcloud.transport.transcoding import Table, transcoded
 
 if TYPE_CHECKING:
-    from localcloud.cloud import Cloud
+    from localcloud.core.cloud import Cloud
 
 router = Router()
 Body = dict[str, Any]

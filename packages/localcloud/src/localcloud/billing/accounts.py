@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from localcloud.billing import pacific
 from localcloud.billing.charges import Credit
-from localcloud.documents import Documents
-from localcloud.errors import ApiError, error_info
+from localcloud.core.documents import Documents
+from localcloud.core.errors import ApiError, error_info
 
 if TYPE_CHECKING:
-    from localcloud.cloud import Cloud
+    from localcloud.core.cloud import Cloud
 
 Body = dict[str, Any]
 DEFAULT = "billingAccounts/10CA1C-10D000-000001"  # pays for the projects that the command line makes

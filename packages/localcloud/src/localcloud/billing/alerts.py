@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Any
 from localcloud.billing import ahead, pacific
 from localcloud.billing.charges import GRANULE, Line
 from localcloud.billing.ledger import Ledger
-from localcloud.documents import Documents
-from localcloud.errors import ApiError
+from localcloud.core.documents import Documents
+from localcloud.core.errors import ApiError
 
 if TYPE_CHECKING:
-    from localcloud.cloud import Cloud
+    from localcloud.core.cloud import Cloud
 
 log = logging.getLogger(__name__)
 Body = dict[str, Any]
@@ -219,7 +219,7 @@ def _publish(cloud: Cloud, budget: Body, standing: _Standing) -> None:
 
 def publish(cloud: Cloud, topic: str, data: bytes, attributes: dict[str, str]) -> None:
     """As Google's own account for budgets, which must have the right on the topic. Raises 403, 404."""
-    from localcloud.cloud import Caller
+    from localcloud.core.cloud import Caller
     from localcloud.pubsub import resources
 
     name = resources.full_name(cloud, topic)

@@ -6,8 +6,8 @@ import asyncio
 import re
 from typing import Any
 
-from localcloud.errors import ApiError
-from localcloud.rest import Call, Router
+from localcloud.core.errors import ApiError
+from localcloud.transport.rest import Call, Router
 
 
 def register(router: Router) -> None:

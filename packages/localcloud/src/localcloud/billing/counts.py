@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from localcloud.billing.ledger import Thing
 
 if TYPE_CHECKING:
-    from localcloud.cloud import Cloud
+    from localcloud.core.cloud import Cloud
 
 CLASS_A, CLASS_B, LOGS, MESSAGES, EARLY = "class A", "class B", "logs", "messages", "early deletion"
 

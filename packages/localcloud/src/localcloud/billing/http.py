@@ -8,16 +8,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from localcloud.billing import permits, skus, store
-from localcloud.documents import apply_mask
-from localcloud.enabled import require_for
-from localcloud.errors import ApiError, NotEmulated
+from localcloud.core.documents import apply_mask
+from localcloud.core.errors import ApiError, NotEmulated
+from localcloud.core.paging import page
 from localcloud.iam import access
-from localcloud.paging import page
-from localcloud.rest import App, Call, Router
-from localcloud.transcoding import Table, transcoded
+from localcloud.services.enabled import require_for
+from localcloud.transport.rest import App, Call, Router
+from localcloud.transport.transcoding import Table, transcoded
 
 if TYPE_CHECKING:
-    from localcloud.cloud import Cloud
+    from localcloud.core.cloud import Cloud
 
 router = Router()
 Body = dict[str, Any]

@@ -10,8 +10,8 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from localcloud import database
 from localcloud.billing import pacific
+from localcloud.core import database
 
 STORAGE = "storage"
 _SCHEMA = """

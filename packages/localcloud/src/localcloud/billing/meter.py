@@ -23,12 +23,12 @@ from localcloud.billing.accounts import (
 from localcloud.billing.charges import Line, dollars
 from localcloud.billing.counts import EARLY, Counts
 from localcloud.billing.ledger import Ledger, Pool, Span, Thing
-from localcloud.documents import Documents
-from localcloud.errors import ApiError
+from localcloud.core.documents import Documents
+from localcloud.core.errors import ApiError
 
 if TYPE_CHECKING:
-    from localcloud.cloud import Cloud
-    from localcloud.vertex.jobs import Job
+    from localcloud.core.cloud import Cloud
+    from localcloud.vertex.jobs.records import Job
 
 log = logging.getLogger(__name__)
 Body = dict[str, Any]

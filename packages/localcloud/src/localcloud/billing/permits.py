@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from localcloud.errors import ApiError
+from localcloud.core.errors import ApiError
 from localcloud.iam import access
 from localcloud.iam.policies import Policy
 
 if TYPE_CHECKING:
-    from localcloud.cloud import Caller, Cloud
+    from localcloud.core.cloud import Caller, Cloud
 
 ACCOUNTS, BUDGETS = "cloudbilling.googleapis.com", "billingbudgets.googleapis.com"
 Budget = dict[str, Any]

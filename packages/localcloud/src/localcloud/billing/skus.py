@@ -18,7 +18,7 @@ from catalog.machines import machines
 from catalog.regions import regions
 from localcloud.billing import prices
 from localcloud.billing.prices import NANOS
-from localcloud.errors import ApiError
+from localcloud.core.errors import ApiError
 
 Body = dict[str, Any]
 SERVICES = {

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 from localcloud.billing.accounts import KIND
 from localcloud.billing.alerts import PUBLISHER
 from localcloud.billing.permits import not_there
-from localcloud.errors import ApiError
+from localcloud.core.errors import ApiError
 from localcloud.iam.policies import new_etag
 from localcloud.monitoring.store import find_channel
 
 if TYPE_CHECKING:
-    from localcloud.cloud import Cloud
+    from localcloud.core.cloud import Cloud
 
 Body = dict[str, Any]
 _BUDGET_KIND = "billing.budget"
@@ -84,7 +84,7 @@ def list_budgets(cloud: Cloud, parent: str) -> list[Body]:
 
 def update_budget(cloud: Cloud, name: str, changes: Body, mask: str | None = None) -> Body:
     """Change a budget. Raises 404, 400, or 409 ABORTED for a stale etag."""
-    from localcloud.documents import apply_mask
+    from localcloud.core.documents import apply_mask
 
     with _lock:
         present = get_budget(cloud, name)

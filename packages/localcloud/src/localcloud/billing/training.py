@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from localcloud.billing.ledger import Pool, Span
 
 if TYPE_CHECKING:
-    from localcloud.vertex.jobs import Job
+    from localcloud.vertex.jobs.records import Job
 
 Body = dict[str, Any]
 _SPOT = ("SPOT", "FLEX_START", "LOW_COST")

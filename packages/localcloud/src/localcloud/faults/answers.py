@@ -11,13 +11,13 @@ import re
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from localcloud.errors import ApiError, error_info
+from localcloud.core.errors import ApiError, error_info
 from localcloud.faults.names import METADATA, Seen, includes, rpc_id
 from localcloud.faults.store import Fault
 from localcloud.iam.access import denied
 
 if TYPE_CHECKING:
-    from localcloud.cloud import Cloud
+    from localcloud.core.cloud import Cloud
 
 _WORDS = {
     404: "Requested entity was not found.",
@@ -59,7 +59,7 @@ def error(cloud: Cloud, fault: Fault, seen: Seen) -> ApiError:
     api = "aiplatform" if "aiplatform" in seen.host else api
     headers = {"Retry-After": str(fault.retry_after)} if fault.retry_after else {}
     if code == 401:
-        from localcloud import tokens
+        from localcloud.iam import tokens
 
         return tokens.invalid()
     if code == 403:

@@ -9,11 +9,11 @@ import re
 from functools import cache
 from typing import Any
 
-from localcloud.errors import ApiError
+from localcloud.core.errors import ApiError
 from localcloud.faults.names import Aim, aim, includes, rest_id, same
 from localcloud.faults.storage_names import STORAGE_IDS
-from localcloud.rest import Call, Router
-from localcloud.vertex.stockouts import Stockouts
+from localcloud.transport.rest import Call, Router
+from localcloud.vertex.jobs.stockouts import Stockouts
 
 
 def register(router: Router) -> None:
@@ -101,8 +101,8 @@ def known() -> frozenset[str]:
 
     Loads every API, so call it in a thread.
     """
-    from localcloud.front import HOSTS
     from localcloud.provider import faults as of_provider
+    from localcloud.transport.front import HOSTS
 
     found = {*STORAGE_IDS, *of_provider.names(), "logging.entries.tail"}  # the tail is a stream, which has no route
     for module in dict.fromkeys(loader.partition(":")[0] for _, loader in HOSTS):
@@ -122,8 +122,8 @@ def known() -> frozenset[str]:
 
 _API_OF = {
     "localcloud.projects.http": "cloudresourcemanager",
-    "localcloud.projects.services_http": "serviceusage",
-    "localcloud.iam.credentials_http": "iamcredentials",
+    "localcloud.services.http": "serviceusage",
+    "localcloud.credentials.http": "iamcredentials",
     "localcloud.vertex.http": "aiplatform",
     "localcloud.artifacts.http": "artifactregistry",
     "localcloud.quotas.http": "cloudquotas",

@@ -7,15 +7,15 @@ import re
 from collections.abc import MutableMapping
 from typing import TYPE_CHECKING, Any
 
-from localcloud import tokens
-from localcloud.errors import ApiError
+from localcloud.core.errors import ApiError
 from localcloud.faults import answers
 from localcloud.faults.names import METADATA, Seen
 from localcloud.faults.store import HALF, Fault
-from localcloud.rest import App, Receive, Scope, Send, read_body, send_bytes
+from localcloud.iam import tokens
+from localcloud.transport.rest import App, Receive, Scope, Send, read_body, send_bytes
 
 if TYPE_CHECKING:
-    from localcloud.cloud import Cloud
+    from localcloud.core.cloud import Cloud
 
 _OWN_HOSTS = ("localhost", "127.0.0.1")  # the control: a fault that hits it could not be cleared
 _OF_CONNECTION = frozenset({"cut", "torn", "expired", "delay"})
@@ -130,7 +130,7 @@ async def _refuse_expired(seen: Seen, scope: Scope, receive: Receive, send: Send
     await _drain(receive)
     refusal = tokens.invalid(expired=True)
     if not _is_storage(seen):
-        from localcloud.rest import send_json
+        from localcloud.transport.rest import send_json
 
         return await send_json(send, refusal.body(), refusal.code, refusal.headers)
     fault = Fault("", "", code=401)

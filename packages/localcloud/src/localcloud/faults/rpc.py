@@ -6,13 +6,13 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
-from localcloud import tokens
-from localcloud.errors import ApiError
+from localcloud.core.errors import ApiError
 from localcloud.faults import answers
 from localcloud.faults.names import Seen
+from localcloud.iam import tokens
 
 if TYPE_CHECKING:
-    from localcloud.cloud import Caller, Cloud
+    from localcloud.core.cloud import Caller, Cloud
 
 
 async def faulty(

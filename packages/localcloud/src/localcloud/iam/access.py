@@ -7,12 +7,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from localcloud.errors import ApiError, error_info
+from localcloud.core.errors import ApiError, error_info
 from localcloud.iam import conditions, roles, scopes
 from localcloud.iam.audit import Audit
 
 if TYPE_CHECKING:
-    from localcloud.cloud import Caller, Cloud
+    from localcloud.core.cloud import Caller, Cloud
 
 # Who has one of these roles on a project is meant by projectOwner:ID and so on.
 _BASIC = {"projectOwner": "roles/owner", "projectEditor": "roles/editor", "projectViewer": "roles/viewer"}

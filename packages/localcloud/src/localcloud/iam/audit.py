@@ -9,12 +9,12 @@ from collections import defaultdict
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from localcloud import database
+from localcloud.core import database
 
 if TYPE_CHECKING:
     import sqlite3
 
-    from localcloud.cloud import Caller, Cloud
+    from localcloud.core.cloud import Caller, Cloud
     from localcloud.iam.access import Resource
 
 EVERYBODY = "allUsers"  # as whom a request without a credential counts

@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
-from localcloud.errors import ApiError
+from localcloud.core.errors import ApiError
 from localcloud.iam.cel import compiled
 from localcloud.iam.cel_operations import BadExpression, Compiled
 

@@ -7,12 +7,12 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from localcloud.documents import Documents, apply_mask
-from localcloud.errors import ApiError
+from localcloud.core.documents import Documents, apply_mask
+from localcloud.core.errors import ApiError
 from localcloud.iam import permissions, policies
 
 if TYPE_CHECKING:
-    from localcloud.clock import Clock
+    from localcloud.core.clock import Clock
 
 Body = dict[str, Any]
 _ID = re.compile(r"[A-Za-z0-9_.]{3,64}")

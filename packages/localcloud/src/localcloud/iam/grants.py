@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from localcloud.errors import ApiError, NotEmulated
+from localcloud.core.errors import ApiError, NotEmulated
 from localcloud.iam import permissions, roles
 from localcloud.iam.policies import Policy, members_of, roles_of
 
 if TYPE_CHECKING:
-    from localcloud.cloud import Cloud
+    from localcloud.core.cloud import Cloud
 
 _INVALID = "Request contains an invalid argument."
 _NOT_ON_PROJECTS = re.compile("allUsers|allAuthenticatedUsers|project(Owner|Editor|Viewer):.*")

@@ -9,13 +9,13 @@ import base64
 import json
 from typing import TYPE_CHECKING, Any
 
-from localcloud.errors import ApiError, error_info
+from localcloud.core.errors import ApiError, error_info
+from localcloud.core.paging import page
 from localcloud.iam import access, permissions, policies, roles
-from localcloud.paging import page
-from localcloud.rest import App, Call, Router, decode_base64, project_of
+from localcloud.transport.rest import App, Call, Router, decode_base64, project_of
 
 if TYPE_CHECKING:
-    from localcloud.cloud import Cloud
+    from localcloud.core.cloud import Cloud
 
 Body = dict[str, Any]
 SERVICE = "iam.googleapis.com"

@@ -9,13 +9,13 @@ import threading
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
-from localcloud.errors import ApiError
-from localcloud.files import write_privately
-from localcloud.rest import Receive, Scope, Send, send_bytes
-from localcloud.tokens import SCOPE
+from localcloud.core.errors import ApiError
+from localcloud.core.files import write_privately
+from localcloud.iam.tokens import SCOPE
+from localcloud.transport.rest import Receive, Scope, Send, send_bytes
 
 if TYPE_CHECKING:
-    from localcloud.cloud import Cloud
+    from localcloud.core.cloud import Cloud
 
 _FLAVOR = {"Metadata-Flavor": "Google", "Server": "Metadata Server for VM"}
 _ROOT = "/computeMetadata/v1"

@@ -7,7 +7,7 @@ import re
 from functools import cache
 from pathlib import Path
 
-from localcloud.errors import ApiError
+from localcloud.core.errors import ApiError
 
 # Permissions by the kind of resource that they are asked on, itself or what is in it. What makes or lists such
 # resources is asked on its parent. https://cloud.google.com/iam/docs/permissions-reference

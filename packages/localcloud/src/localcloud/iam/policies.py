@@ -9,7 +9,7 @@ import re
 import secrets
 from typing import Any
 
-from localcloud.errors import ApiError
+from localcloud.core.errors import ApiError
 from localcloud.iam import conditions
 
 Policy = dict[str, Any]

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from localcloud.iam.http import router
-from localcloud.transcoding import Rules, Table, transcoded
+from localcloud.transport.transcoding import Rules, Table, transcoded
 
 if TYPE_CHECKING:
-    from localcloud.cloud import Cloud
+    from localcloud.core.cloud import Cloud
 
 _ACCOUNT = "{name=projects/*/serviceAccounts/*}"
 _RESOURCE = "{resource=projects/*/serviceAccounts/*}"

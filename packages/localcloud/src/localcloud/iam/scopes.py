@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from localcloud.errors import ApiError, error_info
+from localcloud.core.errors import ApiError, error_info
 
 _PREFIX = "https://www.googleapis.com/auth/"
 PLATFORM, _PLATFORM_READS = f"{_PREFIX}cloud-platform", "cloud-platform.read-only"

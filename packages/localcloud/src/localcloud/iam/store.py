@@ -9,16 +9,15 @@ import threading
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from localcloud import jwt
-from localcloud.documents import Documents, apply_mask
-from localcloud.errors import ApiError
-from localcloud.iam import grants, policies
+from localcloud.core.documents import Documents, apply_mask
+from localcloud.core.errors import ApiError
+from localcloud.iam import grants, jwt, policies
 from localcloud.iam.custom_roles import CustomRoles
 from localcloud.iam.metadata import Metadata
 from localcloud.iam.policies import Policy
 
 if TYPE_CHECKING:
-    from localcloud.cloud import Caller, Cloud
+    from localcloud.core.cloud import Caller, Cloud
 
 Body = dict[str, Any]
 _ACCOUNT_ID = re.compile(r"[a-z][-a-z0-9]{4,28}[a-z0-9]")

@@ -7,15 +7,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from localcloud.documents import apply_mask
-from localcloud.errors import ApiError, NotEmulated
+from localcloud.core.documents import apply_mask
+from localcloud.core.errors import ApiError, NotEmulated
+from localcloud.core.filters import parse
 from localcloud.logging.destinations import BUCKET, check_destination
-from localcloud.logging.filters import parse
 from localcloud.logging.matching import matcher
 from localcloud.logging.views import check_view
 
 if TYPE_CHECKING:
-    from localcloud.cloud import Cloud
+    from localcloud.core.cloud import Cloud
 
 Body = dict[str, Any]
 # https://cloud.google.com/logging/docs/routing/overview#sinks

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from localcloud.errors import ApiError, NotEmulated
+from localcloud.core.errors import ApiError, NotEmulated
 
 BUCKET = re.compile(r"logging\.googleapis\.com/projects/([^/]+)/(locations/[^/]+/buckets/[^/]+)")
 STORAGE = re.compile(r"storage\.googleapis\.com/([^/]+)")

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import unquote
 
-from localcloud.errors import ApiError
+from localcloud.core.errors import ApiError
 
 Entry = dict[str, Any]
 

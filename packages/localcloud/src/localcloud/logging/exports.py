@@ -13,16 +13,16 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from localcloud import database
-from localcloud.cloud import Caller
-from localcloud.errors import ApiError
+from localcloud.core import database
+from localcloud.core.cloud import Caller
+from localcloud.core.errors import ApiError
 from localcloud.iam import access
 from localcloud.logging.destinations import STORAGE, TOPIC
 from localcloud.logging.entries import Entry, log_id, nanoseconds
 from localcloud.logging.routing import Route
 
 if TYPE_CHECKING:
-    from localcloud.cloud import Cloud
+    from localcloud.core.cloud import Cloud
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS exports (
@@ -111,8 +111,8 @@ class Exports:
                 self._database.executemany("DELETE FROM exports WHERE sequence = ?", [(row[0],) for row in rows])
 
     def _write(self, project: str, sink: str, bucket: str, log_name: str, hour: int, bodies: list[str]) -> None:
-        from localcloud.storage.drafts import Content, Draft
         from localcloud.storage.errors import StorageError
+        from localcloud.storage.uploads.drafts import Content, Draft
 
         destination = f"storage.googleapis.com/{bucket}"
         objects, blobs = self._cloud.storage.objects, self._cloud.storage.blobs

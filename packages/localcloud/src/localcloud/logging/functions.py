@@ -14,10 +14,10 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from localcloud.errors import NotEmulated
+from localcloud.core.errors import NotEmulated
+from localcloud.core.filters import Function, misread, unparseable
 from localcloud.logging.entries import Entry, log_id, nanoseconds
 from localcloud.logging.fields import field_path, values_at
-from localcloud.logging.filters import Function, misread, unparseable
 
 Condition = Callable[[Entry], bool]
 Reading = Callable[[Entry], list[Any]]

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from localcloud.errors import ApiError
+from localcloud.core.errors import ApiError
 from localcloud.logging import permissions
 from localcloud.logging.messages import message
 from localcloud.logging.methods import METHODS, Method
-from localcloud.rest import App, Call, Router
+from localcloud.transport.rest import App, Call, Router
 
 if TYPE_CHECKING:
-    from localcloud.cloud import Cloud
+    from localcloud.core.cloud import Cloud
 
 
 def app(cloud: Cloud) -> App:

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from localcloud.core.filters import Both, Compare, Either, Filter, Function, Not, Text, unparseable
 from localcloud.logging import functions
 from localcloud.logging.entries import SEVERITIES, Entry, log_id, nanoseconds
 from localcloud.logging.fields import DURATIONS, INSTANTS, NUMBERS, field_path, values_at
-from localcloud.logging.filters import Both, Compare, Either, Filter, Function, Not, Text, unparseable
 from localcloud.logging.functions import plain, written
 
 Match = Callable[[Entry], bool]

@@ -11,13 +11,13 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from localcloud.errors import ApiError
+from localcloud.core.errors import ApiError
+from localcloud.core.paging import page
 from localcloud.logging.descriptors import DESCRIPTORS
 from localcloud.logging.entries import LARGEST
-from localcloud.paging import page
 
 if TYPE_CHECKING:
-    from localcloud.cloud import Cloud
+    from localcloud.core.cloud import Cloud
 
 Message = dict[str, Any]
 Handler = Callable[["Cloud", Message], Awaitable[Message]]

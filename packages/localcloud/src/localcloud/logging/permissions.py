@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from localcloud import enabled
-from localcloud.errors import ApiError, error_info
+from localcloud.core.errors import ApiError, error_info
 from localcloud.iam import access
 from localcloud.logging.methods import Method
+from localcloud.services import enabled
 
 if TYPE_CHECKING:
-    from localcloud.cloud import Caller, Cloud
+    from localcloud.core.cloud import Caller, Cloud
 
 SERVICE = "logging.googleapis.com"
 _VIEW = "logging.views.access"

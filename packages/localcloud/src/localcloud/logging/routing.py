@@ -9,15 +9,15 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from localcloud.errors import ApiError
+from localcloud.core.errors import ApiError
+from localcloud.core.filters import parse
 from localcloud.logging.configs import Configs
 from localcloud.logging.destinations import BUCKET
 from localcloud.logging.entries import Entry
-from localcloud.logging.filters import parse
 from localcloud.logging.matching import Match, matcher
 
 if TYPE_CHECKING:
-    from localcloud.cloud import Cloud
+    from localcloud.core.cloud import Cloud
 
 _DAY = 24 * 3600 * 10**9
 

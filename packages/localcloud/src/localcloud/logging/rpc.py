@@ -6,16 +6,16 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TYPE_CHECKING
 
-from localcloud.errors import ApiError
-from localcloud.grpc_front import StreamHandler
+from localcloud.core.errors import ApiError
 from localcloud.logging import permissions
 from localcloud.logging.messages import message
 from localcloud.logging.methods import Method, by_rpc
 from localcloud.logging.tailing import Tail
-from localcloud.rest import CONSUMER
+from localcloud.transport.grpc_front import StreamHandler
+from localcloud.transport.rest import CONSUMER
 
 if TYPE_CHECKING:
-    from localcloud.cloud import Caller, Cloud
+    from localcloud.core.cloud import Caller, Cloud
 
 Unary = Callable[[bytes, "Caller"], Awaitable[bytes]]
 

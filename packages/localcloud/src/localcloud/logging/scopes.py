@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from localcloud.errors import ApiError, error_info
+from localcloud.core.errors import ApiError, error_info
+from localcloud.core.filters import parse
 from localcloud.logging.configs import Configs
 from localcloud.logging.entries import Entry
-from localcloud.logging.filters import parse
 from localcloud.logging.matching import Match, matcher
 
 if TYPE_CHECKING:
-    from localcloud.cloud import Cloud
+    from localcloud.core.cloud import Cloud
 
 
 @dataclass(frozen=True)

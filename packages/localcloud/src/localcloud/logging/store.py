@@ -11,20 +11,20 @@ import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from localcloud import database
 from localcloud.billing.counts import LOGS
-from localcloud.errors import ApiError
+from localcloud.core import database
+from localcloud.core.errors import ApiError
+from localcloud.core.filters import parse
 from localcloud.logging import exports, listing
 from localcloud.logging.configs import Configs
 from localcloud.logging.entries import LARGEST_REQUEST, Entry, check_size, complete, nanoseconds, timestamp
 from localcloud.logging.exports import Exports
-from localcloud.logging.filters import parse
 from localcloud.logging.matching import Match, matcher
 from localcloud.logging.routing import Route, Routing
 from localcloud.logging.scopes import Scope, Scopes
 
 if TYPE_CHECKING:
-    from localcloud.cloud import Cloud
+    from localcloud.core.cloud import Cloud
 
 log = logging.getLogger(__name__)
 

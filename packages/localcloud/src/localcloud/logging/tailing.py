@@ -12,11 +12,11 @@ from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from localcloud.errors import ApiError
+from localcloud.core.errors import ApiError
 from localcloud.logging.entries import Entry, nanoseconds
 
 if TYPE_CHECKING:
-    from localcloud.cloud import Cloud
+    from localcloud.core.cloud import Cloud
 
 # https://cloud.google.com/logging/quotas#live-tailing-limits
 MOST_SESSIONS = 10  # of a project

@@ -5,8 +5,8 @@ https://cloud.google.com/logging/docs/reference/v2/rest/v2/projects.locations.bu
 
 from __future__ import annotations
 
-from localcloud.errors import ApiError
-from localcloud.logging.filters import Both, Compare, Filter, Function, Not
+from localcloud.core.errors import ApiError
+from localcloud.core.filters import Both, Compare, Filter, Function, Not
 
 
 def check_view(tree: Filter | None, text: str) -> None:

@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from localcloud.enabled import require
-from localcloud.errors import ApiError, error_info
+from localcloud.core.errors import ApiError, error_info
+from localcloud.core.paging import page
 from localcloud.monitoring import store
-from localcloud.paging import page
-from localcloud.rest import App, Call, Router
+from localcloud.services.enabled import require
+from localcloud.transport.rest import App, Call, Router
 
 if TYPE_CHECKING:
-    from localcloud.cloud import Cloud
+    from localcloud.core.cloud import Cloud
 
 
 def denied(permission: str) -> ApiError:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from localcloud.monitoring.http import router
-from localcloud.transcoding import Rules, Table, transcoded
+from localcloud.transport.transcoding import Rules, Table, transcoded
 
 if TYPE_CHECKING:
-    from localcloud.cloud import Cloud
+    from localcloud.core.cloud import Cloud
 
 
 def _collection(singular: str, plural: str, field: str) -> Rules:

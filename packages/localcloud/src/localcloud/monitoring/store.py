@@ -6,11 +6,11 @@ import re
 import secrets
 from typing import TYPE_CHECKING, Any
 
-from localcloud.documents import apply_mask
-from localcloud.errors import ApiError
+from localcloud.core.documents import apply_mask
+from localcloud.core.errors import ApiError
 
 if TYPE_CHECKING:
-    from localcloud.cloud import Cloud
+    from localcloud.core.cloud import Cloud
 
 Body = dict[str, Any]
 CHANNEL, POLICY = "monitoring.channel", "monitoring.policy"

@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from localcloud.errors import ApiError
+from localcloud.core.errors import ApiError
 from localcloud.iam import access
-from localcloud.rest import Call
+from localcloud.transport.rest import Call
 
 Body = dict[str, Any]
 _MOST = 12  # that a new customer may own: https://support.google.com/cloud/answer/6330231

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from fnmatch import fnmatchcase
 from typing import Any
 
-from localcloud.errors import ApiError
+from localcloud.core.errors import ApiError
 
 Body = dict[str, Any]
 Match = Callable[[Body], bool]

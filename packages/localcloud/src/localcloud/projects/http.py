@@ -7,15 +7,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from localcloud.errors import ApiError
+from localcloud.core.errors import ApiError
+from localcloud.core.paging import page
 from localcloud.iam import access, policies
-from localcloud.paging import page
 from localcloud.projects import creation, filters
-from localcloud.rest import App, Call, Router
-from localcloud.transcoding import Table, transcoded
+from localcloud.transport.rest import App, Call, Router
+from localcloud.transport.transcoding import Table, transcoded
 
 if TYPE_CHECKING:
-    from localcloud.cloud import Cloud
+    from localcloud.core.cloud import Cloud
 
 Body = dict[str, Any]
 SERVICE = "cloudresourcemanager.googleapis.com"

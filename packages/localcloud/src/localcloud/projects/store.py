@@ -9,14 +9,14 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from localcloud.billing.accounts import DEFAULT
-from localcloud.documents import Documents
-from localcloud.environment import boto_configuration, client_environment
-from localcloud.errors import ApiError, error_info
-from localcloud.files import private_folder, write_privately
-from localcloud.projects.services import ON_BY_DEFAULT, known
+from localcloud.core.documents import Documents
+from localcloud.core.environment import boto_configuration, client_environment
+from localcloud.core.errors import ApiError, error_info
+from localcloud.core.files import private_folder, write_privately
+from localcloud.services.names import ON_BY_DEFAULT, known
 
 if TYPE_CHECKING:
-    from localcloud.cloud import Cloud
+    from localcloud.core.cloud import Cloud
 
 Body = dict[str, Any]
 _TAKEN = re.compile(r"gcp-sa-.*|gs-project-accounts")  # Google's own: accounts in them would be its agents

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from localcloud.billing import store
 from localcloud.billing.permits import allow_budget, allow_change, allow_told
-from localcloud.enabled import require
 from localcloud.provider.kinds import Kind, Scope, Values, names
+from localcloud.services.enabled import require
 
 
 def _body(inputs: Values) -> Values:

@@ -11,7 +11,7 @@ import contextlib
 import socket
 from collections.abc import Callable
 
-from localcloud.listening import Listening, prepare, pump
+from localcloud.transport.listening import Listening, prepare, pump
 
 
 class Connections:

@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from localcloud.errors import ApiError
+from localcloud.core.errors import ApiError
 from localcloud.faults import answers
 from localcloud.faults.names import Seen
 from localcloud.provider.functions import FUNCTIONS

@@ -6,12 +6,12 @@ from collections.abc import Callable
 
 from localcloud.billing import store as billing
 from localcloud.billing.permits import account
-from localcloud.enabled import require
-from localcloud.errors import ApiError
+from localcloud.core.errors import ApiError
 from localcloud.iam import access
 from localcloud.provider import permits
 from localcloud.provider.kinds import Scope, Values
 from localcloud.quotas import store as quotas
+from localcloud.services.enabled import require
 
 Function = Callable[[Scope, Values], Values]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from localcloud.errors import ApiError
+from localcloud.core.errors import ApiError
 from localcloud.iam import access
 from localcloud.provider import permits
 from localcloud.provider.kinds import Kind, Scope, Values, names, parts

@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from localcloud.enabled import require
 from localcloud.provider import permits
+from localcloud.services.enabled import require
 
 if TYPE_CHECKING:
-    from localcloud.cloud import Caller, Cloud
+    from localcloud.core.cloud import Caller, Cloud
 
 Values = dict[str, Any]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from localcloud.errors import ApiError
+from localcloud.core.errors import ApiError
 from localcloud.logging.configs import Configs
 from localcloud.provider import permits
 from localcloud.provider.kinds import Kind, Scope, Values, names, parts

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from localcloud.artifacts import store as artifacts
-from localcloud.errors import ApiError
+from localcloud.core.errors import ApiError
 from localcloud.iam import access
 from localcloud.provider.kinds import BadId, Kind, Scope, Values, names, parts
 

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any
 import grpc
 import grpc.aio
 
-from localcloud.errors import ApiError
-from localcloud.grpc_front import new_server
+from localcloud.core.errors import ApiError
 from localcloud.provider.connections import Connections
+from localcloud.transport.grpc_front import new_server
 
 if TYPE_CHECKING:
-    from localcloud.cloud import Cloud
+    from localcloud.core.cloud import Cloud
     from localcloud.provider.servicer import Provider
 
 log = logging.getLogger(__name__)

@@ -16,7 +16,7 @@ from google.protobuf import empty_pb2
 from pulumi.runtime.proto import plugin_pb2
 from pulumi.runtime.proto import provider_pb2 as pb
 
-from localcloud.errors import ApiError
+from localcloud.core.errors import ApiError
 from localcloud.provider import differences, faults, schema
 from localcloud.provider.functions import FUNCTIONS
 from localcloud.provider.kinds import BadId, Kind, Scope, Values
@@ -24,7 +24,7 @@ from localcloud.provider.registry import KINDS
 from localcloud.provider.wire import UNKNOWN, bare, dump, hide, is_unknown, load
 
 if TYPE_CHECKING:
-    from localcloud.cloud import Cloud
+    from localcloud.core.cloud import Cloud
 
 _NOT_LET_IN = (
     "the local cloud takes only accounts of its own: give gcp.Provider access_token (what `gcloud auth "

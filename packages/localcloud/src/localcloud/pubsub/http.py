@@ -9,16 +9,16 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from localcloud.enabled import require, require_named
-from localcloud.errors import ApiError
+from localcloud.core.errors import ApiError
+from localcloud.core.paging import page
 from localcloud.iam import policies
-from localcloud.paging import page
 from localcloud.pubsub import resources
 from localcloud.pubsub.resources import Body, allow, denied, full_name, of_project, resource
-from localcloud.rest import App, Call, Router
+from localcloud.services.enabled import require, require_named
+from localcloud.transport.rest import App, Call, Router
 
 if TYPE_CHECKING:
-    from localcloud.cloud import Cloud
+    from localcloud.core.cloud import Cloud
     from localcloud.iam.access import Resource
 
 

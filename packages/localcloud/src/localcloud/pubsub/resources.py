@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from localcloud.enabled import require
-from localcloud.errors import ApiError, NotEmulated, error_info
+from localcloud.core.errors import ApiError, NotEmulated, error_info
 from localcloud.iam.access import Resource
+from localcloud.services.enabled import require
 
 if TYPE_CHECKING:
-    from localcloud.cloud import Caller, Cloud
+    from localcloud.core.cloud import Caller, Cloud
 
 Body = dict[str, Any]
 SERVICE = "pubsub.googleapis.com"

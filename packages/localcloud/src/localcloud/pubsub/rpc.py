@@ -6,15 +6,15 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
 
-from localcloud.enabled import require_named
-from localcloud.grpc_front import StreamHandler, Table
 from localcloud.pubsub.http import router
 from localcloud.pubsub.resources import SERVICE, allow, full_name, resource
-from localcloud.rest import CONSUMER
-from localcloud.transcoding import transcoded
+from localcloud.services.enabled import require_named
+from localcloud.transport.grpc_front import StreamHandler, Table
+from localcloud.transport.rest import CONSUMER
+from localcloud.transport.transcoding import transcoded
 
 if TYPE_CHECKING:
-    from localcloud.cloud import Caller, Cloud
+    from localcloud.core.cloud import Caller, Cloud
 
 _MOST = 1000  # messages in one answer
 _USUAL_DEADLINE = 10  # seconds

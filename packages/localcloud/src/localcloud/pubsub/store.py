@@ -11,14 +11,14 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 from localcloud.billing.counts import MESSAGES
-from localcloud.documents import apply_mask
-from localcloud.errors import ApiError
+from localcloud.core.documents import apply_mask
+from localcloud.core.errors import ApiError
 from localcloud.pubsub import resources
 from localcloud.pubsub.queue import Delivery, Queue, well_formed
 from localcloud.pubsub.resources import SUBSCRIPTION, TOPIC, Body
 
 if TYPE_CHECKING:
-    from localcloud.cloud import Cloud
+    from localcloud.core.cloud import Cloud
 
 # https://cloud.google.com/pubsub/quotas#resource_limits
 _LARGEST = 10_000_000  # bytes of a message or a publish request

@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from localcloud.enabled import require
-from localcloud.paging import page
+from localcloud.core.paging import page
 from localcloud.quotas import store
-from localcloud.rest import App, Call, Handler, Router
-from localcloud.transcoding import Table, transcoded
+from localcloud.services.enabled import require
+from localcloud.transport.rest import App, Call, Handler, Router
+from localcloud.transport.transcoding import Table, transcoded
 
 if TYPE_CHECKING:
-    from localcloud.cloud import Cloud
+    from localcloud.core.cloud import Cloud
 
 router = Router()
 Body = dict[str, Any]

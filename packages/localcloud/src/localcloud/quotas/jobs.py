@@ -6,12 +6,12 @@ from collections import Counter, deque
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from catalog.quotas import SERVICE, needs
-from localcloud.errors import ApiError, error_info
+from localcloud.core.errors import ApiError, error_info
 from localcloud.quotas.limits import UNLIMITED
 from localcloud.quotas.store import effective
 
 if TYPE_CHECKING:
-    from localcloud.cloud import Cloud
+    from localcloud.core.cloud import Cloud
 
 _SPOT = ("SPOT", "FLEX_START", "LOW_COST")
 _MINUTE = 60.0  # seconds

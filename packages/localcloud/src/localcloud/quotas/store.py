@@ -12,13 +12,13 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 from catalog.quotas import SERVICE
-from localcloud.documents import apply_mask
-from localcloud.errors import ApiError
+from localcloud.core.documents import apply_mask
+from localcloud.core.errors import ApiError
 from localcloud.iam.policies import new_etag
 from localcloud.quotas.limits import UNLIMITED, Limit, by_metric, limits
 
 if TYPE_CHECKING:
-    from localcloud.cloud import Cloud
+    from localcloud.core.cloud import Cloud
 
 Body = dict[str, Any]
 KIND = "quotas.preference"

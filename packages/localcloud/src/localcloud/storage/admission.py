@@ -9,11 +9,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from localcloud.cloud import ANONYMOUS, Caller
-from localcloud.enabled import deleted, require
-from localcloud.errors import ApiError
+from localcloud.core.cloud import ANONYMOUS, Caller
+from localcloud.core.errors import ApiError
 from localcloud.iam import access
 from localcloud.iam.access import Resource
+from localcloud.services.enabled import deleted, require
 from localcloud.storage.bucket_settings import is_private, is_uniform
 from localcloud.storage.buckets import aside_name
 from localcloud.storage.errors import StorageError, denied, no_bucket

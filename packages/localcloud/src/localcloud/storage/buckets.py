@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
-from localcloud.errors import ApiError, NotEmulated
+from localcloud.core.errors import ApiError, NotEmulated
 from localcloud.iam.policies import BadMember
 from localcloud.storage import names
 from localcloud.storage.bucket_settings import WRITABLE, is_private, is_uniform, locked, settled, soft_deletion
@@ -20,7 +20,7 @@ from localcloud.storage.records import timestamp, version_etag
 from localcloud.storage.times import later
 
 if TYPE_CHECKING:
-    from localcloud.cloud import Cloud
+    from localcloud.core.cloud import Cloud
 
 _OWNED = "Your previous request to create the named bucket succeeded and you already own it."
 _TAKEN = (

@@ -14,12 +14,12 @@ from datetime import datetime
 from email.utils import format_datetime, parsedate_to_datetime
 from typing import BinaryIO
 
-from localcloud.rest import Send
 from localcloud.storage.conditions import from_request
 from localcloud.storage.errors import bad_range, condition_failed, not_modified
 from localcloud.storage.messages import Request, send_head
 from localcloud.storage.objects import Objects, as_generation
 from localcloud.storage.records import ObjectRecord
+from localcloud.transport.rest import Send
 
 _BLOCK = 1 << 20
 _SMALL = 1 << 16  # bytes that are sooner read than asked of a thread

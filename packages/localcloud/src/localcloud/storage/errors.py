@@ -10,7 +10,7 @@ import json
 from typing import Any
 from xml.sax.saxutils import escape
 
-from localcloud.errors import ApiError
+from localcloud.core.errors import ApiError
 
 # XML code -> its fixed message.
 _XML_MESSAGES = {

@@ -10,24 +10,25 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-from localcloud import disk, fields
-from localcloud.errors import ApiError
-from localcloud.rest import App, Receive, Scope, Send
-from localcloud.storage import batch, operations
+from localcloud.core import disk, fields
+from localcloud.core.errors import ApiError
+from localcloud.storage import operations
 from localcloud.storage.admission import Admission, Asker
 from localcloud.storage.downloads import Downloads
 from localcloud.storage.errors import XML_STATUS, StorageError, invalid, not_emulated, rendered
-from localcloud.storage.json_api import JsonApi
+from localcloud.storage.json import batch
+from localcloud.storage.json.api import JsonApi
 from localcloud.storage.messages import Request, Response, parse_object, send_response
 from localcloud.storage.records import ObjectRecord
-from localcloud.storage.resumable import Resumables
 from localcloud.storage.signed import Signatures, is_signed
-from localcloud.storage.simple_uploads import SimpleUploads
-from localcloud.storage.xml_api import XmlApi
-from localcloud.storage.xml_multipart import MultipartUploads
+from localcloud.storage.uploads.resumable import Resumables
+from localcloud.storage.uploads.simple import SimpleUploads
+from localcloud.storage.xml.api import XmlApi
+from localcloud.storage.xml.multipart import MultipartUploads
+from localcloud.transport.rest import App, Receive, Scope, Send
 
 if TYPE_CHECKING:
-    from localcloud.cloud import Cloud
+    from localcloud.core.cloud import Cloud
 
 # https://cloud.google.com/storage/docs/encryption/customer-supplied-keys, .../customer-managed-keys
 _KEY_HEADERS = (

@@ -10,9 +10,9 @@ from functools import cached_property
 from typing import Any
 from urllib.parse import parse_qs
 
-from localcloud.cloud import Caller
-from localcloud.rest import Receive, Scope, Send
+from localcloud.core.cloud import Caller
 from localcloud.storage.errors import invalid
+from localcloud.transport.rest import Receive, Scope, Send
 
 
 class Body:

@@ -12,14 +12,14 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
-from localcloud.errors import ApiError
+from localcloud.core.errors import ApiError
 from localcloud.storage.errors import StorageError, invalid, required
 from localcloud.storage.metadata import Metadata, Resource
 from localcloud.storage.objects import ARCHIVE, FINALIZE, GONE, UPDATE
 from localcloud.storage.records import ObjectRecord
 
 if TYPE_CHECKING:
-    from localcloud.cloud import Cloud
+    from localcloud.core.cloud import Cloud
     from localcloud.storage.buckets import Buckets
 
 log = logging.getLogger(__name__)
@@ -153,7 +153,7 @@ class Notifications:
 
     def _publish(self, topic: str, data: bytes, attributes: dict[str, str]) -> None:
         """As Storage's own account of the bucket's project. Raises 403, 404."""
-        from localcloud.cloud import Caller
+        from localcloud.core.cloud import Caller
         from localcloud.pubsub import resources
 
         if project := self._metadata.bucket_project(attributes["bucketId"]):  # a bucket that is gone has none
@@ -181,7 +181,7 @@ class Notifications:
         return made | {"payload_format": form}
 
     def _topic(self, given: Any, project: str) -> str:
-        from localcloud.cloud import Caller
+        from localcloud.core.cloud import Caller
         from localcloud.pubsub import resources
 
         found = _TOPIC.fullmatch(given) if isinstance(given, str) else None

@@ -7,13 +7,12 @@ from dataclasses import replace
 from datetime import datetime
 from typing import BinaryIO
 
-from localcloud.clock import Clock
-from localcloud.errors import ApiError
+from localcloud.core.clock import Clock
+from localcloud.core.errors import ApiError
 from localcloud.storage import contexts, names, protection
 from localcloud.storage.blobs import Blobs
 from localcloud.storage.bucket_settings import check_encryption, keeps_versions, soft_deletion
 from localcloud.storage.conditions import ANY, Conditions, number
-from localcloud.storage.drafts import Content, Draft, Expected
 from localcloud.storage.errors import invalid, no_bucket, no_object
 from localcloud.storage.lifecycle import DELETE, Step
 from localcloud.storage.metadata import Metadata, Resource
@@ -29,6 +28,7 @@ from localcloud.storage.records import (
     writable,
 )
 from localcloud.storage.times import later
+from localcloud.storage.uploads.drafts import Content, Draft, Expected
 
 __all__ = ["Content", "Draft", "Expected", "Objects", "as_generation"]
 

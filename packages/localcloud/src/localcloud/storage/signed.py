@@ -20,12 +20,12 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
-from localcloud.cloud import Caller
+from localcloud.core.cloud import Caller
 from localcloud.storage.errors import StorageError, invalid, not_emulated
 from localcloud.storage.messages import Request
 
 if TYPE_CHECKING:
-    from localcloud.cloud import Cloud
+    from localcloud.core.cloud import Cloud
 
 ALGORITHM = "GOOG4-RSA-SHA256"
 _HMAC = "GOOG4-HMAC-SHA256"

@@ -16,10 +16,10 @@ from localcloud.storage.objects import Content, Draft, Objects
 from localcloud.storage.records import ObjectRecord
 from localcloud.storage.times import parse_time
 from localcloud.storage.upkeep import Upkeep
-from localcloud.storage.uploads import Uploads
+from localcloud.storage.uploads.records import Uploads
 
 if TYPE_CHECKING:
-    from localcloud.cloud import Cloud
+    from localcloud.core.cloud import Cloud
 
 
 class Storage:

@@ -18,10 +18,10 @@ from localcloud.storage import lifecycle
 from localcloud.storage.metadata import Metadata
 from localcloud.storage.objects import Objects
 from localcloud.storage.records import ObjectRecord
-from localcloud.storage.uploads import MULTIPART, Uploads
+from localcloud.storage.uploads.records import MULTIPART, Uploads
 
 if TYPE_CHECKING:
-    from localcloud.cloud import Cloud
+    from localcloud.core.cloud import Cloud
     from localcloud.storage.buckets import Buckets
 
 _FIRST = 1.0  # seconds after the start, so that it holds up nobody who waits for that

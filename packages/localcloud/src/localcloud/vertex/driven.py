@@ -8,13 +8,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from localcloud.errors import ApiError
+from localcloud.core.errors import ApiError
 from localcloud.vertex import listing, operations, states
 from localcloud.vertex.place import Call
 from localcloud.vertex.states import ENDED
 
 if TYPE_CHECKING:
-    from localcloud.cloud import Cloud
+    from localcloud.core.cloud import Cloud
 
 Body = dict[str, Any]
 

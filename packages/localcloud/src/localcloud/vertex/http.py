@@ -6,16 +6,16 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from localcloud.errors import ApiError
-from localcloud.rest import App, Call, Router
+from localcloud.core.errors import ApiError
+from localcloud.transport.rest import App, Call, Router
 from localcloud.vertex import messages, operations, shapes
+from localcloud.vertex.jobs.validation import Violation
 from localcloud.vertex.messages import Messages, Route
 from localcloud.vertex.methods import OPERATIONS, Method, services
 from localcloud.vertex.serving.raw_http import with_raw_predict
-from localcloud.vertex.validation import Violation
 
 if TYPE_CHECKING:
-    from localcloud.cloud import Cloud
+    from localcloud.core.cloud import Cloud
 
 # https://cloud.google.com/vertex-ai/docs/reference/rest/v1/projects.locations.operations, and .../models.operations
 _PLACES = ("projects/*/locations/*", "projects/*/locations/*/*/*")

@@ -12,9 +12,9 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from localcloud.errors import ApiError
+from localcloud.core.errors import ApiError
+from localcloud.core.filters import Both, Compare, Either, Filter, Function, Not, Text, parse
 from localcloud.logging.entries import nanoseconds
-from localcloud.logging.filters import Both, Compare, Either, Filter, Function, Not, Text, parse
 
 Job = dict[str, Any]
 Match = Callable[[Job], bool]

@@ -12,7 +12,7 @@ from localcloud.vertex import operations
 from localcloud.vertex.place import Call, enter
 
 if TYPE_CHECKING:
-    from localcloud.cloud import Caller, Cloud
+    from localcloud.core.cloud import Caller, Cloud
     from localcloud.vertex.store import Vertex
 
 Body = dict[str, Any]
@@ -75,7 +75,7 @@ def of_jobs(message: str, part: Callable[[Vertex], Jobs]) -> Methods:
 # Service -> the modules that each have a table METHODS of some of its methods. They are imported with the types.
 _TABLES: Mapping[str, tuple[str, ...]] = {
     "JobService": (
-        "localcloud.vertex.job_methods",
+        "localcloud.vertex.jobs.methods",
         "localcloud.vertex.tuning.methods",
         "localcloud.vertex.serving.batch_methods",
     ),

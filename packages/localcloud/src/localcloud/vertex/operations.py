@@ -7,12 +7,12 @@ import secrets
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
-from localcloud.errors import GRPC_CODES, ApiError
+from localcloud.core.errors import GRPC_CODES, ApiError
 from localcloud.vertex import listing
 from localcloud.vertex.place import Call
 
 if TYPE_CHECKING:
-    from localcloud.cloud import Cloud
+    from localcloud.core.cloud import Cloud
 
 Body = dict[str, Any]
 OPERATION = "vertex-operation"  # kind of document

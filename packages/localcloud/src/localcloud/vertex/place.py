@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from localcloud import enabled
-from localcloud.errors import ApiError, error_info
+from localcloud.core.errors import ApiError, error_info
 from localcloud.iam import access
-from localcloud.vertex import validation
+from localcloud.services import enabled
+from localcloud.vertex.jobs import validation
 
 if TYPE_CHECKING:
-    from localcloud.cloud import Caller, Cloud
+    from localcloud.core.cloud import Caller, Cloud
 
 Body = dict[str, Any]
 SERVICE = "aiplatform.googleapis.com"

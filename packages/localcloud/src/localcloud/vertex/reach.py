@@ -5,14 +5,15 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from localcloud.cloud import Caller
-from localcloud.errors import ApiError
+from localcloud.core.cloud import Caller
+from localcloud.core.errors import ApiError
 from localcloud.iam import access
-from localcloud.vertex import contract, images
+from localcloud.vertex import images
+from localcloud.vertex.jobs import contract
 from localcloud.vertex.place import Call, Place
 
 if TYPE_CHECKING:
-    from localcloud.cloud import Cloud
+    from localcloud.core.cloud import Cloud
 
 _REPOSITORY = re.compile(r"([a-z0-9-]+)-docker\.pkg\.dev/([^/]+)/([^/]+)/.+")
 _AGENTS = ("gcp-sa-aiplatform-cc", "gcp-sa-aiplatform")  # the first is the one that refusals name

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
-from localcloud.errors import NotEmulated
-from localcloud.grpc_front import HOST
-from localcloud.rest import CONSUMER
+from localcloud.core.errors import NotEmulated
+from localcloud.transport.grpc_front import HOST
+from localcloud.transport.rest import CONSUMER
 from localcloud.vertex import messages, operations
 from localcloud.vertex.methods import OPERATIONS, Method, services
 
 if TYPE_CHECKING:
-    from localcloud.cloud import Caller, Cloud
+    from localcloud.core.cloud import Caller, Cloud
 
 Unary = Callable[[bytes, "Caller"], Awaitable[bytes]]
 _OPERATIONS = OPERATIONS.items()

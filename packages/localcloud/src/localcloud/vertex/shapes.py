@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any
 
-from localcloud.vertex.validation import Violation
+from localcloud.vertex.jobs.validation import Violation
 
 _DURATION = "google.protobuf.Duration"
 _WHOLE = re.compile(r"-?\d+(\.0+)?")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from localcloud.errors import ApiError
+from localcloud.core.errors import ApiError
 
 # Without what stands before them: JOB_STATE_, PIPELINE_STATE_.
 ENDED = frozenset({"SUCCEEDED", "FAILED", "CANCELLED"})

@@ -8,23 +8,24 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from localcloud.billing.accounts import not_paid
-from localcloud.disk import is_full
-from localcloud.enabled import deleted
-from localcloud.errors import ApiError
+from localcloud.core.disk import is_full
+from localcloud.core.errors import ApiError
 from localcloud.iam import access
 from localcloud.quotas import jobs as quotas
-from localcloud.vertex import listing, operations, reach, retries, settings, states, validation
-from localcloud.vertex.jobs import Job, Jobs, Tuned
+from localcloud.services.enabled import deleted
+from localcloud.vertex import listing, operations, reach, settings, states
+from localcloud.vertex.jobs import retries, validation
+from localcloud.vertex.jobs.records import Job, Jobs, Tuned
+from localcloud.vertex.jobs.runner import Runner
+from localcloud.vertex.jobs.stockouts import Stockouts
 from localcloud.vertex.pipelines.store import Pipelines
 from localcloud.vertex.place import SERVICE, Call
-from localcloud.vertex.runner import Runner
 from localcloud.vertex.serving.store import Serving
 from localcloud.vertex.states import ENDED
-from localcloud.vertex.stockouts import Stockouts
 from localcloud.vertex.tuning.store import Tuning
 
 if TYPE_CHECKING:
-    from localcloud.cloud import Cloud
+    from localcloud.core.cloud import Cloud
 
 Body = dict[str, Any]
 

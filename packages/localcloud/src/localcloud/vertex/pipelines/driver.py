@@ -9,16 +9,16 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Any
 
-from localcloud.disk import is_full
-from localcloud.errors import GRPC_CODES, ApiError
+from localcloud.core.disk import is_full
+from localcloud.core.errors import GRPC_CODES, ApiError
 from localcloud.vertex.driven import Records
-from localcloud.vertex.outcome import CANCELLED
+from localcloud.vertex.jobs.outcome import CANCELLED
 from localcloud.vertex.pipelines import models
 from localcloud.vertex.pipelines.records import Pipeline
 from localcloud.vertex.states import ENDED
 
 if TYPE_CHECKING:
-    from localcloud.cloud import Cloud
+    from localcloud.core.cloud import Cloud
 
 log = logging.getLogger(__name__)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from localcloud.errors import NotEmulated
+from localcloud.core.errors import NotEmulated
 from localcloud.vertex.methods import Body, Method, Methods, of_jobs
 from localcloud.vertex.place import Call
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from localcloud.cloud import Caller
+from localcloud.core.cloud import Caller
 from localcloud.vertex import reach
 from localcloud.vertex.pipelines.records import Pipeline
 from localcloud.vertex.place import Call, Place
 from localcloud.vertex.serving import artifacts, model_rules
 
 if TYPE_CHECKING:
-    from localcloud.cloud import Cloud
+    from localcloud.core.cloud import Cloud
 
 Body = dict[str, Any]
 _ABORTED = 10  # google.rpc.Code of an upload that a restart of the server interrupted

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from localcloud.vertex.driven import Driven, Records
 
 if TYPE_CHECKING:
-    from localcloud.cloud import Cloud
+    from localcloud.core.cloud import Cloud
 
 Body = dict[str, Any]
 

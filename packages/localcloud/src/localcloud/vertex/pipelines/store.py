@@ -12,7 +12,7 @@ from localcloud.vertex.pipelines.records import Pipeline, records
 from localcloud.vertex.place import Call
 
 if TYPE_CHECKING:
-    from localcloud.cloud import Cloud
+    from localcloud.core.cloud import Cloud
 
 Body = dict[str, Any]
 

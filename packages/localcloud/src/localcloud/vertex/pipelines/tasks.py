@@ -10,9 +10,10 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from localcloud.errors import NotEmulated
-from localcloud.vertex import messages, validation
-from localcloud.vertex.validation import Violation
+from localcloud.core.errors import NotEmulated
+from localcloud.vertex import messages
+from localcloud.vertex.jobs import validation
+from localcloud.vertex.jobs.validation import Violation
 
 Body = dict[str, Any]
 

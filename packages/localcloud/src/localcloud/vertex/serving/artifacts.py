@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from catalog.images import images as catalogue
-from localcloud.errors import ApiError
+from localcloud.core.errors import ApiError
 from localcloud.storage.admission import Admission
 from localcloud.vertex import images, reach
 from localcloud.vertex.place import Call
 
 if TYPE_CHECKING:
     from catalog.images import Image
-    from localcloud.cloud import Cloud
+    from localcloud.core.cloud import Cloud
 
 _SAVED_MODEL = ("saved_model.pb", "saved_model.pbtxt")
 

@@ -12,12 +12,12 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from localcloud.cloud import Caller
-from localcloud.errors import ApiError
+from localcloud.core.cloud import Caller
+from localcloud.core.errors import ApiError
 from localcloud.storage.admission import Admission
 
 if TYPE_CHECKING:
-    from localcloud.cloud import Cloud
+    from localcloud.core.cloud import Cloud
 
 Body = Mapping[str, Any]
 

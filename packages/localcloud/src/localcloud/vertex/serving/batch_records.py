@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from localcloud.vertex.states import ENDED, short
 
 if TYPE_CHECKING:
-    from localcloud.cloud import Cloud
+    from localcloud.core.cloud import Cloud
 
 Body = dict[str, Any]
 

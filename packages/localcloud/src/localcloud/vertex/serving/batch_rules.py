@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from localcloud.errors import NotEmulated
+from localcloud.core.errors import NotEmulated
+from localcloud.vertex.jobs.validation import REQUIRED, Violation, refuse, texts
 from localcloud.vertex.serving.artifacts import is_path
-from localcloud.vertex.validation import REQUIRED, Violation, refuse, texts
 
 Body = Mapping[str, Any]
 

@@ -11,7 +11,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from localcloud.errors import ApiError
+from localcloud.core.errors import ApiError
 from localcloud.vertex.background import apart
 from localcloud.vertex.serving.batch_files import Files
 from localcloud.vertex.serving.plan import interpreter
@@ -20,7 +20,7 @@ from localcloud.vertex.serving.servers import Lost, ModelServer
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from localcloud.cloud import Cloud
+    from localcloud.core.cloud import Cloud
 
 Body = dict[str, Any]
 

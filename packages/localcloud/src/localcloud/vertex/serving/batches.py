@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from localcloud.errors import GRPC_CODES, ApiError
+from localcloud.core.errors import GRPC_CODES, ApiError
 from localcloud.vertex import operations, reach, states
 from localcloud.vertex.place import Call
 from localcloud.vertex.serving import batch_rules, batch_run, machines, usage
@@ -23,7 +23,7 @@ from localcloud.vertex.serving.servers import ModelServer
 from localcloud.vertex.settings import Settings
 
 if TYPE_CHECKING:
-    from localcloud.cloud import Cloud
+    from localcloud.core.cloud import Cloud
 
 Body = dict[str, Any]
 

@@ -13,9 +13,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from localcloud.errors import ApiError, NotEmulated
+from localcloud.core.errors import ApiError, NotEmulated
 from localcloud.vertex import operations
 from localcloud.vertex.background import apart
+from localcloud.vertex.jobs.validation import REQUIRED, Violation, found
 from localcloud.vertex.place import Call
 from localcloud.vertex.serving import deployments, endpoint_rules, machines, usage
 from localcloud.vertex.serving.deployments import Deployment
@@ -25,10 +26,9 @@ from localcloud.vertex.serving.models import Models
 from localcloud.vertex.serving.plan import interpreter, load, planned
 from localcloud.vertex.serving.servers import ModelServer
 from localcloud.vertex.settings import Settings
-from localcloud.vertex.validation import REQUIRED, Violation, found
 
 if TYPE_CHECKING:
-    from localcloud.cloud import Cloud
+    from localcloud.core.cloud import Cloud
 
 log = logging.getLogger(__name__)
 Body = dict[str, Any]

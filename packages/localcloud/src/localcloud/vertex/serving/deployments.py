@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from localcloud.cloud import Cloud
+    from localcloud.core.cloud import Cloud
 
 Body = dict[str, Any]
 

@@ -9,8 +9,8 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
-from localcloud.errors import ApiError, NotEmulated
-from localcloud.vertex.validation import REQUIRED, Violation, found, refuse, texts
+from localcloud.core.errors import ApiError, NotEmulated
+from localcloud.vertex.jobs.validation import REQUIRED, Violation, found, refuse, texts
 
 Body = Mapping[str, Any]
 

@@ -8,16 +8,16 @@ from __future__ import annotations
 import secrets
 from typing import TYPE_CHECKING, Any
 
-from localcloud.documents import apply_mask
-from localcloud.errors import ApiError
+from localcloud.core.documents import apply_mask
+from localcloud.core.errors import ApiError
 from localcloud.vertex import operations
+from localcloud.vertex.jobs.validation import REQUIRED, Violation, found, refuse, texts
 from localcloud.vertex.place import Call
 from localcloud.vertex.serving import deployments, endpoint_rules
 from localcloud.vertex.serving.listing import camel, page
-from localcloud.vertex.validation import REQUIRED, Violation, found, refuse, texts
 
 if TYPE_CHECKING:
-    from localcloud.cloud import Cloud
+    from localcloud.core.cloud import Cloud
 
 Body = dict[str, Any]
 

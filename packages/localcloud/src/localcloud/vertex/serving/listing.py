@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cmp_to_key
 from typing import Any
 
-from localcloud.errors import ApiError
+from localcloud.core.errors import ApiError
 from localcloud.vertex.listing import answer, matcher
 
 Body = dict[str, Any]

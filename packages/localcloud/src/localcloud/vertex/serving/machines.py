@@ -13,13 +13,13 @@ from catalog.machines import machines
 from catalog.quotas import serving_needs
 from catalog.regions import region
 from localcloud.billing.ledger import Pool
-from localcloud.errors import ApiError, NotEmulated
+from localcloud.core.errors import ApiError, NotEmulated
 from localcloud.quotas.limits import UNLIMITED
 from localcloud.quotas.store import effective
-from localcloud.vertex.validation import REQUIRED, Violation, found
+from localcloud.vertex.jobs.validation import REQUIRED, Violation, found
 
 if TYPE_CHECKING:
-    from localcloud.cloud import Cloud
+    from localcloud.core.cloud import Cloud
 
 Body = Mapping[str, Any]
 

@@ -9,9 +9,9 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from localcloud.errors import ApiError, NotEmulated
+from localcloud.core.errors import ApiError, NotEmulated
+from localcloud.vertex.jobs.validation import REQUIRED, Violation, found, refuse, texts, variables
 from localcloud.vertex.serving.artifacts import is_path
-from localcloud.vertex.validation import REQUIRED, Violation, found, refuse, texts, variables
 
 Body = Mapping[str, Any]
 

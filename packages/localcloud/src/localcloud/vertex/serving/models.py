@@ -13,16 +13,16 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from localcloud.documents import apply_mask
-from localcloud.errors import ApiError, NotEmulated
+from localcloud.core.documents import apply_mask
+from localcloud.core.errors import ApiError, NotEmulated
 from localcloud.vertex import operations, reach
+from localcloud.vertex.jobs.validation import REQUIRED, Violation, found, refuse, texts
 from localcloud.vertex.place import Call, bad_name
 from localcloud.vertex.serving import artifacts, model_rules
 from localcloud.vertex.serving.listing import OF_VERSIONS, camel, page
-from localcloud.vertex.validation import REQUIRED, Violation, found, refuse, texts
 
 if TYPE_CHECKING:
-    from localcloud.cloud import Cloud
+    from localcloud.core.cloud import Cloud
 
 Body = dict[str, Any]
 Deployments = Callable[[str], list[dict[str, str]]]

@@ -13,16 +13,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from environments import EnvironmentFailed, environment
-from localcloud.errors import ApiError
-from localcloud.files import private_folder, write_privately
-from localcloud.vertex import contract, preparation
-from localcloud.vertex.jobs import Job
+from localcloud.core.errors import ApiError
+from localcloud.core.files import private_folder, write_privately
+from localcloud.vertex.jobs import contract, preparation
+from localcloud.vertex.jobs.records import Job
+from localcloud.vertex.jobs.validation import seconds
 from localcloud.vertex.place import Call
 from localcloud.vertex.serving import artifacts
-from localcloud.vertex.validation import seconds
 
 if TYPE_CHECKING:
-    from localcloud.cloud import Cloud
+    from localcloud.core.cloud import Cloud
 
 Body = dict[str, Any]
 

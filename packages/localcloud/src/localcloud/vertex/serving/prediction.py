@@ -11,14 +11,14 @@ import random
 from dataclasses import dataclass
 from typing import Any
 
-from localcloud.errors import ApiError
+from localcloud.core.errors import ApiError
+from localcloud.vertex.jobs.validation import REQUIRED, Violation, found, seconds
 from localcloud.vertex.place import Call
 from localcloud.vertex.serving import deployments
 from localcloud.vertex.serving.deployer import Deployer
 from localcloud.vertex.serving.deployments import Deployment
 from localcloud.vertex.serving.endpoints import Endpoints
 from localcloud.vertex.serving.servers import Answer, Lost
-from localcloud.vertex.validation import REQUIRED, Violation, found, seconds
 
 Body = dict[str, Any]
 

@@ -7,13 +7,13 @@ import re
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from localcloud.errors import ApiError
-from localcloud.rest import App, Receive, Scope, Send, read_body, send_bytes, send_json
+from localcloud.core.errors import ApiError
+from localcloud.transport.rest import App, Receive, Scope, Send, read_body, send_bytes, send_json
 from localcloud.vertex.place import enter
 from localcloud.vertex.serving.prediction_methods import METHODS
 
 if TYPE_CHECKING:
-    from localcloud.cloud import Cloud
+    from localcloud.core.cloud import Cloud
 
 _PATH = re.compile(r"/v1(?:beta1)?/(projects/[^/:]+/locations/[^/:]+/endpoints/[^/:]+):rawPredict")
 

@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from localcloud.disk import is_full
-from localcloud.errors import ApiError
-from localcloud.files import write_privately
+from localcloud.core.disk import is_full
+from localcloud.core.errors import ApiError
+from localcloud.core.files import write_privately
 from localcloud.logging.entries import Entry, timestamp
-from localcloud.vertex import output, processes, spool, watch
+from localcloud.vertex.jobs import output, processes, spool, watch
 from localcloud.vertex.serving import model_http
 from localcloud.vertex.serving import plan as plans
 from localcloud.vertex.serving.model_http import Answer, Lost
@@ -28,7 +28,7 @@ from localcloud.vertex.serving.plan import Plan
 from localcloud.vertex.settings import Settings
 
 if TYPE_CHECKING:
-    from localcloud.cloud import Cloud
+    from localcloud.core.cloud import Cloud
 
 _QUICK, _SLOW = 0.05, 0.3  # seconds between looks: until it is ready, and from then on
 _START = 20.0  # seconds for a supervisor to take a run's lock

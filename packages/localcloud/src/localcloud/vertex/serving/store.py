@@ -8,7 +8,7 @@ from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
-from localcloud.errors import ApiError
+from localcloud.core.errors import ApiError
 from localcloud.vertex import operations
 from localcloud.vertex.serving.batch_records import BATCH
 from localcloud.vertex.serving.batches import Batches
@@ -20,7 +20,7 @@ from localcloud.vertex.serving.prediction import Prediction
 from localcloud.vertex.settings import Settings
 
 if TYPE_CHECKING:
-    from localcloud.cloud import Cloud
+    from localcloud.core.cloud import Cloud
 
 log = logging.getLogger(__name__)
 _CALLS = 64  # to model servers at once

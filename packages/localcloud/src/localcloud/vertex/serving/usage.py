@@ -9,7 +9,7 @@ from localcloud.vertex.place import Place
 from localcloud.vertex.serving import batch_records, deployments, machines
 
 if TYPE_CHECKING:
-    from localcloud.cloud import Cloud
+    from localcloud.core.cloud import Cloud
 
 
 def check(cloud: Cloud, place: Place, machine: Mapping[str, Any], replicas: int, instead_of: str = "") -> None:

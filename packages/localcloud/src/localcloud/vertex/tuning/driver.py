@@ -16,16 +16,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from localcloud.disk import is_full
-from localcloud.vertex.jobs import Job, Tuned
-from localcloud.vertex.outcome import CANCELLED
+from localcloud.core.disk import is_full
+from localcloud.vertex.jobs.outcome import CANCELLED
+from localcloud.vertex.jobs.records import Job, Tuned
 from localcloud.vertex.states import ENDED
 from localcloud.vertex.tuning import measurements, space, stopping
 from localcloud.vertex.tuning.records import Records, Trial, TuningJob
 from localcloud.vertex.tuning.suggester import Suggester
 
 if TYPE_CHECKING:
-    from localcloud.cloud import Cloud
+    from localcloud.core.cloud import Cloud
 
 log = logging.getLogger(__name__)
 Body = dict[str, Any]

@@ -9,7 +9,7 @@ from localcloud.vertex import driven
 from localcloud.vertex.driven import Driven
 
 if TYPE_CHECKING:
-    from localcloud.cloud import Cloud
+    from localcloud.core.cloud import Cloud
 
 Body = dict[str, Any]
 _TRIAL = "vertex-trial"  # kind of document

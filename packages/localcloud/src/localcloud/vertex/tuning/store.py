@@ -16,7 +16,7 @@ from localcloud.vertex.tuning.records import Records, TuningJob
 from localcloud.vertex.tuning.suggester import Suggester
 
 if TYPE_CHECKING:
-    from localcloud.cloud import Cloud
+    from localcloud.core.cloud import Cloud
 
 Body = dict[str, Any]
 

@@ -11,10 +11,10 @@ import re
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from typing import Any
 
-from localcloud.errors import NotEmulated
-from localcloud.vertex import validation
+from localcloud.core.errors import NotEmulated
+from localcloud.vertex.jobs import validation
+from localcloud.vertex.jobs.validation import REQUIRED, Violation
 from localcloud.vertex.tuning.space import CONDITIONS, KINDS
-from localcloud.vertex.validation import REQUIRED, Violation
 
 Body = Mapping[str, Any]
 

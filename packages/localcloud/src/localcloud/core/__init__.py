@@ -1,0 +1,1 @@
+"""What every API stands on: the folder, ports, clock and documents of one local cloud. Nothing here knows an API."""

@@ -1,0 +1,1 @@
+"""IAM Service Account Credentials: short-lived tokens and signatures."""

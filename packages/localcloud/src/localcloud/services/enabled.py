@@ -1,0 +1,108 @@
+"""Refuses calls to an API that the project has not turned on, as Google does."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from localcloud.core.errors import ApiError, error_info
+from localcloud.iam import access
+from localcloud.services.names import title
+
+if TYPE_CHECKING:
+    from localcloud.core.cloud import Caller, Cloud
+    from localcloud.transport.rest import Call
+
+# Answers for a project that is being deleted too: its owner, who undeletes it, is an account of the project itself.
+_PROJECTS = "cloudresourcemanager.googleapis.com"
+_CONSOLE = "https://console.developers.google.com/apis/api"
+
+
+def require_for(call: Call, service: str) -> None:
+    """Raises 403 unless `service` is on in the project that a call is charged to.
+
+    That is the one which the call names for it, if the caller may use it, else the caller's own.
+    https://cloud.google.com/apis/docs/system-parameters
+    """
+    if call.consumer and call.consumer != call.caller.project:
+        require_named(call.cloud, call.caller, call.consumer, service)
+    else:
+        require(call.cloud, call.caller.project, service)
+
+
+def require_named(cloud: Cloud, caller: Caller, consumer: str, service: str) -> None:
+    """Raises 403 unless the caller may use the project that a call names to be charged, and `service` is on there.
+
+    "" names none: then an API asks in the project of the resource, or in the caller's own.
+    """
+    if not consumer or consumer == caller.project:
+        return
+    found = cloud.projects.find(consumer)
+    asked = access.project(found["projectId"] if found else consumer)
+    if found is None or not cloud.access.allows(caller, "serviceusage.services.use", asked):
+        raise _not_to_be_used(consumer, service)
+    require(cloud, found["projectId"], service)
+
+
+def _not_to_be_used(project: str, service: str) -> ApiError:
+    message = (
+        f"Caller does not have required permission to use project {project}. Grant the caller the "
+        "roles/serviceusage.serviceUsageConsumer role, or a custom role with the serviceusage.services.use permission, "
+        f"by visiting https://console.developers.google.com/iam-admin/iam/project?project={project} and then retry. "
+        "Propagation of the new permission may take a few minutes."
+    )
+    info = error_info("USER_PROJECT_DENIED", "googleapis.com", consumer=f"projects/{project}", service=service)
+    return ApiError(403, message, reason="forbidden", details=[info])
+
+
+def require(cloud: Cloud, project: str, service: str) -> dict[str, Any]:
+    """The project (by id or number), in which `service` ("storage.googleapis.com") is on.
+
+    Raises 403 SERVICE_DISABLED when it is off, 403 BILLING_DISABLED when nobody pays for it, 403 when there is no such
+    project, 403 CONSUMER_INVALID when the project is being deleted.
+    """
+    found = cloud.projects.get(project)
+    refuse_deleted(cloud, project, service)
+    if service in found["services"]:
+        cloud.billing.check_paid(found, service)
+        return found
+    name, url = title(service), f"{_CONSOLE}/{service}/overview?project={found['projectId']}"
+    message = (
+        f"{name} has not been used in project {found['projectId']} before or it is disabled. Enable it by visiting "
+        f"{url} then retry. If you enabled this API recently, wait a few minutes for the action to propagate to our "
+        "systems and retry."
+    )
+    consumer = f"projects/{found['projectNumber']}"
+    details = [
+        error_info(
+            "SERVICE_DISABLED",
+            "googleapis.com",
+            service=service,
+            serviceTitle=name,
+            consumer=consumer,
+            containerInfo=found["projectNumber"],
+            activationUrl=url,
+        ),
+        {"@type": "type.googleapis.com/google.rpc.LocalizedMessage", "locale": "en-US", "message": message},
+        {
+            "@type": "type.googleapis.com/google.rpc.Help",
+            "links": [{"description": "Google developers console API activation", "url": url}],
+        },
+    ]
+    raise ApiError(403, message, reason="forbidden", details=details)
+
+
+def refuse_deleted(cloud: Cloud, project: str, service: str) -> None:
+    """Raises 403 for a project (by id or number) that is being deleted; it costs no query."""
+    if service != _PROJECTS and cloud.billing.accounts.state(project) == "deleted":
+        raise deleted(cloud.projects.get(project), service)
+
+
+def deleted(project: dict[str, Any], service: str) -> ApiError:
+    """403 of the APIs of a project that is being deleted: https://github.com/googleapis/google-api-php-client/issues/2422"""
+    number = project["projectNumber"]
+    link = {"description": "Google developers console", "url": "https://console.developers.google.com"}
+    details = [
+        {"@type": "type.googleapis.com/google.rpc.Help", "links": [link]},
+        error_info("CONSUMER_INVALID", "googleapis.com", consumer=f"projects/{number}", service=service),
+    ]
+    return ApiError(403, f"Project #{number} has been deleted.", reason="forbidden", details=details)

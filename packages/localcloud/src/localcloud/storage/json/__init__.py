@@ -1,0 +1,1 @@
+"""The JSON API of Cloud Storage: calls that carry no media, alone and in batches."""

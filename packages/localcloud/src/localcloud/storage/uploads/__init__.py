@@ -1,0 +1,1 @@
+"""Uploads of Cloud Storage: in one request, resumable, in forms, in parts."""

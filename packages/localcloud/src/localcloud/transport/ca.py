@@ -1,0 +1,56 @@
+"""A throw-away certificate authority, and the certificate by which this machine is Google for those who trust it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from localcloud.core.files import write_privately
+
+NAMES = (
+    "googleapis.com",
+    "*.googleapis.com",
+    "*.storage.googleapis.com",
+    "accounts.google.com",
+    "metadata.google.internal",
+    "*.prediction.vertexai.goog",
+    "localhost",
+    "127.0.0.1",
+)
+_LIFE = timedelta(days=397)  # Apple's clients refuse longer ones: https://support.apple.com/en-us/102028
+_MARGIN = timedelta(days=30)
+
+
+def ensure(root: Path, now: datetime | None = None) -> None:
+    """Write ca.pem, cert.pem and key.pem (0600) in `root` unless they are there and valid for 30 more days.
+
+    The authority's own key is never written: nobody can sign another certificate in its name.
+    """
+    now = now or datetime.now(UTC)
+    if _valid_until(root) > now + _MARGIN:
+        return
+    import trustme
+
+    authority = trustme.CA(organization_name="local cloud", key_type=trustme.KeyType.ECDSA)
+    leaf = authority.issue_cert(*NAMES, not_before=now - timedelta(days=1), not_after=now + _LIFE)
+    write_privately(root / "key.pem", leaf.private_key_pem.bytes())
+    write_privately(root / "cert.pem", b"".join(blob.bytes() for blob in leaf.cert_chain_pems))
+    write_privately(root / "ca.pem", authority.cert_pem.bytes())
+
+
+def _valid_until(root: Path) -> datetime:
+    """The first moment at which one of the certificates is no longer valid; long ago when one is missing or torn."""
+    from cryptography import x509
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+    try:
+        leaf, authority = (
+            x509.load_pem_x509_certificate((root / name).read_bytes()) for name in ("cert.pem", "ca.pem")
+        )
+        key = load_pem_private_key((root / "key.pem").read_bytes(), None)
+        leaf.verify_directly_issued_by(authority)  # a kill between two files leaves parts of two authorities
+        if key.public_key() != leaf.public_key():
+            return datetime.min.replace(tzinfo=UTC)
+        return min(leaf.not_valid_after_utc, authority.not_valid_after_utc)
+    except Exception:  # whatever is wrong with what is there, a new authority is the answer
+        return datetime.min.replace(tzinfo=UTC)

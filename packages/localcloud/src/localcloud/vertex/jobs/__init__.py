@@ -1,0 +1,1 @@
+"""Custom jobs: checked, queued, prepared, run under supervisors, and how they end."""
