@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 import hmac
 import os
-from collections.abc import Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import psutil
 
 from localcloud.billing import control as billing
-from localcloud.billing.accounts import DEFAULT
+from localcloud.billing.meter import Billing
 from localcloud.core.errors import ApiError
+from localcloud.core.usage import DEFAULT_PAYER
 from localcloud.faults import control as faults
+from localcloud.iam.access import Access
+from localcloud.projects.store import Projects
 from localcloud.transport.rest import App, Call, Receive, Router, Scope, Send, send_json
 
 if TYPE_CHECKING:
@@ -25,12 +27,6 @@ _FURTHEST = 100 * 365 * _DAY  # seconds that the clock may be ahead
 router = Router(always=True)
 faults.register(router)
 billing.register(router)
-_ending: list[Callable[[], None]] = []
-
-
-def on_end(end: Callable[[], None]) -> None:
-    """What the server does when it is told to end."""
-    _ending.append(end)
 
 
 def app(cloud: Cloud) -> App:
@@ -57,9 +53,9 @@ async def status(call: Call) -> dict[str, Any]:
     return {
         "processes": children,
         "memory": process.memory_info().rss,
-        "projects": [project["projectId"] for project in call.cloud.projects.list()],
+        "projects": [project["projectId"] for project in call.cloud.of(Projects).list()],
         "counts": counts,
-        "trials": call.cloud.billing.trials(),
+        "trials": call.cloud.of(Billing).trials(),
     }
 
 
@@ -67,8 +63,8 @@ async def status(call: Call) -> dict[str, Any]:
 async def create_project(call: Call) -> dict[str, Any]:
     """Make a project that is paid for, or with `trial` one on a free trial; one that is there stays as it is."""
     if call.body.get("trial"):
-        return call.cloud.billing.create_trial(call.params["project"])
-    return call.cloud.projects.create(call.params["project"], payer=DEFAULT)
+        return call.cloud.of(Billing).create_trial(call.params["project"])
+    return call.cloud.of(Projects).create(call.params["project"], payer=DEFAULT_PAYER)
 
 
 @router.route("GET", "/clock")
@@ -94,11 +90,10 @@ async def forward(call: Call) -> dict[str, Any]:
 @router.route("GET", "/audit")
 async def audit(call: Call) -> dict[str, Any]:
     """What each principal, or only `principal`, was granted, used and was refused."""
-    return {"principals": await asyncio.to_thread(call.cloud.access.audit.report, call.query.get("principal", ""))}
+    return {"principals": await asyncio.to_thread(call.cloud.of(Access).audit.report, call.query.get("principal", ""))}
 
 
 @router.route("POST", "/stop")
 async def stop(call: Call) -> dict[str, Any]:
-    for end in _ending:
-        end()
+    call.cloud.end()
     return {}

@@ -20,12 +20,17 @@ from typing import Any
 import psutil
 import uvicorn
 
-from localcloud import __version__, control
-from localcloud.billing import accounts as billing
+from localcloud import __version__
+from localcloud.apis import TABLES, apis, assemble
+from localcloud.billing.meter import Billing
 from localcloud.core import locks, ports
 from localcloud.core.cloud import Cloud
 from localcloud.core.files import private_folder, write_privately
+from localcloud.core.usage import DEFAULT_PAYER
 from localcloud.faults.http import faulty_metadata
+from localcloud.iam.metadata import Metadata
+from localcloud.iam.tokens import Tokens
+from localcloud.projects.store import Projects
 from localcloud.transport import ca, grpc_front
 from localcloud.transport.front import Front
 from localcloud.transport.grpc_front import GrpcFront
@@ -91,18 +96,18 @@ async def serve(root: Path, envs: Path, projects: list[str], trials: list[str], 
     with locks.held(root / "server.lock", patience=2):
         numbers, sockets = ports.claim(root)
         ca.ensure(root)
-        cloud = Cloud(root, envs, numbers)
+        cloud = assemble(root, envs, numbers)
         assert cloud.secret  # written before anybody could need it
-        for project in cloud.projects.list():
-            cloud.projects.write_files(project)  # ports and certificates may be new
-        cloud.billing.adopt_old()
+        for project in cloud.of(Projects).list():
+            cloud.of(Projects).write_files(project)  # ports and certificates may be new
+        cloud.of(Billing).adopt_old()
         for project in projects:
-            cloud.projects.create(project, payer=billing.DEFAULT)
+            cloud.of(Projects).create(project, payer=DEFAULT_PAYER)
         for project in trials:
-            cloud.billing.create_trial(project)
+            cloud.of(Billing).create_trial(project)
         end = asyncio.Event()
         _end_by_signal(end)
-        control.on_end(end.set)
+        cloud.on_end(end.set)
         killed = (root / "server.json").exists()  # a clean end takes it away
         async with _serving(cloud, sockets) as (front, grpc_handler):
             described = describe(cloud)
@@ -127,11 +132,11 @@ async def serve(root: Path, envs: Path, projects: list[str], trials: list[str], 
 @contextlib.asynccontextmanager
 async def _serving(cloud: Cloud, sockets: dict[str, socket.socket]) -> AsyncIterator[tuple[Front, GrpcFront]]:
     """All ports, open for as long as the block runs."""
-    front, handler = Front(cloud), GrpcFront(cloud)
+    front, handler = Front(cloud, apis()), GrpcFront(cloud, TABLES)
     with contextlib.suppress(Exception):  # not there, or broken: then its first request says so
         await front.app("localcloud.storage.http:app")
     tls = tls_context(cloud.root)
-    https, metadata = _Http.make(front, tls), _Http.make(faulty_metadata(cloud, cloud.iam.metadata.app))
+    https, metadata = _Http.make(front, tls), _Http.make(faulty_metadata(cloud, cloud.of(Metadata).app))
     # gRPC opens its port itself; ours showed that it is free.
     sockets["grpc"].close()
     rpc = await grpc_front.start(cloud, handler)
@@ -191,7 +196,7 @@ def describe(cloud: Cloud) -> dict[str, Any]:
         "root": str(cloud.root),
         "envs": str(cloud.envs),
         "version": __version__,
-        "cloud": cloud.tokens.fingerprint,
+        "cloud": cloud.of(Tokens).fingerprint,
         "started": cloud.clock.stamp(),
     }
 

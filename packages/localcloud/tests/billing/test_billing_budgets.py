@@ -14,10 +14,17 @@ from typing import Any
 
 import pytest
 
+from localcloud.apis import assemble
 from localcloud.billing import store
-from localcloud.billing.ledger import Pool, Span
+from localcloud.billing.meter import Billing
 from localcloud.core.clock import Clock
-from localcloud.core.cloud import Cloud, Ports
+from localcloud.core.cloud import Cloud
+from localcloud.core.ports import Ports
+from localcloud.core.usage import Pool, Span
+from localcloud.iam.store import Iam
+from localcloud.projects.store import Projects
+from localcloud.pubsub.store import PubSub
+from localcloud.storage.store import Storage
 
 ACCOUNT = "billingAccounts/012345-6789AB-CDEF01"
 HOUR, DAY = 3600, 86_400
@@ -37,12 +44,12 @@ class Fixed(Clock):
 @pytest.fixture
 def cloud(tmp_path: Path) -> Cloud:
     """One with a project, a topic, and a subscription that hears all."""
-    made = Cloud(tmp_path, tmp_path / "envs", Ports(1, 2, 3, 4, 5), Fixed())
+    made = assemble(tmp_path, tmp_path / "envs", Ports(1, 2, 3, 4, 5), Fixed())
     for project in ("test-project", "other-project"):
-        made.projects.create(project, payer=ACCOUNT)
-    made.projects.enable("test-project", "pubsub.googleapis.com", "billingbudgets.googleapis.com")
-    made.pubsub.create_topic(TOPIC)
-    made.pubsub.create_subscription(SUBSCRIPTION, {"topic": TOPIC, "messageRetentionDuration": "2678400s"})
+        made.of(Projects).create(project, payer=ACCOUNT)
+    made.of(Projects).enable("test-project", "pubsub.googleapis.com", "billingbudgets.googleapis.com")
+    made.of(PubSub).create_topic(TOPIC)
+    made.of(PubSub).create_subscription(SUBSCRIPTION, {"topic": TOPIC, "messageRetentionDuration": "2678400s"})
     return made
 
 
@@ -53,7 +60,7 @@ def use(cloud: Cloud, hours: int, **changes: Any) -> None:
         f"job-{now}-{sorted(changes.items())}", "training", "test-project", ACCOUNT, "us-central1",
         (Pool("n1-standard-4", 1),), {}, now - hours * HOUR, now,
     )  # fmt: skip
-    cloud.billing.ledger.note(replace(span, **changes))
+    cloud.of(Billing).ledger.note(replace(span, **changes))
 
 
 def budget(cloud: Cloud, amount: Any = None, rules: Any = None, **filters: Any) -> dict[str, Any]:
@@ -69,10 +76,10 @@ def budget(cloud: Cloud, amount: Any = None, rules: Any = None, **filters: Any) 
 
 def heard(cloud: Cloud) -> list[dict[str, Any]]:
     """What the topic told since the last time, and when it was `published`, in seconds."""
-    cloud.billing._settle()
-    found = cloud.pubsub.pull(SUBSCRIPTION, 1000)
+    cloud.of(Billing)._settle()
+    found = cloud.of(PubSub).pull(SUBSCRIPTION, 1000)
     if found:
-        cloud.pubsub.acknowledge(SUBSCRIPTION, [one.ack_id for one in found])
+        cloud.of(PubSub).acknowledge(SUBSCRIPTION, [one.ack_id for one in found])
     return [
         json.loads(base64.b64decode(str(one.message["data"])))
         | {"published": datetime.fromisoformat(str(one.message["publishTime"])).timestamp()}
@@ -123,7 +130,7 @@ def test_each_threshold_is_told_once_and_the_highest_is_named(cloud: Cloud) -> N
     assert heard(cloud) == []
     use(cloud, 3, labels={"n": "3"})
     assert [one["alertThresholdExceeded"] for one in heard(cloud)] == [1]
-    assert [mail["subject"] for mail in cloud.billing.ledger.mail()] == [
+    assert [mail["subject"] for mail in cloud.of(Billing).ledger.mail()] == [
         "b has reached 50% of 1.00", "b has reached 100% of 1.00"
     ]  # fmt: skip
 
@@ -146,7 +153,7 @@ def test_a_jump_tells_of_each_threshold_when_it_is_reached_and_begins_each_month
     assert december == told[len(november) :]
     assert (december[0]["costAmount"], "alertThresholdExceeded" in december[-1]) == (pytest.approx(0, abs=0.005), False)
     assert 40 < len(told) < 60
-    assert [mail["time"][:10] for mail in cloud.billing.ledger.mail()] == ["2026-11-15", "2026-11-20"]
+    assert [mail["time"][:10] for mail in cloud.of(Billing).ledger.mail()] == ["2026-11-15", "2026-11-20"]
 
 
 def test_a_jump_stops_for_nothing_where_nothing_costs(cloud: Cloud) -> None:
@@ -158,11 +165,11 @@ def test_a_jump_stops_for_nothing_where_nothing_costs(cloud: Cloud) -> None:
 
 
 def test_a_trial_ends_in_the_middle_of_a_jump_when_its_credit_is_used_up(cloud: Cloud) -> None:
-    cloud.billing.create_trial("trial-project")
-    account = cloud.projects.get("trial-project")["billingAccount"]
+    cloud.of(Billing).create_trial("trial-project")
+    account = cloud.of(Projects).get("trial-project")["billingAccount"]
     use(cloud, 0, ended=None, project="trial-project", payer=account)
     forward(cloud, 80 * DAY)
-    trial = cloud.billing.accounts.trial("trial-project")
+    trial = cloud.of(Billing).accounts.trial("trial-project")
     assert trial and trial.closed
     assert (trial.closed - trial.started) / HOUR == pytest.approx(300 / 0.21849885, abs=0.02)
 
@@ -194,17 +201,17 @@ def test_a_forecast_exceeds_before_the_cost_does(cloud: Cloud) -> None:
     ],
 )
 def test_a_trials_credit_hides_costs_from_a_budget_that_includes_it(cloud: Cloud, filters: Any, net: bool) -> None:
-    cloud.billing.create_trial("trial-project")
+    cloud.of(Billing).create_trial("trial-project")
     budget(cloud, projects=["projects/trial-project"], **filters)
-    assert cloud.projects.get("trial-project")["billingAccount"] == ACCOUNT  # the one that the budget named
+    assert cloud.of(Projects).get("trial-project")["billingAccount"] == ACCOUNT  # the one that the budget named
     use(cloud, 3, project="trial-project")
     [told] = heard(cloud)
     assert told["costAmount"] == (0 if net else pytest.approx(0.6555, abs=0.001))
-    assert cloud.billing.trials()["trial-project"]["credit_left"].startswith("299.34")
+    assert cloud.of(Billing).trials()["trial-project"]["credit_left"].startswith("299.34")
 
 
 def test_a_trials_credit_pays_all_through_a_jump(cloud: Cloud) -> None:
-    cloud.billing.create_trial("trial-project")
+    cloud.of(Billing).create_trial("trial-project")
     budget(cloud, {"specifiedAmount": {"units": "1"}}, projects=["projects/trial-project"])
     use(cloud, 0, ended=None, project="trial-project")
     forward(cloud, 20 * DAY)
@@ -220,16 +227,16 @@ def test_an_object_of_a_colder_class_that_goes_early_is_charged_for_the_rest_of_
         "softDeletePolicy": {"retentionDurationSeconds": "0"},
     }
     for name in ("early-cold", "early-enough"):
-        cloud.storage.create_bucket("test-project", {"name": name, **bucket})
-        cloud.storage.put_object(name, "x", bytes(1 << 20))
+        cloud.of(Storage).create_bucket("test-project", {"name": name, **bucket})
+        cloud.of(Storage).put_object(name, "x", bytes(1 << 20))
     forward(cloud, 10 * DAY)
-    cloud.storage.delete_object("early-cold", "x")
-    cloud.billing.sample()
+    cloud.of(Storage).delete_object("early-cold", "x")
+    cloud.of(Billing).sample()
     forward(cloud, 20 * DAY)
-    cloud.storage.delete_object("early-enough", "x")
-    cloud.billing.sample()
+    cloud.of(Storage).delete_object("early-enough", "x")
+    cloud.of(Billing).sample()
     amounts: dict[tuple[str, bool], float] = defaultdict(float)
-    for line in cloud.billing.lines():
+    for line in cloud.of(Billing).lines():
         amounts[line.resource, "Early Deletion" in line.sku] += float(line.amount) * 1024
     month = pytest.approx(1, abs=0.05)  # of a mebibyte; November has 30 days, December 31
     assert amounts["buckets/early-cold", True] * 3 / 2 == month
@@ -240,7 +247,7 @@ def test_an_object_of_a_colder_class_that_goes_early_is_charged_for_the_rest_of_
 
 def test_who_may_no_longer_publish_is_not_heard(cloud: Cloud) -> None:
     budget(cloud)
-    cloud.iam.set_policy(TOPIC, {"bindings": []})
+    cloud.of(Iam).set_policy(TOPIC, {"bindings": []})
     assert heard(cloud) == []
 
 

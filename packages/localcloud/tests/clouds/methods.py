@@ -12,13 +12,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from clouds.walked import BUCKET, PAYER, REGION, Place
+from localcloud.apis import HOSTS, TABLES
 from localcloud.iam.rpc import RULES
 from localcloud.logging import methods as logging_methods
 from localcloud.logging.messages import message as logging_message
 from localcloud.storage.json import api as json_api
 from localcloud.transport import transcoding
-from localcloud.transport.front import HOSTS
-from localcloud.transport.grpc_front import TABLES
 from localcloud.transport.rest import Router
 from localcloud.vertex import messages
 from localcloud.vertex import methods as vertex_methods

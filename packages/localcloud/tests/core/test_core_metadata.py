@@ -9,8 +9,14 @@ import pytest
 import requests
 
 from localcloud import launch
-from localcloud.core.cloud import Cloud, Ports
+from localcloud.apis import assemble
+from localcloud.core.cloud import Cloud
+from localcloud.core.ports import Ports
 from localcloud.iam import jwt
+from localcloud.iam.metadata import Metadata
+from localcloud.iam.store import Iam
+from localcloud.iam.tokens import Tokens
+from localcloud.projects.store import Projects
 
 SCRIPT = """
 import google.auth, google.auth.compute_engine, json
@@ -27,8 +33,8 @@ print(json.dumps([project, credentials.service_account_email, user["email"], fou
 @pytest.fixture
 def cloud(tmp_path) -> Cloud:
     """The parts of a cloud without its server."""
-    made = Cloud(tmp_path / "parts", tmp_path / "envs", Ports(1, 2, 3, 4, 5))
-    made.projects.create("test-project")
+    made = assemble(tmp_path / "parts", tmp_path / "envs", Ports(1, 2, 3, 4, 5))
+    made.of(Projects).create("test-project")
     return made
 
 
@@ -42,7 +48,7 @@ async def ask(cloud: Cloud, host: str, path: str, flavor: str | None = "Google")
     prefix = "/" + host.partition("/")[2]
     headers = [(b"metadata-flavor", flavor.encode())] if flavor else []
     scope = {"type": "http", "method": "GET", "path": prefix + url, "query_string": query.encode(), "headers": headers}
-    await cloud.iam.metadata.app(scope, None, send)  # type: ignore[arg-type]
+    await cloud.of(Metadata).app(scope, None, send)  # type: ignore[arg-type]
     assert (b"Metadata-Flavor", b"Google") in sent[0]["headers"]
     return sent[0]["status"], sent[1]["body"].decode()
 
@@ -63,8 +69,8 @@ PATHS = {
 def test_what_it_tells(cloud, path):
     import asyncio
 
-    email = cloud.iam.owner("test-project")
-    host = cloud.iam.metadata_environment(email, "test-project", "job-1")["GCE_METADATA_HOST"]
+    email = cloud.of(Iam).owner("test-project")
+    host = cloud.of(Metadata).environment(email, "test-project", "job-1")["GCE_METADATA_HOST"]
     assert asyncio.run(ask(cloud, host, path)) == (200, PATHS[path])
 
 
@@ -82,42 +88,42 @@ def test_what_it_tells(cloud, path):
 def test_what_it_refuses(cloud, path, flavor, code):
     import asyncio
 
-    email = cloud.iam.owner("test-project")
-    host = cloud.iam.metadata_environment(email, "test-project", "job-1")["GCE_METADATA_HOST"]
+    email = cloud.of(Iam).owner("test-project")
+    host = cloud.of(Metadata).environment(email, "test-project", "job-1")["GCE_METADATA_HOST"]
     assert asyncio.run(ask(cloud, host, path, flavor))[0] == code
 
 
 def test_without_the_secret_there_is_nothing(cloud):
     import asyncio
 
-    email = cloud.iam.owner("test-project")
-    host = cloud.iam.metadata_environment(email, "test-project", "job-1")["GCE_METADATA_HOST"]
+    email = cloud.of(Iam).owner("test-project")
+    host = cloud.of(Metadata).environment(email, "test-project", "job-1")["GCE_METADATA_HOST"]
     token = "/computeMetadata/v1/instance/service-accounts/default/token"
     for other in ("127.0.0.1:5", "127.0.0.1:5/", "127.0.0.1:5/wrong", host[:-1]):
         assert asyncio.run(ask(cloud, other, token))[0] == 403
     assert asyncio.run(ask(cloud, host, token))[0] == 200
-    cloud.iam.release_metadata("job-1")
-    cloud.iam.release_metadata("job-1")
+    cloud.of(Metadata).release("job-1")
+    cloud.of(Metadata).release("job-1")
     assert asyncio.run(ask(cloud, host, token))[0] == 403
 
 
 def test_an_identity_is_signed(cloud):
     import asyncio
 
-    email = cloud.iam.owner("test-project")
-    host = cloud.iam.metadata_environment(email, "test-project", "job-1")["GCE_METADATA_HOST"]
+    email = cloud.of(Iam).owner("test-project")
+    host = cloud.of(Metadata).environment(email, "test-project", "job-1")["GCE_METADATA_HOST"]
     path = "/computeMetadata/v1/instance/service-accounts/default/identity?audience=https://example.com"
     token = jwt.parse(asyncio.run(ask(cloud, host, path))[1])
-    token.verify(cloud.tokens.public_pem)
+    token.verify(cloud.of(Tokens).public_pem)
     assert (token.claims["aud"], token.claims["email"]) == ("https://example.com", email)
 
 
 def test_a_job_finds_itself_again_after_a_restart(cloud):
-    email = cloud.iam.owner("test-project")
-    first = cloud.iam.metadata_environment(email, "test-project", "job-1")
-    again = Cloud(cloud.root, cloud.envs, cloud.ports)
-    assert again.iam.metadata_environment(email, "test-project", "job-1") == first
-    assert again.iam.metadata_environment(email, "test-project", "job-2") != first
+    email = cloud.of(Iam).owner("test-project")
+    first = cloud.of(Metadata).environment(email, "test-project", "job-1")
+    again = assemble(cloud.root, cloud.envs, cloud.ports)
+    assert again.of(Metadata).environment(email, "test-project", "job-1") == first
+    assert again.of(Metadata).environment(email, "test-project", "job-2") != first
 
 
 def _job(new_cloud) -> tuple[object, dict[str, str]]:
@@ -125,10 +131,10 @@ def _job(new_cloud) -> tuple[object, dict[str, str]]:
     cloud = new_cloud()
     launch.stop(cloud.root)
     ports = json.loads((cloud.root / "ports.json").read_text(encoding="utf-8"))
-    parts = Cloud(cloud.root, cloud.root / "envs", Ports(**ports))
+    parts = assemble(cloud.root, cloud.root / "envs", Ports(**ports))
     account = parts.iam.create_service_account("test-project", "trainer")
     parts.iam.add_member("projects/test-project", "roles/viewer", f"serviceAccount:{account['email']}")
-    variables = parts.iam.metadata_environment(account["email"], "test-project", "job-1")
+    variables = parts.of(Metadata).environment(account["email"], "test-project", "job-1")
     new_cloud()
     return cloud, variables
 

@@ -6,18 +6,23 @@ import asyncio
 
 import pytest
 
-from localcloud.core.cloud import Cloud, Ports
+from localcloud.apis import assemble
+from localcloud.core.cloud import Cloud
 from localcloud.core.documents import Documents, apply_mask
 from localcloud.core.errors import ApiError, NotEmulated
 from localcloud.core.paging import page
+from localcloud.core.ports import Ports
 from localcloud.iam import policies
+from localcloud.iam.store import Iam
+from localcloud.iam.tokens import Tokens
+from localcloud.projects.store import Projects
 from localcloud.transport.rest import Router
 
 
 @pytest.fixture
 def cloud(tmp_path) -> Cloud:
-    made = Cloud(tmp_path / "root", tmp_path / "envs", Ports(1, 2, 3, 4, 5))
-    made.projects.create("test-project", payer="billingAccounts/012345-6789AB-CDEF01")
+    made = assemble(tmp_path / "root", tmp_path / "envs", Ports(1, 2, 3, 4, 5))
+    made.of(Projects).create("test-project", payer="billingAccounts/012345-6789AB-CDEF01")
     return made
 
 
@@ -105,7 +110,7 @@ def test_pages_that_cannot_be(query):
 
 
 def test_members_come_and_go(cloud):
-    iam, resource = cloud.iam, "buckets/b"
+    iam, resource = cloud.of(Iam), "buckets/b"
     condition = {"title": "t", "expression": "true"}
     iam.add_member(resource, "roles/storage.objectViewer", "user:a@example.com")
     iam.add_member(resource, "roles/storage.objectViewer", "user:b@example.com")
@@ -126,36 +131,36 @@ def test_members_come_and_go(cloud):
 
 
 def test_etags_guard_against_lost_updates(cloud):
-    read = cloud.iam.get_policy("projects/test-project")
-    cloud.iam.set_policy("projects/test-project", read)
+    read = cloud.of(Iam).get_policy("projects/test-project")
+    cloud.of(Iam).set_policy("projects/test-project", read)
     with pytest.raises(ApiError) as stale:
-        cloud.iam.set_policy("projects/test-project", read)
+        cloud.of(Iam).set_policy("projects/test-project", read)
     assert (stale.value.code, stale.value.status) == (409, "ABORTED")
-    present = cloud.iam.get_policy("projects/test-project")
+    present = cloud.of(Iam).get_policy("projects/test-project")
     urlsafe = present["etag"].replace("+", "-").replace("/", "_").rstrip("=")
-    assert cloud.iam.set_policy("projects/test-project", present | {"etag": urlsafe})
+    assert cloud.of(Iam).set_policy("projects/test-project", present | {"etag": urlsafe})
     for bad in ("x", "not base64!"):
         with pytest.raises(ApiError):
-            cloud.iam.set_policy("projects/test-project", present | {"etag": bad})
+            cloud.of(Iam).set_policy("projects/test-project", present | {"etag": bad})
 
 
 def test_a_deleted_account_is_named_as_deleted(cloud):
-    account = cloud.iam.create_service_account("test-project", "leaving")
-    cloud.iam.add_member("projects/test-project", "roles/viewer", f"serviceAccount:{account['email']}")
-    cloud.iam.delete_service_account(account["email"])
-    members = policies.members_of(cloud.iam.get_policy("projects/test-project"))
+    account = cloud.of(Iam).create_service_account("test-project", "leaving")
+    cloud.of(Iam).add_member("projects/test-project", "roles/viewer", f"serviceAccount:{account['email']}")
+    cloud.of(Iam).delete_service_account(account["email"])
+    members = policies.members_of(cloud.of(Iam).get_policy("projects/test-project"))
     assert f"deleted:serviceAccount:{account['email']}?uid={account['uniqueId']}" in members
     assert f"serviceAccount:{account['email']}" not in members
 
 
 def test_agents_and_default_accounts(cloud):
-    number = cloud.projects.get("test-project")["projectNumber"]
-    agent = cloud.iam.service_agent("test-project", "gcp-sa-aiplatform-cc")
+    number = cloud.of(Projects).get("test-project")["projectNumber"]
+    agent = cloud.of(Iam).service_agent("test-project", "gcp-sa-aiplatform-cc")
     assert agent == f"service-{number}@gcp-sa-aiplatform-cc.iam.gserviceaccount.com"
-    assert cloud.tokens.verify(cloud.tokens.mint(agent)).email == agent
-    cloud.projects.enable("test-project", "compute.googleapis.com")
-    emails = [account["email"] for account in cloud.iam.list_service_accounts("test-project")]
-    assert emails == [f"{number}-compute@developer.gserviceaccount.com", cloud.iam.owner("test-project")]
+    assert cloud.of(Tokens).verify(cloud.of(Tokens).mint(agent)).email == agent
+    cloud.of(Projects).enable("test-project", "compute.googleapis.com")
+    emails = [account["email"] for account in cloud.of(Iam).list_service_accounts("test-project")]
+    assert emails == [f"{number}-compute@developer.gserviceaccount.com", cloud.of(Iam).owner("test-project")]
 
 
 def test_hooks_run_once_each_and_none_stops_another(cloud, caplog):

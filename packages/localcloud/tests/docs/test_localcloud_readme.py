@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from clouds.pages import CLONE, commands, dead_links, read, rows, same_in_both_languages
-from localcloud.transport import front
+from localcloud import apis
 
 HOUSE = "packages/localcloud"
 CODE = f"{HOUSE}/src/localcloud"
@@ -79,7 +79,7 @@ def test_every_verb_is_named() -> None:
 def test_every_api_has_a_row() -> None:
     named = {name for row in rows(f"{HOUSE}/README.md") for name in re.findall(r"`([a-z0-9]+)`", row[0])}
     served: dict[str, set[str]] = {}  # what loads an API -> the names by which it is known
-    for pattern, loader in [*front.HOSTS, *front.OPEN_HOSTS]:
+    for pattern, loader in [*apis.HOSTS, *apis.OPEN_HOSTS]:
         host = re.match(r"(.*?)\\\.google(apis)?\\\.com", pattern)
         served.setdefault(loader, set()).update(re.findall(r"[a-z0-9]{3,}", host[1]) if host else [])
     del served["localcloud.control:app"]  # the command line's own

@@ -12,7 +12,11 @@ from google.cloud.storage import Bucket, Client
 
 from clouds import LocalCloud
 from localcloud import launch
-from localcloud.core.cloud import Cloud, Ports
+from localcloud.apis import assemble
+from localcloud.core.cloud import Cloud
+from localcloud.core.ports import Ports
+from localcloud.projects.store import Projects
+from localcloud.storage.store import Storage
 
 _numbers = itertools.count(1)
 
@@ -53,7 +57,7 @@ def owner(cloud: LocalCloud) -> Iterator[Client]:
 @pytest.fixture
 def inside(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Cloud]:
     """A cloud without a server, with the project that the module names PROJECT."""
-    made = Cloud(tmp_path / "root", tmp_path / "envs", Ports(1, 2, 3, 4, 5))
-    made.projects.create(request.module.PROJECT)
+    made = assemble(tmp_path / "root", tmp_path / "envs", Ports(1, 2, 3, 4, 5))
+    made.of(Projects).create(request.module.PROJECT)
     yield made
-    made.storage.close()
+    made.of(Storage).close()

@@ -15,6 +15,7 @@ from google.cloud.storage import Bucket, Client
 from clouds import LocalCloud, Start
 from localcloud import launch
 from localcloud.core.cloud import Cloud
+from localcloud.storage.store import Storage
 
 pytestmark = pytest.mark.slow
 
@@ -197,7 +198,7 @@ def test_rules_of_many_objects_go_on_after_a_kill(new_cloud: Start) -> None:
 def test_a_rule_never_acts_on_an_object_that_has_changed_since(inside: Cloud) -> None:
     from localcloud.storage.lifecycle import DELETE, Step
 
-    store = inside.storage
+    store = inside.of(Storage)
     store.create_bucket(PROJECT, {"name": "changing"})
     store.put_object("changing", "x", b"old")
     seen = store.objects.get("changing", "x")
@@ -212,7 +213,7 @@ def test_a_rule_never_acts_on_an_object_that_has_changed_since(inside: Cloud) ->
 
 @pytest.mark.slow
 def test_more_versions_than_a_page_are_counted_right(inside: Cloud) -> None:
-    store = inside.storage
+    store = inside.of(Storage)
     rule = {"action": {"type": "Delete"}, "condition": {"numNewerVersions": 3}}
     resource = {"name": "pages", "versioning": {"enabled": True}, "lifecycle": {"rule": [rule]}}
     store.create_bucket(PROJECT, resource)

@@ -12,7 +12,11 @@ from google.cloud.storage import Bucket, Client
 
 from clouds import LocalCloud
 from localcloud import launch
-from localcloud.core.cloud import Cloud, Ports
+from localcloud.apis import assemble
+from localcloud.core.cloud import Cloud
+from localcloud.core.ports import Ports
+from localcloud.projects.store import Projects
+from localcloud.storage.store import Storage
 
 pytestmark = pytest.mark.slow
 
@@ -208,7 +212,7 @@ def test_a_deleted_bucket_comes_back_with_what_was_soft_deleted_in_it(owner: Cli
 
 
 def test_all_that_is_kept_is_charged(inside: Cloud) -> None:
-    store = inside.storage
+    store = inside.of(Storage)
     store.create_bucket(PROJECT, {"name": "charged", "storageClass": "NEARLINE", "versioning": {"enabled": True}})
     store.put_object("charged", "x", b"1")
     first = store.objects.get("charged", "x").generation
@@ -250,10 +254,10 @@ def test_a_folder_of_an_earlier_version_is_taken_over(tmp_path: Path) -> None:
     old.close()
     (folder / "blobs" / "ab").mkdir(parents=True)
     (folder / "blobs" / "ab" / "abc").write_bytes(b"old")
-    made = Cloud(tmp_path / "root", tmp_path / "envs", Ports(1, 2, 3, 4, 5))
-    made.projects.create(PROJECT)
-    assert made.storage.get_object("old", "x") == b"old"
-    assert made.storage.get_object_resource("old", "x")["contentType"] == "text/old"
-    made.storage.delete_object("old", "x")
-    assert made.storage.objects.restore("old", "x", 7).settings == {"contentType": "text/old"}
-    made.storage.close()
+    made = assemble(tmp_path / "root", tmp_path / "envs", Ports(1, 2, 3, 4, 5))
+    made.of(Projects).create(PROJECT)
+    assert made.of(Storage).get_object("old", "x") == b"old"
+    assert made.of(Storage).get_object_resource("old", "x")["contentType"] == "text/old"
+    made.of(Storage).delete_object("old", "x")
+    assert made.of(Storage).objects.restore("old", "x", 7).settings == {"contentType": "text/old"}
+    made.of(Storage).close()

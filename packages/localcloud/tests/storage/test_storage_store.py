@@ -7,8 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from localcloud.core.cloud import Cloud, Ports
+from localcloud.apis import assemble
+from localcloud.core.cloud import Cloud
 from localcloud.core.errors import ApiError
+from localcloud.core.ports import Ports
+from localcloud.iam.store import Iam
+from localcloud.projects.store import Projects
 from localcloud.storage.copies import Source
 from localcloud.storage.store import Storage
 
@@ -17,14 +21,14 @@ PROJECT = "store-project"
 
 @pytest.fixture
 def cloud(tmp_path: Path) -> Iterator[Cloud]:
-    made = Cloud(tmp_path / "root", tmp_path / "envs", Ports(1, 2, 3, 4, 5))
-    made.projects.create(PROJECT)
+    made = assemble(tmp_path / "root", tmp_path / "envs", Ports(1, 2, 3, 4, 5))
+    made.of(Projects).create(PROJECT)
     yield made
-    made.storage.close()
+    made.of(Storage).close()
 
 
 def test_buckets_and_objects(cloud):
-    storage = cloud.storage
+    storage = cloud.of(Storage)
     made = storage.create_bucket(PROJECT, {"name": "inside", "location": "us-central1"})
     assert made["location"] == "US-CENTRAL1" and storage.get_bucket("inside") == made
     assert storage.patch_bucket("inside", {"labels": {"a": "b"}})["labels"] == {"a": "b"}
@@ -51,9 +55,9 @@ def test_buckets_and_objects(cloud):
 
 
 def test_members_are_seen_in_the_policy_and_a_new_bucket_starts_afresh(cloud):
-    storage = cloud.storage
+    storage = cloud.of(Storage)
     storage.create_bucket(PROJECT, {"name": "inside"})
-    cloud.iam.add_member("buckets/inside", "roles/storage.objectViewer", "user:me@example.com")
+    cloud.of(Iam).add_member("buckets/inside", "roles/storage.objectViewer", "user:me@example.com")
     viewer = {"role": "roles/storage.objectViewer", "members": ["user:me@example.com"]}
     assert viewer in storage.get_bucket_policy("inside")["bindings"]
     storage.delete_bucket("inside")
@@ -62,7 +66,7 @@ def test_members_are_seen_in_the_policy_and_a_new_bucket_starts_afresh(cloud):
 
 
 def test_a_restart_keeps_what_is_named_and_removes_the_rest(cloud):
-    storage = cloud.storage
+    storage = cloud.of(Storage)
     storage.create_bucket(PROJECT, {"name": "inside"})
     storage.put_object("inside", "kept", b"kept")
     stray = storage.blobs.create()
@@ -75,7 +79,7 @@ def test_a_restart_keeps_what_is_named_and_removes_the_rest(cloud):
 
 
 def test_copies_share_their_bytes_until_the_last_is_gone(cloud):
-    storage = cloud.storage
+    storage = cloud.of(Storage)
     storage.create_bucket(PROJECT, {"name": "inside", "softDeletePolicy": {"retentionDurationSeconds": 0}})
     storage.put_object("inside", "one", b"x" * 1000)
     storage.copies.copy(Source("inside", "one"), "inside", "two", {})

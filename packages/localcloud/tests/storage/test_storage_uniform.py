@@ -14,6 +14,7 @@ from google.cloud.storage.bucket import EncryptionEnforcementConfig
 
 from localcloud.core.cloud import Cloud
 from localcloud.storage.errors import StorageError
+from localcloud.storage.store import Storage
 
 PROJECT = "uniform-project"
 HOST = "https://storage.googleapis.com"
@@ -110,7 +111,7 @@ def test_conditions_need_uniform_access_and_keep_it(bucket: Bucket) -> None:
 
 
 def test_uniform_access_is_for_good_after_90_days(inside: Cloud) -> None:
-    store = inside.storage
+    store = inside.of(Storage)
     store.create_bucket(PROJECT, {"name": "for-good", "iamConfiguration": UNIFORM})
     off = {"iamConfiguration": {"uniformBucketLevelAccess": {"enabled": False}}}
     store.patch_bucket("for-good", off)

@@ -13,8 +13,9 @@ import pytest
 from catalog.book import read
 from localcloud.billing import charges, commands, pacific, prices
 from localcloud.billing.charges import Credit, dollars, lines
-from localcloud.billing.counts import CLASS_A, CLASS_B, EARLY, LOGS, MESSAGES
-from localcloud.billing.ledger import Ledger, Pool, Span, Thing
+from localcloud.billing.ledger import Ledger
+from localcloud.core.counts import CLASS_A, CLASS_B, EARLY, LOGS, MESSAGES, Thing
+from localcloud.core.usage import Pool, Span
 from localcloud.launch import Failed
 
 PAYER = "billingAccounts/012345-6789AB-CDEF01"

@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import date
 
 from localcloud.billing import charges, commands, pacific, report
-from localcloud.billing.counts import CLASS_A, LOGS
-from localcloud.billing.ledger import STORAGE, Counted, Pool, Span, Thing
+from localcloud.billing.ledger import STORAGE, Counted
+from localcloud.core.counts import CLASS_A, LOGS, Thing
+from localcloud.core.usage import Pool, Span
 
 PAYER = "billingAccounts/012345-6789AB-CDEF01"
 HOUR, GIB = 3600, 1 << 30

@@ -9,9 +9,9 @@ from types import ModuleType
 
 import pytest
 
+from localcloud.apis import HOSTS
 from localcloud.iam import permissions, roles
 from localcloud.provider.registry import KINDS
-from localcloud.transport.front import HOSTS
 from localcloud.transport.rest import Router
 
 # Asked by the table of Vertex AI's methods and by Storage itself, which have tests of their own.

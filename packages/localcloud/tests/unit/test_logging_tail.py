@@ -19,9 +19,10 @@ class Cloud:
 
     def __init__(self) -> None:
         self.listeners: list[Callable[[str, list[Any]], None]] = []
-        self.logging = SimpleNamespace(
-            matching=lambda _names, _filter: ({"p"}, lambda entry: True), listen=self._listen
-        )
+        self._logs = SimpleNamespace(matching=lambda _names, _filter: ({"p"}, lambda entry: True), listen=self._listen)
+
+    def of(self, part: type) -> Any:
+        return self._logs
 
     def _listen(self, listener: Callable[[str, list[Any]], None]) -> Callable[[], None]:
         self.listeners.append(listener)

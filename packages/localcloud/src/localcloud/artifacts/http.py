@@ -11,7 +11,10 @@ from typing import TYPE_CHECKING, Any
 from catalog.regions import regions
 from localcloud.artifacts import store
 from localcloud.core.paging import page
+from localcloud.core.permits import Resource
 from localcloud.iam import access, policies
+from localcloud.iam.access import Access
+from localcloud.iam.store import Iam
 from localcloud.services.enabled import require
 from localcloud.transport.rest import App, Call, Router
 from localcloud.transport.transcoding import Table, transcoded
@@ -44,14 +47,14 @@ def _name(call: Call) -> str:
     return f"{_parent(call)}/repositories/{call.params['repository']}"
 
 
-def _place(call: Call) -> access.Resource:
+def _place(call: Call) -> Resource:
     """What a permission to make or list repositories is asked on, by the name that Google tells."""
     name = _parent(call)
     policies_of = ("/".join(name.split("/")[:2]),)
-    return access.Resource(name, policies_of, SERVICE, "cloudresourcemanager.googleapis.com/Project")
+    return Resource(name, policies_of, SERVICE, "cloudresourcemanager.googleapis.com/Project")
 
 
-def _where(call: Call) -> access.Resource:
+def _where(call: Call) -> Resource:
     return access.repository(_name(call))
 
 
@@ -97,19 +100,19 @@ async def delete_repository(call: Call) -> Body:
 @router.route("GET", f"{_REPOSITORY}:getIamPolicy", needs="artifactregistry.repositories.getIamPolicy", on=_where)
 async def get_policy(call: Call) -> Body:
     store.get(call.cloud, _name(call))
-    kept = call.cloud.iam.get_policy(_name(call))
+    kept = call.cloud.of(Iam).get_policy(_name(call))
     return policies.shown(kept, policies.requested_version(call.body, call.query))
 
 
 @router.route("POST", f"{_REPOSITORY}:setIamPolicy", needs="artifactregistry.repositories.setIamPolicy", on=_where)
 async def set_policy(call: Call) -> Body:
     store.get(call.cloud, _name(call))
-    return call.cloud.iam.set_policy(_name(call), call.body.get("policy", {}))
+    return call.cloud.of(Iam).set_policy(_name(call), call.body.get("policy", {}))
 
 
 @router.route("POST", f"{_REPOSITORY}:testIamPermissions", open="tells the caller its own permissions")
 async def test_permissions(call: Call) -> Body:
-    return {"permissions": call.cloud.access.permitted(call.caller, call.body.get("permissions", []), _where(call))}
+    return {"permissions": call.cloud.of(Access).permitted(call.caller, call.body.get("permissions", []), _where(call))}
 
 
 def _done(call: Call, response: Body) -> Body:

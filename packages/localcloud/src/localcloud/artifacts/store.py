@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from localcloud.core.documents import apply_mask
 from localcloud.core.errors import ApiError
+from localcloud.iam.store import Iam
 
 if TYPE_CHECKING:
     from localcloud.core.cloud import Cloud
@@ -65,7 +66,7 @@ def delete(cloud: Cloud, name: str) -> None:
     """Forget the repository and its policy. Raises 404."""
     get(cloud, name)
     cloud.documents.delete(name)
-    cloud.iam.forget_policy(name)
+    cloud.of(Iam).forget_policy(name)
 
 
 def _checked(body: Body) -> Body:

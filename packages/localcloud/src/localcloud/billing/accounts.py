@@ -13,12 +13,13 @@ from localcloud.billing import pacific
 from localcloud.billing.charges import Credit
 from localcloud.core.documents import Documents
 from localcloud.core.errors import ApiError, error_info
+from localcloud.core.usage import DEFAULT_PAYER
+from localcloud.projects.store import Projects
 
 if TYPE_CHECKING:
     from localcloud.core.cloud import Cloud
 
 Body = dict[str, Any]
-DEFAULT = "billingAccounts/10CA1C-10D000-000001"  # pays for the projects that the command line makes
 KIND = "billing.account"
 _NAME = re.compile(r"billingAccounts/[0-9A-F]{6}-[0-9A-F]{6}-[0-9A-F]{6}")
 _TRIAL = "trial"
@@ -68,9 +69,9 @@ class Trial:
 class Accounts:
     """The billing accounts of one cloud, and whether a project is paid for. Any thread may call."""
 
-    def __init__(self, cloud: Cloud, kept: Documents) -> None:
+    def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
-        self._kept = kept
+        self.kept = self._kept = Documents(cloud.folder("billing") / "state.sqlite")
         self._lock = threading.RLock()
         self._states: dict[str, str] = {}
 
@@ -97,7 +98,7 @@ class Accounts:
 
         The one that pays for the command line's projects is their person's, a trial's that of its project.
         """
-        if name == DEFAULT:
+        if name == DEFAULT_PAYER:
             return person == ""
         with self._lock:
             found = self._kept.find(f"openers/{name}")
@@ -112,7 +113,7 @@ class Accounts:
         """
         found = self._states.get(project_id)
         if found is None:
-            project = self._cloud.projects.find(project_id)
+            project = self._cloud.of(Projects).find(project_id)
             name = project["billingAccount"] if project else ""
             found = "absent" if not name else "" if self.get(name)["open"] else "closed"
             if project and project["state"] != "ACTIVE":
@@ -154,16 +155,16 @@ class Accounts:
         Whoever sets a budget for a project says by which account it is paid. Nobody asked for the one of the command
         line, or knew the name of the trial's.
         """
-        project = self._cloud.projects.get(project_id)
+        project = self._cloud.of(Projects).get(project_id)
         trial = self.trial(project_id)
-        chosen = {DEFAULT} | ({trial_account(project_id)} if trial and trial.closed is None else set())
+        chosen = {DEFAULT_PAYER} | ({trial_account(project_id)} if trial and trial.closed is None else set())
         if project["billingAccount"] not in chosen - {name}:
             return False
         with self._lock:
             if trial and project["billingAccount"] == trial.account:
                 self._put_trial(replace(trial, account=name))
                 self.put(self.get(name))
-            self._cloud.projects.update(project_id, billingAccount=name)
+            self._cloud.of(Projects).update(project_id, billingAccount=name)
             self.forget_states()
         return True
 
@@ -202,25 +203,6 @@ def trial_account(project_id: str) -> str:
     """The name of the billing account that is on a free trial for a project."""
     digest = hashlib.sha256(f"trial of {project_id}".encode()).hexdigest()[:18].upper()
     return f"billingAccounts/{digest[:6]}-{digest[6:12]}-{digest[12:]}"
-
-
-def not_paid(project: Body, service: str) -> ApiError:
-    """403 BILLING_DISABLED, as Google's APIs say it."""
-    number = project["projectNumber"]
-    url = f"https://console.developers.google.com/billing/enable?project={number}"
-    message = (
-        f"This API method requires billing to be enabled. Please enable billing on project #{number} by visiting {url} "
-        "then retry. If you enabled billing for this project recently, wait a few minutes for the action to propagate "
-        "to our systems and retry."
-    )
-    details = [
-        {
-            "@type": "type.googleapis.com/google.rpc.Help",
-            "links": [{"description": "Google developers console billing", "url": url}],
-        },
-        error_info("BILLING_DISABLED", "googleapis.com", service=service, consumer=f"projects/{number}"),
-    ]
-    return ApiError(403, message, reason="forbidden", details=details)
 
 
 def not_activated(project: Body, services: list[str]) -> ApiError:

@@ -15,10 +15,13 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from localcloud.billing import ahead, pacific
+from localcloud.billing.accounts import Accounts
 from localcloud.billing.charges import GRANULE, Line
 from localcloud.billing.ledger import Ledger
 from localcloud.core.documents import Documents
 from localcloud.core.errors import ApiError
+from localcloud.projects.store import Projects
+from localcloud.pubsub.store import PubSub
 
 if TYPE_CHECKING:
     from localcloud.core.cloud import Cloud
@@ -119,7 +122,7 @@ def _state(kept: Documents, budget: Body, now: int) -> Body:
 def _ids(cloud: Cloud, budget: Body) -> list[str]:
     """The ids of the projects that a budget's filter names, which may do so by number."""
     named = [name.removeprefix("projects/") for name in budget["budgetFilter"].get("projects") or []]
-    return [found["projectId"] for found in map(cloud.projects.find, named) if found]
+    return [found["projectId"] for found in map(cloud.of(Projects).find, named) if found]
 
 
 def _above(threshold: float | None, before: float | None) -> bool:
@@ -219,12 +222,12 @@ def _publish(cloud: Cloud, budget: Body, standing: _Standing) -> None:
 
 def publish(cloud: Cloud, topic: str, data: bytes, attributes: dict[str, str]) -> None:
     """As Google's own account for budgets, which must have the right on the topic. Raises 403, 404."""
-    from localcloud.core.cloud import Caller
+    from localcloud.core.callers import Caller
     from localcloud.pubsub import resources
 
     name = resources.full_name(cloud, topic)
     resources.allow(cloud, Caller(PUBLISHER, ""), "pubsub.topics.publish", resources.resource(name))
-    cloud.pubsub.publish(name, data, attributes)
+    cloud.of(PubSub).publish(name, data, attributes)
 
 
 def _payload(cloud: Cloud, budget: Body, standing: _Standing) -> Body:
@@ -242,7 +245,7 @@ def _payload(cloud: Cloud, budget: Body, standing: _Standing) -> Body:
         "costIntervalStart": begins.strftime("%Y-%m-%dT%H:%M:%SZ"),
         "budgetAmount": standing.amount / 10**9,
         "budgetAmountType": "SPECIFIED_AMOUNT" if specified else "LAST_PERIODS_COST",
-        "currencyCode": cloud.billing.accounts.get(budget["name"].partition("/budgets/")[0])["currencyCode"],
+        "currencyCode": cloud.of(Accounts).get(budget["name"].partition("/budgets/")[0])["currencyCode"],
     }
 
 

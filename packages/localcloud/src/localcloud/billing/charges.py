@@ -12,9 +12,10 @@ from datetime import date
 from decimal import Decimal
 
 from localcloud.billing import pacific, prices
-from localcloud.billing.counts import CLASS_A, CLASS_B, EARLY, LOGS
-from localcloud.billing.ledger import STORAGE, Counted, Span, Thing
+from localcloud.billing.ledger import STORAGE, Counted
 from localcloud.billing.prices import Sku
+from localcloud.core.counts import CLASS_A, CLASS_B, EARLY, LOGS, Thing
+from localcloud.core.usage import Span
 
 GRANULE = 30  # seconds; training and serving are charged by the half minute begun
 _GIB = 1 << 30

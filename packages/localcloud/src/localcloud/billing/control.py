@@ -6,7 +6,9 @@ import asyncio
 import re
 from typing import Any
 
+from localcloud.billing.meter import Billing
 from localcloud.core.errors import ApiError
+from localcloud.projects.store import Projects
 from localcloud.transport.rest import Call, Router
 
 
@@ -22,15 +24,15 @@ async def _bill(call: Call) -> dict[str, Any]:
     if month and not re.fullmatch(r"\d{4}-(0[1-9]|1[0-2])", month):
         raise ApiError(400, f"{month} is no month\n\nhint: a month is YYYY-MM, such as 2026-11")
     if project:
-        found = call.cloud.projects.find(project)
+        found = call.cloud.of(Projects).find(project)
         if found is None:
-            known = ", ".join(one["projectId"] for one in call.cloud.projects.list())
+            known = ", ".join(one["projectId"] for one in call.cloud.of(Projects).list())
             raise ApiError(400, f"there is no project {project}\n\nhint: known: {known}")
         project = found["projectId"]
-    await call.cloud.billing.settle()
-    await asyncio.to_thread(call.cloud.billing.sample)
-    return await asyncio.to_thread(call.cloud.billing.bill, project, month)
+    await call.cloud.of(Billing).settle()
+    await asyncio.to_thread(call.cloud.of(Billing).sample)
+    return await asyncio.to_thread(call.cloud.of(Billing).bill, project, month)
 
 
 async def _upgrade(call: Call) -> dict[str, Any]:
-    return await call.cloud.billing.upgrade(call.params["project"])
+    return await call.cloud.of(Billing).upgrade(call.params["project"])

@@ -8,10 +8,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from localcloud.billing import permits, skus, store
+from localcloud.billing.meter import Billing
 from localcloud.core.documents import apply_mask
 from localcloud.core.errors import ApiError, NotEmulated
 from localcloud.core.paging import page
+from localcloud.core.permits import Resource
 from localcloud.iam import access
+from localcloud.iam.access import Access
+from localcloud.iam.store import Iam
+from localcloud.projects.store import Projects
 from localcloud.services.enabled import require_for
 from localcloud.transport.rest import App, Call, Router
 from localcloud.transport.transcoding import Table, transcoded
@@ -35,9 +40,9 @@ def table(cloud: Cloud) -> Table:
     return transcoded(cloud, "google.cloud.billing.budgets_v1", router)
 
 
-def _account(call: Call) -> access.Resource:
+def _account(call: Call) -> Resource:
     """The billing account of the path. Raises 403 while the API is off: accounts and prices belong to no project."""
-    require_for(call, permits.ACCOUNTS)
+    require_for(call.cloud, call.caller, call.consumer, permits.ACCOUNTS)
     return permits.account(call.cloud, call.caller, call.params["name"])
 
 
@@ -46,20 +51,20 @@ def _admit(call: Call, verb: str, parent: str = "", budget: Body | None = None) 
 
     Budgets belong to no project: the API must be on in the one that the call is charged to.
     """
-    require_for(call, permits.BUDGETS)
+    require_for(call.cloud, call.caller, call.consumer, permits.BUDGETS)
     if not parent:
         parent = "/".join(call.params["name"].split("/")[:2])
         budget = call.cloud.documents.find(call.params["name"])
     permits.allow_budget(call.cloud, call.caller, verb, parent, budget)
 
 
-def _project(call: Call) -> access.Resource:
+def _project(call: Call) -> Resource:
     """The project of the path. Raises 403 while the API is off where the call is charged, or for an unknown project.
 
     In the project itself it need not be on: whoever makes one says who pays before anything is turned on there.
     """
-    require_for(call, permits.ACCOUNTS)
-    found = call.cloud.projects.find(call.params["project"])
+    require_for(call.cloud, call.caller, call.consumer, permits.ACCOUNTS)
+    found = call.cloud.of(Projects).find(call.params["project"])
     if found is None:
         raise ApiError(403, "The caller does not have permission", reason="forbidden")
     return access.project(found["projectId"])
@@ -79,21 +84,21 @@ async def put_info(call: Call) -> Body:
         store.account(call.cloud, name)
     verb = "create" if name else "delete"
     permission = f"resourcemanager.projects.{verb}BillingAssignment"
-    call.cloud.access.require(call.caller, permission, on)
+    call.cloud.of(Access).require(call.caller, permission, on)
     if name:
         payer = permits.account(call.cloud, call.caller, name)
-        call.cloud.access.require(call.caller, "billing.resourceAssociations.create", payer)
-    await call.cloud.billing.link(project, name)
+        call.cloud.of(Access).require(call.caller, "billing.resourceAssociations.create", payer)
+    await call.cloud.of(Billing).link(project, name)
     return store.info(call.cloud, project)
 
 
 @router.route("GET", "/v1/billingAccounts", open="lists what the caller may see")
 async def list_accounts(call: Call) -> Body:
-    require_for(call, permits.ACCOUNTS)
+    require_for(call.cloud, call.caller, call.consumer, permits.ACCOUNTS)
     found = [
         account
         for account in store.accounts(call.cloud)
-        if call.cloud.access.permitted(
+        if call.cloud.of(Access).permitted(
             call.caller, ["billing.accounts.get"], permits.account(call.cloud, call.caller, account["name"])
         )
     ]
@@ -108,12 +113,14 @@ async def get_policy(call: Call) -> Body:
 @router.route("POST", _ACCOUNT + ":setIamPolicy", needs="billing.accounts.setIamPolicy", on=_account)
 async def set_policy(call: Call) -> Body:
     permits.policy(call.cloud, call.params["name"])
-    return call.cloud.iam.set_policy(call.params["name"], call.body.get("policy") or {})
+    return call.cloud.of(Iam).set_policy(call.params["name"], call.body.get("policy") or {})
 
 
 @router.route("POST", _ACCOUNT + ":testIamPermissions", open="tells the caller its own permissions")
 async def test_permissions(call: Call) -> Body:
-    return {"permissions": call.cloud.access.permitted(call.caller, call.body.get("permissions", []), _account(call))}
+    return {
+        "permissions": call.cloud.of(Access).permitted(call.caller, call.body.get("permissions", []), _account(call))
+    }
 
 
 @router.route("GET", _ACCOUNT, needs="billing.accounts.get", on=_account)
@@ -123,19 +130,19 @@ async def get_account(call: Call) -> Body:
 
 @router.route("GET", _ACCOUNT + "/projects", needs="billing.resourceAssociations.list", on=_account)
 async def list_projects(call: Call) -> Body:
-    paid = [p for p in call.cloud.projects.list() if p["billingAccount"] == call.params["name"]]
+    paid = [p for p in call.cloud.of(Projects).list() if p["billingAccount"] == call.params["name"]]
     return page("projectBillingInfo", [store.info(call.cloud, p["projectId"]) for p in paid], call.query)
 
 
 @router.route("GET", "/v1/services", open="prices are public")
 async def list_services(call: Call) -> Body:
-    require_for(call, permits.ACCOUNTS)
+    require_for(call.cloud, call.caller, call.consumer, permits.ACCOUNTS)
     return page("services", skus.services(), call.query, default=5000)
 
 
 @router.route("GET", "/v1/services/{service}/skus", open="prices are public")
 async def list_skus(call: Call) -> Body:
-    require_for(call, permits.ACCOUNTS)
+    require_for(call.cloud, call.caller, call.consumer, permits.ACCOUNTS)
     if call.query.keys() & {"startTime", "endTime"}:
         raise NotEmulated("prices of another time than now")
     found = skus.skus(call.params["service"], call.cloud.clock.stamp(), call.query.get("currencyCode", ""))
@@ -163,7 +170,7 @@ async def get_budget(call: Call) -> Body:
 
 @router.route("PATCH", _BUDGET, open=_EITHER)
 async def patch_budget(call: Call) -> Body:
-    require_for(call, permits.BUDGETS)
+    require_for(call.cloud, call.caller, call.consumer, permits.BUDGETS)
     found = call.cloud.documents.find(call.params["name"]) or {}
     becomes = apply_mask(found, call.body, call.query.get("updateMask"))
     permits.allow_change(call.cloud, call.caller, call.params["name"], becomes)

@@ -12,6 +12,8 @@ from typing import Any
 
 from localcloud.billing import pacific
 from localcloud.core import database
+from localcloud.core.counts import Thing
+from localcloud.core.usage import Pool, Span
 
 STORAGE = "storage"
 _SCHEMA = """
@@ -42,62 +44,8 @@ CREATE TABLE IF NOT EXISTS mail (
 
 
 @dataclass(frozen=True)
-class Pool:
-    """Machines of one shape; `disk_gb` 0 where the machine's price has its disk in it."""
-
-    machine: str
-    replicas: int
-    accelerator: str = ""
-    count: int = 0
-    spot: bool = False
-    disk: str = ""
-    disk_gb: int = 0
-
-
-@dataclass(frozen=True)
-class Span:
-    """Machines that a resource had from `started` to `ended` (None: it still has), in seconds of the cloud's clock.
-
-    `kind` is "training" or "serving"; `payer` the billing account's name; `title` what a person called it.
-    """
-
-    resource: str
-    kind: str
-    project: str
-    payer: str
-    region: str
-    pools: tuple[Pool, ...]
-    labels: dict[str, str]
-    started: int
-    ended: int | None = None
-    title: str = ""
-
-
-@dataclass(frozen=True)
-class Thing:
-    """What is charged by its amount: bytes of a storage class in a bucket, operations there, a project's logs.
-
-    `bucket` is "" for what is in none; `labels` is JSON; `payer` "" as long as nobody asked.
-    """
-
-    bucket: str
-    storage_class: str
-    location: str
-    project: str
-    payer: str
-    labels: str
-
-    @classmethod
-    def of_bucket(cls, bucket: dict[str, Any], project: str, storage_class: str = "", payer: str = "") -> Thing:
-        """Of a bucket's JSON resource; its own class unless another is named."""
-        kind = storage_class or bucket.get("storageClass", "STANDARD")
-        labels = json.dumps(bucket.get("labels", {}))
-        return cls(bucket["name"], kind, bucket["location"], project, payer, labels)
-
-
-@dataclass(frozen=True)
 class Counted:
-    """What one day had: byte-seconds where `what` is STORAGE, else pieces or bytes (see counts.py)."""
+    """What one day had: byte-seconds where `what` is STORAGE, else pieces or bytes (see core/counts.py)."""
 
     day: date
     what: str

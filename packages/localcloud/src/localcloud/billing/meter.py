@@ -5,34 +5,32 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from localcloud.billing import ahead, alerts, charges, pacific, report, store, training
+from localcloud.billing import ahead, alerts, charges, pacific, report, store
 from localcloud.billing.accounts import (
-    DEFAULT,
     PAID,
     TRIAL_NANOS,
     Accounts,
     Trial,
     not_activated,
-    not_paid,
     trial_account,
 )
 from localcloud.billing.charges import Line, dollars
-from localcloud.billing.counts import EARLY, Counts
-from localcloud.billing.ledger import Ledger, Pool, Span, Thing
-from localcloud.core.documents import Documents
+from localcloud.billing.ledger import Ledger
+from localcloud.core.counts import EARLY, Counts, Thing
 from localcloud.core.errors import ApiError
+from localcloud.core.usage import DEFAULT_PAYER, Pool, Span, Stopper
+from localcloud.projects.store import Projects
+from localcloud.services.enabled import not_paid
+from localcloud.storage.store import Storage
 
 if TYPE_CHECKING:
     from localcloud.core.cloud import Cloud
-    from localcloud.vertex.jobs.records import Job
 
 log = logging.getLogger(__name__)
 Body = dict[str, Any]
-Stopper = Callable[[str, str], Awaitable[None]]
 _TICK = 30.0  # seconds of real time between two looks
 
 
@@ -44,8 +42,8 @@ class Billing:
         folder = cloud.folder("billing")
         self.ledger = Ledger(folder / "ledger.sqlite")
         self.counts = Counts(cloud)
-        self._kept = Documents(folder / "state.sqlite")
-        self.accounts = Accounts(cloud, self._kept)
+        self.accounts = cloud.of(Accounts)
+        self._kept = self.accounts.kept
         self._lock = threading.RLock()
         self._stoppers: list[Stopper] = []
         cloud.clock.before_forward(self.sample)
@@ -55,18 +53,9 @@ class Billing:
 
     # What is used
 
-    def note_job(self, job: Job) -> None:
-        """Keep from when to when a job had its machines; called before each change of one is kept."""
-        if "startTime" not in job.body:
-            return
-        if "began" not in job.run:  # it waits, or has ended while it did
-            self.ledger.end(training.attempt(job, job.attempt - 1), training.seconds(job.body["updateTime"]))
-            return
-        span = training.span(job, self._payer(job.project))
-        if span.ended is not None:
-            self.ledger.end(span.resource, span.ended)  # also where meanwhile nobody pays any more
-        if span.payer:
-            self.ledger.note(span)
+    def note(self, span: Span) -> None:
+        """Keep a span, or what is new about it."""
+        self.ledger.note(span)
 
     def begin(self, resource: str, project: str, region: str, pools: tuple[Pool, ...], body: Body) -> None:
         """Machines that serve (an endpoint's nodes, a batch prediction's) are there from now on, idle or not.
@@ -75,26 +64,26 @@ class Billing:
         has the `displayName` and perhaps `labels`.
         """
         now = int(self._cloud.clock.time())
-        if payer := self._payer(project):
+        if payer := self.payer(project):
             labels, title = body.get("labels", {}), body.get("displayName", "")
             self.ledger.note(Span(resource, "serving", project, payer, region, pools, labels, now, title=title))
 
-    def end(self, resource: str) -> None:
-        """They are gone."""
-        self.ledger.end(resource, int(self._cloud.clock.time()))
+    def end(self, resource: str, moment: int | None = None) -> None:
+        """They are gone, since `moment` or now."""
+        self.ledger.end(resource, int(self._cloud.clock.time()) if moment is None else moment)
 
     def sample(self) -> None:
         """Note what is stored at this moment."""
         now = int(self._cloud.clock.time())
         levels: dict[Thing, int] = {}
-        for bucket, project, kind, size in self._cloud.storage.usage():
-            payer = self._payer(project)
+        for bucket, project, kind, size in self._cloud.of(Storage).usage():
+            payer = self.payer(project)
             if payer and size:
                 levels[Thing.of_bucket(bucket, project, kind, payer)] = size
         with self._lock:
             self.ledger.sample(now, levels)
             if counted := self.counts.take():
-                payers = {thing.project: self._payer(thing.project) for _, thing in counted}
+                payers = {thing.project: self.payer(thing.project) for _, thing in counted}
                 paid = {
                     (what, replace(thing, payer=payers[thing.project])): amount
                     for (what, thing), amount in counted.items()
@@ -106,8 +95,9 @@ class Billing:
         """An object was to be kept for so many seconds more."""
         self.counts.add(EARLY, Thing.of_bucket(bucket, project, storage_class), size * int(seconds))
 
-    def _payer(self, project_id: str) -> str:
-        project = self._cloud.projects.find(project_id)
+    def payer(self, project_id: str) -> str:
+        """The billing account that pays for a project now, "" for none."""
+        project = self._cloud.of(Projects).find(project_id)
         return project["billingAccount"] if project and not self.accounts.state(project["projectId"]) else ""
 
     # The bill
@@ -160,17 +150,29 @@ class Billing:
 
     # Who pays
 
+    def state(self, project_id: str) -> str:
+        """Whether a project is paid for: see Accounts."""
+        return self.accounts.state(project_id)
+
+    def on_trial(self, project_id: str) -> bool:
+        """Whether a project is on a free trial that was not upgraded."""
+        return self.accounts.on_trial(project_id)
+
+    def forget_states(self) -> None:
+        """Something about who pays has changed."""
+        self.accounts.forget_states()
+
     def adopt_old(self) -> None:
         """Projects of older local clouds, in which nothing was billed, are paid for as those of today."""
-        for project in self._cloud.projects.list():
+        for project in self._cloud.of(Projects).list():
             if not project.get("linked"):
-                payer = project["billingAccount"] or DEFAULT
-                self._cloud.projects.update(project["projectId"], billingAccount=payer, linked=True)
+                payer = project["billingAccount"] or DEFAULT_PAYER
+                self._cloud.of(Projects).update(project["projectId"], billingAccount=payer, linked=True)
         self.accounts.forget_states()
 
     def create_trial(self, project_id: str) -> Body:
         """A project as a new customer has it, on a free trial; one that is there stays as it is. Raises 400."""
-        made = self._cloud.projects.create(project_id, payer=trial_account(project_id))
+        made = self._cloud.of(Projects).create(project_id, payer=trial_account(project_id))
         if made["billingAccount"] == trial_account(project_id) and self.accounts.trial(project_id) is None:
             self.accounts.start_trial(project_id)
         return made
@@ -191,7 +193,7 @@ class Billing:
         if name and not self.accounts.get(name)["open"]:
             raise ApiError(400, "Precondition check failed.", "FAILED_PRECONDITION")
         self.sample()
-        self._cloud.projects.update(project_id, billingAccount=name)
+        self._cloud.of(Projects).update(project_id, billingAccount=name)
         self.accounts.forget_states()
         self.sample()
         if not name:
@@ -199,7 +201,9 @@ class Billing:
 
     async def stop(self, project_id: str, why: str) -> None:
         """End all that costs by the hour in a project that is deleted or nobody pays for. What is stored stays."""
-        vertex = self._cloud.vertex  # first: who must stop something says so when it is loaded
+        from localcloud.vertex.store import Vertex  # its types take seconds: only where something ran
+
+        vertex = self._cloud.of(Vertex)  # first: who must stop something says so when it is loaded
         ends = await asyncio.gather(
             vertex.end_all(project_id, why),
             *(stopper(project_id, why) for stopper in self._stoppers),
@@ -218,7 +222,7 @@ class Billing:
     async def settle(self) -> None:
         """Everything that the time until now causes: charges, the end of trials, notifications of budgets."""
         for trial in await asyncio.to_thread(self._settle):
-            for project in self._cloud.projects.list():
+            for project in self._cloud.of(Projects).list():
                 if project["billingAccount"] == trial.account:
                     await self.stop(project["projectId"], "The free trial is over: its billing account is closed.")
 
@@ -266,7 +270,7 @@ class Billing:
         """End what still runs because a kill came in the middle of an unlinking, a trial's end or a deletion."""
         if not (self._cloud.root / "vertex").exists():
             return
-        for project in self._cloud.projects.list():
+        for project in self._cloud.of(Projects).list():
             if state := self.accounts.state(project["projectId"]):
                 gone = f"Project #{project['projectNumber']} has been deleted."
                 why = gone if state == "deleted" else f"The billing account of the project is {state}."

@@ -8,12 +8,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from localcloud.billing.accounts import Accounts
 from localcloud.core.errors import ApiError
+from localcloud.core.permits import Resource
 from localcloud.iam import access
+from localcloud.iam.access import Access
 from localcloud.iam.policies import Policy
+from localcloud.iam.store import Iam
+from localcloud.projects.store import Projects
 
 if TYPE_CHECKING:
-    from localcloud.core.cloud import Caller, Cloud
+    from localcloud.core.callers import Caller
+    from localcloud.core.cloud import Cloud
 
 ACCOUNTS, BUDGETS = "cloudbilling.googleapis.com", "billingbudgets.googleapis.com"
 Budget = dict[str, Any]
@@ -22,23 +28,23 @@ _ADMIN = "roles/billing.admin"
 
 def policy(cloud: Cloud, name: str) -> Policy:
     """The policy of a billing account. Raises 400 for a name that can't be one."""
-    cloud.billing.accounts.get(name)
-    return cloud.iam.get_policy(name)
+    cloud.of(Accounts).get(name)
+    return cloud.of(Iam).get_policy(name)
 
 
-def account(cloud: Cloud, caller: Caller, name: str) -> access.Resource:
+def account(cloud: Cloud, caller: Caller, name: str) -> Resource:
     """What a permission on a billing account is asked on."""
-    if cloud.iam.is_person(caller):
-        project = cloud.projects.find(caller.project) or {}
-        if cloud.billing.accounts.is_of(name, project.get("person", "")):
+    if cloud.of(Iam).is_person(caller):
+        project = cloud.of(Projects).find(caller.project) or {}
+        if cloud.of(Accounts).is_of(name, project.get("person", "")):
             _own(cloud, name, f"serviceAccount:{caller.email}")
-    return access.Resource(name, (name,), ACCOUNTS, f"{ACCOUNTS}/BillingAccount")
+    return Resource(name, (name,), ACCOUNTS, f"{ACCOUNTS}/BillingAccount")
 
 
 def _own(cloud: Cloud, name: str, member: str) -> None:
-    bindings = cloud.iam.get_policy(name).get("bindings", [])
+    bindings = cloud.of(Iam).get_policy(name).get("bindings", [])
     if not any(binding["role"] == _ADMIN and member in binding["members"] for binding in bindings):
-        cloud.iam.add_member(name, _ADMIN, member)
+        cloud.of(Iam).add_member(name, _ADMIN, member)
 
 
 def allow_budget(cloud: Cloud, caller: Caller, verb: str, name: str, budget: Budget | None = None) -> None:
@@ -49,16 +55,16 @@ def allow_budget(cloud: Cloud, caller: Caller, verb: str, name: str, budget: Bud
     """
     permission = f"billing.budgets.{verb}"
     on = account(cloud, caller, name)
-    if cloud.access.permitted(caller, [permission], on):
-        cloud.access.audit.note(caller, permission, on, True)
+    if cloud.of(Access).permitted(caller, [permission], on):
+        cloud.of(Access).audit.note(caller, permission, on, True)
         return
     projects = ((budget or {}).get("budgetFilter") or {}).get("projects") or []
-    found = cloud.projects.find(projects[0].removeprefix("projects/")) if len(projects) == 1 else None
+    found = cloud.of(Projects).find(projects[0].removeprefix("projects/")) if len(projects) == 1 else None
     if found is not None:
         single = f"billing.resourcebudgets.{'read' if verb in ('get', 'list') else 'write'}"
-        if cloud.access.allows(caller, single, access.project(found["projectId"])):
+        if cloud.of(Access).allows(caller, single, access.project(found["projectId"])):
             return
-    cloud.access.require(caller, permission, on, BUDGETS)
+    cloud.of(Access).require(caller, permission, on, BUDGETS)
 
 
 def allow_change(cloud: Cloud, caller: Caller, name: str, becomes: Budget) -> None:
@@ -81,9 +87,9 @@ def allow_told(cloud: Cloud, caller: Caller, budget: Budget, before: Budget | No
     https://cloud.google.com/billing/docs/how-to/budgets-programmatic-notifications
     """
     for channel in set(_channels(budget)) - set(_channels(before or {})):
-        if found := cloud.projects.find("/".join(channel.split("/")[1:2])):
+        if found := cloud.of(Projects).find("/".join(channel.split("/")[1:2])):
             on = access.project(found["projectId"])
-            if not cloud.access.allows(caller, "monitoring.notificationChannels.get", on):
+            if not cloud.of(Access).allows(caller, "monitoring.notificationChannels.get", on):
                 raise not_there(channel)
     if _topic(budget) != _topic(before or {}):
         _allow_topic(cloud, caller, budget)

@@ -11,12 +11,16 @@ import threading
 import uuid
 from typing import TYPE_CHECKING, Any
 
-from localcloud.billing.accounts import KIND
+from localcloud.billing.accounts import KIND, Accounts
 from localcloud.billing.alerts import PUBLISHER
 from localcloud.billing.permits import not_there
 from localcloud.core.errors import ApiError
+from localcloud.core.usage import Usage
 from localcloud.iam.policies import new_etag
+from localcloud.iam.store import Iam
 from localcloud.monitoring.store import find_channel
+from localcloud.projects.store import Projects
+from localcloud.pubsub.store import PubSub
 
 if TYPE_CHECKING:
     from localcloud.core.cloud import Cloud
@@ -34,25 +38,25 @@ _lock = threading.RLock()
 
 def account(cloud: Cloud, name: str) -> Body:
     """A billing account by name ("billingAccounts/012345-6789AB-CDEF01"). Raises 400 for a name that can't be."""
-    return cloud.billing.accounts.get(name)
+    return cloud.of(Accounts).get(name)
 
 
 def accounts(cloud: Cloud) -> list[Body]:
     """The billing accounts that a project or a budget names."""
-    names = {project["billingAccount"] for project in cloud.projects.list()}
+    names = {project["billingAccount"] for project in cloud.of(Projects).list()}
     names |= {"/".join(budget["name"].split("/")[:2]) for budget in cloud.documents.list(_BUDGET_KIND)}
     return [account(cloud, name) for name in sorted(names - {""})]
 
 
 def info(cloud: Cloud, project: str) -> Body:
     """Whether and by whom a project is paid: https://cloud.google.com/billing/docs/reference/rest/v1/ProjectBillingInfo"""
-    found = cloud.projects.get(project)
+    found = cloud.of(Projects).get(project)
     name = found["billingAccount"]
     return {
         "name": f"projects/{found['projectId']}/billingInfo",
         "projectId": found["projectId"],
         "billingAccountName": name,
-        "billingEnabled": not cloud.billing.accounts.state(found["projectId"]),
+        "billingEnabled": not cloud.of(Accounts).state(found["projectId"]),
     }
 
 
@@ -109,10 +113,10 @@ def all_budgets(cloud: Cloud) -> list[Body]:
 def _adopt(cloud: Cloud, parent: str, budget: Body) -> None:
     """Let the budget's account pay for the projects it is for, where only this cloud itself chose who pays."""
     for name in budget["budgetFilter"].get("projects") or []:
-        found = cloud.projects.find(name.removeprefix("projects/"))
+        found = cloud.of(Projects).find(name.removeprefix("projects/"))
         if found:
-            cloud.billing.sample()
-            cloud.billing.accounts.rename(found["projectId"], parent)
+            cloud.of(Usage).sample()
+            cloud.of(Accounts).rename(found["projectId"], parent)
 
 
 def _topic(cloud: Cloud, budget: Body) -> str:
@@ -124,7 +128,7 @@ def _topic(cloud: Cloud, budget: Body) -> str:
         return ""
     try:
         name = resources.full_name(cloud, topic)
-        cloud.pubsub.get(name)
+        cloud.of(PubSub).get(name)
     except ApiError as error:
         raise _bad(f"notifications_rule.pubsub_topic: {topic}: {error.message.rstrip('.')}") from None
     return name
@@ -133,7 +137,7 @@ def _topic(cloud: Cloud, budget: Body) -> str:
 def _let_publish(cloud: Cloud, budget: Body) -> None:
     """Give Google's own account for budgets its right on the topic, as making a budget on Google does."""
     if name := _topic(cloud, budget):
-        cloud.iam.add_member(name, "roles/pubsub.publisher", f"serviceAccount:{PUBLISHER}")
+        cloud.of(Iam).add_member(name, "roles/pubsub.publisher", f"serviceAccount:{PUBLISHER}")
 
 
 def _checked(cloud: Cloud, payer: Body, body: Body) -> Body:
@@ -190,7 +194,7 @@ def _filter(cloud: Cloud, wanted: Body) -> Body:
     if "customPeriod" not in made and made.setdefault("calendarPeriod", _PERIODS[0]) not in _PERIODS:
         raise _bad(f"calendar_period {made['calendarPeriod']} is unknown")
     for project in made.get("projects") or []:
-        if cloud.projects.find(project.removeprefix("projects/")) is None:
+        if cloud.of(Projects).find(project.removeprefix("projects/")) is None:
             raise _bad(f"budget_filter.projects: {project} does not exist")
     return made
 

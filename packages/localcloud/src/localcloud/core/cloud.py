@@ -1,65 +1,31 @@
-"""What the APIs of one local cloud share: its folder, ports, clock, tokens and each other."""
+"""What the APIs of one local cloud share: its folder, ports, clock, documents, hooks, and a way to each other."""
 
 from __future__ import annotations
 
 import asyncio
 import secrets
+import threading
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any, TypeVar
 
 from localcloud.core.clock import Clock
 from localcloud.core.documents import Documents
+from localcloud.core.environment import client_environment
 from localcloud.core.files import private_folder, write_privately
+from localcloud.core.ports import Ports
 
-if TYPE_CHECKING:
-    from localcloud.billing.meter import Billing
-    from localcloud.faults.store import Faults
-    from localcloud.iam.access import Access
-    from localcloud.iam.store import Iam
-    from localcloud.iam.tokens import Tokens
-    from localcloud.logging.store import Logs
-    from localcloud.projects.store import Projects
-    from localcloud.pubsub.store import PubSub
-    from localcloud.storage.store import Storage
-    from localcloud.vertex.store import Vertex
-
+T = TypeVar("T")
 Hook = Callable[[], Awaitable[None]]
-
-
-@dataclass(frozen=True)
-class Caller:
-    """Who sent a request, verified: the e-mail of a service account and the project it belongs to.
-
-    `scopes` are those of its token; None where there are none, and it may all that it has roles for.
-    """
-
-    email: str
-    project: str
-    scopes: frozenset[str] | None = field(default=None, compare=False)
-
-
-ANONYMOUS = Caller("", "")  # a request without a credential, where an API takes such
-
-
-@dataclass(frozen=True)
-class Ports:
-    """Loopback TCP ports; kept over restarts."""
-
-    proxy: int
-    https: int
-    grpc: int
-    provider: int
-    metadata: int
 
 
 class Cloud:
     """One local cloud in `root`. Parts are made when first used, so that a start loads only what it serves.
 
     An API that keeps state is `localcloud/<api>/store.py` with a class that takes the Cloud and keeps its files in
-    `cloud.folder("<api>")`. `on_start` and `on_stop` take async hooks for what lives as long as the server does.
+    `cloud.folder("<api>")`; whoever needs it imports that class and asks for `cloud.of(Class)`. `on_start` and
+    `on_stop` take async hooks for what lives as long as the server does.
     """
 
     def __init__(self, root: Path, envs: Path, ports: Ports, clock: Clock | None = None) -> None:
@@ -73,6 +39,37 @@ class Cloud:
         self._starting: list[Hook] = []
         self._stopping: list[Hook] = []
         self._tasks: set[asyncio.Task[None]] = set()
+        self._ends: list[Callable[[], None]] = []
+        self._parts: dict[type, Any] = {}
+        self._makers: dict[type, Callable[[Cloud], Any]] = {}
+        self._making = threading.RLock()
+
+    def of(self, part: type[T]) -> T:
+        """The one instance of `part` in this cloud, made when it is first asked for. Any thread may ask.
+
+        A protocol of core/ is answered by the part that the cloud was assembled with for it.
+        """
+        found = self._parts.get(part)
+        if found is None:
+            with self._making:
+                found = self._parts.get(part)
+                if found is None:
+                    found = self._makers.get(part, part)(self)  # type: ignore[call-arg]
+                    self._parts[part] = found
+        return found
+
+    def provide(self, part: type[T], maker: Callable[[Cloud], T]) -> None:
+        """Let `of(part)` give what `maker` makes."""
+        self._makers[part] = maker
+
+    def on_end(self, end: Callable[[], None]) -> None:
+        """What happens when this cloud is told to end."""
+        self._ends.append(end)
+
+    def end(self) -> None:
+        """Tell this cloud to end."""
+        for end in self._ends:
+            end()
 
     def folder(self, api: str) -> Path:
         """The API's own folder (0700)."""
@@ -80,8 +77,6 @@ class Cloud:
 
     def environment(self, project: str) -> dict[str, str]:
         """The environment variables that make any Google client a client of this cloud, as the project's owner."""
-        from localcloud.core.environment import client_environment
-
         return client_environment(self.root, self.ports, project)
 
     def on_start(self, hook: Hook) -> None:
@@ -132,63 +127,3 @@ class Cloud:
     @cached_property
     def documents(self) -> Documents:
         return Documents(self.folder("documents") / "documents.sqlite")
-
-    @cached_property
-    def tokens(self) -> Tokens:
-        from localcloud.iam.tokens import Tokens
-
-        return Tokens(self)
-
-    @cached_property
-    def billing(self) -> Billing:
-        from localcloud.billing.meter import Billing
-
-        return Billing(self)
-
-    @cached_property
-    def iam(self) -> Iam:
-        from localcloud.iam.store import Iam
-
-        return Iam(self)
-
-    @cached_property
-    def access(self) -> Access:
-        from localcloud.iam.access import Access
-
-        return Access(self)
-
-    @cached_property
-    def faults(self) -> Faults:
-        from localcloud.faults.store import Faults
-
-        return Faults(self)
-
-    @cached_property
-    def projects(self) -> Projects:
-        from localcloud.projects.store import Projects
-
-        return Projects(self)
-
-    @cached_property
-    def pubsub(self) -> PubSub:
-        from localcloud.pubsub.store import PubSub
-
-        return PubSub(self)
-
-    @cached_property
-    def storage(self) -> Storage:
-        from localcloud.storage.store import Storage
-
-        return Storage(self)
-
-    @cached_property
-    def logging(self) -> Logs:
-        from localcloud.logging.store import Logs
-
-        return Logs(self)
-
-    @cached_property
-    def vertex(self) -> Vertex:
-        from localcloud.vertex.store import Vertex
-
-        return Vertex(self)

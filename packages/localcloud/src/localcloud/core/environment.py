@@ -5,10 +5,8 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from localcloud.core.cloud import Ports
+from localcloud.core.ports import Ports
 
 SHELLS = ("bash", "fish", "powershell", "cmd")
 

@@ -6,15 +6,25 @@ import json
 import random
 import socket
 import sys
-from dataclasses import asdict, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
-from localcloud.core.cloud import Ports
 from localcloud.core.files import write_privately
 
 # Below what Linux, macOS and Windows hand out to outgoing connections, so that nobody takes a port by chance between
 # two starts, and above what services commonly use.
 _RANGE = range(20_000, 32_000)
+
+
+@dataclass(frozen=True)
+class Ports:
+    """Loopback TCP ports; kept over restarts."""
+
+    proxy: int
+    https: int
+    grpc: int
+    provider: int
+    metadata: int
 
 
 class PortTaken(Exception):

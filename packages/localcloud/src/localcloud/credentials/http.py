@@ -9,10 +9,13 @@ import base64
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from localcloud.core.cloud import Caller
+from localcloud.core.callers import Caller
 from localcloud.core.errors import ApiError
 from localcloud.iam import access
+from localcloud.iam.access import Access
 from localcloud.iam.http import denied, refusal
+from localcloud.iam.store import Iam
+from localcloud.iam.tokens import Tokens
 from localcloud.transport.rest import App, Call, Router, decode_base64
 from localcloud.transport.transcoding import Table, transcoded
 
@@ -36,7 +39,7 @@ def table(cloud: Cloud) -> Table:
 
 def _account(call: Call) -> Body:
     """The account by its e-mail or unique id. Raises 404."""
-    found = call.cloud.iam.find_managed(call.params["account"])
+    found = call.cloud.of(Iam).find_managed(call.params["account"])
     if found is None:
         raise ApiError(404, "Not found; Gaia id not found for email " + call.params["account"])
     return found
@@ -49,7 +52,7 @@ def _become(call: Call, permission: str) -> str:
     """
     account, who = _account(call), call.caller
     for name in call.body.get("delegates") or []:
-        between = call.cloud.iam.find_managed(str(name).rpartition("/")[2])
+        between = call.cloud.of(Iam).find_managed(str(name).rpartition("/")[2])
         if between is None:
             raise denied("iam.serviceAccounts.implicitDelegation")
         _require(call, who, "iam.serviceAccounts.implicitDelegation", between)
@@ -59,7 +62,7 @@ def _become(call: Call, permission: str) -> str:
 
 
 def _require(call: Call, who: Caller, permission: str, account: Body) -> None:
-    if not call.cloud.access.allows(who, permission, access.service_account(account)):
+    if not call.cloud.of(Access).allows(who, permission, access.service_account(account)):
         raise denied(permission)
 
 
@@ -78,7 +81,7 @@ async def generate_access_token(call: Call) -> Body:
     seconds = float(text[:-1]) if text.endswith("s") and text[:-1].replace(".", "", 1).isdigit() else 0
     if not 1 <= seconds <= 3600:  # longer only where an organisation lets it
         raise ApiError(400, f"Invalid lifetime {text}: it must be between 1s and 3600s.")
-    token = call.cloud.tokens.mint(email, int(seconds), scope=" ".join(call.body["scope"]))
+    token = call.cloud.of(Tokens).mint(email, int(seconds), scope=" ".join(call.body["scope"]))
     ends = datetime.fromtimestamp(call.cloud.clock.wall() + int(seconds), UTC)
     return {"accessToken": token, "expireTime": ends.strftime("%Y-%m-%dT%H:%M:%SZ")}
 
@@ -88,13 +91,13 @@ async def generate_id_token(call: Call) -> Body:
     email = _become(call, "iam.serviceAccounts.getOpenIdToken")
     if not call.body.get("audience"):
         raise ApiError(400, "An audience is required.")
-    return {"token": call.cloud.tokens.identity(email, call.body["audience"])}
+    return {"token": call.cloud.of(Tokens).identity(email, call.body["audience"])}
 
 
 @router.route("POST", _ACCOUNT + ":signBlob", open=_ASKED)
 async def sign_blob(call: Call) -> Body:
     email = _become(call, "iam.serviceAccounts.signBlob")
-    key_id, signature = call.cloud.iam.sign(email, decode_base64(call.body.get("payload", ""), "payload"))
+    key_id, signature = call.cloud.of(Iam).sign(email, decode_base64(call.body.get("payload", ""), "payload"))
     return {"keyId": key_id, "signedBlob": base64.b64encode(signature).decode()}
 
 
@@ -102,8 +105,8 @@ async def sign_blob(call: Call) -> Body:
 async def sign_jwt(call: Call) -> Body:
     email = _become(call, "iam.serviceAccounts.signJwt")
     payload = call.body.get("payload", "").encode()
-    key_id = call.cloud.iam.sign(email, b"")[0]
+    key_id = call.cloud.of(Iam).sign(email, b"")[0]
     head = f'{{"alg":"RS256","kid":"{key_id}","typ":"JWT"}}'.encode()
     signed = b".".join(base64.urlsafe_b64encode(part).rstrip(b"=") for part in (head, payload))
-    signature = base64.urlsafe_b64encode(call.cloud.iam.sign(email, signed)[1]).rstrip(b"=")
+    signature = base64.urlsafe_b64encode(call.cloud.of(Iam).sign(email, signed)[1]).rstrip(b"=")
     return {"keyId": key_id, "signedJwt": (signed + b"." + signature).decode()}

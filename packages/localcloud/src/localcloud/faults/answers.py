@@ -11,10 +11,13 @@ import re
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
+from localcloud.core import callers
 from localcloud.core.errors import ApiError, error_info
+from localcloud.core.permits import denied
 from localcloud.faults.names import METADATA, Seen, includes, rpc_id
 from localcloud.faults.store import Fault
-from localcloud.iam.access import denied
+from localcloud.iam.store import Iam
+from localcloud.projects.store import Projects
 
 if TYPE_CHECKING:
     from localcloud.core.cloud import Cloud
@@ -59,9 +62,7 @@ def error(cloud: Cloud, fault: Fault, seen: Seen) -> ApiError:
     api = "aiplatform" if "aiplatform" in seen.host else api
     headers = {"Retry-After": str(fault.retry_after)} if fault.retry_after else {}
     if code == 401:
-        from localcloud.iam import tokens
-
-        return tokens.invalid()
+        return callers.invalid()
     if code == 403:
         method = seen.id or rpc_id(seen.rpc)
         permission = ".".join([api, *method.split(".")[-2:]])
@@ -92,8 +93,8 @@ def error(cloud: Cloud, fault: Fault, seen: Seen) -> ApiError:
 
 
 def _number(cloud: Cloud, seen: Seen) -> str:
-    account = cloud.iam.find_service_account(seen.principal) if seen.principal else None
-    project = cloud.projects.find(account["projectId"]) if account else None
+    account = cloud.of(Iam).find_service_account(seen.principal) if seen.principal else None
+    project = cloud.of(Projects).find(account["projectId"]) if account else None
     return project["projectNumber"] if project else "0"
 
 

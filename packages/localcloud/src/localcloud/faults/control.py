@@ -12,8 +12,10 @@ from typing import Any
 from localcloud.core.errors import ApiError
 from localcloud.faults.names import Aim, aim, includes, rest_id, same
 from localcloud.faults.storage_names import STORAGE_IDS
+from localcloud.faults.store import Faults
 from localcloud.transport.rest import Call, Router
 from localcloud.vertex.jobs.stockouts import Stockouts
+from localcloud.vertex.jobs.store import CustomJobs
 
 
 def register(router: Router) -> None:
@@ -28,7 +30,7 @@ def register(router: Router) -> None:
 
 async def _list(call: Call) -> dict[str, Any]:
     out = [{"id": _stockout_id(one), **one} for one in Stockouts(call.cloud).list()]
-    return {"faults": call.cloud.faults.list(), "stockouts": out}
+    return {"faults": call.cloud.of(Faults).list(), "stockouts": out}
 
 
 async def _stockout(call: Call) -> dict[str, Any]:
@@ -37,7 +39,7 @@ async def _stockout(call: Call) -> dict[str, Any]:
 
 
 async def _preempt(call: Call) -> dict[str, Any]:
-    return call.cloud.vertex.preempt(call.params["job"])
+    return call.cloud.of(CustomJobs).preempt(call.params["job"])
 
 
 def _stockout_id(one: dict[str, str]) -> str:
@@ -51,7 +53,7 @@ async def _add(call: Call) -> dict[str, Any]:
         raise ApiError(400, str(error)) from None
     if aimed.id or aimed.rpc:
         await asyncio.to_thread(_check, aimed)
-    return call.cloud.faults.add(call.body).as_json()
+    return call.cloud.of(Faults).add(call.body).as_json()
 
 
 async def _clear(call: Call) -> dict[str, Any]:
@@ -63,7 +65,7 @@ async def _clear(call: Call) -> dict[str, Any]:
             gone += stockouts.clear(one["region"], one["accelerator"])
     if wanted and gone:
         return {"cleared": gone}
-    return {"cleared": call.cloud.faults.clear(wanted) + gone}
+    return {"cleared": call.cloud.of(Faults).clear(wanted) + gone}
 
 
 def _check(aimed: Aim) -> None:
@@ -101,8 +103,8 @@ def known() -> frozenset[str]:
 
     Loads every API, so call it in a thread.
     """
+    from localcloud.apis import HOSTS
     from localcloud.provider import faults as of_provider
-    from localcloud.transport.front import HOSTS
 
     found = {*STORAGE_IDS, *of_provider.names(), "logging.entries.tail"}  # the tail is a stream, which has no route
     for module in dict.fromkeys(loader.partition(":")[0] for _, loader in HOSTS):

@@ -7,11 +7,12 @@ import re
 from collections.abc import MutableMapping
 from typing import TYPE_CHECKING, Any
 
+from localcloud.core import callers
 from localcloud.core.errors import ApiError
 from localcloud.faults import answers
 from localcloud.faults.names import METADATA, Seen
-from localcloud.faults.store import HALF, Fault
-from localcloud.iam import tokens
+from localcloud.faults.store import HALF, Fault, Faults
+from localcloud.iam.tokens import Tokens
 from localcloud.transport.rest import App, Receive, Scope, Send, read_body, send_bytes
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def faulty(cloud: Cloud, app: App, authorization: bytes = b"") -> App:
         seen = Seen(scope["method"], scope["host"], path, principal=getattr(caller, "email", ""))
         if seen.host in _OWN_HOSTS:
             return await app(scope, receive, send)
-        fault = cloud.faults.hit(seen)
+        fault = cloud.of(Faults).hit(seen)
         if fault is None and path.startswith("/batch"):
             # A refusal is for one call of a batch, what happens to the connection happens to them all.
             raw = await read_body(receive)
@@ -40,7 +41,7 @@ def faulty(cloud: Cloud, app: App, authorization: bytes = b"") -> App:
                 Seen(v.decode(), seen.host, p.decode("latin-1"), principal=seen.principal)
                 for v, p in _CALL.findall(raw)
             ]
-            fault = cloud.faults.hit(*calls, kinds=_OF_CONNECTION) if calls else None
+            fault = cloud.of(Faults).hit(*calls, kinds=_OF_CONNECTION) if calls else None
             receive = _again(raw, receive)
         if fault is None:
             return await app(scope, receive, send)
@@ -48,7 +49,7 @@ def faulty(cloud: Cloud, app: App, authorization: bytes = b"") -> App:
         if fault.code:
             return await _refuse(cloud, fault, seen, scope, receive, send)
         if fault.expired:
-            cloud.tokens.expire(authorization.partition(b" ")[2].strip().decode("latin-1"))
+            cloud.of(Tokens).expire(authorization.partition(b" ")[2].strip().decode("latin-1"))
             return await _refuse_expired(seen, scope, receive, send)
         transport: asyncio.Transport | None = scope.get("state", {}).get("transport")
         if fault.cut == "before":
@@ -70,7 +71,7 @@ def faulty_metadata(cloud: Cloud, app: App) -> App:
     """The metadata server with its faults: they are aimed at the host metadata.google.internal."""
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or not cloud.faults.active:
+        if scope["type"] != "http" or not cloud.of(Faults).active:
             return await app(scope, receive, send)
         path = "/" + scope["path"].lstrip("/").partition("/")[2]  # without the job's secret
         shown = {**scope, "host": METADATA, "raw_path": path.encode("latin-1", "replace")}
@@ -128,7 +129,7 @@ async def _refuse(cloud: Cloud, fault: Fault, seen: Seen, scope: Scope, receive:
 
 async def _refuse_expired(seen: Seen, scope: Scope, receive: Receive, send: Send) -> None:
     await _drain(receive)
-    refusal = tokens.invalid(expired=True)
+    refusal = callers.invalid(expired=True)
     if not _is_storage(seen):
         from localcloud.transport.rest import send_json
 

@@ -6,13 +6,16 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
+from localcloud.core import callers
 from localcloud.core.errors import ApiError
 from localcloud.faults import answers
 from localcloud.faults.names import Seen
-from localcloud.iam import tokens
+from localcloud.faults.store import Faults
+from localcloud.iam.tokens import Tokens
 
 if TYPE_CHECKING:
-    from localcloud.core.cloud import Caller, Cloud
+    from localcloud.core.callers import Caller
+    from localcloud.core.cloud import Cloud
 
 
 async def faulty(
@@ -20,14 +23,14 @@ async def faulty(
 ) -> AsyncIterator[bytes]:
     """The messages of `answer` with the faults of this moment. Raises the ApiError of a fault."""
     seen = Seen(rpc=method.lstrip("/"), principal=caller.email)
-    fault = cloud.faults.hit(seen)
+    fault = cloud.of(Faults).hit(seen)
     if fault is not None:
         await asyncio.sleep(fault.delay)
         if fault.code:
             raise answers.error(cloud, fault, seen)
         if fault.expired:
-            cloud.tokens.expire(bearer)
-            raise tokens.invalid(expired=True)
+            cloud.of(Tokens).expire(bearer)
+            raise callers.invalid(expired=True)
     broken = fault is not None and bool(fault.cut or fault.torn)
     if not (fault is not None and (fault.cut == "before" or fault.torn)):
         async for message in answer:

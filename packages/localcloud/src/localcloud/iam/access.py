@@ -7,33 +7,18 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from localcloud.core.errors import ApiError, error_info
+from localcloud.core.errors import ApiError
+from localcloud.core.permits import Resource, denied
 from localcloud.iam import conditions, roles, scopes
 from localcloud.iam.audit import Audit
+from localcloud.iam.store import Iam
 
 if TYPE_CHECKING:
-    from localcloud.core.cloud import Caller, Cloud
+    from localcloud.core.callers import Caller
+    from localcloud.core.cloud import Cloud
 
 # Who has one of these roles on a project is meant by projectOwner:ID and so on.
 _BASIC = {"projectOwner": "roles/owner", "projectEditor": "roles/editor", "projectViewer": "roles/viewer"}
-
-
-@dataclass(frozen=True)
-class Resource:
-    """What a permission is asked on.
-
-    `policies` are the names that Iam keeps policies under, from its own to its project's. `name`, `type` and `service`
-    are what conditions see (https://cloud.google.com/iam/docs/conditions-resource-attributes). What is granted to
-    everybody does not count on one that is `private`. Of an account that stands for a `person`, named by e-mail, others
-    may see by a grant on the project what there is, and no more: on Google no role lets one act as a person.
-    """
-
-    name: str
-    policies: tuple[str, ...]
-    service: str = ""
-    type: str = ""
-    private: bool = False
-    person: str = ""
 
 
 def project(project_id: str, service: str = "cloudresourcemanager.googleapis.com") -> Resource:
@@ -86,7 +71,7 @@ class Access:
         self._lock = threading.Lock()
         self._generation = -1
         self._grants: dict[str, list[_Grant]] = {}
-        self.audit = Audit(cloud)
+        self.audit = Audit(cloud, self.has_basic, self.role_permissions)
 
     def allows(self, caller: Caller, permission: str, resource: Resource) -> bool:
         """Whether `caller` has `permission` ("storage.objects.get") on `resource`. Raises 403 by its token's scopes."""
@@ -125,14 +110,14 @@ class Access:
 
     def _of(self, policy: str) -> list[_Grant]:
         """What a policy grants; kept until any policy or role changes."""
-        generation = self._cloud.iam.policy_generation
+        generation = self._cloud.of(Iam).policy_generation
         with self._lock:
             if self._generation != generation:
                 self._grants.clear()
                 self._generation = generation
             found = self._grants.get(policy)
         if found is None:
-            bindings = self._cloud.iam.get_policy(policy).get("bindings", [])
+            bindings = self._cloud.of(Iam).get_policy(policy).get("bindings", [])
             found = [
                 _Grant(b["role"], self.role_permissions(b["role"]), frozenset(b["members"]), b.get("condition"))
                 for b in bindings
@@ -147,7 +132,7 @@ class Access:
         if role.startswith("roles/"):
             return roles.permissions(role)
         try:
-            custom = self._cloud.iam.custom_roles.get(role)
+            custom = self._cloud.of(Iam).custom_roles.get(role)
         except ApiError:
             return frozenset()
         return frozenset() if custom.get("deleted") else frozenset(custom.get("includedPermissions", ()))
@@ -168,13 +153,3 @@ class Access:
         return bool(role) and any(
             grant.role == role and who in grant.members for grant in self._of(f"projects/{project_id}")
         )
-
-
-def denied(permission: str, resource: str, domain: str) -> ApiError:
-    """403 as most of Google's APIs say it; a missing resource and a forbidden one look the same."""
-    return ApiError(
-        403,
-        f"Permission '{permission}' denied on resource '//{domain}/{resource}' (or it may not exist).",
-        reason="forbidden",
-        details=[error_info("IAM_PERMISSION_DENIED", domain, resource=resource, permission=permission)],
-    )

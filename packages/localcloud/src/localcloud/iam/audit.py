@@ -6,16 +6,19 @@ import asyncio
 import re
 import threading
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from localcloud.core import database
+from localcloud.iam import roles
+from localcloud.iam.store import Iam
 
 if TYPE_CHECKING:
     import sqlite3
 
-    from localcloud.core.cloud import Caller, Cloud
-    from localcloud.iam.access import Resource
+    from localcloud.core.callers import Caller
+    from localcloud.core.cloud import Cloud
+    from localcloud.core.permits import Resource
 
 EVERYBODY = "allUsers"  # as whom a request without a credential counts
 EVERY_ACCOUNT = "allAuthenticatedUsers"
@@ -43,8 +46,15 @@ class Audit:
     Counted in memory and written about every second, so a killed server forgets what was asked in its last second.
     """
 
-    def __init__(self, cloud: Cloud) -> None:
+    def __init__(
+        self,
+        cloud: Cloud,
+        has_basic: Callable[[str, str], bool],
+        role_permissions: Callable[[str], roles.Permissions],
+    ) -> None:
+        """`has_basic` and `role_permissions`: see Access."""
         self._cloud = cloud
+        self._has_basic, self._role_permissions = has_basic, role_permissions
         self._lock = threading.Lock()
         self._new: dict[Key, tuple[int, float]] = {}
         self._kept: sqlite3.Connection | None = None
@@ -71,7 +81,7 @@ class Audit:
         for row in self._rows():
             asked[row["principal"]].append(row)
         granted: dict[str, list[Row]] = defaultdict(list)
-        for resource, policy in self._cloud.iam.list_policies():
+        for resource, policy in self._cloud.of(Iam).list_policies():
             for binding in policy.get("bindings", []):
                 grant = {"role": binding["role"], "resource": resource}
                 grant |= {"condition": binding["condition"]} if binding.get("condition") else {}
@@ -94,10 +104,10 @@ class Audit:
     def _uses(self, member: str, granted: dict[str, list[Row]], used: dict[str, list[Row]]) -> Iterator[Row]:
         """What was allowed to those whom a member means; for everybody's grants, what no other grant allowed."""
         for name, rows in used.items():
-            if name == member or self._cloud.access.has_basic(name, member):
+            if name == member or self._has_basic(name, member):
                 yield from rows
             elif member == EVERYBODY or (member == EVERY_ACCOUNT and name != EVERYBODY):
-                means = [m for m in granted if m == name or self._cloud.access.has_basic(name, m)]
+                means = [m for m in granted if m == name or self._has_basic(name, m)]
                 own = [grant for m in means for grant in granted[m]]
                 yield from (row for row in rows if not any(self._covers(grant, row) for grant in own))
 
@@ -106,7 +116,7 @@ class Audit:
 
     def _covers(self, grant: Row, row: Row) -> bool:
         inside = grant["resource"] in row["policies"].split("\n")
-        return inside and row["permission"] in self._cloud.access.role_permissions(grant["role"])
+        return inside and row["permission"] in self._role_permissions(grant["role"])
 
     def _rows(self) -> list[Row]:
         with self._lock:

@@ -3,29 +3,38 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
 from localcloud.core.errors import ApiError, NotEmulated
 from localcloud.iam import permissions, roles
 from localcloud.iam.policies import Policy, members_of, roles_of
 
-if TYPE_CHECKING:
-    from localcloud.core.cloud import Cloud
-
+Body = dict[str, Any]
 _INVALID = "Request contains an invalid argument."
 _NOT_ON_PROJECTS = re.compile("allUsers|allAuthenticatedUsers|project(Owner|Editor|Viewer):.*")
 
 
-def check(cloud: Cloud, resource: str, policy: Policy, before: Policy) -> None:
+@dataclass(frozen=True)
+class Known:
+    """What there is: custom roles and service accounts, None for one that isn't there; whose a bucket is."""
+
+    role: Callable[[str], Body | None]
+    account: Callable[[str], Body | None]
+    bucket_project: Callable[[str], str]
+
+
+def check(known: Known, resource: str, policy: Policy, before: Policy) -> None:
     """Raises 400 for a role that does not apply to the resource, or a member that is not there or can't be; 501."""
     kind = permissions.kind_of(resource)
     for role in roles_of(policy) - roles_of(before):
-        if not _grantable(cloud, role, resource, kind):
+        if not _grantable(known, role, resource, kind):
             raise ApiError(400, f"Role {role} is not supported for this resource.")
     new = members_of(policy) - members_of(before)
     for member in new:
         prefix, _, email = member.partition(":")
-        if prefix == "serviceAccount" and not _exists(cloud, email):
+        if prefix == "serviceAccount" and not _exists(known, email):
             raise ApiError(400, f"Service account {email} does not exist.")
     if kind == "project":
         if any(_NOT_ON_PROJECTS.fullmatch(member) for member in new):
@@ -33,24 +42,24 @@ def check(cloud: Cloud, resource: str, policy: Policy, before: Policy) -> None:
         _check_owners(_owners(policy), _owners(before))
 
 
-def _grantable(cloud: Cloud, role: str, resource: str, kind: str) -> bool:
+def _grantable(known: Known, role: str, resource: str, kind: str) -> bool:
     if roles.is_elsewhere(role):
         raise NotEmulated(role)
     if role.startswith("roles/"):
         return roles.grantable(role, kind)
     name = resource.split("/")[1]
-    project = cloud.storage.metadata.bucket_project(name) if kind == "bucket" else name
-    custom = cloud.iam.custom_roles.find(role)
+    project = known.bucket_project(name) if kind == "bucket" else name
+    custom = known.role(role)
     if custom is None or custom.get("deleted") or not role.startswith(f"projects/{project}/"):
         return False
     included = custom.get("includedPermissions") or ()
     return not included or not permissions.asked_on(kind).isdisjoint(included)
 
 
-def _exists(cloud: Cloud, email: str) -> bool:
+def _exists(known: Known, email: str) -> bool:
     # Google's own service agents come into being when they are named: gcp-sa-..., NUMBER@cloudservices, ...
     if re.fullmatch(r"[^@]+@(?!gcp-sa-)[^@.]+\.iam\.gserviceaccount\.com", email):
-        return cloud.iam.find_service_account(email) is not None
+        return known.account(email) is not None
     workload = re.fullmatch(r"[^@\[\]]+\.svc\.id\.goog\[[^/\]]+/[^/\]]+\]", email)
     return bool(workload or re.fullmatch(r"[^@]+@[^@]+\.gserviceaccount\.com", email))
 

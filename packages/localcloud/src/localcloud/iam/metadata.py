@@ -9,9 +9,11 @@ import threading
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
+from localcloud.core.directory import Directory
 from localcloud.core.errors import ApiError
 from localcloud.core.files import write_privately
-from localcloud.iam.tokens import SCOPE
+from localcloud.iam.store import Iam
+from localcloud.iam.tokens import SCOPE, Tokens
 from localcloud.transport.rest import Receive, Scope, Send, send_bytes
 
 if TYPE_CHECKING:
@@ -42,8 +44,8 @@ class Metadata:
 
         The names are google-auth's, TensorFlow's and gcloud's (GCE_METADATA_ROOT).
         """
-        self._cloud.iam.get_service_account(email)
-        found = self._cloud.projects.get(project)
+        self._cloud.of(Iam).get_service_account(email)
+        found = self._cloud.of(Directory).get(project)
         with self._lock:
             kept = self._jobs.get(job)
             if kept is None or kept["email"] != email:
@@ -95,7 +97,7 @@ class Metadata:
 
     def _answer(self, job: dict[str, str], path: str, query: dict[str, str]) -> str | dict[str, Any]:
         """https://cloud.google.com/compute/docs/metadata/predefined-metadata-keys"""
-        zone = f"{self._cloud.projects.region}-a"
+        zone = f"{self._cloud.of(Directory).region}-a"
         plain = {
             "/project/project-id": job["project"],
             "/project/numeric-project-id": job["number"],
@@ -121,12 +123,12 @@ class Metadata:
         if rest == "aliases":
             return "default\n"
         if rest == "token":
-            token = self._cloud.tokens.mint(job["email"], _TTL)
+            token = self._cloud.of(Tokens).mint(job["email"], _TTL)
             return {"access_token": token, "expires_in": _TTL, "token_type": "Bearer"}
         if rest == "identity":
             if not query.get("audience"):
                 raise ApiError(400, "non-empty audience parameter required")
-            return self._cloud.tokens.identity(job["email"], query["audience"])
+            return self._cloud.of(Tokens).identity(job["email"], query["audience"])
         if rest == "":
             if query.get("recursive", "").lower() == "true":
                 return {"aliases": ["default"], "email": job["email"], "scopes": [SCOPE]}

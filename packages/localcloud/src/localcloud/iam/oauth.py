@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qs
 
 from localcloud.core.errors import ApiError, NotEmulated
-from localcloud.iam.tokens import InvalidGrant
+from localcloud.iam.store import Iam
+from localcloud.iam.tokens import InvalidGrant, Tokens
 from localcloud.transport.rest import App, Call, Receive, Router, Scope, Send, parse_json, read_body, send_json
 
 if TYPE_CHECKING:
@@ -29,9 +30,9 @@ def app(cloud: Cloud) -> App:
             return await _tokeninfo(cloud, (query | _fields(scope, raw)).get("access_token", [""])[-1], send)
         # https://developers.google.com/identity/openid-connect/openid-connect#validatinganidtoken
         if method == "GET" and path == "/oauth2/v1/certs":
-            return await send_json(send, cloud.tokens.certificates())
+            return await send_json(send, cloud.of(Tokens).certificates())
         if method == "GET" and path == "/oauth2/v3/certs":
-            return await send_json(send, {"keys": cloud.tokens.web_keys()})
+            return await send_json(send, {"keys": cloud.of(Tokens).web_keys()})
         error = NotEmulated(f"{method} {scope['host']}{path}")
         await send_json(send, error.body(), error.code)
 
@@ -43,7 +44,7 @@ def user_app(cloud: Cloud) -> App:
     router = Router()
 
     async def userinfo(call: Call) -> dict:
-        account = call.cloud.iam.get_service_account(call.caller.email)
+        account = call.cloud.of(Iam).get_service_account(call.caller.email)
         return {"sub": account["uniqueId"], "email": account["email"], "email_verified": True}
 
     for path in ("/v1/userinfo", "/oauth2/v1/userinfo", "/oauth2/v3/userinfo"):
@@ -69,14 +70,14 @@ async def _token(cloud: Cloud, fields: dict[str, list[str]], send: Send) -> None
         text = f"Invalid grant_type: {grant}. The local cloud takes service-account assertions only."
         return await send_json(send, {"error": "unsupported_grant_type", "error_description": text}, 400)
     try:
-        await send_json(send, cloud.tokens.exchange(fields.get("assertion", [""])[-1]))
+        await send_json(send, cloud.of(Tokens).exchange(fields.get("assertion", [""])[-1]))
     except InvalidGrant as refusal:
         await send_json(send, {"error": refusal.error, "error_description": str(refusal)}, 400)
 
 
 async def _tokeninfo(cloud: Cloud, token: str, send: Send) -> None:
     try:
-        claims = cloud.tokens.claims(token)
+        claims = cloud.of(Tokens).claims(token)
     except ApiError:
         body = {"error": "invalid_token", "error_description": "Invalid Value"}
         return await send_json(send, body, 400)

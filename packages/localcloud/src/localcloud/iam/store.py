@@ -9,15 +9,17 @@ import threading
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from localcloud.core.directory import Buckets, Directory
 from localcloud.core.documents import Documents, apply_mask
 from localcloud.core.errors import ApiError
 from localcloud.iam import grants, jwt, policies
 from localcloud.iam.custom_roles import CustomRoles
-from localcloud.iam.metadata import Metadata
+from localcloud.iam.grants import Known
 from localcloud.iam.policies import Policy
 
 if TYPE_CHECKING:
-    from localcloud.core.cloud import Caller, Cloud
+    from localcloud.core.callers import Caller
+    from localcloud.core.cloud import Cloud
 
 Body = dict[str, Any]
 _ACCOUNT_ID = re.compile(r"[a-z][-a-z0-9]{4,28}[a-z0-9]")
@@ -43,6 +45,9 @@ class Iam:
         self.generation = 0
         self.policy_generation = 0
         self.custom_roles = CustomRoles(self._kept, cloud.clock, self._role_changed)
+        self._known = Known(
+            self.custom_roles.find, self.find_service_account, lambda name: cloud.of(Buckets).bucket_project(name)
+        )
         cloud.count("service accounts", lambda: len(self._kept.list("account")))
 
     def _role_changed(self) -> None:
@@ -88,7 +93,7 @@ class Iam:
 
         One that is new gets its role in the project, as on Google: https://cloud.google.com/iam/docs/service-agents
         """
-        found = self._cloud.projects.get(project)
+        found = self._cloud.of(Directory).get(project)
         email = f"service-{found['projectNumber']}@{service}.iam.gserviceaccount.com"
         with self._lock:
             if self.find_service_account(email) is None:
@@ -266,7 +271,7 @@ class Iam:
             present = self.get_policy(resource)
             policies.check_etag(policy, present)
             made = policies.normalise(policy)
-            grants.check(self._cloud, resource, made, present)
+            grants.check(self._known, resource, made, present)
             kept = {"resource": resource, "policy": made}
             put = self._kept.put(f"policies/{resource}", "policy", kept)["policy"]
             self.policy_generation += 1
@@ -300,17 +305,3 @@ class Iam:
         with self._lock:
             changed = policies.without_member(self.get_policy(resource), role, member, condition)
             return self.set_policy(resource, changed)
-
-    # Who a job is
-
-    @cached_property
-    def metadata(self) -> Metadata:
-        return Metadata(self._cloud)
-
-    def metadata_environment(self, email: str, project: str, job: str) -> dict[str, str]:
-        """Environment variables by which a job's clients are `email`; valid until `release_metadata(job)`."""
-        return self.metadata.environment(email, project, job)
-
-    def release_metadata(self, job: str) -> None:
-        """End what `metadata_environment` gave; nothing happens when it was ended before."""
-        self.metadata.release(job)

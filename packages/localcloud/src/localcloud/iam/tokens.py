@@ -10,10 +10,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from localcloud.core.cloud import Caller
-from localcloud.core.errors import ApiError, error_info
+from localcloud.core.callers import Caller, invalid
 from localcloud.core.files import write_privately
 from localcloud.iam import jwt
+from localcloud.iam.store import Iam
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
@@ -31,25 +31,6 @@ _ACCESS = "at+jwt"  # header type of access tokens: an ID token can't pass for o
 _HOUR = 3600
 _DAY = timedelta(days=1)
 _SKEW = 300  # seconds that clocks may differ
-_EXPECTED = (
-    "Expected OAuth 2 access token, login cookie or other valid authentication credential. "
-    "See https://developers.google.com/identity/sign-in/web/devconsole-project."
-)
-_CHALLENGE = {"WWW-Authenticate": 'Bearer realm="https://accounts.google.com/"'}
-
-
-def missing() -> ApiError:
-    """401 for a request without a credential."""
-    details = [error_info("CREDENTIALS_MISSING", "googleapis.com")]
-    message = f"Request is missing required authentication credential. {_EXPECTED}"
-    return ApiError(401, message, reason="required", details=details, headers=_CHALLENGE)
-
-
-def invalid(expired: bool = False) -> ApiError:
-    """401 for a credential that is foreign, forged, revoked or `expired`."""
-    reason = "ACCESS_TOKEN_EXPIRED" if expired else "ACCESS_TOKEN_TYPE_UNSUPPORTED"
-    message = f"Request had invalid authentication credentials. {_EXPECTED}"
-    return ApiError(401, message, details=[error_info(reason, "googleapis.com")], headers=_CHALLENGE)
 
 
 class InvalidGrant(Exception):
@@ -106,14 +87,14 @@ class Tokens:
 
     def mint(self, email: str, ttl: int = _HOUR, key_id: str = "", scope: str = SCOPE) -> str:
         """An access token of the service account `email` for `ttl` seconds. Raises 404 for an unknown account."""
-        account = self._cloud.iam.get_service_account(email)
+        account = self._cloud.of(Iam).get_service_account(email)
         now = int(self._cloud.clock.wall())
         claims = {"sub": email, "uid": account["uniqueId"], "scope": scope, "iat": now, "exp": now + ttl}
         return jwt.sign(claims | ({"key": key_id} if key_id else {}), self._key, _OWN_KEY, _ACCESS)
 
     def identity(self, email: str, audience: str) -> str:
         """An OpenID Connect ID token: https://cloud.google.com/docs/authentication/token-types#id"""
-        account = self._cloud.iam.get_service_account(email)
+        account = self._cloud.of(Iam).get_service_account(email)
         now = int(self._cloud.clock.wall())
         unique = account["uniqueId"]
         claims = {"iss": "https://accounts.google.com", "aud": audience, "azp": unique, "sub": unique}
@@ -122,7 +103,7 @@ class Tokens:
 
     def verify(self, bearer: str, host: str = "") -> Caller:
         """Who sent this access token or self-signed token, to `host`. Raises ApiError 401."""
-        iam = self._cloud.iam
+        iam = self._cloud.of(Iam)
         if self._seen_at != iam.generation or len(self._seen) > 4096:
             self._seen.clear()
             self._seen_at = iam.generation
@@ -180,7 +161,7 @@ class Tokens:
         else:
             token.verify(self._registered(key_id, email))
             api = self._check_self_signed(claims)
-        account = self._cloud.iam.find_service_account(email)
+        account = self._cloud.of(Iam).find_service_account(email)
         if account is None or account.get("disabled"):
             raise jwt.BadToken("the account is gone")
         if key_id == _OWN_KEY and claims.get("uid") != account["uniqueId"]:
@@ -190,7 +171,7 @@ class Tokens:
 
     def _registered(self, key_id: str, email: str) -> str:
         """The public key of the account's key."""
-        key = self._cloud.iam.find_key(key_id)
+        key = self._cloud.of(Iam).find_key(key_id)
         if key is None or key["email"] != email or key.get("disabled"):
             raise jwt.BadToken("no such key")
         return key["publicPem"]
@@ -226,7 +207,7 @@ class Tokens:
             raise InvalidGrant("Bad Request") from None
         claims = token.claims
         email = str(claims.get("iss", ""))
-        account = self._cloud.iam.find_service_account(email)
+        account = self._cloud.of(Iam).find_service_account(email)
         if account is None or account.get("disabled"):
             raise InvalidGrant("Invalid grant: account not found")
         key_id = str(token.header.get("kid", ""))

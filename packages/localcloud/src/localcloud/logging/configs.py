@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ from localcloud.core.filters import parse
 from localcloud.logging.destinations import BUCKET, check_destination
 from localcloud.logging.matching import matcher
 from localcloud.logging.views import check_view
+from localcloud.projects.store import Projects
 
 if TYPE_CHECKING:
     from localcloud.core.cloud import Cloud
@@ -54,8 +55,10 @@ class Configs:
     Sinks, exclusions and metrics call themselves by their short name, buckets and views by the full one.
     """
 
-    def __init__(self, cloud: Cloud) -> None:
+    def __init__(self, cloud: Cloud, changed: Callable[[], None]) -> None:
+        """`changed()` is called after each change of where entries go."""
         self._cloud = cloud
+        self._changed = changed
 
     def get(self, name: str) -> Body:
         """The resource. Raises 404."""
@@ -90,7 +93,7 @@ class Configs:
         if _builtin(name):
             raise ApiError(409, f"Resource '{name}' already exists.")
         made = self._cloud.documents.create(name, kind.document, self._completed(collection, name, body))
-        self._cloud.logging.routing.forget()
+        self._changed()
         return made
 
     def update(self, name: str, changes: Mapping[str, Any], mask: str = "", create: bool = False) -> Body:
@@ -111,7 +114,7 @@ class Configs:
         merged = apply_mask(self.get(name), dict(changes), mask)
         made = self._completed(collection, name, merged | {"updateTime": self._cloud.clock.stamp()})
         put = self._cloud.documents.put(name, KINDS[collection].document, made)
-        self._cloud.logging.routing.forget()
+        self._changed()
         return put
 
     def delete(self, name: str) -> None:
@@ -128,7 +131,7 @@ class Configs:
             self._cloud.documents.put(name, KINDS["buckets"].document, found)
             return
         self._cloud.documents.delete(name)
-        self._cloud.logging.routing.forget()
+        self._changed()
 
     def undelete(self, name: str) -> None:
         """Keep a bucket that is being deleted. Raises 404, 400 for one that is not."""
@@ -146,14 +149,14 @@ class Configs:
                 for view in self._cloud.documents.list(KINDS["views"].document, f"{found['name']}/views/"):
                     self._cloud.documents.delete(view["name"])
                 self._cloud.documents.delete(found["name"])
-                self._cloud.logging.routing.forget()
+                self._changed()
 
     def canonical(self, name: str) -> str:
         """The name by the project's id, also where it was given by its number. Raises 403 for an unknown project."""
         match = re.fullmatch(r"projects/([^/]+)(.*)", name)
         if match is None:
             raise ApiError(400, f"Invalid resource name: '{name}'. The local cloud has projects only.")
-        return f"projects/{self._cloud.projects.get(match[1])['projectId']}{match[2]}"
+        return f"projects/{self._cloud.of(Projects).get(match[1])['projectId']}{match[2]}"
 
     def _completed(self, collection: str, name: str, body: Mapping[str, Any]) -> Body:
         for text in [str(body.get(field, "")) for field in KINDS[collection].checked] + [
@@ -167,7 +170,7 @@ class Configs:
         made["name"] = name if collection in ("buckets", "views") else name.rpartition(f"/{collection}/")[2]
         if collection == "sinks":
             check_destination(str(body.get("destination", "")))
-            project = self._cloud.projects.get(name.split("/")[1])
+            project = self._cloud.of(Projects).get(name.split("/")[1])
             made.pop("writerIdentity", None)
             if not _at_home(project, str(body.get("destination", ""))):
                 writer = f"service-{project['projectNumber']}@gcp-sa-logging.iam.gserviceaccount.com"

@@ -14,12 +14,17 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from localcloud.core import database
-from localcloud.core.cloud import Caller
+from localcloud.core.callers import Caller
 from localcloud.core.errors import ApiError
+from localcloud.core.permits import Resource
 from localcloud.iam import access
+from localcloud.iam.access import Access
 from localcloud.logging.destinations import STORAGE, TOPIC
 from localcloud.logging.entries import Entry, log_id, nanoseconds
 from localcloud.logging.routing import Route
+from localcloud.projects.store import Projects
+from localcloud.pubsub.store import PubSub
+from localcloud.storage.store import Storage
 
 if TYPE_CHECKING:
     from localcloud.core.cloud import Cloud
@@ -75,14 +80,14 @@ class Exports:
             return
         topic = self._named_by_id(found[1])
         try:
-            self._cloud.pubsub.get(topic)
+            self._cloud.of(PubSub).get(topic)
         except ApiError:
             return self._complain(project, route.sink, route.destination, "topic_not_found")
         from localcloud.pubsub.resources import resource
 
         if not self._may(project, "pubsub.topics.publish", resource(topic)):
             return self._complain(project, route.sink, route.destination, "topic_permission_denied")
-        self._cloud.pubsub.publish(
+        self._cloud.of(PubSub).publish(
             topic, json.dumps(entry).encode(), {"logging.googleapis.com/timestamp": entry["timestamp"]}
         )
 
@@ -115,7 +120,7 @@ class Exports:
         from localcloud.storage.uploads.drafts import Content, Draft
 
         destination = f"storage.googleapis.com/{bucket}"
-        objects, blobs = self._cloud.storage.objects, self._cloud.storage.blobs
+        objects, blobs = self._cloud.of(Storage).objects, self._cloud.of(Storage).blobs
         try:
             objects.bucket(bucket)
         except ApiError:
@@ -130,7 +135,7 @@ class Exports:
             except StorageError:
                 break
             part += 1
-        owner = self._cloud.projects.get(objects.bucket(bucket)["projectNumber"])["projectId"]
+        owner = self._cloud.of(Projects).get(objects.bucket(bucket)["projectNumber"])["projectId"]
         if not self._may(project, "storage.objects.create", access.storage_object(bucket, name, owner)):
             return self._complain(project, sink, destination, "bucket_permission_denied")
         writer = blobs.create()
@@ -139,14 +144,14 @@ class Exports:
         draft = Draft.of(bucket, name, {"contentType": "application/json"})
         objects.commit(draft, Content.of(writer.blob, writer.hashes))
 
-    def _may(self, project: str, permission: str, resource: access.Resource) -> bool:
-        number = self._cloud.projects.get(project)["projectNumber"]
+    def _may(self, project: str, permission: str, resource: Resource) -> bool:
+        number = self._cloud.of(Projects).get(project)["projectNumber"]
         writer = Caller(f"service-{number}@gcp-sa-logging.iam.gserviceaccount.com", project)
-        return self._cloud.access.allows(writer, permission, resource)
+        return self._cloud.of(Access).allows(writer, permission, resource)
 
     def _named_by_id(self, topic: str) -> str:
         _, owner, rest = topic.split("/", 2)
-        found = self._cloud.projects.find(owner)
+        found = self._cloud.of(Projects).find(owner)
         return f"projects/{found['projectId'] if found else owner}/{rest}"
 
     def _complain(self, project: str, sink: str, destination: str, what: str) -> None:

@@ -15,6 +15,7 @@ from localcloud.core.errors import ApiError
 from localcloud.core.paging import page
 from localcloud.logging.descriptors import DESCRIPTORS
 from localcloud.logging.entries import LARGEST
+from localcloud.logging.store import Logs
 
 if TYPE_CHECKING:
     from localcloud.core.cloud import Cloud
@@ -44,7 +45,7 @@ class Method:
 async def _list_entries(cloud: Cloud, request: Message) -> Message:
     resources = [*request.get("resourceNames", []), *(f"projects/{p}" for p in request.get("projectIds", []))]
     entries, token = await asyncio.to_thread(
-        cloud.logging.entries,
+        cloud.of(Logs).entries,
         resources,
         request.get("filter", ""),
         request.get("orderBy", ""),
@@ -57,13 +58,13 @@ async def _list_entries(cloud: Cloud, request: Message) -> Message:
 async def _write_entries(cloud: Cloud, request: Message) -> Message:
     defaults = {name: request[name] for name in ("logName", "resource", "labels") if name in request}
     partial, dry = bool(request.get("partialSuccess")), bool(request.get("dryRun"))
-    await asyncio.to_thread(cloud.logging.write, request.get("entries", []), defaults, partial, LARGEST, dry)
+    await asyncio.to_thread(cloud.of(Logs).write, request.get("entries", []), defaults, partial, LARGEST, dry)
     return {}
 
 
 async def _list_logs(cloud: Cloud, request: Message) -> Message:
     views = request.get("resourceNames", [])
-    names = cloud.logging.logs(request["parent"], [views] if isinstance(views, str) else views)
+    names = cloud.of(Logs).logs(request["parent"], [views] if isinstance(views, str) else views)
     return page("logNames", names, request, default=50)
 
 
@@ -72,12 +73,12 @@ async def _list_descriptors(_cloud: Cloud, request: Message) -> Message:
 
 
 async def _delete_log(cloud: Cloud, request: Message) -> Message:
-    cloud.logging.delete_log(request["logName"])
+    cloud.of(Logs).delete_log(request["logName"])
     return {}
 
 
 async def _undelete_bucket(cloud: Cloud, request: Message) -> Message:
-    cloud.logging.configs.undelete(request["name"])
+    cloud.of(Logs).configs.undelete(request["name"])
     return {}
 
 
@@ -104,21 +105,21 @@ def _resource(service: str, one: str, collection: str, under: str) -> list[Metho
     verbs = {"sinks": ("PUT", "PATCH"), "metrics": ("PUT",)}.get(collection, ("PATCH",))
 
     async def get(cloud: Cloud, request: Message) -> Message:
-        return cloud.logging.configs.get(request[named])
+        return cloud.of(Logs).configs.get(request[named])
 
     async def listed(cloud: Cloud, request: Message) -> Message:
-        return page(collection, cloud.logging.configs.list(collection, request["parent"]), request)
+        return page(collection, cloud.of(Logs).configs.list(collection, request["parent"]), request)
 
     async def create(cloud: Cloud, request: Message) -> Message:
         identifier = request.get(f"{field}Id", "")
-        return cloud.logging.configs.create(collection, request["parent"], request.get(field, {}), identifier)
+        return cloud.of(Logs).configs.create(collection, request["parent"], request.get(field, {}), identifier)
 
     async def update(cloud: Cloud, request: Message) -> Message:
         mask, upsert = request.get("updateMask", ""), collection == "metrics"
-        return cloud.logging.configs.update(request[named], request.get(field, {}), mask, create=upsert)
+        return cloud.of(Logs).configs.update(request[named], request.get(field, {}), mask, create=upsert)
 
     async def delete(cloud: Cloud, request: Message) -> Message:
-        cloud.logging.configs.delete(request[named])
+        cloud.of(Logs).configs.delete(request[named])
         return {}
 
     kind = "logMetrics" if collection == "metrics" else collection

@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from localcloud.core.errors import ApiError, error_info
 from localcloud.iam import access
+from localcloud.iam.access import Access
 from localcloud.logging.methods import Method
+from localcloud.projects.store import Projects
 from localcloud.services import enabled
 
 if TYPE_CHECKING:
-    from localcloud.core.cloud import Caller, Cloud
+    from localcloud.core.callers import Caller
+    from localcloud.core.cloud import Cloud
 
 SERVICE = "logging.googleapis.com"
 _VIEW = "logging.views.access"
@@ -43,8 +46,8 @@ def require(cloud: Cloud, caller: Caller, permission: str, names: Iterator[str])
         if parts[0] != "projects" or len(parts) < 2:
             continue
         asked = _VIEW if permission == "logging.logEntries.list" and "/views/" in name else permission
-        found = cloud.projects.find(parts[1])
-        if found is None or not cloud.access.allows(caller, asked, access.project(found["projectId"], SERVICE)):
+        found = cloud.of(Projects).find(parts[1])
+        if found is None or not cloud.of(Access).allows(caller, asked, access.project(found["projectId"], SERVICE)):
             raise denied(asked)
 
 

@@ -12,6 +12,7 @@ from localcloud.core.filters import parse
 from localcloud.logging.configs import Configs
 from localcloud.logging.entries import Entry
 from localcloud.logging.matching import Match, matcher
+from localcloud.projects.store import Projects
 
 if TYPE_CHECKING:
     from localcloud.core.cloud import Cloud
@@ -41,7 +42,7 @@ class Scopes:
     def project(self, parent: str, permission: str) -> str:
         """The id of the project that `projects/ID-or-number` names. Raises 403 for one that there is not."""
         kind, _, name = parent.partition("/")
-        found = self._cloud.projects.find(name) if kind == "projects" else None
+        found = self._cloud.of(Projects).find(name) if kind == "projects" else None
         if found is None:
             raise ApiError(
                 403,

@@ -11,10 +11,11 @@ import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from localcloud.billing.counts import LOGS
 from localcloud.core import database
+from localcloud.core.counts import LOGS
 from localcloud.core.errors import ApiError
 from localcloud.core.filters import parse
+from localcloud.core.usage import Usage
 from localcloud.logging import exports, listing
 from localcloud.logging.configs import Configs
 from localcloud.logging.entries import LARGEST_REQUEST, Entry, check_size, complete, nanoseconds, timestamp
@@ -22,6 +23,7 @@ from localcloud.logging.exports import Exports
 from localcloud.logging.matching import Match, matcher
 from localcloud.logging.routing import Route, Routing
 from localcloud.logging.scopes import Scope, Scopes
+from localcloud.projects.store import Projects
 
 if TYPE_CHECKING:
     from localcloud.core.cloud import Cloud
@@ -75,7 +77,7 @@ class Logs:
         # Lists may take long, and nobody who writes should wait for them.
         self._reader = database.connect(path)
         self._reading = threading.Lock()
-        self.configs = Configs(cloud)
+        self.configs = Configs(cloud, lambda: self.routing.forget())
         self.routing = Routing(cloud, self.configs)
         self._scopes = Scopes(cloud, self.configs)
         self.exports = Exports(cloud, self._database, self._lock, self._tell_sink_error)
@@ -183,7 +185,7 @@ class Logs:
                 self.exports.keep(exported)
         for owner in {row[0] for row in kept}:
             size = sum(len(row[-1]) for row in kept if row[0] == owner and row[1] != _REQUIRED)
-            self._cloud.billing.counts.of_project(LOGS, owner, size)
+            self._cloud.of(Usage).counts.of_project(LOGS, owner, size)
         for project, route, entry in sent:
             self.exports.publish(project, route, entry)
         for listener in list(self._listeners):
@@ -293,7 +295,7 @@ class Logs:
         """When the files of an hour are to be written, or entries are too old, in seconds; those of a day together."""
         now = self._cloud.clock.time()
         moments = [self.exports.due()]
-        for project in self._cloud.projects.list():
+        for project in self._cloud.of(Projects).list():
             for bucket, kept in self._retention(project["projectId"]).items():
                 sql = "SELECT min(stamp) FROM kept WHERE project = ? AND bucket = ?"
                 with self._lock:
@@ -324,7 +326,7 @@ class Logs:
         now, _ahead = self._now()
         self._pruned = now / 10**9
         self.configs.purge(timestamp(now - _PENDING))
-        for project in self._cloud.projects.list():
+        for project in self._cloud.of(Projects).list():
             owner = project["projectId"]
             kept = self._retention(owner)
             with self._lock:

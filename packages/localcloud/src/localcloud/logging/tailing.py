@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from localcloud.core.errors import ApiError
 from localcloud.logging.entries import Entry, nanoseconds
+from localcloud.logging.store import Logs
 
 if TYPE_CHECKING:
     from localcloud.core.cloud import Cloud
@@ -44,14 +45,14 @@ class Tail:
         self._count = 0
         self._suppressed: Counter[str] = Counter()
         self._minute, self._in_minute = 0.0, 0
-        self.projects, self._matches = cloud.logging.matching(
+        self.projects, self._matches = cloud.of(Logs).matching(
             request.get("resourceNames", []), request.get("filter", "")
         )
         self._keys = [(id(cloud), project) for project in self.projects]
         if any(_sessions[key] >= MOST_SESSIONS for key in self._keys):
             raise ApiError(429, f"Too many live tailing sessions: a project may have {MOST_SESSIONS} at once.")
         _sessions.update(self._keys)
-        self._stop = cloud.logging.listen(self._hear)
+        self._stop = cloud.of(Logs).listen(self._hear)
 
     def close(self) -> None:
         """End the session."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from localcloud.core.documents import apply_mask
 from localcloud.core.errors import ApiError
+from localcloud.projects.store import Projects
 
 if TYPE_CHECKING:
     from localcloud.core.cloud import Cloud
@@ -50,7 +51,7 @@ def descriptors(project: str) -> list[Body]:
 def find_channel(cloud: Cloud, name: str) -> Body | None:
     """The channel "projects/P/notificationChannels/N", where P is the project's id or number; None: there is none."""
     matched = re.fullmatch(r"projects/([^/]+)/notificationChannels/([^/]+)", name)
-    project = cloud.projects.find(matched[1]) if matched else None
+    project = cloud.of(Projects).find(matched[1]) if matched else None
     return project and cloud.documents.find(
         f"projects/{project['projectId']}/notificationChannels/{name.split('/')[3]}"
     )

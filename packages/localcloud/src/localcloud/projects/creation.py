@@ -6,7 +6,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from localcloud.core.errors import ApiError
-from localcloud.iam import access
+from localcloud.core.permits import denied
+from localcloud.iam.access import Access
+from localcloud.iam.store import Iam
+from localcloud.projects.store import Projects
 from localcloud.transport.rest import Call
 
 Body = dict[str, Any]
@@ -18,19 +21,19 @@ _WORDS = "The project cannot be created because you have exceeded your allotted 
 def create(call: Call, project_id: str, name: str) -> Body | None:
     """The new project, which its maker owns; None for one too many. Raises 403, 409, and 400 for a bad id."""
     cloud = call.cloud
-    cloud.access.check_scopes(call.caller, "resourcemanager.projects.create")
+    cloud.of(Access).check_scopes(call.caller, "resourcemanager.projects.create")
     if parent := call.body.get("parent"):  # there are no organisations and folders here
         if call.path.startswith("/v1/"):
             raise ApiError(403, "The caller does not have permission", reason="forbidden")
-        raise access.denied("resourcemanager.projects.create", str(parent), "cloudresourcemanager.googleapis.com")
-    if not cloud.iam.is_person(call.caller):
+        raise denied("resourcemanager.projects.create", str(parent), "cloudresourcemanager.googleapis.com")
+    if not cloud.of(Iam).is_person(call.caller):
         raise ApiError(403, "Service accounts cannot create projects without a parent.", reason="forbidden")
-    if cloud.projects.find(project_id):
+    if cloud.of(Projects).find(project_id):
         raise ApiError(409, f"Requested entity already exists: project {project_id}")
-    if sum(_counts(call, project) for project in cloud.projects.list()) >= _MOST:
+    if sum(_counts(call, project) for project in cloud.of(Projects).list()) >= _MOST:
         return None
-    made = cloud.projects.create(project_id, name, call.body.get("labels"))
-    cloud.iam.add_member(f"projects/{made['projectId']}", "roles/owner", f"serviceAccount:{call.caller.email}")
+    made = cloud.of(Projects).create(project_id, name, call.body.get("labels"))
+    cloud.of(Iam).add_member(f"projects/{made['projectId']}", "roles/owner", f"serviceAccount:{call.caller.email}")
     return made
 
 
@@ -39,7 +42,7 @@ def _counts(call: Call, project: Body) -> bool:
     deleted = project["state"] == "DELETE_REQUESTED"
     if deleted and datetime.fromisoformat(deleted_at(project)) + _PURGED < call.cloud.clock.now():
         return False
-    return call.cloud.access.has_basic(call.caller.email, f"projectOwner:{project['projectId']}")
+    return call.cloud.of(Access).has_basic(call.caller.email, f"projectOwner:{project['projectId']}")
 
 
 def deleted_at(project: Body) -> str:

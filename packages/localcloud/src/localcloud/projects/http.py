@@ -9,8 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from localcloud.core.errors import ApiError
 from localcloud.core.paging import page
+from localcloud.core.permits import Resource, denied
+from localcloud.core.usage import Usage
 from localcloud.iam import access, policies
+from localcloud.iam.access import Access
+from localcloud.iam.store import Iam
 from localcloud.projects import creation, filters
+from localcloud.projects.store import Projects
 from localcloud.transport.rest import App, Call, Router
 from localcloud.transport.transcoding import Table, transcoded
 
@@ -23,16 +28,16 @@ DELETED = "DELETE_REQUESTED"
 _TYPE = "type.googleapis.com/google.cloud.resourcemanager.v3.Project"
 
 
-def _refusal(call: Call, permission: str, resource: access.Resource) -> ApiError:
+def _refusal(call: Call, permission: str, resource: Resource) -> ApiError:
     """v1 has words of its own for what may not be seen or done."""
     if call.path.startswith("/v1/"):
         return ApiError(403, "The caller does not have permission", reason="forbidden")
-    return access.denied(permission, resource.name, SERVICE)
+    return denied(permission, resource.name, SERVICE)
 
 
-def _seen(call: Call) -> access.Resource:
+def _seen(call: Call) -> Resource:
     """The project of the path; one that isn't there looks like one that may not be seen."""
-    found = call.cloud.projects.find(call.params["project"])
+    found = call.cloud.of(Projects).find(call.params["project"])
     return access.project(found["projectId"] if found else call.params["project"])
 
 
@@ -78,14 +83,14 @@ def _matching(call: Call, text: str, deleted: bool = False) -> list[Body]:
     fits, all_states = filters.matcher(text), deleted or filters.names_state(text)
     return [
         project
-        for project in call.cloud.projects.list()
+        for project in call.cloud.of(Projects).list()
         if (all_states or project["state"] == "ACTIVE") and fits(project) and _may_see(call, project)
     ]
 
 
 def _may_see(call: Call, project: Body) -> bool:
     asked = access.project(project["projectId"])
-    return bool(call.cloud.access.permitted(call.caller, ["resourcemanager.projects.get"], asked))
+    return bool(call.cloud.of(Access).permitted(call.caller, ["resourcemanager.projects.get"], asked))
 
 
 # v3
@@ -104,7 +109,7 @@ async def list_v3(call: Call) -> Body:
 
 @router.route("GET", "/v3/projects/{project}", needs="resourcemanager.projects.get")
 async def get_v3(call: Call) -> Body:
-    return _v3(call.cloud.projects.get(call.params["project"]))
+    return _v3(call.cloud.of(Projects).get(call.params["project"]))
 
 
 @router.route("POST", "/v3/projects", open="asked of who calls: people own what they make")
@@ -117,19 +122,19 @@ async def create_v3(call: Call) -> Body:
 async def patch_v3(call: Call) -> Body:
     changes = {"labels": call.body.get("labels"), "name": call.body.get("displayName")}
     kept = {name: value for name, value in changes.items() if value is not None}
-    changed = call.cloud.projects.update(call.params["project"], **kept)
+    changed = call.cloud.of(Projects).update(call.params["project"], **kept)
     return _done(call, "up", {"@type": _TYPE, **_v3(changed)})
 
 
 @router.route("DELETE", "/v3/projects/{project}", needs="resourcemanager.projects.delete")
 async def delete_v3(call: Call) -> Body:
-    gone = await _delete(call, call.cloud.projects.get(call.params["project"]))
+    gone = await _delete(call, call.cloud.of(Projects).get(call.params["project"]))
     return _done(call, "dp", {"@type": _TYPE, **_v3(gone)})
 
 
 @router.route("POST", "/v3/projects/{project}:undelete", needs="resourcemanager.projects.undelete")
 async def undelete_v3(call: Call) -> Body:
-    back = _undelete(call, call.cloud.projects.get(call.params["project"]))
+    back = _undelete(call, call.cloud.of(Projects).get(call.params["project"]))
     return _done(call, "dp", {"@type": _TYPE, **_v3(back)})
 
 
@@ -138,7 +143,7 @@ async def undelete_v3(call: Call) -> Body:
 
 def _visible(call: Call) -> Body:
     """v1 has words of its own for a project that isn't there or may not be seen."""
-    found = call.cloud.projects.find(call.params["project"])
+    found = call.cloud.of(Projects).find(call.params["project"])
     if found is None:
         raise ApiError(403, "The caller does not have permission", reason="forbidden")
     return found
@@ -164,7 +169,7 @@ async def create_v1(call: Call) -> Body:
 async def put_v1(call: Call) -> Body:
     project = _visible(call)
     changes = {"labels": call.body.get("labels") or {}, "name": call.body.get("name") or project["name"]}
-    return _v1(call.cloud.projects.update(project["projectId"], **changes))
+    return _v1(call.cloud.of(Projects).update(project["projectId"], **changes))
 
 
 @router.route("DELETE", "/v1/projects/{project}", needs="resourcemanager.projects.delete", on=_seen)
@@ -188,23 +193,23 @@ async def ancestry(call: Call) -> Body:
 @router.route("POST", "/v3/projects/{project}:getIamPolicy", needs="resourcemanager.projects.getIamPolicy", on=_seen)
 @router.route("POST", "/v1/projects/{project}:getIamPolicy", needs="resourcemanager.projects.getIamPolicy", on=_seen)
 async def get_policy(call: Call) -> Body:
-    project = _visible(call) if call.path.startswith("/v1") else call.cloud.projects.get(call.params["project"])
-    kept = call.cloud.iam.get_policy(f"projects/{project['projectId']}")
+    project = _visible(call) if call.path.startswith("/v1") else call.cloud.of(Projects).get(call.params["project"])
+    kept = call.cloud.of(Iam).get_policy(f"projects/{project['projectId']}")
     return policies.shown(kept, policies.requested_version(call.body, call.query))
 
 
 @router.route("POST", "/v3/projects/{project}:setIamPolicy", needs="resourcemanager.projects.setIamPolicy", on=_seen)
 @router.route("POST", "/v1/projects/{project}:setIamPolicy", needs="resourcemanager.projects.setIamPolicy", on=_seen)
 async def set_policy(call: Call) -> Body:
-    project = _visible(call) if call.path.startswith("/v1") else call.cloud.projects.get(call.params["project"])
-    return call.cloud.iam.set_policy(f"projects/{project['projectId']}", call.body.get("policy", {}))
+    project = _visible(call) if call.path.startswith("/v1") else call.cloud.of(Projects).get(call.params["project"])
+    return call.cloud.of(Iam).set_policy(f"projects/{project['projectId']}", call.body.get("policy", {}))
 
 
 @router.route("POST", "/v3/projects/{project}:testIamPermissions", open="tells the caller its own permissions")
 @router.route("POST", "/v1/projects/{project}:testIamPermissions", open="tells the caller its own permissions")
 async def test_permissions(call: Call) -> Body:
-    asked = access.project(call.cloud.projects.get(call.params["project"])["projectId"])
-    return {"permissions": call.cloud.access.permitted(call.caller, call.body.get("permissions", []), asked)}
+    asked = access.project(call.cloud.of(Projects).get(call.params["project"])["projectId"])
+    return {"permissions": call.cloud.of(Access).permitted(call.caller, call.body.get("permissions", []), asked)}
 
 
 def _operation(call: Call) -> Body:
@@ -216,7 +221,7 @@ def _operation(call: Call) -> Body:
     return found
 
 
-def _of_operation(call: Call) -> access.Resource:
+def _of_operation(call: Call) -> Resource:
     return access.project(_operation(call)["response"]["projectId"])
 
 
@@ -235,7 +240,7 @@ async def _delete(call: Call, project: Body) -> Body:
     if project["state"] != "ACTIVE":
         raise ApiError(400, "Precondition check failed.", "FAILED_PRECONDITION")
     gone = _set_state(call, project, DELETED)
-    await call.cloud.billing.stop(project["projectId"], f"Project #{project['projectNumber']} has been deleted.")
+    await call.cloud.of(Usage).stop(project["projectId"], f"Project #{project['projectNumber']} has been deleted.")
     return gone
 
 
@@ -248,10 +253,10 @@ def _undelete(call: Call, project: Body) -> Body:
 
 def _set_state(call: Call, project: Body, state: str) -> Body:
     """From here on others pay: nobody for what a project holds that is being deleted."""
-    call.cloud.billing.sample()
-    changed = call.cloud.projects.update(project["projectId"], state=state, deleteTime=call.cloud.clock.stamp())
-    call.cloud.billing.accounts.forget_states()
-    call.cloud.billing.sample()
+    call.cloud.of(Usage).sample()
+    changed = call.cloud.of(Projects).update(project["projectId"], state=state, deleteTime=call.cloud.clock.stamp())
+    call.cloud.of(Usage).forget_states()
+    call.cloud.of(Usage).sample()
     return changed
 
 

@@ -8,12 +8,15 @@ import re
 import threading
 from typing import TYPE_CHECKING, Any
 
-from localcloud.billing.accounts import DEFAULT
 from localcloud.core.documents import Documents
 from localcloud.core.environment import boto_configuration, client_environment
 from localcloud.core.errors import ApiError, error_info
 from localcloud.core.files import private_folder, write_privately
-from localcloud.services.names import ON_BY_DEFAULT, known
+from localcloud.core.permits import Resource
+from localcloud.core.usage import DEFAULT_PAYER, Usage
+from localcloud.iam import access
+from localcloud.iam.store import Iam
+from localcloud.projects.services import ON_BY_DEFAULT, known
 
 if TYPE_CHECKING:
     from localcloud.core.cloud import Cloud
@@ -64,15 +67,15 @@ class Projects:
                     "createTime": self._cloud.clock.stamp(),
                     "billingAccount": payer,
                     # The command line's projects are one person's; who tries Google, or uses the API, is another.
-                    "person": "" if payer == DEFAULT else project_id,
+                    "person": "" if payer == DEFAULT_PAYER else project_id,
                     "linked": True,  # who pays is known; older projects had no such field
                     "services": sorted(ON_BY_DEFAULT),
                 }
-                iam = self._cloud.iam
+                iam = self._cloud.of(Iam)
                 iam.ensure_account(project_id, iam.owner(project_id), "Owner of the project")
                 iam.add_member(f"projects/{project_id}", "roles/owner", f"serviceAccount:{iam.owner(project_id)}")
                 found = self._kept.put(f"projects/{project_id}", "project", found)
-                self._cloud.billing.accounts.forget_states()
+                self._cloud.of(Usage).forget_states()
             self.write_files(found)
             return found
 
@@ -82,7 +85,7 @@ class Projects:
         folder = private_folder(self._cloud.folder("projects") / project_id)
         key_file = folder / "key.json"
         if not key_file.exists():
-            key = self._cloud.iam.new_key(self._cloud.iam.owner(project_id))
+            key = self._cloud.of(Iam).new_key(self._cloud.of(Iam).owner(project_id))
             write_privately(key_file, json.dumps(key, indent=2))
         environment = client_environment(self._cloud.root, self._cloud.ports, project_id)
         written = {
@@ -119,6 +122,10 @@ class Projects:
                 details=[error_info("IAM_PERMISSION_DENIED", domain, resource=resource, permission=permission)],
             )
         return found
+
+    def resource(self, id_or_number: str) -> Resource:
+        """The project as a permission is asked on it. Raises 403 for one that isn't there."""
+        return access.project(self.get(id_or_number)["projectId"])
 
     def list(self) -> list[Body]:
         """All projects, by id."""
@@ -168,7 +175,7 @@ class Projects:
             on = set(found["services"])
             if on.issuperset(services):
                 return False
-            self._cloud.billing.check_activation(found, [service for service in services if service not in on])
+            self._cloud.of(Usage).check_activation(found, [service for service in services if service not in on])
             self.update(found["projectId"], services=sorted(on.union(services)))
         if "compute.googleapis.com" in services:  # it comes with the default account of machines
             email = f"{found['projectNumber']}-compute@developer.gserviceaccount.com"
@@ -177,7 +184,7 @@ class Projects:
 
     def _ensure_compute_account(self, project: str, email: str) -> None:
         """As in projects outside an organization, it may edit: https://cloud.google.com/iam/docs/service-account-types"""
-        iam = self._cloud.iam
+        iam = self._cloud.of(Iam)
         if iam.find_service_account(email) is None:
             iam.ensure_account(project, email, "Compute Engine default service account")
             iam.add_member(f"projects/{project}", "roles/editor", f"serviceAccount:{email}")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from localcloud.monitoring import store
 from localcloud.provider import permits
-from localcloud.provider.kinds import Kind, Scope, Values, names
+from localcloud.provider.kinds import Kind, names
+from localcloud.provider.scope import Scope, Values
 
 _CHANNEL_FIELDS = names("type displayName description enabled labels sensitiveLabels userLabels")
 _POLICY_FIELDS = names(

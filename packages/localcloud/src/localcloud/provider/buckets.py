@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from localcloud.core.permits import Resource
 from localcloud.iam import access
 from localcloud.provider import permits
-from localcloud.provider.kinds import Kind, Scope, Values, names
+from localcloud.provider.kinds import Kind, names
+from localcloud.provider.scope import Scope, Values
+from localcloud.storage.store import Storage
 
 # The same under both names.
 _SAME = names(
@@ -66,14 +69,14 @@ def _create(scope: Scope, inputs: Values) -> str:
     retention = bool(inputs.get("enableObjectRetention"))
     if retention:
         permits.require(scope, "storage.buckets.enableObjectRetention", permits.project(scope, "", inputs))
-    return scope.cloud.storage.create_bucket(scope.project_of(inputs), resource, retention)["name"]
+    return scope.cloud.of(Storage).create_bucket(scope.project_of(inputs), resource, retention)["name"]
 
 
 def _read(scope: Scope, resource_id: str, known: Values) -> Values | None:
-    owner = scope.cloud.storage.metadata.bucket_project(resource_id)
+    owner = scope.cloud.of(Storage).metadata.bucket_project(resource_id)
     if not owner:
         return None
-    found = scope.cloud.storage.get_bucket(resource_id)
+    found = scope.cloud.of(Storage).get_bucket(resource_id)
     labels = found.get("labels") or {}
     access = found["iamConfiguration"]
     told: Values = {name: found.get(name) for name in _SAME}
@@ -105,21 +108,21 @@ def _as_written(location: str, known: Any) -> str:
 
 def _update(scope: Scope, resource_id: str, inputs: Values) -> None:
     wanted = _resource(scope, inputs)
-    present = scope.cloud.storage.get_bucket(resource_id).get("labels") or {}
+    present = scope.cloud.of(Storage).get_bucket(resource_id).get("labels") or {}
     wanted["labels"] = {**dict.fromkeys(present), **wanted["labels"]}
     if inputs.get("storageClass") is None:
         del wanted["storageClass"]
-    scope.cloud.storage.patch_bucket(resource_id, wanted)
+    scope.cloud.of(Storage).patch_bucket(resource_id, wanted)
 
 
 def _delete(scope: Scope, resource_id: str, known: Values) -> None:
-    scope.cloud.storage.delete_bucket(resource_id, force=bool(known.get("forceDestroy")))
+    scope.cloud.of(Storage).delete_bucket(resource_id, force=bool(known.get("forceDestroy")))
 
 
-def _on(scope: Scope, resource_id: str, values: Values) -> access.Resource | None:
+def _on(scope: Scope, resource_id: str, values: Values) -> Resource | None:
     if not resource_id:
         return permits.project(scope, "", values)
-    owner = scope.cloud.storage.metadata.bucket_project(resource_id)
+    owner = scope.cloud.of(Storage).metadata.bucket_project(resource_id)
     return access.bucket(resource_id, owner) if owner else None
 
 

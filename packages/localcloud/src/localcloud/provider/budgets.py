@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from localcloud.billing import store
 from localcloud.billing.permits import allow_budget, allow_change, allow_told
-from localcloud.provider.kinds import Kind, Scope, Values, names
+from localcloud.provider.kinds import Kind, names
+from localcloud.provider.scope import Scope, Values
 from localcloud.services.enabled import require
 
 

@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any
 from localcloud.core.errors import ApiError
 from localcloud.faults import answers
 from localcloud.faults.names import Seen
+from localcloud.faults.store import Faults
 from localcloud.provider.functions import FUNCTIONS
 from localcloud.provider.registry import KINDS
 
 if TYPE_CHECKING:
     from localcloud.faults.store import Fault
-    from localcloud.provider.kinds import Scope
+    from localcloud.provider.scope import Scope
 
 _RETRIED = frozenset({429, 500, 502, 503})
 _FIRST_PAUSE, _PATIENCE = 0.5, 90.0  # seconds
@@ -54,7 +55,7 @@ async def call(scope: Scope, token: str, action: str, work: Callable[[], Any], c
 
     Raises ApiError, LostConnection.
     """
-    faults, loop = scope.cloud.faults, asyncio.get_running_loop()
+    faults, loop = scope.cloud.of(Faults), asyncio.get_running_loop()
     seen = _seen(scope, token, action)
     pause, end = _FIRST_PAUSE, loop.time() + _PATIENCE
     while True:

@@ -8,8 +8,9 @@ from localcloud.billing import store as billing
 from localcloud.billing.permits import account
 from localcloud.core.errors import ApiError
 from localcloud.iam import access
+from localcloud.projects.store import Projects
 from localcloud.provider import permits
-from localcloud.provider.kinds import Scope, Values
+from localcloud.provider.scope import Scope, Values
 from localcloud.quotas import store as quotas
 from localcloud.services.enabled import require
 
@@ -19,7 +20,7 @@ Function = Callable[[Scope, Values], Values]
 def _get_project(scope: Scope, arguments: Values) -> Values:
     project = arguments.get("projectId") or scope.project
     require(scope.cloud, project, "cloudresourcemanager.googleapis.com")
-    found = scope.cloud.projects.get(project)
+    found = scope.cloud.of(Projects).get(project)
     permits.require(scope, "resourcemanager.projects.get", access.project(found["projectId"]))
     return {
         "id": f"projects/{found['projectId']}",
@@ -55,7 +56,7 @@ def _get_billing_account(scope: Scope, arguments: Values) -> Values:
         "parent": "",
         "projectIds": [
             project["projectId"]
-            for project in scope.cloud.projects.list()
+            for project in scope.cloud.of(Projects).list()
             if project["billingAccount"] == found["name"]
         ],
     }

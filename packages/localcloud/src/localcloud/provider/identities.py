@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from localcloud.core.errors import ApiError
+from localcloud.core.permits import Resource
 from localcloud.iam import access
+from localcloud.iam.store import Iam
 from localcloud.provider import permits
-from localcloud.provider.kinds import Kind, Scope, Values, names, parts
+from localcloud.provider.kinds import Kind, names, parts
+from localcloud.provider.scope import Scope, Values
 
 _ACCOUNT = "projects/{project}/serviceAccounts/{email}"
 
@@ -14,13 +17,13 @@ def _create_account(scope: Scope, inputs: Values) -> str:
     project = scope.project_of(inputs)
     account_id = inputs.get("accountId", "")
     try:
-        made = scope.cloud.iam.create_service_account(
+        made = scope.cloud.of(Iam).create_service_account(
             project, account_id, inputs.get("displayName", ""), inputs.get("description", "")
         )
     except ApiError as error:
         if error.code != 409 or not inputs.get("createIgnoreAlreadyExists"):
             raise
-        made = scope.cloud.iam.get_service_account(f"{account_id}@{project}.iam.gserviceaccount.com")
+        made = scope.cloud.of(Iam).get_service_account(f"{account_id}@{project}.iam.gserviceaccount.com")
         _update_account(scope, made["name"], inputs)
     if inputs.get("disabled"):
         _update_account(scope, made["name"], inputs)
@@ -29,7 +32,7 @@ def _create_account(scope: Scope, inputs: Values) -> str:
 
 def _read_account(scope: Scope, resource_id: str, _known: Values) -> Values | None:
     named = parts(_ACCOUNT, resource_id)
-    found = scope.cloud.iam.find_service_account(named["email"])
+    found = scope.cloud.of(Iam).find_service_account(named["email"])
     if found is None:
         return None
     return {
@@ -51,15 +54,15 @@ def _update_account(scope: Scope, resource_id: str, inputs: Values) -> None:
         "description": inputs.get("description", ""),
         "disabled": inputs.get("disabled", False),
     }
-    scope.cloud.iam.update_service_account(parts(_ACCOUNT, resource_id)["email"], changes)
+    scope.cloud.of(Iam).update_service_account(parts(_ACCOUNT, resource_id)["email"], changes)
 
 
 def _delete_account(scope: Scope, resource_id: str, _known: Values) -> None:
-    scope.cloud.iam.delete_service_account(parts(_ACCOUNT, resource_id)["email"])
+    scope.cloud.of(Iam).delete_service_account(parts(_ACCOUNT, resource_id)["email"])
 
 
-def _account_on(scope: Scope, resource_id: str, values: Values) -> access.Resource:
-    found = scope.cloud.iam.find_service_account(resource_id.rpartition("/")[2]) if resource_id else None
+def _account_on(scope: Scope, resource_id: str, values: Values) -> Resource:
+    found = scope.cloud.of(Iam).find_service_account(resource_id.rpartition("/")[2]) if resource_id else None
     return access.service_account(found) if found else permits.project(scope, resource_id, values)
 
 
@@ -80,19 +83,19 @@ def _create_role(scope: Scope, inputs: Values) -> str:
     project = scope.project_of(inputs)
     name = f"projects/{project}/roles/{inputs['roleId']}"
     try:
-        scope.cloud.iam.custom_roles.create(project, inputs["roleId"], _role(inputs))
+        scope.cloud.of(Iam).custom_roles.create(project, inputs["roleId"], _role(inputs))
     except ApiError as error:
-        if error.code != 409 or not scope.cloud.iam.custom_roles.get(name).get("deleted"):
+        if error.code != 409 or not scope.cloud.of(Iam).custom_roles.get(name).get("deleted"):
             raise
-        scope.cloud.iam.custom_roles.undelete(name)
-        scope.cloud.iam.custom_roles.update(name, _role(inputs))
+        scope.cloud.of(Iam).custom_roles.undelete(name)
+        scope.cloud.of(Iam).custom_roles.update(name, _role(inputs))
     return name
 
 
 def _read_role(scope: Scope, resource_id: str, _known: Values) -> Values | None:
     named = parts(_ROLE, resource_id)
     try:
-        found = scope.cloud.iam.custom_roles.get(resource_id)
+        found = scope.cloud.of(Iam).custom_roles.get(resource_id)
     except ApiError as error:
         if error.code == 404:
             return None
@@ -111,11 +114,11 @@ def _read_role(scope: Scope, resource_id: str, _known: Values) -> Values | None:
 
 
 def _update_role(scope: Scope, resource_id: str, inputs: Values) -> None:
-    scope.cloud.iam.custom_roles.update(resource_id, _role(inputs))
+    scope.cloud.of(Iam).custom_roles.update(resource_id, _role(inputs))
 
 
 def _delete_role(scope: Scope, resource_id: str, _known: Values) -> None:
-    scope.cloud.iam.custom_roles.delete(resource_id)
+    scope.cloud.of(Iam).custom_roles.delete(resource_id)
 
 
 KINDS = {

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from localcloud.artifacts import store
+from localcloud.core.permits import Resource
 from localcloud.iam import access
 from localcloud.provider import permits
-from localcloud.provider.kinds import Kind, Scope, Values, names, parts
+from localcloud.provider.kinds import Kind, names, parts
+from localcloud.provider.scope import Scope, Values
 
 _ID = "projects/{project}/locations/{location}/repositories/{repositoryId}"
 _FIELDS = names("format description mode kmsKeyName dockerConfig cleanupPolicyDryRun vulnerabilityScanningConfig")
@@ -54,7 +56,7 @@ def _delete(scope: Scope, resource_id: str, _known: Values) -> None:
     store.delete(scope.cloud, resource_id)
 
 
-def _on(scope: Scope, resource_id: str, values: Values) -> access.Resource:
+def _on(scope: Scope, resource_id: str, values: Values) -> Resource:
     return access.repository(resource_id) if resource_id else permits.project(scope, "", values)
 
 

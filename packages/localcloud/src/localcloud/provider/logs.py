@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from localcloud.core.errors import ApiError
-from localcloud.logging.configs import Configs
+from localcloud.logging.store import Logs
 from localcloud.provider import permits
-from localcloud.provider.kinds import Kind, Scope, Values, names, parts
+from localcloud.provider.kinds import Kind, names, parts
+from localcloud.provider.scope import Scope, Values
 
 _BUCKET = "projects/{project}/locations/{location}/buckets/{bucketId}"
 # Every project has these; the real provider leaves them when it is told to delete.
@@ -31,7 +32,7 @@ def _create_bucket(scope: Scope, inputs: Values) -> str:
     if _find(scope, name):
         _update_bucket(scope, name, inputs)
         return name
-    return Configs(scope.cloud).create("buckets", parent, _bucket(inputs), inputs["bucketId"])["name"]
+    return scope.cloud.of(Logs).configs.create("buckets", parent, _bucket(inputs), inputs["bucketId"])["name"]
 
 
 def _read_bucket(scope: Scope, resource_id: str, _known: Values) -> Values | None:
@@ -43,17 +44,17 @@ def _update_bucket(scope: Scope, resource_id: str, inputs: Values) -> None:
     wanted = _bucket(inputs)
     if "description" not in inputs and resource_id.endswith(_BUILTIN):
         del wanted["description"]
-    Configs(scope.cloud).update(resource_id, wanted)
+    scope.cloud.of(Logs).configs.update(resource_id, wanted)
 
 
 def _delete_bucket(scope: Scope, resource_id: str, _known: Values) -> None:
     if not resource_id.endswith(_BUILTIN):
-        Configs(scope.cloud).delete(resource_id)
+        scope.cloud.of(Logs).configs.delete(resource_id)
 
 
 def _find(scope: Scope, name: str) -> Values | None:
     try:
-        return Configs(scope.cloud).get(name)
+        return scope.cloud.of(Logs).configs.get(name)
     except ApiError as error:
         if error.code in (403, 404):
             return None
@@ -82,7 +83,7 @@ class _Named:
     def create(self, scope: Scope, inputs: Values) -> str:
         parent = f"projects/{scope.project_of(inputs)}"
         body = self.body(inputs) | {"name": inputs["name"]}
-        made = Configs(scope.cloud).create(self.collection, parent, body)
+        made = scope.cloud.of(Logs).configs.create(self.collection, parent, body)
         return made["name"] if self.bare_id else f"{parent}/{self.collection}/{made['name']}"
 
     def read(self, scope: Scope, resource_id: str, known: Values) -> Values | None:
@@ -92,10 +93,10 @@ class _Named:
 
     def update(self, scope: Scope, resource_id: str, inputs: Values) -> None:
         name = self.full(scope, resource_id, inputs)
-        Configs(scope.cloud).update(name, self.body(inputs), ",".join(sorted(self.fields)))
+        scope.cloud.of(Logs).configs.update(name, self.body(inputs), ",".join(sorted(self.fields)))
 
     def delete(self, scope: Scope, resource_id: str, known: Values) -> None:
-        Configs(scope.cloud).delete(self.full(scope, resource_id, known))
+        scope.cloud.of(Logs).configs.delete(self.full(scope, resource_id, known))
 
     def kind(self, fixed: str = "", kept: str = "") -> Kind:
         """The kind, with properties that can't change, and those that only the program has."""

@@ -9,8 +9,13 @@ from typing import Any
 
 from localcloud.artifacts import store as artifacts
 from localcloud.core.errors import ApiError
+from localcloud.core.permits import Resource
 from localcloud.iam import access
-from localcloud.provider.kinds import BadId, Kind, Scope, Values, names, parts
+from localcloud.iam.store import Iam
+from localcloud.projects.store import Projects
+from localcloud.provider.kinds import BadId, Kind, names, parts
+from localcloud.provider.scope import Scope, Values
+from localcloud.storage.store import Storage
 
 # RESOURCE/ROLE/MEMBER; on import with spaces between, as the real provider has it.
 _ID = re.compile(
@@ -35,8 +40,8 @@ class Members:
         resource, condition = self.policy(scope, values), _condition(inputs)
         if resource.startswith("buckets/"):
             binding = {"members": [inputs["member"]], "condition": condition}
-            scope.cloud.storage.buckets.check_bindings(resource.removeprefix("buckets/"), [binding])
-        scope.cloud.iam.add_member(resource, inputs["role"], inputs["member"], condition)
+            scope.cloud.of(Storage).buckets.check_bindings(resource.removeprefix("buckets/"), [binding])
+        scope.cloud.of(Iam).add_member(resource, inputs["role"], inputs["member"], condition)
         return f"{self.label(values)}/{inputs['role']}/{inputs['member']}"
 
     def read(self, scope: Scope, resource_id: str, known: Values) -> Values | None:
@@ -44,7 +49,7 @@ class Members:
         if condition := known.get("condition"):
             values["condition"] = condition
         try:
-            policy = scope.cloud.iam.get_policy(self.policy(scope, values))
+            policy = scope.cloud.of(Iam).get_policy(self.policy(scope, values))
         except ApiError as error:
             if error.code in (403, 404):  # the resource itself is gone
                 return None
@@ -63,9 +68,9 @@ class Members:
             if error.code in (403, 404):  # went with its resource
                 return
             raise
-        scope.cloud.iam.remove_member(resource, values["role"], values["member"], _condition(known))
+        scope.cloud.of(Iam).remove_member(resource, values["role"], values["member"], _condition(known))
 
-    def on(self, scope: Scope, resource_id: str, known: Values) -> access.Resource | None:
+    def on(self, scope: Scope, resource_id: str, known: Values) -> Resource | None:
         """The resource whose policy it is, None when that is gone."""
         try:
             return _resource(scope, self.policy(scope, self._values(scope, resource_id, known)))
@@ -90,13 +95,13 @@ class Members:
         return Kind(self.create, self.read, delete=self.delete, api=api, force_new=force_new, rights=rights, on=self.on)
 
 
-def _resource(scope: Scope, policy: str) -> access.Resource:
+def _resource(scope: Scope, policy: str) -> Resource:
     """What a policy is of, by the name that Iam keeps it under."""
     if policy.startswith("buckets/"):
         bucket = policy.removeprefix("buckets/")
-        return access.bucket(bucket, scope.cloud.storage.metadata.bucket_project(bucket))
+        return access.bucket(bucket, scope.cloud.of(Storage).metadata.bucket_project(bucket))
     if "/serviceAccounts/" in policy:
-        return access.service_account(scope.cloud.iam.get_service_account(policy.rpartition("/")[2]))
+        return access.service_account(scope.cloud.of(Iam).get_service_account(policy.rpartition("/")[2]))
     return access.repository(policy) if "/repositories/" in policy else access.project(policy.partition("/")[2])
 
 
@@ -106,17 +111,17 @@ def _condition(values: Values) -> dict[str, Any] | None:
 
 
 def _project(scope: Scope, values: Values) -> str:
-    return f"projects/{scope.cloud.projects.get(values['project'])['projectId']}"
+    return f"projects/{scope.cloud.of(Projects).get(values['project'])['projectId']}"
 
 
 def _account(scope: Scope, values: Values) -> str:
     name = values["serviceAccountId"]
-    return scope.cloud.iam.get_service_account(name.rpartition("/")[2])["name"]
+    return scope.cloud.of(Iam).get_service_account(name.rpartition("/")[2])["name"]
 
 
 def _bucket(scope: Scope, values: Values) -> str:
     name = values["bucket"].removeprefix("b/")
-    scope.cloud.storage.get_bucket(name)
+    scope.cloud.of(Storage).get_bucket(name)
     return f"buckets/{name}"
 
 

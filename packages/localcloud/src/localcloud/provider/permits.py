@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
 
+from localcloud.core.permits import Resource, denied
 from localcloud.iam import access
+from localcloud.iam.access import Access
 from localcloud.iam.http import denied as denied_by_iam
 from localcloud.monitoring.http import denied as denied_by_monitoring
+from localcloud.projects.store import Projects
+from localcloud.provider.scope import Scope, Values
 from localcloud.storage.errors import denied as denied_by_storage
 
-if TYPE_CHECKING:
-    from localcloud.provider.kinds import Scope
-
-Values = dict[str, Any]
-Where = Callable[["Scope", str, Values], access.Resource | None]  # None: it is gone, and there is nothing to ask
+Where = Callable[[Scope, str, Values], Resource | None]  # None: it is gone, and there is nothing to ask
 
 
 def rights(of: str, **others: str) -> Mapping[str, str]:
@@ -23,17 +22,17 @@ def rights(of: str, **others: str) -> Mapping[str, str]:
     return {"create": f"{of}.create", "read": f"{of}.get", "update": f"{of}.update", "delete": f"{of}.delete"} | others
 
 
-def project(scope: Scope, resource_id: str, values: Values) -> access.Resource:
+def project(scope: Scope, resource_id: str, values: Values) -> Resource:
     """The project of a resource: its id's, for that is what is acted on, else the named one, or the provider's."""
     matched = re.match(r"projects/([^/]+)", resource_id)
     name = matched[1] if matched else str(scope.project_of(values)).removeprefix("projects/")
-    found = scope.cloud.projects.find(name)
+    found = scope.cloud.of(Projects).find(name)
     return access.project(found["projectId"] if found else name)
 
 
-def require(scope: Scope, permission: str, on: access.Resource) -> None:
+def require(scope: Scope, permission: str, on: Resource) -> None:
     """Raises 403 in the words of the API that the real provider would have called."""
-    if scope.cloud.access.allows(scope.caller, permission, on):
+    if scope.cloud.of(Access).allows(scope.caller, permission, on):
         return
     api = permission.partition(".")[0]
     if api == "storage":
@@ -43,4 +42,4 @@ def require(scope: Scope, permission: str, on: access.Resource) -> None:
     if api == "iam":
         raise denied_by_iam(permission)
     domain = {"resourcemanager": "cloudresourcemanager", "billing": "cloudbilling"}.get(api, api)
-    raise access.denied(permission, on.name, f"{domain}.googleapis.com")
+    raise denied(permission, on.name, f"{domain}.googleapis.com")

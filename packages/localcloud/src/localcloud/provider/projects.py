@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from localcloud.core.errors import ApiError
-from localcloud.iam import access
+from localcloud.core.permits import Resource
+from localcloud.projects.store import Projects
 from localcloud.provider import permits
-from localcloud.provider.kinds import Kind, Scope, Values, names
+from localcloud.provider.kinds import Kind, names
+from localcloud.provider.scope import Scope, Values
 
 
 def _create(scope: Scope, inputs: Values) -> str:
     project = scope.project_of(inputs)
-    scope.cloud.projects.enable(project, inputs["service"])
+    scope.cloud.of(Projects).enable(project, inputs["service"])
     return f"{project}/{inputs['service']}"
 
 
 def _read(scope: Scope, resource_id: str, _known: Values) -> Values | None:
     project, _, service = resource_id.partition("/")
-    on = scope.cloud.projects.services(project)
+    on = scope.cloud.of(Projects).services(project)
     return {"project": project, "service": service} if service in on else None
 
 
@@ -28,13 +30,13 @@ def _delete(scope: Scope, resource_id: str, known: Values) -> None:
     project, _, service = resource_id.partition("/")
     if known.get("disableOnDestroy"):
         try:
-            scope.cloud.projects.disable(project, service)
+            scope.cloud.of(Projects).disable(project, service)
         except ApiError as error:
             if error.status != "FAILED_PRECONDITION":  # it is off already
                 raise
 
 
-def _on(scope: Scope, resource_id: str, values: Values) -> access.Resource:
+def _on(scope: Scope, resource_id: str, values: Values) -> Resource:
     return permits.project(scope, "", {"project": resource_id.partition("/")[0] or values.get("project")})
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from localcloud.iam import access
+from localcloud.core.permits import Resource
 from localcloud.provider import permits
-from localcloud.provider.kinds import Kind, Scope, Values, names, parts
+from localcloud.provider.kinds import Kind, names, parts
+from localcloud.provider.scope import Scope, Values
 from localcloud.quotas import store
 
 _ID = "projects/{project}/locations/global/quotaPreferences/{name}"
@@ -37,7 +38,7 @@ def _update(scope: Scope, resource_id: str, inputs: Values) -> None:
     store.update(scope.cloud, resource_id, _body(inputs), mask, inputs.get("ignoreSafetyChecks", ""))
 
 
-def _on(scope: Scope, resource_id: str, values: Values) -> access.Resource:
+def _on(scope: Scope, resource_id: str, values: Values) -> Resource:
     return permits.project(scope, resource_id, {"project": _project(scope, values)})
 
 

@@ -17,10 +17,12 @@ from pulumi.runtime.proto import plugin_pb2
 from pulumi.runtime.proto import provider_pb2 as pb
 
 from localcloud.core.errors import ApiError
+from localcloud.iam.tokens import Tokens
 from localcloud.provider import differences, faults, schema
 from localcloud.provider.functions import FUNCTIONS
-from localcloud.provider.kinds import BadId, Kind, Scope, Values
+from localcloud.provider.kinds import BadId, Kind
 from localcloud.provider.registry import KINDS
+from localcloud.provider.scope import Scope, Values
 from localcloud.provider.wire import UNKNOWN, bare, dump, hide, is_unknown, load
 
 if TYPE_CHECKING:
@@ -83,10 +85,10 @@ class Provider:
         try:
             # In the order of the real provider, which takes the token first, too.
             if not token and isinstance(key_file, str):
-                token = self._cloud.tokens.of_key(key_file)
+                token = self._cloud.of(Tokens).of_key(key_file)
             if not isinstance(token, str) or is_unknown(token) or not token:
                 raise Refused(_NOT_LET_IN)
-            caller = self._cloud.tokens.verify(token)
+            caller = self._cloud.of(Tokens).verify(token)
         except ApiError:
             raise Refused(_NOT_LET_IN) from None
         project = given.get("project") or caller.project
@@ -109,7 +111,7 @@ class Provider:
         if peer not in self._scopes:
             raise Refused("this connection was not configured; run the command again")
         scope, token = self._scopes[peer]
-        self._cloud.tokens.verify(token)  # its account may be gone by now, or its key
+        self._cloud.of(Tokens).verify(token)  # its account may be gone by now, or its key
         return scope
 
     # Functions

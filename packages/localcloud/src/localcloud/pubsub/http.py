@@ -12,14 +12,17 @@ from typing import TYPE_CHECKING
 from localcloud.core.errors import ApiError
 from localcloud.core.paging import page
 from localcloud.iam import policies
+from localcloud.iam.access import Access
+from localcloud.iam.store import Iam
 from localcloud.pubsub import resources
 from localcloud.pubsub.resources import Body, allow, denied, full_name, of_project, resource
+from localcloud.pubsub.store import PubSub
 from localcloud.services.enabled import require, require_named
 from localcloud.transport.rest import App, Call, Router
 
 if TYPE_CHECKING:
     from localcloud.core.cloud import Cloud
-    from localcloud.iam.access import Resource
+    from localcloud.core.permits import Resource
 
 
 def _refusal(_call: Call, permission: str, on: Resource) -> ApiError:
@@ -34,7 +37,7 @@ _SUBSCRIPTION = "/v1/{name=projects/*/subscriptions/*}"
 
 
 def app(cloud: Cloud) -> App:
-    assert cloud.pubsub
+    assert cloud.of(PubSub)
     return router.app(cloud)
 
 
@@ -65,30 +68,30 @@ def _listed(call: Call) -> Resource:
 
 @router.route("PUT", _TOPIC, needs="pubsub.topics.create", on=_parent)
 async def create_topic(call: Call) -> Body:
-    return call.cloud.pubsub.create_topic(_name(call), call.body)
+    return call.cloud.of(PubSub).create_topic(_name(call), call.body)
 
 
 @router.route("DELETE", _TOPIC, needs="pubsub.topics.delete", on=_named)
 async def delete_topic(call: Call) -> None:
-    call.cloud.pubsub.delete_topic(_name(call))
+    call.cloud.of(PubSub).delete_topic(_name(call))
 
 
 @router.route("GET", "/v1/projects/{project}/topics", needs="pubsub.topics.list", on=_listed)
 async def list_topics(call: Call) -> Body:
-    return page("topics", call.cloud.pubsub.topics(_project(call)), call.query)
+    return page("topics", call.cloud.of(PubSub).topics(_project(call)), call.query)
 
 
 @router.route("GET", _TOPIC + "/subscriptions", needs="pubsub.topics.get", on=_named)
 async def list_subscriptions_of(call: Call) -> Body:
     name = _name(call)
-    call.cloud.pubsub.get(name)
-    return page("subscriptions", [one["name"] for one in call.cloud.pubsub.subscriptions_of(name)], call.query)
+    call.cloud.of(PubSub).get(name)
+    return page("subscriptions", [one["name"] for one in call.cloud.of(PubSub).subscriptions_of(name)], call.query)
 
 
 @router.route("POST", _TOPIC + ":publish", needs="pubsub.topics.publish", on=_named)
 async def publish(call: Call) -> Body:
     name = _name(call)
-    return {"messageIds": call.cloud.pubsub.publish_all(name, call.body.get("messages") or [])}
+    return {"messageIds": call.cloud.of(PubSub).publish_all(name, call.body.get("messages") or [])}
 
 
 @router.route("PUT", _SUBSCRIPTION, needs="pubsub.subscriptions.create", on=_parent)
@@ -97,19 +100,19 @@ async def create_subscription(call: Call) -> Body:
     topic = full_name(call.cloud, str(call.body.get("topic", "")))
     if "/topics/" not in topic:
         raise ApiError(400, f"Invalid resource name given (name={topic}).")
-    call.cloud.pubsub.get(topic)
+    call.cloud.of(PubSub).get(topic)
     allow(call.cloud, call.caller, "pubsub.topics.attachSubscription", resource(topic))
-    return call.cloud.pubsub.create_subscription(name, call.body | {"topic": topic})
+    return call.cloud.of(PubSub).create_subscription(name, call.body | {"topic": topic})
 
 
 @router.route("DELETE", _SUBSCRIPTION, needs="pubsub.subscriptions.delete", on=_named)
 async def delete_subscription(call: Call) -> None:
-    call.cloud.pubsub.delete_subscription(_name(call))
+    call.cloud.of(PubSub).delete_subscription(_name(call))
 
 
 @router.route("GET", "/v1/projects/{project}/subscriptions", needs="pubsub.subscriptions.list", on=_listed)
 async def list_subscriptions(call: Call) -> Body:
-    return page("subscriptions", call.cloud.pubsub.subscriptions(_project(call)), call.query)
+    return page("subscriptions", call.cloud.of(PubSub).subscriptions(_project(call)), call.query)
 
 
 @router.route("POST", _SUBSCRIPTION + ":pull", needs="pubsub.subscriptions.consume", on=_named)
@@ -122,7 +125,7 @@ async def pull(call: Call) -> Body:
             f"The value for max_messages is too small. You passed {most} in the request, but the minimum value is 1."
         )
         raise ApiError(400, words)
-    pubsub = call.cloud.pubsub
+    pubsub = call.cloud.of(PubSub)
     loop = asyncio.get_running_loop()
     ends = loop.time() + (0 if call.body.get("returnImmediately") else _PATIENCE)
     while not (found := pubsub.pull(name, min(most, _MOST))) and (left := ends - loop.time()) > 0:
@@ -132,13 +135,13 @@ async def pull(call: Call) -> Body:
 
 @router.route("POST", _SUBSCRIPTION + ":acknowledge", needs="pubsub.subscriptions.consume", on=_named)
 async def acknowledge(call: Call) -> None:
-    call.cloud.pubsub.acknowledge(_name(call), call.body.get("ackIds") or [])
+    call.cloud.of(PubSub).acknowledge(_name(call), call.body.get("ackIds") or [])
 
 
 @router.route("POST", _SUBSCRIPTION + ":modifyAckDeadline", needs="pubsub.subscriptions.consume", on=_named)
 async def modify_deadline(call: Call) -> None:
     name = _name(call)
-    call.cloud.pubsub.extend(name, call.body.get("ackIds") or [], call.body.get("ackDeadlineSeconds", 0))
+    call.cloud.of(PubSub).extend(name, call.body.get("ackIds") or [], call.body.get("ackDeadlineSeconds", 0))
 
 
 @router.route("POST", "/v1/{subscription=projects/*/subscriptions/*}:detach", open="asks on the topic, below")
@@ -146,9 +149,9 @@ async def detach(call: Call) -> None:
     """What the owner of a topic may do to anybody's subscription to it."""
     require_named(call.cloud, call.caller, call.consumer, resources.SERVICE)
     name = full_name(call.cloud, call.params["subscription"])
-    topic = call.cloud.pubsub.get(name)["topic"]
+    topic = call.cloud.of(PubSub).get(name)["topic"]
     allow(call.cloud, call.caller, "pubsub.topics.detachSubscription", resource(topic))
-    call.cloud.pubsub.detach(name)
+    call.cloud.of(PubSub).detach(name)
 
 
 def _shared_routes(pattern: str, kind: str, field: str) -> None:
@@ -156,31 +159,31 @@ def _shared_routes(pattern: str, kind: str, field: str) -> None:
 
     @router.route("GET", pattern, needs=f"pubsub.{kind}.get", on=_named)
     async def get(call: Call) -> Body:
-        return call.cloud.pubsub.get(_name(call))
+        return call.cloud.of(PubSub).get(_name(call))
 
     @router.route("PATCH", pattern, needs=f"pubsub.{kind}.update", on=_named)
     async def patch(call: Call) -> Body:
-        return call.cloud.pubsub.update(_name(call), call.body.get(field) or {}, call.body.get("updateMask") or "")
+        return call.cloud.of(PubSub).update(_name(call), call.body.get(field) or {}, call.body.get("updateMask") or "")
 
     @router.route("GET", pattern + ":getIamPolicy", needs=f"pubsub.{kind}.getIamPolicy", on=_named)
     async def get_policy(call: Call) -> Body:
         name = _name(call)
-        call.cloud.pubsub.get(name)
+        call.cloud.of(PubSub).get(name)
         wanted = policies.requested_version(call.body, call.query)
-        return policies.shown(call.cloud.iam.get_policy(name), wanted)
+        return policies.shown(call.cloud.of(Iam).get_policy(name), wanted)
 
     @router.route("POST", pattern + ":setIamPolicy", needs=f"pubsub.{kind}.setIamPolicy", on=_named)
     async def set_policy(call: Call) -> Body:
         name = _name(call)
-        call.cloud.pubsub.get(name)
-        return call.cloud.iam.set_policy(name, call.body.get("policy") or {})
+        call.cloud.of(PubSub).get(name)
+        return call.cloud.of(Iam).set_policy(name, call.body.get("policy") or {})
 
     @router.route("POST", pattern + ":testIamPermissions", open="tells the caller its own permissions")
     async def test_permissions(call: Call) -> Body:
         name = _name(call)
-        call.cloud.pubsub.get(name)
+        call.cloud.of(PubSub).get(name)
         asked = call.body.get("permissions") or []
-        return {"permissions": call.cloud.access.permitted(call.caller, asked, resource(name))}
+        return {"permissions": call.cloud.of(Access).permitted(call.caller, asked, resource(name))}
 
 
 _shared_routes(_TOPIC, "topics", "topic")

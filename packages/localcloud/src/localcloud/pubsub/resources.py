@@ -6,11 +6,13 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from localcloud.core.errors import ApiError, NotEmulated, error_info
-from localcloud.iam.access import Resource
+from localcloud.core.permits import Resource
+from localcloud.iam.access import Access
 from localcloud.services.enabled import require
 
 if TYPE_CHECKING:
-    from localcloud.core.cloud import Caller, Cloud
+    from localcloud.core.callers import Caller
+    from localcloud.core.cloud import Cloud
 
 Body = dict[str, Any]
 SERVICE = "pubsub.googleapis.com"
@@ -45,7 +47,7 @@ def of_project(project_id: str) -> Resource:
 
 def allow(cloud: Cloud, caller: Caller, permission: str, on: Resource) -> None:
     """Raises 403 in Pub/Sub's words when the caller lacks `permission`."""
-    if not cloud.access.allows(caller, permission, on):
+    if not cloud.of(Access).allows(caller, permission, on):
         raise denied(permission, on)
 
 

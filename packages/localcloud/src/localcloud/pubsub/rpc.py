@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 from localcloud.pubsub.http import router
 from localcloud.pubsub.resources import SERVICE, allow, full_name, resource
+from localcloud.pubsub.store import PubSub
 from localcloud.services.enabled import require_named
 from localcloud.transport.grpc_front import StreamHandler, Table
 from localcloud.transport.rest import CONSUMER
 from localcloud.transport.transcoding import transcoded
 
 if TYPE_CHECKING:
-    from localcloud.core.cloud import Caller, Cloud
+    from localcloud.core.callers import Caller
+    from localcloud.core.cloud import Cloud
 
 _MOST = 1000  # messages in one answer
 _USUAL_DEADLINE = 10  # seconds
@@ -42,15 +44,15 @@ async def _stream(cloud: Cloud, messages: AsyncIterator[bytes], caller: Caller) 
     name = full_name(cloud, first.subscription)
     allow(cloud, caller, "pubsub.subscriptions.consume", resource(name))
     deadline = first.stream_ack_deadline_seconds or _USUAL_DEADLINE
-    cloud.pubsub.get(name)
+    cloud.of(PubSub).get(name)
     reader = asyncio.ensure_future(_read(cloud, name, messages, request))
     try:
         while not reader.done():
-            found = cloud.pubsub.pull(name, _MOST, deadline)
+            found = cloud.of(PubSub).pull(name, _MOST, deadline)
             if found:
                 yield _answer(found)
                 continue
-            waiting = asyncio.ensure_future(cloud.pubsub.wait(name, _LOOK))
+            waiting = asyncio.ensure_future(cloud.of(PubSub).wait(name, _LOOK))
             await asyncio.wait([waiting, reader], return_when=asyncio.FIRST_COMPLETED)
             waiting.cancel()
         reader.result()
@@ -63,9 +65,9 @@ async def _read(cloud: Cloud, name: str, messages: AsyncIterator[bytes], request
     async for raw in messages:
         said = request.FromString(raw)
         if said.ack_ids:
-            cloud.pubsub.acknowledge(name, list(said.ack_ids))
+            cloud.of(PubSub).acknowledge(name, list(said.ack_ids))
         for ack_id, seconds in zip(said.modify_deadline_ack_ids, said.modify_deadline_seconds, strict=False):
-            cloud.pubsub.extend(name, [ack_id], seconds)
+            cloud.of(PubSub).extend(name, [ack_id], seconds)
 
 
 def _answer(found: list[Any]) -> bytes:

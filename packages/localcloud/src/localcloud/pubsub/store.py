@@ -10,9 +10,11 @@ import time
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
-from localcloud.billing.counts import MESSAGES
+from localcloud.core.counts import MESSAGES
 from localcloud.core.documents import apply_mask
 from localcloud.core.errors import ApiError
+from localcloud.core.usage import Usage
+from localcloud.iam.store import Iam
 from localcloud.pubsub import resources
 from localcloud.pubsub.queue import Delivery, Queue, well_formed
 from localcloud.pubsub.resources import SUBSCRIPTION, TOPIC, Body
@@ -84,7 +86,7 @@ class PubSub:
             for one in self._all_of(name):
                 self._cloud.documents.put(one["name"], SUBSCRIPTION, one | {"topic": resources.DELETED_TOPIC})
             self._cloud.documents.delete(name)
-            self._cloud.iam.forget_policy(name)
+            self._cloud.of(Iam).forget_policy(name)
 
     # subscriptions
 
@@ -119,7 +121,7 @@ class PubSub:
         with self._lock:
             self.get(name)
             self._cloud.documents.delete(name)
-            self._cloud.iam.forget_policy(name)
+            self._cloud.of(Iam).forget_policy(name)
             self._queue.forget(name)
         self._wake(name)
 
@@ -151,7 +153,7 @@ class PubSub:
         for name in names:
             self._wake(name)
         owner = topic.split("/")[1]  # of what is published and of what is delivered to each subscription
-        self._cloud.billing.counts.of_project(MESSAGES, owner, max(size, _LEAST_CHARGED) * (1 + len(names)))
+        self._cloud.of(Usage).counts.of_project(MESSAGES, owner, max(size, _LEAST_CHARGED) * (1 + len(names)))
         return ids
 
     def pull(self, subscription: str, most: int, seconds: float | None = None) -> list[Delivery]:

@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any
 from catalog.quotas import SERVICE
 from localcloud.core.documents import apply_mask
 from localcloud.core.errors import ApiError
+from localcloud.core.usage import Usage
 from localcloud.iam.policies import new_etag
+from localcloud.projects.store import Projects
 from localcloud.quotas.limits import UNLIMITED, Limit, by_metric, limits
 
 if TYPE_CHECKING:
@@ -50,12 +52,12 @@ def _values(cloud: Cloud, project: str, limit: Limit, service: str) -> dict[str,
 
 
 def _on_trial(cloud: Cloud, project: str) -> bool:
-    return cloud.billing.accounts.on_trial(cloud.projects.get(project)["projectId"])
+    return cloud.of(Usage).on_trial(cloud.of(Projects).get(project)["projectId"])
 
 
 def _preferred(cloud: Cloud, project: str, quota_id: str, service: str) -> dict[str, int]:
     """What preferences granted, by region."""
-    project = cloud.projects.get(project)["projectId"]
+    project = cloud.of(Projects).get(project)["projectId"]
     return {
         found["dimensions"]["region"]: int(found["quotaConfig"]["grantedValue"])
         for found in cloud.documents.list(KIND, f"projects/{project}/")
@@ -65,7 +67,7 @@ def _preferred(cloud: Cloud, project: str, quota_id: str, service: str) -> dict[
 
 def infos(cloud: Cloud, project: str, service: str) -> list[Body]:
     """All quotas of a service in a project, as QuotaInfo."""
-    number = cloud.projects.get(project)["projectNumber"]
+    number = cloud.of(Projects).get(project)["projectNumber"]
     return [_info(cloud, project, number, service, limit) for limit in limits(service).values()]
 
 
@@ -74,7 +76,7 @@ def info(cloud: Cloud, project: str, service: str, quota_id: str) -> Body:
     limit = limits(service).get(quota_id)
     if limit is None:
         raise ApiError(404, f"Quota info {quota_id} is not found for service {service}.")
-    return _info(cloud, project, cloud.projects.get(project)["projectNumber"], service, limit)
+    return _info(cloud, project, cloud.of(Projects).get(project)["projectNumber"], service, limit)
 
 
 def _info(cloud: Cloud, project: str, number: str, service: str, limit: Limit) -> Body:
@@ -121,7 +123,7 @@ def create(cloud: Cloud, project: str, preference_id: str, body: Body, ignored: 
     preference_id = preference_id or str(uuid.uuid4())
     if not _ID.fullmatch(preference_id):
         raise ApiError(400, f"Invalid quota preference id {preference_id!r}.")
-    project = cloud.projects.get(project)["projectId"]
+    project = cloud.of(Projects).get(project)["projectId"]
     name = f"projects/{project}/locations/global/quotaPreferences/{preference_id}"
     with _lock:
         for field in ("service", "quotaId", "dimensions", "quotaConfig"):

@@ -5,28 +5,48 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from localcloud.core.errors import ApiError, error_info
+from localcloud.core.usage import Usage
 from localcloud.iam import access
-from localcloud.services.names import title
+from localcloud.iam.access import Access
+from localcloud.projects.services import title
+from localcloud.projects.store import Projects
 
 if TYPE_CHECKING:
-    from localcloud.core.cloud import Caller, Cloud
-    from localcloud.transport.rest import Call
+    from localcloud.core.callers import Caller
+    from localcloud.core.cloud import Cloud
 
 # Answers for a project that is being deleted too: its owner, who undeletes it, is an account of the project itself.
 _PROJECTS = "cloudresourcemanager.googleapis.com"
+Body = dict[str, Any]
 _CONSOLE = "https://console.developers.google.com/apis/api"
 
 
-def require_for(call: Call, service: str) -> None:
+class Enabled:
+    """What the routes of an API ask before anything else."""
+
+    def __init__(self, cloud: Cloud) -> None:
+        self._cloud = cloud
+
+    def require_for(self, caller: Caller, consumer: str, service: str) -> None:
+        """Raises 403 unless `service` is on where a call is charged."""
+        require_for(self._cloud, caller, consumer, service)
+
+    def refuse_deleted(self, project: str, service: str) -> None:
+        """Raises 403 for a project (by id or number) that is being deleted; it costs no query."""
+        if service != _PROJECTS and self._cloud.of(Usage).state(project) == "deleted":
+            raise deleted(self._cloud.of(Projects).get(project), service)
+
+
+def require_for(cloud: Cloud, caller: Caller, consumer: str, service: str) -> None:
     """Raises 403 unless `service` is on in the project that a call is charged to.
 
-    That is the one which the call names for it, if the caller may use it, else the caller's own.
+    That is the one which the call names for it, `consumer`, if the caller may use it, else the caller's own.
     https://cloud.google.com/apis/docs/system-parameters
     """
-    if call.consumer and call.consumer != call.caller.project:
-        require_named(call.cloud, call.caller, call.consumer, service)
+    if consumer and consumer != caller.project:
+        require_named(cloud, caller, consumer, service)
     else:
-        require(call.cloud, call.caller.project, service)
+        require(cloud, caller.project, service)
 
 
 def require_named(cloud: Cloud, caller: Caller, consumer: str, service: str) -> None:
@@ -36,9 +56,9 @@ def require_named(cloud: Cloud, caller: Caller, consumer: str, service: str) -> 
     """
     if not consumer or consumer == caller.project:
         return
-    found = cloud.projects.find(consumer)
+    found = cloud.of(Projects).find(consumer)
     asked = access.project(found["projectId"] if found else consumer)
-    if found is None or not cloud.access.allows(caller, "serviceusage.services.use", asked):
+    if found is None or not cloud.of(Access).allows(caller, "serviceusage.services.use", asked):
         raise _not_to_be_used(consumer, service)
     require(cloud, found["projectId"], service)
 
@@ -60,10 +80,10 @@ def require(cloud: Cloud, project: str, service: str) -> dict[str, Any]:
     Raises 403 SERVICE_DISABLED when it is off, 403 BILLING_DISABLED when nobody pays for it, 403 when there is no such
     project, 403 CONSUMER_INVALID when the project is being deleted.
     """
-    found = cloud.projects.get(project)
-    refuse_deleted(cloud, project, service)
+    found = cloud.of(Projects).get(project)
+    Enabled(cloud).refuse_deleted(project, service)
     if service in found["services"]:
-        cloud.billing.check_paid(found, service)
+        cloud.of(Usage).check_paid(found, service)
         return found
     name, url = title(service), f"{_CONSOLE}/{service}/overview?project={found['projectId']}"
     message = (
@@ -91,12 +111,6 @@ def require(cloud: Cloud, project: str, service: str) -> dict[str, Any]:
     raise ApiError(403, message, reason="forbidden", details=details)
 
 
-def refuse_deleted(cloud: Cloud, project: str, service: str) -> None:
-    """Raises 403 for a project (by id or number) that is being deleted; it costs no query."""
-    if service != _PROJECTS and cloud.billing.accounts.state(project) == "deleted":
-        raise deleted(cloud.projects.get(project), service)
-
-
 def deleted(project: dict[str, Any], service: str) -> ApiError:
     """403 of the APIs of a project that is being deleted: https://github.com/googleapis/google-api-php-client/issues/2422"""
     number = project["projectNumber"]
@@ -106,3 +120,22 @@ def deleted(project: dict[str, Any], service: str) -> ApiError:
         error_info("CONSUMER_INVALID", "googleapis.com", consumer=f"projects/{number}", service=service),
     ]
     return ApiError(403, f"Project #{number} has been deleted.", reason="forbidden", details=details)
+
+
+def not_paid(project: Body, service: str) -> ApiError:
+    """403 BILLING_DISABLED, as Google's APIs say it."""
+    number = project["projectNumber"]
+    url = f"https://console.developers.google.com/billing/enable?project={number}"
+    message = (
+        f"This API method requires billing to be enabled. Please enable billing on project #{number} by visiting {url} "
+        "then retry. If you enabled billing for this project recently, wait a few minutes for the action to propagate "
+        "to our systems and retry."
+    )
+    details = [
+        {
+            "@type": "type.googleapis.com/google.rpc.Help",
+            "links": [{"description": "Google developers console billing", "url": url}],
+        },
+        error_info("BILLING_DISABLED", "googleapis.com", service=service, consumer=f"projects/{number}"),
+    ]
+    return ApiError(403, message, reason="forbidden", details=details)

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from localcloud.core.errors import ApiError, error_info
 from localcloud.core.paging import page
+from localcloud.core.permits import Resource
 from localcloud.iam import access
-from localcloud.services.names import ON_BY_DEFAULT, TITLES, title
+from localcloud.projects.services import ON_BY_DEFAULT, TITLES, title
+from localcloud.projects.store import Projects
 from localcloud.transport.rest import App, Call, Router
 from localcloud.transport.transcoding import Table, transcoded
 
@@ -24,11 +26,11 @@ _NOTHING = "operations/noop.DONE_OPERATION"
 _TYPE = "type.googleapis.com/google.api.serviceusage.v1."
 
 
-def _refusal(call: Call, permission: str, _resource: access.Resource) -> ApiError:
+def _refusal(call: Call, permission: str, _resource: Resource) -> ApiError:
     """403 in the words of this API; it is the one that can't be off, so that others can be turned on."""
     service = call.params.get("service", "")
     if permission.endswith(".list"):
-        number = call.cloud.projects.get(call.params["project"])["projectNumber"]
+        number = call.cloud.of(Projects).get(call.params["project"])["projectNumber"]
         words = f"Permission denied to list services for consumer container [projects/{number}]"
     else:
         services = [service] if service else call.body.get("serviceIds") or call.queries.get("names", [])
@@ -62,8 +64,8 @@ def _service(project: Body, service: str) -> Body:
 @router.route("POST", _SERVICES + "/{service}:enable", needs="serviceusage.services.enable")
 async def enable(call: Call) -> Body:
     service = call.params["service"]
-    changed = call.cloud.projects.enable(call.params["project"], service)
-    project = call.cloud.projects.get(call.params["project"])
+    changed = call.cloud.of(Projects).enable(call.params["project"], service)
+    project = call.cloud.of(Projects).get(call.params["project"])
     response = {"@type": _TYPE + "EnableServiceResponse", "service": _service(project, service)}
     return _done(call, project, response, changed)
 
@@ -71,8 +73,8 @@ async def enable(call: Call) -> Body:
 @router.route("POST", _SERVICES + "/{service}:disable", needs="serviceusage.services.disable")
 async def disable(call: Call) -> Body:
     service = call.params["service"]
-    call.cloud.projects.disable(call.params["project"], service)
-    project = call.cloud.projects.get(call.params["project"])
+    call.cloud.of(Projects).disable(call.params["project"], service)
+    project = call.cloud.of(Projects).get(call.params["project"])
     return _done(call, project, {"@type": _TYPE + "DisableServiceResponse", "service": _service(project, service)})
 
 
@@ -81,27 +83,27 @@ async def batch_enable(call: Call) -> Body:
     wanted = call.body.get("serviceIds", [])
     if not 0 < len(wanted) <= 20:
         raise ApiError(400, "Between 1 and 20 services can be enabled at once.")
-    changed = call.cloud.projects.enable(call.params["project"], *wanted)
-    project = call.cloud.projects.get(call.params["project"])
+    changed = call.cloud.of(Projects).enable(call.params["project"], *wanted)
+    project = call.cloud.of(Projects).get(call.params["project"])
     services = [_service(project, service) for service in wanted]
     return _done(call, project, {"@type": _TYPE + "BatchEnableServicesResponse", "services": services}, changed)
 
 
 @router.route("GET", _SERVICES + ":batchGet", needs="serviceusage.services.get")
 async def batch_get(call: Call) -> Body:
-    project = call.cloud.projects.get(call.params["project"])
+    project = call.cloud.of(Projects).get(call.params["project"])
     names = [name.rpartition("/")[2] for name in call.queries.get("names", [])]
     return {"services": [_service(project, name) for name in names]}
 
 
 @router.route("GET", _SERVICES + "/{service}", needs="serviceusage.services.get")
 async def get(call: Call) -> Body:
-    return _service(call.cloud.projects.get(call.params["project"]), call.params["service"])
+    return _service(call.cloud.of(Projects).get(call.params["project"]), call.params["service"])
 
 
 @router.route("GET", _SERVICES, needs="serviceusage.services.list")
 async def list_services(call: Call) -> Body:
-    project = call.cloud.projects.get(call.params["project"])
+    project = call.cloud.of(Projects).get(call.params["project"])
     names = sorted(ON_BY_DEFAULT.union(project["services"], (f"{name}.googleapis.com" for name in TITLES)))
     services = [_service(project, name) for name in names]
     wanted = call.query.get("filter", "").partition(":")[2]
@@ -115,13 +117,13 @@ async def get_nothing(_call: Call) -> Body:
     return {"name": _NOTHING, "done": True}
 
 
-def _of_operation(call: Call) -> access.Resource:
+def _of_operation(call: Call) -> Resource:
     """The project that an operation's name has in it. Raises 404 for one that isn't there."""
     name = f"operations/{call.params['operation']}"
     matched = re.fullmatch(r"operations/acat\.p2-(\d+)-\d+", name)
     if matched is None or call.cloud.documents.find(name) is None:
         raise ApiError(404, f"Resource '{name}' was not found.")
-    return access.project(call.cloud.projects.get(matched[1])["projectId"])
+    return access.project(call.cloud.of(Projects).get(matched[1])["projectId"])
 
 
 # Which permission Google asks for is not documented: here it is the one to see whether an API is on.

@@ -9,10 +9,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from localcloud.core.cloud import ANONYMOUS, Caller
+from localcloud.core.callers import ANONYMOUS, Caller
 from localcloud.core.errors import ApiError
+from localcloud.core.permits import Resource
+from localcloud.core.usage import Usage
 from localcloud.iam import access
-from localcloud.iam.access import Resource
+from localcloud.iam.access import Access
+from localcloud.projects.store import Projects
 from localcloud.services.enabled import deleted, require
 from localcloud.storage.bucket_settings import is_private, is_uniform
 from localcloud.storage.buckets import aside_name
@@ -94,8 +97,8 @@ class Asker:
         cloud, project = self._admission.storage.cloud, self.caller.project
         if self.payer and self.payer != project:
             self.project(self.payer, "serviceusage.services.use")
-            project = cloud.projects.get(self.payer)["projectId"]
-        if not cloud.projects.is_on(project, SERVICE):
+            project = cloud.of(Projects).get(self.payer)["projectId"]
+        if not cloud.of(Projects).is_on(project, SERVICE):
             try:
                 require(cloud, project, SERVICE)
             except ApiError as error:
@@ -111,7 +114,7 @@ class Asker:
         project = storage.buckets.soft_deleted_project(name, generation)
         resource = access.bucket(name, project)
         aside = (f"buckets/{aside_name(name, generation)}", *resource.policies[1:])
-        if not storage.cloud.access.allows(self.caller, permission, replace(resource, policies=aside)):
+        if not storage.cloud.of(Access).allows(self.caller, permission, replace(resource, policies=aside)):
             raise denied(self.caller.email, permission)
         self._check_paid(project)
 
@@ -134,8 +137,8 @@ class Asker:
     def project(self, project: str, permission: str) -> None:
         """Raises 403, 401; an unknown project is refused in the same words."""
         cloud = self._admission.storage.cloud
-        found = cloud.projects.find(project)
-        if found is None or not cloud.access.allows(self.caller, permission, access.project(found["projectId"])):
+        found = cloud.of(Projects).find(project)
+        if found is None or not cloud.of(Access).allows(self.caller, permission, access.project(found["projectId"])):
             raise denied(self.caller.email, permission)
         self._check_paid(found["projectId"])
 
@@ -143,7 +146,7 @@ class Asker:
         """Those of the permissions that the caller has. Raises 404."""
         known = self._admission.bucket(bucket)
         resource = self._resource(known, bucket, name)
-        found = self._admission.storage.cloud.access.permitted
+        found = self._admission.storage.cloud.of(Access).permitted
         return [p for p in permissions if self._by_list(known, p) or found(self.caller, [p], resource)]
 
     def is_public(self, bucket: str, name: str) -> bool:
@@ -166,7 +169,7 @@ class Asker:
         if known.requester_pays:
             self._check_payer(known)
         resource = self._resource(known, bucket, name)
-        asked = self._admission.storage.cloud.access
+        asked = self._admission.storage.cloud.of(Access)
         if self._by_list(known, permission):
             asked.audit.note(self.caller, permission, resource, True)
         elif not asked.allows(self.caller, permission, resource):
@@ -176,8 +179,8 @@ class Asker:
     def _check_paid(self, project: str) -> None:
         """Nothing of a project answers which is being deleted, or whose billing account is missing or closed."""
         cloud = self._admission.storage.cloud
-        if (state := cloud.billing.accounts.state(project)) == "deleted":
-            raise deleted(cloud.projects.get(project), SERVICE)
+        if (state := cloud.of(Usage).state(project)) == "deleted":
+            raise deleted(cloud.of(Projects).get(project), SERVICE)
         if state:
             words = f"The billing account for the owning project is disabled in state {state}"
             raise StorageError(403, words, "accountDisabled", "UserProjectAccountProblem")
@@ -187,7 +190,7 @@ class Asker:
         if self.payer:
             self.project(self.payer, "serviceusage.services.use")
             return
-        may = self._admission.storage.cloud.access.permitted
+        may = self._admission.storage.cloud.of(Access).permitted
         if not may(self.caller, ["resourcemanager.projects.createBillingAssignment"], access.project(bucket.project)):
             raise StorageError(400, _PAYER_MISSING, "required", "UserProjectMissing")
 
@@ -200,5 +203,5 @@ class Asker:
         if bucket.uniform or permission not in _OWNER:
             return False
         kinds = ["projectOwner", "projectEditor", *(["projectViewer"] if permission in _READER else [])]
-        has = self._admission.storage.cloud.access.has_basic
+        has = self._admission.storage.cloud.of(Access).has_basic
         return any(has(self.caller.email, f"{kind}:{bucket.project}") for kind in kinds)

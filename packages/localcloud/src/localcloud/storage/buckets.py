@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 from localcloud.core.errors import ApiError, NotEmulated
 from localcloud.iam.policies import BadMember
+from localcloud.iam.store import Iam
+from localcloud.projects.store import Projects
 from localcloud.storage import names
 from localcloud.storage.bucket_settings import WRITABLE, is_private, is_uniform, locked, settled, soft_deletion
 from localcloud.storage.conditions import ANY, Conditions
@@ -94,7 +96,7 @@ class Buckets:
                 code = "BucketAlreadyOwnedByYou" if own else "BucketNameUnavailable"
                 raise StorageError(409, _OWNED if own else _TAKEN, "conflict", code)
             # First the policy: a kill in between leaves one of no bucket, and the next bucket of this name replaces it.
-            self._cloud.iam.set_policy(_policy_name(name), _first_policy(owner["projectId"], is_uniform(made)))
+            self._cloud.of(Iam).set_policy(_policy_name(name), _first_policy(owner["projectId"], is_uniform(made)))
             self._metadata.put_bucket(owner["projectId"], made)
         return made
 
@@ -127,7 +129,7 @@ class Buckets:
                 # What its lists gave to the project's own people goes on: from now on by the allow policy.
                 for binding in _of_objects(project):
                     for member in binding["members"]:
-                        self._cloud.iam.add_member(_policy_name(name), binding["role"], member)
+                        self._cloud.of(Iam).add_member(_policy_name(name), binding["role"], member)
             self._metadata.put_bucket(project, changed)
             return changed
 
@@ -152,7 +154,7 @@ class Buckets:
             self._put_aside(present)
             database.execute("DELETE FROM buckets WHERE name = ?", (name,))
             self._metadata.after_commit(self._metadata.note_bucket_change)
-        self._cloud.iam.forget_policy(_policy_name(name))
+        self._cloud.of(Iam).forget_policy(_policy_name(name))
 
     def project_of(self, name: str) -> str:
         """The project that a bucket is of. Raises 404."""
@@ -210,11 +212,11 @@ class Buckets:
             live = {key: value for key, value in resource.items() if key not in ("softDeleteTime", "hardDeleteTime")}
             live |= {"updated": timestamp(self._cloud.clock.now())}
             aside = aside_name(name, generation)
-            self._cloud.iam.copy_policy(_policy_name(aside), _policy_name(name))
+            self._cloud.of(Iam).copy_policy(_policy_name(aside), _policy_name(name))
             self._metadata.put_bucket(project, live)
             database.execute("UPDATE objects SET bucket = ? WHERE bucket = ?", (name, aside))
             database.execute("DELETE FROM deleted_buckets WHERE name = ? AND generation = ?", (name, generation))
-        self._cloud.iam.forget_policy(_policy_name(aside))
+        self._cloud.of(Iam).forget_policy(_policy_name(aside))
         return live
 
     def forget_expired(self) -> None:
@@ -224,7 +226,7 @@ class Buckets:
             gone = self._metadata.rows("SELECT name, generation FROM deleted_buckets WHERE hard_deleted <= ?", now)
             database.execute("DELETE FROM deleted_buckets WHERE hard_deleted <= ?", (now,))
         for name, generation in gone:
-            self._cloud.iam.forget_policy(_policy_name(aside_name(name, generation)))
+            self._cloud.of(Iam).forget_policy(_policy_name(aside_name(name, generation)))
 
     def _soft_deleted(self, name: str, generation: int) -> tuple[Resource, str]:
         sql = "SELECT resource, project FROM deleted_buckets WHERE name = ? AND generation = ? AND hard_deleted > ?"
@@ -246,7 +248,7 @@ class Buckets:
         generation = int(bucket.get("generation") or self._metadata.next_generation(now.timestamp()) * 1000)
         gone = bucket | {"generation": str(generation), "softDeleteTime": timestamp(now), "hardDeleteTime": max(ends)}
         owner, aside = self._metadata.bucket_project(name), aside_name(name, generation)
-        self._cloud.iam.copy_policy(_policy_name(name), _policy_name(aside))
+        self._cloud.of(Iam).copy_policy(_policy_name(name), _policy_name(aside))
         with self._metadata.transaction() as database:
             values = (name, generation, owner, json.dumps(gone), max(ends))
             database.execute("INSERT OR REPLACE INTO deleted_buckets VALUES (?, ?, ?, ?, ?)", values)
@@ -255,7 +257,7 @@ class Buckets:
     def policy(self, name: str) -> Resource:
         """The allow policy in Storage's form. Raises 404."""
         self.get(name)
-        policy = self._cloud.iam.get_policy(_policy_name(name))
+        policy = self._cloud.of(Iam).get_policy(_policy_name(name))
         return {"kind": "storage#policy", "resourceId": f"projects/_/buckets/{name}", **policy}
 
     def set_policy(self, name: str, policy: Resource) -> Resource:
@@ -271,7 +273,7 @@ class Buckets:
         if _has_conditions(wanted) and wanted.get("version", 1) != 3:
             raise invalid("The version of a policy with conditional bindings must be at least 3.")
         try:
-            self._cloud.iam.set_policy(_policy_name(name), wanted)
+            self._cloud.of(Iam).set_policy(_policy_name(name), wanted)
         except BadMember as error:
             words = f"The member {error.member} is of an unknown type. Please set a valid type prefix for the member."
             raise invalid(words) from error
@@ -294,7 +296,7 @@ class Buckets:
             raise StorageError(412, _NOT_UNIFORM, "conditionNotMet", "PreconditionFailed")
 
     def _project(self, project: str, permission: str, caller: str) -> Resource:
-        found = self._cloud.projects.find(project)
+        found = self._cloud.of(Projects).find(project)
         if found is None:
             raise StorageError(
                 403,

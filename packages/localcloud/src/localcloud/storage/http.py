@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from localcloud.core import disk, fields
+from localcloud.core.drills import Drills
 from localcloud.core.errors import ApiError
+from localcloud.core.usage import Usage
 from localcloud.storage import operations
 from localcloud.storage.admission import Admission, Asker
 from localcloud.storage.downloads import Downloads
@@ -21,6 +23,7 @@ from localcloud.storage.json.api import JsonApi
 from localcloud.storage.messages import Request, Response, parse_object, send_response
 from localcloud.storage.records import ObjectRecord
 from localcloud.storage.signed import Signatures, is_signed
+from localcloud.storage.store import Storage
 from localcloud.storage.uploads.resumable import Resumables
 from localcloud.storage.uploads.simple import SimpleUploads
 from localcloud.storage.xml.api import XmlApi
@@ -52,9 +55,9 @@ class Service:
     """Hands each request to the JSON API, an upload, a download, a batch, or the XML API."""
 
     def __init__(self, cloud: Cloud) -> None:
-        storage = cloud.storage
-        self._faults = cloud.faults
-        self._counts = cloud.billing.counts
+        storage = cloud.of(Storage)
+        self._drills = cloud.of(Drills)
+        self._counts = cloud.of(Usage).counts
         pool = ThreadPoolExecutor(_THREADS, "storage")
         self._json = JsonApi(storage, pool)
         self._admission = Admission(storage)
@@ -107,7 +110,7 @@ class Service:
         if any(request.headers.get(name) for name in _KEY_HEADERS) or any(map(request.query.get, _KEY_QUERIES)):
             raise not_emulated("encryption with keys of your own")
         if path.startswith("/batch"):
-            return await batch.answer(self._json, request, self._admission, self._faults)
+            return await batch.answer(self._json, request, self._admission, self._drills)
         if found := _UPLOAD.fullmatch(path):
             return await self._upload(request, unquote(found[1]))
         media = _MEDIA.fullmatch(path)

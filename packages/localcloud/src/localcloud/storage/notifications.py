@@ -13,6 +13,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from localcloud.core.errors import ApiError
+from localcloud.iam.access import Access
+from localcloud.iam.store import Iam
+from localcloud.pubsub.store import PubSub
 from localcloud.storage.errors import StorageError, invalid, required
 from localcloud.storage.metadata import Metadata, Resource
 from localcloud.storage.objects import ARCHIVE, FINALIZE, GONE, UPDATE
@@ -153,13 +156,13 @@ class Notifications:
 
     def _publish(self, topic: str, data: bytes, attributes: dict[str, str]) -> None:
         """As Storage's own account of the bucket's project. Raises 403, 404."""
-        from localcloud.core.cloud import Caller
+        from localcloud.core.callers import Caller
         from localcloud.pubsub import resources
 
         if project := self._metadata.bucket_project(attributes["bucketId"]):  # a bucket that is gone has none
-            agent = Caller(self._cloud.iam.service_agent(project, "gs-project-accounts"), project)
+            agent = Caller(self._cloud.of(Iam).service_agent(project, "gs-project-accounts"), project)
             resources.allow(self._cloud, agent, "pubsub.topics.publish", resources.resource(topic))
-        self._cloud.pubsub.publish(topic, data, attributes)
+        self._cloud.of(PubSub).publish(topic, data, attributes)
 
     def _checked(self, body: Resource, project: str) -> Resource:
         """What a client says of a configuration, as it is kept. Raises 400, 403."""
@@ -181,7 +184,7 @@ class Notifications:
         return made | {"payload_format": form}
 
     def _topic(self, given: Any, project: str) -> str:
-        from localcloud.core.cloud import Caller
+        from localcloud.core.callers import Caller
         from localcloud.pubsub import resources
 
         found = _TOPIC.fullmatch(given) if isinstance(given, str) else None
@@ -189,17 +192,17 @@ class Notifications:
             raise invalid(
                 "Invalid Google Cloud Pub/Sub topic. It should look like '//pubsub.googleapis.com/projects/*/topics/*.'"
             )
-        agent = self._cloud.iam.service_agent(project, "gs-project-accounts")
+        agent = self._cloud.of(Iam).service_agent(project, "gs-project-accounts")
         shown = f"//pubsub.googleapis.com/{found[1]}"
         try:
             name = resources.full_name(self._cloud, found[1])
-            self._cloud.pubsub.get(name)
+            self._cloud.of(PubSub).get(name)
         except ApiError:
             raise invalid(
                 f"Cloud Pub/Sub topic '{shown}' not found, or user '{agent}' does not have permission to it."
             ) from None
         on = resources.resource(name)
-        if not self._cloud.access.allows(Caller(agent, project), "pubsub.topics.publish", on):
+        if not self._cloud.of(Access).allows(Caller(agent, project), "pubsub.topics.publish", on):
             raise StorageError(
                 403,
                 f"The service account '{agent}' does not have permission to publish messages to to the Cloud Pub/Sub "

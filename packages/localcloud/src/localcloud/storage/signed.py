@@ -20,7 +20,8 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
-from localcloud.core.cloud import Caller
+from localcloud.core.callers import Caller
+from localcloud.iam.store import Iam
 from localcloud.storage.errors import StorageError, invalid, not_emulated
 from localcloud.storage.messages import Request
 
@@ -70,7 +71,7 @@ class Signatures:
 
     def signer(self, email: str, signature: bytes, texts: Iterable[str], shown: Mapping[str, str]) -> Caller:
         """The account, when it signed one of the texts with a key of its own. Raises 403 that tells what is `shown`."""
-        iam = self._cloud.iam
+        iam = self._cloud.of(Iam)
         account = iam.find_service_account(email)
         if account is None or account.get("disabled"):
             raise _refused(f"The service account {email} does not exist.", "InvalidAccessKeyId")

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, BinaryIO
 
 from catalog.prices import least_days
+from localcloud.core.usage import Usage
 from localcloud.storage.blobs import Blobs
 from localcloud.storage.buckets import Buckets
 from localcloud.storage.copies import Copies
@@ -120,7 +121,7 @@ class Storage:
         least = least_days(record.storage_class) * 86_400
         left = least and parse_time(record.created, "timeCreated").timestamp() + least - self.cloud.clock.time()
         if left > 0 and (found := self.metadata.owner(record.bucket)):
-            self.cloud.billing.deleted_early(*found, record.storage_class, record.size, left)
+            self.cloud.of(Usage).deleted_early(*found, record.storage_class, record.size, left)
 
     def close(self) -> None:
         """Let go of all files."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
@@ -12,30 +12,16 @@ from typing import Any
 import grpc
 import grpc.aio
 
-from localcloud.core import disk
-from localcloud.core.cloud import Caller, Cloud
+from localcloud.core import callers, disk
+from localcloud.core.callers import Caller, Verifier
+from localcloud.core.cloud import Cloud
+from localcloud.core.drills import Drills
 from localcloud.core.errors import GRPC_CODES, ApiError, NotEmulated, grpc_status
-from localcloud.faults.rpc import faulty
-from localcloud.iam import tokens
 from localcloud.transport.front import is_missing, load
 from localcloud.transport.rest import CONSUMER
 
 log = logging.getLogger(__name__)
 
-# (how the service's name starts, "module:function" that makes the table of a Cloud)
-TABLES: list[tuple[str, str]] = [
-    ("google.cloud.aiplatform.", "localcloud.vertex.rpc:table"),
-    ("google.logging.", "localcloud.logging.rpc:table"),
-    ("google.cloud.resourcemanager.", "localcloud.projects.http:table"),
-    ("google.api.serviceusage.", "localcloud.services.http:table"),
-    ("google.iam.admin.", "localcloud.iam.rpc:table"),
-    ("google.iam.credentials.", "localcloud.credentials.http:table"),
-    ("google.cloud.billing.", "localcloud.billing.http:table"),
-    ("google.api.cloudquotas.", "localcloud.quotas.http:table"),
-    ("google.devtools.artifactregistry.", "localcloud.artifacts.http:table"),
-    ("google.monitoring.", "localcloud.monitoring.rpc:table"),
-    ("google.pubsub.", "localcloud.pubsub.rpc:table"),
-]
 # Services that every API has: which API is meant, only the resource's name tells.
 _SHARED = ("google.longrunning.", "google.iam.v1.", "google.cloud.location.")
 _LIMIT = 64 << 20  # bytes of a message
@@ -58,8 +44,10 @@ Table = dict[str, Unary | StreamHandler]
 class GrpcFront(grpc.GenericRpcHandler):
     """Every method of every service: on the wire a call with one message each way is a stream like any other."""
 
-    def __init__(self, cloud: Cloud) -> None:
+    def __init__(self, cloud: Cloud, tables: Sequence[tuple[str, str]]) -> None:
+        """`tables`: how a service's name starts, and "module:function" that makes the table of a Cloud."""
         self._cloud = cloud
+        self._loaders = tables
         self._tables: dict[str, asyncio.Future[Table]] = {}
 
     def service(self, handler_call_details: Any) -> Any:
@@ -69,12 +57,12 @@ class GrpcFront(grpc.GenericRpcHandler):
             log.debug("gRPC %s", method)
             try:
                 host = self._cloud.hosts.get(int(context.peer().rpartition(":")[2]), "")
-                caller = self._cloud.tokens.verify(_bearer(context), host)
+                caller = self._cloud.of(Verifier).verify(_bearer(context), host)
                 CONSUMER.set(str(dict(context.invocation_metadata() or ()).get("x-goog-user-project", "")))
                 HOST.set(host)
                 answers = self._answer(method, messages, caller)
-                if self._cloud.faults.active:
-                    answers = faulty(self._cloud, method, caller, _bearer(context), answers)
+                if self._cloud.of(Drills).active:
+                    answers = self._cloud.of(Drills).rpc(method, caller, _bearer(context), answers)
                 async for answer in answers:
                     yield answer
             except ApiError as error:
@@ -104,11 +92,11 @@ class GrpcFront(grpc.GenericRpcHandler):
         """Who may answer `method`: one, or for a shared service all that have it. Raises NotEmulated."""
         service = method.lstrip("/")
         if service.startswith(_SHARED):
-            loaded = [loader for _, loader in TABLES if loader in self._tables]
-            others = [loader for _, loader in TABLES if loader not in self._tables]
+            loaded = [loader for _, loader in self._loaders if loader in self._tables]
+            others = [loader for _, loader in self._loaders if loader not in self._tables]
             loaders = loaded + others
         else:
-            loaders = [loader for prefix, loader in TABLES if service.startswith(prefix)]
+            loaders = [loader for prefix, loader in self._loaders if service.startswith(prefix)]
         handlers = []
         for loader in loaders:
             if handler := (await self.table(loader)).get(method):
@@ -137,9 +125,9 @@ def _bearer(context: grpc.aio.ServicerContext) -> str:
     metadata = dict(context.invocation_metadata() or ())
     kind, _, bearer = str(metadata.get("authorization", "")).partition(" ")
     if not bearer:
-        raise tokens.missing()
+        raise callers.missing()
     if kind.lower() != "bearer":
-        raise tokens.invalid()
+        raise callers.invalid()
     return bearer.strip()
 
 
@@ -178,4 +166,4 @@ def new_server() -> grpc.aio.Server:
     return grpc.aio.server(options=[*sizes, ("grpc.so_reuseport", 0)])
 
 
-__all__ = ["TABLES", "GrpcFront", "StreamHandler", "Table", "new_server", "start"]
+__all__ = ["GrpcFront", "StreamHandler", "Table", "new_server", "start"]

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, unquote
 
 from localcloud.core import disk, fields
+from localcloud.core.directory import Directory, Services
 from localcloud.core.errors import ApiError, NotEmulated
-from localcloud.iam import access
-from localcloud.services import enabled
+from localcloud.core.permits import Permits, Resource, denied
 
 if TYPE_CHECKING:
-    from localcloud.core.cloud import Caller, Cloud
-    from localcloud.iam.access import Resource
+    from localcloud.core.callers import Caller
+    from localcloud.core.cloud import Cloud
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -66,8 +66,8 @@ class Call:
 Handler = Callable[[Call], Awaitable[Any]]
 # The project that the present gRPC call is charged to when it names one.
 CONSUMER: ContextVar[str] = ContextVar("consumer", default="")
-Where = Callable[[Call], "Resource"]
-Refusal = Callable[[Call, str, "Resource"], ApiError]
+Where = Callable[[Call], Resource]
+Refusal = Callable[[Call, str, Resource], ApiError]
 
 
 @dataclass(frozen=True)
@@ -145,15 +145,15 @@ class Router:
     def _admit(self, call: Call, route: Route) -> None:
         """Raises 403 when the API is off where the call is charged, a permission lacks, or the project is deleted."""
         if self._service:
-            enabled.require_for(call, self._service)
+            call.cloud.of(Services).require_for(call.caller, call.consumer, self._service)
         if not self._always and (project := call.params.get("project")):
-            enabled.refuse_deleted(call.cloud, project, self._service)
+            call.cloud.of(Services).refuse_deleted(project, self._service)
         if route.needs:
             resource = (route.on or project_of)(call)
-            if not call.cloud.access.allows(call.caller, route.needs, resource):
+            if not call.cloud.of(Permits).allows(call.caller, route.needs, resource):
                 if self._refusal:
                     raise self._refusal(call, route.needs, resource)
-                raise access.denied(route.needs, resource.name, self._service or resource.service)
+                raise denied(route.needs, resource.name, self._service or resource.service)
 
     def app(self, cloud: Cloud) -> App:
         """The ASGI application of these routes."""
@@ -185,7 +185,7 @@ def project_of(call: Call) -> Resource:
     if not named:
         name = next((value for value in call.params.values() if value.startswith("projects/")), "projects/")
         named = name.split("/")[1]
-    return access.project(call.cloud.projects.get(named)["projectId"])
+    return call.cloud.of(Directory).resource(named)
 
 
 def _expression(pattern: str) -> str:

@@ -22,7 +22,8 @@ from localcloud.core.errors import NotEmulated
 from localcloud.transport.rest import CONSUMER, Router
 
 if TYPE_CHECKING:
-    from localcloud.core.cloud import Caller, Cloud
+    from localcloud.core.callers import Caller
+    from localcloud.core.cloud import Cloud
 
 Method = Callable[[bytes, "Caller"], Awaitable[bytes]]
 Table = dict[str, Method]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from localcloud.core.errors import ApiError
 from localcloud.vertex import listing, operations, states
+from localcloud.vertex.jobs.store import CustomJobs
 from localcloud.vertex.place import Call
 from localcloud.vertex.states import ENDED
 
@@ -161,7 +162,7 @@ class Driving(ABC, Generic[D]):
         """The body of a new one, with those of the `given` fields that there are."""
         now = self._cloud.clock.stamp()
         return {
-            "name": f"{call.place.name}/{self._every.collection}/{self._cloud.vertex.new_id()}",
+            "name": f"{call.place.name}/{self._every.collection}/{self._cloud.of(CustomJobs).new_id()}",
             **{field: given[field] for field in fields if field in given},
             "state": state,
             "createTime": now,

@@ -13,6 +13,7 @@ from localcloud.vertex.jobs.validation import Violation
 from localcloud.vertex.messages import Messages, Route
 from localcloud.vertex.methods import OPERATIONS, Method, services
 from localcloud.vertex.serving.raw_http import with_raw_predict
+from localcloud.vertex.store import Vertex
 
 if TYPE_CHECKING:
     from localcloud.core.cloud import Cloud
@@ -29,7 +30,7 @@ OPERATION_ROUTES = {
 
 def app(cloud: Cloud) -> App:
     """The ASGI application. Imports the message types."""
-    assert cloud.vertex  # jobs that outlived the last server are taken up
+    assert cloud.of(Vertex)  # jobs that outlived the last server are taken up
     return with_raw_predict(cloud, router(messages.load()).app(cloud))
 
 

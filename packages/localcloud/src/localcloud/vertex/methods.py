@@ -12,8 +12,8 @@ from localcloud.vertex import operations
 from localcloud.vertex.place import Call, enter
 
 if TYPE_CHECKING:
-    from localcloud.core.cloud import Caller, Cloud
-    from localcloud.vertex.store import Vertex
+    from localcloud.core.callers import Caller
+    from localcloud.core.cloud import Cloud
 
 Body = dict[str, Any]
 Handler = Callable[[Call, Body], Body | Awaitable[Body]]
@@ -53,11 +53,11 @@ class Jobs(Protocol):
     def delete(self, call: Call, request: Body) -> Body: ...
 
 
-def of_jobs(message: str, part: Callable[[Vertex], Jobs]) -> Methods:
+def of_jobs(message: str, part: Callable[[Cloud], Jobs]) -> Methods:
     """The methods that each kind of jobs has; `message` is the resource ("CustomJob"), `part` finds who answers."""
 
     def handler(verb: str) -> Handler:
-        return lambda call, request: getattr(part(call.cloud.vertex), verb)(call, request)
+        return lambda call, request: getattr(part(call.cloud), verb)(call, request)
 
     collection = f"aiplatform.{message[0].lower()}{message[1:]}s"
     return {

@@ -8,6 +8,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from localcloud.core.errors import GRPC_CODES, ApiError
+from localcloud.iam.access import Access
 from localcloud.vertex import listing
 from localcloud.vertex.place import Call
 
@@ -106,7 +107,7 @@ def delete(call: Call, request: Body) -> Body:
     """
     parts = request.get("name", "").split("/")
     collection = parts[4] if len(parts) > 6 else "customJobs"
-    call.cloud.access.require(call.caller, f"aiplatform.{collection}.delete", call.place.resource)
+    call.cloud.of(Access).require(call.caller, f"aiplatform.{collection}.delete", call.place.resource)
     call.cloud.documents.delete(get(call, request)["name"])
     return {}
 

@@ -8,12 +8,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from localcloud.core.errors import ApiError, error_info
-from localcloud.iam import access
+from localcloud.core.permits import Resource
+from localcloud.iam.access import Access
+from localcloud.projects.store import Projects
 from localcloud.services import enabled
 from localcloud.vertex.jobs import validation
 
 if TYPE_CHECKING:
-    from localcloud.core.cloud import Caller, Cloud
+    from localcloud.core.callers import Caller
+    from localcloud.core.cloud import Cloud
 
 Body = dict[str, Any]
 SERVICE = "aiplatform.googleapis.com"
@@ -37,10 +40,10 @@ class Place:
         return self.project["projectId"]
 
     @property
-    def resource(self) -> access.Resource:
+    def resource(self) -> Resource:
         """What permissions are asked on: the location, which has its project's policy."""
         project = f"projects/{self.project_id}"
-        return access.Resource(f"{project}/locations/{self.location}", (project,), SERVICE, f"{SERVICE}/Location")
+        return Resource(f"{project}/locations/{self.location}", (project,), SERVICE, f"{SERVICE}/Location")
 
 
 @dataclass(frozen=True)
@@ -81,7 +84,7 @@ def enter(cloud: Cloud, caller: Caller, host: str, request: Body, permission: st
     match = _PLACE.fullmatch(name)
     if match is None:
         raise bad_name(field, name)
-    project = cloud.projects.find(match[1])
+    project = cloud.of(Projects).find(match[1])
     if project is None:
         raise _no_project(match[1])
     enabled.require_named(cloud, caller, consumer, SERVICE)
@@ -89,7 +92,7 @@ def enter(cloud: Cloud, caller: Caller, host: str, request: Body, permission: st
     validation.check_location(match[2], host, project)
     place = Place(project, match[2])
     if permission:
-        cloud.access.require(caller, permission, place.resource)
+        cloud.of(Access).require(caller, permission, place.resource)
     return Call(cloud, caller, host, place)
 
 

@@ -5,9 +5,13 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from localcloud.core.cloud import Caller
+from localcloud.core.callers import Caller
 from localcloud.core.errors import ApiError
 from localcloud.iam import access
+from localcloud.iam.access import Access
+from localcloud.iam.store import Iam
+from localcloud.projects.store import Projects
+from localcloud.storage.store import Storage
 from localcloud.vertex import images
 from localcloud.vertex.jobs import contract
 from localcloud.vertex.place import Call, Place
@@ -37,7 +41,7 @@ def check_bucket(cloud: Cloud, uri: str, region: str) -> None:
     Google's words for a bucket that isn't there are not known.
     """
     try:
-        bucket = cloud.storage.get_bucket(uri.removeprefix("gs://").partition("/")[0])
+        bucket = cloud.of(Storage).get_bucket(uri.removeprefix("gs://").partition("/")[0])
     except ApiError as error:
         if error.code != 404:
             raise
@@ -61,7 +65,7 @@ def check_image(cloud: Cloud, uri: str, place: Place) -> None:
     if match is None:
         return
     location, project_id, repository = match.groups()
-    owner = cloud.projects.find(project_id)
+    owner = cloud.of(Projects).find(project_id)
     if owner is None:
         try:
             images.find(cloud.root, uri)
@@ -75,8 +79,8 @@ def check_image(cloud: Cloud, uri: str, place: Place) -> None:
 
 
 def _may_pull(cloud: Cloud, place: Place, name: str) -> bool:
-    callers = [Caller(cloud.iam.service_agent(place.project_id, agent), place.project_id) for agent in _AGENTS]
-    return any(cloud.access.allows(caller, _PULL, access.repository(name)) for caller in callers)
+    callers = [Caller(cloud.of(Iam).service_agent(place.project_id, agent), place.project_id) for agent in _AGENTS]
+    return any(cloud.of(Access).allows(caller, _PULL, access.repository(name)) for caller in callers)
 
 
 def _unreadable(place: Place, project_id: str, location: str, repository: str) -> ApiError:

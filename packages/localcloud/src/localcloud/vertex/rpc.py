@@ -10,9 +10,11 @@ from localcloud.transport.grpc_front import HOST
 from localcloud.transport.rest import CONSUMER
 from localcloud.vertex import messages, operations
 from localcloud.vertex.methods import OPERATIONS, Method, services
+from localcloud.vertex.store import Vertex
 
 if TYPE_CHECKING:
-    from localcloud.core.cloud import Caller, Cloud
+    from localcloud.core.callers import Caller
+    from localcloud.core.cloud import Cloud
 
 Unary = Callable[[bytes, "Caller"], Awaitable[bytes]]
 _OPERATIONS = OPERATIONS.items()
@@ -21,6 +23,7 @@ _LOGGING = ("DeployedModel", 12)  # v1beta1's enable_container_logging: here all
 
 def table(cloud: Cloud) -> dict[str, Unary]:
     """gRPC path -> method. v1beta1 has the same fields with the same numbers, so v1's types read it too."""
+    assert cloud.of(Vertex)  # jobs that outlived the last server are taken up
     loaded = messages.load()
     shared = {f"/google.longrunning.Operations/{name}": _shared(_unary(cloud, loaded, m)) for name, m in _OPERATIONS}
     made: dict[str, Unary] = {}

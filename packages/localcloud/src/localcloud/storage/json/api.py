@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import unquote
 
 from localcloud.core import fields
+from localcloud.core.usage import Usage
 from localcloud.storage import operations
 from localcloud.storage.admission import Asker
 from localcloud.storage.errors import StorageError, not_emulated
@@ -51,7 +52,7 @@ class JsonApi:
                 else:
                     result = route.handler(call)
                 if charged := operations.of_json(method, path):
-                    self._storage.cloud.billing.counts.operation(*charged)
+                    self._storage.cloud.of(Usage).counts.operation(*charged)
                 return fields.select(result, selection)
         if path.startswith(("/b", "/projects")):
             raise not_emulated(f"{method} /storage/v1{path}")

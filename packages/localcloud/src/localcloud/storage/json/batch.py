@@ -7,10 +7,8 @@ import re
 from http import HTTPStatus
 from urllib.parse import parse_qs, urlsplit
 
+from localcloud.core.drills import Drills
 from localcloud.core.errors import ApiError
-from localcloud.faults.answers import storage_error
-from localcloud.faults.names import Seen
-from localcloud.faults.store import Faults
 from localcloud.storage.admission import Admission
 from localcloud.storage.errors import invalid, json_body, not_emulated
 from localcloud.storage.json.api import JsonApi
@@ -20,27 +18,26 @@ from localcloud.storage.uploads.multipart import boundary
 _MOST_CALLS = 1000  # Google asks for at most 100, and its own client sends up to 1000
 _ANSWERS = "batch_localcloud"
 _LINE = re.compile(r"([A-Z]+) (\S+)(?: HTTP/\d(?:\.\d)?)?")
-_REFUSALS = frozenset({"code"})  # other faults are of the whole request
 
 
-async def answer(api: JsonApi, request: Request, admission: Admission, faults: Faults) -> Response:
+async def answer(api: JsonApi, request: Request, admission: Admission, drills: Drills) -> Response:
     """Make the calls one after another and answer each; one that is refused stops no other. Raises 400."""
     delimiter = b"--" + boundary(request.headers.get("content-type", ""))
     parts = (await request.body.read()).replace(b"\r\n", b"\n").split(delimiter)[1:]
     calls = [part for part in parts if not part.startswith(b"--") and part.strip()]
     if len(calls) > _MOST_CALLS:
         raise invalid(f"The batch request has {len(calls)} calls; {_MOST_CALLS} are allowed.")
-    answers = [await _part(api, request, admission, faults, call.lstrip(b"\n")) for call in calls]
+    answers = [await _part(api, request, admission, drills, call.lstrip(b"\n")) for call in calls]
     body = "".join(f"--{_ANSWERS}\r\n{answer}\r\n" for answer in answers) + f"--{_ANSWERS}--\r\n"
     return Response(200, body.encode(), f"multipart/mixed; boundary={_ANSWERS}")
 
 
-async def _part(api: JsonApi, request: Request, admission: Admission, faults: Faults, part: bytes) -> str:
+async def _part(api: JsonApi, request: Request, admission: Admission, drills: Drills, part: bytes) -> str:
     head, _, inner = part.partition(b"\n\n")
     found = re.search(r"^content-id:[ ]*<?([^>\n]+)>?", head.decode("latin-1"), re.IGNORECASE | re.MULTILINE)
     call_id = f"Content-ID: <response-{found[1]}>\r\n" if found else ""
     try:
-        result = await _call(api, request, admission, faults, inner)
+        result = await _call(api, request, admission, drills, inner)
         status = HTTPStatus.OK if result is not None else HTTPStatus.NO_CONTENT
     except ApiError as error:
         result, status = json_body(error), HTTPStatus(error.code)
@@ -53,7 +50,7 @@ async def _part(api: JsonApi, request: Request, admission: Admission, faults: Fa
 
 
 async def _call(
-    api: JsonApi, request: Request, admission: Admission, faults: Faults, text: bytes
+    api: JsonApi, request: Request, admission: Admission, drills: Drills, text: bytes
 ) -> dict[str, object] | None:
     """One call in HTTP's own form: a request line, headers, a blank line, JSON. Raises 400 for what is no call."""
     head, _, body = text.partition(b"\n\n")
@@ -67,10 +64,8 @@ async def _call(
         raise not_emulated(f"{method} {url.path} in a batch")
     pairs = [line.partition(":") for line in lines]
     headers = {name.strip().lower(): value.strip() for name, _, value in pairs}
-    if faults.active:
-        seen = Seen(method, request.host, url.path, principal=request.caller.email)
-        if fault := faults.hit(seen, kinds=_REFUSALS):
-            raise storage_error(fault, seen)
+    if drills.active and (refusal := drills.in_batch(method, request.host, url.path, request.caller.email)):
+        raise refusal
     path = url.path.removeprefix("/storage/v1")
     asker = admission.of(request.caller, {name: values[-1] for name, values in queries.items()}, headers)
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from localcloud.iam import policies
+from localcloud.iam.store import Iam
 from localcloud.storage import listing
 from localcloud.storage.errors import invalid, required
 from localcloud.storage.json import needs
@@ -148,5 +149,5 @@ def _delete_notification(call: Call) -> None:
 
 @routes.add("GET", "/projects/*/serviceAccount", needs.to_know_agent)
 def _service_account(call: Call) -> Resource:
-    email = call.storage.cloud.iam.service_agent(call.params[0], "gs-project-accounts")
+    email = call.storage.cloud.of(Iam).service_agent(call.params[0], "gs-project-accounts")
     return {"kind": "storage#serviceAccount", "email_address": email}

@@ -18,6 +18,9 @@ from urllib.parse import quote
 from environments import EnvironmentFailed, environment, install
 from localcloud.core.environment import boto_configuration
 from localcloud.core.files import private_folder, write_privately
+from localcloud.iam.metadata import Metadata
+from localcloud.iam.store import Iam
+from localcloud.iam.tokens import Tokens
 from localcloud.vertex import images
 from localcloud.vertex.jobs import contract
 from localcloud.vertex.jobs.contract import Replica
@@ -137,15 +140,15 @@ def start_again(folder: Path, start: int, seconds_left: float) -> None:
 
 def release(cloud: Cloud, job_id: str) -> None:
     """Take back the job's key and secret, and forget its folder; nothing happens when that was done before."""
-    cloud.iam.release_metadata(job_id)
+    cloud.of(Metadata).release(job_id)
     with _ports_lock:
         _ports.pop(job_id, None)
     folder = job_folder(cloud, job_id)
     key_file = folder / "key.json"
     if key_file.exists():
         key = json.loads(key_file.read_text(encoding="utf-8"))
-        if cloud.iam.find_key(key["private_key_id"]):
-            cloud.iam.delete_key(key["client_email"], key["private_key_id"])
+        if cloud.of(Iam).find_key(key["private_key_id"]):
+            cloud.of(Iam).delete_key(key["client_email"], key["private_key_id"])
     shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -178,10 +181,10 @@ def identity(cloud: Cloud, job: Job, folder: Path) -> dict[str, str]:
     account = job.run["account"]
     key_file = folder / "key.json"
     if not key_file.exists():
-        write_privately(key_file, json.dumps(cloud.iam.new_key(account)))
+        write_privately(key_file, json.dumps(cloud.of(Iam).new_key(account)))
     boto = boto_configuration(key_file, cloud.root / "ca.pem", job.project, folder / "gcloud")
     write_privately(folder / "boto.cfg", boto)
-    made = cloud.environment(job.project) | cloud.iam.metadata_environment(account, job.project, job.id)
+    made = cloud.environment(job.project) | cloud.of(Metadata).environment(account, job.project, job.id)
     return made | {
         "GOOGLE_APPLICATION_CREDENTIALS": str(key_file),
         "CLOUDSDK_AUTH_CREDENTIAL_FILE_OVERRIDE": str(key_file),
@@ -214,7 +217,7 @@ def _packages(
 ) -> list[Path]:
     """Download a pythonPackageSpec's packages as the job's account; a wheel runs as it is, a source is installed."""
     assert replica.package is not None
-    token = cloud.tokens.mint(job.run["account"])
+    token = cloud.of(Tokens).mint(job.run["account"])
     folder = private_folder(place / "packages")
     wheels, sources = [], []
     for uri in replica.package["packageUris"]:

@@ -14,6 +14,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from localcloud.core.disk import is_full
+from localcloud.logging.store import Logs
 from localcloud.quotas import jobs as quotas
 from localcloud.vertex.background import apart
 from localcloud.vertex.jobs import contract, output, preparation, queue, retries
@@ -207,7 +208,7 @@ class Runner:
     def say(self, job: Job, text: str, severity: str = "INFO") -> None:
         """Write a line of the service's own into the job's log. Any thread may call."""
         ahead = int(self._cloud.clock.ahead.total_seconds() * 1e9)
-        self._cloud.logging.write([output.service_entry(job, text, severity, time.time_ns() + ahead)])
+        self._cloud.of(Logs).write([output.service_entry(job, text, severity, time.time_ns() + ahead)])
 
     def _begin(self, job: Job) -> None:
         told = self._told[job.id] = asyncio.Event()

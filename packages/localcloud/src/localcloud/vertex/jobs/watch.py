@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from localcloud.core import locks
 from localcloud.core.disk import is_full
+from localcloud.logging.store import Logs
 from localcloud.vertex.jobs import output, preparation, processes, retries, spool
 from localcloud.vertex.jobs.outcome import LOST, PRIMARY, Exit, settled
 from localcloud.vertex.jobs.records import Job, Jobs
@@ -166,7 +167,7 @@ class Watch:
         offset = self._jobs.offset(self._job.id, replica.name + start)
         ahead = int(self._cloud.clock.ahead.total_seconds() * 1e9)
         while lines := list(spool.read(replica.folder / "output", offset)):
-            self._cloud.logging.write(output.entries(lines, self._job, replica.name, start, ahead))
+            self._cloud.of(Logs).write(output.entries(lines, self._job, replica.name, start, ahead))
             offset = lines[-1].end
             self._jobs.set_offset(self._job.id, replica.name + start, offset)
             moved = True

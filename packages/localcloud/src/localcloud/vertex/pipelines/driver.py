@@ -13,6 +13,7 @@ from localcloud.core.disk import is_full
 from localcloud.core.errors import GRPC_CODES, ApiError
 from localcloud.vertex.driven import Records
 from localcloud.vertex.jobs.outcome import CANCELLED
+from localcloud.vertex.jobs.store import CustomJobs
 from localcloud.vertex.pipelines import models
 from localcloud.vertex.pipelines.records import Pipeline
 from localcloud.vertex.states import ENDED
@@ -58,14 +59,14 @@ class Driver:
     def _look(self) -> bool:
         """One look at the job, and what follows from it; whether the pipeline has ended."""
         pipeline = self._records.get(self._name)
-        job = self._cloud.vertex.find_job(pipeline.job)
+        job = self._cloud.of(CustomJobs).find_job(pipeline.job)
         if job is None:
             if pipeline.state == "CANCELLING":
                 self._end(pipeline, "CANCELLED", error=CANCELLED)
                 return True
             given = {"displayName": f"{pipeline.body['displayName']}-custom-job", "jobSpec": pipeline.spec}
             given |= {"labels": pipeline.body["labels"]} if "labels" in pipeline.body else {}
-            job = self._cloud.vertex.launch(
+            job = self._cloud.of(CustomJobs).launch(
                 pipeline.job, pipeline.project, pipeline.place, given, pipeline.account, listed=True
             )
         if "trainingTaskMetadata" not in pipeline.body:
@@ -73,7 +74,7 @@ class Driver:
         if pipeline.state == "PENDING" and job.state not in ("QUEUED", "PENDING"):
             self._records.change(pipeline, "RUNNING", startTime=self._cloud.clock.stamp())
         if pipeline.state == "CANCELLING":
-            self._cloud.vertex.stop_job(pipeline.job)
+            self._cloud.of(CustomJobs).stop_job(pipeline.job)
         if job.state not in ENDED:
             return False
         if job.state == "CANCELLED" or pipeline.state == "CANCELLING":

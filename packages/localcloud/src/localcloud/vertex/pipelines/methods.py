@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from localcloud.core.errors import NotEmulated
 from localcloud.vertex.methods import Body, Method, Methods, of_jobs
+from localcloud.vertex.pipelines.store import Pipelines
 from localcloud.vertex.place import Call
 
 
@@ -13,7 +14,7 @@ def _kubeflow(call: Call, request: Body) -> Body:
 
 _LONG, _EMPTY = "google.longrunning.Operation", "google.protobuf.Empty"
 METHODS: Methods = {
-    **of_jobs("TrainingPipeline", lambda vertex: vertex.pipelines),
+    **of_jobs("TrainingPipeline", lambda cloud: cloud.of(Pipelines)),
     **{
         name: Method(f"{name}Request", response, _kubeflow, f"aiplatform.pipelineJobs.{verb}")
         for name, response, verb in (

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from localcloud.core.cloud import Caller
+from localcloud.core.callers import Caller
+from localcloud.iam.store import Iam
+from localcloud.projects.store import Projects
 from localcloud.vertex import reach
 from localcloud.vertex.pipelines.records import Pipeline
 from localcloud.vertex.place import Call, Place
 from localcloud.vertex.serving import artifacts, model_rules
+from localcloud.vertex.serving.store import Serving
 
 if TYPE_CHECKING:
     from localcloud.core.cloud import Cloud
@@ -35,7 +38,7 @@ def check(call: Call, pipeline: Mapping[str, Any]) -> None:
     reach.check_image(call.cloud, image, call.place)
     artifacts.image(call.cloud, image)
     if parent := pipeline.get("parentModel", ""):
-        call.cloud.vertex.serving.models.find(call, parent, "parent_model")
+        call.cloud.of(Serving).models.find(call, parent, "parent_model")
 
 
 def _request(pipeline: Mapping[str, Any]) -> Body:
@@ -48,12 +51,12 @@ def begin(cloud: Cloud, pipeline: Pipeline) -> str:
 
     It is Vertex AI's own account that reads it, not who made the pipeline.
     """
-    agent = Caller(cloud.iam.service_agent(pipeline.project, "gcp-sa-aiplatform"), pipeline.project)
-    place = Place(cloud.projects.get(pipeline.project), pipeline.place.rpartition("/")[2])
+    agent = Caller(cloud.of(Iam).service_agent(pipeline.project, "gcp-sa-aiplatform"), pipeline.project)
+    place = Place(cloud.of(Projects).get(pipeline.project), pipeline.place.rpartition("/")[2])
     base = pipeline.spec["baseOutputDirectory"]["outputUriPrefix"].rstrip("/")
     request = _request(pipeline.body)
     request["model"] = request["model"] | {"artifactUri": f"{base}/model"}
-    return cloud.vertex.serving.models.upload(Call(cloud, agent, "", place), request)["name"]
+    return cloud.of(Serving).models.upload(Call(cloud, agent, "", place), request)["name"]
 
 
 def uploaded(cloud: Cloud, pipeline: Pipeline) -> Body | None:
@@ -68,5 +71,5 @@ def uploaded(cloud: Cloud, pipeline: Pipeline) -> Body | None:
     if not operation.get("done"):
         return None
     made = operation["response"]
-    cloud.vertex.serving.models.made_by(made["model"], made["modelVersionId"], pipeline.name)
+    cloud.of(Serving).models.made_by(made["model"], made["modelVersionId"], pipeline.name)
     return {"name": made["model"], "versionId": made["modelVersionId"]}

@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from localcloud.vertex.driven import Driving, Records
+from localcloud.vertex.jobs.store import CustomJobs
 from localcloud.vertex.pipelines import models, tasks
 from localcloud.vertex.pipelines.driver import Driver
 from localcloud.vertex.pipelines.records import Pipeline, records
@@ -37,7 +38,7 @@ class Pipelines(Driving[Pipeline]):
 
     def _stops(self, one: Pipeline) -> bool:
         """Its job is cancelled with the server."""
-        job = self._cloud.vertex.find_job(one.job)
+        job = self._cloud.of(CustomJobs).find_job(one.job)
         return job is not None and job.state != "QUEUED"
 
     def create(self, call: Call, request: Body) -> Body:
@@ -45,9 +46,9 @@ class Pipelines(Driving[Pipeline]):
         given = request.get("trainingPipeline", {})
         spec = tasks.check(given, call.place.location)
         models.check(call, given)
-        account = self._cloud.vertex.admit(call, spec)
+        account = self._cloud.of(CustomJobs).admit(call, spec)
         body = self._new(call, given, _GIVEN, "PIPELINE_STATE_PENDING")
-        job = self._cloud.vertex.new_id()
+        job = self._cloud.of(CustomJobs).new_id()
         self._records.save(Pipeline(body, call.place.project_id, account, time.time_ns(), spec, job))
         self._begin(body["name"])
         return body

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from catalog.images import images as catalogue
 from localcloud.core.errors import ApiError
 from localcloud.storage.admission import Admission
+from localcloud.storage.store import Storage
 from localcloud.vertex import images, reach
 from localcloud.vertex.place import Call
 
@@ -50,7 +51,7 @@ def check(call: Call, uri: str, tensorflow: bool) -> None:
     """Raises 400, 403, 404 unless the caller may read an artifactUri with something below it, here in the region."""
     bucket, prefix = split(uri)
     reach.check_bucket(call.cloud, uri, call.place.location)
-    asker = Admission(call.cloud.storage).of(call.caller, {}, {})
+    asker = Admission(call.cloud.of(Storage)).of(call.caller, {}, {})
     asker.bucket(bucket, "storage.objects.list")
     asker.object(bucket, f"{prefix}/", "storage.objects.get")
     names = {one["name"].removeprefix(prefix).lstrip("/") for one in listed(call.cloud, uri)}
@@ -65,7 +66,7 @@ def check(call: Call, uri: str, tensorflow: bool) -> None:
 def listed(cloud: Cloud, uri: str) -> list[dict[str, Any]]:
     """The objects below a gs:// path. Raises 404."""
     bucket, prefix = split(uri)
-    return cloud.storage.list_objects(bucket, f"{prefix}/" if prefix else "")
+    return cloud.of(Storage).list_objects(bucket, f"{prefix}/" if prefix else "")
 
 
 def folder(cloud: Cloud, model: str, version: str) -> Path:
@@ -91,7 +92,7 @@ def copy(cloud: Cloud, uri: str, target: Path) -> None:
             path.mkdir(parents=True, exist_ok=True)
             continue
         path.parent.mkdir(parents=True, exist_ok=True)
-        with cloud.storage.open_object(bucket, one["name"]) as source, path.open("wb") as out:
+        with cloud.of(Storage).open_object(bucket, one["name"]) as source, path.open("wb") as out:
             shutil.copyfileobj(source, out, 1 << 20)
     draft.rename(target)
 

@@ -12,9 +12,10 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from localcloud.core.cloud import Caller
+from localcloud.core.callers import Caller
 from localcloud.core.errors import ApiError
 from localcloud.storage.admission import Admission
+from localcloud.storage.store import Storage
 
 if TYPE_CHECKING:
     from localcloud.core.cloud import Cloud
@@ -27,7 +28,7 @@ class Files:
 
     def __init__(self, cloud: Cloud, account: str, project: str) -> None:
         self._cloud = cloud
-        self._asker = Admission(cloud.storage).of(Caller(account, project), {}, {})
+        self._asker = Admission(cloud.of(Storage)).of(Caller(account, project), {}, {})
 
     def instances(self, job: Body) -> Iterator[Any]:
         """All instances of a job's input, file by file. Raises 400, 403, 404."""
@@ -49,7 +50,7 @@ class Files:
             pattern = re.compile("".join({"**": ".*", "*": "[^/]*"}.get(p, re.escape(p)) for p in _stars(name)))
             found = [
                 one["name"]
-                for one in self._cloud.storage.list_objects(bucket, name.partition("*")[0])
+                for one in self._cloud.of(Storage).list_objects(bucket, name.partition("*")[0])
                 if pattern.fullmatch(one["name"])
             ]
             if not found:
@@ -59,13 +60,13 @@ class Files:
     def read(self, bucket: str, name: str) -> bytes:
         """All bytes of an object. Raises 403, 404."""
         self._asker.object(bucket, name, "storage.objects.get")
-        return self._cloud.storage.get_object(bucket, name)
+        return self._cloud.of(Storage).get_object(bucket, name)
 
     def write(self, uri: str, data: bytes) -> None:
         """Make or overwrite an object. Raises 403, 404."""
         bucket, name = uri.removeprefix("gs://").split("/", 1)
         self._asker.write(bucket, name)
-        self._cloud.storage.put_object(bucket, name, data, "text/plain")
+        self._cloud.of(Storage).put_object(bucket, name, data, "text/plain")
 
 
 def _stars(name: str) -> list[str]:

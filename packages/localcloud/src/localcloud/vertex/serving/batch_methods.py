@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from localcloud.vertex.methods import Methods, of_jobs
+from localcloud.vertex.serving.store import Serving
 
-METHODS: Methods = of_jobs("BatchPredictionJob", lambda vertex: vertex.serving.batches)
+METHODS: Methods = of_jobs("BatchPredictionJob", lambda cloud: cloud.of(Serving).batches)

@@ -10,7 +10,9 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from localcloud.core.errors import GRPC_CODES, ApiError
+from localcloud.core.usage import Usage
 from localcloud.vertex import operations, reach, states
+from localcloud.vertex.jobs.store import CustomJobs
 from localcloud.vertex.place import Call
 from localcloud.vertex.serving import batch_rules, batch_run, machines, usage
 from localcloud.vertex.serving.batch_files import Files
@@ -66,7 +68,7 @@ class Batches:
         uris = [*given["inputConfig"]["gcsSource"]["uris"], _prefix(given)]
         for uri in uris:
             reach.check_bucket(self._cloud, uri, call.place.location)
-        account = self._cloud.vertex.account(call, given.get("serviceAccount", ""))
+        account = self._cloud.of(CustomJobs).account(call, given.get("serviceAccount", ""))
         job_id, now = str(10**18 + secrets.randbelow(8 * 10**18)), self._cloud.clock.stamp()
         job: Body = {
             "name": f"{call.place.name}/batchPredictionJobs/{job_id}",
@@ -204,7 +206,7 @@ class Batches:
                 resources = job["dedicatedResources"]
                 pool = machines.pool(resources["machineSpec"], int(resources["startingReplicaCount"]))
                 plan = server.plan
-                self._cloud.billing.begin(_charged(name), plan.project, plan.location, (pool,), job)
+                self._cloud.of(Usage).begin(_charged(name), plan.project, plan.location, (pool,), job)
 
         def told(results: Results) -> None:
             self._set(name, "", completionStats=results.stats())
@@ -219,7 +221,7 @@ class Batches:
         self._tasks.pop(name, None)  # what ends now is not to be cancelled
         await self._server(self._cloud.documents.get(name)).end()
         self._servers.pop(name, None)
-        self._cloud.billing.end(_charged(name))
+        self._cloud.of(Usage).end(_charged(name))
         told = {"error": {"code": GRPC_CODES.get(error.status, 2), "message": error.message}} if error else {}
         self._set(name, state, endTime=self._cloud.clock.stamp(), **told)
 

@@ -14,8 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from localcloud.core.errors import ApiError, NotEmulated
+from localcloud.core.usage import Usage
 from localcloud.vertex import operations
 from localcloud.vertex.background import apart
+from localcloud.vertex.jobs.store import CustomJobs
 from localcloud.vertex.jobs.validation import REQUIRED, Violation, found
 from localcloud.vertex.place import Call
 from localcloud.vertex.serving import deployments, endpoint_rules, machines, usage
@@ -84,7 +86,7 @@ class Deployer:
         split = request.get("trafficSplit", {})
         endpoint_rules.check_traffic(split, {*deployed_ids(endpoint), "0"})
         replicas = int(given["dedicatedResources"]["minReplicaCount"])
-        account = self._cloud.vertex.account(call, given.get("serviceAccount", ""))
+        account = self._cloud.of(CustomJobs).account(call, given.get("serviceAccount", ""))
         deployed_id = given.get("id") or str(10**18 + secrets.randbelow(8 * 10**18))
         resources = {"maxReplicaCount": replicas} | given["dedicatedResources"]
         body = {
@@ -157,7 +159,7 @@ class Deployer:
             there = {*deployed_ids(changed)}
             changed["trafficSplit"] = _kept_whole(one.traffic, there)
         pool = machines.pool(one.machine, one.replicas)
-        self._cloud.billing.begin(one.charged, one.project, one.location, (pool,), endpoint)
+        self._cloud.of(Usage).begin(one.charged, one.project, one.location, (pool,), endpoint)
         self._endpoints.put(changed)
         if self._cloud.documents.find(one.operation):
             operations.succeed(self._cloud, one.operation, "DeployModelResponse", {"deployedModel": one.body})
@@ -193,7 +195,7 @@ class Deployer:
 
     async def _undeploy(self, one: Deployment) -> None:
         self._take_out(one)
-        self._cloud.billing.end(one.charged)
+        self._cloud.of(Usage).end(one.charged)
         operation = one.operation
         await self._drop(one)
         if self._cloud.documents.find(operation):
@@ -232,11 +234,11 @@ class Deployer:
         before = one.replicas
         one = deployments.save(self._cloud, one, body=one.body | {"dedicatedResources": resources})
         if one.replicas != before:
-            self._cloud.billing.end(one.charged)
+            self._cloud.of(Usage).end(one.charged)
             charged = f"{one.charged.partition('#')[0]}#{secrets.token_hex(4)}"
             one = deployments.save(self._cloud, one, charged=charged)
             pool = machines.pool(one.machine, one.replicas)
-            self._cloud.billing.begin(charged, one.project, one.location, (pool,), endpoint)
+            self._cloud.of(Usage).begin(charged, one.project, one.location, (pool,), endpoint)
         models = [one.body if other["id"] == one.id else other for other in endpoint.get("deployedModels", [])]
         self._endpoints.put(endpoint | {"deployedModels": models, "updateTime": self._cloud.clock.stamp()})
         return operations.succeed(self._cloud, operation, "MutateDeployedModelResponse", {"deployedModel": one.body})

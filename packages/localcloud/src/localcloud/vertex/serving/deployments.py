@@ -1,6 +1,6 @@
 """Deployed models as this cloud keeps them: one record each, from the call that deploys it until it is undeployed.
 
-`deployments(cloud)` tells others what machines serve; the bill is told by `cloud.billing.begin` and `end`.
+`deployments(cloud)` tells others what machines serve; the bill is told by `cloud.of(Usage).begin` and `end`.
 """
 
 from __future__ import annotations

@@ -9,14 +9,15 @@ from localcloud.vertex.methods import Body, Handler, Method, Methods
 from localcloud.vertex.place import Call
 from localcloud.vertex.serving.deployer import Deployer
 from localcloud.vertex.serving.endpoints import Endpoints
+from localcloud.vertex.serving.store import Serving
 
 
 def _of(method: Callable[[Endpoints, Call, Body], dict[str, Any]]) -> Handler:
-    return lambda call, request: method(call.cloud.vertex.serving.endpoints, call, request)
+    return lambda call, request: method(call.cloud.of(Serving).endpoints, call, request)
 
 
 def _to(method: Callable[[Deployer, Call, Body], dict[str, Any]]) -> Handler:
-    return lambda call, request: method(call.cloud.vertex.serving.deployer, call, request)
+    return lambda call, request: method(call.cloud.of(Serving).deployer, call, request)
 
 
 _OPERATION, _ENDPOINTS = "google.longrunning.Operation", "aiplatform.endpoints"

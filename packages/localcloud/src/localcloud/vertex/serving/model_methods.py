@@ -8,10 +8,11 @@ from typing import Any
 from localcloud.vertex.methods import Body, Handler, Method, Methods
 from localcloud.vertex.place import Call
 from localcloud.vertex.serving.models import Models
+from localcloud.vertex.serving.store import Serving
 
 
 def _of(method: Callable[[Models, Call, Body], dict[str, Any]]) -> Handler:
-    return lambda call, request: method(call.cloud.vertex.serving.models, call, request)
+    return lambda call, request: method(call.cloud.of(Serving).models, call, request)
 
 
 _OPERATION, _MODELS = "google.longrunning.Operation", "aiplatform.models"

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from localcloud.core.documents import apply_mask
 from localcloud.core.errors import ApiError, NotEmulated
 from localcloud.vertex import operations, reach
+from localcloud.vertex.jobs.store import CustomJobs
 from localcloud.vertex.jobs.validation import REQUIRED, Violation, found, refuse, texts
 from localcloud.vertex.place import Call, bad_name
 from localcloud.vertex.serving import artifacts, model_rules
@@ -83,7 +84,7 @@ class Models:
         elif tensorflow:
             raise found([Violation("model.artifact_uri", REQUIRED)])
         if request.get("serviceAccount"):
-            self._cloud.vertex.account(call, request["serviceAccount"])
+            self._cloud.of(CustomJobs).account(call, request["serviceAccount"])
         operation = operations.begin(self._cloud, name, UPLOAD)
         self._later(self._import(operation, name, bool(parent), given))
         return self._cloud.documents.get(operation)

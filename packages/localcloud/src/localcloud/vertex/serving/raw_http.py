@@ -11,6 +11,7 @@ from localcloud.core.errors import ApiError
 from localcloud.transport.rest import App, Receive, Scope, Send, read_body, send_bytes, send_json
 from localcloud.vertex.place import enter
 from localcloud.vertex.serving.prediction_methods import METHODS
+from localcloud.vertex.serving.store import Serving
 
 if TYPE_CHECKING:
     from localcloud.core.cloud import Cloud
@@ -36,7 +37,7 @@ def with_raw_predict(cloud: Cloud, others: App) -> App:
             consumer = headers.get(b"x-goog-user-project", b"").decode("latin-1")
             permission = METHODS["RawPredict"].permission
             call = enter(cloud, scope["caller"], scope.get("host", ""), request, permission, consumer)
-            answer, told = await cloud.vertex.serving.prediction.raw(call, request)
+            answer, told = await cloud.of(Serving).prediction.raw(call, request)
         except ApiError as error:
             return await send_json(send, error.body(), error.code, error.headers)
         except ConnectionError:

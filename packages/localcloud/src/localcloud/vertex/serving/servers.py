@@ -19,7 +19,10 @@ from urllib.parse import quote
 from localcloud.core.disk import is_full
 from localcloud.core.errors import ApiError
 from localcloud.core.files import write_privately
+from localcloud.iam.metadata import Metadata
+from localcloud.iam.store import Iam
 from localcloud.logging.entries import Entry, timestamp
+from localcloud.logging.store import Logs
 from localcloud.vertex.jobs import output, processes, spool, watch
 from localcloud.vertex.serving import model_http
 from localcloud.vertex.serving import plan as plans
@@ -225,7 +228,7 @@ class ModelServer:
         offset = int(mark.read_text(encoding="utf-8")) if mark.exists() else 0
         while lines := list(spool.read(run / "output", offset)):
             if not self.plan.model.get("disableContainerLogging"):
-                self._cloud.logging.write([entry for line in lines for entry in self._entries(run, line)])
+                self._cloud.of(Logs).write([entry for line in lines for entry in self._entries(run, line)])
             offset = lines[-1].end
             write_privately(mark, str(offset))
 
@@ -238,7 +241,7 @@ class ModelServer:
 
     def say(self, text: str, severity: str = "INFO") -> None:
         """Write to its log."""
-        self._cloud.logging.write([self._entry(time.time_ns(), severity) | {"textPayload": text}])
+        self._cloud.of(Logs).write([self._entry(time.time_ns(), severity) | {"textPayload": text}])
 
     def _entry(self, at: int, severity: str) -> Entry:
         plan = self.plan
@@ -274,10 +277,10 @@ def console(plan: Plan) -> str:
 
 def release(cloud: Cloud, folder: Path, key: str) -> None:
     """Take back a model server's key and secret, and forget its folder; nothing happens when that was done."""
-    cloud.iam.release_metadata(key)
+    cloud.of(Metadata).release(key)
     key_file = folder / "key.json"
     if key_file.exists():
         kept: dict[str, Any] = json.loads(key_file.read_text(encoding="utf-8"))
-        if cloud.iam.find_key(kept["private_key_id"]):
-            cloud.iam.delete_key(kept["client_email"], kept["private_key_id"])
+        if cloud.of(Iam).find_key(kept["private_key_id"]):
+            cloud.of(Iam).delete_key(kept["client_email"], kept["private_key_id"])
     shutil.rmtree(folder, ignore_errors=True)

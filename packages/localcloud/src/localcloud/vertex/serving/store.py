@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from localcloud.core.errors import ApiError
-from localcloud.vertex import operations
+from localcloud.vertex import operations, settings
 from localcloud.vertex.serving.batch_records import BATCH
 from localcloud.vertex.serving.batches import Batches
 from localcloud.vertex.serving.deployer import Deployer
@@ -17,7 +17,6 @@ from localcloud.vertex.serving.deployments import DEPLOYMENT
 from localcloud.vertex.serving.endpoints import ENDPOINT, Endpoints
 from localcloud.vertex.serving.models import MODEL, UPLOAD, Models
 from localcloud.vertex.serving.prediction import Prediction
-from localcloud.vertex.settings import Settings
 
 if TYPE_CHECKING:
     from localcloud.core.cloud import Cloud
@@ -29,15 +28,16 @@ _CALLS = 64  # to model servers at once
 class Serving:
     """Methods are called in the server's event loop."""
 
-    def __init__(self, cloud: Cloud, settings: Settings) -> None:
+    def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
+        chosen = settings.load(cloud.root)
         self._tasks: set[asyncio.Task[None]] = set()
         pool = ThreadPoolExecutor(_CALLS, "model-server")
         self.models = Models(cloud, lambda model: self.deployer.deployed(model), self._later)
         self.endpoints = Endpoints(cloud)
-        self.deployer = Deployer(cloud, self.models, self.endpoints, settings, pool, self._later)
+        self.deployer = Deployer(cloud, self.models, self.endpoints, chosen, pool, self._later)
         self.prediction = Prediction(self.endpoints, self.deployer)
-        self.batches = Batches(cloud, self.models, settings, pool)
+        self.batches = Batches(cloud, self.models, chosen, pool)
         self._left = operations.unfinished(cloud)
         cloud.on_start(self._resume)
         cloud.on_stop(self._stop)

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from localcloud.core.disk import is_full
 from localcloud.vertex.jobs.outcome import CANCELLED
 from localcloud.vertex.jobs.records import Job, Tuned
+from localcloud.vertex.jobs.store import CustomJobs
 from localcloud.vertex.states import ENDED
 from localcloud.vertex.tuning import measurements, space, stopping
 from localcloud.vertex.tuning.records import Records, Trial, TuningJob
@@ -80,7 +81,7 @@ class Driver:
             job = self._records.get(self._name)
         if job.error is not None or job.state == "CANCELLING":
             for trial in active:
-                self._cloud.vertex.stop_job(trial.job)
+                self._cloud.of(CustomJobs).stop_job(trial.job)
             if active:
                 return False
             self._end(job)
@@ -104,7 +105,7 @@ class Driver:
         if job.state != "CANCELLING" and job.error is None:
             name, trial_id = f"{self._name}/trials/{number}", str(number)
             body = {"name": name, "id": trial_id, "state": "REQUESTED", "parameters": parameters}
-            self._records.add_trial(Trial(body, self._cloud.vertex.new_id()))
+            self._records.add_trial(Trial(body, self._cloud.of(CustomJobs).new_id()))
         return True
 
     async def _suggest(self, job: TuningJob, trials: Sequence[Trial], number: int) -> list[Body] | None:
@@ -127,7 +128,7 @@ class Driver:
 
     async def _follow(self, job: TuningJob, trial: Trial, trials: Sequence[Trial]) -> None:
         """Launch the trial if it never was; read what it reports; learn how it ended; stop it if it has no hope."""
-        running = self._cloud.vertex.find_job(trial.job)
+        running = self._cloud.of(CustomJobs).find_job(trial.job)
         if running is None:
             running = self._launch(job, trial)
         if trial.state == "REQUESTED":
@@ -154,7 +155,7 @@ class Driver:
         if moved:
             self._records.save_trial(trial)
         if trial.state == "STOPPING":
-            self._cloud.vertex.stop_job(trial.job)
+            self._cloud.of(CustomJobs).stop_job(trial.job)
 
     def _metrics_of(self, job: TuningJob, trial: Trial) -> Path:
         return self._cloud.folder("vertex") / "trials" / job.id / trial.id
@@ -170,7 +171,7 @@ class Driver:
             spec["baseOutputDirectory"] = {"outputUriPrefix": f"{base}/{trial.id}"}
         body = {"displayName": f"{job.body['displayName']}-trial-{trial.id}", "jobSpec": spec}
         tuned = Tuned(job.id, trial.id, str(self._metrics_of(job, trial)))
-        return self._cloud.vertex.launch(trial.job, job.project, job.place, body, job.account, tuned)
+        return self._cloud.of(CustomJobs).launch(trial.job, job.project, job.place, body, job.account, tuned)
 
     def _conclude(self, job: TuningJob, trial: Trial, ended: Job) -> None:
         """A trial whose job has ended: it counts when it did what it should, or was stopped by the study's rule."""

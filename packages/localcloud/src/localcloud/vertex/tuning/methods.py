@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from localcloud.vertex.methods import Methods, of_jobs
+from localcloud.vertex.tuning.store import Tuning
 
-METHODS: Methods = of_jobs("HyperparameterTuningJob", lambda vertex: vertex.tuning)
+METHODS: Methods = of_jobs("HyperparameterTuningJob", lambda cloud: cloud.of(Tuning))

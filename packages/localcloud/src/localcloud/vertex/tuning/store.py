@@ -7,7 +7,9 @@ import shutil
 import time
 from typing import TYPE_CHECKING, Any
 
+from localcloud.core.usage import Usage
 from localcloud.vertex.driven import Driving
+from localcloud.vertex.jobs.store import CustomJobs
 from localcloud.vertex.place import Call
 from localcloud.vertex.states import ENDED
 from localcloud.vertex.tuning import validation
@@ -40,7 +42,7 @@ class Tuning(Driving[TuningJob]):
         super().__init__(cloud, "HyperparameterTuningJob", self._records)
         self._suggester = Suggester(cloud.folder("vertex") / "suggest.log")
         self._slow: set[str] = set()  # jobs that a move of the clock no longer waits for
-        cloud.billing.on_unpaid(self._unpaid)
+        cloud.of(Usage).on_unpaid(self._unpaid)
         cloud.count("tuning jobs", self._records.count)
 
     async def _stop(self) -> None:
@@ -60,13 +62,15 @@ class Tuning(Driving[TuningJob]):
             return False
         active = [trial for trial in trials if trial.active]
         more = int(job.body["maxTrialCount"]) - (len(trials) - len(active))
-        jobs = [self._cloud.vertex.find_job(trial.job) for trial in active]
+        jobs = [self._cloud.of(CustomJobs).find_job(trial.job) for trial in active]
         fewer = len(active) < min(int(job.body["parallelTrialCount"]), more)
         return fewer or not active or any(one is None or one.state in ENDED for one in jobs)
 
     def _stops(self, one: TuningJob) -> bool:
         """Those that run are cancelled, as custom jobs are."""
-        jobs = (self._cloud.vertex.find_job(trial.job) for trial in self._records.trials(one.name) if trial.active)
+        jobs = (
+            self._cloud.of(CustomJobs).find_job(trial.job) for trial in self._records.trials(one.name) if trial.active
+        )
         runs = any(job is not None and job.state not in ("QUEUED", *ENDED) for job in jobs)
         if runs:
             self._records.change(one, "CANCELLING")
@@ -83,7 +87,7 @@ class Tuning(Driving[TuningJob]):
         """A new job. Raises 400, 403, 429 as Google does."""
         given = request.get("hyperparameterTuningJob", {})
         validation.check(given, call.place.location)
-        account = self._cloud.vertex.admit(call, given["trialJobSpec"])
+        account = self._cloud.of(CustomJobs).admit(call, given["trialJobSpec"])
         body = self._new(call, given, _GIVEN, "JOB_STATE_PENDING")
         self._records.save(TuningJob(body, call.place.project_id, account, time.time_ns()))
         self._begin(body["name"])
@@ -94,7 +98,7 @@ class Tuning(Driving[TuningJob]):
         trials = self._records.trials(self._find(call, request).name)
         done = super().delete(call, request)
         for trial in trials:
-            self._cloud.vertex.forget_job(trial.job)
+            self._cloud.of(CustomJobs).forget_job(trial.job)
         return done
 
     def _shown(self, one: TuningJob) -> Body:

@@ -8,13 +8,27 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from localcloud.billing.ledger import Pool, Span
+from localcloud.core.usage import Pool, Span, Usage
 
 if TYPE_CHECKING:
     from localcloud.vertex.jobs.records import Job
 
 Body = dict[str, Any]
 _SPOT = ("SPOT", "FLEX_START", "LOW_COST")
+
+
+def note(usage: Usage, job: Job) -> None:
+    """Tell from when to when a job had its machines; called before each change of one is kept."""
+    if "startTime" not in job.body:
+        return
+    if "began" not in job.run:  # it waits, or has ended while it did
+        usage.end(attempt(job, job.attempt - 1), seconds(job.body["updateTime"]))
+        return
+    machines = span(job, usage.payer(job.project))
+    if machines.ended is not None:
+        usage.end(machines.resource, machines.ended)  # also where meanwhile nobody pays any more
+    if machines.payer:
+        usage.note(machines)
 
 
 def attempt(job: Job, number: int) -> str:

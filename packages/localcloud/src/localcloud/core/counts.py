@@ -5,17 +5,41 @@ In memory, so that no request waits for it; the meter writes it down at each loo
 
 from __future__ import annotations
 
+import json
 import threading
 from collections import Counter
+from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from localcloud.billing.ledger import Thing
+from localcloud.core.directory import Buckets
 
 if TYPE_CHECKING:
     from localcloud.core.cloud import Cloud
 
 CLASS_A, CLASS_B, LOGS, MESSAGES, EARLY = "class A", "class B", "logs", "messages", "early deletion"
+
+
+@dataclass(frozen=True)
+class Thing:
+    """What is charged by its amount: bytes of a storage class in a bucket, operations there, a project's logs.
+
+    `bucket` is "" for what is in none; `labels` is JSON; `payer` "" as long as nobody asked.
+    """
+
+    bucket: str
+    storage_class: str
+    location: str
+    project: str
+    payer: str
+    labels: str
+
+    @classmethod
+    def of_bucket(cls, bucket: dict[str, Any], project: str, storage_class: str = "", payer: str = "") -> Thing:
+        """Of a bucket's JSON resource; its own class unless another is named."""
+        kind = storage_class or bucket.get("storageClass", "STANDARD")
+        labels = json.dumps(bucket.get("labels", {}))
+        return cls(bucket["name"], kind, bucket["location"], project, payer, labels)
 
 
 class Counts:
@@ -49,5 +73,5 @@ class Counts:
         return found
 
     def _bucket_of(self, name: str) -> Thing | None:
-        found = self._cloud.storage.metadata.owner(name)
+        found = self._cloud.of(Buckets).owner(name)
         return Thing.of_bucket(*found) if found else None

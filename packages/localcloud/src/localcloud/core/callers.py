@@ -1,0 +1,51 @@
+"""Who sends requests, and how those are refused of whom nobody knows who they are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from localcloud.core.errors import ApiError, error_info
+
+_EXPECTED = (
+    "Expected OAuth 2 access token, login cookie or other valid authentication credential. "
+    "See https://developers.google.com/identity/sign-in/web/devconsole-project."
+)
+_CHALLENGE = {"WWW-Authenticate": 'Bearer realm="https://accounts.google.com/"'}
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who sent a request, verified: the e-mail of a service account and the project it belongs to.
+
+    `scopes` are those of its token; None where there are none, and it may all that it has roles for.
+    """
+
+    email: str
+    project: str
+    scopes: frozenset[str] | None = field(default=None, compare=False)
+
+
+ANONYMOUS = Caller("", "")  # a request without a credential, where an API takes such
+
+
+class Verifier(Protocol):
+    """Knows whose a token is."""
+
+    def verify(self, bearer: str, host: str = "") -> Caller:
+        """Who sent this token to `host`. Raises ApiError 401."""
+        ...
+
+
+def missing() -> ApiError:
+    """401 for a request without a credential."""
+    details = [error_info("CREDENTIALS_MISSING", "googleapis.com")]
+    message = f"Request is missing required authentication credential. {_EXPECTED}"
+    return ApiError(401, message, reason="required", details=details, headers=_CHALLENGE)
+
+
+def invalid(expired: bool = False) -> ApiError:
+    """401 for a credential that is foreign, forged, revoked or `expired`."""
+    reason = "ACCESS_TOKEN_EXPIRED" if expired else "ACCESS_TOKEN_TYPE_UNSUPPORTED"
+    message = f"Request had invalid authentication credentials. {_EXPECTED}"
+    return ApiError(401, message, details=[error_info(reason, "googleapis.com")], headers=_CHALLENGE)
