@@ -132,8 +132,8 @@ def _job(new_cloud) -> tuple[object, dict[str, str]]:
     launch.stop(cloud.root)
     ports = json.loads((cloud.root / "ports.json").read_text(encoding="utf-8"))
     parts = assemble(cloud.root, cloud.root / "envs", Ports(**ports))
-    account = parts.iam.create_service_account("test-project", "trainer")
-    parts.iam.add_member("projects/test-project", "roles/viewer", f"serviceAccount:{account['email']}")
+    account = parts.of(Iam).create_service_account("test-project", "trainer")
+    parts.of(Iam).add_member("projects/test-project", "roles/viewer", f"serviceAccount:{account['email']}")
     variables = parts.of(Metadata).environment(account["email"], "test-project", "job-1")
     new_cloud()
     return cloud, variables
