@@ -13,7 +13,7 @@ from cloudkite import accounts, engine, target
 from cloudkite.errors import UserError
 from cloudkite.target import safe_environment
 from cloudkite.workspace import CLONE
-from localcloud.provider.registry import KINDS
+from localcloud.provider.resources.registry import KINDS
 from tests.engine.conftest import Place
 
 pytestmark = pytest.mark.slow

@@ -7,7 +7,7 @@ import pulumi
 import pulumi_gcp as gcp
 import pytest
 
-from localcloud.provider import registry
+from localcloud.provider.resources import registry
 from tests.engine.programs import Programs
 
 pytestmark = pytest.mark.slow

@@ -4,7 +4,7 @@ import pytest
 
 from infra.logs import JOB_FAILED, NOISE
 from localcloud.core.filters import parse
-from localcloud.logging.matching import matcher
+from localcloud.logging.filtering.matching import matcher
 
 PROJECT = "my-project"
 

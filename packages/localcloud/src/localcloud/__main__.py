@@ -10,11 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from localcloud import launch
-from localcloud.billing import commands as money
-from localcloud.core import locks
+from localcloud.commands import drills, money, rights
 from localcloud.core.environment import SHELLS, export_lines
-from localcloud.faults import commands as drills
-from localcloud.iam import commands as rights
+from localcloud.core.state import locks
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

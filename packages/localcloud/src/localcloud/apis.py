@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from localcloud.core.callers import Verifier
+from localcloud.core.asked.callers import Verifier
+from localcloud.core.asked.directory import Buckets, Directory, Services
+from localcloud.core.asked.drills import Drills
+from localcloud.core.asked.permits import Permits
+from localcloud.core.asked.usage import Usage
 from localcloud.core.clock import Clock
 from localcloud.core.cloud import Cloud
-from localcloud.core.directory import Buckets, Directory, Services
-from localcloud.core.drills import Drills
-from localcloud.core.permits import Permits
 from localcloud.core.ports import Ports
-from localcloud.core.usage import Usage
 from localcloud.storage import entrance
 from localcloud.transport.front import Api
 
@@ -35,15 +35,15 @@ HOSTS: list[tuple[str, str]] = [
     (r"artifactregistry\.googleapis\.com/.*", "localcloud.artifacts.http:app"),
     (r"monitoring\.googleapis\.com/.*", "localcloud.monitoring.http:app"),
     (r"pubsub\.googleapis\.com/.*", "localcloud.pubsub.http:app"),
-    (r"openidconnect\.googleapis\.com/.*", "localcloud.iam.oauth:user_app"),
-    (r"www\.googleapis\.com/oauth2/v[13]/(userinfo|tokeninfo)", "localcloud.iam.oauth:user_app"),
+    (r"openidconnect\.googleapis\.com/.*", "localcloud.identity.oauth:user_app"),
+    (r"www\.googleapis\.com/oauth2/v[13]/(userinfo|tokeninfo)", "localcloud.identity.oauth:user_app"),
 ]
 # Here a caller gets or shows a token in its own way, so nobody is asked for one.
 OPEN_HOSTS: list[tuple[str, str]] = [
-    (r"oauth2\.googleapis\.com/.*", "localcloud.iam.oauth:app"),
-    (r"accounts\.google\.com/.*", "localcloud.iam.oauth:app"),
-    (r"www\.googleapis\.com/oauth2/.*", "localcloud.iam.oauth:app"),
-    (r"(localhost|127\.0\.0\.1)/.*", "localcloud.control:app"),
+    (r"oauth2\.googleapis\.com/.*", "localcloud.identity.oauth:app"),
+    (r"accounts\.google\.com/.*", "localcloud.identity.oauth:app"),
+    (r"www\.googleapis\.com/oauth2/.*", "localcloud.identity.oauth:app"),
+    (r"(localhost|127\.0\.0\.1)/.*", "localcloud.control.http:app"),
 ]
 
 # (how the service's name starts, "module:function" that makes the table of a Cloud)
@@ -124,6 +124,6 @@ def _usage(cloud: Cloud) -> Usage:
 
 
 def _verifier(cloud: Cloud) -> Verifier:
-    from localcloud.iam.tokens import Tokens
+    from localcloud.identity.tokens import Tokens
 
     return cloud.of(Tokens)

@@ -17,8 +17,8 @@ from typing import IO, Any
 
 import psutil
 
-from localcloud.core import locks
-from localcloud.core.files import private_folder, write_privately
+from localcloud.core.state import locks
+from localcloud.core.state.files import private_folder, write_privately
 
 _PATIENCE = 60.0  # seconds that a start or an end may take on a busy machine
 _LONG_PATIENCE = 3600.0  # seconds that a move of the clock may take: what it ends has time to end

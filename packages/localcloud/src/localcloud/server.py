@@ -23,13 +23,14 @@ import uvicorn
 from localcloud import __version__
 from localcloud.apis import TABLES, apis, assemble
 from localcloud.billing.meter import Billing
-from localcloud.core import locks, ports
+from localcloud.core import ports
+from localcloud.core.asked.usage import DEFAULT_PAYER
 from localcloud.core.cloud import Cloud
-from localcloud.core.files import private_folder, write_privately
-from localcloud.core.usage import DEFAULT_PAYER
+from localcloud.core.state import locks
+from localcloud.core.state.files import private_folder, write_privately
 from localcloud.faults.http import faulty_metadata
-from localcloud.iam.metadata import Metadata
-from localcloud.iam.tokens import Tokens
+from localcloud.identity.metadata import Metadata
+from localcloud.identity.tokens import Tokens
 from localcloud.projects.store import Projects
 from localcloud.transport import ca, grpc_front
 from localcloud.transport.front import Front

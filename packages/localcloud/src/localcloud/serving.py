@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from localcloud import server
-from localcloud.core import locks, ports
+from localcloud.core import ports
 from localcloud.core.errors import ApiError
+from localcloud.core.state import locks
 
 
 def run(root: Path, envs: Path, projects: list[str], trials: list[str]) -> int:

@@ -17,10 +17,10 @@ import pytest
 from localcloud.apis import assemble
 from localcloud.billing import store
 from localcloud.billing.meter import Billing
+from localcloud.core.asked.usage import Pool, Span
 from localcloud.core.clock import Clock
 from localcloud.core.cloud import Cloud
 from localcloud.core.ports import Ports
-from localcloud.core.usage import Pool, Span
 from localcloud.iam.store import Iam
 from localcloud.projects.store import Projects
 from localcloud.pubsub.store import PubSub

@@ -19,10 +19,10 @@ from localcloud.logging.messages import message as logging_message
 from localcloud.storage.json import api as json_api
 from localcloud.transport import transcoding
 from localcloud.transport.rest import Router
-from localcloud.vertex import messages
 from localcloud.vertex import methods as vertex_methods
 from localcloud.vertex.http import OPERATION_ROUTES
 from localcloud.vertex.http import router as vertex_router
+from localcloud.vertex.wire import messages
 
 # What everybody with an account may call, and why. Keys: HTTP method, and a regular expression of host and path.
 OPEN = {
@@ -61,7 +61,7 @@ HTTP = {  # module of a router -> the hosts that it answers
     "localcloud.pubsub.http": ["pubsub.googleapis.com"],
 }
 # Left out here: Storage has no Router (below), and these tell a caller about its own token.
-APART = {"localcloud.storage.http", "localcloud.iam.oauth"}
+APART = {"localcloud.storage.http", "localcloud.identity.oauth"}
 # Bodies that a method looks at before it can know what is asked for.
 BODIES: dict[tuple[str, str], Any] = {
     ("POST", "/v2/entries:list"): {"resourceNames": ["projects/walked-project"]},

@@ -13,9 +13,9 @@ from localcloud.apis import assemble
 from localcloud.core.cloud import Cloud
 from localcloud.core.ports import Ports
 from localcloud.iam import jwt
-from localcloud.iam.metadata import Metadata
 from localcloud.iam.store import Iam
-from localcloud.iam.tokens import Tokens
+from localcloud.identity.metadata import Metadata
+from localcloud.identity.tokens import Tokens
 from localcloud.projects.store import Projects
 
 SCRIPT = """

@@ -8,13 +8,13 @@ import pytest
 
 from localcloud.apis import assemble
 from localcloud.core.cloud import Cloud
-from localcloud.core.documents import Documents, apply_mask
 from localcloud.core.errors import ApiError, NotEmulated
 from localcloud.core.paging import page
 from localcloud.core.ports import Ports
+from localcloud.core.state.documents import Documents, apply_mask
 from localcloud.iam import policies
 from localcloud.iam.store import Iam
-from localcloud.iam.tokens import Tokens
+from localcloud.identity.tokens import Tokens
 from localcloud.projects.store import Projects
 from localcloud.transport.rest import Router
 

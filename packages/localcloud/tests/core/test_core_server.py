@@ -20,7 +20,8 @@ import psutil
 import pytest
 
 from localcloud import launch, server
-from localcloud.core import environment, locks
+from localcloud.core import environment
+from localcloud.core.state import locks
 from localcloud.transport import ca
 
 REPOSITORY = Path(__file__).resolve().parents[2]

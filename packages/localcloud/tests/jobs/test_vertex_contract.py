@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 from localcloud.vertex import settings
-from localcloud.vertex.jobs import contract, preparation, spool
-from localcloud.vertex.jobs.contract import expand
-from localcloud.vertex.jobs.outcome import LOST, Exit, outcome, settled
+from localcloud.vertex.jobs import preparation
+from localcloud.vertex.replicas import contract, spool
+from localcloud.vertex.replicas.contract import expand
+from localcloud.vertex.replicas.outcome import LOST, Exit, outcome, settled
 
 KNOWN = {"A": "1", "B": "two words"}
 

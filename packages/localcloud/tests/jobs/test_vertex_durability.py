@@ -230,7 +230,7 @@ def test_stopping_the_cloud_cancels_jobs_and_keeps_the_queue(new_cloud: Any, tmp
 def test_a_job_can_be_cancelled_while_its_environment_is_built(own: Cloud) -> None:
     from environments import fingerprint
     from localcloud import launch
-    from localcloud.core import locks
+    from localcloud.core.state import locks
 
     envs = own.root / "envs"
     envs.mkdir(exist_ok=True)

@@ -12,7 +12,7 @@ from clouds import PROJECT, Start
 from clouds.batches import MACHINE
 from clouds.serving import PLACE, container, prepare
 from localcloud import launch
-from localcloud.core.documents import Documents
+from localcloud.core.state.documents import Documents
 
 MANAGER = "https://cloudresourcemanager.googleapis.com"
 JOBS = f"{PLACE}/customJobs"

@@ -11,11 +11,12 @@ from pathlib import Path
 import pytest
 
 from catalog.book import read
-from localcloud.billing import charges, commands, pacific, prices
+from localcloud.billing import charges, pacific, prices
 from localcloud.billing.charges import Credit, dollars, lines
 from localcloud.billing.ledger import Ledger
-from localcloud.core.counts import CLASS_A, CLASS_B, EARLY, LOGS, MESSAGES, Thing
-from localcloud.core.usage import Pool, Span
+from localcloud.commands import money
+from localcloud.core.asked.counts import CLASS_A, CLASS_B, EARLY, LOGS, MESSAGES, Thing
+from localcloud.core.asked.usage import Pool, Span
 from localcloud.launch import Failed
 
 PAYER = "billingAccounts/012345-6789AB-CDEF01"
@@ -245,11 +246,11 @@ def test_many_small_lines_add_up_exactly() -> None:
     [("90s", 90), ("30m", 1800), ("12h", 43_200), ("3d", 259_200), ("2w", 1_209_600), ("1d12h", 129_600)],
 )
 def test_times_to_move_by(text: str, seconds: int) -> None:
-    assert commands.seconds(text) == seconds
+    assert money.seconds(text) == seconds
 
 
 @pytest.mark.parametrize("text", ["3", "d", "-3d", "3x", "3 d", "1.5h", "3d!", "tomorrow"])
 def test_times_that_can_not_be(text: str) -> None:
     with pytest.raises(Failed, match="is no time to move by") as told:
-        commands.seconds(text)
+        money.seconds(text)
     assert (told.value.code, "90s, 30m, 12h, 3d, 2w" in told.value.hint) == (2, True)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from datetime import date
 
-from localcloud.billing import charges, commands, pacific, report
+from localcloud.billing import charges, pacific, report
 from localcloud.billing.ledger import STORAGE, Counted
-from localcloud.core.counts import CLASS_A, LOGS, Thing
-from localcloud.core.usage import Pool, Span
+from localcloud.commands import money
+from localcloud.core.asked.counts import CLASS_A, LOGS, Thing
+from localcloud.core.asked.usage import Pool, Span
 
 PAYER = "billingAccounts/012345-6789AB-CDEF01"
 HOUR, GIB = 3600, 1 << 30
@@ -35,7 +36,7 @@ def test_a_bill_says_what_ran_for_how_long_and_what_goes_on() -> None:
     ]
     found = charges.lines(spans, counted, now)
     shown = report.bill(found, charges.hourly(spans, {BUCKET: 105 * GIB}, now), found)
-    text = commands.table(shown | {"other_currencies": [], "trials": {}, "mail": []})
+    text = money.table(shown | {"other_currencies": [], "trials": {}, "mail": []})
     assert text.splitlines() == [
         "my-project: Cloud Storage",
         "  buckets/my-data",

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from localcloud.core.errors import ApiError
-from localcloud.iam import conditions
+from localcloud.iam.cel import conditions
 
 NAME = "projects/_/buckets/data/objects/invoices/order-17/a.csv"
 TYPE = "storage.googleapis.com/Object"

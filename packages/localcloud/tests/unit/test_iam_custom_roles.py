@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from localcloud.core.clock import Clock
-from localcloud.core.documents import Documents
+from localcloud.core.state.documents import Documents
 from localcloud.iam.custom_roles import CustomRoles
 
 NAME = "projects/p/roles/reader"

@@ -11,7 +11,7 @@ import pytest
 
 from localcloud.apis import HOSTS
 from localcloud.iam import permissions, roles
-from localcloud.provider.registry import KINDS
+from localcloud.provider.resources.registry import KINDS
 from localcloud.transport.rest import Router
 
 # Asked by the table of Vertex AI's methods and by Storage itself, which have tests of their own.

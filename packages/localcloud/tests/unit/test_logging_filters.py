@@ -9,7 +9,7 @@ import pytest
 from localcloud.core.errors import ApiError
 from localcloud.core.filters import parse
 from localcloud.logging.entries import nanoseconds, timestamp
-from localcloud.logging.matching import matcher
+from localcloud.logging.filtering.matching import matcher
 
 ENTRY: dict[str, Any] = {
     "logName": "projects/p/logs/cloudaudit.googleapis.com%2Factivity",

@@ -8,7 +8,7 @@ import pytest
 
 from localcloud.core.errors import ApiError, NotEmulated
 from localcloud.core.filters import Both, Compare, Either, Filter, Function, Not, Text, parse
-from localcloud.logging.matching import matcher
+from localcloud.logging.filtering.matching import matcher
 
 ENTRY = {
     "logName": "projects/p/logs/app%2Fweb",

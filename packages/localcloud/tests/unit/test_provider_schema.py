@@ -7,7 +7,7 @@ import pytest
 from localcloud.provider import schema, snapshot
 from localcloud.provider.differences import differences, relevant, top
 from localcloud.provider.functions import FUNCTIONS
-from localcloud.provider.registry import KINDS
+from localcloud.provider.resources.registry import KINDS
 from localcloud.provider.wire import UNKNOWN, bare, dump, hide, load, mark, secret
 
 BUCKET = "gcp:storage/bucket:Bucket"

@@ -7,7 +7,7 @@ from urllib.parse import parse_qs
 
 import pytest
 
-from localcloud.core.callers import ANONYMOUS
+from localcloud.core.asked.callers import ANONYMOUS
 from localcloud.storage import operations
 from localcloud.storage.messages import Body, Request
 

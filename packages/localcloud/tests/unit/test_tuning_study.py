@@ -199,7 +199,7 @@ def test_a_trial_without_hope_stops(rule: str, own: tuple[float, ...], done: lis
 
 
 def test_each_replica_of_a_trial_knows_it() -> None:
-    from localcloud.vertex.jobs import contract
+    from localcloud.vertex.replicas import contract
 
     pool = {"machineSpec": {"machineType": "n1-standard-4"}, "containerSpec": {"imageUri": "local/plain:1"}}
     spec = {"workerPoolSpecs": [pool, pool]}

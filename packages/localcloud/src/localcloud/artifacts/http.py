@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from catalog.regions import regions
 from localcloud.artifacts import store
+from localcloud.core.asked.permits import Resource
 from localcloud.core.paging import page
-from localcloud.core.permits import Resource
 from localcloud.iam import access, policies
 from localcloud.iam.access import Access
 from localcloud.iam.store import Iam

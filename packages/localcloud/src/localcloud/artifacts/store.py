@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from localcloud.core.documents import apply_mask
 from localcloud.core.errors import ApiError
+from localcloud.core.state.documents import apply_mask
 from localcloud.iam.store import Iam
 
 if TYPE_CHECKING:

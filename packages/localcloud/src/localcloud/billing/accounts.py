@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from localcloud.billing import pacific
 from localcloud.billing.charges import Credit
-from localcloud.core.documents import Documents
+from localcloud.core.asked.usage import DEFAULT_PAYER
 from localcloud.core.errors import ApiError, error_info
-from localcloud.core.usage import DEFAULT_PAYER
+from localcloud.core.state.documents import Documents
 from localcloud.projects.store import Projects
 
 if TYPE_CHECKING:

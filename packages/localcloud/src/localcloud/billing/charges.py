@@ -14,8 +14,8 @@ from decimal import Decimal
 from localcloud.billing import pacific, prices
 from localcloud.billing.ledger import STORAGE, Counted
 from localcloud.billing.prices import Sku
-from localcloud.core.counts import CLASS_A, CLASS_B, EARLY, LOGS, Thing
-from localcloud.core.usage import Span
+from localcloud.core.asked.counts import CLASS_A, CLASS_B, EARLY, LOGS, Thing
+from localcloud.core.asked.usage import Span
 
 GRANULE = 30  # seconds; training and serving are charged by the half minute begun
 _GIB = 1 << 30

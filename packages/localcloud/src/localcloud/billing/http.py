@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from localcloud.billing import permits, skus, store
 from localcloud.billing.meter import Billing
-from localcloud.core.documents import apply_mask
+from localcloud.core.asked.permits import Resource
 from localcloud.core.errors import ApiError, NotEmulated
 from localcloud.core.paging import page
-from localcloud.core.permits import Resource
+from localcloud.core.state.documents import apply_mask
 from localcloud.iam import access
 from localcloud.iam.access import Access
 from localcloud.iam.store import Iam

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from localcloud.billing import pacific
-from localcloud.core import database
-from localcloud.core.counts import Thing
-from localcloud.core.usage import Pool, Span
+from localcloud.core.asked.counts import Thing
+from localcloud.core.asked.usage import Pool, Span
+from localcloud.core.state import database
 
 STORAGE = "storage"
 _SCHEMA = """

@@ -8,7 +8,7 @@ import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from localcloud.billing import ahead, alerts, charges, pacific, report, store
+from localcloud.billing import charges, pacific, report, store
 from localcloud.billing.accounts import (
     PAID,
     TRIAL_NANOS,
@@ -17,11 +17,12 @@ from localcloud.billing.accounts import (
     not_activated,
     trial_account,
 )
+from localcloud.billing.budgets import ahead, alerts
 from localcloud.billing.charges import Line, dollars
 from localcloud.billing.ledger import Ledger
-from localcloud.core.counts import EARLY, Counts, Thing
+from localcloud.core.asked.counts import EARLY, Counts, Thing
+from localcloud.core.asked.usage import DEFAULT_PAYER, Pool, Span, Stopper
 from localcloud.core.errors import ApiError
-from localcloud.core.usage import DEFAULT_PAYER, Pool, Span, Stopper
 from localcloud.projects.store import Projects
 from localcloud.services.enabled import not_paid
 from localcloud.storage.store import Storage

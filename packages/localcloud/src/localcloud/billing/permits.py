@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from localcloud.billing.accounts import Accounts
+from localcloud.core.asked.permits import Resource
 from localcloud.core.errors import ApiError
-from localcloud.core.permits import Resource
 from localcloud.iam import access
 from localcloud.iam.access import Access
 from localcloud.iam.policies import Policy
@@ -18,7 +18,7 @@ from localcloud.iam.store import Iam
 from localcloud.projects.store import Projects
 
 if TYPE_CHECKING:
-    from localcloud.core.callers import Caller
+    from localcloud.core.asked.callers import Caller
     from localcloud.core.cloud import Cloud
 
 ACCOUNTS, BUDGETS = "cloudbilling.googleapis.com", "billingbudgets.googleapis.com"

@@ -12,10 +12,10 @@ import uuid
 from typing import TYPE_CHECKING, Any
 
 from localcloud.billing.accounts import KIND, Accounts
-from localcloud.billing.alerts import PUBLISHER
+from localcloud.billing.budgets.alerts import PUBLISHER
 from localcloud.billing.permits import not_there
+from localcloud.core.asked.usage import Usage
 from localcloud.core.errors import ApiError
-from localcloud.core.usage import Usage
 from localcloud.iam.policies import new_etag
 from localcloud.iam.store import Iam
 from localcloud.monitoring.store import find_channel
@@ -88,7 +88,7 @@ def list_budgets(cloud: Cloud, parent: str) -> list[Body]:
 
 def update_budget(cloud: Cloud, name: str, changes: Body, mask: str | None = None) -> Body:
     """Change a budget. Raises 404, 400, or 409 ABORTED for a stale etag."""
-    from localcloud.core.documents import apply_mask
+    from localcloud.core.state.documents import apply_mask
 
     with _lock:
         present = get_budget(cloud, name)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from localcloud.core.files import write_privately
+from localcloud.core.state.files import write_privately
 
 log = logging.getLogger(__name__)
 Act = Callable[[], Awaitable[object] | None]

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from localcloud.core.clock import Clock
-from localcloud.core.documents import Documents
 from localcloud.core.environment import client_environment
-from localcloud.core.files import private_folder, write_privately
 from localcloud.core.ports import Ports
+from localcloud.core.state.documents import Documents
+from localcloud.core.state.files import private_folder, write_privately
 
 T = TypeVar("T")
 Hook = Callable[[], Awaitable[None]]

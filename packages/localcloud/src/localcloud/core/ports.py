@@ -9,7 +9,7 @@ import sys
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
-from localcloud.core.files import write_privately
+from localcloud.core.state.files import write_privately
 
 # Below what Linux, macOS and Windows hand out to outgoing connections, so that nobody takes a port by chance between
 # two starts, and above what services commonly use.

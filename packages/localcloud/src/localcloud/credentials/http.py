@@ -9,13 +9,13 @@ import base64
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from localcloud.core.callers import Caller
+from localcloud.core.asked.callers import Caller
 from localcloud.core.errors import ApiError
 from localcloud.iam import access
 from localcloud.iam.access import Access
 from localcloud.iam.http import denied, refusal
 from localcloud.iam.store import Iam
-from localcloud.iam.tokens import Tokens
+from localcloud.identity.tokens import Tokens
 from localcloud.transport.rest import App, Call, Router, decode_base64
 from localcloud.transport.transcoding import Table, transcoded
 

@@ -11,9 +11,9 @@ import re
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from localcloud.core import callers
+from localcloud.core.asked import callers
+from localcloud.core.asked.permits import denied
 from localcloud.core.errors import ApiError, error_info
-from localcloud.core.permits import denied
 from localcloud.faults.names import METADATA, Seen, includes, rpc_id
 from localcloud.faults.store import Fault
 from localcloud.iam.store import Iam

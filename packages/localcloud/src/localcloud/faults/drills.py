@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
-from localcloud.core.callers import Caller
+from localcloud.core.asked.callers import Caller
 from localcloud.core.cloud import Cloud
 from localcloud.core.errors import ApiError
 from localcloud.faults import http, rpc

@@ -7,12 +7,12 @@ import re
 from collections.abc import MutableMapping
 from typing import TYPE_CHECKING, Any
 
-from localcloud.core import callers
+from localcloud.core.asked import callers
 from localcloud.core.errors import ApiError
 from localcloud.faults import answers
 from localcloud.faults.names import METADATA, Seen
 from localcloud.faults.store import HALF, Fault, Faults
-from localcloud.iam.tokens import Tokens
+from localcloud.identity.tokens import Tokens
 from localcloud.transport.rest import App, Receive, Scope, Send, read_body, send_bytes
 
 if TYPE_CHECKING:

@@ -6,15 +6,15 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
-from localcloud.core import callers
+from localcloud.core.asked import callers
 from localcloud.core.errors import ApiError
 from localcloud.faults import answers
 from localcloud.faults.names import Seen
 from localcloud.faults.store import Faults
-from localcloud.iam.tokens import Tokens
+from localcloud.identity.tokens import Tokens
 
 if TYPE_CHECKING:
-    from localcloud.core.callers import Caller
+    from localcloud.core.asked.callers import Caller
     from localcloud.core.cloud import Cloud
 
 

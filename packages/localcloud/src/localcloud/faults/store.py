@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from localcloud.core.errors import ApiError
-from localcloud.core.files import write_privately
+from localcloud.core.state.files import write_privately
 from localcloud.faults.names import Aim, Seen, aim
 
 if TYPE_CHECKING:

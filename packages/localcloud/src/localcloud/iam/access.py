@@ -7,14 +7,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from localcloud.core.asked.permits import Resource, denied
 from localcloud.core.errors import ApiError
-from localcloud.core.permits import Resource, denied
-from localcloud.iam import conditions, roles, scopes
+from localcloud.iam import roles, scopes
 from localcloud.iam.audit import Audit
+from localcloud.iam.cel import conditions
 from localcloud.iam.store import Iam
 
 if TYPE_CHECKING:
-    from localcloud.core.callers import Caller
+    from localcloud.core.asked.callers import Caller
     from localcloud.core.cloud import Cloud
 
 # Who has one of these roles on a project is meant by projectOwner:ID and so on.

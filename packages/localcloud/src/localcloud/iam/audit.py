@@ -9,16 +9,16 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from localcloud.core import database
+from localcloud.core.state import database
 from localcloud.iam import roles
 from localcloud.iam.store import Iam
 
 if TYPE_CHECKING:
     import sqlite3
 
-    from localcloud.core.callers import Caller
+    from localcloud.core.asked.callers import Caller
+    from localcloud.core.asked.permits import Resource
     from localcloud.core.cloud import Cloud
-    from localcloud.core.permits import Resource
 
 EVERYBODY = "allUsers"  # as whom a request without a credential counts
 EVERY_ACCOUNT = "allAuthenticatedUsers"

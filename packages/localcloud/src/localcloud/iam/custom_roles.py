@@ -7,8 +7,8 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from localcloud.core.documents import Documents, apply_mask
 from localcloud.core.errors import ApiError
+from localcloud.core.state.documents import Documents, apply_mask
 from localcloud.iam import permissions, policies
 
 if TYPE_CHECKING:

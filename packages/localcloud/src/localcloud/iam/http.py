@@ -9,10 +9,10 @@ import base64
 import json
 from typing import TYPE_CHECKING, Any
 
-from localcloud.core.directory import Directory
+from localcloud.core.asked.directory import Directory
+from localcloud.core.asked.permits import Resource
 from localcloud.core.errors import ApiError, error_info
 from localcloud.core.paging import page
-from localcloud.core.permits import Resource
 from localcloud.iam import access, permissions, policies, roles
 from localcloud.iam.access import Access
 from localcloud.iam.store import Iam

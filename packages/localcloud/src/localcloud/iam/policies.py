@@ -10,7 +10,7 @@ import secrets
 from typing import Any
 
 from localcloud.core.errors import ApiError
-from localcloud.iam import conditions
+from localcloud.iam.cel import conditions
 
 Policy = dict[str, Any]
 EMPTY: Policy = {"etag": "ACAB"}  # what Google answers where no policy was ever set

@@ -9,16 +9,16 @@ import threading
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from localcloud.core.directory import Buckets, Directory
-from localcloud.core.documents import Documents, apply_mask
+from localcloud.core.asked.directory import Buckets, Directory
 from localcloud.core.errors import ApiError
+from localcloud.core.state.documents import Documents, apply_mask
 from localcloud.iam import grants, jwt, policies
 from localcloud.iam.custom_roles import CustomRoles
 from localcloud.iam.grants import Known
 from localcloud.iam.policies import Policy
 
 if TYPE_CHECKING:
-    from localcloud.core.callers import Caller
+    from localcloud.core.asked.callers import Caller
     from localcloud.core.cloud import Cloud
 
 Body = dict[str, Any]

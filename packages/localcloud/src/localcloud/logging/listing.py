@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from localcloud.core.errors import ApiError
 from localcloud.core.filters import Both, Compare, Filter
 from localcloud.logging.entries import nanoseconds
-from localcloud.logging.fields import field_path
+from localcloud.logging.filtering.fields import field_path
 
 DEFAULT_PAGE = 50  # https://cloud.google.com/logging/docs/reference/v2/rest/v2/entries/list
 LARGEST_PAGE = 1000

@@ -13,7 +13,7 @@ from localcloud.projects.store import Projects
 from localcloud.services import enabled
 
 if TYPE_CHECKING:
-    from localcloud.core.callers import Caller
+    from localcloud.core.asked.callers import Caller
     from localcloud.core.cloud import Cloud
 
 SERVICE = "logging.googleapis.com"

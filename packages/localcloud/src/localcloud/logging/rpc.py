@@ -15,7 +15,7 @@ from localcloud.transport.grpc_front import StreamHandler
 from localcloud.transport.rest import CONSUMER
 
 if TYPE_CHECKING:
-    from localcloud.core.callers import Caller
+    from localcloud.core.asked.callers import Caller
     from localcloud.core.cloud import Cloud
 
 Unary = Callable[[bytes, "Caller"], Awaitable[bytes]]

@@ -11,18 +11,19 @@ import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from localcloud.core import database
-from localcloud.core.counts import LOGS
+from localcloud.core.asked.counts import LOGS
+from localcloud.core.asked.usage import Usage
 from localcloud.core.errors import ApiError
 from localcloud.core.filters import parse
-from localcloud.core.usage import Usage
-from localcloud.logging import exports, listing
-from localcloud.logging.configs import Configs
+from localcloud.core.state import database
+from localcloud.logging import listing
 from localcloud.logging.entries import LARGEST_REQUEST, Entry, check_size, complete, nanoseconds, timestamp
-from localcloud.logging.exports import Exports
-from localcloud.logging.matching import Match, matcher
-from localcloud.logging.routing import Route, Routing
-from localcloud.logging.scopes import Scope, Scopes
+from localcloud.logging.filtering.matching import Match, matcher
+from localcloud.logging.routes import exports
+from localcloud.logging.routes.configs import Configs
+from localcloud.logging.routes.exports import Exports
+from localcloud.logging.routes.routing import Route, Routing
+from localcloud.logging.routes.scopes import Scope, Scopes
 from localcloud.projects.store import Projects
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ import re
 import secrets
 from typing import TYPE_CHECKING, Any
 
-from localcloud.core.documents import apply_mask
 from localcloud.core.errors import ApiError
+from localcloud.core.state.documents import apply_mask
 from localcloud.projects.store import Projects
 
 if TYPE_CHECKING:

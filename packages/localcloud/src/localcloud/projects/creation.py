@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
+from localcloud.core.asked.permits import denied
 from localcloud.core.errors import ApiError
-from localcloud.core.permits import denied
 from localcloud.iam.access import Access
 from localcloud.iam.store import Iam
 from localcloud.projects.store import Projects

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from localcloud.core.asked.permits import Resource, denied
+from localcloud.core.asked.usage import Usage
 from localcloud.core.errors import ApiError
 from localcloud.core.paging import page
-from localcloud.core.permits import Resource, denied
-from localcloud.core.usage import Usage
 from localcloud.iam import access, policies
 from localcloud.iam.access import Access
 from localcloud.iam.store import Iam

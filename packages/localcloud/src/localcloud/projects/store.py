@@ -8,12 +8,12 @@ import re
 import threading
 from typing import TYPE_CHECKING, Any
 
-from localcloud.core.documents import Documents
+from localcloud.core.asked.permits import Resource
+from localcloud.core.asked.usage import DEFAULT_PAYER, Usage
 from localcloud.core.environment import boto_configuration, client_environment
 from localcloud.core.errors import ApiError, error_info
-from localcloud.core.files import private_folder, write_privately
-from localcloud.core.permits import Resource
-from localcloud.core.usage import DEFAULT_PAYER, Usage
+from localcloud.core.state.documents import Documents
+from localcloud.core.state.files import private_folder, write_privately
 from localcloud.iam import access
 from localcloud.iam.store import Iam
 from localcloud.projects.services import ON_BY_DEFAULT, known

@@ -16,7 +16,7 @@ from localcloud.faults import answers
 from localcloud.faults.names import Seen
 from localcloud.faults.store import Faults
 from localcloud.provider.functions import FUNCTIONS
-from localcloud.provider.registry import KINDS
+from localcloud.provider.resources.registry import KINDS
 
 if TYPE_CHECKING:
     from localcloud.faults.store import Fault

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 
-from localcloud.core.permits import Resource, denied
+from localcloud.core.asked.permits import Resource, denied
 from localcloud.iam import access
 from localcloud.iam.access import Access
 from localcloud.iam.http import denied as denied_by_iam

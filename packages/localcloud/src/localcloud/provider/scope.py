@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from localcloud.core.callers import Caller
+    from localcloud.core.asked.callers import Caller
     from localcloud.core.cloud import Cloud
 
 Values = dict[str, Any]

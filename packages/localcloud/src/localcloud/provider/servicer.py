@@ -17,11 +17,11 @@ from pulumi.runtime.proto import plugin_pb2
 from pulumi.runtime.proto import provider_pb2 as pb
 
 from localcloud.core.errors import ApiError
-from localcloud.iam.tokens import Tokens
+from localcloud.identity.tokens import Tokens
 from localcloud.provider import differences, faults, schema
 from localcloud.provider.functions import FUNCTIONS
 from localcloud.provider.kinds import BadId, Kind
-from localcloud.provider.registry import KINDS
+from localcloud.provider.resources.registry import KINDS
 from localcloud.provider.scope import Scope, Values
 from localcloud.provider.wire import UNKNOWN, bare, dump, hide, is_unknown, load
 

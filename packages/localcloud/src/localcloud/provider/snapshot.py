@@ -130,7 +130,7 @@ def _camel(name: str) -> str:
 def main() -> None:
     """Write schema.json for the kinds and functions that the provider has."""
     from localcloud.provider.functions import FUNCTIONS
-    from localcloud.provider.registry import KINDS
+    from localcloud.provider.resources.registry import KINDS
 
     text = json.dumps(take(KINDS, FUNCTIONS), indent=1)
     PATH.write_text(text + "\n", encoding="utf-8")

@@ -21,8 +21,8 @@ from localcloud.services.enabled import require, require_named
 from localcloud.transport.rest import App, Call, Router
 
 if TYPE_CHECKING:
+    from localcloud.core.asked.permits import Resource
     from localcloud.core.cloud import Cloud
-    from localcloud.core.permits import Resource
 
 
 def _refusal(_call: Call, permission: str, on: Resource) -> ApiError:

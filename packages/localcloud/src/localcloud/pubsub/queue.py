@@ -7,7 +7,7 @@ import threading
 from dataclasses import dataclass
 from pathlib import Path
 
-from localcloud.core import database
+from localcloud.core.state import database
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS numbers (last INTEGER NOT NULL);

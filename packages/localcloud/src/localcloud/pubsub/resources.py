@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from localcloud.core.asked.permits import Resource
 from localcloud.core.errors import ApiError, NotEmulated, error_info
-from localcloud.core.permits import Resource
 from localcloud.iam.access import Access
 from localcloud.services.enabled import require
 
 if TYPE_CHECKING:
-    from localcloud.core.callers import Caller
+    from localcloud.core.asked.callers import Caller
     from localcloud.core.cloud import Cloud
 
 Body = dict[str, Any]

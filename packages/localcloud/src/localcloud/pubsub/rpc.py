@@ -15,7 +15,7 @@ from localcloud.transport.rest import CONSUMER
 from localcloud.transport.transcoding import transcoded
 
 if TYPE_CHECKING:
-    from localcloud.core.callers import Caller
+    from localcloud.core.asked.callers import Caller
     from localcloud.core.cloud import Cloud
 
 _MOST = 1000  # messages in one answer

@@ -10,10 +10,10 @@ import time
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
-from localcloud.core.counts import MESSAGES
-from localcloud.core.documents import apply_mask
+from localcloud.core.asked.counts import MESSAGES
+from localcloud.core.asked.usage import Usage
 from localcloud.core.errors import ApiError
-from localcloud.core.usage import Usage
+from localcloud.core.state.documents import apply_mask
 from localcloud.iam.store import Iam
 from localcloud.pubsub import resources
 from localcloud.pubsub.queue import Delivery, Queue, well_formed

@@ -12,9 +12,9 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 from catalog.quotas import SERVICE
-from localcloud.core.documents import apply_mask
+from localcloud.core.asked.usage import Usage
 from localcloud.core.errors import ApiError
-from localcloud.core.usage import Usage
+from localcloud.core.state.documents import apply_mask
 from localcloud.iam.policies import new_etag
 from localcloud.projects.store import Projects
 from localcloud.quotas.limits import UNLIMITED, Limit, by_metric, limits

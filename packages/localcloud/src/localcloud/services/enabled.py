@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from localcloud.core.asked.usage import Usage
 from localcloud.core.errors import ApiError, error_info
-from localcloud.core.usage import Usage
 from localcloud.iam import access
 from localcloud.iam.access import Access
 from localcloud.projects.services import title
 from localcloud.projects.store import Projects
 
 if TYPE_CHECKING:
-    from localcloud.core.callers import Caller
+    from localcloud.core.asked.callers import Caller
     from localcloud.core.cloud import Cloud
 
 # Answers for a project that is being deleted too: its owner, who undeletes it, is an account of the project itself.

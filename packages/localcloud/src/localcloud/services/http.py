@@ -8,9 +8,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from localcloud.core.asked.permits import Resource
 from localcloud.core.errors import ApiError, error_info
 from localcloud.core.paging import page
-from localcloud.core.permits import Resource
 from localcloud.iam import access
 from localcloud.projects.services import ON_BY_DEFAULT, TITLES, title
 from localcloud.projects.store import Projects

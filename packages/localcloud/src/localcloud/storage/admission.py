@@ -9,10 +9,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from localcloud.core.callers import ANONYMOUS, Caller
+from localcloud.core.asked.callers import ANONYMOUS, Caller
+from localcloud.core.asked.permits import Resource
+from localcloud.core.asked.usage import Usage
 from localcloud.core.errors import ApiError
-from localcloud.core.permits import Resource
-from localcloud.core.usage import Usage
 from localcloud.iam import access
 from localcloud.iam.access import Access
 from localcloud.projects.store import Projects

@@ -15,8 +15,8 @@ from typing import BinaryIO
 
 import google_crc32c
 
-from localcloud.core.disk import check_room
-from localcloud.core.files import private_folder
+from localcloud.core.state.disk import check_room
+from localcloud.core.state.files import private_folder
 
 _BLOCK = 1 << 20
 

@@ -10,10 +10,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-from localcloud.core import disk, fields
-from localcloud.core.drills import Drills
+from localcloud.core import fields
+from localcloud.core.asked.drills import Drills
+from localcloud.core.asked.usage import Usage
 from localcloud.core.errors import ApiError
-from localcloud.core.usage import Usage
+from localcloud.core.state import disk
 from localcloud.storage import operations
 from localcloud.storage.admission import Admission, Asker
 from localcloud.storage.downloads import Downloads

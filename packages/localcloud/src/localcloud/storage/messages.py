@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Any
 from urllib.parse import parse_qs
 
-from localcloud.core.callers import Caller
+from localcloud.core.asked.callers import Caller
 from localcloud.storage.errors import invalid
 from localcloud.transport.rest import Receive, Scope, Send
 

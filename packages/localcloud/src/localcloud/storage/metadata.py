@@ -11,7 +11,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from localcloud.core import database
+from localcloud.core.state import database
 from localcloud.storage.records import LIVE, NONCURRENT, SOFT_DELETED, ObjectRecord
 from localcloud.storage.times import parse_time
 

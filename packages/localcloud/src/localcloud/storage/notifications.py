@@ -156,7 +156,7 @@ class Notifications:
 
     def _publish(self, topic: str, data: bytes, attributes: dict[str, str]) -> None:
         """As Storage's own account of the bucket's project. Raises 403, 404."""
-        from localcloud.core.callers import Caller
+        from localcloud.core.asked.callers import Caller
         from localcloud.pubsub import resources
 
         if project := self._metadata.bucket_project(attributes["bucketId"]):  # a bucket that is gone has none
@@ -184,7 +184,7 @@ class Notifications:
         return made | {"payload_format": form}
 
     def _topic(self, given: Any, project: str) -> str:
-        from localcloud.core.callers import Caller
+        from localcloud.core.asked.callers import Caller
         from localcloud.pubsub import resources
 
         found = _TOPIC.fullmatch(given) if isinstance(given, str) else None

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from urllib.parse import unquote
 
-from localcloud.core.counts import CLASS_A, CLASS_B
+from localcloud.core.asked.counts import CLASS_A, CLASS_B
 from localcloud.storage.messages import Request
 
 Charged = tuple[str, str]  # bucket, class

@@ -20,7 +20,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
-from localcloud.core.callers import Caller
+from localcloud.core.asked.callers import Caller
 from localcloud.iam.store import Iam
 from localcloud.storage.errors import StorageError, invalid, not_emulated
 from localcloud.storage.messages import Request

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, BinaryIO
 
 from catalog.prices import least_days
-from localcloud.core.usage import Usage
+from localcloud.core.asked.usage import Usage
 from localcloud.storage.blobs import Blobs
 from localcloud.storage.buckets import Buckets
 from localcloud.storage.copies import Copies

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from localcloud.core.files import write_privately
+from localcloud.core.state.files import write_privately
 
 NAMES = (
     "googleapis.com",

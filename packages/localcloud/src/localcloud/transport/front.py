@@ -10,14 +10,14 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from localcloud.core import callers
-from localcloud.core.callers import ANONYMOUS, Verifier
-from localcloud.core.drills import Drills
+from localcloud.core.asked import callers
+from localcloud.core.asked.callers import ANONYMOUS, Verifier
+from localcloud.core.asked.drills import Drills
 from localcloud.core.errors import ApiError, NotEmulated
 from localcloud.transport.rest import App, Receive, Scope, Send, send_json
 
 if TYPE_CHECKING:
-    from localcloud.core.callers import Caller
+    from localcloud.core.asked.callers import Caller
     from localcloud.core.cloud import Cloud
 
 log = logging.getLogger(__name__)

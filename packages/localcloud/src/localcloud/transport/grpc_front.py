@@ -12,11 +12,12 @@ from typing import Any
 import grpc
 import grpc.aio
 
-from localcloud.core import callers, disk
-from localcloud.core.callers import Caller, Verifier
+from localcloud.core.asked import callers
+from localcloud.core.asked.callers import Caller, Verifier
+from localcloud.core.asked.drills import Drills
 from localcloud.core.cloud import Cloud
-from localcloud.core.drills import Drills
 from localcloud.core.errors import GRPC_CODES, ApiError, NotEmulated, grpc_status
+from localcloud.core.state import disk
 from localcloud.transport.front import is_missing, load
 from localcloud.transport.rest import CONSUMER
 

@@ -12,13 +12,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, unquote
 
-from localcloud.core import disk, fields
-from localcloud.core.directory import Directory, Services
+from localcloud.core import fields
+from localcloud.core.asked.directory import Directory, Services
+from localcloud.core.asked.permits import Permits, Resource, denied
 from localcloud.core.errors import ApiError, NotEmulated
-from localcloud.core.permits import Permits, Resource, denied
+from localcloud.core.state import disk
 
 if TYPE_CHECKING:
-    from localcloud.core.callers import Caller
+    from localcloud.core.asked.callers import Caller
     from localcloud.core.cloud import Cloud
 
 Scope = MutableMapping[str, Any]

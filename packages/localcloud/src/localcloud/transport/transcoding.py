@@ -22,7 +22,7 @@ from localcloud.core.errors import NotEmulated
 from localcloud.transport.rest import CONSUMER, Router
 
 if TYPE_CHECKING:
-    from localcloud.core.callers import Caller
+    from localcloud.core.asked.callers import Caller
     from localcloud.core.cloud import Cloud
 
 Method = Callable[[bytes, "Caller"], Awaitable[bytes]]

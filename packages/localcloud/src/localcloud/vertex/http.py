@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from localcloud.core.errors import ApiError
 from localcloud.transport.rest import App, Call, Router
-from localcloud.vertex import messages, operations, shapes
+from localcloud.vertex import operations
 from localcloud.vertex.jobs.validation import Violation
-from localcloud.vertex.messages import Messages, Route
 from localcloud.vertex.methods import OPERATIONS, Method, services
 from localcloud.vertex.serving.raw_http import with_raw_predict
 from localcloud.vertex.store import Vertex
+from localcloud.vertex.wire import messages, shapes
+from localcloud.vertex.wire.messages import Messages, Route
 
 if TYPE_CHECKING:
     from localcloud.core.cloud import Cloud

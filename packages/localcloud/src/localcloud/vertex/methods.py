@@ -12,7 +12,7 @@ from localcloud.vertex import operations
 from localcloud.vertex.place import Call, enter
 
 if TYPE_CHECKING:
-    from localcloud.core.callers import Caller
+    from localcloud.core.asked.callers import Caller
     from localcloud.core.cloud import Cloud
 
 Body = dict[str, Any]
@@ -77,7 +77,7 @@ _TABLES: Mapping[str, tuple[str, ...]] = {
     "JobService": (
         "localcloud.vertex.jobs.methods",
         "localcloud.vertex.tuning.methods",
-        "localcloud.vertex.serving.batch_methods",
+        "localcloud.vertex.serving.batch.methods",
     ),
     "PipelineService": ("localcloud.vertex.pipelines.methods",),
     "ModelService": ("localcloud.vertex.serving.model_methods",),

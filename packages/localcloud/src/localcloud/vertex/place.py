@@ -7,15 +7,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from localcloud.core.asked.permits import Resource
 from localcloud.core.errors import ApiError, error_info
-from localcloud.core.permits import Resource
 from localcloud.iam.access import Access
 from localcloud.projects.store import Projects
 from localcloud.services import enabled
 from localcloud.vertex.jobs import validation
 
 if TYPE_CHECKING:
-    from localcloud.core.callers import Caller
+    from localcloud.core.asked.callers import Caller
     from localcloud.core.cloud import Cloud
 
 Body = dict[str, Any]

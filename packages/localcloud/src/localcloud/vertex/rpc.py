@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 from localcloud.core.errors import NotEmulated
 from localcloud.transport.grpc_front import HOST
 from localcloud.transport.rest import CONSUMER
-from localcloud.vertex import messages, operations
+from localcloud.vertex import operations
 from localcloud.vertex.methods import OPERATIONS, Method, services
 from localcloud.vertex.store import Vertex
+from localcloud.vertex.wire import messages
 
 if TYPE_CHECKING:
-    from localcloud.core.callers import Caller
+    from localcloud.core.asked.callers import Caller
     from localcloud.core.cloud import Cloud
 
 Unary = Callable[[bytes, "Caller"], Awaitable[bytes]]

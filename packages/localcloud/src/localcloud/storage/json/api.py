@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import unquote
 
 from localcloud.core import fields
-from localcloud.core.usage import Usage
+from localcloud.core.asked.usage import Usage
 from localcloud.storage import operations
 from localcloud.storage.admission import Asker
 from localcloud.storage.errors import StorageError, not_emulated

@@ -7,7 +7,7 @@ import re
 from http import HTTPStatus
 from urllib.parse import parse_qs, urlsplit
 
-from localcloud.core.drills import Drills
+from localcloud.core.asked.drills import Drills
 from localcloud.core.errors import ApiError
 from localcloud.storage.admission import Admission
 from localcloud.storage.errors import invalid, json_body, not_emulated

@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from urllib.parse import quote, urlencode
 
-from localcloud.core.disk import is_full
+from localcloud.core.state.disk import is_full
 from localcloud.storage import names
 from localcloud.storage.admission import Admission
 from localcloud.storage.blobs import BlobWriter, Hashes

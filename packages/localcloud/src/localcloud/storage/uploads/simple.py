@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
-from localcloud.storage import acl as lists
-from localcloud.storage import names
+from localcloud.storage import acl, names
 from localcloud.storage.admission import Admission
 from localcloud.storage.bucket_settings import is_uniform
 from localcloud.storage.conditions import from_request
@@ -75,7 +74,7 @@ def draft_of(admission: Admission, request: Request, bucket: str, resource: Reso
     if query.get("contentEncoding"):
         resource = resource | {"contentEncoding": query["contentEncoding"]}
     uniform = is_uniform(admission.storage.objects.bucket(bucket))
-    lists.check(uniform, lists.INSERT, query.get("predefinedAcl"), given=resource.get("acl"))
+    acl.check(uniform, acl.INSERT, query.get("predefinedAcl"), given=resource.get("acl"))
     return Draft.of(bucket, name, resource, from_request(query, request.headers))
 
 

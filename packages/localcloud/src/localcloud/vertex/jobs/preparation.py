@@ -17,14 +17,14 @@ from urllib.parse import quote
 
 from environments import EnvironmentFailed, environment, install
 from localcloud.core.environment import boto_configuration
-from localcloud.core.files import private_folder, write_privately
-from localcloud.iam.metadata import Metadata
+from localcloud.core.state.files import private_folder, write_privately
 from localcloud.iam.store import Iam
-from localcloud.iam.tokens import Tokens
-from localcloud.vertex import images
-from localcloud.vertex.jobs import contract
-from localcloud.vertex.jobs.contract import Replica
+from localcloud.identity.metadata import Metadata
+from localcloud.identity.tokens import Tokens
+from localcloud.vertex.jobs import images
 from localcloud.vertex.jobs.records import Job
+from localcloud.vertex.replicas import contract
+from localcloud.vertex.replicas.contract import Replica
 
 if TYPE_CHECKING:
     from localcloud.core.cloud import Cloud

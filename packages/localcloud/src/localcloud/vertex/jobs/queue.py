@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from localcloud.quotas.jobs import Key, wanted
+from localcloud.quotas.capacity import Key, wanted
 from localcloud.vertex.jobs import retries
 from localcloud.vertex.jobs.records import Job
 from localcloud.vertex.jobs.validation import seconds

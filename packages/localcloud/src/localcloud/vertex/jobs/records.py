@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from localcloud.core import database
+from localcloud.core.state import database
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS jobs (

@@ -13,7 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from localcloud.vertex.jobs.outcome import (
+from localcloud.vertex.jobs.records import Job
+from localcloud.vertex.replicas.outcome import (
     CANCELLED,
     LOST,
     PRIMARY,
@@ -25,7 +26,6 @@ from localcloud.vertex.jobs.outcome import (
     succeeded,
     timed_out,
 )
-from localcloud.vertex.jobs.records import Job
 
 DEFAULT_TIMEOUT = "604800s"  # seven days, Google's own
 SPOT, FLEX = ("SPOT", "LOW_COST"), ("FLEX_START",)  # the second is what Spot was called before

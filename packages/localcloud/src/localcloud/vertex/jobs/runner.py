@@ -13,17 +13,18 @@ import time
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from localcloud.core.disk import is_full
+from localcloud.core.state.disk import is_full
 from localcloud.logging.store import Logs
-from localcloud.quotas import jobs as quotas
+from localcloud.quotas import capacity
 from localcloud.vertex.background import apart
-from localcloud.vertex.jobs import contract, output, preparation, queue, retries
-from localcloud.vertex.jobs.outcome import CANCELLED, Outcome, stockout
+from localcloud.vertex.jobs import preparation, queue, retries
 from localcloud.vertex.jobs.records import Job, Jobs
 from localcloud.vertex.jobs.retries import Again
 from localcloud.vertex.jobs.stockouts import Stockouts
 from localcloud.vertex.jobs.validation import seconds
-from localcloud.vertex.jobs.watch import Watch
+from localcloud.vertex.replicas import contract, output
+from localcloud.vertex.replicas.outcome import CANCELLED, Outcome, stockout
+from localcloud.vertex.replicas.watch import Watch
 from localcloud.vertex.settings import Settings
 from localcloud.vertex.states import ENDED
 
@@ -130,7 +131,7 @@ class Runner:
             return
         room = self._settings.parallel - len(self._tasks)
         running = self._jobs.in_state(*_UNDER_WAY)
-        choice = queue.choose(queued, running, room, lambda key, amount: quotas.exceeds(self._cloud, key, amount))
+        choice = queue.choose(queued, running, room, lambda key, amount: capacity.exceeds(self._cloud, key, amount))
         for job in queued:
             names = choice.short.get(job.id)
             if names and self._waiting.get(job.id) != names:

@@ -7,17 +7,17 @@ from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from localcloud.core.disk import is_full
+from localcloud.core.asked.usage import Usage
 from localcloud.core.errors import ApiError
-from localcloud.core.usage import Usage
+from localcloud.core.state.disk import is_full
 from localcloud.iam import access
 from localcloud.iam.access import Access
 from localcloud.iam.store import Iam
 from localcloud.projects.store import Projects
-from localcloud.quotas import jobs as quotas
+from localcloud.quotas import capacity
 from localcloud.services.enabled import deleted, not_paid
-from localcloud.vertex import listing, operations, reach, settings, states
-from localcloud.vertex.jobs import retries, usage, validation
+from localcloud.vertex import listing, operations, settings, states
+from localcloud.vertex.jobs import reach, retries, usage, validation
 from localcloud.vertex.jobs.records import Job, Jobs, Tuned
 from localcloud.vertex.jobs.runner import Runner
 from localcloud.vertex.jobs.stockouts import Stockouts
@@ -40,7 +40,7 @@ class CustomJobs:
         self._jobs = Jobs(cloud.folder("vertex") / "jobs.sqlite", partial(usage.note, cloud.of(Usage)))
         self.stockouts = Stockouts(cloud)
         chosen = settings.load(cloud.root)
-        self.submissions = quotas.Submissions(cloud, chosen.submissions)
+        self.submissions = capacity.Submissions(cloud, chosen.submissions)
         self._runner = Runner(cloud, self._jobs, self.stockouts, chosen)
         cloud.on_start(self._runner.resume)
         cloud.on_stop(self._runner.stop)
@@ -92,7 +92,7 @@ class CustomJobs:
         self.submissions.enter(call.place.project["projectNumber"], call.place.location)
         account = self.account(call, spec.get("serviceAccount", ""))
         reach.check(call, spec)
-        quotas.check(self._cloud, call.place.project_id, call.place.location, spec)
+        capacity.check(self._cloud, call.place.project_id, call.place.location, spec)
         return account
 
     def new_id(self) -> str:
@@ -114,7 +114,7 @@ class CustomJobs:
 
         So whoever keeps `job_id` (see `new_id`) before the call may call again after a kill. `project` is the id of
         the project, `place` "projects/NUMBER/locations/R"; `body` has a displayName and a sound jobSpec (see
-        validation.check_emulated, quotas.jobs.check) and may have labels; `account` is the e-mail that it acts as (see
+        validation.check_emulated, capacity.check) and may have labels; `account` is the e-mail that it acts as (see
         `account`). `tuned` makes it a trial; `variables` are added to every replica's environment. A job that is not
         `listed` is no customJob to clients, except that they may read it by its name. In all else it is one: it counts
         against quotas, it is charged, and goes on over restarts of the server. Where nobody pays for the project any

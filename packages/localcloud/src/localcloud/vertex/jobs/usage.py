@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from localcloud.core.usage import Pool, Span, Usage
+from localcloud.core.asked.usage import Pool, Span, Usage
 
 if TYPE_CHECKING:
     from localcloud.vertex.jobs.records import Job

@@ -9,13 +9,13 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Any
 
-from localcloud.core.disk import is_full
 from localcloud.core.errors import GRPC_CODES, ApiError
+from localcloud.core.state.disk import is_full
 from localcloud.vertex.driven import Records
-from localcloud.vertex.jobs.outcome import CANCELLED
 from localcloud.vertex.jobs.store import CustomJobs
 from localcloud.vertex.pipelines import models
 from localcloud.vertex.pipelines.records import Pipeline
+from localcloud.vertex.replicas.outcome import CANCELLED
 from localcloud.vertex.states import ENDED
 
 if TYPE_CHECKING:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from localcloud.core.callers import Caller
+from localcloud.core.asked.callers import Caller
 from localcloud.iam.store import Iam
 from localcloud.projects.store import Projects
-from localcloud.vertex import reach
+from localcloud.vertex.jobs import reach
 from localcloud.vertex.pipelines.records import Pipeline
 from localcloud.vertex.place import Call, Place
 from localcloud.vertex.serving import artifacts, model_rules

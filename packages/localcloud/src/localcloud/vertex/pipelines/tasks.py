@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from localcloud.core.errors import NotEmulated
-from localcloud.vertex import messages
 from localcloud.vertex.jobs import validation
 from localcloud.vertex.jobs.validation import Violation
+from localcloud.vertex.wire import messages
 
 Body = dict[str, Any]
 

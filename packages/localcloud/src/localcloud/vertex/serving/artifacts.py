@@ -11,7 +11,7 @@ from catalog.images import images as catalogue
 from localcloud.core.errors import ApiError
 from localcloud.storage.admission import Admission
 from localcloud.storage.store import Storage
-from localcloud.vertex import images, reach
+from localcloud.vertex.jobs import images, reach
 from localcloud.vertex.place import Call
 
 if TYPE_CHECKING:

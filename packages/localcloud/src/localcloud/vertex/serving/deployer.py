@@ -13,8 +13,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from localcloud.core.asked.usage import Usage
 from localcloud.core.errors import ApiError, NotEmulated
-from localcloud.core.usage import Usage
 from localcloud.vertex import operations
 from localcloud.vertex.background import apart
 from localcloud.vertex.jobs.store import CustomJobs

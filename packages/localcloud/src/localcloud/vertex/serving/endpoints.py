@@ -8,8 +8,8 @@ from __future__ import annotations
 import secrets
 from typing import TYPE_CHECKING, Any
 
-from localcloud.core.documents import apply_mask
 from localcloud.core.errors import ApiError
+from localcloud.core.state.documents import apply_mask
 from localcloud.vertex import operations
 from localcloud.vertex.jobs.validation import REQUIRED, Violation, found, refuse, texts
 from localcloud.vertex.place import Call

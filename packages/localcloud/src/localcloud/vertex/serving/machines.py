@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from catalog.machines import machines
 from catalog.quotas import serving_needs
 from catalog.regions import region
+from localcloud.core.asked.usage import Pool
 from localcloud.core.errors import ApiError, NotEmulated
-from localcloud.core.usage import Pool
 from localcloud.quotas.limits import UNLIMITED
 from localcloud.quotas.store import effective
 from localcloud.vertex.jobs.validation import REQUIRED, Violation, found

@@ -13,9 +13,10 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from localcloud.core.documents import apply_mask
 from localcloud.core.errors import ApiError, NotEmulated
-from localcloud.vertex import operations, reach
+from localcloud.core.state.documents import apply_mask
+from localcloud.vertex import operations
+from localcloud.vertex.jobs import reach
 from localcloud.vertex.jobs.store import CustomJobs
 from localcloud.vertex.jobs.validation import REQUIRED, Violation, found, refuse, texts
 from localcloud.vertex.place import Call, bad_name

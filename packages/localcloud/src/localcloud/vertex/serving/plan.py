@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 from environments import EnvironmentFailed, environment
 from localcloud.core.errors import ApiError
-from localcloud.core.files import private_folder, write_privately
-from localcloud.vertex.jobs import contract, preparation
+from localcloud.core.state.files import private_folder, write_privately
+from localcloud.vertex.jobs import preparation
 from localcloud.vertex.jobs.records import Job
 from localcloud.vertex.jobs.validation import seconds
 from localcloud.vertex.place import Call
+from localcloud.vertex.replicas import contract
 from localcloud.vertex.serving import artifacts
 
 if TYPE_CHECKING:

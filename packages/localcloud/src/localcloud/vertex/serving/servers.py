@@ -16,14 +16,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from localcloud.core.disk import is_full
 from localcloud.core.errors import ApiError
-from localcloud.core.files import write_privately
-from localcloud.iam.metadata import Metadata
+from localcloud.core.state.disk import is_full
+from localcloud.core.state.files import write_privately
 from localcloud.iam.store import Iam
+from localcloud.identity.metadata import Metadata
 from localcloud.logging.entries import Entry, timestamp
 from localcloud.logging.store import Logs
-from localcloud.vertex.jobs import output, processes, spool, watch
+from localcloud.vertex.replicas import output, processes, spool, watch
 from localcloud.vertex.serving import model_http
 from localcloud.vertex.serving import plan as plans
 from localcloud.vertex.serving.model_http import Answer, Lost

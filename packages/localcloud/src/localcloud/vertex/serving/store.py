@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from localcloud.core.errors import ApiError
 from localcloud.vertex import operations, settings
-from localcloud.vertex.serving.batch_records import BATCH
-from localcloud.vertex.serving.batches import Batches
+from localcloud.vertex.serving.batch.jobs import Batches
+from localcloud.vertex.serving.batch.records import BATCH
 from localcloud.vertex.serving.deployer import Deployer
 from localcloud.vertex.serving.deployments import DEPLOYMENT
 from localcloud.vertex.serving.endpoints import ENDPOINT, Endpoints

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from localcloud.vertex.place import Place
-from localcloud.vertex.serving import batch_records, deployments, machines
+from localcloud.vertex.serving import deployments, machines
+from localcloud.vertex.serving.batch import records
 
 if TYPE_CHECKING:
     from localcloud.core.cloud import Cloud
@@ -23,7 +24,7 @@ def check(cloud: Cloud, place: Place, machine: Mapping[str, Any], replicas: int,
         for one in deployments.deployments(cloud, f"{place.name}/")
         if one.name != instead_of
     ]
-    for kept in batch_records.unfinished(cloud, f"{place.name}/"):
+    for kept in records.unfinished(cloud, f"{place.name}/"):
         resources = kept["job"]["dedicatedResources"]
         used.append((resources["machineSpec"], int(resources["startingReplicaCount"])))
     machines.check_quotas(cloud, place.project_id, place.location, (machine, replicas), used)

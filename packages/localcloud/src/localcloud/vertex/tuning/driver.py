@@ -16,10 +16,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from localcloud.core.disk import is_full
-from localcloud.vertex.jobs.outcome import CANCELLED
+from localcloud.core.state.disk import is_full
 from localcloud.vertex.jobs.records import Job, Tuned
 from localcloud.vertex.jobs.store import CustomJobs
+from localcloud.vertex.replicas.outcome import CANCELLED
 from localcloud.vertex.states import ENDED
 from localcloud.vertex.tuning import measurements, space, stopping
 from localcloud.vertex.tuning.records import Records, Trial, TuningJob

@@ -7,7 +7,7 @@ import shutil
 import time
 from typing import TYPE_CHECKING, Any
 
-from localcloud.core.usage import Usage
+from localcloud.core.asked.usage import Usage
 from localcloud.vertex.driven import Driving
 from localcloud.vertex.jobs.store import CustomJobs
 from localcloud.vertex.place import Call

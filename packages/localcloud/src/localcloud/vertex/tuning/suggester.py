@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from localcloud.core.disk import is_full
+from localcloud.core.state.disk import is_full
 
 _PACKAGE = Path(__file__).resolve().parents[3]
 _LONGEST = 1 << 24  # bytes of an answer

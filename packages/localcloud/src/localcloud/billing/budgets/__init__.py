@@ -1,0 +1,1 @@
+"""Budgets against costs, and when they have something to tell."""

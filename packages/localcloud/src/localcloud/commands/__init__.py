@@ -1,0 +1,1 @@
+"""The verbs of the local cloud's command line that are about money, rights and drills."""

@@ -1,0 +1,1 @@
+"""What the command line asks a running server, which its owner alone may."""

@@ -1,0 +1,1 @@
+"""What is kept: files, documents and databases that survive a killed process."""

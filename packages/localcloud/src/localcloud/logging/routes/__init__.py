@@ -1,0 +1,1 @@
+"""Where entries go: buckets, views, sinks, exclusions, and what lies behind them."""

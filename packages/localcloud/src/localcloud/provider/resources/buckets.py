@@ -1,0 +1,150 @@
+"""storage.Bucket: Pulumi's names for what the Storage JSON API has."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from localcloud.core.asked.permits import Resource
+from localcloud.iam import access
+from localcloud.provider import permits
+from localcloud.provider.kinds import Kind, names
+from localcloud.provider.scope import Scope, Values
+from localcloud.storage.store import Storage
+
+# The same under both names.
+_SAME = names(
+    "storageClass labels cors defaultEventBasedHold encryption logging rpo softDeletePolicy versioning website"
+)
+_CONDITIONS = {
+    "matchesPrefixes": "matchesPrefix",
+    "matchesSuffixes": "matchesSuffix",
+    "matchesStorageClasses": "matchesStorageClass",
+}
+_STATES = {"LIVE": True, "ARCHIVED": False}  # Pulumi's withState is the API's isLive; "ANY" says nothing
+_SEND_ZERO = "IfZero"
+_STORAGE_CLASSES = ("STANDARD", "NEARLINE", "COLDLINE", "ARCHIVE", "MULTI_REGIONAL", "REGIONAL")
+
+
+def _resource(scope: Scope, inputs: Values) -> Values:
+    """The Storage resource; None takes away what was set before."""
+    made: Values = {name: inputs.get(name) for name in _SAME}
+    made["labels"] = scope.labels_of(inputs)
+    made["iamConfiguration"] = {
+        "uniformBucketLevelAccess": {"enabled": bool(inputs.get("uniformBucketLevelAccess"))},
+        "publicAccessPrevention": inputs.get("publicAccessPrevention") or "inherited",
+    }
+    rules = inputs.get("lifecycleRules") or []
+    made["lifecycle"] = {"rule": [_rule(rule) for rule in rules]} if rules else None
+    if inputs.get("requesterPays") is not None:
+        made["billing"] = {"requesterPays": inputs["requesterPays"]}
+    if policy := inputs.get("retentionPolicy"):
+        made["retentionPolicy"] = {"retentionPeriod": policy["retentionPeriod"]}
+    return made
+
+
+def _rule(rule: Values) -> Values:
+    given: Values = rule["condition"]
+    condition = {
+        _CONDITIONS.get(name, name): value
+        for name, value in given.items()
+        if name != "withState" and not name.endswith(_SEND_ZERO) and value is not None
+    }
+    if (state := given.get("withState")) in _STATES:
+        condition["isLive"] = _STATES[state]
+    return {"action": rule["action"], "condition": condition}
+
+
+def _rule_as_told(rule: Values) -> Values:
+    back = {theirs: ours for ours, theirs in _CONDITIONS.items()}
+    given: Values = rule["condition"]
+    condition = {back.get(name, name): value for name, value in given.items() if name != "isLive"}
+    if (live := given.get("isLive")) is not None:
+        condition["withState"] = "LIVE" if live else "ARCHIVED"
+    return {"action": rule["action"], "condition": condition}
+
+
+def _create(scope: Scope, inputs: Values) -> str:
+    resource = {name: value for name, value in _resource(scope, inputs).items() if value is not None}
+    resource |= {"name": inputs["name"], "location": inputs["location"]}
+    retention = bool(inputs.get("enableObjectRetention"))
+    if retention:
+        permits.require(scope, "storage.buckets.enableObjectRetention", permits.project(scope, "", inputs))
+    return scope.cloud.of(Storage).create_bucket(scope.project_of(inputs), resource, retention)["name"]
+
+
+def _read(scope: Scope, resource_id: str, known: Values) -> Values | None:
+    owner = scope.cloud.of(Storage).metadata.bucket_project(resource_id)
+    if not owner:
+        return None
+    found = scope.cloud.of(Storage).get_bucket(resource_id)
+    labels = found.get("labels") or {}
+    access = found["iamConfiguration"]
+    told: Values = {name: found.get(name) for name in _SAME}
+    return told | {
+        "name": found["name"],
+        "project": owner,
+        "projectNumber": found["projectNumber"],
+        "location": _as_written(found["location"], known.get("location")),
+        "uniformBucketLevelAccess": access["uniformBucketLevelAccess"]["enabled"],
+        "publicAccessPrevention": access["publicAccessPrevention"],
+        "lifecycleRules": [_rule_as_told(rule) for rule in (found.get("lifecycle") or {}).get("rule", [])],
+        "enableObjectRetention": "objectRetention" in found or known.get("enableObjectRetention"),
+        "requesterPays": (found.get("billing") or {}).get("requesterPays"),
+        "retentionPolicy": found.get("retentionPolicy"),
+        "labels": {name: value for name, value in labels.items() if scope.labels.get(name) != value},
+        "effectiveLabels": labels,
+        "pulumiLabels": labels,
+        "selfLink": found["selfLink"],
+        "timeCreated": found["timeCreated"],
+        "updated": found["updated"],
+        "url": f"gs://{found['name']}",
+    }
+
+
+def _as_written(location: str, known: Any) -> str:
+    """Google writes locations in capitals; a program's own spelling is no difference."""
+    return known if isinstance(known, str) and known.upper() == location.upper() else location
+
+
+def _update(scope: Scope, resource_id: str, inputs: Values) -> None:
+    wanted = _resource(scope, inputs)
+    present = scope.cloud.of(Storage).get_bucket(resource_id).get("labels") or {}
+    wanted["labels"] = {**dict.fromkeys(present), **wanted["labels"]}
+    if inputs.get("storageClass") is None:
+        del wanted["storageClass"]
+    scope.cloud.of(Storage).patch_bucket(resource_id, wanted)
+
+
+def _delete(scope: Scope, resource_id: str, known: Values) -> None:
+    scope.cloud.of(Storage).delete_bucket(resource_id, force=bool(known.get("forceDestroy")))
+
+
+def _on(scope: Scope, resource_id: str, values: Values) -> Resource | None:
+    if not resource_id:
+        return permits.project(scope, "", values)
+    owner = scope.cloud.of(Storage).metadata.bucket_project(resource_id)
+    return access.bucket(resource_id, owner) if owner else None
+
+
+KINDS = {
+    "storage/bucket:Bucket": Kind(
+        _create,
+        _read,
+        _update,
+        _delete,
+        api="storage",
+        rights=permits.rights("storage.buckets"),
+        on=_on,
+        force_new=names("name location project enableObjectRetention"),
+        kept=names("forceDestroy deletionPolicy"),
+        refused=names("autoclass customPlacementConfig hierarchicalNamespace ipFilter"),
+        autoname="name",
+        choices={
+            "storageClass": _STORAGE_CLASSES,
+            "publicAccessPrevention": ("enforced", "inherited"),
+            "lifecycleRules[].action.type": ("Delete", "SetStorageClass", "AbortIncompleteMultipartUpload"),
+            "lifecycleRules[].action.storageClass": _STORAGE_CLASSES,
+            "lifecycleRules[].condition.withState": ("LIVE", "ARCHIVED", "ANY"),
+        },
+    )
+}

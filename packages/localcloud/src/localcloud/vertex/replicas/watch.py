@@ -1,0 +1,234 @@
+"""Follows the replicas of one job: starts their supervisors, carries their output to the log, learns how they end."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from localcloud.core.state import locks
+from localcloud.core.state.disk import is_full
+from localcloud.logging.store import Logs
+from localcloud.vertex.jobs import preparation, retries
+from localcloud.vertex.jobs.records import Job, Jobs
+from localcloud.vertex.replicas import output, processes, spool
+from localcloud.vertex.replicas.outcome import LOST, PRIMARY, Exit, settled
+
+if TYPE_CHECKING:
+    from localcloud.core.cloud import Cloud
+
+_QUICK, _SLOW = 0.05, 0.2  # seconds between looks: while replicas are young or talk, and while they are silent
+_YOUNG = 5.0  # seconds
+_CHECK = 1.0  # seconds between looks at whether a supervisor still lives
+_LATE = 0.5  # seconds beyond the timeout that replicas have to end by themselves
+_STUCK = 10.0  # seconds beyond the grace after which a supervisor that does not end its replica is given up
+_PACKAGE = Path(__file__).resolve().parents[3]
+
+
+@dataclass
+class _Replica:
+    name: str
+    folder: Path
+    start: int = 0  # how often it was started again in this attempt
+    ready: bool = False  # whether its folder is that of this start
+    process: subprocess.Popen[bytes] | None = None
+    exit: Exit | None = None
+    checked: float = 0.0
+
+
+class Watch:
+    """Follows the replicas of one attempt until all have ended; when `stop` is set it tells them to end.
+
+    `deadline` is in seconds of the cloud's clock; past it `late` is called, which should set `stop`.
+    """
+
+    def __init__(
+        self,
+        cloud: Cloud,
+        jobs: Jobs,
+        job: Job,
+        stop: asyncio.Event,
+        grace: float,
+        deadline: float,
+        late: Callable[[], None],
+        say: Callable[[str], None],
+    ) -> None:
+        self._cloud = cloud
+        self._jobs = jobs
+        self._job = job
+        self._told = stop
+        self._grace = grace
+        self._deadline = deadline
+        self._late = late
+        self._say = say
+        folder = preparation.job_folder(cloud, job.id)
+        started = job.run.get("restarts", {})
+        self._replicas = [_Replica(name, folder / name, started.get(name, 0)) for name in job.run["replicas"]]
+        self._stopped_at: float | None = None
+
+    async def to_the_end(self) -> dict[str, Exit]:
+        """How each replica ended, by its name. When it comes back, their whole output is in the log."""
+        began = time.monotonic()
+        try:
+            while True:
+                moved = await asyncio.to_thread(self._look_unless_full)
+                if self._stopped_at is None and not self._told.is_set():
+                    if self._cloud.clock.time() > self._deadline + _LATE:
+                        self._late()
+                    await self._restart()
+                exits = {replica.name: replica.exit for replica in self._replicas if replica.exit}
+                if len(exits) == len(self._replicas):
+                    return exits
+                if self._stopped_at is None and (self._told.is_set() or settled(exits)):
+                    self._stop()
+                await asyncio.sleep(_QUICK if moved or time.monotonic() - began < _YOUNG else _SLOW)
+        except asyncio.CancelledError:  # the server ends; the next one takes up
+            raise
+        except BaseException:  # a defect here must leave nothing running
+            self._stop()
+            raise
+        finally:
+            for replica in self._replicas:
+                if replica.process:
+                    replica.process.poll()
+
+    async def _restart(self) -> None:
+        """Start workers again that ended and may; the others go on."""
+        for replica in self._replicas:
+            ended = replica.exit
+            if ended is None or self._primary_ended():
+                continue
+            job = self._jobs.find(self._job.id)
+            if job is None or not retries.in_place(job, replica.name, ended):
+                continue
+            replica.start += 1
+            job.run["restarts"] = {**job.run.get("restarts", {}), replica.name: replica.start}
+            self._jobs.save(job)
+            how = "was lost" if ended.reason == LOST else f"ended with status {ended.code}"
+            often = f"{replica.start} of {retries.WORKER_RESTARTS}"
+            self._say(f"The replica {replica.name} {how}. It starts again (restart {often}).")
+            replica.exit = replica.process = None
+            replica.ready = False
+
+    def _primary_ended(self) -> bool:
+        return any(replica.name == PRIMARY and replica.exit for replica in self._replicas)
+
+    def _make_ready(self, replica: _Replica) -> None:
+        left = max(self._deadline - self._cloud.clock.time(), 0)
+        preparation.start_again(replica.folder, replica.start, left)
+
+    def _stop(self) -> None:
+        self._stopped_at = time.monotonic()
+        for replica in self._replicas:
+            if replica.exit is None:
+                (replica.folder / "stop").touch()
+
+    def _look_unless_full(self) -> bool:
+        """A look. While the disk is full the job goes on: its output waits in its file until there is room."""
+        try:
+            return self._look()
+        except Exception as error:
+            if not is_full(error):
+                raise
+            return False
+
+    def _look(self) -> bool:
+        """One look at each replica; whether there was anything new."""
+        moved = False
+        for replica in self._replicas:
+            if replica.exit is not None:
+                continue
+            if replica.start and not replica.ready:
+                if self._stopped_at is not None:
+                    replica.exit = Exit("cancelled", 143, time.time_ns())
+                    continue
+                self._make_ready(replica)
+                replica.ready = True
+            record = _read(replica.folder / "exit.json")  # before the output, which is complete then
+            moved |= self._carry(replica)
+            if record is not None:
+                replica.exit = Exit(**record)
+                moved = True
+            elif time.monotonic() - replica.checked > _CHECK:
+                replica.checked = time.monotonic()
+                self._check(replica)
+        return moved
+
+    def _carry(self, replica: _Replica) -> bool:
+        """Write what is new in the output to the log; then remember how far. Twice the same is kept once there."""
+        moved = False
+        start = self._mark(replica)
+        offset = self._jobs.offset(self._job.id, replica.name + start)
+        ahead = int(self._cloud.clock.ahead.total_seconds() * 1e9)
+        while lines := list(spool.read(replica.folder / "output", offset)):
+            self._cloud.of(Logs).write(output.entries(lines, self._job, replica.name, start, ahead))
+            offset = lines[-1].end
+            self._jobs.set_offset(self._job.id, replica.name + start, offset)
+            moved = True
+        return moved
+
+    def _mark(self, replica: _Replica) -> str:
+        """Tells a replica's starts apart; "" is the first, as it always was."""
+        return f"@{self._job.attempt}.{replica.start}" if self._job.attempt > 1 or replica.start else ""
+
+    def _check(self, replica: _Replica) -> None:
+        """Start the supervisor if it never was; learn that it is dead, or stuck."""
+        started = _read(replica.folder / "started.json")
+        stuck = self._stopped_at is not None and time.monotonic() - self._stopped_at > self._grace + _STUCK
+        if alive(replica.folder) and not stuck:
+            return
+        if started is None and replica.process is None:
+            replica.process = spawn(replica.folder)
+        elif started is None and replica.process is not None and replica.process.poll() is None and not stuck:
+            return  # still importing
+        elif not (replica.folder / "exit.json").exists():  # else it ended just now
+            self._lose(replica)
+
+    def _lose(self, replica: _Replica) -> None:
+        if replica.process is not None:
+            replica.process.kill()
+        # By the mark alone: after a restart of the machine another process may have the leader's id.
+        processes.kill(processes.family(str(replica.folder)))
+        self._carry(replica)
+        replica.exit = Exit(LOST, 137, time.time_ns())
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+
+
+def alive(folder: Path) -> bool:
+    """Whether a supervisor holds the lock of the folder."""
+    try:
+        with locks.held(folder / "alive"):
+            return False
+    except locks.Busy:
+        return True
+
+
+def spawn(folder: Path) -> subprocess.Popen[bytes]:
+    """Start a supervisor that outlives this process."""
+    environment = {"PYTHONPATH": str(_PACKAGE), "PATH": os.defpath}
+    if sys.platform == "win32":
+        environment |= {name: os.environ[name] for name in ("SYSTEMROOT", "PATH") if name in os.environ}
+    with (folder / "supervisor.log").open("ab") as errors:
+        return subprocess.Popen(
+            [sys.executable, "-m", "localcloud.vertex.replicas.supervisor", str(folder)],
+            cwd=folder,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=errors,
+            stderr=errors,
+            start_new_session=True,
+            creationflags=subprocess.CREATE_NEW_PROCESS_GROUP if sys.platform == "win32" else 0,
+        )
