@@ -28,9 +28,9 @@ def _after_dashes() -> list[str]:
 @command(help={"keep": "keep the throw-away account and its files, and say where"})
 def demo(c: Context, keep: bool = False) -> None:
     """Run the whole journey on this machine, on real data, without an account: about a minute."""
-    from cloudkite import demo as journey
+    from cloudkite.journey import demo
 
-    journey.run(keep=keep)
+    demo.run(keep=keep)
 
 
 @command(
@@ -44,14 +44,15 @@ def demo(c: Context, keep: bool = False) -> None:
 )
 def new(c: Context, name: str, data: str = "", label: str = "", output: str = "") -> None:
     """Make a trainer: on the Palmer penguins, or on your own CSV with --data and --label."""
-    from cloudkite import new as making
-    from cloudkite import show, workspace
+    from cloudkite import workspace
+    from cloudkite.show import screen
+    from cloudkite.trainers import making
 
     folder = making.new(
         workspace.find(), name, Path(data) if data else None, label or None, Path(output) if output else None
     )
-    show.say(f"made {os.path.relpath(folder)}")
-    show.say(f"next: uv run invoke check {name if not output else os.path.relpath(folder)}")
+    screen.say(f"made {os.path.relpath(folder)}")
+    screen.say(f"next: uv run invoke check {name if not output else os.path.relpath(folder)}")
 
 
 @command(
@@ -106,8 +107,8 @@ def train(
 ) -> None:
     """Check, price, ask, submit and follow a job. What follows `--` goes to the trainer: `-- --help` lists it."""
     from cloudkite import workspace
+    from cloudkite.jobs.plans import Wishes
     from cloudkite.journey import training
-    from cloudkite.plans import Wishes
 
     wishes = Wishes(
         machine=machine, gpu=gpu, gpus=gpus, workers=workers, spot=spot, image=image, limit=limit, max_cost=max_cost,

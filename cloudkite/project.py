@@ -6,8 +6,8 @@ import os
 import subprocess
 import sys
 
-from cloudkite.errors import UserError
-from cloudkite.text import _
+from cloudkite.show.errors import UserError
+from cloudkite.show.text import _
 from cloudkite.workspace import CLONE
 
 

@@ -70,10 +70,10 @@ def train(place: Place) -> Iterator[Row]:
 
 
 def _cancel_all(place: Place) -> None:
-    from cloudkite import jobs as running
+    from cloudkite.jobs import service
 
-    for job in running.running(place.target):
-        running.cancel(place.target, job.id)
+    for job in service.running(place.target):
+        service.cancel(place.target, job.id)
 
 
 def up(place: Place) -> Iterator[Row]:

@@ -11,9 +11,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from cloudkite.accounts.target import localcloud
 from cloudkite.bench.measure import Row, paired, seconds
 from cloudkite.bench.place import Place
-from cloudkite.target import localcloud
 
 _MIB = 1024 * 1024
 
@@ -69,7 +69,7 @@ def _listing(bucket: Any, count: int = 5000) -> Row:
 
 def _many_clients(place: Place, clients: int = 32, requests: int = 2000) -> Row:
     """`clients` threads, each with a session of its own, share `requests` writes and reads; an error counts."""
-    from cloudkite.target import Target
+    from cloudkite.accounts.target import Target
 
     errors: list[str] = []
 
@@ -101,7 +101,7 @@ def staging(place: Place) -> Iterator[Row]:
 
     from google.cloud.storage import transfer_manager
 
-    from cloudkite import staging as ours
+    from cloudkite.jobs import staging
 
     target = place.set_up
     made = target.account.outputs()
@@ -114,7 +114,7 @@ def staging(place: Place) -> Iterator[Row]:
                 file.write_bytes(os.urandom(64) * 8192)
 
         def ours_once() -> None:
-            ours.stage_data(target, made.buckets["staging"], files, place.folder / "hashes.json")
+            staging.stage_data(target, made.buckets["staging"], files, place.folder / "hashes.json")
 
         def peer_once() -> None:
             bucket = target.storage().bucket(made.buckets["staging"].removeprefix("gs://"))

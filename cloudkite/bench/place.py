@@ -11,9 +11,9 @@ from typing import Any
 
 import psutil
 
-from cloudkite import accounts
+from cloudkite.accounts import registry
+from cloudkite.accounts.target import Target, connect, localcloud
 from cloudkite.bench.measure import Run, process
-from cloudkite.target import Target, connect, localcloud
 from cloudkite.workspace import CLONE, Workspace, throw_away
 
 
@@ -30,11 +30,11 @@ class Place:
         return process([sys.executable, "-m", "invoke", *words], self.environment, CLONE)
 
     @cached_property
-    def account(self) -> accounts.Account:
+    def account(self) -> registry.Account:
         """The clone's own `local` account, with its state in this place."""
         settings = CLONE / "infra" / "Pulumi.local.yaml"
         (self.space.accounts / settings.name).write_text(settings.read_text(encoding="utf-8"), encoding="utf-8")
-        return accounts.load(self.space, "local")
+        return registry.load(self.space, "local")
 
     @cached_property
     def target(self) -> Target:
@@ -50,10 +50,9 @@ class Place:
     @cached_property
     def trainer(self) -> Any:
         """A penguins trainer."""
-        from cloudkite import new
-        from cloudkite import trainer as trainers
+        from cloudkite.trainers import folders, making
 
-        return trainers.find(self.space, str(new.new(self.space, "penguins")))
+        return folders.find(self.space, str(making.new(self.space, "penguins")))
 
     def bucket(self, name: str) -> Any:
         """A new bucket that forgets at once what is overwritten: a week of it would fill the disk."""

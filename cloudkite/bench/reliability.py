@@ -15,9 +15,9 @@ from typing import Any
 
 import psutil
 
+from cloudkite.accounts.target import Target, connect
 from cloudkite.bench.measure import Row
 from cloudkite.bench.place import Place
-from cloudkite.target import Target, connect
 
 _KILLS = 50
 _CLIENTS, _REQUESTS = 32, 10_000

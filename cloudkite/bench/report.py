@@ -9,11 +9,11 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from cloudkite import show
 from cloudkite.bench.measure import Row
 from cloudkite.bench.place import Place
-from cloudkite.errors import BadValue
-from cloudkite.text import _
+from cloudkite.show import screen
+from cloudkite.show.errors import BadValue
+from cloudkite.show.text import _
 from cloudkite.workspace import CLONE
 
 
@@ -22,18 +22,18 @@ def run(only: str = "", as_json: bool = False) -> None:
     rows = []
     for row in _rows(only):
         rows.append(row)
-        show.note(_line(row))
+        screen.note(_line(row))
     if not rows:
         raise BadValue(_("no measurement is called {name!r}").format(name=only), _("uv run invoke bench --only up"))
     if as_json:
-        show.as_json(rows)
+        screen.as_json(rows)
         return
-    show.say(f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}")
-    show.say()
-    show.say("| what | median | min - max | peer | ratio | target | runs |")
-    show.say("|---|---|---|---|---|---|---|")
+    screen.say(f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}")
+    screen.say()
+    screen.say("| what | median | min - max | peer | ratio | target | runs |")
+    screen.say("|---|---|---|---|---|---|---|")
     for row in rows:
-        show.say(_line(row))
+        screen.say(_line(row))
 
 
 def _rows(only: str) -> Iterator[Row]:
@@ -51,7 +51,7 @@ def _rows(only: str) -> Iterator[Row]:
     here = Place(folder)
     try:
         for name, measure in chosen.items():
-            show.note(_("measuring {name} ...").format(name=name))
+            screen.note(_("measuring {name} ...").format(name=name))
             yield from measure(here)
     finally:
         here.close()

@@ -6,17 +6,17 @@ import json
 import subprocess
 from collections.abc import Callable, Iterator
 
+from cloudkite.accounts.target import safe_environment
 from cloudkite.bench.measure import Row
 from cloudkite.bench.place import Place
-from cloudkite.target import safe_environment
 from cloudkite.workspace import CLONE
 
 
 def trainer_input(place: Place) -> Iterator[Row]:
     """Rows per second of training beside an in-memory fit and beside make_csv_dataset."""
-    from cloudkite import trainer as trainers
+    from cloudkite.trainers import folders
 
-    python = trainers.environment(place.trainer, place.space)
+    python = folders.environment(place.trainer, place.space)
     done = subprocess.run(
         [str(python), str(CLONE / "tests" / "bench" / "trainer_input.py")],
         cwd=place.trainer.folder, env=safe_environment({"TF_CPP_MIN_LOG_LEVEL": "2"}),

@@ -12,8 +12,8 @@ from cloudkite.check.leaks import Correlation, Mapping, Spans
 from cloudkite.check.numbers import Numbers
 from cloudkite.check.rows import Chunk, Source
 from cloudkite.check.words import Words
-from cloudkite.declared import NUMBER, Declared
-from cloudkite.text import _, near
+from cloudkite.data.declared import NUMBER, Declared
+from cloudkite.show.text import _, near
 
 MOST_ROWS = 5_000_000  # read in one check; when there are more, the report says so
 _REMEMBERED = 2_000_000  # rows, some 200 MB, that later ones are compared with to find repeated ones

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Hashable
 from dataclasses import dataclass
 
-from cloudkite.text import _
+from cloudkite.show.text import _
 
 FAILED, WARNING, NOTE = "failed", "warning", "note"
 _ORDER = (FAILED, WARNING, NOTE)

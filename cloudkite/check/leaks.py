@@ -8,7 +8,7 @@ import statistics
 from collections.abc import Sequence
 
 from cloudkite.check.findings import FAILED, WARNING, Findings
-from cloudkite.text import _
+from cloudkite.show.text import _
 
 MOST = 100_000  # different values of a column that are followed
 ENOUGH = 20  # rows below which one-to-one may well be chance

@@ -7,11 +7,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+from cloudkite.accounts.target import safe_environment
 from cloudkite.check.findings import FAILED, WARNING, Findings
-from cloudkite.errors import UserError
-from cloudkite.target import safe_environment
-from cloudkite.text import _
-from cloudkite.trainer import PACKAGE, Trainer
+from cloudkite.show.errors import UserError
+from cloudkite.show.text import _
+from cloudkite.trainers.folders import PACKAGE, Trainer
 
 # Syntax errors, comparisons that can't be meant, undefined names: https://docs.astral.sh/ruff/rules/
 _BROKEN = ["--isolated", "--target-version", "py311", "--select", "E9,F63,F7,F82"]

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Sequence
 
 from cloudkite.check.findings import FAILED, WARNING, Findings
-from cloudkite.text import _
+from cloudkite.show.text import _
 
 _FLOAT32 = 3.4028235e38  # the largest number that TensorFlow's float32 holds
 _EXACT = 2**24  # whole numbers above it lose their last digits in a float32

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from catalog import images
 from catalog.book import UnknownName
 from cloudkite.check.findings import FAILED, WARNING
-from cloudkite.text import _
-from cloudkite.trainer import PYTHON, Trainer
+from cloudkite.show.text import _
+from cloudkite.trainers.folders import PYTHON, Trainer
 
 _TENSORFLOW = re.compile(r"(tensorflow(?:-cpu|-gpu|-macos|-intel)?)(?:\[[^\]]*\])?\s*==\s*([^;\s]+)", re.IGNORECASE)
 # Tried on 2026-11-21 with TensorFlow Serving's own loader, not in the container: docs of catalog/images.json.

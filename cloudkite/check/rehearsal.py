@@ -12,14 +12,15 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from cloudkite import children, models
+from cloudkite import children
+from cloudkite.accounts.target import safe_environment
 from cloudkite.check.rows import Source
-from cloudkite.declared import NUMBER, Declared
-from cloudkite.errors import UserError
-from cloudkite.predictor import QUIET, Answer, Predictor
-from cloudkite.target import safe_environment
-from cloudkite.text import _
-from cloudkite.trainer import Trainer
+from cloudkite.data.declared import NUMBER, Declared
+from cloudkite.models import predictions
+from cloudkite.models.predictor import QUIET, Answer, Predictor
+from cloudkite.show.errors import UserError
+from cloudkite.show.text import _
+from cloudkite.trainers.folders import Trainer
 
 SECONDS = 600  # after which two steps are taken for endless
 STEPS = 2
@@ -101,23 +102,23 @@ def reload(predictor: Predictor, output: Path, declared: Declared, raw: list[Raw
     model = next((p.parent for p in sorted(output.rglob("saved_model.pb"))), None)
     if model is None:
         return Outcome((_("the run left no SavedModel (saved_model.pb) in its output folder"),))
-    rows = [models.parse({name: row[name] for name in declared.columns}, declared.columns) for row in raw]
-    blank: models.Row = dict.fromkeys(declared.columns)
+    rows = [predictions.parse({name: row[name] for name in declared.columns}, declared.columns) for row in raw]
+    blank: predictions.Row = dict.fromkeys(declared.columns)
     try:
-        about = models.facts(model)
+        about = predictions.facts(model)
         answer = predictor.ask(model, rows)
         problems = [*_inputs(declared, answer.inputs), *_facts(declared, about), *_columns(declared, answer)]
         if problems:
             return Outcome(tuple(problems))
-        answers = models.interpret(answer, about)
+        answers = predictions.interpret(answer, about)
         problems = _answers(answers, "")
-        alone = models.interpret(predictor.ask(model, rows[:1]), about)
+        alone = predictions.interpret(predictor.ask(model, rows[:1]), about)
         if not problems and not _alike(alone[0], answers[0]):
             problems = [_("a row gets another answer alone than among others: is something averaged over the batch?")]
         kept = _kept(output, about)
         if not problems and kept:
             problems = _compare(raw, answers, kept, declared)
-        empty = models.interpret(predictor.ask(model, [blank]), about)
+        empty = predictions.interpret(predictor.ask(model, [blank]), about)
     except UserError as error:
         return Outcome((error.message,))
     notes = _answers(empty, _("when every field is blank: "))
@@ -161,7 +162,7 @@ def write_rows(raw: list[Raw], path: Path) -> None:
 def _kept(output: Path, about: Mapping[str, Any]) -> list[dict[str, Any]]:
     """What Keras itself answered, read without the trainer's help; [] when the run left nothing of it."""
     try:
-        return models.read(json.loads((output / ANSWERS).read_text(encoding="utf-8")), about["classes"])
+        return predictions.read(json.loads((output / ANSWERS).read_text(encoding="utf-8")), about["classes"])
     except FileNotFoundError:
         return []
 
@@ -169,11 +170,11 @@ def _kept(output: Path, about: Mapping[str, Any]) -> list[dict[str, Any]]:
 def _columns(declared: Declared, answer: Answer) -> list[str]:
     """Where an export gives a label beside probabilities that are not one a class."""
     shares, count = answer.outputs.get("probabilities", []), len(declared.classes)
-    if not count or declared.label not in answer.outputs or models.width(shares) in (0, count):
+    if not count or declared.label not in answer.outputs or predictions.width(shares) in (0, count):
         return []
     said = _("the export gives {width} probability a row for {count} classes: its label can be wrong")
     many = _("the export gives {width} probabilities a row for {count} classes: its label can be wrong")
-    return [(said if models.width(shares) == 1 else many).format(width=models.width(shares), count=count)]
+    return [(said if predictions.width(shares) == 1 else many).format(width=predictions.width(shares), count=count)]
 
 
 def _compare(

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from cloudkite.check.findings import FAILED, Findings
 from cloudkite.check.numbers import wrong
-from cloudkite.declared import Declared
-from cloudkite.text import _, near
+from cloudkite.data.declared import Declared
+from cloudkite.show.text import _, near
 
 _CHUNK = 10_000  # rows
 _FIELD = 10 * 2**20  # characters of a field; a quote that is never closed swallows the rest of the file

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cloudkite.check.rows import Source
-from cloudkite.errors import BadValue
-from cloudkite.text import _
-from cloudkite.trainer import Trainer
+from cloudkite.show.errors import BadValue
+from cloudkite.show.text import _
+from cloudkite.trainers.folders import Trainer
 
 if TYPE_CHECKING:
-    from cloudkite.target import Target
+    from cloudkite.accounts.target import Target
 
 _BEGINNING = 2**20  # bytes that are read of an object
 _OBJECTS = 3  # of a pattern that are looked at
@@ -43,7 +43,7 @@ def remote(trainer: Trainer, target: Target, folder: Path) -> list[Source]:
     import google.auth.exceptions
     import requests
 
-    from cloudkite.errors import from_google
+    from cloudkite.show.errors import from_google
 
     uri = trainer.declared.data
     bucket, _slash, pattern = uri.removeprefix("gs://").partition("/")

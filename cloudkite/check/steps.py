@@ -13,19 +13,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from catalog import images
-from cloudkite import trainer as trainers
 from cloudkite.check import data, lint, parity, rehearsal, sources
 from cloudkite.check.findings import FAILED, WARNING, Findings
 from cloudkite.check.parity import Version
 from cloudkite.check.rows import Source
-from cloudkite.errors import UserError
-from cloudkite.predictor import Predictor
-from cloudkite.text import _
-from cloudkite.trainer import Trainer
+from cloudkite.models.predictor import Predictor
+from cloudkite.show.errors import UserError
+from cloudkite.show.text import _
+from cloudkite.trainers import folders
+from cloudkite.trainers.folders import Trainer
 from cloudkite.workspace import Workspace, private_folder, write_atomically
 
 if TYPE_CHECKING:
-    from cloudkite.target import Target
+    from cloudkite.accounts.target import Target
 
 _CHECK = 2  # a report of another number is from another check, and asked for again
 SKIPPED = "skipped"
@@ -64,7 +64,7 @@ def passed(
     """The report of a check that this very state of the trainer passed, for these images; None when there is none."""
     with contextlib.suppress(OSError, ValueError, TypeError, KeyError, UserError):
         report = _load(_path(workspace, trainer))
-        now = (_CHECK, str(trainer.folder), (training, serving), trainers.fingerprint(trainer))
+        now = (_CHECK, str(trainer.folder), (training, serving), folders.fingerprint(trainer))
         if report.ok and (report.check, report.folder, report.images, report.fingerprint) == now:
             return report
     return None
@@ -86,7 +86,7 @@ def check(
     run = _Run(workspace, trainer, target, progress or (lambda _line: None))
     started, mark = time.monotonic(), ""
     with contextlib.suppress(UserError):  # the step that needs what can't be read tells it
-        mark = trainers.fingerprint(trainer)
+        mark = folders.fingerprint(trainer)
     versions: tuple[Version, ...] = ()
     with tempfile.TemporaryDirectory(prefix="cloudkite-check-", ignore_cleanup_errors=True) as temporary:
         output = Path(temporary) / "output"
@@ -155,7 +155,7 @@ class _Run:
         log = private_folder(self.workspace.state / "checks") / f"{self.trainer.name}.log"
         with contextlib.ExitStack() as stack:
             with _timed(steps) as done:
-                python = trainers.environment(self.trainer, self.workspace, self.tell)
+                python = folders.environment(self.trainer, self.workspace, self.tell)
                 predictor = stack.enter_context(Predictor(python))
                 self.tell(_("two training steps ..."))
                 rows, ask = rehearsal.some_rows(self.trainer.declared, self.sources), output.with_name("ask.csv")

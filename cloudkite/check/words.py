@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from cloudkite.check.findings import NOTE, WARNING, Findings
 from cloudkite.check.numbers import wrong
-from cloudkite.text import _
+from cloudkite.show.text import _
 
 MOST = 100_000  # different words that are counted; a column with more is no list of categories
 _DATE = re.compile(r"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}([ T].*)?|\d{1,2}[-/.]\d{1,2}[-/.]\d{4}([ T].*)?")

@@ -24,7 +24,7 @@ def command(*, name: str | None = None, **options: Any) -> Callable[[Callable[..
     def decorate(body: Callable[..., Any]) -> Any:
         @functools.wraps(body)
         def run(c: Context, *arguments: Any, **values: Any) -> None:
-            from cloudkite import mistakes
+            from cloudkite.show import mistakes
 
             with mistakes.told(debug="--debug" in sys.argv or "-d" in sys.argv):
                 body(c, *arguments, **values)

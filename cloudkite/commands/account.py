@@ -56,10 +56,12 @@ def add(
 @command(positional=["name"], help={"name": "the account's name"})
 def use(c: Context, name: str) -> None:
     """Switch to an account."""
-    from cloudkite import accounts, show, workspace
+    from cloudkite import workspace
+    from cloudkite.accounts import registry
+    from cloudkite.show import screen
 
-    chosen = accounts.use(workspace.find(), name)
-    show.say(f"in use: {chosen.name} (project {chosen.project}, {chosen.target})")
+    chosen = registry.use(workspace.find(), name)
+    screen.say(f"in use: {chosen.name} (project {chosen.project}, {chosen.target})")
 
 
 collection = Collection("account", list_all, add, use)

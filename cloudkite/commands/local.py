@@ -10,24 +10,26 @@ from invoke.context import Context
 from cloudkite.commands import ACCOUNT, JSON, command
 
 if TYPE_CHECKING:
-    from cloudkite.accounts import Account
+    from cloudkite.accounts.registry import Account
 
 
 def _local(verb: str, *options: str) -> str:
-    from cloudkite import accounts, target, workspace
+    from cloudkite import workspace
+    from cloudkite.accounts import registry, target
 
     space = workspace.find()
-    known = [accounts.load(space, n) for n in accounts.names(space)]
+    known = [registry.load(space, n) for n in registry.names(space)]
     chosen = [target.project_option(a) for a in known if a.target == "local"] if verb == "start" else []
     return target.localcloud(space, verb, *chosen, *options)
 
 
 def _on_it(account: str) -> Account:
     """The account of that name, or the one in use. Raises BadValue for one on Google."""
-    from cloudkite import accounts, workspace
-    from cloudkite.errors import BadValue
+    from cloudkite import workspace
+    from cloudkite.accounts import registry
+    from cloudkite.show.errors import BadValue
 
-    chosen = accounts.load(workspace.find(), account or None)
+    chosen = registry.load(workspace.find(), account or None)
     if chosen.costs_money:
         raise BadValue(f"account {chosen.name} is on Google", "name one on the local cloud, such as local")
     return chosen
@@ -56,7 +58,8 @@ def status(c: Context, json: bool = False) -> None:
 )
 def env(c: Context, shell: str = "", account: str = "", json: bool = False) -> None:
     """Print what makes a shell's Google clients use the local cloud: eval "$(uv run invoke local.env)"."""
-    from cloudkite import target, workspace
+    from cloudkite import workspace
+    from cloudkite.accounts import target
 
     space, chosen = workspace.find(), _on_it(account)
     target.connect(space, chosen)
@@ -119,10 +122,11 @@ def faults(c: Context, clear: str | bool | None = None, json: bool = False) -> N
 @command(positional=["job"], help={"job": "a Spot job's id or name", "account": ACCOUNT})
 def preempt(c: Context, job: str, account: str = "") -> None:
     """Preempt a Spot job, as Google may at any time: it should resume from its checkpoint."""
-    from cloudkite import jobs as known
-    from cloudkite import target, workspace
+    from cloudkite import workspace
+    from cloudkite.accounts import target
+    from cloudkite.jobs import service
 
-    found = known.resolve(target.connect(workspace.find(), _on_it(account)), job)
+    found = service.resolve(target.connect(workspace.find(), _on_it(account)), job)
     print(_local("preempt", found.id), end="")
 
 
@@ -152,7 +156,7 @@ def bill(c: Context, account: str = "", month: str = "", json: bool = False) -> 
 @command(positional=["account"], help={"account": "the account's name; it is on a free trial", "json": JSON})
 def upgrade(c: Context, account: str, json: bool = False) -> None:
     """Upgrade a free trial's account to a paid one; what is left of its credit stays until day 90."""
-    from cloudkite.errors import BadValue
+    from cloudkite.show.errors import BadValue
 
     chosen = _on_it(account)
     if chosen.tier != "trial":
@@ -178,9 +182,9 @@ def audit(c: Context, principal: str = "", json: bool = False) -> None:
 @command(help={"yes": "do not ask"})
 def reset(c: Context, yes: bool = False) -> None:
     """Stop the local cloud and delete all that it holds."""
-    from cloudkite import show
+    from cloudkite.show import screen
 
-    if yes or show.confirm("delete everything that the local cloud holds?"):
+    if yes or screen.confirm("delete everything that the local cloud holds?"):
         print(_local("reset", "--yes"), end="")
 
 

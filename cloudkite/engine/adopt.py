@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from cloudkite.accounts import Account
-from cloudkite.target import Target
+from cloudkite.accounts.registry import Account
+from cloudkite.accounts.target import Target
 
 _EMAIL = "{accountId}@{project}.iam.gserviceaccount.com"
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import shutil
 from typing import Any
 
+from cloudkite.accounts.target import Target
 from cloudkite.engine.folder import Folder
-from cloudkite.target import Target
-from cloudkite.text import _
+from cloudkite.show.text import _
 
 _KEPT = 5  # runs whose history stays: each is a copy of the whole state, and nothing here reads it
 

@@ -7,10 +7,10 @@ import shutil
 from collections.abc import Callable
 from typing import Any
 
+from cloudkite.accounts.target import Target
 from cloudkite.engine.folder import Folder, write_if_new
-from cloudkite.errors import UserError
-from cloudkite.target import Target
-from cloudkite.text import _
+from cloudkite.show.errors import UserError
+from cloudkite.show.text import _
 
 
 def claim(folder: Folder, target: Target, progress: Callable[[str], Any]) -> None:

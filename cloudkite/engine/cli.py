@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from cloudkite.engine import locks
-from cloudkite.errors import BadValue, UserError
-from cloudkite.text import _
+from cloudkite.show.errors import BadValue, UserError
+from cloudkite.show.text import _
 from cloudkite.workspace import private_folder
 
 PINNED = "3.259.0"  # as in infra/cli/go.mod; everything here was proven with it, so nothing older is taken
@@ -121,7 +121,7 @@ def _on_path(refused: list[str]) -> Cli | None:
 
 def _new_enough(path: Path) -> str:
     """The version of the program at `path`. Raises Unavailable when it is too old or is no Pulumi CLI."""
-    from cloudkite.target import safe_environment
+    from cloudkite.accounts.target import safe_environment
 
     environment = safe_environment({"PULUMI_SKIP_UPDATE_CHECK": "1", "PULUMI_HOME": str(tools() / "home")})
     try:

@@ -13,8 +13,8 @@ from pulumi.automation import CommandResult, PulumiCommand
 from semver import VersionInfo
 
 from cloudkite.engine.cli import Cli
-from cloudkite.errors import INTERRUPTED, UserError
-from cloudkite.text import _
+from cloudkite.show.errors import INTERRUPTED, UserError
+from cloudkite.show.text import _
 
 Told = Callable[[str], Any]
 

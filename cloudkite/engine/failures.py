@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from cloudkite.engine.events import STACK, Events, kind_of, name_of
 from cloudkite.engine.results import Failed, Failure, Outcome
-from cloudkite.errors import BAD_VALUE, FAILED, NOT_SIGNED_IN, UserError
-from cloudkite.text import _
+from cloudkite.show.errors import BAD_VALUE, FAILED, NOT_SIGNED_IN, UserError
+from cloudkite.show.text import _
 
 if TYPE_CHECKING:
     from cloudkite.engine.command import Ended

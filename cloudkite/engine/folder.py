@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cloudkite.accounts import Account
+from cloudkite.accounts.registry import Account
+from cloudkite.accounts.target import Target, safe_environment
 from cloudkite.engine import cli
-from cloudkite.errors import BadValue, UserError
-from cloudkite.target import Target, safe_environment
-from cloudkite.text import _
+from cloudkite.show.errors import BadValue, UserError
+from cloudkite.show.text import _
 from cloudkite.workspace import private_folder, write_atomically
 
 PROJECT = "cloudkite"  # Pulumi's project; the stack has the account's name
@@ -68,7 +68,7 @@ class Folder:
 
     @property
     def outputs(self) -> Path:
-        """What `accounts.Account.outputs` reads."""
+        """What `Account.outputs` reads."""
         return self.account.state / "outputs.json"
 
     @property

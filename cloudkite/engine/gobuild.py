@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from cloudkite.text import _
+from cloudkite.show.text import _
 from cloudkite.workspace import CLONE
 
 MODULE = CLONE / "infra" / "cli"

@@ -10,13 +10,13 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from cloudkite.accounts.target import Target
 from cloudkite.engine import adopt, failures, state
 from cloudkite.engine.folder import Folder
 from cloudkite.engine.results import Failed
 from cloudkite.engine.stack import Stack
-from cloudkite.errors import UserError
-from cloudkite.target import Target
-from cloudkite.text import _
+from cloudkite.show.errors import UserError
+from cloudkite.show.text import _
 
 _ORPHAN = 10.0  # seconds that an engine may take to end after its parent died
 _SETTLE = 1.0  # seconds for a create that was sent, and may still be at work in the cloud

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from cloudkite.errors import UserError
+from cloudkite.show.errors import UserError
 
 
 @dataclass(frozen=True)

@@ -10,14 +10,14 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from cloudkite.accounts import Account
+from cloudkite.accounts.registry import Account
+from cloudkite.accounts.target import Target
 from cloudkite.engine import backup, cli, failures, locks, state
 from cloudkite.engine.claim import claim
 from cloudkite.engine.folder import ATTACHED, Folder
 from cloudkite.engine.results import Failed, OnStep, Outcome, Preview, Resource, Status
-from cloudkite.errors import BadValue, UserError
-from cloudkite.target import Target
-from cloudkite.text import _
+from cloudkite.show.errors import BadValue, UserError
+from cloudkite.show.text import _
 from cloudkite.workspace import Workspace, write_atomically
 
 if TYPE_CHECKING:

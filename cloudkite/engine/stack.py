@@ -15,12 +15,12 @@ from typing import Any
 
 from pulumi import RunError, automation
 
+from cloudkite.accounts.target import Target
 from cloudkite.engine import cli, failures
 from cloudkite.engine.command import Command, Ended
 from cloudkite.engine.events import Events
 from cloudkite.engine.folder import ATTACHED, SECRET, SIGNATURE, Folder
 from cloudkite.engine.results import OnStep, Outcome
-from cloudkite.target import Target
 
 # Pulumi's language host is a gRPC server in this process; when a program fails it may fail, too, and gRPC would write
 # a traceback to the terminal. What went wrong comes through the events.

@@ -12,8 +12,8 @@ from cloudkite.engine import failures
 from cloudkite.engine.events import kind_of, name_of
 from cloudkite.engine.folder import Folder
 from cloudkite.engine.results import Resource
-from cloudkite.errors import UserError
-from cloudkite.text import _
+from cloudkite.show.errors import UserError
+from cloudkite.show.text import _
 
 
 @dataclass(frozen=True)

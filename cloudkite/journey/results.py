@@ -7,10 +7,11 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from cloudkite import accounts, show
-from cloudkite.errors import BadValue, UserError
-from cloudkite.target import Target, connect, safe_environment
-from cloudkite.text import _
+from cloudkite.accounts import registry
+from cloudkite.accounts.target import Target, connect, safe_environment
+from cloudkite.show import screen
+from cloudkite.show.errors import BadValue, UserError
+from cloudkite.show.text import _
 from cloudkite.workspace import Workspace
 
 TENSORBOARD = "tensorboard==2.21.0"
@@ -18,17 +19,17 @@ TENSORBOARD = "tensorboard==2.21.0"
 
 def list_jobs(workspace: Workspace, account_name: str, *, everything: bool = False, as_json: bool = False) -> None:
     """The account's newest jobs."""
-    from cloudkite import jobs
+    from cloudkite.jobs import service
 
-    account = accounts.load(workspace, account_name or None)
-    found = jobs.recent(connect(workspace, account), everything=everything)
+    account = registry.load(workspace, account_name or None)
+    found = service.recent(connect(workspace, account), everything=everything)
     if as_json:
-        show.as_json(found)
+        screen.as_json(found)
         return
     if not found:
-        show.say(_("no job yet; uv run invoke train NAME starts one"))
+        screen.say(_("no job yet; uv run invoke train NAME starts one"))
         return
-    show.table(
+    screen.table(
         [_("job"), _("state"), _("machine"), _("created (UTC)"), _("ran"), _("cost")],
         [
             (
@@ -36,8 +37,8 @@ def list_jobs(workspace: Workspace, account_name: str, *, everything: bool = Fal
                 job.state,
                 machines(job),
                 f"{job.created:%Y-%m-%d %H:%M}",
-                show.duration(job.seconds) if job.started else "",
-                show.money(job.cost, job.currency) if job.started else "",
+                screen.duration(job.seconds) if job.started else "",
+                screen.money(job.cost, job.currency) if job.started else "",
             )
             for job in found
         ],
@@ -56,12 +57,12 @@ def show_logs(
     workspace: Workspace, account_name: str, text: str, *, follow: bool = False, as_json: bool = False
 ) -> None:
     """What a job wrote so far, or until it ends."""
-    from cloudkite import jobs, logs
+    from cloudkite.jobs import logs, service
     from cloudkite.journey import training
 
-    account = accounts.load(workspace, account_name or None)
+    account = registry.load(workspace, account_name or None)
     target = connect(workspace, account)
-    job = jobs.resolve(target, text)
+    job = service.resolve(target, text)
     if follow and not as_json:
         training.finish(target, job)
         return
@@ -73,53 +74,53 @@ def show_logs(
                               "text": line.text, **({"fields": line.fields} if line.fields else {})},
                              ensure_ascii=False, default=str))  # fmt: skip
         else:
-            show.say(line.text)
+            screen.say(line.text)
 
 
 def cancel(workspace: Workspace, account_name: str, text: str, *, as_json: bool = False) -> None:
     """Stop a job."""
-    from cloudkite import jobs
+    from cloudkite.jobs import service
 
-    account = accounts.load(workspace, account_name or None)
+    account = registry.load(workspace, account_name or None)
     target = connect(workspace, account)
-    job = jobs.resolve(target, text)
+    job = service.resolve(target, text)
     if job.active:
-        jobs.cancel(target, job.id)
-    job = jobs.get(target, job.id)
+        service.cancel(target, job.id)
+    job = service.get(target, job.id)
     if as_json:
-        show.as_json(job)
+        screen.as_json(job)
     else:
-        show.say(_("{name} is {state}").format(name=job.name, state=job.state))
+        screen.say(_("{name} is {state}").format(name=job.name, state=job.state))
 
 
 def fetch(workspace: Workspace, account_name: str, text: str, *, as_json: bool = False) -> None:
     """Download a job's model."""
-    from cloudkite import jobs
+    from cloudkite.jobs import service
 
-    account = accounts.load(workspace, account_name or None)
+    account = registry.load(workspace, account_name or None)
     target = connect(workspace, account)
-    job = jobs.resolve(target, text)
+    job = service.resolve(target, text)
     folder = fetch_job(workspace, target, job, quiet=as_json)
     if as_json:
-        show.as_json({"job": job.id, "model": folder})
+        screen.as_json({"job": job.id, "model": folder})
     else:
-        show.say(_("next: uv run invoke predict {name} --row COLUMN=VALUE,...").format(name=folder.parents[1].name))
+        screen.say(_("next: uv run invoke predict {name} --row COLUMN=VALUE,...").format(name=folder.parents[1].name))
 
 
 def fetch_job(workspace: Workspace, target: Target, job: Any, quiet: bool = False) -> Path:
     """The body of `fetch`; gives the model's folder."""
-    from cloudkite import fetch as fetching
     from cloudkite import names
+    from cloudkite.models import fetching
 
     # Whoever may submit jobs chooses the names.
     trainer = names.component(job.trainer or "unknown")
     folder = workspace.trainers / trainer / "models" / names.component(job.name)
-    with show.waiting(_("fetching ...")) as tell:
+    with screen.waiting(_("fetching ...")) as tell:
         fetched = fetching.fetch(target, job, folder, progress=tell)
     if not quiet:
-        show.say(
+        screen.say(
             _("{count} files, {size}, in {path}").format(
-                count=fetched.files, size=show.size(fetched.bytes), path=show.short(fetched.folder)
+                count=fetched.files, size=screen.size(fetched.bytes), path=screen.short(fetched.folder)
             )
         )
     return fetched.folder
@@ -127,17 +128,17 @@ def fetch_job(workspace: Workspace, target: Target, job: Any, quiet: bool = Fals
 
 def predict(workspace: Workspace, name: str, rows: list[str], csv: str, model: str, *, as_json: bool = False) -> None:
     """Predict rows from the command line or a CSV file with a fetched model."""
-    from cloudkite import models
-    from cloudkite import trainer as trainers
+    from cloudkite.models import predictions
+    from cloudkite.trainers import folders
 
     if bool(rows) == bool(csv):
         raise BadValue(_("nothing to predict") if not rows else _("--row and --csv exclude each other"),
                        _("--row COLUMN=VALUE,... or --csv FILE"))  # fmt: skip
-    trainer = trainers.find(workspace, name)
-    folder = Path(model) if model else models.latest_model(trainer)
-    answers = models.predict(workspace, trainer, folder, rows or Path(csv))
+    trainer = folders.find(workspace, name)
+    folder = Path(model) if model else predictions.latest_model(trainer)
+    answers = predictions.predict(workspace, trainer, folder, rows or Path(csv))
     if as_json:
-        show.as_json(answers)
+        screen.as_json(answers)
     else:
         show_predictions(answers)
 
@@ -146,7 +147,7 @@ def show_predictions(answers: list[dict[str, Any]]) -> None:
     """A table of answers: the prediction and how sure the model is."""
     columns = list(dict.fromkeys(key for answer in answers for key in answer))
     rows = [[_cell(answer.get(column)) for column in columns] for answer in answers]
-    show.table(columns, rows)
+    screen.table(columns, rows)
 
 
 def _cell(value: Any) -> str:
@@ -160,17 +161,17 @@ def _cell(value: Any) -> str:
 def tensorboard(workspace: Workspace, account_name: str, name: str, port: int) -> None:
     """TensorBoard in the trainer's environment, over the logs that its jobs wrote; until Ctrl-C."""
     import environments
-    from cloudkite import trainer as trainers
+    from cloudkite.trainers import folders
 
     if not 1 <= port <= 65535:
         raise BadValue(_("--port {port} can't be").format(port=port), "1 to 65535")
-    account = accounts.load(workspace, account_name or None)
-    trainer = trainers.find(workspace, name)
+    account = registry.load(workspace, account_name or None)
+    trainer = folders.find(workspace, name)
     logs = f"{account.outputs().buckets['models']}/{trainer.name}"
     target = connect(workspace, account)
-    with show.waiting(_("preparing TensorBoard ...")) as tell:
+    with screen.waiting(_("preparing TensorBoard ...")) as tell:
         python = environments.environment(workspace.envs, [*trainer.requirements, TENSORBOARD], progress=tell)
-    show.say(_("TensorBoard over {logs}: http://127.0.0.1:{port}/ (Ctrl-C ends it)").format(logs=logs, port=port))
+    screen.say(_("TensorBoard over {logs}: http://127.0.0.1:{port}/ (Ctrl-C ends it)").format(logs=logs, port=port))
     # --load_fast=false: its own data server reads gs:// without the target's proxy and certificates.
     command = [str(python), "-m", "tensorboard.main", "--logdir", logs, "--port", str(port), "--host", "127.0.0.1",
                "--load_fast=false"]  # fmt: skip

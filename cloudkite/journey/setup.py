@@ -7,11 +7,12 @@ from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from cloudkite import accounts, show
-from cloudkite.accounts import Account
-from cloudkite.errors import BadValue, UserError
-from cloudkite.target import Target, connect
-from cloudkite.text import _
+from cloudkite.accounts import registry
+from cloudkite.accounts.registry import Account
+from cloudkite.accounts.target import Target, connect
+from cloudkite.show import screen
+from cloudkite.show.errors import BadValue, UserError
+from cloudkite.show.text import _
 from cloudkite.workspace import Workspace
 
 # For so long Cloud Storage keeps, and bills, what is deleted from data and models: infra/buckets.py says so.
@@ -20,29 +21,30 @@ _NEEDED = "resourcemanager.projects.setIamPolicy"  # by every account, and had b
 
 if TYPE_CHECKING:
     from cloudkite.engine import Change, Resource, Step
-    from cloudkite.prices import MonthlyRow
+    from cloudkite.money.prices import MonthlyRow
 
 
 def up(workspace: Workspace, name: str = "", *, yes: bool = False, as_json: bool = False) -> None:
     """Preview, price, consent, then make what is missing."""
-    account = accounts.load(workspace, name or None)
+    account = registry.load(workspace, name or None)
     set_up(workspace, account, connect(workspace, account), yes=yes, quiet=as_json)
     if as_json:
-        show.as_json(accounts.load(workspace, account.name).outputs())
+        screen.as_json(registry.load(workspace, account.name).outputs())
 
 
 def set_up(
     workspace: Workspace, account: Account, target: Target, *, yes: bool, quiet: bool = False, brief: bool = False
 ) -> None:
     """The body of `up`, for an account and its target. `brief` tells the result alone, `quiet` nothing."""
-    from cloudkite import engine, prices
+    from cloudkite import engine
+    from cloudkite.money import prices
 
-    say = (lambda *_a, **_k: None) if quiet else show.say
+    say = (lambda *_a, **_k: None) if quiet else screen.say
     say(acting_as(account, target))
-    with show.waiting(_("looking at what is there ...")) as tell:
+    with screen.waiting(_("looking at what is there ...")) as tell:
         preview = engine.preview(workspace, account, target, progress=tell)
     for warning in preview.warnings:
-        show.warn(warning)
+        screen.warn(warning)
     if not preview.changes:
         say(_("nothing to change: {count} resources are as they should be").format(count=preview.same))
         return
@@ -50,19 +52,19 @@ def set_up(
         _show_changes(preview.changes)
         show_monthly(prices.monthly(preview.resources, account.region), account)
     check_rights(account, target)
-    if not yes and account.costs_money and not show.confirm(_("set account {name} up?").format(name=account.name)):
+    if not yes and account.costs_money and not screen.confirm(_("set account {name} up?").format(name=account.name)):
         raise UserError(_("nothing was changed"))
-    with show.waiting(_("setting up ..."), live=brief) as tell:
+    with screen.waiting(_("setting up ..."), live=brief) as tell:
         outcome = engine.up(workspace, account, target, on_step=_steps(tell, len(preview.changes)), progress=tell)
     for warning in outcome.warnings:
-        show.warn(warning)
+        screen.warn(warning)
     say(
         _("{count} changes in {time}: account {name} is set up").format(
-            count=sum(outcome.changes.values()), time=show.duration(outcome.seconds), name=account.name
+            count=sum(outcome.changes.values()), time=screen.duration(outcome.seconds), name=account.name
         )
     )
     if not quiet:
-        _show_outputs(accounts.load(workspace, account.name), brief)
+        _show_outputs(registry.load(workspace, account.name), brief)
 
 
 def down(
@@ -75,7 +77,7 @@ def down(
     as_json: bool = False,
 ) -> None:
     """Take the account down, and show what is left with its monthly price."""
-    account = accounts.load(workspace, name or None)
+    account = registry.load(workspace, name or None)
     target = connect(workspace, account)
     check_rights(account, target)
     _consent_to_down(account, target, everything, yes, confirmed)
@@ -83,16 +85,16 @@ def down(
 
 
 def _consent_to_down(account: Account, target: Target, everything: bool, yes: bool, confirmed: str) -> None:
-    show.note(acting_as(account, target))
+    screen.note(acting_as(account, target))
     if everything:
-        typed = confirmed or show.ask(
+        typed = confirmed or screen.ask(
             _("this deletes data and models of {name}; type the account's name").format(name=account.name)
         )
         if typed != account.name:
             raise BadValue(
                 _("{typed!r} is not the account's name").format(typed=typed), _("--confirm {n}").format(n=account.name)
             )
-    elif not yes and not show.confirm(_("take account {name} down? data and models stay").format(name=account.name)):
+    elif not yes and not screen.confirm(_("take account {name} down? data and models stay").format(name=account.name)):
         raise UserError(_("nothing was changed"))
 
 
@@ -106,43 +108,44 @@ def take_down(
     brief: bool = False,
 ) -> list[Resource]:
     """The body of `down`; gives the resources that are left."""
-    from cloudkite import engine, prices
+    from cloudkite import engine
+    from cloudkite.money import prices
 
     _end_jobs(account, target)
-    with show.waiting(_("taking down ..."), live=brief) as tell:
+    with screen.waiting(_("taking down ..."), live=brief) as tell:
         outcome = engine.down(workspace, account, target, everything=everything, on_step=_steps(tell, 0))
     left = engine.left(workspace, account, target)
     if as_json:
-        show.as_json(left)
+        screen.as_json(left)
         return left
     removed = sum(outcome.changes.values())
-    show.say(
-        _("{count} resources removed in {time}").format(count=removed, time=show.duration(outcome.seconds))
+    screen.say(
+        _("{count} resources removed in {time}").format(count=removed, time=screen.duration(outcome.seconds))
         if removed
         else _("nothing to remove")
     )
     if left:
-        show.heading(_("left on purpose"))
+        screen.heading(_("left on purpose"))
         show_monthly(prices.monthly(left, account.region), account)
         if not everything:
-            show.say(_("remove them too: uv run invoke down --everything"))
+            screen.say(_("remove them too: uv run invoke down --everything"))
     else:
-        show.say(_("nothing is left"))
+        screen.say(_("nothing is left"))
         if everything and removed:
             kept = _("Google keeps what was in data and models for another {days} days, to be restored, and bills it")
-            show.say(kept.format(days=UNDELETE_DAYS))
+            screen.say(kept.format(days=UNDELETE_DAYS))
     return left
 
 
 def _end_jobs(account: Account, target: Target) -> None:
     """Nothing may go on costing after `down`: running jobs are cancelled first."""
-    from cloudkite import jobs
+    from cloudkite.jobs import service
 
     if not (account.state / "outputs.json").is_file():
         return
-    for job in jobs.running(target):
-        jobs.cancel(target, job.id)
-        show.say(_("cancelled job {name}").format(name=job.name))
+    for job in service.running(target):
+        service.cancel(target, job.id)
+        screen.say(_("cancelled job {name}").format(name=job.name))
 
 
 def acting_as(account: Account, target: Target) -> str:
@@ -157,7 +160,7 @@ def check_rights(account: Account, target: Target) -> None:
 
     Where that can't be asked (the API is off in a new project) the engine finds out.
     """
-    from cloudkite import api
+    from cloudkite.accounts import api
 
     url = f"https://cloudresourcemanager.googleapis.com/v3/projects/{account.project}:testIamPermissions"
     answer = api.send(target, "POST", url, _("look up the permissions"), again=True, json={"permissions": [_NEEDED]})
@@ -175,7 +178,7 @@ def check_rights(account: Account, target: Target) -> None:
 
 
 def _steps(tell: Callable[[str], None], total: int) -> Callable[[Step], None]:
-    done, live = 0, show.console(error=True).is_terminal  # a pipe gets one line for each resource, when it is done
+    done, live = 0, screen.console(error=True).is_terminal  # a pipe gets one line for each resource, when it is done
 
     def on_step(step: Step) -> None:
         nonlocal done
@@ -197,29 +200,31 @@ def _show_changes(changes: Sequence[Change]) -> None:
     for (op, kind), names in grouped.items():
         shown = ", ".join(names[:4]) + (f", +{len(names) - 4}" if len(names) > 4 else "")
         rows.append((op, kind, len(names), shown))
-    show.heading(_("changes"))
-    show.table([_("change"), _("kind"), _("count"), _("names")], rows, right=[2])
+    screen.heading(_("changes"))
+    screen.table([_("change"), _("kind"), _("count"), _("names")], rows, right=[2])
 
 
 def show_monthly(rows: list[MonthlyRow], account: Account) -> None:
     """A table of what resources cost in a month, with the date of the prices."""
-    show.heading(_("price per month") if account.costs_money else _("price per month on Google; here it costs nothing"))
-    shown = [(row.name, row.note, show.money(row.amount, row.currency)) for row in rows]
+    screen.heading(
+        _("price per month") if account.costs_money else _("price per month on Google; here it costs nothing")
+    )
+    shown = [(row.name, row.note, screen.money(row.amount, row.currency)) for row in rows]
     known = [row.amount for row in rows if row.amount is not None]
-    total = (_("in all"), "", show.money(sum(known, Decimal(0)), rows[0].currency)) if known else None
-    show.table([_("what"), _("how it is counted"), _("USD per month")], shown, right=[2], total=total)
+    total = (_("in all"), "", screen.money(sum(known, Decimal(0)), rows[0].currency)) if known else None
+    screen.table([_("what"), _("how it is counted"), _("USD per month")], shown, right=[2], total=total)
     dates = sorted({row.as_of for row in rows if row.as_of})
     if dates:
-        show.say(_("prices of {date}, before tax").format(date=dates[0]), style="dim")
+        screen.say(_("prices of {date}, before tax").format(date=dates[0]), style="dim")
 
 
 def _show_outputs(account: Account, brief: bool) -> None:
     made = account.outputs()
     if brief:
-        show.say(_("buckets: {names}").format(names=", ".join(made.buckets.values())))
-        show.say(_("jobs run as {who}").format(who=made.trainer))
+        screen.say(_("buckets: {names}").format(names=", ".join(made.buckets.values())))
+        screen.say(_("jobs run as {who}").format(who=made.trainer))
         return
-    show.table(
+    screen.table(
         [_("what"), _("name")],
         [
             *((_("bucket for {purpose}").format(purpose=k), v) for k, v in made.buckets.items()),
@@ -227,15 +232,15 @@ def _show_outputs(account: Account, brief: bool) -> None:
             (_("region"), made.region),
         ],
     )
-    show.say(_("next: uv run invoke new NAME, then uv run invoke train NAME"))
+    screen.say(_("next: uv run invoke new NAME, then uv run invoke train NAME"))
 
 
 def list_accounts(workspace: Workspace, *, as_json: bool = False) -> None:
     """Each account, which is in use, and whether it is set up."""
-    current = accounts.load(workspace).name if accounts.names(workspace) else ""
+    current = registry.load(workspace).name if registry.names(workspace) else ""
     rows = []
-    for name in accounts.names(workspace):
-        account = accounts.load(workspace, name)
+    for name in registry.names(workspace):
+        account = registry.load(workspace, name)
         ready = (account.state / "outputs.json").is_file()
         rows.append({
             "name": name,
@@ -249,9 +254,9 @@ def list_accounts(workspace: Workspace, *, as_json: bool = False) -> None:
             "set_up": ready,
         })  # fmt: skip
     if as_json:
-        show.as_json(rows)
+        screen.as_json(rows)
         return
-    show.table(
+    screen.table(
         ["", _("account"), _("where"), _("project"), _("region"), _("tier"), _("budget"), _("set up")],
         [
             (
@@ -261,7 +266,7 @@ def list_accounts(workspace: Workspace, *, as_json: bool = False) -> None:
                 r["project"],
                 r["region"],
                 r["tier"],
-                show.money(r["budget"], r["currency"]) if r["budget"] is not None else _("none"),
+                screen.money(r["budget"], r["currency"]) if r["budget"] is not None else _("none"),
                 _("yes") if r["set_up"] else _("no"),
             )
             for r in rows
@@ -284,19 +289,19 @@ def add_account(
     local: bool,
 ) -> None:
     """Ask for what is missing and write the account's settings file."""
-    name = name or show.ask(_("name for the account on this machine"))
-    project = project or show.ask(_("id of the Google Cloud project"))
+    name = name or screen.ask(_("name for the account on this machine"))
+    project = project or screen.ask(_("id of the Google Cloud project"))
     if not local:
-        tier = tier or show.ask(_("trial or paid"), "trial")
-        owner = owner or show.ask(_("who submits jobs, e.g. user:me@example.com"))
-        billing = billing or show.ask(_("billing account, e.g. 012345-ABCDEF-012345"))
-        budget = budget or show.ask(_("budget per month"), "10")
-        currency = currency or show.ask(_("currency of the billing account"), "USD")
-        email = email or show.ask(_("e-mail address for budget alerts"), owner.removeprefix("user:"))
+        tier = tier or screen.ask(_("trial or paid"), "trial")
+        owner = owner or screen.ask(_("who submits jobs, e.g. user:me@example.com"))
+        billing = billing or screen.ask(_("billing account, e.g. 012345-ABCDEF-012345"))
+        budget = budget or screen.ask(_("budget per month"), "10")
+        currency = currency or screen.ask(_("currency of the billing account"), "USD")
+        email = email or screen.ask(_("e-mail address for budget alerts"), owner.removeprefix("user:"))
     account = describe(
         workspace,
         name,
-        accounts.settings(
+        registry.settings(
             project,
             region,
             target="local" if local else "google",
@@ -308,8 +313,8 @@ def add_account(
             email=email,
         ),
     )
-    show.say(_("described account {name} in {path}").format(name=name, path=account.settings))
-    show.say(_("next: uv run invoke up --account {name}").format(name=name))
+    screen.say(_("described account {name} in {path}").format(name=name, path=account.settings))
+    screen.say(_("next: uv run invoke up --account {name}").format(name=name))
 
 
 def describe(workspace: Workspace, name: str, config: Mapping[str, Any]) -> Account:
@@ -317,7 +322,7 @@ def describe(workspace: Workspace, name: str, config: Mapping[str, Any]) -> Acco
     from cloudkite import engine
 
     engine.check_settings(config, name)
-    return accounts.add(workspace, name, config)
+    return registry.add(workspace, name, config)
 
 
 def _amount(text: str) -> float:

@@ -6,21 +6,22 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cloudkite import accounts, show
-from cloudkite.accounts import Account
-from cloudkite.errors import FAILED, UserError
+from cloudkite.accounts import registry
+from cloudkite.accounts.registry import Account
+from cloudkite.accounts.target import Target, connect
 from cloudkite.journey.setup import acting_as
-from cloudkite.target import Target, connect
-from cloudkite.text import _
+from cloudkite.show import screen
+from cloudkite.show.errors import FAILED, UserError
+from cloudkite.show.text import _
 from cloudkite.workspace import Workspace, private_folder
 
 if TYPE_CHECKING:
     from cloudkite.check.steps import CheckReport
-    from cloudkite.jobs import Job
-    from cloudkite.logs import Event
-    from cloudkite.plans import Plan, Wishes
-    from cloudkite.submit import Submitted
-    from cloudkite.trainer import Trainer
+    from cloudkite.jobs.logs import Event
+    from cloudkite.jobs.plans import Plan, Wishes
+    from cloudkite.jobs.service import Job
+    from cloudkite.jobs.submit import Submitted
+    from cloudkite.trainers.folders import Trainer
 
 
 # --- check
@@ -28,15 +29,15 @@ if TYPE_CHECKING:
 
 def check(workspace: Workspace, name: str, account_name: str = "", *, as_json: bool = False) -> None:
     """Check a trainer and show the report; a failed check is exit code 1."""
-    from cloudkite import trainer as trainers
+    from cloudkite.trainers import folders
 
-    trainer = trainers.find(workspace, name)
+    trainer = folders.find(workspace, name)
     target = None
     if trainer.declared.data.startswith("gs://"):  # only then is a cloud needed
-        target = connect(workspace, accounts.load(workspace, account_name or None))
+        target = connect(workspace, registry.load(workspace, account_name or None))
     report = run_check(workspace, trainer, target=target, quiet=as_json)
     if as_json:
-        show.as_json(report)
+        screen.as_json(report)
     if not report.ok:
         raise _check_failed(trainer)
 
@@ -48,7 +49,7 @@ def run_check(
     from cloudkite.check import steps as checking
 
     images = {"training": image} if image else {}
-    with show.waiting(_("checking {name} ...").format(name=trainer.name)) as tell:
+    with screen.waiting(_("checking {name} ...").format(name=trainer.name)) as tell:
         report = checking.check(workspace, trainer, target=target, progress=tell, **images)
     if not quiet:
         show_report(report)
@@ -64,10 +65,10 @@ def _check_failed(trainer: Trainer) -> UserError:
 def show_report(report: CheckReport) -> None:
     """One line per step, its findings below it."""
     for step in report.steps:
-        time = show.duration(step.seconds) if step.seconds >= 1 else ""
-        show.say(f"{step.verdict:<8} {step.name}  {step.summary}  {time}".rstrip())
+        time = screen.duration(step.seconds) if step.seconds >= 1 else ""
+        screen.say(f"{step.verdict:<8} {step.name}  {step.summary}  {time}".rstrip())
         for line in step.messages:
-            show.say(f"         {line}")
+            screen.say(f"         {line}")
 
 
 # --- train
@@ -84,43 +85,43 @@ def train(
     as_json: bool = False,
 ) -> None:
     """Check if needed, price, gate, ask, submit, follow. Who asks for the trainer's help gets that alone, here."""
-    from cloudkite import arguments
-    from cloudkite import trainer as trainers
+    from cloudkite.trainers import arguments, folders
 
     if arguments.asks_for_help(wishes.arguments):
-        _show_help(workspace, trainers.find(workspace, name))
+        _show_help(workspace, folders.find(workspace, name))
         return
-    account = accounts.load(workspace, account_name or None)
-    trainer = trainers.find(workspace, name)
+    account = registry.load(workspace, account_name or None)
+    trainer = folders.find(workspace, name)
     account.outputs()  # an account that is not set up is told before anything takes time
     plan = prepare(workspace, account, trainer, wishes)
     target = connect(workspace, account)
     job = start(workspace, target, plan, yes=yes, quiet=as_json)
     if as_json:
-        show.as_json(job)
+        screen.as_json(job)
     elif follow:
         finish(target, job)
 
 
 def _show_help(workspace: Workspace, trainer: Trainer) -> None:
     """The trainer's own help, from its own environment."""
-    from cloudkite import arguments
+    from cloudkite.trainers import arguments
 
     python = _environment(workspace, trainer)
-    show.say(arguments.help_of(trainer, python, private_folder(workspace.state / "help") / f"{trainer.name}.log"))
+    screen.say(arguments.help_of(trainer, python, private_folder(workspace.state / "help") / f"{trainer.name}.log"))
 
 
 def _environment(workspace: Workspace, trainer: Trainer) -> Path:
     """The interpreter of the trainer's environment; says so while it is built."""
-    from cloudkite import trainer as trainers
+    from cloudkite.trainers import folders
 
-    with show.waiting(_("preparing the trainer's environment ...")) as tell:
-        return trainers.environment(trainer, workspace, tell)
+    with screen.waiting(_("preparing the trainer's environment ...")) as tell:
+        return folders.environment(trainer, workspace, tell)
 
 
 def prepare(workspace: Workspace, account: Account, trainer: Trainer, wishes: Wishes) -> Plan:
     """What was asked for, checked against the catalogue and the trainer's own parser; nothing is contacted."""
-    from cloudkite import arguments, submit
+    from cloudkite.jobs import submit
+    from cloudkite.trainers import arguments
 
     plan = submit.plan(account, trainer, wishes)
     arguments.refuse_bad(trainer, _environment(workspace, trainer), plan.arguments)
@@ -129,10 +130,11 @@ def prepare(workspace: Workspace, account: Account, trainer: Trainer, wishes: Wi
 
 def start(workspace: Workspace, target: Target, plan: Plan, *, yes: bool, quiet: bool = False) -> Submitted:
     """Everything from a plan to a job that is queued: check, price, gate, consent, submission."""
-    from cloudkite import gate, submit
     from cloudkite.check import steps as checking
+    from cloudkite.jobs import submit
+    from cloudkite.money import gate
 
-    say = show.note if quiet else show.say
+    say = screen.note if quiet else screen.say
     trainer = plan.trainer
     if checking.passed(workspace, trainer, plan.image):
         say(_("check passed before, nothing has changed since"))
@@ -142,11 +144,11 @@ def start(workspace: Workspace, target: Target, plan: Plan, *, yes: bool, quiet:
     _show_price(plan, say)
     for line in gate.judge(target, plan).notes:
         say(line)
-    gate.consent(plan.account, plan, yes=yes, ask=show.confirm)
-    with show.waiting(_("staging ...")) as tell:
+    gate.consent(plan.account, plan, yes=yes, ask=screen.confirm)
+    with screen.waiting(_("staging ...")) as tell:
         job = submit.submit(workspace, target, plan, progress=tell)
     say(_("job      {name} ({id})").format(name=job.name, id=job.id))
-    say(_("staged   {uri} ({sent} sent)").format(uri=job.staged, sent=show.size(job.sent_bytes)))
+    say(_("staged   {uri} ({sent} sent)").format(uri=job.staged, sent=screen.size(job.sent_bytes)))
     say(_("runs     python -m trainer.task {arguments}").format(arguments=" ".join(job.arguments)))
     return job
 
@@ -157,9 +159,9 @@ def _show_price(plan: Plan, say: Callable[[str], None]) -> None:
         _("{machine} in {region}: {hourly} an hour, at most {worst} in {limit} (price of {date})").format(
             machine=plan.describe(),
             region=plan.region,
-            hourly=show.money(price.amount, price.currency, 4),
-            worst=show.money(plan.worst_case, price.currency),
-            limit=show.duration(plan.limit_seconds),
+            hourly=screen.money(price.amount, price.currency, 4),
+            worst=screen.money(plan.worst_case, price.currency),
+            limit=screen.duration(plan.limit_seconds),
             date=price.as_of,
         )
     )
@@ -170,22 +172,22 @@ def finish(target: Target, job: Job, brief: bool = False) -> Job:
 
     `brief` shows five of its epochs and no line of the service's own.
     """
-    from cloudkite import jobs, logs
+    from cloudkite.jobs import logs, service
 
-    show.note(_("Ctrl-C stops following; the job goes on"))
+    screen.note(_("Ctrl-C stops following; the job goes on"))
     try:
-        with show.waiting(_("waiting for a machine ..."), live=True) as tell:
+        with screen.waiting(_("waiting for a machine ..."), live=True) as tell:
             for event in logs.follow(target, job):
                 if event.text and not (brief and _skipped(event)):
-                    show.say(event.text)
+                    screen.say(event.text)
                 if event.status:
                     tell(event.status)
     except KeyboardInterrupt:
-        show.say()
-        show.say(_("the job goes on; uv run invoke logs --follow, uv run invoke cancel"))
+        screen.say()
+        screen.say(_("the job goes on; uv run invoke logs --follow, uv run invoke cancel"))
         return job
-    ended = jobs.get(target, job.id)
-    show.say(describe_end(ended))
+    ended = service.get(target, job.id)
+    screen.say(describe_end(ended))
     if ended.state != "SUCCEEDED":
         raise UserError(
             ended.error or _("job {name} ended as {state}").format(name=ended.name, state=ended.state),
@@ -206,5 +208,5 @@ def _skipped(event: Event) -> bool:
 def describe_end(job: Job) -> str:
     """One line: how the job ended, how long it ran, what it cost."""
     return _("{state} after {time}, {cost}").format(
-        state=job.state, time=show.duration(job.seconds), cost=show.money(job.cost, job.currency, 4)
+        state=job.state, time=screen.duration(job.seconds), cost=screen.money(job.cost, job.currency, 4)
     )

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from cloudkite import new, workspace
+from cloudkite import workspace
+from cloudkite.trainers import making
 from environments import environment
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -32,7 +33,7 @@ def space(tmp_path: Path) -> workspace.Workspace:
 @pytest.fixture(scope="session")
 def penguins(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a trainer as `invoke new` makes it without --data. Read only."""
-    return new.new(workspace.throw_away(tmp_path_factory.mktemp("baked")), "penguins")
+    return making.new(workspace.throw_away(tmp_path_factory.mktemp("baked")), "penguins")
 
 
 @pytest.fixture(scope="session")

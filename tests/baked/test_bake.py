@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from cloudkite import new
-from cloudkite.errors import BadValue
+from cloudkite.show.errors import BadValue
+from cloudkite.trainers import making
 from cloudkite.workspace import CLONE, Workspace
 from tests.baked.conftest import clean_environment
 
@@ -63,7 +63,7 @@ def test_what_was_left_in_the_template_is_not_generated(tmp_path: Path):
     package = template / "{{cookiecutter.name}}" / "trainer"
     (package / "__pycache__").mkdir()
     (package / "__pycache__" / "x.pyc").write_bytes(b"\xf7")
-    assert files(new.bake(template, "penguins", tmp_path / "out")) == FILES
+    assert files(making.bake(template, "penguins", tmp_path / "out")) == FILES
 
 
 @pytest.mark.parametrize("words", [["check"], ["format", "--check"]])
@@ -128,7 +128,7 @@ def test_the_wheel_is_pure_and_without_data(penguins: Path, tmp_path: Path):
 )
 def test_bad_names(space: Workspace, name: str):
     with pytest.raises(BadValue) as caught:
-        new.new(space, name)
+        making.new(space, name)
     assert caught.value.message == f"{name!r} can't be the name of a trainer"
     assert caught.value.hint.startswith("lowercase letters, digits, - and _")
     assert caught.value.code == 2
@@ -138,13 +138,13 @@ def test_bad_names(space: Workspace, name: str):
 def test_a_folder_that_is_there_is_left_alone(space: Workspace):
     (space.trainers / "taken").mkdir()
     with pytest.raises(BadValue, match="is there already"):
-        new.new(space, "taken")
+        making.new(space, "taken")
     assert files(space.trainers / "taken") == set()
 
 
 @pytest.mark.parametrize("by", ["home", "variable"])
 def test_the_tasks_of_the_clone_work_in_a_trainer_elsewhere(space: Workspace, tmp_path: Path, by: str):
-    folder = new.new(space, "far", output=tmp_path / "elsewhere")
+    folder = making.new(space, "far", output=tmp_path / "elsewhere")
     more = {}
     if by == "variable":
         settings = folder / "pyproject.toml"

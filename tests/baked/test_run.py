@@ -16,8 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from cloudkite import models, new
-from cloudkite import trainer as trainers
+from cloudkite.models import predictions
+from cloudkite.trainers import folders, making
 from cloudkite.workspace import Workspace
 from tests.baked.conftest import Run, clean_environment
 
@@ -214,11 +214,11 @@ def test_a_run_goes_on_with_the_same_code_in_a_wheel(run: Run, space: Workspace,
     shutil.copytree(penguins, folder)
     (folder / "trainer" / "layers").mkdir()
     (folder / "trainer" / "layers" / "own.py").write_text("UNITS = 1\n", encoding="utf-8")
-    trainer = trainers.Trainer("penguins", folder)
+    trainer = folders.Trainer("penguins", folder)
     words = ["--data", str(folder / "data" / "penguins.csv"), "--epochs", "2", "--output", str(tmp_path / "out")]
 
     def from_wheel(*more: str) -> str:
-        wheel = trainers.build_wheel(trainer, space).path
+        wheel = folders.build_wheel(trainer, space).path
         done = run(tmp_path, "-c", _FROM_THE_WHEEL, str(wheel), *words, *more)
         assert done.returncode == 0, done.stderr
         return done.stdout
@@ -322,7 +322,7 @@ def test_trainers_for_own_data(run: Run, space: Workspace, tmp_path: Path, kind,
     path = tmp_path / f"{kind}.csv"
     with path.open("w", encoding="utf-8", newline="") as file:
         csv.writer(file).writerows(own_data(kind))
-    folder = new.new(space, kind, path, label)
+    folder = making.new(space, kind, path, label)
     subprocess.run([sys.executable, "-m", "ruff", "check", "--no-cache", "."], cwd=folder, check=True)
     train(run, folder, tmp_path / "short", "--steps", "2")
     assert told(tmp_path / "short")["label"] == label
@@ -365,7 +365,7 @@ def test_two_classes_from_one_sigmoid_output(run: Run, space: Workspace, tmp_pat
     rows = list(own_data("binary"))
     with path.open("w", encoding="utf-8", newline="") as file:
         csv.writer(file).writerows([[*row[:-1], row[-1] if i == 0 else "ny"[row[-1]]] for i, row in enumerate(rows)])
-    folder = new.new(space, "pass-or-not", path, "passed")
+    folder = making.new(space, "pass-or-not", path, "passed")
     change(
         folder,
         "model.py",
@@ -381,16 +381,16 @@ def test_two_classes_from_one_sigmoid_output(run: Run, space: Workspace, tmp_pat
     model = tmp_path / "out" / "model"
     with (folder / "data" / "pass.csv").open(encoding="utf-8", newline="") as file:
         data = list(csv.DictReader(file))
-    columns = models.facts(model)["columns"]
+    columns = predictions.facts(model)["columns"]
     asked = [{name: row[name] for name in columns} for row in data]
-    answers = models.predict(space, trainers.find(space, "pass-or-not"), model, asked)
+    answers = predictions.predict(space, folders.find(space, "pass-or-not"), model, asked)
     right = [answer["prediction"] == row["passed"] for answer, row in zip(answers, data, strict=True)]
     for kind in "ny":
         of_kind = [ok for ok, row in zip(right, data, strict=True) if row["passed"] == kind]
         assert sum(of_kind) >= 0.75 * len(of_kind), kind
     # The served model itself says so; nobody has to know how many columns the last layer has.
     typed = [{name: parsed if (parsed := one[name]) is not None else "" for name in columns}
-             for one in (models.parse(row, columns) for row in asked[:20])]  # fmt: skip
+             for one in (predictions.parse(row, columns) for row in asked[:20])]  # fmt: skip
     served = json.loads(run(tmp_path, "-c", _ANSWER, str(model), json.dumps(typed)).stdout)
     assert served["passed"] == [answer["prediction"] for answer in answers[:20]]
     assert [[*answer["probabilities"].values()] for answer in answers[:20]] == [

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from cloudkite import new, table
-from cloudkite.errors import BadValue
+from cloudkite.data import table
+from cloudkite.show.errors import BadValue
+from cloudkite.trainers import making
 from cloudkite.workspace import Workspace
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
@@ -148,7 +149,7 @@ def test_the_generated_data_module_says_what_was_found(space: Workspace, tmp_pat
         lambda i: i % 7 / 2, lambda i: LETTERS[i % 5],
         lambda i: '"' + nasty[i % 4].replace('"', '""') + '"', header="몸무게,kind,y",
     )  # fmt: skip
-    folder = new.new(space, "mine", save(tmp_path / "my [data].csv", text), "y")
+    folder = making.new(space, "mine", save(tmp_path / "my [data].csv", text), "y")
     values: dict[str, object] = {}
     source = (folder / "trainer" / "data.py").read_text(encoding="utf-8")
     exec(compile(source, "data.py", "exec"), values)
@@ -167,8 +168,8 @@ def test_data_and_label_go_together(space: Workspace, tmp_path: Path):
         (None, "y", "--label y needs a file"),
     ]:
         with pytest.raises(BadValue) as caught:
-            new.new(space, "mine", data, label)
+            making.new(space, "mine", data, label)
         assert caught.value.message == said
     with pytest.raises(BadValue):
-        new.new(space, "mine", tmp_path / "a.csv", "y")
+        making.new(space, "mine", tmp_path / "a.csv", "y")
     assert not any(space.trainers.iterdir())  # nothing half made is left

@@ -13,7 +13,8 @@ import pytest
 
 import environments
 from catalog import images
-from cloudkite import accounts, target, workspace
+from cloudkite import workspace
+from cloudkite.accounts import registry, target
 from cloudkite.journey.results import TENSORBOARD
 
 pytestmark = pytest.mark.slow
@@ -43,7 +44,7 @@ def _write_a_scalar(copy):
     """What a job's training loop leaves for TensorBoard, by TensorFlow itself."""
     home = copy.folder
     space = workspace.Workspace(home, home / ".cloudkite", home / "infra", home / "trainers")
-    found = target.connect(space, accounts.load(space, "mine"))
+    found = target.connect(space, registry.load(space, "mine"))
     image = images.image(images.DEFAULT_CPU)
     python = environments.environment(space.envs, [*image.requirements, TENSORBOARD], image.python)
     script = (

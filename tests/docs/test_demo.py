@@ -81,7 +81,7 @@ def test_the_next_demo_cleans_up_after_one_that_was_killed():
         demo.kill()
     assert leftovers()
     subprocess.run(
-        [sys.executable, "-c", "from cloudkite import demo; demo.sweep()"], cwd=CLONE, check=True, timeout=120
+        [sys.executable, "-c", "from cloudkite.journey import demo; demo.sweep()"], cwd=CLONE, check=True, timeout=120
     )
     assert leftovers() == []
     assert of_a_demo() == []

@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from cloudkite import accounts, target
+from cloudkite.accounts import registry, target
 from cloudkite.workspace import Workspace
 
 pytestmark = pytest.mark.slow
@@ -24,7 +24,7 @@ def submitter(copy):
     settings.write_text(settings.read_text(encoding="utf-8").replace(OWNER, SUBMITTER), encoding="utf-8")
     home = copy.folder
     space = Workspace(home, home / ".cloudkite", home / "infra", home / "trainers")
-    owner = target.connect(space, accounts.load(space, "local")).session()
+    owner = target.connect(space, registry.load(space, "local")).session()
     service = f"https://serviceusage.googleapis.com/v1/projects/{PROJECT}/services/iam.googleapis.com:enable"
     assert owner.post(service).ok
     assert owner.post(ACCOUNTS, json={"accountId": "submitter"}).ok

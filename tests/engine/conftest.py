@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from cloudkite import accounts, engine, target, workspace
-from cloudkite.accounts import Account
+from cloudkite import engine, workspace
+from cloudkite.accounts import registry, target
+from cloudkite.accounts.registry import Account
+from cloudkite.accounts.target import Target
 from cloudkite.engine import cli
 from cloudkite.engine.folder import Folder
-from cloudkite.target import Target
 from cloudkite.workspace import CLONE, Workspace
 
 _numbers = itertools.count(1)
@@ -48,7 +49,7 @@ class Place:
         """Rewrite the account's settings file: `change` gets its text and gives the new one."""
         path = self.account.settings
         path.write_text(change(path.read_text(encoding="utf-8")), encoding="utf-8")
-        return Place(self.space, accounts.load(self.space, self.account.name), self.target)
+        return Place(self.space, registry.load(self.space, self.account.name), self.target)
 
     def process(self, verb="up"):
         """The same in a process of its own, to be interrupted or killed."""
@@ -83,7 +84,7 @@ def _describe(space):
     project = f"cloudkite-{name}"
     text = (CLONE / "infra" / "Pulumi.local.yaml").read_text(encoding="utf-8").replace("cloudkite-local", project)
     (space.accounts / f"Pulumi.{name}.yaml").write_text(text, encoding="utf-8")
-    account = accounts.load(space, name)
+    account = registry.load(space, name)
     return Place(space, account, target.connect(space, account))
 
 

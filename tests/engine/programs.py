@@ -12,8 +12,8 @@ from typing import Any
 import pulumi_gcp as gcp
 from pulumi import ResourceOptions, automation
 
+from cloudkite.accounts.target import safe_environment
 from cloudkite.engine.command import Command, Ended
-from cloudkite.target import safe_environment
 from tests.engine.conftest import Place
 
 

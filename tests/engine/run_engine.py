@@ -3,11 +3,13 @@
 import sys
 from pathlib import Path
 
-from cloudkite import accounts, engine, mistakes, target, workspace
+from cloudkite import engine, workspace
+from cloudkite.accounts import registry, target
+from cloudkite.show import mistakes
 
 verb, state, name = sys.argv[1:]
 space = workspace.throw_away(Path(state))
-account = accounts.load(space, name)
+account = registry.load(space, name)
 with mistakes.told():
     outcome = getattr(engine, verb)(space, account, target.connect(space, account))
     print(dict(outcome.changes))

@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from cloudkite.engine import cli
-from cloudkite.errors import BadValue, UserError
+from cloudkite.show.errors import BadValue, UserError
 from cloudkite.workspace import CLONE
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="the stand-ins for programs are shell scripts; run on POSIX")

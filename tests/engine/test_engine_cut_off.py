@@ -10,7 +10,8 @@ import time
 import psutil
 import pytest
 
-from cloudkite import engine, target
+from cloudkite import engine
+from cloudkite.accounts import target
 
 pytestmark = [
     pytest.mark.slow,

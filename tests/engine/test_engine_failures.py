@@ -6,7 +6,7 @@ import pytest
 from pulumi.automation import CommandResult
 from pulumi.automation.events import EngineEvent
 
-from cloudkite.accounts import Account
+from cloudkite.accounts.registry import Account
 from cloudkite.engine import failures
 from cloudkite.engine.command import Ended
 from cloudkite.engine.events import Events

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from cloudkite import target
-from cloudkite.errors import UserError
+from cloudkite.accounts import target
+from cloudkite.show.errors import UserError
 
 pytestmark = pytest.mark.slow
 

@@ -7,7 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from cloudkite import accounts, engine
+from cloudkite import engine
+from cloudkite.accounts import registry
 
 pytestmark = pytest.mark.slow
 
@@ -48,7 +49,7 @@ def test_what_the_tasks_read(place):
     assert set(raw) >= {
         "project", "project_number", "region", "trainer", "submitter", "buckets", "images", "budget", "labels", "quotas"
     }  # fmt: skip
-    made = accounts.load(place.space, place.account.name).outputs()
+    made = registry.load(place.space, place.account.name).outputs()
     assert made.project == place.account.project
     assert made.region == "us-central1"
     assert set(made.buckets) == {"data", "staging", "models"}

@@ -12,9 +12,10 @@ import uuid
 import psutil
 import pytest
 
-from cloudkite import engine, target
+from cloudkite import engine
+from cloudkite.accounts import target
 from cloudkite.engine import locks
-from cloudkite.errors import BadValue, UserError
+from cloudkite.show.errors import BadValue, UserError
 from cloudkite.workspace import CLONE
 
 pytestmark = pytest.mark.slow

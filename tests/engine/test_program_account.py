@@ -9,9 +9,10 @@ import sys
 import pytest
 import yaml
 
-from cloudkite import accounts, engine, target
-from cloudkite.errors import UserError
-from cloudkite.target import safe_environment
+from cloudkite import engine
+from cloudkite.accounts import registry, target
+from cloudkite.accounts.target import safe_environment
+from cloudkite.show.errors import UserError
 from cloudkite.workspace import CLONE
 from localcloud.provider.resources.registry import KINDS
 from tests.engine.conftest import Place
@@ -29,7 +30,7 @@ def made(space, pulumi):
     (space.accounts / "Pulumi.made.yaml").write_text(
         text.replace("cloudkite-local", "cloudkite-made"), encoding="utf-8"
     )
-    account = accounts.load(space, "made")
+    account = registry.load(space, "made")
     found = Place(space, account, target.connect(space, account))
     engine.up(space, account, found.target)
     return found
@@ -211,7 +212,7 @@ def test_without_a_currency_the_budget_is_in_the_billing_accounts_own(place):
     place = place.settings(lambda text: text.replace("    currency: KRW\n", ""))
     assert place.account.currency is None
     place.up()
-    assert accounts.load(place.space, place.account.name).currency == "KRW"
+    assert registry.load(place.space, place.account.name).currency == "KRW"
 
 
 def test_the_least_that_an_account_can_be(place):

@@ -18,7 +18,8 @@ import requests
 from google.auth.transport.requests import AuthorizedSession, Request
 from google.oauth2 import service_account
 
-from cloudkite import accounts, engine, target
+from cloudkite import engine
+from cloudkite.accounts import registry, target
 from cloudkite.workspace import CLONE
 from tests.engine.conftest import Place
 
@@ -167,7 +168,7 @@ def place(space, pulumi) -> Place:
     submitter = f"submitter@{PROJECT}.iam.gserviceaccount.com"
     text = text.replace(f"owner@{PROJECT}.iam.gserviceaccount.com", submitter)
     (space.accounts / "Pulumi.permits.yaml").write_text(text, encoding="utf-8")
-    account = accounts.load(space, "permits")
+    account = registry.load(space, "permits")
     return Place(space, account, target.connect(space, account))
 
 

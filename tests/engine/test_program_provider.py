@@ -316,7 +316,7 @@ def test_functions(programs):
 
 def test_two_accounts_at_the_same_time_do_not_mix(programs, space, pulumi, tmp_path):
     """The same servicer answers both engines; each resource must be in its own account's project."""
-    from cloudkite import accounts, target
+    from cloudkite.accounts import registry, target
     from cloudkite.workspace import CLONE
     from tests.engine.conftest import Place
 
@@ -324,7 +324,7 @@ def test_two_accounts_at_the_same_time_do_not_mix(programs, space, pulumi, tmp_p
     (space.accounts / "Pulumi.twin.yaml").write_text(
         text.replace("cloudkite-local", "cloudkite-twin"), encoding="utf-8"
     )
-    account = accounts.load(space, "twin")
+    account = registry.load(space, "twin")
     twin = Programs(Place(space, account, target.connect(space, account)), pulumi, tmp_path / "twin")
 
     def many(opts):

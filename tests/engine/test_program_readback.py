@@ -7,7 +7,8 @@ import sys
 import pytest
 import yaml
 
-from cloudkite import accounts, engine, target
+from cloudkite import engine
+from cloudkite.accounts import registry, target
 from cloudkite.workspace import CLONE
 from tests.engine.conftest import Place
 
@@ -46,7 +47,7 @@ def place(space, pulumi):
     settings = yaml.safe_load((CLONE / "infra" / "Pulumi.local.yaml").read_text(encoding="utf-8"))
     text = json.dumps(settings).replace("cloudkite-local", "cloudkite-seen")
     (space.accounts / "Pulumi.seen.yaml").write_text(text, encoding="utf-8")
-    account = accounts.load(space, "seen")
+    account = registry.load(space, "seen")
     made = Place(space, account, target.connect(space, account))
     engine.up(space, account, made.target)
     return made

@@ -6,9 +6,10 @@ import sys
 
 import pytest
 
-from cloudkite import accounts, workspace
-from cloudkite.errors import UserError
+from cloudkite import workspace
+from cloudkite.accounts import registry
 from cloudkite.journey import setup
+from cloudkite.show.errors import UserError
 
 GOOD = "config:\n  gcp:project: my-project\n  cloudkite:target: local\n"
 
@@ -21,19 +22,19 @@ def space(tmp_path):
 
 
 def test_an_account_is_its_settings_file(space):
-    account = accounts.load(space, "first")
+    account = registry.load(space, "first")
     assert (account.project, account.target, account.region) == ("my-project", "local", "us-central1")
     assert account.budget is None
     assert not account.costs_money
-    assert accounts.names(space) == ["first"]
+    assert registry.names(space) == ["first"]
 
 
 def test_adding_an_account_never_switches_to_it(space):
-    accounts.use(space, "first")
-    described = accounts.settings("other-project", target="local", budget=5, billing_account="012345-ABCDEF-012345")
-    accounts.add(space, "second", described)
-    assert accounts.current(space) == "first"
-    second = accounts.load(space, "second")
+    registry.use(space, "first")
+    described = registry.settings("other-project", target="local", budget=5, billing_account="012345-ABCDEF-012345")
+    registry.add(space, "second", described)
+    assert registry.current(space) == "first"
+    second = registry.load(space, "second")
     assert (second.budget, second.currency) == (5.0, "USD")
 
 
@@ -62,8 +63,8 @@ WON = {"name": f"billingAccounts/{PAYER}/budgets/1", "amount": 50000, "currency"
 def test_a_budgets_currency_is_the_settings_else_what_up_read(space, settings, outputs, currency):
     (space.accounts / "Pulumi.x.yaml").write_text(settings, encoding="utf-8")
     if outputs:
-        (accounts.load(space, "x").state / "outputs.json").write_text(outputs, encoding="utf-8")
-    assert accounts.load(space, "x").currency == currency
+        (registry.load(space, "x").state / "outputs.json").write_text(outputs, encoding="utf-8")
+    assert registry.load(space, "x").currency == currency
 
 
 def test_the_list_says_that_a_currency_is_unknown(space, capsys, monkeypatch):
@@ -79,7 +80,7 @@ def test_the_list_says_that_a_currency_is_unknown(space, capsys, monkeypatch):
 
 def test_the_environment_variable_chooses_for_one_command(space, monkeypatch):
     monkeypatch.setenv("CLOUDKITE_ACCOUNT", "first")
-    assert accounts.load(space).name == "first"
+    assert registry.load(space).name == "first"
 
 
 def test_a_google_account_keeps_its_state_outside_the_clone(space, monkeypatch, tmp_path):
@@ -87,7 +88,7 @@ def test_a_google_account_keeps_its_state_outside_the_clone(space, monkeypatch, 
     monkeypatch.setenv("LOCALAPPDATA", str(tmp_path / "data"))
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     (space.accounts / "Pulumi.paid.yaml").write_text("config:\n  gcp:project: my-project\n", encoding="utf-8")
-    account = accounts.load(space, "paid")
+    account = registry.load(space, "paid")
     assert account.costs_money
     assert space.home not in account.state.parents
     if sys.platform != "win32":
@@ -96,7 +97,7 @@ def test_a_google_account_keeps_its_state_outside_the_clone(space, monkeypatch, 
 
 def test_an_account_that_is_not_set_up_says_so(space):
     with pytest.raises(UserError) as refused:
-        accounts.load(space, "first").outputs()
+        registry.load(space, "first").outputs()
     assert refused.value.message == "account first is not set up"
     assert refused.value.hint == "uv run invoke up --account first"
 
@@ -116,7 +117,7 @@ def test_an_account_that_is_not_set_up_says_so(space):
 def test_settings_that_cannot_be(space, text, message, hint):
     (space.accounts / "Pulumi.x.yaml").write_text(text, encoding="utf-8")
     with pytest.raises(UserError) as refused:
-        accounts.load(space, "x")
+        registry.load(space, "x")
     assert refused.value.message == message
     assert refused.value.hint.startswith(hint)
     assert refused.value.code == 2
@@ -132,7 +133,7 @@ def test_settings_that_cannot_be(space, text, message, hint):
 )
 def test_an_unknown_account_is_named(space, name, message):
     with pytest.raises(UserError) as refused:
-        accounts.load(space, name)
+        registry.load(space, name)
     assert refused.value.message == (message or "there is no account local")
     assert refused.value.code == 2
     if name == "firts":
@@ -142,24 +143,24 @@ def test_an_unknown_account_is_named(space, name, message):
 @pytest.mark.parametrize("name", ["A", "a", "has space", "1st", "x" * 40, "trailing-"])
 def test_a_bad_name_for_an_account_is_refused(space, name):
     with pytest.raises(UserError, match="is no name for an account"):
-        accounts.add(space, name, accounts.settings("my-project"))
+        registry.add(space, name, registry.settings("my-project"))
 
 
 def test_an_account_is_not_overwritten(space):
     with pytest.raises(UserError, match="there is an account first already"):
-        accounts.add(space, "first", accounts.settings("my-project"))
+        registry.add(space, "first", registry.settings("my-project"))
     assert (space.accounts / "Pulumi.first.yaml").read_text(encoding="utf-8") == GOOD
 
 
 def test_broken_outputs_are_named(space):
-    account = accounts.load(space, "first")
+    account = registry.load(space, "first")
     (account.state / "outputs.json").write_text("{", encoding="utf-8")
     with pytest.raises(UserError, match=r"outputs\.json can't be read"):
         account.outputs()
 
 
 def test_outputs_that_lack_something_say_what(space):
-    account = accounts.load(space, "first")
+    account = registry.load(space, "first")
     (account.state / "outputs.json").write_text('{"project": "p"}', encoding="utf-8")
     with pytest.raises(UserError, match="lack 'project_number'"):
         account.outputs()

@@ -9,8 +9,9 @@ from types import SimpleNamespace
 import pytest
 import requests
 
-from cloudkite import api, jobs
-from cloudkite.errors import UserError
+from cloudkite.accounts import api
+from cloudkite.jobs import service
+from cloudkite.show.errors import UserError
 from tests.unit.test_jobs_body import SPEC
 
 
@@ -107,7 +108,7 @@ def test_no_network_is_told_as_such(target):
 def test_a_lost_answer_to_a_submission_warns_of_a_second_job(target, monkeypatch):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
-        monkeypatch.setattr(jobs, "_url", lambda _target: f"http://127.0.0.1:{taken.getsockname()[1]}/")
+        monkeypatch.setattr(service, "_url", lambda _target: f"http://127.0.0.1:{taken.getsockname()[1]}/")
         with pytest.raises(UserError) as caught:
-            jobs.create(target, SPEC)
+            service.create(target, SPEC)
     assert caught.value.hint == "it may have been submitted: look with `uv run invoke jobs` before you try again"

@@ -7,9 +7,10 @@ import pytest
 from invoke.program import Program
 
 import tasks
-from cloudkite import arguments, workspace
-from cloudkite.errors import BadValue, UserError
-from cloudkite.trainer import Trainer
+from cloudkite import workspace
+from cloudkite.show.errors import BadValue, UserError
+from cloudkite.trainers import arguments
+from cloudkite.trainers.folders import Trainer
 from tests import trainer_folder
 
 TASK = """

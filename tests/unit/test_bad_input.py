@@ -9,7 +9,9 @@ import pytest
 from invoke.program import Program
 
 import tasks
-from cloudkite import accounts, new, target, workspace
+from cloudkite import workspace
+from cloudkite.accounts import registry, target
+from cloudkite.trainers import making
 
 CLONE = Path(__file__).resolve().parents[2]
 OUTPUTS = {
@@ -31,12 +33,12 @@ def made(tmp_path_factory):
     """A workspace with an account that is set up, one that is not, one on Google, and a trainer."""
     space = workspace.throw_away(tmp_path_factory.mktemp("bad") / "state")
     for name, project in (("ready", "my-project"), ("bare", "bare-project")):
-        described = accounts.settings(project, target="local", budget=10, billing_account="012345-ABCDEF-012345")
-        accounts.add(space, name, described)
-    (accounts.load(space, "ready").state / "outputs.json").write_text(json.dumps(OUTPUTS), encoding="utf-8")
+        described = registry.settings(project, target="local", budget=10, billing_account="012345-ABCDEF-012345")
+        registry.add(space, name, described)
+    (registry.load(space, "ready").state / "outputs.json").write_text(json.dumps(OUTPUTS), encoding="utf-8")
     (space.accounts / "Pulumi.broken.yaml").write_text("config: [", encoding="utf-8")
     (space.accounts / "Pulumi.remote.yaml").write_text("config: {gcp:project: my-project}\n", encoding="utf-8")
-    new.new(space, "penguins")
+    making.new(space, "penguins")
     yield space
     if (space.localcloud / "server.json").exists():  # a case that should have been refused before
         target.localcloud(space, "stop")

@@ -15,7 +15,7 @@ from types import SimpleNamespace
 import pytest
 import trustme
 
-from cloudkite import bootstrap, job_body
+from cloudkite.jobs import body, bootstrap
 
 URI = "gs://staging/some folder/trainer.whl"
 TASK = """
@@ -100,7 +100,7 @@ def wheel(tmp_path_factory):
 
 
 def run(cloud, sha256, pins=(), arguments=(), **environment):
-    command = [sys.executable, "-c", job_body.bootstrap(), URI, sha256, json.dumps(list(pins)), "--", *arguments]
+    command = [sys.executable, "-c", body.bootstrap(), URI, sha256, json.dumps(list(pins)), "--", *arguments]
     proxy = f"http://127.0.0.1:{cloud.port}"
     env = {
         "PATH": os.environ["PATH"], "GCE_METADATA_HOST": f"127.0.0.1:{cloud.port}", "https_proxy": proxy,
@@ -231,7 +231,7 @@ def test_tensorflow_has_two_names(monkeypatch, tmp_path, installed, pin, lacks):
 def test_the_text_needs_nothing_but_the_standard_library():
     import ast
 
-    tree = ast.parse(job_body.bootstrap(), feature_version=(3, 10))
+    tree = ast.parse(body.bootstrap(), feature_version=(3, 10))
     names = {a.name.partition(".")[0] for n in ast.walk(tree) if isinstance(n, ast.Import) for a in n.names}
     names |= {n.module.partition(".")[0] for n in ast.walk(tree) if isinstance(n, ast.ImportFrom) and n.module}
     assert names <= set(sys.stdlib_module_names)

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from cloudkite import trainer as trainers
 from cloudkite.check import rehearsal
 from cloudkite.check import steps as checking
+from cloudkite.trainers import folders
 from tests import trainer_folder
 
 _OWN_VARIABLES = """\
@@ -25,7 +25,7 @@ def place(tmp_path):
 
 
 def checked(place, **changes):
-    trainer = trainers.Trainer("grades", trainer_folder.make(place, **changes))
+    trainer = folders.Trainer("grades", trainer_folder.make(place, **changes))
     report = checking.check(place, trainer)
     return report, {step.name: step for step in report.steps}
 
@@ -124,16 +124,16 @@ def test_an_environment_that_cannot_be_made_is_a_failed_step(place):
 def test_a_check_counts_until_something_changes(place):
     data_py = trainer_folder.DATA_PY.replace("data/grades.csv", "gs://bucket/*.csv")
     report, _steps = checked(place, data_py=data_py)
-    trainer = trainers.find(place, "grades")
+    trainer = folders.find(place, "grades")
     assert checking.passed(place, trainer) == report
     assert checking.passed(place, trainer, training="python:3.11") is None
     (trainer.package / "model.py").write_text("x = 1\n", encoding="utf-8")
-    assert checking.passed(place, trainers.find(place, "grades")) is None
+    assert checking.passed(place, folders.find(place, "grades")) is None
 
 
 def test_a_failed_check_a_damaged_report_and_a_broken_trainer_do_not_count(place):
     _report, _steps = checked(place, csv="")
-    trainer = trainers.find(place, "grades")
+    trainer = folders.find(place, "grades")
     assert checking.passed(place, trainer) is None
     path = place.state / "checks" / "grades.json"
     assert json.loads(path.read_text(encoding="utf-8"))["ok"] is False
@@ -141,7 +141,7 @@ def test_a_failed_check_a_damaged_report_and_a_broken_trainer_do_not_count(place
         path.write_text(damaged, encoding="utf-8")
         assert checking.passed(place, trainer) is None
     (trainer.package / "data.py").write_text("x = (", encoding="utf-8")
-    assert checking.passed(place, trainers.find(place, "grades")) is None
+    assert checking.passed(place, folders.find(place, "grades")) is None
 
 
 TRACEBACK = """\

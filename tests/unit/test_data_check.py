@@ -12,7 +12,7 @@ from cloudkite.check import data, rows
 from cloudkite.check.data import check_data
 from cloudkite.check.numbers import wrong
 from cloudkite.check.rows import Source
-from cloudkite.declared import Declared
+from cloudkite.data.declared import Declared
 
 COLUMNS = {"hours": "number", "city": "text"}
 HEADER = "hours,city,passed"

@@ -4,8 +4,8 @@ import math
 
 import pytest
 
-from cloudkite import declared
-from cloudkite.errors import BadValue
+from cloudkite.data import declared
+from cloudkite.show.errors import BadValue
 
 GOOD = """\
 # a comment

@@ -5,7 +5,7 @@ import json
 import pytest
 import requests
 
-from cloudkite.errors import from_google
+from cloudkite.show.errors import from_google
 
 
 def refusal(code, body):

@@ -13,15 +13,17 @@ from typing import Any
 
 import pytest
 
-from cloudkite import fetch, jobs, models, show
-from cloudkite import trainer as trainers
-from cloudkite.errors import UserError
+from cloudkite.jobs import service
 from cloudkite.journey import results
+from cloudkite.models import fetching, predictions
+from cloudkite.show import screen
+from cloudkite.show.errors import UserError
+from cloudkite.trainers import folders
 from tests import trainer_folder
 
 RECORD = ".cloudkite-fetched.json"
 MODEL = {"saved_model.pb": b"graph", "variables/variables.index": b"x" * 100, "empty": b""}
-JOB = jobs.parse(
+JOB = service.parse(
     {
         "name": "projects/1/locations/us-central1/customJobs/4567890123456789012",
         "displayName": "grades-20261124-143005-9f3c",
@@ -61,8 +63,8 @@ class Cloud:
 @pytest.fixture
 def cloud(monkeypatch):
     made = Cloud(dict(MODEL))
-    monkeypatch.setattr(fetch, "pages", made.pages)
-    monkeypatch.setattr(fetch, "_download", made.download)
+    monkeypatch.setattr(fetching, "pages", made.pages)
+    monkeypatch.setattr(fetching, "_download", made.download)
     return made
 
 
@@ -147,7 +149,7 @@ def test_a_label_of_any_kind_stays_in_trainers(cloud, space, tmp_path, label):
     folder = fetched(space, trainer=label)
     assert {name: content for name, content in outside(tmp_path).items() if name in before} == before
     assert folder.parents[2] == space.trainers and folder.parent.name == "models"
-    assert folder.parents[1].name not in trainers.names(space)
+    assert folder.parents[1].name not in folders.names(space)
 
 
 def test_an_absolute_label_stays_in_trainers(cloud, space, tmp_path):
@@ -176,7 +178,7 @@ def test_a_folder_of_ones_own_is_not_touched(cloud, space, name):
     before = tree(space.state)
     with pytest.raises(UserError) as refused:
         fetched(space)
-    assert refused.value.message == f"{show.short(mine)} was not made by a fetch, and is not replaced"
+    assert refused.value.message == f"{screen.short(mine)} was not made by a fetch, and is not replaced"
     assert refused.value.hint == f"move it elsewhere, then: uv run invoke fetch --job {JOB.id}"
     assert tree(space.state) == before
     assert cloud.sent == []
@@ -235,7 +237,7 @@ def test_what_somebody_put_there_meanwhile_is_not_touched(cloud, space, monkeypa
         cloud.download(*arguments)
         put(mine, notes="my own")
 
-    monkeypatch.setattr(fetch, "_download", download)
+    monkeypatch.setattr(fetching, "_download", download)
     with pytest.raises(UserError, match="was not made by a fetch"):
         fetched(space)
     assert tree(mine) == {"notes": b"my own"}
@@ -258,7 +260,7 @@ def test_what_is_being_fetched_is_no_model_yet(cloud, space):
     for name in (".grades-20261124-090000-bbbb.part", ".grades-20261124-090000-cccc.old"):
         put(folder.parent / name, **{"saved_model.pb": "half"})
         put(folder.parent / name / "model", **{"saved_model.pb": "half"})
-    assert models.latest_model(trainers.find(space, "grades")) == folder
+    assert predictions.latest_model(folders.find(space, "grades")) == folder
 
 
 # --- the files of a model
@@ -321,7 +323,7 @@ from pathlib import Path
 
 import psutil
 
-from cloudkite import fetch
+from cloudkite.models import fetching
 from tests.unit import test_fetch
 
 point, folder = sys.argv[1], Path(sys.argv[2])
@@ -339,9 +341,9 @@ def half(target, job, part, todo):
     die()
 
 
-fetch.pages, fetch._download = cloud.pages, cloud.download
+fetching.pages, fetching._download = cloud.pages, cloud.download
 if point == "download":
-    fetch._download = half
+    fetching._download = half
 elif point == "record":
     Path.write_text = die
 elif point in ("first rename", "second rename"):
@@ -355,7 +357,7 @@ elif point in ("first rename", "second rename"):
 
     Path.rename = counted
 else:
-    unlink, count = fetch.os.unlink, []
+    unlink, count = fetching.os.unlink, []
 
     def removed(*arguments, **options):
         count.append(arguments)
@@ -363,8 +365,8 @@ else:
         if len(count) == int(point):
             die()
 
-    fetch.os.unlink = removed
-fetch.fetch(None, test_fetch.JOB, folder)
+    fetching.os.unlink = removed
+fetching.fetch(None, test_fetch.JOB, folder)
 """
 
 

@@ -6,10 +6,10 @@ from itertools import product
 
 import pytest
 
-from cloudkite import gate
-from cloudkite.costs import Money, Spending
-from cloudkite.errors import BadValue, UserError
-from cloudkite.gate import Consent
+from cloudkite.money import gate
+from cloudkite.money.costs import Money, Spending
+from cloudkite.money.gate import Consent
+from cloudkite.show.errors import BadValue, UserError
 from tests.unit.test_plans import account, plan
 
 

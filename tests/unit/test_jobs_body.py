@@ -8,9 +8,9 @@ from itertools import product
 
 import pytest
 
-from cloudkite import job_body, jobs
-from cloudkite.errors import BadValue
-from cloudkite.job_body import JobSpec
+from cloudkite.jobs import body, service
+from cloudkite.jobs.body import JobSpec
+from cloudkite.show.errors import BadValue
 
 SPEC = JobSpec(
     name="penguins-20261124-143005-9f3c",
@@ -49,7 +49,7 @@ def test_bodies_are_custom_jobs(shape):
             SPEC, spot=spot, restarts=restarts, replicas=replicas, disk_kind=disk, labels=labels, **SHAPES[shape]
         )
         message = CustomJob()
-        json_format.ParseDict(job_body.body(spec), message._pb)
+        json_format.ParseDict(body.body(spec), message._pb)
         pools = message.job_spec.worker_pool_specs
         assert sum(p.replica_count for p in pools) == replicas
         assert pools[0].replica_count == 1
@@ -67,14 +67,14 @@ def test_bodies_are_custom_jobs(shape):
 
 
 def test_the_command_follows_the_contract():
-    container = job_body.body(SPEC)["jobSpec"]["workerPoolSpecs"][0]["containerSpec"]
-    assert container["command"] == ["python", "-c", job_body.bootstrap()]
+    container = body.body(SPEC)["jobSpec"]["workerPoolSpecs"][0]["containerSpec"]
+    assert container["command"] == ["python", "-c", body.bootstrap()]
     assert container["args"] == [SPEC.wheel, SPEC.sha256, json.dumps(list(SPEC.pins)), "--", "--epochs", "20"]
 
 
 def test_a_gpu_job_checks_its_gpus():
     spec = dataclasses.replace(SPEC, **SHAPES["t4"])
-    env = {e["name"]: e["value"] for e in job_body.body(spec)["jobSpec"]["workerPoolSpecs"][0]["containerSpec"]["env"]}
+    env = {e["name"]: e["value"] for e in body.body(spec)["jobSpec"]["workerPoolSpecs"][0]["containerSpec"]["env"]}
     assert env["CLOUDKITE_GPUS"] == "2"
     assert env["LD_LIBRARY_PATH"].startswith("/usr/local/nvidia/lib64:")
 
@@ -85,17 +85,17 @@ def test_a_gpu_job_checks_its_gpus():
 )
 def test_labels_that_google_refuses(labels):
     with pytest.raises(BadValue):
-        job_body.body(dataclasses.replace(SPEC, labels=labels))
+        body.body(dataclasses.replace(SPEC, labels=labels))
 
 
 def test_a_trainer_whose_name_is_no_label():
     with pytest.raises(BadValue, match="'Penguins' is no value for the label trainer"):
-        job_body.body(dataclasses.replace(SPEC, trainer="Penguins"))
+        body.body(dataclasses.replace(SPEC, trainer="Penguins"))
 
 
 def test_names_sort_by_time():
     at = datetime.datetime(2026, 11, 24, 14, 30, 5, tzinfo=datetime.UTC)
-    assert re.fullmatch(r"penguins-20261124-143005-[0-9a-f]{4}", job_body.new_name("penguins", at))
+    assert re.fullmatch(r"penguins-20261124-143005-[0-9a-f]{4}", body.new_name("penguins", at))
 
 
 @pytest.mark.parametrize(
@@ -103,13 +103,13 @@ def test_names_sort_by_time():
     [("STANDARD", True, 0), ("SPOT", True, 0), ("SPOT", False, 6), ("STANDARD", False, 3)],
 )
 def test_runs_that_the_service_may_add(strategy, disabled, expected):
-    assert job_body.restarts(strategy, disabled) == expected
+    assert body.restarts(strategy, disabled) == expected
 
 
 def answer(**changes):
     """What the service says of a job made from SPEC."""
     return {
-        **job_body.body(SPEC),
+        **body.body(SPEC),
         "name": "projects/123/locations/us-central1/customJobs/4567890123456789012",
         "state": "JOB_STATE_RUNNING",
         "createTime": "2026-11-24T14:30:05.123456789Z",
@@ -122,7 +122,7 @@ NOW = datetime.datetime(2026, 11, 24, 15, 2, 0, tzinfo=datetime.UTC)
 
 
 def test_a_running_job():
-    job = jobs.parse(answer(), NOW)
+    job = service.parse(answer(), NOW)
     assert (job.id, job.name, job.trainer, job.state) == ("4567890123456789012", SPEC.name, "penguins", "RUNNING")
     assert (job.region, job.machine, job.replicas, job.spot) == ("us-central1", "e2-standard-4", 1, False)
     assert job.active
@@ -134,7 +134,7 @@ def test_a_running_job():
 
 
 def test_a_job_that_ended_costs_what_it_ran_in_steps_of_30_seconds():
-    job = jobs.parse(answer(state="JOB_STATE_SUCCEEDED", endTime="2026-11-24T14:32:31Z"), NOW)
+    job = service.parse(answer(state="JOB_STATE_SUCCEEDED", endTime="2026-11-24T14:32:31Z"), NOW)
     assert job.seconds == 31
     assert not job.active
     assert job.cost == job.worst_case
@@ -142,7 +142,7 @@ def test_a_job_that_ended_costs_what_it_ran_in_steps_of_30_seconds():
 
 
 def test_a_job_in_the_queue_has_cost_nothing_yet():
-    job = jobs.parse(answer(state="JOB_STATE_PENDING", startTime=None), NOW)
+    job = service.parse(answer(state="JOB_STATE_PENDING", startTime=None), NOW)
     assert (job.seconds, job.cost) == (0, 0)
     assert job.worst_case > 0
 
@@ -157,7 +157,7 @@ def test_a_job_in_the_queue_has_cost_nothing_yet():
 )
 def test_a_foreign_job_may_have_no_known_price(machine):
     spec = {"workerPoolSpecs": [{"machineSpec": machine}]}
-    job = jobs.parse({"name": answer()["name"], "jobSpec": spec, "state": "JOB_STATE_RUNNING"})
+    job = service.parse({"name": answer()["name"], "jobSpec": spec, "state": "JOB_STATE_RUNNING"})
     assert job.cost is None
     assert job.worst_case is None
     assert job.limit_seconds == 604800
@@ -165,4 +165,4 @@ def test_a_foreign_job_may_have_no_known_price(machine):
 
 def test_a_failed_job_tells_why():
     message = "The replica workerpool0-0 exited with a non-zero status of 1."
-    assert jobs.parse(answer(state="JOB_STATE_FAILED", error={"code": 3, "message": message})).error == message
+    assert service.parse(answer(state="JOB_STATE_FAILED", error={"code": 3, "message": message})).error == message

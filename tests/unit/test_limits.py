@@ -4,8 +4,8 @@ from decimal import Decimal
 
 import pytest
 
-from cloudkite import limits
-from cloudkite.errors import BadValue
+from cloudkite.money import limits
+from cloudkite.show.errors import BadValue
 
 
 @pytest.mark.parametrize(

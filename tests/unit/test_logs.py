@@ -6,10 +6,10 @@ import re
 
 import pytest
 
-from cloudkite import logs
-from tests.unit.test_jobs_body import NOW, answer, jobs
+from cloudkite.jobs import logs, service
+from tests.unit.test_jobs_body import NOW, answer
 
-JOB = jobs.parse(answer(), NOW)  # runs for 30 minutes
+JOB = service.parse(answer(), NOW)  # runs for 30 minutes
 
 
 def entry(**changes):
@@ -65,7 +65,7 @@ def test_the_status_line():
     assert logs.status(JOB, logs.progress_of(line(epoch=3, epochs=12), JOB)) == (
         "running 30m 00s, epoch 3/12, about 24m 00s left, 0.0905 USD"
     )
-    waiting = jobs.parse(answer(state="JOB_STATE_PENDING", startTime=None, createTime=_ago(90)))
+    waiting = service.parse(answer(state="JOB_STATE_PENDING", startTime=None, createTime=_ago(90)))
     assert re.fullmatch(r"waiting for a machine 1m 3\ds", logs.status(waiting, None))
 
 

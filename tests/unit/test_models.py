@@ -5,10 +5,10 @@ import os
 
 import pytest
 
-from cloudkite import models
-from cloudkite import trainer as trainers
-from cloudkite.errors import BadValue, UserError
-from cloudkite.predictor import Answer
+from cloudkite.models import predictions
+from cloudkite.models.predictor import Answer
+from cloudkite.show.errors import BadValue, UserError
+from cloudkite.trainers import folders
 from tests import trainer_folder
 
 COLUMNS = {"hours": "number", "city": "text"}
@@ -18,7 +18,7 @@ ABOUT = {"label": "passed", "classes": ["no", "yes"], "columns": COLUMNS, "task"
 @pytest.fixture
 def grades(tmp_path):
     place = trainer_folder.space(tmp_path)
-    return trainers.Trainer("grades", trainer_folder.make(place))
+    return folders.Trainer("grades", trainer_folder.make(place))
 
 
 def fetched(trainer, place, about=ABOUT, mtime=None):
@@ -40,19 +40,19 @@ def test_the_newest_model_is_that_of_the_job_started_last(grades):
     fetched(grades, "grades-20261123-090000-aaaa/model", mtime=4_000_000_000)
     newest = fetched(grades, "grades-20261124-090000-0000/model", mtime=1_000_000_000)
     fetched(grades, "grades-20261124-080000-ffff")
-    assert models.latest_model(grades) == newest
+    assert predictions.latest_model(grades) == newest
 
 
 def test_without_a_job_in_the_name_the_file_tells(grades):
     fetched(grades, "first", mtime=1_000_000_000)
     newest = fetched(grades, "second/model", mtime=2_000_000_000)
-    assert models.latest_model(grades) == newest
+    assert predictions.latest_model(grades) == newest
 
 
 def test_no_model(grades):
     (grades.folder / "models" / "a-job").mkdir(parents=True)
     with pytest.raises(UserError) as refused:
-        models.latest_model(grades)
+        predictions.latest_model(grades)
     assert refused.value.message == "no model of grades was fetched"
     assert "uv run invoke fetch" in refused.value.hint
 
@@ -68,7 +68,7 @@ def test_no_model(grades):
 )
 def test_a_folder_that_is_no_model(grades, about, message):
     with pytest.raises(UserError) as refused:
-        models.facts(fetched(grades, "x", about))
+        predictions.facts(fetched(grades, "x", about))
     assert message in refused.value.message
 
 
@@ -91,7 +91,7 @@ def test_a_folder_that_is_no_model(grades, about, message):
     ],
 )
 def test_rows(row, expected):
-    assert models.parse(row, COLUMNS) == expected
+    assert predictions.parse(row, COLUMNS) == expected
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ def test_rows(row, expected):
 )
 def test_rows_that_cannot_be(row, message, hint):
     with pytest.raises(BadValue) as refused:
-        models.parse(row, COLUMNS)
+        predictions.parse(row, COLUMNS)
     assert message in refused.value.message
     assert hint in refused.value.hint
     assert refused.value.code == 2
@@ -137,7 +137,7 @@ def test_csv_files_that_cannot_be(grades, tmp_path, content, message):
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(BadValue) as refused:
-        models.predict(trainer_folder.space(tmp_path), grades, model, path)
+        predictions.predict(trainer_folder.space(tmp_path), grades, model, path)
     assert message in refused.value.message
 
 
@@ -145,7 +145,7 @@ def test_csv_files_that_cannot_be(grades, tmp_path, content, message):
 
 
 def answers(outputs, **about):
-    return models.interpret(Answer("2.21.0", {}, outputs), {**ABOUT, **about})
+    return predictions.interpret(Answer("2.21.0", {}, outputs), {**ABOUT, **about})
 
 
 def test_classes_with_their_probabilities():
@@ -191,10 +191,10 @@ def test_outputs_that_do_not_fit(outputs, message):
 
 def test_answers_are_written_as_csv_or_json_lines(tmp_path):
     made = answers({"output_0": [[0.25, 0.75], [1.0, 0.0]]})
-    models.write(made, tmp_path / "out.csv")
+    predictions.write(made, tmp_path / "out.csv")
     assert (tmp_path / "out.csv").read_text(encoding="utf-8") == "prediction,probability\nyes,0.75\nno,1.0\n"
-    models.write(made, tmp_path / "out.jsonl")
+    predictions.write(made, tmp_path / "out.jsonl")
     lines = (tmp_path / "out.jsonl").read_text(encoding="utf-8").splitlines()
     assert [json.loads(line) for line in lines] == made
     with pytest.raises(BadValue, match=r"are written to \.csv or \.jsonl"):
-        models.write(made, tmp_path / "out.txt")
+        predictions.write(made, tmp_path / "out.txt")

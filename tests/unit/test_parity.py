@@ -7,8 +7,8 @@ import datetime
 import pytest
 
 from catalog import images
-from cloudkite import trainer as trainers
 from cloudkite.check import parity
+from cloudkite.trainers import folders
 from tests import trainer_folder
 
 DAY = datetime.date(2026, 11, 24)
@@ -24,7 +24,7 @@ def place(tmp_path):
 def verdicts(place, *dependencies, here="", training=images.DEFAULT_CPU, serving=SERVING, day=DAY):
     listed = ", ".join(f'"{d}"' for d in dependencies)
     folder = trainer_folder.make(place, pyproject=f"[project]\nname = 'grades'\ndependencies = [{listed}]\n")
-    found = parity.compare(trainers.Trainer("grades", folder), here, training, serving, day)
+    found = parity.compare(folders.Trainer("grades", folder), here, training, serving, day)
     assert [v.where for v in found] == ["pinned", "here", "training image", "serving image"]
     return found
 

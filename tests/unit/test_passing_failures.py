@@ -10,7 +10,7 @@ import google.auth.exceptions
 import pytest
 import requests
 
-from cloudkite.errors import from_google, is_quota, retry_after
+from cloudkite.show.errors import from_google, is_quota, retry_after
 
 
 def answer(code: int, body: Any, **headers: str) -> Any:

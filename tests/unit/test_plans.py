@@ -7,10 +7,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from cloudkite import plans
-from cloudkite.accounts import Account
-from cloudkite.errors import BadValue
-from cloudkite.plans import Wishes
+from cloudkite.accounts.registry import Account
+from cloudkite.jobs import plans
+from cloudkite.jobs.plans import Wishes
+from cloudkite.show.errors import BadValue
 
 
 def account(**changes):

@@ -9,8 +9,9 @@ from types import SimpleNamespace
 import pytest
 
 from catalog.book import UnknownName, read
-from cloudkite import costs, prices
-from tests.unit.test_jobs_body import SPEC, answer, job_body, jobs
+from cloudkite.jobs import body, service
+from cloudkite.money import costs, prices
+from tests.unit.test_jobs_body import SPEC, answer
 
 CLONE = Path(__file__).resolve().parents[2]
 
@@ -99,7 +100,7 @@ def test_billing_months_are_pacific(now, start):
 def job(start, end=None, state="SUCCEEDED", machine="n1-standard-4"):
     raw = answer(state=f"JOB_STATE_{state}", startTime=start, endTime=end)
     raw["jobSpec"]["workerPoolSpecs"][0]["machineSpec"]["machineType"] = machine
-    return jobs.parse(raw, datetime.datetime(2026, 11, 24, 12, tzinfo=datetime.UTC))
+    return service.parse(raw, datetime.datetime(2026, 11, 24, 12, tzinfo=datetime.UTC))
 
 
 def test_the_month_is_what_ended_and_what_may_still_come():
@@ -128,5 +129,5 @@ def test_a_jobs_worst_case_is_the_plans():
     """What the gate allows and what a running job holds of the budget are the same number."""
     spec = SPEC
     hourly = prices.job_hour(spec.machine, "us-central1").amount
-    raw = {**answer(state="JOB_STATE_RUNNING"), **job_body.body(spec)}
-    assert jobs.parse(raw).worst_case == jobs.limits.worst_case(hourly, spec.limit_seconds, 0)
+    raw = {**answer(state="JOB_STATE_RUNNING"), **body.body(spec)}
+    assert service.parse(raw).worst_case == service.limits.worst_case(hourly, spec.limit_seconds, 0)

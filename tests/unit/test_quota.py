@@ -3,8 +3,8 @@
 import pytest
 
 from catalog import quotas
-from cloudkite import quota
-from cloudkite.quota import Reading
+from cloudkite.money import quota
+from cloudkite.money.quota import Reading
 
 
 def info(*entries):

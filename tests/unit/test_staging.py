@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from cloudkite import staging
+from cloudkite.jobs import staging
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from cloudkite import submit
-from cloudkite.errors import BadValue
-from cloudkite.plans import Wishes
+from cloudkite.jobs import submit
+from cloudkite.jobs.plans import Wishes
+from cloudkite.show.errors import BadValue
 from tests.unit.test_plans import account
 
 PINS = (

@@ -4,8 +4,9 @@ import json
 
 import pytest
 
-from cloudkite import accounts, target, workspace
-from cloudkite.errors import UserError
+from cloudkite import workspace
+from cloudkite.accounts import registry, target
+from cloudkite.show.errors import UserError
 
 
 @pytest.fixture
@@ -14,7 +15,7 @@ def account(tmp_path, monkeypatch):
         monkeypatch.setenv(name, str(tmp_path / name.lower()))
     space = workspace.throw_away(tmp_path / "state")
     (space.accounts / "Pulumi.mine.yaml").write_text("config:\n  gcp:project: my-project\n", encoding="utf-8")
-    return space, accounts.load(space, "mine")
+    return space, registry.load(space, "mine")
 
 
 def user_credentials(path):

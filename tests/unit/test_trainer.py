@@ -4,8 +4,8 @@ import os
 
 import pytest
 
-from cloudkite import trainer as trainers
-from cloudkite.errors import BadValue, UserError
+from cloudkite.show.errors import BadValue, UserError
+from cloudkite.trainers import folders
 from tests import trainer_folder
 
 
@@ -17,21 +17,21 @@ def place(tmp_path):
 @pytest.fixture
 def grades(place):
     trainer_folder.make(place)
-    return trainers.find(place, "grades")
+    return folders.find(place, "grades")
 
 
 def pins(place, *dependencies):
     listed = "".join(f'    "{d}",\n' for d in dependencies)
     text = f'[project]\nname = "grades"\ndependencies = [\n{listed}]\n'
-    return trainers.Trainer("grades", trainer_folder.make(place, pyproject=text)).requirements
+    return folders.Trainer("grades", trainer_folder.make(place, pyproject=text)).requirements
 
 
 def test_a_trainer_is_found_by_name_by_path_and_as_the_only_one(place, grades, tmp_path, monkeypatch):
-    assert trainers.find(place) == grades
-    assert trainers.find(place, str(grades.folder)) == grades
-    assert trainers.find(place, f"{grades.folder}{os.sep}") == grades
+    assert folders.find(place) == grades
+    assert folders.find(place, str(grades.folder)) == grades
+    assert folders.find(place, f"{grades.folder}{os.sep}") == grades
     monkeypatch.chdir(grades.folder)
-    assert trainers.find(place, ".") == grades
+    assert folders.find(place, ".") == grades
 
 
 @pytest.mark.parametrize(
@@ -50,14 +50,14 @@ def test_an_unknown_trainer(place, monkeypatch, tmp_path, made, asked, message, 
     for name in made:
         trainer_folder.make(place, name)
     with pytest.raises(BadValue) as refused:
-        trainers.find(place, asked)
+        folders.find(place, asked)
     assert (refused.value.message, refused.value.hint, refused.value.code) == (message, hint, 2)
 
 
 def test_a_folder_that_is_no_trainer(place, tmp_path):
     (tmp_path / "pyproject.toml").write_text("")
     with pytest.raises(BadValue, match=r"is no trainer: it has no trainer/task\.py"):
-        trainers.find(place, str(tmp_path))
+        folders.find(place, str(tmp_path))
 
 
 def test_pins_are_written_in_one_way_and_keep_their_markers(place):
@@ -88,7 +88,7 @@ def test_a_pin_that_is_not_exact_is_told_with_its_line(place, wrong):
 def test_a_broken_pyproject_is_told_with_its_line(place):
     folder = trainer_folder.make(place, pyproject="[project]\nname = \n")
     with pytest.raises(BadValue, match=r"pyproject\.toml: .*line 2"):
-        _ = trainers.Trainer("grades", folder).requirements
+        _ = folders.Trainer("grades", folder).requirements
 
 
 @pytest.mark.parametrize(
@@ -107,30 +107,30 @@ def test_a_broken_pyproject_is_told_with_its_line(place):
     ],
 )
 def test_the_fingerprint_changes_with_what_a_check_depends_on(grades, file, changes):
-    before = trainers.fingerprint(grades)
+    before = folders.fingerprint(grades)
     path = grades.folder / file
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a", encoding="utf-8") as stream:
         stream.write("\n# changed\n")
-    assert (trainers.fingerprint(trainers.Trainer("grades", grades.folder)) != before) is changes
+    assert (folders.fingerprint(folders.Trainer("grades", grades.folder)) != before) is changes
 
 
 def test_the_fingerprint_reads_small_data_and_trusts_the_time_of_big_data(grades, monkeypatch):
     data = grades.folder / "data" / "grades.csv"
-    before = trainers.fingerprint(grades)
+    before = folders.fingerprint(grades)
     os.utime(data, (1, 1))
-    assert trainers.fingerprint(grades) == before
-    monkeypatch.setattr(trainers, "BIG", 10)
-    by_time = trainers.fingerprint(grades)
+    assert folders.fingerprint(grades) == before
+    monkeypatch.setattr(folders, "BIG", 10)
+    by_time = folders.fingerprint(grades)
     os.utime(data, (2, 2))
-    assert trainers.fingerprint(grades) != by_time
+    assert folders.fingerprint(grades) != by_time
 
 
 def test_data_files_may_be_a_pattern_an_absolute_path_or_in_a_bucket(place, tmp_path):
     def data(pattern):
         folder = trainer_folder.make(place, data_py=trainer_folder.DATA_PY.replace("data/grades.csv", pattern))
         (folder / "data" / "more.csv").write_text("")
-        return [path.name for path in trainers.Trainer("grades", folder).data_files]
+        return [path.name for path in folders.Trainer("grades", folder).data_files]
 
     elsewhere = tmp_path / "there.csv"
     elsewhere.write_text("")
@@ -145,8 +145,8 @@ def test_data_files_may_be_a_pattern_an_absolute_path_or_in_a_bucket(place, tmp_
 @pytest.mark.slow
 def test_an_environment_that_cannot_be_built_names_the_pin(place):
     text = '[project]\nname = "grades"\ndependencies = ["keras==0.0.99999"]\n'
-    broken = trainers.Trainer("grades", trainer_folder.make(place, pyproject=text))
+    broken = folders.Trainer("grades", trainer_folder.make(place, pyproject=text))
     with pytest.raises(UserError) as refused:
-        trainers.environment(broken, place)
+        folders.environment(broken, place)
     assert "keras==0.0.99999" in refused.value.message
     assert "pyproject.toml" in refused.value.hint

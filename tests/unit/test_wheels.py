@@ -9,8 +9,7 @@ import zipfile
 
 import pytest
 
-from cloudkite import trainer as trainers
-from cloudkite import wheels
+from cloudkite.trainers import folders, wheels
 from tests import trainer_folder
 
 
@@ -20,9 +19,7 @@ def place(tmp_path):
 
 
 def built(place, **changes):
-    return trainers.build_wheel(
-        trainers.Trainer("My-Grades", trainer_folder.make(place, "My-Grades", **changes)), place
-    )
+    return folders.build_wheel(folders.Trainer("My-Grades", trainer_folder.make(place, "My-Grades", **changes)), place)
 
 
 def test_the_same_content_gives_the_same_bytes(place, tmp_path):
@@ -32,7 +29,7 @@ def test_the_same_content_gives_the_same_bytes(place, tmp_path):
     for path in folder.rglob("*.py"):
         os.utime(path, (1_000_000_000, 1_000_000_000))
         path.chmod(0o600)
-    second = trainers.build_wheel(trainers.Trainer("My-Grades", folder), other_place)
+    second = folders.build_wheel(folders.Trainer("My-Grades", folder), other_place)
     assert first.sha256 == second.sha256 == hashlib.sha256(first.path.read_bytes()).hexdigest()
     assert first.path.read_bytes() == second.path.read_bytes()
 
@@ -60,7 +57,7 @@ def test_it_runs_from_the_zip(place):
     )
     folder = trainer_folder.make(place, task=task)
     (folder / "trainer" / "words.txt").write_text("안녕", encoding="utf-8")
-    wheel = trainers.build_wheel(trainers.Trainer("grades", folder), place)
+    wheel = folders.build_wheel(folders.Trainer("grades", folder), place)
     script = (
         "import runpy, sys; sys.path.insert(0, sys.argv[1]); sys.argv = ['trainer.task', '--epochs', '2'];"
         "runpy.run_module('trainer.task', run_name='__main__', alter_sys=True)"
@@ -99,7 +96,7 @@ def test_what_installers_read(place):
 
 def test_an_installer_takes_it(place, tmp_path):
     text = trainer_folder.PYPROJECT.split("dependencies")[0]
-    wheel = trainers.build_wheel(trainers.Trainer("grades", trainer_folder.make(place, pyproject=text)), place)
+    wheel = folders.build_wheel(folders.Trainer("grades", trainer_folder.make(place, pyproject=text)), place)
     target = tmp_path / "installed"
     command = [sys.executable, "-m", "uv", "pip", "install", "--offline", "--no-deps", "--python", sys.executable]
     subprocess.run([*command, "--target", str(target), str(wheel.path)], check=True, capture_output=True)

@@ -2,12 +2,12 @@
 
 import pytest
 
-from cloudkite import trainer as trainers
-from cloudkite.accounts import Account
+from cloudkite.accounts.registry import Account
+from cloudkite.accounts.target import Target
 from cloudkite.check import sources as places
 from cloudkite.check import steps as checking
-from cloudkite.errors import UserError
-from cloudkite.target import Target
+from cloudkite.show.errors import UserError
+from cloudkite.trainers import folders
 from tests import trainer_folder
 
 
@@ -44,7 +44,7 @@ def place(tmp_path):
 
 def trainer(place, pattern):
     data_py = trainer_folder.DATA_PY.replace("data/grades.csv", f"gs://check-data/{pattern}")
-    return trainers.Trainer("grades", trainer_folder.make(place, data_py=data_py))
+    return folders.Trainer("grades", trainer_folder.make(place, data_py=data_py))
 
 
 def test_small_objects_are_read_whole(place, target, bucket, tmp_path):
@@ -83,4 +83,4 @@ def test_no_bucket(place, target, bucket, tmp_path):
     path = one.package / "data.py"
     path.write_text(path.read_text(encoding="utf-8").replace("check-data", "no-such-bucket"), encoding="utf-8")
     with pytest.raises(UserError, match=r"read gs://no-such-bucket/x\.csv"):
-        places.remote(trainers.Trainer("grades", one.folder), target, tmp_path)
+        places.remote(folders.Trainer("grades", one.folder), target, tmp_path)

@@ -5,12 +5,13 @@ import shutil
 import pytest
 
 import environments
-from cloudkite import models, new, workspace
-from cloudkite import trainer as trainers
+from cloudkite import workspace
 from cloudkite.check import rehearsal
 from cloudkite.check import steps as checking
-from cloudkite.errors import BadValue, UserError
-from cloudkite.predictor import Predictor
+from cloudkite.models import predictions
+from cloudkite.models.predictor import Predictor
+from cloudkite.show.errors import BadValue, UserError
+from cloudkite.trainers import folders, making
 
 pytestmark = pytest.mark.slow
 
@@ -24,8 +25,8 @@ def place(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def penguins(place):
-    new.new(place, "penguins")
-    return trainers.find(place, "penguins")
+    making.new(place, "penguins")
+    return folders.find(place, "penguins")
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +36,7 @@ def report(place, penguins):
 
 @pytest.fixture(scope="module")
 def python(place, penguins):
-    return trainers.environment(penguins, place)
+    return folders.environment(penguins, place)
 
 
 @pytest.fixture
@@ -43,7 +44,7 @@ def copy(place, penguins, tmp_path):
     """A trainer of one's own to break."""
     folder = tmp_path / "penguins"
     shutil.copytree(penguins.folder, folder)
-    return trainers.find(place, str(folder))
+    return folders.find(place, str(folder))
 
 
 def edit(trainer, file, old, replacement):
@@ -64,7 +65,7 @@ def test_a_generated_trainer_passes(place, penguins, report):
     assert steps_of(report)["data"].summary == "344 rows, 3 classes"
     assert steps_of(report)["export"].summary == "40 rows predicted by a fresh process, as Keras itself predicts them"
     assert [version.tensorflow for version in report.versions] == ["2.21.0", "2.21.0", "2.21.0", "2.15.1"]
-    assert checking.passed(place, trainers.find(place, "penguins")) == report
+    assert checking.passed(place, folders.find(place, "penguins")) == report
 
 
 def test_a_check_leaves_nothing_in_the_trainers_folder(penguins, report):
@@ -184,8 +185,8 @@ def test_a_label_that_is_a_number(place, tmp_path):
     table = tmp_path / "flats.csv"
     rows = [f"{20 + i % 37},{'ABC'[i % 3]},{(20 + i % 37) * 9.5 + i % 11}" for i in range(120)]
     table.write_text("\n".join(["area,district,rent", *rows]) + "\n", encoding="utf-8")
-    new.new(place, "flats", table, "rent")
-    report = checking.check(place, trainers.find(place, "flats"))
+    making.new(place, "flats", table, "rent")
+    report = checking.check(place, folders.find(place, "flats"))
     assert report.ok, report.steps
     assert steps_of(report)["export"].verdict == "ok"
 
@@ -202,13 +203,13 @@ def fetched(penguins, python, tmp_path_factory):
 
 
 def test_predictions_for_rows_and_for_a_csv_file(place, penguins, fetched, tmp_path):
-    model = models.latest_model(penguins)
+    model = predictions.latest_model(penguins)
     assert model == fetched
     table = tmp_path / "rows.csv"
     table.write_text("sex,island,extra,bill_length_mm,bill_depth_mm,flipper_length_mm,body_mass_g\n"
                      "male,Torgersen,x,39.1,18.7,181,3750\n,Mars,,,,,\n", encoding="utf-8")  # fmt: skip
-    by_row = models.predict(place, penguins, model, [ROW, "island=Mars"])
-    by_file = models.predict(place, penguins, model, table)
+    by_row = predictions.predict(place, penguins, model, [ROW, "island=Mars"])
+    by_file = predictions.predict(place, penguins, model, table)
     assert by_row == by_file
     for answer in by_row:
         assert answer["prediction"] in ("Adelie", "Chinstrap", "Gentoo")
@@ -218,7 +219,7 @@ def test_predictions_for_rows_and_for_a_csv_file(place, penguins, fetched, tmp_p
 
 def test_wrong_rows_are_told_before_tensorflow_starts(place, penguins, fetched):
     with pytest.raises(BadValue) as refused:
-        models.predict(place, penguins, fetched, ["bill_lenght_mm=39.1"])
+        predictions.predict(place, penguins, fetched, ["bill_lenght_mm=39.1"])
     assert refused.value.hint.startswith("did you mean bill_length_mm")
 
 

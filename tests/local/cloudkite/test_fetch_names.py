@@ -9,9 +9,9 @@ from urllib.parse import quote
 
 import pytest
 
-from cloudkite import jobs
-from cloudkite.errors import UserError
+from cloudkite.jobs import service
 from cloudkite.journey import results
+from cloudkite.show.errors import UserError
 from tests.local.cloudkite.test_jobs_submission import Place, place  # noqa: F401  a fixture
 from tests.unit.test_fetch import outside, put, tree
 from tests.unit.test_jobs_body import SPEC
@@ -31,7 +31,7 @@ NAMES = [
 ]
 
 
-def submitted(place: Place, name: str, files: dict[str, bytes]) -> jobs.Job:  # noqa: F811
+def submitted(place: Place, name: str, files: dict[str, bytes]) -> service.Job:  # noqa: F811
     """A job that has failed, as nobody knows its image, and the model that it could have left."""
     outputs = place.account.outputs()
     folder = f"tiny/{len(name)}-{time.time_ns()}"
@@ -44,10 +44,10 @@ def submitted(place: Place, name: str, files: dict[str, bytes]) -> jobs.Job:  # 
         where = quote(f"{folder}/model/{file}", safe="")
         url = f"https://storage.googleapis.com/upload/storage/v1/b/{bucket}/o?uploadType=media&name={where}"
         assert place.target.session().post(url, data=data).ok
-    job = jobs.create(place.target, spec)
+    job = service.create(place.target, spec)
     while job.active:
         time.sleep(0.05)
-        job = jobs.get(place.target, job.id)
+        job = service.get(place.target, job.id)
     return job
 
 

@@ -12,12 +12,14 @@ from typing import Any
 
 import pytest
 
-from cloudkite import costs, fetch, gate, jobs, logs, staging, submit
-from cloudkite.accounts import Account
-from cloudkite.errors import UserError
-from cloudkite.plans import Plan, Wishes
-from cloudkite.target import Target
-from cloudkite.trainer import Trainer
+from cloudkite.accounts.registry import Account
+from cloudkite.accounts.target import Target
+from cloudkite.jobs import logs, service, staging, submit
+from cloudkite.jobs.plans import Plan, Wishes
+from cloudkite.models import fetching
+from cloudkite.money import costs, gate
+from cloudkite.show.errors import UserError
+from cloudkite.trainers.folders import Trainer
 from cloudkite.workspace import Workspace, throw_away
 
 pytestmark = pytest.mark.slow  # jobs are processes, with an environment of their own
@@ -91,8 +93,8 @@ def place(local_cloud, session, tmp_path_factory) -> Iterator[Place]:
         assert answer.status_code in (200, 409), answer.text
         return answer.json()
 
-    for service in ("aiplatform", "storage", "logging", "iam", "cloudquotas"):
-        post(f"https://serviceusage.googleapis.com/v1/projects/{project}/services/{service}.googleapis.com:enable")
+    for api in ("aiplatform", "storage", "logging", "iam", "cloudquotas"):
+        post(f"https://serviceusage.googleapis.com/v1/projects/{project}/services/{api}.googleapis.com:enable")
     email = f"{tag}@{project}.iam.gserviceaccount.com"
     post(f"https://iam.googleapis.com/v1/projects/{project}/serviceAccounts", {"accountId": tag})
     buckets = {}
@@ -133,11 +135,11 @@ def _trainer(folder: Path) -> Trainer:
 
 
 @pytest.fixture(scope="module")
-def finished(place: Place) -> tuple[submit.Submitted, list[logs.Event], jobs.Job]:
+def finished(place: Place) -> tuple[submit.Submitted, list[logs.Event], service.Job]:
     """A job that ran to its end, and what following it gave."""
     made = place.submit("--epochs", "3")
     events = list(logs.follow(place.target, made))
-    return made, events, jobs.get(place.target, made.id)
+    return made, events, service.get(place.target, made.id)
 
 
 def test_a_job_runs_the_staged_wheel_on_the_staged_data(place, finished):
@@ -172,21 +174,21 @@ def test_reading_again_gives_the_same_lines(place, finished):
 def test_jobs_are_found_by_parts_of_their_names(place, finished):
     made, _events, _ended = finished
     for text in (made.id, made.id[:12], made.name, made.name[:20], made.name[-4:]):
-        assert jobs.resolve(place.target, text).id == made.id
+        assert service.resolve(place.target, text).id == made.id
     with pytest.raises(UserError, match="there is no job nonsense"):
-        jobs.resolve(place.target, "nonsense")
-    assert made.id in {job.id for job in jobs.recent(place.target)}
-    assert made.id in {job.id for job in jobs.recent(place.target, everything=True)}
+        service.resolve(place.target, "nonsense")
+    assert made.id in {job.id for job in service.recent(place.target)}
+    assert made.id in {job.id for job in service.recent(place.target, everything=True)}
 
 
 def test_the_model_is_fetched_once(place, finished, tmp_path):
     made, _events, ended = finished
     folder = tmp_path / "models" / made.name
-    first = fetch.fetch(place.target, ended, folder)
+    first = fetching.fetch(place.target, ended, folder)
     assert sorted(first.names) == ["empty", "saved_model.pb", "variables/variables.index"]
     assert (folder / "saved_model.pb").read_bytes() == b"a,b"
     assert (first.files, first.bytes, first.received) == (3, 1003, 1003)
-    again = fetch.fetch(place.target, ended, folder)
+    again = fetching.fetch(place.target, ended, folder)
     assert again.received == 0
     assert [p.name for p in folder.parent.iterdir()] == [made.name]
 
@@ -203,7 +205,7 @@ def test_a_fetch_that_was_cut_off_goes_on(place, finished, tmp_path):
     for ours in (part, folder):
         (ours / ".cloudkite-fetched.json").write_text("{}", encoding="utf-8")
     (folder / "old").write_text("an earlier model", encoding="utf-8")
-    fetched = fetch.fetch(place.target, ended, folder)
+    fetched = fetching.fetch(place.target, ended, folder)
     assert fetched.received == 3
     assert (folder / "saved_model.pb").read_bytes() == b"a,b"
     assert not (folder / "stray").exists()
@@ -217,7 +219,7 @@ def test_unchanged_code_and_data_send_nothing(place, finished):
     staged = staging.stage_data(
         place.target, outputs.buckets["staging"], place.plan().data, place.workspace.state / "hashes.json"
     )
-    wheel = submit.trainers.build_wheel(place.trainer, place.workspace)
+    wheel = submit.folders.build_wheel(place.trainer, place.workspace)
     code = staging.stage_wheel(place.target, outputs.buckets["staging"], wheel)
     assert (staged.sent_bytes, staged.skipped, code.sent_bytes, code.skipped) == (0, 1, 0, 1)
     assert _generations(place) == before
@@ -232,12 +234,12 @@ def _generations(place: Place) -> dict[str, str]:
 def test_a_failed_job_tells_why_and_has_no_model(place, tmp_path):
     made = place.submit("--epochs", "1", "--fail", "yes")
     events = list(logs.follow(place.target, made))
-    ended = jobs.get(place.target, made.id)
+    ended = service.get(place.target, made.id)
     assert ended.state == "FAILED"
     assert "workerpool0-0 exited with a non-zero status of 1" in ended.error
     assert any("the trainer failed on purpose" in e.text for e in events)
     with pytest.raises(UserError, match="left no model"):
-        fetch.fetch(place.target, ended, tmp_path / "model")
+        fetching.fetch(place.target, ended, tmp_path / "model")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -249,20 +251,20 @@ def test_a_running_job_holds_its_worst_case_until_it_is_cancelled(place, tmp_pat
             seen.set()
             break
     assert seen.is_set()
-    assert made.id in {job.id for job in jobs.running(place.target)}
+    assert made.id in {job.id for job in service.running(place.target)}
     held = costs.spent(place.target).committed.amount
     assert held >= made.worst_case
     with pytest.raises(UserError, match="has not ended"):
-        fetch.fetch(place.target, jobs.get(place.target, made.id), tmp_path / "model")
-    jobs.cancel(place.target, made.id)
+        fetching.fetch(place.target, service.get(place.target, made.id), tmp_path / "model")
+    service.cancel(place.target, made.id)
     for _event in logs.follow(place.target, made):
         pass
-    ended = jobs.get(place.target, made.id)
+    ended = service.get(place.target, made.id)
     assert ended.state == "CANCELLED"
-    jobs.cancel(place.target, made.id)  # twice does no harm
+    service.cancel(place.target, made.id)  # twice does no harm
     month = costs.spent(place.target)
     assert month.spent.amount > 0
-    assert made.id not in {job.id for job in jobs.running(place.target)}
+    assert made.id not in {job.id for job in service.running(place.target)}
 
 
 def test_the_gate_reads_quota_and_spending(place, finished):
@@ -281,6 +283,6 @@ def test_a_budget_that_is_used_up_stops_the_next_job(place):
 
 def test_a_wheel_for_nobody(place):
     """Without the bucket the refusal names it as Google does."""
-    wheel = submit.trainers.build_wheel(place.trainer, place.workspace)
+    wheel = submit.folders.build_wheel(place.trainer, place.workspace)
     with pytest.raises(UserError, match="stage the trainer: The specified bucket does not exist"):
         staging.stage_wheel(place.target, "gs://no-such-bucket-of-ours", wheel)

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from cloudkite import staging
-from cloudkite.accounts import Account
-from cloudkite.target import Target
-from cloudkite.wheels import Wheel
+from cloudkite.accounts.registry import Account
+from cloudkite.accounts.target import Target
+from cloudkite.jobs import staging
+from cloudkite.trainers.wheels import Wheel
 
 CLONE = Path(__file__).resolve().parents[3]
 
@@ -153,9 +153,9 @@ def test_a_killed_upload_leaves_nothing_torn_and_the_next_one_mends_it(target, s
 import sys
 from pathlib import Path
 sys.path.insert(0, {str(CLONE)!r})
-from cloudkite.accounts import Account
-from cloudkite.target import Target
-from cloudkite import staging
+from cloudkite.accounts.registry import Account
+from cloudkite.accounts.target import Target
+from cloudkite.jobs import staging
 project, nowhere = {target.account.project!r}, Path("x")
 account = Account("staging", "local", project, "us-central1", "paid", "", "USD", None, nowhere, nowhere)
 target = Target(account, {target.environment!r}, {{}})

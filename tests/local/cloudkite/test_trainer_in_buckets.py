@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from cloudkite import new, workspace
-from cloudkite import trainer as trainers
-from tests.local.conftest import LocalCloud
+from cloudkite import workspace
+from cloudkite.trainers import folders, making
+from clouds import LocalCloud
 
 pytestmark = pytest.mark.slow
 
@@ -21,8 +21,8 @@ sys.exit(task.main(os.environ["WORDS"].split()))
 
 def test_a_run_goes_on_in_a_bucket_until_the_data_change(local_cloud: LocalCloud, tmp_path: Path) -> None:
     place = workspace.throw_away(tmp_path / "space")
-    folder = new.new(place, "penguins")
-    python = trainers.environment(trainers.find(place, "penguins"), place)
+    folder = making.new(place, "penguins")
+    python = folders.environment(folders.find(place, "penguins"), place)
     table = (folder / "data" / "penguins.csv").read_text(encoding="utf-8")
     session = local_cloud.session()
     made = session.post(

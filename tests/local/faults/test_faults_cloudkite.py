@@ -14,10 +14,12 @@ from typing import Any
 
 import pytest
 
-from cloudkite import api, fetch, jobs, logs, staging, submit
-from cloudkite.errors import UserError
-from cloudkite.job_body import JobSpec, new_name
-from cloudkite.wheels import Wheel
+from cloudkite.accounts import api
+from cloudkite.jobs import logs, service, staging, submit
+from cloudkite.jobs.body import JobSpec, new_name
+from cloudkite.models import fetching
+from cloudkite.show.errors import UserError
+from cloudkite.trainers.wheels import Wheel
 from localcloud import launch
 from tests.local.cloudkite.test_jobs_submission import Place, place  # noqa: F401  a fixture
 from tests.unit.test_jobs_body import SPEC
@@ -28,7 +30,7 @@ Break = Callable[..., None]
 @pytest.fixture(autouse=True)
 def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(api, "_PAUSES", (0, 0, 0))
-    monkeypatch.setattr(jobs, "_PAUSES", (0, 0, 0))
+    monkeypatch.setattr(service, "_PAUSES", (0, 0, 0))
 
 
 @pytest.fixture
@@ -57,8 +59,8 @@ def spec(place: Place) -> JobSpec:  # noqa: F811
     )  # fmt: skip
 
 
-def named(place: Place, name: str) -> list[jobs.Job]:  # noqa: F811
-    return [job for job in jobs.search(place.target, everything=True) if job.name == name]
+def named(place: Place, name: str) -> list[service.Job]:  # noqa: F811
+    return [job for job in service.search(place.target, everything=True) if job.name == name]
 
 
 @pytest.mark.parametrize(
@@ -72,9 +74,9 @@ def named(place: Place, name: str) -> list[jobs.Job]:  # noqa: F811
     ],
 )
 def test_a_submission_in_trouble_is_one_job(place: Place, spec: JobSpec, fault: Break, trouble: dict[str, Any]) -> None:  # noqa: F811
-    jobs.running(place.target)  # signs in
+    service.running(place.target)  # signs in
     fault("aiplatform.customJobs.create", **trouble)
-    made = jobs.create(place.target, spec)
+    made = service.create(place.target, spec)
     assert [job.id for job in named(place, spec.name)] == [made.id]
 
 
@@ -82,10 +84,10 @@ def test_a_submission_in_trouble_is_one_job(place: Place, spec: JobSpec, fault: 
 def test_a_submission_that_may_have_been_heard_is_not_sent_again(
     place: Place, spec: JobSpec, fault: Break, trouble: dict[str, Any], monkeypatch: pytest.MonkeyPatch  # noqa: F811
 ) -> None:  # fmt: skip
-    monkeypatch.setattr(jobs.time, "sleep", lambda _seconds: None)
+    monkeypatch.setattr(service.time, "sleep", lambda _seconds: None)
     fault("aiplatform.customJobs.create", **trouble)
     with pytest.raises(UserError, match="submit the job: ") as told:
-        jobs.create(place.target, spec)
+        service.create(place.target, spec)
     assert told.value.hint == f"no job {spec.name} is there: look again with `uv run invoke jobs` before you try again"
     assert "<" not in told.value.message  # no page for people, and no object of a library
     assert named(place, spec.name) == []
@@ -95,7 +97,7 @@ def test_a_submission_whose_end_nobody_can_tell_says_so(place: Place, spec: JobS
     fault("aiplatform.customJobs.create", cut="after")
     fault("aiplatform.customJobs.list", code=503, times=4)
     with pytest.raises(UserError, match="submit the job: ") as told:
-        jobs.create(place.target, spec)
+        service.create(place.target, spec)
     assert told.value.hint == "it may have been submitted: look with `uv run invoke jobs` before you try again"
     assert len(named(place, spec.name)) == 1
 
@@ -103,7 +105,7 @@ def test_a_submission_whose_end_nobody_can_tell_says_so(place: Place, spec: JobS
 def test_a_service_that_stays_away_is_told_as_such(place: Place, spec: JobSpec, fault: Break) -> None:  # noqa: F811
     fault("aiplatform.customJobs.create", code=503, times=4)
     with pytest.raises(UserError) as told:
-        jobs.create(place.target, spec)
+        service.create(place.target, spec)
     assert (told.value.message, told.value.hint, told.value.code) == (
         "submit the job: The service is currently unavailable.",
         "check the network and try again; `--debug` shows the whole story",
@@ -115,7 +117,7 @@ def test_a_service_that_stays_away_is_told_as_such(place: Place, spec: JobSpec, 
 def test_a_wait_that_is_too_long_is_left_to_the_caller(place: Place, fault: Break) -> None:  # noqa: F811
     fault("aiplatform.customJobs.list", code=429, retry_after=90)
     with pytest.raises(UserError, match="list the jobs: Quota exceeded for quota metric") as told:
-        jobs.running(place.target)
+        service.running(place.target)
     assert told.value.hint == "too many requests: try again in 90 seconds"
 
 
@@ -131,9 +133,9 @@ def test_a_wait_that_is_too_long_is_left_to_the_caller(place: Place, fault: Brea
     ],
 )
 def test_a_read_goes_on_after_three_failures(place: Place, fault: Break, trouble: dict[str, Any]) -> None:  # noqa: F811
-    jobs.running(place.target)
+    service.running(place.target)
     fault("aiplatform.customJobs.list", **trouble)
-    jobs.running(place.target)
+    service.running(place.target)
 
 
 @pytest.mark.parametrize(
@@ -152,7 +154,7 @@ def test_a_read_goes_on_after_three_failures(place: Place, fault: Break, trouble
 def test_after_the_fourth_it_says_why(place: Place, fault: Break, trouble: dict[str, Any], message: str) -> None:  # noqa: F811
     fault("aiplatform.customJobs.list", times=1 if trouble == {"code": 404} else 4, **trouble)
     with pytest.raises(UserError) as told:
-        jobs.running(place.target)
+        service.running(place.target)
     assert told.value.message.startswith(message)
     assert told.value.hint
 
@@ -207,7 +209,7 @@ def test_data_that_can_not_be_staged_is_told_readably(place: Place, fault: Break
 
 
 @pytest.fixture(scope="module")
-def ended(place: Place, local_cloud: Any) -> jobs.Job:  # noqa: F811
+def ended(place: Place, local_cloud: Any) -> service.Job:  # noqa: F811
     """A job whose first tries to get its code failed: no token, a torn answer, a token that is refused."""
     principal = place.account.outputs().trainer
     for method, trouble in (
@@ -218,14 +220,14 @@ def ended(place: Place, local_cloud: Any) -> jobs.Job:  # noqa: F811
         launch.ask(local_cloud.root, local_cloud.server, "POST", "/faults", {"method": method, **trouble})
     made = place.submit("--epochs", "2")
     events = list(logs.follow(place.target, made))
-    ended = jobs.get(place.target, made.id)
+    ended = service.get(place.target, made.id)
     assert ended.state == "SUCCEEDED", [event.text for event in events]
     assert launch.ask(local_cloud.root, local_cloud.server, "GET", "/faults")["faults"] == []
     return ended
 
 
 @pytest.mark.slow
-def test_it_starts_in_spite_of_three_failures(ended: jobs.Job) -> None:
+def test_it_starts_in_spite_of_three_failures(ended: service.Job) -> None:
     assert ended.state == "SUCCEEDED"
 
 
@@ -235,7 +237,7 @@ def test_other_trouble_too(place: Place, fault: Break, trouble: dict[str, Any]) 
     fault("storage.objects.get", principal=place.account.outputs().trainer, times=2, **trouble)
     made = place.submit("--epochs", "1")
     list(logs.follow(place.target, made))
-    assert jobs.get(place.target, made.id).state == "SUCCEEDED"
+    assert service.get(place.target, made.id).state == "SUCCEEDED"
 
 
 @pytest.mark.slow
@@ -243,13 +245,13 @@ def test_a_refusal_ends_it_with_a_readable_line(place: Place, fault: Break) -> N
     fault("storage.objects.get", principal=place.account.outputs().trainer, code=403)
     made = place.submit("--epochs", "1")
     said = [event.text for event in logs.follow(place.target, made)]
-    assert jobs.get(place.target, made.id).state == "FAILED"
+    assert service.get(place.target, made.id).state == "FAILED"
     assert any("trainer.whl can't be read: HTTP 403: " in text for text in said)
 
 
 @pytest.mark.slow
 def test_its_log_is_followed_through_an_outage(
-    place: Place, ended: jobs.Job, fault: Break, monkeypatch: pytest.MonkeyPatch  # noqa: F811
+    place: Place, ended: service.Job, fault: Break, monkeypatch: pytest.MonkeyPatch  # noqa: F811
 ) -> None:  # fmt: skip
     monkeypatch.setattr(logs, "pause", lambda _age: 0)
     fault("logging.entries.list", code=503, times=9)
@@ -260,7 +262,7 @@ def test_its_log_is_followed_through_an_outage(
 
 @pytest.mark.slow
 def test_an_outage_without_end_is_told(
-    place: Place, ended: jobs.Job, fault: Break, monkeypatch: pytest.MonkeyPatch  # noqa: F811
+    place: Place, ended: service.Job, fault: Break, monkeypatch: pytest.MonkeyPatch  # noqa: F811
 ) -> None:  # fmt: skip
     monkeypatch.setattr(logs, "_OUTAGE", -1)
     fault("logging.entries.list", code=503, times=4)
@@ -273,10 +275,10 @@ def test_an_outage_without_end_is_told(
 @pytest.mark.slow
 @pytest.mark.parametrize("trouble", [{"torn": -1}, {"cut": "before"}, {"code": 503, "times": 2}, {"expired": True}])
 def test_its_model_is_fetched_whole(
-    place: Place, ended: jobs.Job, fault: Break, tmp_path: Path, trouble: dict[str, Any]  # noqa: F811
+    place: Place, ended: service.Job, fault: Break, tmp_path: Path, trouble: dict[str, Any]  # noqa: F811
 ) -> None:  # fmt: skip
     fault(f"GET storage.googleapis.com/*{ended.name}*", **trouble)
-    fetched = fetch.fetch(place.target, ended, tmp_path / "model")
+    fetched = fetching.fetch(place.target, ended, tmp_path / "model")
     assert fetched.files == 3
     assert (tmp_path / "model" / "variables" / "variables.index").read_bytes() == b"x" * 1000
     gc.collect()  # a connection that was left open fails this test, by the warning, and not one after it
@@ -286,9 +288,9 @@ def test_its_model_is_fetched_whole(
 def test_a_cancel_that_was_heard_is_not_an_error(place: Place, fault: Break) -> None:  # noqa: F811
     made = place.submit("--epochs", "100", "--pause", "0.5")
     fault("aiplatform.customJobs.cancel", cut="after")
-    jobs.cancel(place.target, made.id)
+    service.cancel(place.target, made.id)
     list(logs.follow(place.target, made))
-    assert jobs.get(place.target, made.id).state == "CANCELLED"
+    assert service.get(place.target, made.id).state == "CANCELLED"
 
 
 def test_submitting_is_one_job_also_when_staging_and_creating_fail(
@@ -317,5 +319,5 @@ def test_a_preempted_spot_job_starts_again_and_ends_well(place: Place, local_clo
             assert done.returncode == 0, done.stderr
             preempted = True
     said = [line.text for line in logs.read(place.target, made)]
-    assert jobs.get(place.target, made.id).state == "SUCCEEDED", said
+    assert service.get(place.target, made.id).state == "SUCCEEDED", said
     assert sum(text.startswith("epoch 1/6") for text in said) == 2

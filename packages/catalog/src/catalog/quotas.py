@@ -1,7 +1,7 @@
 """Which quotas of the service jobs and deployed models count against: metrics and quota ids, on demand and on spot.
 
 The documented defaults are in the data for reference only. What small accounts really have differs (field reports:
-often 0), so nothing may show them as a person's own: `cloudkite.quota` reads the project's.
+often 0), so nothing may show them as a person's own: `cloudkite.money.quota` reads the project's.
 """
 
 from __future__ import annotations

@@ -1,0 +1,100 @@
+"""One call to a Google API over the target's session: JSON in, JSON out, refusals as `error:` and `hint:`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from cloudkite.accounts.target import Target
+from cloudkite.show.errors import UserError, from_google, is_quota, retry_after
+
+TIMEOUT = 60  # seconds without an answer
+_PAUSES = (0.4, 1.0, 2.5)  # seconds before each new attempt, or more where the service says so
+LONGEST = 30  # seconds; who is to wait longer than that is told so
+_PASSING = frozenset({408, 429, 500, 502, 503, 504})  # https://cloud.google.com/storage/docs/retry-strategy
+
+
+class Passing(UserError):
+    """A failure that may pass; `http` is the code that the service answered, `wait` the seconds it asked for."""
+
+    http = 0
+    wait = 0.0
+
+
+class NoAnswer(Passing):
+    """The network failed: whether the service did what was asked is not known."""
+
+
+def call(
+    target: Target,
+    method: str,
+    url: str,
+    doing: str,
+    *,
+    body: Any = None,
+    params: Mapping[str, Any] | None = None,
+    again: bool | None = None,
+) -> dict[str, Any]:
+    """The answer's JSON. `doing` opens the message of a refusal.
+
+    A passing failure (network, 429, 5xx) is tried again when that can't do the thing twice: `again`, by default only
+    GET. Raises UserError for what remains, Passing when it is such a failure.
+    """
+    response = send(
+        target, method, url, doing, params=params, json=body, again=method == "GET" if again is None else again
+    )
+    if not response.ok:
+        told = from_google(response, doing)
+        if response.status_code in _PASSING and not is_quota(response):
+            passing = Passing(told.message, told.hint, told.code)
+            passing.http, passing.wait = response.status_code, retry_after(response)
+            raise passing
+        raise told
+    return response.json() if response.content else {}
+
+
+def send(
+    target: Target,
+    method: str,
+    url: str,
+    doing: str,
+    *,
+    again: bool,
+    **arguments: Any,
+) -> Any:
+    """The requests.Response, whatever its code; for callers to whom a 404 or a 412 means something."""
+    import google.auth.exceptions
+    import requests
+
+    pauses = _PAUSES if again else ()
+    for pause in (*pauses, None):
+        wait = 0.0
+        try:
+            response = target.session().request(method, url, timeout=TIMEOUT, **arguments)
+            wait = retry_after(response)
+            if pause is None or response.status_code not in _PASSING or wait > LONGEST:
+                return response
+        except (requests.RequestException, google.auth.exceptions.GoogleAuthError) as error:
+            final = isinstance(error, google.auth.exceptions.RefreshError) and not error.retryable
+            if pause is None or final:
+                told = from_google(error, doing)
+                lost = isinstance(error, requests.RequestException)
+                raise (NoAnswer if lost else UserError if final else Passing)(
+                    told.message, told.hint, told.code
+                ) from None
+        time.sleep(max(pause, wait))
+    raise UserError(doing)  # not reached: the last round returns or raises
+
+
+def pages(
+    target: Target, url: str, key: str, doing: str, params: Mapping[str, Any] | None = None
+) -> Iterator[dict[str, Any]]:
+    """The entries under `key` of all pages of a list."""
+    token = ""
+    while True:
+        page = call(target, "GET", url, doing, params={**(params or {}), **({"pageToken": token} if token else {})})
+        yield from page.get(key, [])
+        token = page.get("nextPageToken", "")
+        if not token:
+            return

@@ -1,0 +1,316 @@
+"""Reads a person's CSV file: which columns are numbers or text, what the label's classes are, what to leave out."""
+
+from __future__ import annotations
+
+import csv
+import keyword
+import math
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cloudkite.show.errors import BadValue
+from cloudkite.show.text import _, near
+
+NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+CODE = re.compile(r"[+-]?0\d.*|\+.*|\d{16,}")  # 007, +82..., card numbers: digits that are no quantity
+BLANKS = ("na", "n/a", "#n/a", "nan", "null", "none", "-", "?", ".")  # words for a blank, in columns of numbers
+MANY = 100_000  # distinct values that are kept apart, at most
+CLASSES_OF_WHOLE_NUMBERS = 20  # a label with more different whole numbers is a quantity
+CLASSES = 1000  # a label with more different words is no class
+FEW = 10  # rows: with fewer, a column of different words says nothing
+
+Value = str | int
+
+
+@dataclass
+class Column:
+    """What the rows say about one column, counted while reading."""
+
+    name: str
+    filled: int = 0
+    numbers: int = 0
+    whole: bool = True
+    low: float = math.inf
+    high: float = -math.inf
+    values: Counter[str] = field(default_factory=Counter)
+    odd: tuple[str, int] | None = None  # the first value that is no number, and its line
+    blanks: set[str] = field(default_factory=set)  # values such as NA
+
+    def add(self, text: str, line: int) -> None:
+        """Count one field."""
+        if not text:
+            return
+        if text.lower() in BLANKS:
+            self.blanks.add(text)
+        elif NUMBER.fullmatch(text) and not CODE.fullmatch(text) and math.isfinite(float(text)):
+            number = float(text)
+            self.numbers += 1
+            self.whole = self.whole and number.is_integer()
+            self.low, self.high = min(self.low, number), max(self.high, number)
+        elif self.odd is None:
+            self.odd = (text, line)
+        self.filled += 1
+        if len(self.values) < MANY or text in self.values:
+            self.values[text] += 1
+
+    @property
+    def numeric(self) -> bool:
+        """Whether every filled field is a number or a word for a blank, and one at least is a number."""
+        return self.numbers > 0 and self.odd is None
+
+    def counted(self, blanks: frozenset[str]) -> tuple[int, int]:
+        """Filled fields, and distinct values (at most MANY) among them, leaving `blanks` out."""
+        gone = sum(self.values.get(word, 0) for word in blanks)
+        return self.filled - gone, len([value for value in self.values if value not in blanks])
+
+
+@dataclass(frozen=True)
+class Table:
+    """A CSV file as a trainer will read it. Names are those of the cleaned copy that `write` makes."""
+
+    path: Path
+    header: list[str]
+    columns: dict[str, str]  # name -> "number" | "text": what the model sees
+    originals: dict[str, str]  # name -> the person's own, for columns that had to be renamed
+    ranges: dict[str, tuple[float, float]]
+    label: str
+    classes: tuple[Value, ...]  # () for a number to estimate
+    rows: int
+    blanks: frozenset[str]
+    notes: list[str]
+
+
+def read(path: Path, label: str) -> Table:
+    """Look at every row of the UTF-8 CSV file `path` (commas, one header line). Raises BadValue."""
+    records = _records(path)
+    header = _header(path, next(records, (0, []))[1], label)
+    columns = [Column(name) for name in header]
+    where, rows, unlabelled = header.index(label), 0, 0
+    for line, fields in records:
+        if len(fields) != len(header):
+            raise BadValue(
+                _("{path}, line {line}: {found} fields, but the header has {wanted}").format(
+                    path=path.name, line=line, found=len(fields), wanted=len(header)
+                ),
+                _('put text that holds a comma in double quotes: "Kim, Minji"'),
+            )
+        if not fields[where]:
+            unlabelled += 1
+            continue
+        rows += 1
+        for column, text in zip(columns, fields, strict=True):
+            column.add(text, line)
+    if columns[where].numeric:  # words such as NA are no labels there
+        gone = sum(columns[where].values[word] for word in columns[where].blanks)
+        rows, unlabelled = rows - gone, unlabelled + gone
+    if not rows:
+        raise BadValue(_("{path} has no rows with a label").format(path=path.name))
+    blanks = frozenset().union(*(column.blanks for column in columns if column.numeric))
+    notes = [_("{count} rows without a label are left out").format(count=unlabelled)] if unlabelled else []
+    if blanks:
+        notes.append(_("read as blank: {words}").format(words=", ".join(sorted(blanks))))
+    classes = _classes(path, columns[where], blanks, notes)
+    seen = _choose([column for column in columns if column.name != label], rows, blanks, notes)
+    if not seen:
+        raise BadValue(
+            _("{path} has no column to learn {label} from").format(path=path.name, label=label), " ".join(notes)
+        )
+    names = _plain_names(header, label)
+    notes += [
+        _("column {old} is called {new}, as a model's inputs need plain names").format(old=old, new=new)
+        for old, new in names.items()
+        if old != new and any(column.name == old for column in seen)
+    ]
+    return Table(
+        path=path,
+        header=[names[name] for name in header],
+        columns={names[column.name]: "number" if column.numeric else "text" for column in seen},
+        originals={new: old for old, new in names.items() if old != new},
+        ranges={names[column.name]: (column.low, column.high) for column in seen if column.numeric},
+        label=label,
+        classes=classes,
+        rows=rows,
+        blanks=blanks,
+        notes=notes,
+    )
+
+
+def write(table: Table, destination: Path) -> None:
+    """Copy the rows of `table` with a label to `destination`: UTF-8, plain names, blanks blank, one line a row."""
+    where, whole = table.header.index(table.label), bool(table.classes) and isinstance(table.classes[0], int)
+    with destination.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(table.header)
+        records = _records(table.path)
+        next(records)
+        for _line, fields in records:
+            if fields[where] and fields[where] not in (table.blanks if not _is_text(table) else ()):
+                fields = ["" if text in table.blanks and i != where else text for i, text in enumerate(fields)]
+                fields[where] = str(int(float(fields[where]))) if whole else fields[where]
+                writer.writerow(fields)
+
+
+def _is_text(table: Table) -> bool:
+    return bool(table.classes) and isinstance(table.classes[0], str)
+
+
+def _records(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """(line, fields) of each record that is not blank; fields trimmed, in NFC, line breaks inside made spaces."""
+    if not path.exists():
+        raise BadValue(_("there is no file {path}").format(path=path), _("check the name given to --data"))
+    if path.is_dir():
+        raise BadValue(_("{path} is a folder").format(path=path), _("give --data one CSV file"))
+    with path.open("rb") as raw:
+        if raw.read(4) == b"PK\x03\x04":
+            raise BadValue(
+                _("{path} is an Excel file (or a zip), not CSV").format(path=path.name),
+                _("save it as 'CSV UTF-8 (comma delimited)' first"),
+            )
+    line = 1
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.reader(file, strict=True)
+            for fields in reader:
+                if any(fields):
+                    yield line, [unicodedata.normalize("NFC", " ".join(text.split())) for text in fields]
+                line = reader.line_num + 1
+    except UnicodeDecodeError as error:
+        raise BadValue(
+            _("{path} is not UTF-8 text (near line {line})").format(path=path.name, line=line),
+            _("save it as UTF-8 (in Excel: 'CSV UTF-8'), or: iconv -f CP949 -t UTF-8 {path} > utf8.csv").format(
+                path=path.name
+            ),
+        ) from error
+    except csv.Error as error:
+        raise BadValue(_("{path}, line {line}: {why}").format(path=path.name, line=line, why=error)) from error
+
+
+def _header(path: Path, header: list[str], label: str) -> list[str]:
+    if not header:
+        raise BadValue(_("{path} is empty").format(path=path.name), _("the first line must name the columns"))
+    if len(header) == 1 and re.search("[;\t|]", header[0]):
+        raise BadValue(
+            _("{path}: the fields are not separated by commas").format(path=path.name),
+            _("save it with commas (and decimal points)"),
+        )
+    # A first column without a name is how pandas writes its row numbers.
+    header = ["row_number" if not name and i == 0 else name for i, name in enumerate(header)]
+    if "" in header:
+        raise BadValue(
+            _("{path}: column {number} has no name").format(path=path.name, number=header.index("") + 1),
+            _("the first line must name each column"),
+        )
+    twice = next((name for name in header if header.count(name) > 1), None)
+    if twice:
+        raise BadValue(_("{path}: two columns are called {name}").format(path=path.name, name=twice))
+    if label not in header:
+        raise BadValue(
+            _("{path} has no column {label}").format(path=path.name, label=label or "''"), near(label, header)
+        )
+    return header
+
+
+def _classes(path: Path, label: Column, blanks: frozenset[str], notes: list[str]) -> tuple[Value, ...]:
+    filled, distinct = label.counted(blanks if label.numeric else frozenset())
+    if distinct < 2:
+        raise BadValue(
+            _("{path}: every label is {value}").format(path=path.name, value=next(iter(label.values), "''")),
+            _("there is nothing to learn from one class"),
+        )
+    if not label.numeric:
+        if distinct > CLASSES or (filled >= FEW and distinct == filled):
+            raise BadValue(
+                _("{path}: {label} has {count} different values, too many for classes").format(
+                    path=path.name, label=label.name, count=distinct
+                ),
+                _("the first that is not a number is {value} in line {line}").format(
+                    value=repr(label.odd[0]) if label.odd else "", line=label.odd[1] if label.odd else 0
+                ),
+            )
+        found: tuple[Value, ...] = tuple(sorted(label.values))
+        counts = dict(label.values)
+    elif label.whole and distinct <= CLASSES_OF_WHOLE_NUMBERS and filled >= 3 * distinct:
+        counted = Counter[int]()
+        for text, count in label.values.items():
+            if text not in blanks:
+                counted[int(float(text))] += count
+        found = tuple(sorted(counted))
+        counts = {str(value): count for value, count in counted.items()}
+    else:
+        notes.append(
+            _("{label} is a number to estimate, from {low:g} to {high:g}").format(
+                label=label.name, low=label.low, high=label.high
+            )
+        )
+        return ()
+    shown = ", ".join(str(value) for value in found[:8]) + (", ..." if len(found) > 8 else "")
+    notes.append(_("{label} has {count} classes: {shown}").format(label=label.name, count=len(found), shown=shown))
+    rare = [value for value, count in counts.items() if count == 1]
+    if rare:
+        notes.append(_("classes with a single row can't be checked: {names}").format(names=", ".join(rare[:8])))
+    return found
+
+
+def _choose(columns: Sequence[Column], rows: int, blanks: frozenset[str], notes: list[str]) -> list[Column]:
+    """The columns to learn from; `notes` tells which others were left out, and why."""
+    chosen = []
+    for column in columns:
+        filled, distinct = column.counted(blanks)
+        reason = ""
+        if filled == 0:
+            reason = _("it is blank")
+        elif distinct == 1:
+            reason = _("it has one value only")
+        elif column.numeric:
+            counts_up = column.whole and distinct == filled == rows and column.high - column.low == rows - 1
+            if counts_up and rows >= FEW:
+                reason = _("it counts the rows")
+        elif filled >= FEW and distinct > 0.9 * filled:
+            reason = _("almost every row has another value: a name or an id")
+        if reason:
+            notes.append(_("column {name} is left out: {reason}").format(name=column.name, reason=reason))
+            continue
+        if column.odd and column.numbers > filled / 2:
+            notes.append(
+                _("column {name} is text because of {value} in line {line}").format(
+                    name=column.name, value=repr(column.odd[0]), line=column.odd[1]
+                )
+            )
+        chosen.append(column)
+    return chosen
+
+
+def _plain_names(header: Sequence[str], label: str) -> dict[str, str]:
+    """Name -> a name that TensorFlow takes for an input: ASCII letters, digits and _, no Python keyword, unique.
+
+    Hangul is spelled as Unicode names its syllables; the label keeps its name, as outputs may have any.
+    """
+    names: dict[str, str] = {}
+    taken = {"self", label.lower()}
+    for i, name in enumerate(header, start=1):
+        if name == label:
+            names[name] = name
+            continue
+        plain = re.sub(r"\W+", "_", _ascii(name), flags=re.ASCII).strip("_")
+        plain = plain if plain[:1].isalpha() else f"column_{i}" + (f"_{plain}" if plain else "")
+        while plain.lower() in taken or keyword.iskeyword(plain):
+            plain += "_"
+        names[name] = plain
+        taken.add(plain.lower())
+    return names
+
+
+def _ascii(name: str) -> str:
+    out = ""
+    for letter in name:
+        said = unicodedata.name(letter, "")
+        if said.startswith("HANGUL SYLLABLE "):
+            out += said.removeprefix("HANGUL SYLLABLE ").lower()
+        else:
+            flat = unicodedata.normalize("NFKD", letter).encode("ascii", "ignore").decode()
+            out += flat or ("_" if not letter.isalnum() else "")
+    return out

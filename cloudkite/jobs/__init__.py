@@ -1,0 +1,1 @@
+"""Training jobs: planned, staged, submitted, looked up and read."""

@@ -1,0 +1,154 @@
+"""The request that creates a training job: a CustomJob as Google's JSON, and the names and labels it may have."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import re
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from cloudkite.money.prices import DISK_GB, DISK_KIND
+from cloudkite.show.errors import BadValue
+from cloudkite.show.text import _
+
+MANAGED = "cloudkite"  # the value of the label managed-by
+SPOT_RESTARTS = (
+    6  # https://cloud.google.com/vertex-ai/docs/training/use-spot-vms: a preempted job starts again so often
+)
+
+# https://cloud.google.com/vertex-ai/docs/reference/rest/v1/projects.locations.customJobs: keys and values of labels
+_LABEL_KEY = re.compile(r"[a-z][a-z0-9_-]{0,62}")
+_LABEL_VALUE = re.compile(r"[a-z0-9_-]{0,63}")
+
+# python:3.11, the image that GPU jobs start from, has neither the driver's folder (the service mounts it) nor the
+# libraries that tensorflow[and-cuda] installs on the loader's path.
+_CUDA = "cublas cuda_cupti cuda_nvcc cuda_nvrtc cuda_runtime cudnn cufft curand cusolver cusparse nccl nvjitlink"
+_GPU_PATHS = ("/usr/local/nvidia/lib64", *(
+    f"/usr/local/lib/python3.11/site-packages/nvidia/{name}/lib" for name in _CUDA.split()
+))  # fmt: skip
+
+
+def bootstrap() -> str:
+    """The start-up text of a job: the source of bootstrap.py, which is not imported here."""
+    return Path(__file__).with_name("bootstrap.py").read_text(encoding="utf-8")
+
+
+@dataclass(frozen=True)
+class JobSpec:
+    """Everything that decides a job. `count` accelerators on each of `replicas` machines; `limit_seconds` per run.
+
+    `restarts` lets a preempted spot job start again; `output` is the gs:// folder for model, checkpoints and logs.
+    """
+
+    name: str
+    trainer: str
+    account: str
+    image: str
+    wheel: str
+    sha256: str
+    service_account: str
+    output: str
+    limit_seconds: int
+    machine: str
+    accelerator: str = ""
+    count: int = 0
+    topology: str = ""
+    replicas: int = 1
+    spot: bool = False
+    restarts: bool = True
+    disk_gb: int = DISK_GB
+    disk_kind: str = DISK_KIND
+    pins: tuple[str, ...] = ()
+    arguments: tuple[str, ...] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+def new_name(trainer: str, now: datetime.datetime | None = None) -> str:
+    """A name for a job that sorts by time: penguins-20261124-143005-9f3c."""
+    now = now or datetime.datetime.now(datetime.UTC)
+    return f"{trainer}-{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+
+
+def restarts(strategy: str, disable_retries: bool) -> int:
+    """How often the service may run a job again, each time up to its limit and each time paid.
+
+    Without retries never. A spot job 6 times; another up to 3 times, after crashes and internal errors (documentation
+    of the training service). Whether the limit counts over all runs is not documented, so the worst is assumed.
+    """
+    if disable_retries:
+        return 0
+    return SPOT_RESTARTS if strategy == "SPOT" else 3
+
+
+def body(spec: JobSpec) -> dict[str, Any]:
+    """The CustomJob to POST.
+
+    Retries are off for jobs on demand, so that the limit bounds the cost; a spot job may restart, because it resumes
+    from its checkpoint and the gate counted it. Raises BadValue for labels that Google refuses.
+    """
+    machine: dict[str, Any] = {"machineType": spec.machine}
+    if spec.accelerator:
+        machine |= {"acceleratorType": spec.accelerator, "acceleratorCount": spec.count}
+    if spec.topology:
+        machine["tpuTopology"] = spec.topology
+    container = {
+        "imageUri": spec.image,
+        "command": ["python", "-c", bootstrap()],
+        "args": [spec.wheel, spec.sha256, json.dumps(list(spec.pins)), "--", *spec.arguments],
+        "env": [{"name": k, "value": v} for k, v in {**_environment(spec), **spec.environment}.items()],
+    }
+    pool: dict[str, Any] = {"machineSpec": machine, "replicaCount": "1", "containerSpec": container}
+    if not spec.machine.startswith(("cloud-tpu", "ct5lp")):
+        pool["diskSpec"] = {"bootDiskType": spec.disk_kind, "bootDiskSizeGb": spec.disk_gb}
+    pools = [pool] + ([{**pool, "replicaCount": str(spec.replicas - 1)}] if spec.replicas > 1 else [])
+    return {
+        "displayName": spec.name,
+        "labels": _labels(spec),
+        "jobSpec": {
+            "workerPoolSpecs": pools,
+            "scheduling": {
+                "timeout": f"{spec.limit_seconds}s",
+                "strategy": "SPOT" if spec.spot else "STANDARD",
+                "disableRetries": not (spec.spot and spec.restarts),
+                # Workers of a distributed job can't go on without one another.
+                "restartJobOnWorkerRestart": bool(spec.spot and spec.restarts and spec.replicas > 1),
+            },
+            "serviceAccount": spec.service_account,
+            "baseOutputDirectory": {"outputUriPrefix": spec.output},
+        },
+    }
+
+
+def _environment(spec: JobSpec) -> dict[str, str]:
+    made = {"PYTHONUNBUFFERED": "1"}  # lines reach the log as they are written
+    if spec.accelerator.startswith("NVIDIA_"):
+        made |= {
+            "CLOUDKITE_GPUS": str(spec.count),
+            "LD_LIBRARY_PATH": ":".join(_GPU_PATHS),
+            "NVIDIA_VISIBLE_DEVICES": "all",
+            "NVIDIA_DRIVER_CAPABILITIES": "compute,utility",
+        }
+    return made
+
+
+def _labels(spec: JobSpec) -> dict[str, str]:
+    made = {"managed-by": MANAGED, "account": spec.account, "trainer": spec.trainer, **spec.labels}
+    for key, value in made.items():
+        check_label(key, value)
+    return made
+
+
+def check_label(key: str, value: str) -> None:
+    """Raises BadValue for a label that Google refuses; the names of trainers and accounts become labels."""
+    if not _LABEL_KEY.fullmatch(key):
+        raise BadValue(_("{key!r} is no key for a label").format(key=key), _LABEL_HINT)
+    if not _LABEL_VALUE.fullmatch(value):
+        raise BadValue(_("{value!r} is no value for the label {key}").format(value=value, key=key), _LABEL_HINT)
+
+
+_LABEL_HINT = _("up to 63 lower-case letters, digits, - and _; a key starts with a letter")

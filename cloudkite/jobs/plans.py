@@ -1,0 +1,274 @@
+"""What a training job will be: a person's wishes checked against the catalogue, with its price and worst case."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from catalog import accelerators, images, machines, quotas, regions
+from catalog import prices as book
+from catalog.accelerators import Accelerator
+from catalog.book import UnknownName
+from catalog.machines import Machine
+from catalog.prices import Price
+from cloudkite.accounts.registry import Account
+from cloudkite.jobs.body import SPOT_RESTARTS, check_label
+from cloudkite.money import limits, prices
+from cloudkite.show.errors import BadValue
+from cloudkite.show.text import _
+
+if TYPE_CHECKING:
+    from cloudkite.trainers.folders import Trainer
+
+DEFAULT_MACHINE = "e2-standard-4"  # the cheapest with four vCPUs: 0.154 USD an hour in us-central1
+MOST_REPLICAS = 20
+DISK_GB = range(100, 64001)  # https://cloud.google.com/vertex-ai/docs/training/configure-compute
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What a person asked for a job; empty means Cloudkite's default. `limit` and `max_cost` are as typed."""
+
+    machine: str = ""
+    gpu: str = ""
+    gpus: int = 0
+    workers: int = 1
+    spot: bool = False
+    image: str = ""
+    limit: str = ""
+    max_cost: str = ""
+    arguments: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A job before it is submitted. `price` is for an hour of all of it; `worst_case` in the price's currency.
+
+    `max_cost` is what the person allowed, None when they did not say. `notes` are warnings worth reading before
+    consent. `data` are the files here that the job needs.
+    """
+
+    trainer: Trainer
+    account: Account
+    region: str
+    machine: Machine
+    accelerator: str
+    count: int
+    workers: int
+    spot: bool
+    restarts: int
+    disk_gb: int
+    disk_kind: str
+    image: str
+    limit_seconds: int
+    max_cost: Decimal | None
+    price: Price
+    worst_case: Decimal
+    arguments: tuple[str, ...]
+    notes: tuple[str, ...]
+    data: tuple[Path, ...] = ()
+
+    def describe(self) -> str:
+        """The machines in a few words: 2 x n1-standard-4 + 1 T4, spot."""
+        times = f"{self.workers} x " if self.workers > 1 else ""
+        gpu = f" + {self.count} {accelerators.accelerator(self.accelerator).short}" if self.accelerator else ""
+        return f"{times}{self.machine.name}{gpu}{', spot' if self.spot else ''}"
+
+    def needs(self) -> list[quotas.Need]:
+        """What the job takes from each quota."""
+        return quotas.needs(self.machine.name, self.accelerator, self.count, self.workers, self.spot)
+
+
+def plan(
+    account: Account,
+    trainer: Trainer,
+    wishes: Wishes,
+    *,
+    region: str = "",
+    disk_gb: int = prices.DISK_GB,
+    disk_kind: str = prices.DISK_KIND,
+    restarts: bool = True,
+) -> Plan:
+    """Check the wishes and price them; nothing is read but the catalogue.
+
+    `restarts=False` makes a preempted spot job fail instead of starting again, and its worst case seven times smaller.
+    Raises BadValue for what can't be, with what can.
+    """
+    check_label("trainer", trainer.name)
+    where = _region(account, region)
+    machine, gpu, count = _shape(wishes, where)
+    if not 1 <= wishes.workers <= MOST_REPLICAS:
+        raise BadValue(
+            _("--workers {count} can't be").format(count=wishes.workers), _("1 to {n}").format(n=MOST_REPLICAS)
+        )
+    if machine.tpu and wishes.workers > 1:
+        raise BadValue(_("a TPU job has one replica"), _("leave --workers out"))
+    if machine.tpu and wishes.spot and not machine.chips:
+        raise BadValue(_("{name} is not offered on spot").format(name=machine.name), _("leave --spot out"))
+    if disk_gb not in DISK_GB:
+        raise BadValue(_("a boot disk of {gb} GB can't be").format(gb=disk_gb), _("100 to 64000"))
+    if disk_kind not in book.disk_kinds():
+        raise BadValue(
+            _("there is no boot disk {kind} with a known price").format(kind=disk_kind), ", ".join(book.disk_kinds())
+        )
+    kind = gpu.name if gpu else ""
+    price = prices.job_hour(machine.name, where, kind, count, wishes.workers, wishes.spot, disk_gb, disk_kind)
+    if price.amount is None:
+        raise BadValue(
+            _("the price of {what} in {region} is not known, and nothing runs without one").format(
+                what=f"{machine.name}{' + ' + gpu.short if gpu else ''}{' on spot' if wishes.spot else ''}",
+                region=where,
+            ),
+            _("leave --spot out") if wishes.spot else _known_prices(where, gpu),
+        )
+    again = SPOT_RESTARTS if wishes.spot and restarts else 0
+    seconds, most = limits.limit_for(price.amount, again, wishes.limit, wishes.max_cost, price.currency)
+    chosen, notes = _image(wishes.image, gpu, machine)
+    return Plan(
+        trainer=trainer,
+        account=account,
+        region=where,
+        machine=machine,
+        accelerator=kind,
+        count=count,
+        workers=wishes.workers,
+        spot=wishes.spot,
+        restarts=again,
+        disk_gb=disk_gb,
+        disk_kind=disk_kind,
+        image=chosen,
+        limit_seconds=seconds,
+        max_cost=most,
+        price=price,
+        worst_case=limits.worst_case(price.amount, seconds, again),
+        arguments=tuple(wishes.arguments),
+        notes=tuple(notes + _notes(wishes.spot, again, price)),
+    )
+
+
+def _region(account: Account, region: str) -> str:
+    """The account's region: its buckets are there, and the service wants bucket and job in one place."""
+    wanted = region or account.region
+    _known(lambda: regions.region(wanted), "--region")
+    if wanted != account.region:
+        raise BadValue(
+            _("account {name} is in {region}, and a job must run where its buckets are").format(
+                name=account.name, region=account.region
+            ),
+            _("add an account for {region}: uv run invoke account.add --region {region}").format(region=wanted),
+        )
+    return wanted
+
+
+def _shape(wishes: Wishes, region: str) -> tuple[Machine, Accelerator | None, int]:
+    """Machine, accelerator and count from what was asked and what goes together."""
+    machine = _known(lambda: machines.machine(wishes.machine), "--machine") if wishes.machine else None
+    if machine and machine.fixed and not wishes.gpu and len(machine.gpus) == 1:
+        (kind, counts) = next(iter(machine.gpus.items()))
+        if wishes.gpus not in (0, counts[0]):
+            raise BadValue(
+                _("{machine} has {n} {gpu}, not {asked}").format(
+                    machine=machine.name, n=counts[0], gpu=accelerators.accelerator(kind).short, asked=wishes.gpus
+                ),
+                _("leave --gpus out"),
+            )
+        gpu, count = accelerators.accelerator(kind), counts[0]
+    elif not wishes.gpu:
+        if wishes.gpus:
+            raise BadValue(_("--gpus {n} of which type?").format(n=wishes.gpus), _("--gpu t4, for example"))
+        if machine and machine.fixed:
+            kinds = ", ".join(accelerators.accelerator(k).short for k in machine.gpus)
+            raise BadValue(_("{name} needs an accelerator").format(name=machine.name), f"--gpu {kinds}")
+        return machine or machines.machine(DEFAULT_MACHINE), None, 0
+    else:
+        gpu, count = (
+            _known(lambda: accelerators.accelerator(wishes.gpu), "--gpu"),
+            wishes.gpus or _default(wishes, machine),
+        )
+    if gpu.ended:
+        raise BadValue(_("support for {gpu} ended on {date}").format(gpu=gpu.short, date=gpu.ended), _("--gpu t4"))
+    if gpu.name not in regions.region(region).accelerators:
+        there = regions.regions_with(gpu.name)
+        raise BadValue(
+            _("there is no {gpu} for training in {region}").format(gpu=gpu.short, region=region),
+            _("regions that have it: {names}").format(names=", ".join(there)) if there else "",
+        )
+    machine = machine or machines.smallest_with(gpu.name, count)
+    if machine is None:
+        possible = sorted({n for m in machines.machines().values() for n in m.gpus.get(gpu.name, ())})
+        raise BadValue(
+            _("no machine has {n} {gpu}").format(n=count, gpu=gpu.short),
+            _("counts that there are: {counts}").format(counts=", ".join(map(str, possible))),
+        )
+    allowed = machine.gpus.get(gpu.name, ())
+    if count not in allowed:
+        other = machines.smallest_with(gpu.name, count)
+        if allowed:
+            hint = _("--gpus {counts}").format(counts=_(" or ").join(map(str, allowed)))
+        else:
+            hint = _("--machine {name}").format(name=other.name) if other else ""
+        raise BadValue(_("{machine} can't have {n} {gpu}").format(machine=machine.name, n=count, gpu=gpu.short), hint)
+    return machine, gpu, count
+
+
+def _default(wishes: Wishes, machine: Machine | None) -> int:
+    """How many accelerators when no number was asked for: one, or what the machine comes with."""
+    gpu = accelerators.accelerator(wishes.gpu)
+    counts = machine.gpus.get(gpu.name, ()) if machine and machine.fixed else ()
+    return counts[0] if counts else 8 if gpu.tpu else 1
+
+
+def _image(image: str, gpu: Accelerator | None, machine: Machine) -> tuple[str, list[str]]:
+    if machine.tpu and not image:
+        raise BadValue(
+            _("no image with TensorFlow for TPUs is known"), _("name one of your own: --image, or use a GPU: --gpu t4")
+        )
+    chosen = image or (images.DEFAULT_GPU if gpu else images.DEFAULT_CPU)
+    try:
+        known = images.image(chosen)
+    except LookupError:
+        return chosen, [
+            _("the image {uri} is not in the catalogue: its Python and TensorFlow are not known").format(uri=chosen)
+        ]
+    unproven = [_("{what} has not been proven on Google yet").format(what=_("TPU training"))] if machine.tpu else []
+    return known.uri, unproven
+
+
+def _notes(spot: bool, restarts: int, price: Price) -> list[str]:
+    notes = []
+    if spot and restarts:
+        notes.append(
+            _("a preempted job starts again up to {n} times, each run paid: the worst case counts all").format(
+                n=restarts
+            )
+        )
+    if price.sure == "estimate":
+        notes.append(
+            _("this price is an estimate of {date}: spot prices change monthly").format(date=price.as_of)
+            if spot
+            else _("this price is an estimate of {date}").format(date=price.as_of)
+        )
+    return notes
+
+
+def _known_prices(region: str, gpu: Accelerator | None) -> str:
+    rows = [r for r in prices.listing(region) if bool(r.accelerator) == bool(gpu)][:4]
+    names = ", ".join(
+        r.machine + (f" + {r.count} {accelerators.accelerator(r.accelerator).short}" if gpu else "") for r in rows
+    )
+    return _("with a known price there: {names}").format(names=names) if names else _("choose another region")
+
+
+def _known(look_up: Any, option: str) -> Any:
+    """The catalogue's answer; a name it lacks becomes a BadValue with the names that come near."""
+    try:
+        return look_up()
+    except UnknownName as unknown:
+        names = _(" or ").join(unknown.near) if unknown.close else ", ".join(unknown.near)
+        hint = _("did you mean {names}?") if unknown.close else _("known: {names}, ...")
+        raise BadValue(
+            _("{option}: there is no {what} {name}").format(option=option, what=unknown.what, name=unknown.name),
+            hint.format(names=names),
+        ) from None

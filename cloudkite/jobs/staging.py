@@ -1,0 +1,221 @@
+"""Uploads what a job needs to the staging bucket, once: an object's place is named by the hash of its content.
+
+An object in Cloud Storage appears whole or not at all, so a name that is there is complete, and nothing is sent twice.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from cloudkite.accounts.api import pages, send
+from cloudkite.accounts.target import Target
+from cloudkite.show.errors import BadValue, UserError, from_google
+from cloudkite.show.text import _
+from cloudkite.workspace import write_atomically
+
+if TYPE_CHECKING:
+    from cloudkite.trainers.wheels import Wheel
+
+_THREADS = 8
+_IN_PARTS = 64 * 2**20  # bytes from which a file goes up in several parts at once
+_PART = 32 * 2**20  # bytes
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Staged:
+    """What is in place: `uri` names it all (a pattern when there are several files). Sizes in bytes."""
+
+    uri: str
+    uris: tuple[str, ...]
+    sent: int
+    sent_bytes: int
+    skipped: int
+
+
+def stage_wheel(target: Target, bucket: str, wheel: Wheel) -> Staged:
+    """The trainer's wheel at <bucket>/<sha256>/trainer.whl: one look, and one upload when it is new.
+
+    Plain requests: the storage library takes longer to import than this takes to run.
+    """
+    name = f"{wheel.sha256}/trainer.whl"
+    uri = f"{bucket}/{name}"
+    holder = bucket.removeprefix("gs://")
+    doing = _("stage the trainer")
+    base = "https://storage.googleapis.com"
+    found = send(
+        target,
+        "GET",
+        f"{base}/storage/v1/b/{holder}/o/{quote(name, safe='')}",
+        doing,
+        again=True,
+        params={"fields": "size"},
+    )
+    if found.ok:
+        return Staged(uri, (uri,), 0, 0, 1)
+    if found.status_code != 404 or "object" not in found.text:
+        raise from_google(found, doing)
+    data = wheel.path.read_bytes()
+    if hashlib.sha256(data).hexdigest() != wheel.sha256:
+        raise UserError(
+            _("{path} changed while it was staged").format(path=wheel.path), _("run the same command again")
+        )
+    sent = send(
+        target,
+        "POST",
+        f"{base}/upload/storage/v1/b/{holder}/o",
+        doing,
+        again=True,  # the precondition makes a second upload harmless
+        params={"uploadType": "media", "name": name, "ifGenerationMatch": "0", "fields": "size"},
+        data=data,
+        headers={
+            "Content-Type": "application/octet-stream",
+            "X-Goog-Hash": "md5=" + base64.b64encode(hashlib.md5(data, usedforsecurity=False).digest()).decode(),
+        },
+    )
+    if not sent.ok and sent.status_code != 412:  # 412: somebody else was quicker with the same bytes
+        raise from_google(sent, doing)
+    return Staged(uri, (uri,), 1, len(data), 0)
+
+
+def stage_data(
+    target: Target, bucket: str, files: Sequence[Path], cache: Path, progress: Progress | None = None
+) -> Staged:
+    """Data files at <bucket>/data/<hash of all>/<name>: what is there already is not sent.
+
+    `cache` is a file that remembers hashes by path, size and time of change, so that gigabytes are read once. Raises
+    BadValue for files that share a name.
+    """
+    tell = progress or (lambda _text: None)
+    names = [f.name for f in files]
+    if len(set(names)) < len(names):
+        twice = next(n for n in names if names.count(n) > 1)
+        raise BadValue(_("two data files are called {name}").format(name=twice), _("give each its own name"))
+    hashes = hash_files(files, cache, tell)
+    key = _key(hashes)
+    folder = f"{bucket}/data/{key}"
+    holder, prefix = bucket.removeprefix("gs://"), f"data/{key}/"
+    present = _present(target, holder, prefix)
+    todo = [f for f in sorted(files) if present.get(prefix + f.name) != f.stat().st_size]
+    sent_bytes = sum(f.stat().st_size for f in todo)
+    if todo:
+        _upload(target, holder, prefix, todo, sent_bytes, tell)
+    uris = tuple(f"{folder}/{f.name}" for f in sorted(files))
+    return Staged(pattern(folder, names), uris, len(todo), sent_bytes, len(files) - len(todo))
+
+
+def pattern(folder: str, names: Sequence[str]) -> str:
+    """One address for all files: the file itself, or a wildcard with their common ending."""
+    if len(names) == 1:
+        return f"{folder}/{names[0]}"
+    endings = {Path(n).suffix for n in names}
+    return f"{folder}/*{endings.pop() if len(endings) == 1 else ''}"
+
+
+def hash_files(files: Sequence[Path], cache: Path, tell: Progress = lambda _text: None) -> dict[Path, str]:
+    """SHA-256 of each file, from the cache where path, size and time of change are as they were."""
+    known = _load(cache)
+    keys = {file: _stamp(file) for file in files}
+    new = [file for file in files if keys[file] not in known]
+    if new:
+        tell(_("reading {count} files ...").format(count=len(new)))
+        with ThreadPoolExecutor(_THREADS) as pool:  # hashing lets go of the interpreter's lock
+            fresh = dict(zip((keys[f] for f in new), pool.map(_sha256, new), strict=True))
+        paths = {key.rsplit("|", 2)[0] for key in fresh}
+        kept = {k: v for k, v in known.items() if k.rsplit("|", 2)[0] not in paths}
+        known = {**kept, **fresh}
+        write_atomically(cache, json.dumps(known))
+    return {file: known[keys[file]] for file in files}
+
+
+def _key(hashes: Mapping[Path, str]) -> str:
+    """One file is named by its own hash, several by the hash of the list of their names and hashes."""
+    if len(hashes) == 1:
+        return next(iter(hashes.values()))
+    lines = "".join(
+        f"{digest}  {path.name}\n" for path, digest in sorted(hashes.items(), key=lambda item: item[0].name)
+    )
+    return hashlib.sha256(lines.encode()).hexdigest()
+
+
+def _load(cache: Path) -> dict[str, str]:
+    try:
+        found = json.loads(cache.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _stamp(file: Path) -> str:
+    about = file.stat()
+    return f"{file.resolve()}|{about.st_size}|{about.st_mtime_ns}"
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _present(target: Target, bucket: str, prefix: str) -> dict[str, int]:
+    """Size by name of the objects that are there."""
+    url = f"https://storage.googleapis.com/storage/v1/b/{bucket}/o"
+    fields = "items(name,size),nextPageToken"
+    found = pages(target, url, "items", _("look at the staged data"), {"prefix": prefix, "fields": fields})
+    return {item["name"]: int(item["size"]) for item in found}
+
+
+def _upload(target: Target, bucket: str, prefix: str, files: Sequence[Path], total: int, tell: Progress) -> None:
+    """Small files side by side, large ones in parts. Raises UserError for the first that fails."""
+    import google.api_core.exceptions
+    import google.auth.exceptions
+    import requests
+    from google.cloud.storage import transfer_manager
+    from google.cloud.storage.exceptions import DataCorruption, InvalidResponse
+
+    holder = target.storage().bucket(bucket)
+    done = 0
+
+    def count(file: Path) -> None:
+        nonlocal done
+        done += file.stat().st_size
+        tell(_("staging data: {percent}%").format(percent=100 * done // max(total, 1)))
+
+    small = [f for f in files if f.stat().st_size < _IN_PARTS]
+    try:
+        for start in range(0, len(small), 200):  # in groups, for the progress' sake
+            group = small[start : start + 200]
+            transfer_manager.upload_many(
+                [(str(f), holder.blob(prefix + f.name)) for f in group],
+                worker_type=transfer_manager.THREAD,
+                max_workers=_THREADS,
+                raise_exception=True,
+            )
+            for file in group:
+                count(file)
+        for file in files:
+            if file not in small:
+                transfer_manager.upload_chunks_concurrently(
+                    str(file),
+                    holder.blob(prefix + file.name),
+                    chunk_size=_PART,
+                    worker_type=transfer_manager.THREAD,
+                    max_workers=_THREADS,
+                )
+                count(file)
+    except (
+        google.api_core.exceptions.GoogleAPICallError,
+        google.auth.exceptions.GoogleAuthError,
+        requests.RequestException,
+        InvalidResponse,
+    ) as error:
+        raise from_google(error, _("stage the data")) from None
+    except DataCorruption as error:
+        raise UserError(_("the data was damaged on its way: {error}").format(error=error), _("run it again")) from None

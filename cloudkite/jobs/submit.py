@@ -1,0 +1,144 @@
+"""A submission from wishes to a queued job: plan, stage the wheel and the data, create the job."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from cloudkite.accounts.registry import Account
+from cloudkite.accounts.target import Target
+from cloudkite.jobs import plans, service, staging
+from cloudkite.jobs.body import JobSpec, new_name
+from cloudkite.jobs.plans import Plan, Wishes
+from cloudkite.jobs.service import Job
+from cloudkite.show.errors import BadValue
+from cloudkite.show.text import _
+from cloudkite.trainers import folders
+from cloudkite.trainers.folders import Trainer
+from cloudkite.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class Submitted(Job):
+    """A job just created: where its code and data lie, bytes sent for them, the trainer's arguments as it gets them."""
+
+    staged: str = ""
+    data: str = ""
+    sent_bytes: int = 0
+    arguments: tuple[str, ...] = ()
+
+
+def plan(account: Account, trainer: Trainer, wishes: Wishes) -> Plan:
+    """The wishes checked against the catalogue, priced, and with the data files they need found here.
+
+    Raises BadValue for what can't be. Nothing is sent.
+    """
+    files, arguments = local_data(trainer, tuple(wishes.arguments))
+    made = plans.plan(account, trainer, wishes)
+    return dataclasses.replace(made, data=files, arguments=arguments)
+
+
+def submit(
+    workspace: Workspace, target: Target, plan: Plan, progress: Callable[[str], None] | None = None
+) -> Submitted:
+    """Send what the bucket lacks and create the job. Unchanged code and data send nothing."""
+    made = plan.account.outputs()
+    bucket = made.buckets["staging"]
+    wheel = folders.build_wheel(plan.trainer, workspace)
+    data = None
+    with ThreadPoolExecutor(1) as beside:
+        staging_wheel = beside.submit(staging.stage_wheel, target, bucket, wheel)
+        if plan.data:
+            data = staging.stage_data(target, bucket, plan.data, workspace.state / "hashes.json", progress)
+    staged = staging_wheel.result()
+    arguments = (("--data", data.uri) if data else ()) + plan.arguments
+    name = new_name(plan.trainer.name)
+    job = service.create(
+        target,
+        JobSpec(
+            name=name,
+            trainer=plan.trainer.name,
+            account=plan.account.name,
+            image=plan.image,
+            wheel=staged.uri,
+            sha256=wheel.sha256,
+            service_account=made.trainer,
+            output=f"{made.buckets['models']}/{plan.trainer.name}/{name}/",
+            limit_seconds=plan.limit_seconds,
+            machine=plan.machine.name,
+            accelerator=plan.accelerator,
+            count=plan.count,
+            topology=plan.machine.topology,
+            replicas=plan.workers,
+            spot=plan.spot,
+            restarts=plan.restarts > 0,
+            disk_gb=plan.disk_gb,
+            disk_kind=plan.disk_kind,
+            pins=pins(plan.trainer.requirements, gpu=plan.accelerator.startswith("NVIDIA_")),
+            arguments=arguments,
+        ),
+    )
+    fields = {field.name: getattr(job, field.name) for field in dataclasses.fields(Job)}
+    sent = staged.sent_bytes + (data.sent_bytes if data else 0)
+    return Submitted(**fields, staged=staged.uri, data=data.uri if data else "", sent_bytes=sent, arguments=arguments)
+
+
+def pins(requirements: Sequence[str], gpu: bool) -> tuple[str, ...]:
+    """The trainer's pins as a Linux job needs them: markers decided, TensorFlow with CUDA where there is a GPU."""
+    from packaging.requirements import Requirement
+
+    # What the training images are; a pin for macOS or Windows means nothing there.
+    there = {"sys_platform": "linux", "platform_system": "Linux", "platform_machine": "x86_64", "os_name": "posix"}
+    kept = []
+    for text in requirements:
+        wanted = Requirement(text)
+        if wanted.marker and not wanted.marker.evaluate(there):
+            continue
+        name = wanted.name
+        extras = ",".join(sorted(wanted.extras))
+        if gpu and name in ("tensorflow", "tensorflow-cpu"):
+            name, extras = "tensorflow", "and-cuda"
+        kept.append(f"{name}{f'[{extras}]' if extras else ''}{wanted.specifier}")
+    return tuple(kept)
+
+
+def local_data(trainer: Trainer, arguments: tuple[str, ...]) -> tuple[tuple[Path, ...], tuple[str, ...]]:
+    """(data files here that the job will need, the arguments without a --data that named them).
+
+    Files come from `--data`, seen from the folder the command runs in, else from what the trainer declares. gs://
+    addresses stay as they are. Raises BadValue when nothing matches.
+    """
+    given, rest = _take_data(arguments)
+    wanted = given if given is not None else trainer.declared.data
+    if not wanted or wanted.startswith("gs://"):
+        return (), arguments
+    start = Path.cwd() if given is not None else trainer.folder
+    found = folders.files_of(start, wanted)
+    if not found:
+        raise BadValue(
+            _("--data {pattern}: there is no such file").format(pattern=wanted)
+            if given is not None
+            else _("{trainer} declares the data {pattern}, and there is no such file").format(
+                trainer=trainer.name, pattern=wanted
+            ),
+            _("a path or gs:// address, wildcards allowed"),
+        )
+    return found, rest
+
+
+def _take_data(arguments: tuple[str, ...]) -> tuple[str | None, tuple[str, ...]]:
+    """The value of --data, None when it is not given, and the other arguments. The last one counts, as in argparse."""
+    value, rest, words = None, [], iter(arguments)
+    for word in words:
+        if word == "--data":
+            value = next(words, None)
+            if value is None:
+                raise BadValue(_("--data has no value"), _("--data PATTERN"))
+        elif word.startswith("--data="):
+            value = word.removeprefix("--data=")
+        else:
+            rest.append(word)
+    return value, tuple(rest)

@@ -1,0 +1,1 @@
+"""Models that jobs made: fetched to this machine, and used for predictions."""

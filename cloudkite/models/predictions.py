@@ -1,0 +1,233 @@
+"""Fetched models: where they are, what they say about themselves, and predictions with them on this machine."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import re
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from cloudkite.check import encoding
+from cloudkite.check.numbers import wrong
+from cloudkite.models.predictor import Answer, Predictor
+from cloudkite.show.errors import BadValue, UserError
+from cloudkite.show.text import _, near
+from cloudkite.trainers import folders
+from cloudkite.trainers.folders import Trainer
+from cloudkite.workspace import Workspace
+
+Row = dict[str, float | str | None]
+_AT_ONCE = 2000  # rows in one question
+_TIME = re.compile(r"\d{8}-\d{6}")  # in the name of a job
+
+
+def latest_model(trainer: Trainer) -> Path:
+    """The newest model that was fetched for a trainer: models/<job>/model, or models/<job> itself.
+
+    Newest is the job that was started last. Raises UserError when there is none.
+    """
+    found = [
+        path.parent
+        for depth in ("[!.]*", "[!.]*/model")  # one that is still being fetched begins with a dot
+        for path in (trainer.folder / "models").glob(f"{depth}/saved_model.pb")
+    ]
+    if not found:
+        raise UserError(
+            _("no model of {name} was fetched").format(name=trainer.name),
+            _("uv run invoke fetch gets the newest job's model"),
+        )
+    return max(found, key=_age)
+
+
+def _age(model: Path) -> str:
+    job = model.parent if model.name == "model" else model
+    named = _TIME.search(job.name)
+    made = time.gmtime((model / "saved_model.pb").stat().st_mtime)
+    return named[0] if named else time.strftime("%Y%m%d-%H%M%S", made)
+
+
+def facts(model: Path) -> dict[str, Any]:
+    """What the trainer wrote beside the model, assets.extra/trainer.json: label, classes, task, columns, metrics, rows.
+
+    Raises UserError when it is missing, damaged or lacks what a prediction needs.
+    """
+    path = model / "assets.extra" / "trainer.json"
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(
+            _("{model} is no model of a trainer: it has no {file}").format(
+                model=model, file=path.relative_to(model).as_posix()
+            ),
+            _("name the folder that holds saved_model.pb"),
+        ) from None
+    except (ValueError, NotADirectoryError) as error:
+        raise UserError(_("{path} can't be read: {error}").format(path=path, error=error)) from None
+    lacking = [key for key in ("label", "classes", "columns") if not isinstance(found, dict) or key not in found]
+    if lacking:
+        raise UserError(_("{path} lacks {keys}").format(path=path, keys=", ".join(lacking)))
+    return found
+
+
+def predict(
+    workspace: Workspace, trainer: Trainer, model: Path, rows: Sequence[str | Mapping[str, Any]] | Path
+) -> list[dict[str, Any]]:
+    """Predictions for rows, in the trainer's own environment.
+
+    A row is "column=value,column=value", a JSON object as text, or a mapping; a Path is a CSV file. Columns that are
+    not given are blank. Each answer has "prediction" and, for classes, "probability" and "probabilities" by class.
+    Raises BadValue for a column that is unknown or a value that is no number.
+    """
+    about = facts(model)
+    columns: dict[str, str] = about["columns"]
+    asked = list(_from_csv(rows, columns) if isinstance(rows, Path) else (parse(row, columns) for row in rows))
+    if not asked:
+        raise BadValue(_("{path}: no rows").format(path=rows) if isinstance(rows, Path) else _("no rows"))
+    with Predictor(folders.environment(trainer, workspace)) as predictor:
+        answers = [predictor.ask(model, asked[i : i + _AT_ONCE]) for i in range(0, len(asked), _AT_ONCE)]
+    return [one for answer in answers for one in interpret(answer, about)]
+
+
+def parse(row: str | Mapping[str, Any], columns: Mapping[str, str]) -> Row:
+    """One row as the model wants it: each of `columns` a number, text, or None for blank. Raises BadValue."""
+    given = row if isinstance(row, Mapping) else _read(row)
+    for name in given:
+        if name not in columns:
+            raise BadValue(_("the model has no column {name}").format(name=name), near(name, list(columns)))
+    return {name: _value(name, kind, given.get(name)) for name, kind in columns.items()}
+
+
+def _read(text: str) -> dict[str, Any]:
+    if text.lstrip().startswith("{"):
+        try:
+            return json.loads(text)
+        except ValueError as error:
+            raise BadValue(_("the row is no JSON: {error}").format(error=error), '{"column": value, ...}') from None
+    given: dict[str, Any] = {}
+    # A comma separates columns only where a name and "=" follow: "name=Kim, Min-ji,age=20" has two.
+    for part in re.split(r",(?=\s*[^,=]+=)", text):
+        name, equals, value = part.partition("=")
+        if not equals:
+            raise BadValue(_("{part!r} is no column=value").format(part=part), "--row column=value,column=value")
+        if name.strip() in given:
+            raise BadValue(_("the column {name} is given twice").format(name=name.strip()))
+        given[name.strip()] = value.strip()
+    return given
+
+
+def _value(name: str, kind: str, value: Any) -> float | str | None:
+    if value is None or value == "" or (isinstance(value, float) and math.isnan(value)):
+        return None
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise BadValue(_("{name} is {value!r}, neither a number nor text").format(name=name, value=value))
+    if kind != "number":
+        return str(value)
+    if why := wrong(str(value)):
+        raise BadValue(f"{name}: {why}", _("{name} is a column of numbers").format(name=name))
+    return float(value)
+
+
+def _from_csv(path: Path, columns: Mapping[str, str]) -> Iterator[Row]:
+    if not path.is_file():
+        raise BadValue(_("there is no file {path}").format(path=path))
+    if problem := encoding.problem(path, path.name):
+        raise BadValue(problem)
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        reader = csv.DictReader(file)
+        header = reader.fieldnames or []
+        if not set(header) & columns.keys():
+            raise BadValue(
+                _("{path}: no column of the model is in the first line").format(path=path),
+                _("the model has {columns}").format(columns=", ".join(columns)),
+            )
+        for row in reader:
+            try:
+                yield parse({name: row[name] for name in columns if name in header}, columns)
+            except BadValue as error:
+                raise BadValue(f"{path.name}:{reader.line_num}: {error.message}", error.hint) from None
+
+
+def interpret(answer: Answer, about: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The model's outputs in the trainer's words. Raises UserError for outputs that don't fit what the trainer wrote.
+
+    An export answers by name: the label and, for classes, "probabilities", one a class. Another one, with a single
+    output or from when two classes of one column were exported with a wrong label, is read by `read`.
+    """
+    label, classes = about["label"], about["classes"]
+    found = answer.outputs.get("probabilities" if classes else label)
+    if found is None and len(answer.outputs) == 1:
+        found = next(iter(answer.outputs.values()))
+    if found is None:
+        names = ", ".join(answer.outputs)
+        raise UserError(_("the model's outputs are {names}: none is {label}").format(names=names, label=label))
+    made = read(found, classes)
+    if not classes or label not in answer.outputs or width(found) != len(classes):
+        return made
+    return [_labelled(one, str(_single(said))) for one, said in zip(made, answer.outputs[label], strict=True)]
+
+
+def read(output: Sequence[Any], classes: Sequence[Any] | None) -> list[dict[str, Any]]:
+    """What a last layer's output means: a number, one probability a class, or that of the second of two classes.
+
+    The trainer decides the same for its export; this is for outputs without an export's names, and for comparing.
+    Raises UserError for another count of numbers.
+    """
+    if not classes:
+        return [{"prediction": _finite(value)} for value in map(_single, output)]
+    made = []
+    for shares in output:
+        shares = shares if isinstance(shares, list) else [shares]
+        if len(shares) == 1 and len(classes) == 2:
+            shares = [1 - shares[0], shares[0]]
+            best = int(shares[1] >= 0.5)
+        elif len(shares) == len(classes):
+            best = max(range(len(shares)), key=lambda i: shares[i])
+        else:
+            said = _("the model has {outputs} outputs for {count} classes")
+            raise UserError(said.format(outputs=len(shares), count=len(classes)))
+        by_class = {str(name): _finite(share) for name, share in zip(classes, shares, strict=True)}
+        made.append({"prediction": str(classes[best]), "probability": _finite(shares[best]), "probabilities": by_class})
+    return made
+
+
+def width(output: Sequence[Any]) -> int:
+    """The count of numbers a row; 0 without rows."""
+    return (len(output[0]) if isinstance(output[0], list) else 1) if output else 0
+
+
+def _labelled(one: dict[str, Any], label: str) -> dict[str, Any]:
+    """An answer with the label that the export gives."""
+    shares = one["probabilities"]
+    if label not in shares:
+        said = _("the model answers {label}, which is none of {classes}")
+        raise UserError(said.format(label=label, classes=", ".join(shares)))
+    return {"prediction": label, "probability": shares[label], "probabilities": shares}
+
+
+def _single(value: Any) -> Any:
+    while isinstance(value, list):
+        value = value[0] if value else None
+    return value
+
+
+def _finite(value: Any) -> Any:
+    """A number as JSON can have it: one that is not finite is null."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def write(answers: Sequence[Mapping[str, Any]], path: Path) -> None:
+    """Save predictions as CSV, or as one JSON object a line, by the file's ending. Raises BadValue for another."""
+    if path.suffix not in (".csv", ".jsonl"):
+        raise BadValue(_("{path}: predictions are written to .csv or .jsonl").format(path=path))
+    with path.open("w", encoding="utf-8", newline="") as file:
+        if path.suffix == ".jsonl":
+            file.writelines(json.dumps(answer, ensure_ascii=False) + "\n" for answer in answers)
+            return
+        flat = [{k: v for k, v in answer.items() if not isinstance(v, dict)} for answer in answers]
+        table = csv.DictWriter(file, list(flat[0]) if flat else [])
+        table.writeheader()
+        table.writerows(flat)

@@ -1,0 +1,84 @@
+"""What the account's jobs cost this month: the jobs that the service lists x the price book, nothing kept beside."""
+
+from __future__ import annotations
+
+import datetime
+from dataclasses import dataclass
+from decimal import Decimal
+
+from cloudkite.accounts.target import Target
+from cloudkite.jobs import service
+from cloudkite.jobs.service import Job
+from cloudkite.money import limits
+
+# Google's billing months follow Pacific time (billing documentation). A fixed offset needs no time zone data; in
+# summer the border is an hour off.
+_PACIFIC = datetime.timezone(datetime.timedelta(hours=-8))
+
+
+@dataclass(frozen=True)
+class Money:
+    """An amount in a currency."""
+
+    amount: Decimal
+    currency: str
+
+
+@dataclass(frozen=True)
+class JobCost:
+    """A job and its part of the month's cost; None when the price of its machine is not known."""
+
+    job: Job
+    amount: Decimal | None
+
+
+@dataclass(frozen=True)
+class Spending:
+    """The month so far. `spent` is what jobs that ended cost, `committed` the most that those which have not can cost.
+
+    `unknown` counts jobs whose price is not known: they are in neither sum.
+    """
+
+    month: str
+    spent: Money
+    committed: Money
+    rows: tuple[JobCost, ...]
+    unknown: int
+
+
+def spent(target: Target, now: datetime.datetime | None = None) -> Spending:
+    """This month's spending on jobs that Cloudkite started."""
+    now = now or datetime.datetime.now(datetime.UTC)
+    start = month_start(now)
+    since = start - datetime.timedelta(seconds=limits.LONGEST)  # a job may have begun in the month before
+    found = service.search(target, since=since)
+    return tally([job for job in found if job.active or (job.ended or now) > start], start)
+
+
+def month_start(now: datetime.datetime) -> datetime.datetime:
+    """When the billing month of `now` began."""
+    return now.astimezone(_PACIFIC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+
+
+def tally(found: list[Job], start: datetime.datetime) -> Spending:
+    """The sums over jobs of the month that began at `start`."""
+    ended, committed, unknown, rows = Decimal(0), Decimal(0), 0, []
+    for job in found:
+        amount = _part(job, start)
+        rows.append(JobCost(job, amount))
+        if job.active and job.worst_case is not None:
+            committed += job.worst_case
+        elif not job.active and amount is not None:
+            ended += amount
+        else:
+            unknown += 1
+    currency = found[0].currency if found else "USD"
+    return Spending(f"{start:%Y-%m}", Money(ended, currency), Money(committed, currency), tuple(rows), unknown)
+
+
+def _part(job: Job, start: datetime.datetime) -> Decimal | None:
+    """The job's cost since `start`: all of it, unless it began before."""
+    if job.cost is None or job.started is None or job.started >= start or not job.seconds:
+        return job.cost
+    before = Decimal((start - job.started).total_seconds() / job.seconds)
+    return (job.cost * (1 - min(before, Decimal(1)))).quantize(Decimal("0.0001"))

@@ -1,0 +1,159 @@
+"""The gate before anything that costs: price, budget, quota, consent. Nothing starts that could exceed the budget.
+
+What it promises: jobs started by Cloudkite, at their worst case, stay within the account's budget of the month.
+Storage, network and tax are not in it, and jobs that other tools start are not seen.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import Enum
+
+from cloudkite.accounts.registry import Account
+from cloudkite.accounts.target import Target
+from cloudkite.jobs.plans import Plan
+from cloudkite.money import costs, limits, prices, quota
+from cloudkite.money.costs import Spending
+from cloudkite.money.quota import Reading
+from cloudkite.show.errors import BadValue, UserError
+from cloudkite.show.text import _
+
+_ENOUGH_MEMORY = 8  # GB; the service's own agents take up to 40 % (documentation of shapes)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A job that may start: what is left of the budget after it (None: not compared), what to tell beside it."""
+
+    spending: Spending
+    left: Decimal | None
+    readings: tuple[Reading, ...]
+    notes: tuple[str, ...]
+
+
+def judge(target: Target, plan: Plan) -> Verdict:
+    """Read the month's spending and the quotas, both at once, and let the job pass or raise UserError."""
+    with ThreadPoolExecutor(1) as beside:
+        reading = beside.submit(quota.read, target, plan.needs())
+        spending = costs.spent(target)
+    readings = reading.result()
+    refusal = quota.refuse(readings, plan.account.tier, plan.region)
+    if refusal:
+        raise refusal
+    left, notes = fit(plan, spending)
+    return Verdict(spending, left, tuple(readings), (*plan.notes, *notes, *quota.unread(readings)))
+
+
+def fit(plan: Plan, spending: Spending) -> tuple[Decimal | None, list[str]]:
+    """(what the budget has left after the job, notes): pure arithmetic.
+
+    The budget must hold what was spent this month, the worst case of what runs and that of this job. A budget in
+    another currency, or in one that is unknown, is not compared, because no rate is at hand: then --max-cost must be
+    given. Raises UserError.
+    """
+    account, price = plan.account, plan.price
+    notes = []
+    if spending.unknown:
+        notes.append(
+            _("{count} jobs of this month have no known price and are not counted").format(count=spending.unknown)
+        )
+    if account.budget is None:
+        return None, [*notes, _("account {name} has no budget: only the time limit holds").format(name=account.name)]
+    if account.currency != price.currency:
+        return None, [*notes, _other_currency(plan)]
+    budget = Decimal(str(account.budget))
+    used = spending.spent.amount + spending.committed.amount
+    left = budget - used - plan.worst_case
+    if left < 0:
+        raise UserError(
+            _(
+                "this job may cost {worst:.2f} {currency}, and of the month's budget of {budget:.2f} {currency} only "
+                "{free:.2f} are free ({spent:.2f} spent, {running:.2f} held for running jobs)"
+            ).format(
+                worst=plan.worst_case,
+                currency=price.currency,
+                budget=budget,
+                free=max(budget - used, Decimal(0)),
+                spent=spending.spent.amount,
+                running=spending.committed.amount,
+            ),
+            what_fits(plan, budget - used),
+        )
+    return left, notes
+
+
+def _other_currency(plan: Plan) -> str:
+    """The note for a budget that can't be compared; refuses when the person set no bound of their own."""
+    account, currency = plan.account, plan.price.currency
+    hint = _("say what this job may cost in {currency}: --max-cost 1").format(currency=currency)
+    if account.currency is None:
+        said = _(
+            "the budget of {name} is in a currency that is unknown until `up` has read it, prices are in {currency}: "
+            "they are not compared"
+        ).format(name=account.name, currency=currency)
+        hint = _("uv run invoke up --account {name} reads it; or {instead}").format(name=account.name, instead=hint)
+    else:
+        said = _("the budget of {name} is in {own}, prices are in {currency}: they are not compared").format(
+            name=account.name, own=account.currency, currency=currency
+        )
+    if plan.max_cost is None:
+        raise BadValue(said, hint)
+    return said
+
+
+def what_fits(plan: Plan, free: Decimal) -> str:
+    """The hint for a job that does not fit `free`: a shorter limit, else a cheaper machine, else waiting."""
+    hourly = plan.price.amount or Decimal(0)
+    seconds = limits.affordable(hourly, free, plan.restarts)
+    if seconds:
+        return _("--limit {limit} fits").format(limit=limits.written(seconds))
+    for row in prices.listing(plan.region):
+        price = row.on_demand.amount
+        seconds = limits.affordable(price, free, 0) if price is not None else 0
+        if seconds and not row.accelerator and (row.memory_gb or 0) >= _ENOUGH_MEMORY:
+            shorter = limits.written(min(seconds, plan.limit_seconds))
+            return _("--machine {machine} --limit {limit} fits").format(machine=row.machine, limit=shorter)
+    return _("wait for running jobs to end or for the next month, or raise the budget in the account's settings")
+
+
+class Consent(Enum):
+    """What a job needs before it may start."""
+
+    NOT_NEEDED = "not needed"
+    GIVEN = "given"
+    ASK = "ask"
+    NEEDS_YES = "needs --yes and --max-cost"
+    NEEDS_MAX_COST = "needs --max-cost"
+
+
+def consent_needed(costs_money: bool, terminal: bool, yes: bool, max_cost: bool) -> Consent:
+    """Who decides: nobody where nothing costs, a person at a terminal, else --yes together with --max-cost."""
+    if not costs_money:
+        return Consent.NOT_NEEDED
+    if terminal:
+        return Consent.GIVEN if yes else Consent.ASK
+    if not yes:
+        return Consent.NEEDS_YES
+    return Consent.GIVEN if max_cost else Consent.NEEDS_MAX_COST
+
+
+def consent(account: Account, plan: Plan, *, yes: bool, ask: Callable[[str], bool]) -> None:
+    """Ask where a person must decide. Raises UserError when the answer is no, BadValue when nobody can answer."""
+    needed = consent_needed(account.costs_money, sys.stdin.isatty(), yes, plan.max_cost is not None)
+    if needed in (Consent.NEEDS_YES, Consent.NEEDS_MAX_COST):
+        raise BadValue(
+            _("nobody is there to agree to {worst:.2f} {currency}").format(
+                worst=plan.worst_case, currency=plan.price.currency
+            ),
+            _("without a terminal, add --yes --max-cost {worst}").format(worst=limits.cents(plan.worst_case)),
+        )
+    if needed is Consent.ASK:
+        question = _("start it, for at most {worst:.2f} {currency}?").format(
+            worst=plan.worst_case, currency=plan.price.currency
+        )
+        if not ask(question):
+            raise UserError(_("nothing was started"))

@@ -1,0 +1,93 @@
+"""Time limits and the most a job can cost: pure arithmetic on what a person typed."""
+
+from __future__ import annotations
+
+import re
+from decimal import ROUND_UP, Decimal, InvalidOperation
+
+from cloudkite.show.errors import BadValue
+from cloudkite.show.text import _
+
+DEFAULT = 3600  # seconds
+SHORTEST = 300  # seconds; below it a job hardly gets past its start
+LONGEST = 7 * 24 * 3600  # seconds; the service's own default and the most it documents
+
+_DURATION = re.compile(r"(?:([0-9]+)d)?(?:([0-9]+)h)?(?:([0-9]+)m)?(?:([0-9]+)s)?")
+
+
+def parse_limit(text: str) -> int:
+    """Seconds of a limit as people type it: 1h, 90m, 2h30m, 1d, 600s. Raises BadValue, also below 5 minutes."""
+    found = _DURATION.fullmatch(text.strip().lower())
+    if not found or not any(found.groups()):
+        raise BadValue(_("--limit {text!r} is no duration").format(text=text), _("for example 30m, 1h or 2h30m"))
+    days, hours, minutes, seconds = (int(part or 0) for part in found.groups())
+    limit = ((days * 24 + hours) * 60 + minutes) * 60 + seconds
+    if limit < SHORTEST:
+        raise BadValue(_("--limit {text} is too short").format(text=text), _("at least 5m"))
+    if limit > LONGEST:
+        raise BadValue(_("--limit {text} is too long").format(text=text), _("at most 7d"))
+    return limit
+
+
+def parse_amount(text: str, option: str = "--max-cost") -> Decimal:
+    """An amount of money above 0, as typed. Raises BadValue."""
+    try:
+        amount = Decimal(text.strip())
+    except InvalidOperation:
+        amount = Decimal("NaN")
+    if not amount.is_finite() or not 0 < amount < 1_000_000_000:
+        raise BadValue(_("{option} {text!r} is no amount").format(option=option, text=text), _("for example 0.50 or 2"))
+    return amount
+
+
+def worst_case(hourly: Decimal, seconds: int, restarts: int) -> Decimal:
+    """The most a job can cost: each of its `1 + restarts` runs takes the whole limit. Rounded up to 1/10000."""
+    return (hourly * seconds * (1 + restarts) / 3600).quantize(Decimal("0.0001"), ROUND_UP)
+
+
+def written(seconds: int) -> str:
+    """A limit as people type it, in whole minutes: 45m, 2h, 2h30m."""
+    hours, minutes = divmod(seconds // 60, 60)
+    return (f"{hours}h" if hours else "") + (f"{minutes}m" if minutes or not hours else "")
+
+
+def cents(amount: Decimal) -> Decimal:
+    """The amount with two decimals, never less than it is."""
+    return amount.quantize(Decimal("0.01"), ROUND_UP)
+
+
+def affordable(hourly: Decimal, amount: Decimal, restarts: int) -> int:
+    """The limit in seconds, whole minutes, that `amount` pays for; 0 when not even the shortest."""
+    if hourly <= 0:
+        return LONGEST
+    seconds = min(int(amount * 3600 / (hourly * (1 + restarts))) // 60 * 60, LONGEST)
+    return seconds if seconds >= SHORTEST else 0
+
+
+def limit_for(hourly: Decimal, restarts: int, limit: str, max_cost: str, currency: str) -> tuple[int, Decimal | None]:
+    """(limit in seconds, most it may cost or None) from --limit and --max-cost as typed, "" where not given.
+
+    `--max-cost` alone lowers the default limit to what it pays for, and never raises it. Raises BadValue when it pays
+    for less than 5 minutes, or for less than a `--limit` given with it; the hint says what would do.
+    """
+    wanted = parse_limit(limit) if limit else None
+    if not max_cost:
+        return wanted or DEFAULT, None
+    amount = parse_amount(max_cost)
+    pays = affordable(hourly, amount, restarts)
+    least = cents(worst_case(hourly, SHORTEST, restarts))
+    if not pays:
+        raise BadValue(
+            _("--max-cost {amount} {currency} pays for less than 5 minutes at {hourly:.4f} {currency} an hour").format(
+                amount=amount, currency=currency, hourly=hourly * (1 + restarts)
+            ),
+            _("--max-cost {least} pays for 5 minutes; or take a smaller machine").format(least=least),
+        )
+    if wanted and worst_case(hourly, wanted, restarts) > amount:
+        raise BadValue(
+            _("--limit {limit} may cost {worst:.2f} {currency}, more than --max-cost {amount}").format(
+                limit=limit, worst=worst_case(hourly, wanted, restarts), currency=currency, amount=amount
+            ),
+            _("--limit {limit} fits").format(limit=written(pays)),
+        )
+    return wanted or min(DEFAULT, pays), amount

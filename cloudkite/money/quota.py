@@ -1,0 +1,123 @@
+"""Whether the project's quotas let a job run: read from Cloud Quotas, never from documented defaults.
+
+https://cloud.google.com/docs/quotas/reference/rest/v1/projects.locations.services.quotaInfos
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from catalog.quotas import SERVICE, Need
+from cloudkite.accounts.api import pages, send
+from cloudkite.accounts.target import Target
+from cloudkite.show.errors import UserError, from_google
+from cloudkite.show.text import _
+
+_UNLIMITED = -1
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One quota beside what a job needs of it. `limit` None could not be read (`problem` says why), -1 is unlimited."""
+
+    title: str
+    quota_id: str
+    metric: str
+    needed: int
+    limit: int | None
+    problem: str = ""
+
+    @property
+    def enough(self) -> bool:
+        """Whether the job fits as far as is known; what could not be read never blocks."""
+        return self.limit is None or self.limit == _UNLIMITED or self.limit >= self.needed
+
+
+def read(target: Target, needs: Sequence[Need]) -> list[Reading]:
+    """What the project has of each quota in the account's region. Raises nothing: a failure is a `problem`."""
+    return [_read(target, need) for need in needs]
+
+
+def _read(target: Target, need: Need) -> Reading:
+    meter = need.meter
+    try:
+        info = _info(target, need)
+    except UserError as error:
+        first = error.message.partition(". ")[0]  # Google goes on with how to enable the API
+        return Reading(meter.title, meter.id, meter.metric, need.amount, None, first)
+    if info is None:
+        return Reading(meter.title, meter.id, meter.metric, need.amount, None, _("the service does not list it"))
+    limit = effective(info, target.account.region)
+    problem = "" if limit is not None else _("it says nothing about {region}").format(region=target.account.region)
+    return Reading(meter.title, info.get("quotaId", meter.id), meter.metric, need.amount, limit, problem)
+
+
+def _info(target: Target, need: Need) -> dict[str, Any] | None:
+    """The quota by its id where that is known and right, else found among all by its metric."""
+    url = f"https://cloudquotas.googleapis.com/v1/projects/{target.account.project}/locations/global/services/{SERVICE}"
+    doing = _("read the quotas")
+    if need.meter.id:
+        response = send(target, "GET", f"{url}/quotaInfos/{need.meter.id}", doing, again=True)
+        if response.ok:
+            return response.json()
+        if response.status_code != 404:
+            raise from_google(response, doing)
+    if not need.meter.metric:
+        return None
+    infos = pages(target, f"{url}/quotaInfos", "quotaInfos", doing, {"pageSize": 500})
+    return next(
+        (i for i in infos if i.get("metric") == need.meter.metric and "region" in i.get("dimensions", [])), None
+    )
+
+
+def effective(info: dict[str, Any], region: str) -> int | None:
+    """The limit of a QuotaInfo in a region, None when it says nothing about it.
+
+    An entry of the region's own wins over one for a list of places, that over one for everywhere.
+    """
+    found: dict[int, int] = {}
+    for entry in info.get("dimensionsInfos", []):
+        value = entry.get("details", {}).get("value")
+        own = entry.get("dimensions", {}).get("region")
+        places = entry.get("applicableLocations", ["global"])
+        if value is None:
+            continue
+        if own == region:
+            found[0] = int(value)
+        elif own is None and region in places:
+            found[1] = int(value)
+        elif own is None and places == ["global"]:
+            found[2] = int(value)
+    return found[min(found)] if found else None
+
+
+def unread(readings: Sequence[Reading]) -> list[str]:
+    """What to tell of quotas that could not be read, one line a reason."""
+    reasons: dict[str, list[str]] = {}
+    for reading in readings:
+        if reading.limit is None:
+            reasons.setdefault(reading.problem, []).append(reading.title)
+    return [
+        _("quota of {titles} could not be read: {problem}").format(titles=", ".join(titles), problem=problem)
+        for problem, titles in reasons.items()
+    ]
+
+
+def refuse(readings: Sequence[Reading], tier: str, region: str) -> UserError | None:
+    """The error for quotas that are too small, None when all are enough. `tier` is the account's: trial or paid."""
+    short = [r for r in readings if not r.enough]
+    if not short:
+        return None
+    told = ", ".join(
+        _("{title}: needs {needed}, has {limit}").format(title=r.title, needed=r.needed, limit=r.limit) for r in short
+    )
+    if tier == "trial":
+        hint = _("a trial can't ask for quota: take a smaller machine or no GPU, or upgrade to a paid account")
+    else:
+        hint = _(
+            "ask for it: add {{quotaId: {id}, value: {value}, request: true}} to cloudkite:quotas "
+            "and run `uv run invoke up`"
+        ).format(id=short[0].quota_id or short[0].metric, value=short[0].needed)
+    return UserError(_("the quota in {region} is too small ({told})").format(region=region, told=told), hint)

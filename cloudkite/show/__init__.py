@@ -1,0 +1,1 @@
+"""What people see: printing, tables, mistakes and language."""

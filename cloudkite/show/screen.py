@@ -1,0 +1,196 @@
+"""All printing: tables and progress for people, JSON for scripts, `error:` and `hint:` for mistakes."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import json
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cloudkite.show.errors import BadValue, UserError
+from cloudkite.show.text import _
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_consoles: dict[str, Console] = {}
+_PIPE_WIDTH = 160  # columns of a table where there is no terminal to ask
+
+
+def console(error: bool = False) -> Console:
+    """The terminal, or the plain pipe, that people read. Made at the first use: `--list` needs none."""
+    from rich.console import Console
+
+    key = "stderr" if error else "stdout"
+    made = _consoles.get(key)
+    if made is None or made.file is not getattr(sys, key):
+        made = Console(stderr=error, highlight=False, soft_wrap=True, emoji=False)
+        if not made.is_terminal:
+            made.width = _PIPE_WIDTH
+        _consoles[key] = made
+    return made
+
+
+def say(text: str = "", style: str = "") -> None:
+    """One line for people."""
+    console().print(_encodable(text), style=style or None, markup=False)
+
+
+def note(text: str) -> None:
+    """One line beside the result, on standard error, so that a pipe gets the result alone."""
+    console(error=True).print(_encodable(text), style="dim", markup=False)
+
+
+def warn(text: str) -> None:
+    """Something that does not stop the work but should be known."""
+    console(error=True).print(_encodable(_("warning: {text}").format(text=text)), style="yellow", markup=False)
+
+
+def error(problem: UserError) -> None:
+    """`error:`, a blank line, `hint:`, on standard error."""
+    out = console(error=True)
+    out.print(_encodable("error: " + problem.message), style="red", markup=False)
+    if problem.hint:
+        out.print()
+        out.print(_encodable("hint: " + problem.hint), markup=False)
+
+
+def heading(text: str) -> None:
+    """The title of a step."""
+    say()
+    say(text, style="bold")
+
+
+def as_json(value: Any) -> None:
+    """A value for scripts, on standard output."""
+    print(json.dumps(value, default=_plain, ensure_ascii=False, indent=2))
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], right: Sequence[int] = (), total: Any = None) -> None:
+    """Columns aligned by width; those whose index is in `right` are numbers. `total` is one last line."""
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    made = Table(box=SIMPLE_HEAD if _unicode() else None, pad_edge=False, show_edge=False, header_style="bold")
+    for i, name in enumerate(columns):
+        number = i in right
+        made.add_column(name, justify="right" if number else "left", no_wrap=number or i == 0, overflow="fold")
+    for row in rows:
+        made.add_row(*map(_cell, row))
+    if total is not None:
+        made.add_section()
+        made.add_row(*map(_cell, total), style="bold")
+    console().print(made, soft_wrap=False)
+
+
+def _cell(value: Any) -> str:
+    return _encodable("" if value is None else str(value)).replace("[", r"\[")
+
+
+def confirm(question: str) -> bool:
+    """Ask on a terminal; yes is `y`. Raises UserError where nobody can answer."""
+    if not sys.stdin.isatty():
+        raise UserError(_("nobody is there to answer: {question}").format(question=question), _("add --yes"), 2)
+    answer = input(f"{question} [y/N] ").strip().lower()
+    return answer in ("y", "yes", "ㅛ")  # the same key on a Korean keyboard
+
+
+def ask(question: str, default: str = "") -> str:
+    """A line typed by a person; `default` when they just press Enter, or where nobody can answer."""
+    if not sys.stdin.isatty():
+        if default:
+            return default
+        raise BadValue(_("a value is missing: {question}").format(question=question), _("give it as an option"))
+    typed = input(f"{question}{f' [{default}]' if default else ''}: ").strip()
+    return typed or default
+
+
+@contextmanager
+def waiting(text: str, live: bool = False) -> Iterator[Any]:
+    """A spinner while something takes long; yields a function that changes the text.
+
+    A pipe gets each text as a line, unless it is `live`: a clock or a count that only makes sense in place.
+    """
+    out = console(error=True)
+    if out.is_terminal:
+        with out.status(text) as status:
+            yield lambda line: status.update(line)
+    else:
+        last = ""
+
+        def tell(line: str) -> None:
+            nonlocal last
+            if line != last and not live:
+                last = line
+                out.print(_encodable(line), markup=False)
+
+        yield tell
+
+
+def money(amount: float | Decimal | None, currency: str | None, digits: int = 2) -> str:
+    """An amount with its currency; whichever is unknown says so. Tiny amounts keep their first digit."""
+    if amount is None:
+        return _("unknown")
+    if 0 < abs(amount) < 0.01:
+        digits = 4
+    return f"{amount:,.{digits}f} {currency or _('(unknown currency)')}"
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people say them: 42s, 3m 10s, 2h 05m."""
+    seconds = round(seconds)
+    if seconds < 60:
+        return f"{seconds}s"
+    if seconds < 3600:
+        return f"{seconds // 60}m {seconds % 60:02d}s"
+    return f"{seconds // 3600}h {seconds % 3600 // 60:02d}m"
+
+
+def size(count: int) -> str:
+    """Bytes as people say them: 512 B, 1.4 MB."""
+    value = float(count)
+    for unit in ("B", "kB", "MB", "GB"):
+        if value < 1000 or unit == "GB":
+            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
+        value /= 1000
+    return str(count)
+
+
+def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return dataclasses.asdict(value)
+    if isinstance(value, datetime.datetime | datetime.date):
+        return value.isoformat()
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, Decimal):
+        return float(value)
+    if isinstance(value, set | frozenset | tuple):
+        return list(value)
+    return str(value)
+
+
+def _unicode() -> bool:
+    return (getattr(sys.stdout, "encoding", "") or "ascii").lower().replace("-", "") in ("utf8", "cp65001")
+
+
+def _encodable(text: str) -> str:
+    """The text as this console can write it: a Windows console without UTF-8 gets `?` instead of a crash."""
+    encoding = getattr(sys.stdout, "encoding", None) or "ascii"
+    return text.encode(encoding, "replace").decode(encoding)
+
+
+def short(path: Path) -> str:
+    """A path as short as it can be said from here."""
+    import os
+
+    try:
+        relative = os.path.relpath(path)
+    except ValueError:  # another drive on Windows
+        return str(path)
+    return relative if len(relative) < len(str(path)) else str(path)

@@ -1,0 +1,1 @@
+"""Trainers: found, made from the template, and packed as wheels."""

@@ -1,0 +1,192 @@
+"""Trainers: find one, read its pins and declarations, tell whether it changed, and build the wheel that jobs run."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import tomllib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from cloudkite.data import declared
+from cloudkite.trainers import wheels
+from cloudkite.data.declared import Declared
+from cloudkite.show.errors import BadValue, UserError
+from cloudkite.show.text import _, near
+from cloudkite.trainers.wheels import Wheel
+from cloudkite.workspace import Workspace
+
+PACKAGE = "trainer"
+PYTHON = "3.11"  # of the trainers' environments; the default training image has the same
+BIG = 16 * 2**20  # bytes from which a data file's fingerprint is its size and time of change, not its content
+_PIN = re.compile(
+    r"(?P<name>[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)\s*(?P<extras>\[[A-Za-z0-9,._\s-]*\])?\s*"
+    r"==\s*(?P<version>[A-Za-z0-9][A-Za-z0-9.!+_-]*)\s*(?:;(?P<marker>.+))?"
+)
+
+
+@dataclass(frozen=True)
+class Trainer:
+    """A trainer's folder. What is in its files is read when it is asked for; mistakes there raise BadValue."""
+
+    name: str
+    folder: Path
+
+    @property
+    def package(self) -> Path:
+        """The Python package: `python -m trainer.task` runs it."""
+        return self.folder / PACKAGE
+
+    @cached_property
+    def project(self) -> dict[str, Any]:
+        """The [project] table of pyproject.toml."""
+        path = self.folder / "pyproject.toml"
+        try:
+            return tomllib.loads(path.read_text(encoding="utf-8")).get("project", {})
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise BadValue(f"{path}: {error}", _("mend that line")) from None
+
+    @cached_property
+    def requirements(self) -> tuple[str, ...]:
+        """The exact pins, `name==version; marker`. Raises BadValue with the line of one that is not exact."""
+        return tuple(_pin(self.folder / "pyproject.toml", text) for text in self.project.get("dependencies", []))
+
+    @cached_property
+    def declared(self) -> Declared:
+        """What data.py declares."""
+        return declared.read(self.package / "data.py")
+
+    @property
+    def data_files(self) -> tuple[Path, ...]:
+        """The files on this machine that DATA names, sorted; none when it is gs:// or matches nothing."""
+        pattern = self.declared.data
+        return () if pattern.startswith("gs://") else files_of(self.folder, pattern)
+
+
+def find(workspace: Workspace, name_or_path: str = "") -> Trainer:
+    """The trainer in trainers/<name>, or in the folder given; without a name the only one there is.
+
+    Raises BadValue that lists the trainers, nearest names first.
+    """
+    known = names(workspace)
+    if not name_or_path:
+        if len(known) != 1:
+            raise BadValue(
+                _("which trainer?") if known else _("there is no trainer yet"),
+                _("one of: {names}").format(names=", ".join(known)) if known else _MAKE,
+            )
+        name_or_path = known[0]
+    if name_or_path in known:
+        return Trainer(name_or_path, workspace.trainers / name_or_path)
+    path = Path(name_or_path).expanduser()
+    if path.is_dir():
+        folder = path.resolve()
+        if lacking := _lacking(folder):
+            raise BadValue(_("{path} is no trainer: it has no {file}").format(path=path, file=lacking), _MAKE)
+        return Trainer(folder.name, folder)
+    raise BadValue(_("there is no trainer {name}").format(name=name_or_path), near(name_or_path, known) or _MAKE)
+
+
+def names(workspace: Workspace) -> list[str]:
+    """The trainers in trainers/, by name."""
+    if not workspace.trainers.is_dir():
+        return []
+    return sorted(p.name for p in workspace.trainers.iterdir() if p.is_dir() and not _lacking(p))
+
+
+def fingerprint(trainer: Trainer) -> str:
+    """SHA-256 over what a check depends on: the package's files, pyproject.toml and the data.
+
+    A data file of 16 MiB or more counts by its size and time of change: reading gigabytes before each job would take
+    longer than submitting it. Raises BadValue when data.py can't be read.
+    """
+    total = hashlib.sha256()
+    for path in [trainer.folder / "pyproject.toml", *package_files(trainer)]:
+        _count(total, path.relative_to(trainer.folder).as_posix(), path.read_bytes())
+    for path in trainer.data_files:
+        about = path.stat()
+        small = about.st_size < BIG
+        _count(total, path.name, path.read_bytes() if small else f"{about.st_size} {about.st_mtime_ns}".encode())
+    return total.hexdigest()
+
+
+def _count(total: Any, name: str, content: bytes) -> None:
+    total.update(f"{name}\0{len(content)}\0".encode())
+    total.update(content)
+
+
+def build_wheel(trainer: Trainer, workspace: Workspace) -> Wheel:
+    """The trainer as a wheel in workspace.state/wheels/<sha256>/: the same content gives the same bytes, so no cache
+    has to be asked whether it is fresh (a trainer's package takes a few milliseconds)."""
+    contents = {p.relative_to(trainer.folder).as_posix(): p.read_bytes() for p in package_files(trainer)}
+    version = str(trainer.project.get("version", "0"))
+    python = str(trainer.project.get("requires-python", ""))
+    data = wheels.wheel(trainer.name, version, python, trainer.requirements, contents)
+    return wheels.keep(workspace.state / "wheels", wheels.filename(trainer.name, version), data)
+
+
+def environment(trainer: Trainer, workspace: Workspace, progress: Callable[[str], None] | None = None) -> Path:
+    """The interpreter of the environment with just the trainer's pins; built on first use.
+
+    Raises UserError naming the pin that can't be installed.
+    """
+    import environments
+
+    try:
+        return environments.environment(workspace.envs, trainer.requirements, PYTHON, progress)
+    except environments.EnvironmentFailed as error:
+        raise UserError(
+            _("{name}: {error}").format(name=trainer.name, error=error),
+            _("check {requirement} in {file}").format(
+                requirement=error.requirement, file=trainer.folder / "pyproject.toml"
+            ),
+        ) from None
+
+
+def package_files(trainer: Trainer) -> Iterator[Path]:
+    """The files of the package in order, without what Python or an editor leaves behind."""
+    for path in sorted(trainer.package.rglob("*")):
+        inside = path.relative_to(trainer.package).parts
+        left_behind = "__pycache__" in inside or path.suffix == ".pyc" or any(part.startswith(".") for part in inside)
+        if path.is_file() and not left_behind:
+            yield path
+
+
+def files_of(folder: Path, pattern: str) -> tuple[Path, ...]:
+    """The files that a path or pattern (*, ?, [..]) names, relative to `folder`; sorted."""
+    plain = folder / pattern
+    if plain.is_file():
+        return (plain,)
+    absolute = Path(pattern)
+    if absolute.is_absolute():
+        found = Path(absolute.anchor).glob(str(absolute.relative_to(absolute.anchor)))
+    else:
+        found = folder.glob(pattern)
+    return tuple(sorted(p for p in found if p.is_file()))
+
+
+def _pin(path: Path, text: str) -> str:
+    text = text.strip()
+    if found := _PIN.fullmatch(text):
+        # Written in one way, so that the same pins share one environment, whoever spelt them.
+        marker = f"; {found['marker'].strip()}" if found["marker"] else ""
+        return f"{found['name']}{found['extras'] or ''}=={found['version']}{marker}"
+    raw = path.read_text(encoding="utf-8").splitlines()
+    quoted = (f'"{text}"', f"'{text}'")
+    line = next((i for i, content in enumerate(raw, start=1) if any(q in content for q in quoted)), 1)
+    name = re.match(r"[A-Za-z0-9._-]*", text)
+    raise BadValue(
+        _("{path}:{line}: {text!r} is no exact pin").format(path=path, line=line, text=text),
+        _('"{name}==VERSION": laptop and cloud must run the same').format(name=name[0] if name and name[0] else "NAME"),
+    )
+
+
+def _lacking(folder: Path) -> str:
+    """The first file that makes a folder a trainer and is not there; "" when it is one."""
+    return next((f for f in ("pyproject.toml", f"{PACKAGE}/task.py") if not (folder / f).is_file()), "")
+
+
+_MAKE = _("uv run invoke new NAME makes one")

@@ -1,0 +1,142 @@
+"""Makes a trainer from the template: on the Palmer penguins, or on a person's own CSV file."""
+
+from __future__ import annotations
+
+import ast
+import json
+import keyword
+import re
+import shutil
+import tempfile
+from pathlib import Path
+
+from cloudkite import names
+from cloudkite.show import screen
+from cloudkite.show.errors import BadValue
+from cloudkite.data.table import Table, read, write
+from cloudkite.show.text import _
+from cloudkite.workspace import Workspace
+
+_NAME = re.compile(r"[a-z]([a-z0-9_-]{0,38}[a-z0-9])?")
+_LEFTOVERS = ("__pycache__", ".*_cache", ".venv", "output", "*.egg-info")  # of who worked on the template itself
+
+
+def new(
+    workspace: Workspace, name: str, data: Path | None = None, label: str | None = None, output: Path | None = None
+) -> Path:
+    """Make the trainer `name` in `output` (else the workspace's trainers folder) and give its folder.
+
+    With `data`, a UTF-8 CSV file, and `label`, the column to predict, the trainer is for those. It appears whole or
+    not at all. Raises BadValue for a name, a folder or a file that can't be.
+    """
+    check_name(name)
+    if data and not label:
+        raise BadValue(_("which column of {path} is to be predicted?").format(path=data.name), _("add --label COLUMN"))
+    if label and not data:
+        raise BadValue(_("--label {label} needs a file").format(label=label), _("add --data FILE.csv"))
+    parent = (output or workspace.trainers).resolve()
+    folder = parent / name
+    if folder.exists():
+        raise BadValue(_("{folder} is there already").format(folder=screen.short(folder)), _("choose another name"))
+    table = read(data, label) if data and label else None
+    parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=parent, prefix=".new-") as build:
+        made = bake(workspace.home / "template", name, Path(build), _description(table), _home(workspace, folder))
+        if table:
+            fill(made, table)
+        made.replace(folder)
+    for note in table.notes if table else ():
+        screen.note(note)
+    return folder
+
+
+def check_name(name: str) -> None:
+    """Raise BadValue unless `name` can be a folder, a Python project and a label of jobs at once."""
+    if not _NAME.fullmatch(name) or keyword.iskeyword(name) or names.reserved(name):
+        raise BadValue(
+            _("{name} can't be the name of a trainer").format(name=repr(name)),
+            _("lowercase letters, digits, - and _, first a letter, at most 40, no word that Python or Windows keeps"),
+        )
+
+
+def bake(template: Path, name: str, into: Path, description: str = "", home: str = "") -> Path:
+    """Generate the template's trainer in `into`, without asking and whatever the person's cookiecutter settings are."""
+    from cookiecutter.generate import generate_context, generate_files
+
+    answers = {"name": name, "_home": home} | ({"description": description} if description else {})
+    with tempfile.TemporaryDirectory() as scratch:
+        clean = Path(scratch, "template")
+        shutil.copytree(template, clean, ignore=shutil.ignore_patterns(*_LEFTOVERS))
+        context = generate_context(str(clean / "cookiecutter.json"), extra_context=answers)
+        return Path(generate_files(str(clean), context, str(into), accept_hooks=False))
+
+
+def fill(trainer: Path, table: Table) -> None:
+    """Replace the example's data in the folder `trainer` by those of `table`."""
+    shutil.rmtree(trainer / "data")
+    (trainer / "data").mkdir()
+    copy = trainer / "data" / _file_name(table)
+    write(table, copy)
+    source = f"# {copy.name}\n\nMade from {table.path.name}: {table.rows} rows.\n"
+    (trainer / "data" / "README.md").write_text(source, encoding="utf-8")
+    module = trainer / "trainer" / "data.py"
+    module.write_text(rewrite(module.read_text(encoding="utf-8"), table), encoding="utf-8", newline="\n")
+
+
+def rewrite(source: str, table: Table) -> str:
+    """The template's data.py with the literals of `table`; its comments stay."""
+    columns = [
+        (f"{_text(name)}: {_blank(kind)}", table.originals.get(name, "")) for name, kind in table.columns.items()
+    ]
+    ranges = [(f"{_text(name)}: ({low!r}, {high!r})", "") for name, (low, high) in table.ranges.items()]
+    classes = [_text(value) if isinstance(value, str) else str(value) for value in table.classes]
+    short = "(" + ", ".join(classes) + ")"
+    literals = {
+        "COLUMNS": _lines("{", columns, "}"),
+        "LABEL": _text(table.label),
+        "CLASSES": short if len(short) <= 100 else _lines("(", [(value, "") for value in classes], ")"),
+        "DATA": _text(f"data/{_file_name(table)}"),
+        "RANGES": _lines("{", ranges, "}"),
+    }
+    lines = source.splitlines(keepends=True)
+    for node in reversed(ast.parse(source).body):
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+            name = node.targets[0].id
+            lines[node.lineno - 1 : node.end_lineno] = [f"{name} = {literals[name]}\n"]
+        elif isinstance(node, ast.Expr) and node.lineno == 1:
+            said = [
+                '"""Your data: the columns, the label and where they come from.\n\n',
+                "Command: python -m trainer.task\n",
+                "Only literals here: other programs read this file without running it.\n",
+                '"""\n',
+            ]
+            lines[: node.end_lineno] = said
+    return "".join(lines)
+
+
+def _lines(opening: str, items: list[tuple[str, str]], closing: str) -> str:
+    """A literal with an item a line, each with its comment if it has one."""
+    lines = [f"    {item}," + (f"  # {comment}" if comment else "") for item, comment in items]
+    return "\n".join([opening, *lines, closing]) if items else opening + closing
+
+
+def _file_name(table: Table) -> str:
+    """The name of the copy: the file's own, without what a pattern or a shell takes as special."""
+    return re.sub(r"[^\w.-]+", "_", table.path.stem) + ".csv"
+
+
+def _text(value: str) -> str:
+    return json.dumps(value, ensure_ascii=False)  # a string of JSON is one of Python too
+
+
+def _blank(kind: str) -> str:
+    return 'float("nan")' if kind == "number" else '""'
+
+
+def _description(table: Table | None) -> str:
+    return f"Learns {table.label} from {table.path.name}." if table else ""
+
+
+def _home(workspace: Workspace, folder: Path) -> str:
+    """What a trainer outside the clone needs to find it."""
+    return "" if folder.is_relative_to(workspace.home) else str(workspace.home)
