@@ -1,6 +1,6 @@
-"""Commands of Invoke: what all have in common, and the two groups `account` and `local`, a module each.
+"""Commands of Invoke, and the groups `account` and `local`, a file each; here is what all have in common.
 
-Like those of tasks.py each is thin: it reads its options, calls cloudkite and prints.
+A command is thin: it reads its options, calls a journey and prints.
 """
 
 from __future__ import annotations
@@ -13,9 +13,11 @@ from typing import Any
 from invoke.context import Context
 from invoke.tasks import task
 
-# The help of every --account and --json.
+# The help of options that several commands have.
+TRAINER = "the trainer's name or folder"
 ACCOUNT = "another account than the one in use"
 JSON = "print JSON"
+ONE_JOB = {"job": "its id or name, or the start of it (default: the newest)", "account": ACCOUNT}
 
 
 def command(*, name: str | None = None, **options: Any) -> Callable[[Callable[..., Any]], Any]:

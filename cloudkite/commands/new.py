@@ -1,0 +1,32 @@
+"""`invoke new`: a trainer from the template."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from invoke.context import Context
+
+from cloudkite.commands import command
+
+
+@command(
+    positional=["name"],
+    help={
+        "name": "the trainer's name, its folder in trainers/",
+        "data": "a CSV file with a header; the columns are read from it",
+        "label": "the column to predict",
+        "output": "another folder than trainers/ to put it in",
+    },
+)
+def new(c: Context, name: str, data: str = "", label: str = "", output: str = "") -> None:
+    """Make a trainer: on the Palmer penguins, or on your own CSV with --data and --label."""
+    from cloudkite import workspace
+    from cloudkite.show import screen
+    from cloudkite.trainers import making
+
+    folder = making.new(
+        workspace.find(), name, Path(data) if data else None, label or None, Path(output) if output else None
+    )
+    screen.say(f"made {os.path.relpath(folder)}")
+    screen.say(f"next: uv run invoke check {name if not output else os.path.relpath(folder)}")

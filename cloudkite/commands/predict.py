@@ -1,0 +1,28 @@
+"""`invoke predict`: predictions with a fetched model."""
+
+from __future__ import annotations
+
+from invoke.context import Context
+
+from cloudkite.commands import JSON, TRAINER, command
+
+
+@command(
+    positional=["trainer"],
+    iterable=["row"],
+    help={
+        "trainer": TRAINER,
+        "row": "column=value,column=value ...; may be repeated",
+        "csv": "a CSV file with the trainer's columns",
+        "model": "a fetched model's folder (default: the newest)",
+        "json": JSON,
+    },
+)
+def predict(
+    c: Context, trainer: str, row: list[str] | None = None, csv: str = "", model: str = "", json: bool = False
+) -> None:
+    """Predict with a fetched model on this machine."""
+    from cloudkite import workspace
+    from cloudkite.journey import results
+
+    results.predict(workspace.find(), trainer, list(row or []), csv, model, as_json=json)

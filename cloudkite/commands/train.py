@@ -1,0 +1,59 @@
+"""`invoke train`: a job, from the check to its end."""
+
+from __future__ import annotations
+
+import sys
+
+from invoke.context import Context
+
+from cloudkite.commands import ACCOUNT, JSON, TRAINER, command
+
+_OPTIONS = {
+    "trainer": TRAINER,
+    "machine": "machine type (default: e2-standard-4)",
+    "gpu": "accelerator type, e.g. NVIDIA_TESLA_T4, or its short name: t4",
+    "gpus": "GPUs per replica (default: 1)",
+    "workers": "replicas (default: 1)",
+    "spot": "on Spot machines: cheaper, may be preempted; the job resumes from its checkpoint",
+    "image": "container image (default: TensorFlow's own for CPUs, python:3.11 with your pins for GPUs)",
+    "limit": "time limit, e.g. 30m, 1h, 2h30m (default: 1h)",
+    "max-cost": "the most it may cost; lowers the default time limit where that could cost more",
+    "yes": "do not ask",
+    "detach": "submit and do not follow",
+    "account": ACCOUNT,
+    "json": JSON,
+}
+
+
+@command(positional=["trainer"], help=_OPTIONS)
+def train(
+    c: Context,
+    trainer: str,
+    machine: str = "",
+    gpu: str = "",
+    gpus: int = 0,
+    workers: int = 1,
+    spot: bool = False,
+    image: str = "",
+    limit: str = "",
+    max_cost: str = "",
+    yes: bool = False,
+    detach: bool = False,
+    account: str = "",
+    json: bool = False,
+) -> None:
+    """Check, price, ask, submit and follow a job. What follows `--` goes to the trainer: `-- --help` lists it."""
+    from cloudkite import workspace
+    from cloudkite.jobs.plans import Wishes
+    from cloudkite.journey import training
+
+    wishes = Wishes(
+        machine=machine, gpu=gpu, gpus=gpus, workers=workers, spot=spot, image=image, limit=limit, max_cost=max_cost,
+        arguments=tuple(_after_dashes()),
+    )  # fmt: skip
+    training.train(workspace.find(), trainer, account, wishes, yes=yes, follow=not detach, as_json=json)
+
+
+def _after_dashes() -> list[str]:
+    """What stands after `--` on the command line, word by word (Invoke would join it into one string)."""
+    return sys.argv[sys.argv.index("--") + 1 :] if "--" in sys.argv else []

@@ -1,0 +1,16 @@
+"""`invoke up`: an account set up."""
+
+from __future__ import annotations
+
+from invoke.context import Context
+
+from cloudkite.commands import ACCOUNT, JSON, command
+
+
+@command(help={"yes": "do not ask", "account": ACCOUNT, "json": JSON})
+def up(c: Context, yes: bool = False, account: str = "", json: bool = False) -> None:
+    """Set the account up: preview, monthly price, consent, then create what is missing."""
+    from cloudkite import workspace
+    from cloudkite.journey import setup
+
+    setup.up(workspace.find(), account, yes=yes, as_json=json)
