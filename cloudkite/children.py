@@ -1,13 +1,29 @@
-"""Child processes that leave nothing behind: ended with all that they started, also after Ctrl-C."""
+"""Child processes: what they may see of this one, and that they leave nothing behind, also after Ctrl-C."""
 
 from __future__ import annotations
 
 import contextlib
+import os
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 TOO_LONG = 124  # the exit code of a child that was ended because its time was over, as `timeout` has it
+
+
+# What a child process may see of this one. Proxies, certificates, GOOGLE_*, CLOUDSDK_* and PULUMI_* are left out on
+# purpose: they would lead a process that works on one cloud to another.
+_SAFE = frozenset(
+    "PATH HOME USER LOGNAME SHELL LANG LANGUAGE LC_ALL LC_CTYPE TZ TERM COLORTERM NO_COLOR COLUMNS TMPDIR TEMP TMP "
+    "SYSTEMROOT SYSTEMDRIVE WINDIR COMSPEC PATHEXT USERPROFILE USERNAME APPDATA LOCALAPPDATA PROGRAMDATA "
+    "XDG_CACHE_HOME XDG_CONFIG_HOME XDG_DATA_HOME PYTHONUTF8 PYTHONPYCACHEPREFIX".split()
+)
+
+
+def safe_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The part of this process' environment that a child may have, plus `extra`."""
+    kept = {k: v for k, v in os.environ.items() if k.upper() in _SAFE}
+    return {**kept, **(extra or {})}
 
 
 def run(command: Sequence[str], cwd: Path, environment: Mapping[str, str], log: Path, seconds: float) -> int:

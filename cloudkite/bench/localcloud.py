@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from cloudkite.accounts.target import localcloud
+from cloudkite.accounts import local
 from cloudkite.bench.measure import Row, paired, seconds
 from cloudkite.bench.place import Place
 
@@ -23,8 +23,8 @@ def start(place: Place) -> Iterator[Row]:
     times = []
     _ = place.target
     for _i in range(5):
-        localcloud(place.space, "stop")
-        times.append(seconds(lambda: localcloud(place.space, "start", "--project", place.account.project)))
+        local.run(place.space, "stop")
+        times.append(seconds(lambda: local.run(place.space, "start", "--project", place.account.project)))
     yield Row(
         "local cloud ready", "s", statistics.median(times), (min(times), max(times)), target="<= 2 s", runs=len(times)
     )

@@ -11,8 +11,8 @@ from typing import Any
 
 import psutil
 
-from cloudkite.accounts import registry
-from cloudkite.accounts.target import Target, connect, localcloud
+from cloudkite.accounts import local, registry
+from cloudkite.accounts.target import Target, connect
 from cloudkite.bench.measure import Run, process
 from cloudkite.workspace import CLONE, Workspace, throw_away
 
@@ -71,4 +71,4 @@ class Place:
     def close(self) -> None:
         """Stop the local cloud of this place."""
         if (self.space.localcloud / "server.json").is_file():
-            localcloud(self.space, "stop")
+            local.run(self.space, "stop")

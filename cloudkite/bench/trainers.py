@@ -6,9 +6,9 @@ import json
 import subprocess
 from collections.abc import Callable, Iterator
 
-from cloudkite.accounts.target import safe_environment
 from cloudkite.bench.measure import Row
 from cloudkite.bench.place import Place
+from cloudkite.children import safe_environment
 from cloudkite.workspace import CLONE
 
 

@@ -7,8 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from cloudkite.accounts.target import safe_environment
 from cloudkite.check.findings import FAILED, WARNING, Findings
+from cloudkite.children import safe_environment
 from cloudkite.show.errors import UserError
 from cloudkite.show.text import _
 from cloudkite.trainers.folders import PACKAGE, Trainer

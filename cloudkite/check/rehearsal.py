@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from cloudkite import children
-from cloudkite.accounts.target import safe_environment
 from cloudkite.check.rows import Source
+from cloudkite.children import safe_environment
 from cloudkite.data.declared import NUMBER, Declared
 from cloudkite.models import predictions
 from cloudkite.models.predictor import QUIET, Answer, Predictor

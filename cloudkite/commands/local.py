@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 def _local(verb: str, *options: str) -> str:
     from cloudkite import workspace
-    from cloudkite.accounts import registry, target
+    from cloudkite.accounts import local, registry
 
     space = workspace.find()
     known = [registry.load(space, n) for n in registry.names(space)]
-    chosen = [target.project_option(a) for a in known if a.target == "local"] if verb == "start" else []
-    return target.localcloud(space, verb, *chosen, *options)
+    chosen = [local.project_option(a) for a in known if a.target == "local"] if verb == "start" else []
+    return local.run(space, verb, *chosen, *options)
 
 
 def _on_it(account: str) -> Account:
@@ -59,12 +59,12 @@ def status(c: Context, json: bool = False) -> None:
 def env(c: Context, shell: str = "", account: str = "", json: bool = False) -> None:
     """Print what makes a shell's Google clients use the local cloud: eval "$(uv run invoke local.env)"."""
     from cloudkite import workspace
-    from cloudkite.accounts import target
+    from cloudkite.accounts import local, target
 
     space, chosen = workspace.find(), _on_it(account)
     target.connect(space, chosen)
     options = ["--json"] if json else [f"--shell={shell}"] if shell else []
-    print(target.localcloud(space, "env", "--project", chosen.project, *options), end="")
+    print(local.run(space, "env", "--project", chosen.project, *options), end="")
 
 
 @command(

@@ -121,7 +121,7 @@ def _on_path(refused: list[str]) -> Cli | None:
 
 def _new_enough(path: Path) -> str:
     """The version of the program at `path`. Raises Unavailable when it is too old or is no Pulumi CLI."""
-    from cloudkite.accounts.target import safe_environment
+    from cloudkite.children import safe_environment
 
     environment = safe_environment({"PULUMI_SKIP_UPDATE_CHECK": "1", "PULUMI_HOME": str(tools() / "home")})
     try:

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from cloudkite.accounts.registry import Account
-from cloudkite.accounts.target import Target, safe_environment
+from cloudkite.accounts.target import Target
+from cloudkite.children import safe_environment
 from cloudkite.engine import cli
 from cloudkite.show.errors import BadValue, UserError
 from cloudkite.show.text import _

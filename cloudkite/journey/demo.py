@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from cloudkite import workspace
-from cloudkite.accounts import registry
-from cloudkite.accounts.target import connect, localcloud
+from cloudkite.accounts import local, registry
+from cloudkite.accounts.target import connect
 from cloudkite.jobs import plans
 from cloudkite.journey import results, setup, training
 from cloudkite.show import screen
@@ -105,8 +105,8 @@ def _prove_nothing_left(space: Workspace) -> None:
     """Stop the local cloud and look: no process of it lives, no port of it answers."""
     import json
 
-    status = json.loads(localcloud(space, "status", "--json"))
-    localcloud(space, "stop")
+    status = json.loads(local.run(space, "status", "--json"))
+    local.run(space, "stop")
     ports = [status[name] for name in ("proxy", "https", "grpc", "provider", "metadata") if status.get(name)]
     open_ports = [p for p in ports if _answers(p)]
     if open_ports or _alive(status.get("pid")):
@@ -147,6 +147,6 @@ def _close(space: Workspace, keep: bool) -> None:
     """Stop the local cloud whatever state it is in; delete the files."""
     if (space.localcloud / "server.json").is_file():
         with contextlib.suppress(UserError):
-            localcloud(space, "stop")
+            local.run(space, "stop")
     if not keep:
         shutil.rmtree(space.state, ignore_errors=True)

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from cloudkite.accounts import registry
-from cloudkite.accounts.target import Target, connect, safe_environment
+from cloudkite.accounts.target import Target, connect
+from cloudkite.children import safe_environment
 from cloudkite.show import screen
 from cloudkite.show.errors import BadValue, UserError
 from cloudkite.show.text import _

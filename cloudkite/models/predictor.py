@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import IO, Any
 
 from cloudkite import children
-from cloudkite.accounts.target import safe_environment
+from cloudkite.children import safe_environment
 from cloudkite.show.errors import UserError
 from cloudkite.show.text import _
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from cloudkite import children
 from cloudkite.show.errors import BadValue, UserError
-from cloudkite.accounts.target import safe_environment
+from cloudkite.children import safe_environment
 from cloudkite.show.text import _
 from cloudkite.trainers.folders import Trainer
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from cloudkite import engine, workspace
-from cloudkite.accounts import registry, target
+from cloudkite.accounts import local, registry, target
 from cloudkite.accounts.registry import Account
 from cloudkite.accounts.target import Target
 from cloudkite.engine import cli
@@ -75,7 +75,7 @@ def space():
     with tempfile.TemporaryDirectory(prefix="cloudkite-engine-", ignore_cleanup_errors=True) as folder:
         made = workspace.throw_away(Path(folder))
         yield made
-        target.localcloud(made, "stop")
+        local.run(made, "stop")
 
 
 def _describe(space):
@@ -123,4 +123,4 @@ def another_cloud(pulumi, tmp_path):
     """An account that was never set up, on a local cloud that no other test uses."""
     own = workspace.throw_away(tmp_path / "own")
     yield _describe(own)
-    target.localcloud(own, "stop")
+    local.run(own, "stop")

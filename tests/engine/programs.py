@@ -12,7 +12,7 @@ from typing import Any
 import pulumi_gcp as gcp
 from pulumi import ResourceOptions, automation
 
-from cloudkite.accounts.target import safe_environment
+from cloudkite.children import safe_environment
 from cloudkite.engine.command import Command, Ended
 from tests.engine.conftest import Place
 

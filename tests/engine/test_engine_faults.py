@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from cloudkite.accounts import target
+from cloudkite.accounts import local
 from cloudkite.show.errors import UserError
 
 pytestmark = pytest.mark.slow
@@ -15,7 +15,7 @@ def drill(place):
     """Makes faults on the account's local cloud."""
 
     def fault(*options):
-        return target.localcloud(place.space, "fault", *options)
+        return local.run(place.space, "fault", *options)
 
     yield fault
     fault("--clear")

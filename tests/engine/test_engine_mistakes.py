@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from cloudkite import engine
-from cloudkite.accounts import target
+from cloudkite.accounts import local, target
 from cloudkite.engine import locks
 from cloudkite.show.errors import BadValue, UserError
 from cloudkite.workspace import CLONE
@@ -120,8 +120,8 @@ def test_a_state_that_an_older_version_recorded_is_gone_on_with(standing):
 def test_a_cloud_that_was_emptied(another_cloud):
     place = another_cloud
     made = place.up().changes["create"]
-    target.localcloud(place.space, "stop")
-    target.localcloud(place.space, "reset", "--yes")
+    local.run(place.space, "stop")
+    local.run(place.space, "reset", "--yes")
     place = dataclasses.replace(place, target=target.connect(place.space, place.account))
     told = []
     seen = engine.preview(place.space, place.account, place.target, told.append)

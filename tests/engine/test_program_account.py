@@ -11,7 +11,7 @@ import yaml
 
 from cloudkite import engine
 from cloudkite.accounts import registry, target
-from cloudkite.accounts.target import safe_environment
+from cloudkite.children import safe_environment
 from cloudkite.show.errors import UserError
 from cloudkite.workspace import CLONE
 from localcloud.provider.resources.registry import KINDS

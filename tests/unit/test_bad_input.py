@@ -10,7 +10,7 @@ from invoke.program import Program
 
 import tasks
 from cloudkite import workspace
-from cloudkite.accounts import registry, target
+from cloudkite.accounts import local, registry
 from cloudkite.trainers import making
 
 CLONE = Path(__file__).resolve().parents[2]
@@ -41,7 +41,7 @@ def made(tmp_path_factory):
     making.new(space, "penguins")
     yield space
     if (space.localcloud / "server.json").exists():  # a case that should have been refused before
-        target.localcloud(space, "stop")
+        local.run(space, "stop")
 
 
 @pytest.fixture

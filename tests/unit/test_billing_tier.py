@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from cloudkite.accounts.local import project_option
 from cloudkite.accounts.registry import Account
-from cloudkite.accounts.target import project_option
 
 
 @pytest.mark.parametrize(("tier", "option"), [("trial", "--trial=my-project"), ("paid", "--project=my-project")])
