@@ -184,6 +184,6 @@ def status(job: Job, progress: Progress | None) -> str:
 
 
 def _duration(seconds: float) -> str:
-    from cloudkite.show.screen import duration
+    from cloudkite.show.amounts import duration
 
     return duration(max(seconds, 0.0))

@@ -16,7 +16,7 @@ from cloudkite.accounts import local, registry
 from cloudkite.accounts.target import connect
 from cloudkite.jobs import plans
 from cloudkite.journey import results, setup, training
-from cloudkite.show import screen
+from cloudkite.show import amounts, screen
 from cloudkite.show.errors import UserError
 from cloudkite.show.text import _
 from cloudkite.workspace import CLONE, Workspace, throw_away
@@ -39,7 +39,7 @@ def run(keep: bool = False) -> None:
             _prove_nothing_left(space)
     finally:
         _close(space, keep)
-    screen.say(_("done in {time}").format(time=screen.duration(time.monotonic() - began)), style="bold")
+    screen.say(_("done in {time}").format(time=amounts.duration(time.monotonic() - began)), style="bold")
     screen.say(
         _("next: uv run invoke new NAME, or your own CSV: uv run invoke new NAME --data FILE.csv --label COLUMN")
     )
@@ -59,7 +59,7 @@ def _journey(space: Workspace) -> None:
 
     screen.heading(_("2  A trainer, generated"))
     folder = making.new(space, "penguins")
-    screen.say(_("a small Python package in {path}").format(path=screen.short(folder)))
+    screen.say(_("a small Python package in {path}").format(path=amounts.short(folder)))
     trainer = folders.find(space, "penguins")
 
     screen.heading(_("3  Checked, priced and submitted"))
@@ -96,7 +96,7 @@ def _show_price_on_google(job: Any) -> None:
     price = prices.job_hour(job.machine, job.region)
     screen.say(
         _("on Google this job would have cost about {cost} ({machine}, price of {date}); here it cost nothing").format(
-            cost=screen.money(job.cost, job.currency, 4), machine=job.machine, date=price.as_of
+            cost=amounts.money(job.cost, job.currency, 4), machine=job.machine, date=price.as_of
         )
     )
 

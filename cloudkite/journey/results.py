@@ -10,7 +10,7 @@ from typing import Any
 from cloudkite.accounts import registry
 from cloudkite.accounts.target import Target, connect
 from cloudkite.children import safe_environment
-from cloudkite.show import screen
+from cloudkite.show import amounts, screen
 from cloudkite.show.errors import BadValue, UserError
 from cloudkite.show.text import _
 from cloudkite.workspace import Workspace
@@ -38,8 +38,8 @@ def list_jobs(workspace: Workspace, account_name: str, *, everything: bool = Fal
                 job.state,
                 machines(job),
                 f"{job.created:%Y-%m-%d %H:%M}",
-                screen.duration(job.seconds) if job.started else "",
-                screen.money(job.cost, job.currency) if job.started else "",
+                amounts.duration(job.seconds) if job.started else "",
+                amounts.money(job.cost, job.currency) if job.started else "",
             )
             for job in found
         ],
@@ -121,7 +121,7 @@ def fetch_job(workspace: Workspace, target: Target, job: Any, quiet: bool = Fals
     if not quiet:
         screen.say(
             _("{count} files, {size}, in {path}").format(
-                count=fetched.files, size=screen.size(fetched.bytes), path=screen.short(fetched.folder)
+                count=fetched.files, size=amounts.size(fetched.bytes), path=amounts.short(fetched.folder)
             )
         )
     return fetched.folder

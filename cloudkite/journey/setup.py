@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from cloudkite.accounts import registry
 from cloudkite.accounts.registry import Account
 from cloudkite.accounts.target import Target, connect
-from cloudkite.show import screen
+from cloudkite.show import amounts, screen
 from cloudkite.show.errors import BadValue, UserError
 from cloudkite.show.text import _
 from cloudkite.workspace import Workspace
@@ -60,7 +60,7 @@ def set_up(
         screen.warn(warning)
     say(
         _("{count} changes in {time}: account {name} is set up").format(
-            count=sum(outcome.changes.values()), time=screen.duration(outcome.seconds), name=account.name
+            count=sum(outcome.changes.values()), time=amounts.duration(outcome.seconds), name=account.name
         )
     )
     if not quiet:
@@ -120,7 +120,7 @@ def take_down(
         return left
     removed = sum(outcome.changes.values())
     screen.say(
-        _("{count} resources removed in {time}").format(count=removed, time=screen.duration(outcome.seconds))
+        _("{count} resources removed in {time}").format(count=removed, time=amounts.duration(outcome.seconds))
         if removed
         else _("nothing to remove")
     )
@@ -209,9 +209,9 @@ def show_monthly(rows: list[MonthlyRow], account: Account) -> None:
     screen.heading(
         _("price per month") if account.costs_money else _("price per month on Google; here it costs nothing")
     )
-    shown = [(row.name, row.note, screen.money(row.amount, row.currency)) for row in rows]
+    shown = [(row.name, row.note, amounts.money(row.amount, row.currency)) for row in rows]
     known = [row.amount for row in rows if row.amount is not None]
-    total = (_("in all"), "", screen.money(sum(known, Decimal(0)), rows[0].currency)) if known else None
+    total = (_("in all"), "", amounts.money(sum(known, Decimal(0)), rows[0].currency)) if known else None
     screen.table([_("what"), _("how it is counted"), _("USD per month")], shown, right=[2], total=total)
     dates = sorted({row.as_of for row in rows if row.as_of})
     if dates:
@@ -266,7 +266,7 @@ def list_accounts(workspace: Workspace, *, as_json: bool = False) -> None:
                 r["project"],
                 r["region"],
                 r["tier"],
-                screen.money(r["budget"], r["currency"]) if r["budget"] is not None else _("none"),
+                amounts.money(r["budget"], r["currency"]) if r["budget"] is not None else _("none"),
                 _("yes") if r["set_up"] else _("no"),
             )
             for r in rows

@@ -10,7 +10,7 @@ from cloudkite.accounts import registry
 from cloudkite.accounts.registry import Account
 from cloudkite.accounts.target import Target, connect
 from cloudkite.journey.setup import acting_as
-from cloudkite.show import screen
+from cloudkite.show import amounts, screen
 from cloudkite.show.errors import FAILED, UserError
 from cloudkite.show.text import _
 from cloudkite.workspace import Workspace, private_folder
@@ -65,7 +65,7 @@ def _check_failed(trainer: Trainer) -> UserError:
 def show_report(report: CheckReport) -> None:
     """One line per step, its findings below it."""
     for step in report.steps:
-        time = screen.duration(step.seconds) if step.seconds >= 1 else ""
+        time = amounts.duration(step.seconds) if step.seconds >= 1 else ""
         screen.say(f"{step.verdict:<8} {step.name}  {step.summary}  {time}".rstrip())
         for line in step.messages:
             screen.say(f"         {line}")
@@ -148,7 +148,7 @@ def start(workspace: Workspace, target: Target, plan: Plan, *, yes: bool, quiet:
     with screen.waiting(_("staging ...")) as tell:
         job = submit.submit(workspace, target, plan, progress=tell)
     say(_("job      {name} ({id})").format(name=job.name, id=job.id))
-    say(_("staged   {uri} ({sent} sent)").format(uri=job.staged, sent=screen.size(job.sent_bytes)))
+    say(_("staged   {uri} ({sent} sent)").format(uri=job.staged, sent=amounts.size(job.sent_bytes)))
     say(_("runs     python -m trainer.task {arguments}").format(arguments=" ".join(job.arguments)))
     return job
 
@@ -159,9 +159,9 @@ def _show_price(plan: Plan, say: Callable[[str], None]) -> None:
         _("{machine} in {region}: {hourly} an hour, at most {worst} in {limit} (price of {date})").format(
             machine=plan.describe(),
             region=plan.region,
-            hourly=screen.money(price.amount, price.currency, 4),
-            worst=screen.money(plan.worst_case, price.currency),
-            limit=screen.duration(plan.limit_seconds),
+            hourly=amounts.money(price.amount, price.currency, 4),
+            worst=amounts.money(plan.worst_case, price.currency),
+            limit=amounts.duration(plan.limit_seconds),
             date=price.as_of,
         )
     )
@@ -208,5 +208,5 @@ def _skipped(event: Event) -> bool:
 def describe_end(job: Job) -> str:
     """One line: how the job ended, how long it ran, what it cost."""
     return _("{state} after {time}, {cost}").format(
-        state=job.state, time=screen.duration(job.seconds), cost=screen.money(job.cost, job.currency, 4)
+        state=job.state, time=amounts.duration(job.seconds), cost=amounts.money(job.cost, job.currency, 4)
     )

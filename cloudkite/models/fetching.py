@@ -22,7 +22,7 @@ from cloudkite import names
 from cloudkite.accounts.api import pages
 from cloudkite.accounts.target import Target
 from cloudkite.jobs.service import Job
-from cloudkite.show import screen
+from cloudkite.show import amounts
 from cloudkite.show.errors import UserError, from_google
 from cloudkite.show.text import _
 
@@ -136,7 +136,7 @@ def _check(folder: Path, job: Job) -> None:
         if (record.is_file() and not _leads_elsewhere(record)) or not any(folder.iterdir()):
             return
     raise UserError(
-        _("{path} was not made by a fetch, and is not replaced").format(path=screen.short(folder)),
+        _("{path} was not made by a fetch, and is not replaced").format(path=amounts.short(folder)),
         _("move it elsewhere, then: uv run invoke fetch --job {id}").format(id=job.id),
     )
 

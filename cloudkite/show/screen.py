@@ -132,35 +132,6 @@ def waiting(text: str, live: bool = False) -> Iterator[Any]:
         yield tell
 
 
-def money(amount: float | Decimal | None, currency: str | None, digits: int = 2) -> str:
-    """An amount with its currency; whichever is unknown says so. Tiny amounts keep their first digit."""
-    if amount is None:
-        return _("unknown")
-    if 0 < abs(amount) < 0.01:
-        digits = 4
-    return f"{amount:,.{digits}f} {currency or _('(unknown currency)')}"
-
-
-def duration(seconds: float) -> str:
-    """Seconds as people say them: 42s, 3m 10s, 2h 05m."""
-    seconds = round(seconds)
-    if seconds < 60:
-        return f"{seconds}s"
-    if seconds < 3600:
-        return f"{seconds // 60}m {seconds % 60:02d}s"
-    return f"{seconds // 3600}h {seconds % 3600 // 60:02d}m"
-
-
-def size(count: int) -> str:
-    """Bytes as people say them: 512 B, 1.4 MB."""
-    value = float(count)
-    for unit in ("B", "kB", "MB", "GB"):
-        if value < 1000 or unit == "GB":
-            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
-        value /= 1000
-    return str(count)
-
-
 def _plain(value: Any) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return dataclasses.asdict(value)
@@ -183,14 +154,3 @@ def _encodable(text: str) -> str:
     """The text as this console can write it: a Windows console without UTF-8 gets `?` instead of a crash."""
     encoding = getattr(sys.stdout, "encoding", None) or "ascii"
     return text.encode(encoding, "replace").decode(encoding)
-
-
-def short(path: Path) -> str:
-    """A path as short as it can be said from here."""
-    import os
-
-    try:
-        relative = os.path.relpath(path)
-    except ValueError:  # another drive on Windows
-        return str(path)
-    return relative if len(relative) < len(str(path)) else str(path)

@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 
 from cloudkite import names
-from cloudkite.show import screen
+from cloudkite.show import amounts, screen
 from cloudkite.show.errors import BadValue
 from cloudkite.data.table import Table, read, write
 from cloudkite.show.text import _
@@ -37,7 +37,7 @@ def new(
     parent = (output or workspace.trainers).resolve()
     folder = parent / name
     if folder.exists():
-        raise BadValue(_("{folder} is there already").format(folder=screen.short(folder)), _("choose another name"))
+        raise BadValue(_("{folder} is there already").format(folder=amounts.short(folder)), _("choose another name"))
     table = read(data, label) if data and label else None
     parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=parent, prefix=".new-") as build:

@@ -16,7 +16,7 @@ import pytest
 from cloudkite.jobs import service
 from cloudkite.journey import results
 from cloudkite.models import fetching, predictions
-from cloudkite.show import screen
+from cloudkite.show import amounts
 from cloudkite.show.errors import UserError
 from cloudkite.trainers import folders
 from tests import trainer_folder
@@ -178,7 +178,7 @@ def test_a_folder_of_ones_own_is_not_touched(cloud, space, name):
     before = tree(space.state)
     with pytest.raises(UserError) as refused:
         fetched(space)
-    assert refused.value.message == f"{screen.short(mine)} was not made by a fetch, and is not replaced"
+    assert refused.value.message == f"{amounts.short(mine)} was not made by a fetch, and is not replaced"
     assert refused.value.hint == f"move it elsewhere, then: uv run invoke fetch --job {JOB.id}"
     assert tree(space.state) == before
     assert cloud.sent == []
