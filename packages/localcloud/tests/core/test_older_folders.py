@@ -16,7 +16,7 @@ from clouds.vertex import PLAIN, VertexCloud, id_of, pool
 pytestmark = pytest.mark.slow
 
 REPOSITORY = Path(__file__).resolve().parents[4]
-BEFORE_THE_MOVE = "53260cc4d87e950797f57f18d7e411b534f26c75"  # the last commit with localcloud/ at the repository's root
+BEFORE_THE_MOVE = "53260cc4d87e950797f57f18d7e411b534f26c75"  # the last commit with localcloud/ at the root
 COUNT = "import time\nfor n in range(60):\n    print(n, flush=True)\n    time.sleep(0.1)\n"
 
 
