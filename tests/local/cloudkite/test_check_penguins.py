@@ -124,8 +124,8 @@ def binary(place, tmp_path_factory):
     table = tmp_path_factory.mktemp("binary") / "grades.csv"
     rows = [f"{i % 23 + i / 100},{'ABC'[i % 3]},{'yes' if i % 23 + i % 5 > 12 else 'no'}" for i in range(150)]
     table.write_text("\n".join(["hours,room,passed", *rows]) + "\n", encoding="utf-8")
-    new.new(place, "binary", table, "passed")
-    trainer = trainers.find(place, "binary")
+    making.new(place, "binary", table, "passed")
+    trainer = folders.find(place, "binary")
     edit(trainer, "model.py", 'Dense(len(data.CLASSES), activation="softmax")', 'Dense(1, activation="sigmoid")')
     edit(trainer, "model.py", '"sparse_categorical_crossentropy"', '"binary_crossentropy"')
     return trainer
@@ -164,7 +164,7 @@ OTHER_LABEL = """\
 def test_an_export_that_answers_otherwise_than_keras(place, binary, tmp_path, answer, message):
     folder = tmp_path / "binary"
     shutil.copytree(binary.folder, folder)
-    copy = trainers.find(place, str(folder))
+    copy = folders.find(place, str(folder))
     edit(copy, "export.py", ANSWER, answer)
     report = checking.check(place, copy)
     export = steps_of(report)["export"]
