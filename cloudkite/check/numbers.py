@@ -7,11 +7,11 @@ import re
 from collections.abc import Callable, Sequence
 
 from cloudkite.check.findings import FAILED, WARNING, Findings
+from cloudkite.data import missing
 from cloudkite.show.text import _
 
 _FLOAT32 = 3.4028235e38  # the largest number that TensorFlow's float32 holds
 _EXACT = 2**24  # whole numbers above it lose their last digits in a float32
-_MISSING = frozenset("na n/a #n/a nan null none nil - -- ? . missing unknown".split())
 _THOUSANDS = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d+)?")
 _DECIMAL_COMMA = re.compile(r"[+-]?(\d+|\d{1,3}(\.\d{3})+),\d+")
 _UNIT = re.compile(r"([$€£₩¥]\s?[+-]?\d[\d.,]*)|([+-]?\d[\d.,]*\s?[%°a-zA-Z$€£₩¥원개명점세]+)")
@@ -33,7 +33,7 @@ def wrong(text: str) -> str | None:
     word = plain.lower()
     if not plain:
         return _("spaces in a number column: leave the field empty")
-    if word in _MISSING:
+    if word in missing.WORDS:
         return _("{text!r} for a missing number: leave the field empty").format(text=text)
     if word.lstrip("+-") in ("inf", "infinity") or re.fullmatch(r"[+-]?\d+(\.\d*)?e\+?\d{3,}", word):
         return _("{text!r} is not finite").format(text=text)

@@ -8,11 +8,12 @@ from collections.abc import Sequence
 
 from cloudkite.check.findings import NOTE, WARNING, Findings
 from cloudkite.check.numbers import wrong
+from cloudkite.data import missing
 from cloudkite.show.text import _
 
 MOST = 100_000  # different words that are counted; a column with more is no list of categories
 _DATE = re.compile(r"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}([ T].*)?|\d{1,2}[-/.]\d{1,2}[-/.]\d{4}([ T].*)?")
-_NOTHING = frozenset("na n/a #n/a nan null none nil - -- ? . missing".split())
+_NOTHING = missing.WORDS - {"unknown"}  # which may be a word like any other
 _SAMPLE = 1000  # words that are looked at for a pattern
 
 

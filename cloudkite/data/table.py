@@ -12,12 +12,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from cloudkite.data import missing
 from cloudkite.show.errors import BadValue
 from cloudkite.show.text import _, near
 
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 CODE = re.compile(r"[+-]?0\d.*|\+.*|\d{16,}")  # 007, +82..., card numbers: digits that are no quantity
-BLANKS = ("na", "n/a", "#n/a", "nan", "null", "none", "-", "?", ".")  # words for a blank, in columns of numbers
 MANY = 100_000  # distinct values that are kept apart, at most
 CLASSES_OF_WHOLE_NUMBERS = 20  # a label with more different whole numbers is a quantity
 CLASSES = 1000  # a label with more different words is no class
@@ -44,7 +44,7 @@ class Column:
         """Count one field."""
         if not text:
             return
-        if text.lower() in BLANKS:
+        if text.lower() in missing.WORDS:
             self.blanks.add(text)
         elif NUMBER.fullmatch(text) and not CODE.fullmatch(text) and math.isfinite(float(text)):
             number = float(text)

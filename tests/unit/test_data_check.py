@@ -12,7 +12,9 @@ from cloudkite.check import data, rows
 from cloudkite.check.data import check_data
 from cloudkite.check.numbers import wrong
 from cloudkite.check.rows import Source
+from cloudkite.data import missing
 from cloudkite.data.declared import Declared
+from cloudkite.data.table import Column
 
 COLUMNS = {"hours": "number", "city": "text"}
 HEADER = "hours,city,passed"
@@ -309,3 +311,12 @@ def test_places_are_right_across_chunks(tmp_path, monkeypatch):
 @pytest.mark.parametrize("text", ["1", "-1.5", "+2.", ".5", "1e-3", " 7 ", "3.4e38"])
 def test_numbers(text):
     assert wrong(text) is None
+
+
+@pytest.mark.parametrize("word", sorted(missing.WORDS))
+def test_what_new_takes_for_blank_is_what_the_check_calls_missing(word):
+    column = Column("hours")
+    column.add("1.5", 2)
+    column.add(word.upper(), 3)
+    assert column.numeric and column.blanks == {word.upper()}
+    assert "for a missing number" in (wrong(word.upper()) or "")
