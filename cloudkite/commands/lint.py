@@ -10,6 +10,6 @@ from cloudkite.commands import command
 @command(help={"fix": "fix what can be fixed"})
 def lint(c: Context, fix: bool = False) -> None:
     """Check format, lint and types."""
-    from cloudkite import project
+    from cloudkite.journey import project
 
     project.lint(fix=fix)

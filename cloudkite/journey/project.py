@@ -6,13 +6,17 @@ import os
 import subprocess
 import sys
 
+from cloudkite import affected
+from cloudkite.show import screen
 from cloudkite.show.errors import UserError
 from cloudkite.show.text import _
 from cloudkite.workspace import CLONE
 
 
-def test(fast: bool = False, select: str = "") -> None:
+def test(fast: bool = False, changed: bool = False, select: str = "") -> None:
     """Run pytest on two processes: the fast tests, and unless `fast` those that take long, too.
+
+    With `changed`, only those that what differs from main can affect; they are named first.
 
     Tests of one file stay in one process: they share a local cloud. The short ones of tests/unit come last, so that
     neither process waits long for the other.
@@ -20,6 +24,14 @@ def test(fast: bool = False, select: str = "") -> None:
     command = [sys.executable, "-m", "pytest", "-n", "2", "--dist", "loadfile", "--no-loadscope-reorder"]
     command += ["-m", "not slow"] if fast else []
     command += ["-k", select] if select else []
+    if changed:
+        files = affected.changed(CLONE)
+        paths = affected.tests(CLONE, files)
+        if paths == []:
+            screen.say(_("no test is affected by what differs from main"))
+            return
+        screen.say(_("affected: {tests}").format(tests=", ".join(paths) if paths else _("all tests")))
+        command += paths or []
     _run(command)
 
 
