@@ -71,7 +71,7 @@ class Accounts:
 
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
-        self.kept = self._kept = Documents(cloud.folder("billing") / "state.sqlite")
+        self.kept = Documents(cloud.folder("billing") / "state.sqlite")
         self._lock = threading.RLock()
         self._states: dict[str, str] = {}
 
@@ -101,9 +101,9 @@ class Accounts:
         if name == DEFAULT_PAYER:
             return person == ""
         with self._lock:
-            found = self._kept.find(f"openers/{name}")
+            found = self.kept.find(f"openers/{name}")
             if found is None:
-                found = self._kept.put(f"openers/{name}", "opener", {"person": person})
+                found = self.kept.put(f"openers/{name}", "opener", {"person": person})
             return found["person"] == person
 
     def state(self, project_id: str) -> str:
@@ -131,18 +131,18 @@ class Accounts:
         """The project's account is on a free trial from now on."""
         name = trial_account(project_id)
         with self._lock:
-            self._kept.put(f"openers/{name}", "opener", {"person": project_id})
+            self.kept.put(f"openers/{name}", "opener", {"person": project_id})
             self.put(self.get(name) | {"displayName": "My Billing Account"})
             self._put_trial(Trial(project_id, name, self._cloud.clock.time()))
 
     def trial(self, project_id: str) -> Trial | None:
         """The free trial that a project was made on, if it was."""
-        found = self._kept.find(f"trials/{project_id}")
+        found = self.kept.find(f"trials/{project_id}")
         return Trial(**found) if found else None
 
     def trials(self) -> list[Trial]:
         """All, by project."""
-        return [Trial(**found) for found in self._kept.list(_TRIAL)]
+        return [Trial(**found) for found in self.kept.list(_TRIAL)]
 
     def on_trial(self, project_id: str) -> bool:
         """Whether a project is on a free trial that was not upgraded."""
@@ -196,7 +196,7 @@ class Accounts:
             return trial
 
     def _put_trial(self, trial: Trial) -> None:
-        self._kept.put(f"trials/{trial.project}", _TRIAL, dict(vars(trial)))
+        self.kept.put(f"trials/{trial.project}", _TRIAL, dict(vars(trial)))
 
 
 def trial_account(project_id: str) -> str:

@@ -44,7 +44,6 @@ class Billing:
         self.ledger = Ledger(folder / "ledger.sqlite")
         self.counts = Counts(cloud)
         self.accounts = cloud.of(Accounts)
-        self._kept = self.accounts.kept
         self._lock = threading.RLock()
         self._stoppers: list[Stopper] = []
         cloud.clock.before_forward(self.sample)
@@ -237,7 +236,7 @@ class Billing:
                 return []
             found = self.lines()
             for budget in budgets:
-                alerts.check(self._cloud, self.ledger, self._kept, budget, found, now)
+                alerts.check(self._cloud, self.ledger, self.accounts.kept, budget, found, now)
             ended = [trial for trial in trials if self._is_over(trial, found)]
             for trial in ended:
                 self.accounts.close_trial(trial)
@@ -259,7 +258,7 @@ class Billing:
                 used, rate = (_gross(lines, trial) for lines in (found, hourly))
                 moments.append(ahead.reaches(used, rate, TRIAL_NANOS, now))
             for budget in budgets:
-                moments.append(alerts.due(self._cloud, self._kept, budget, found, hourly, now, grain))
+                moments.append(alerts.due(self._cloud, self.accounts.kept, budget, found, hourly, now, grain))
             return min((moment for moment in moments if moment is not None and moment > now), default=None)
 
     def _is_over(self, trial: Trial, found: list[Line]) -> bool:
