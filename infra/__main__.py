@@ -3,11 +3,7 @@
 import sys
 from pathlib import Path
 
-import pulumi
-
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from infra.program import build
-from infra.settings import Settings
+from infra.program import run
 
-for name, value in build(Settings.load()).items():
-    pulumi.export(name, value)
+run()

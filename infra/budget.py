@@ -7,9 +7,9 @@ from decimal import Decimal
 import pulumi
 import pulumi_gcp as gcp
 
-from infra import settings as given
 from infra.apis import Apis
 from infra.contacts import Contacts
+from infra.settings import Budget, Settings
 
 
 class MonthlyBudget(pulumi.ComponentResource):
@@ -17,8 +17,8 @@ class MonthlyBudget(pulumi.ComponentResource):
 
     def __init__(
         self,
-        settings: given.Settings,
-        budget: given.Budget,
+        settings: Settings,
+        budget: Budget,
         apis: Apis,
         contacts: Contacts,
         project_number: pulumi.Input[str],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TypeVar, cast
 
 import pulumi
 import pulumi_gcp as gcp
@@ -14,14 +14,29 @@ from infra.contacts import Contacts
 from infra.identity import Identity
 from infra.images import Images
 from infra.logs import Logs
+from infra.mistakes import SettingsError
+from infra.outputs import Budget, Outputs
 from infra.quotas import Quotas
 from infra.settings import Settings
 
-SCHEMA = 1
+T = TypeVar("T")
 
 
-def build(settings: Settings) -> dict[str, Any]:
-    """Declare the account's resources; gives the stack's outputs, which the tasks read as outputs.json."""
+def run(access_token: str | None = None) -> None:
+    """What `pulumi up` runs: declare what the stack's settings ask for, and export its outputs.
+
+    Raises pulumi.RunError, which the engine prints without a traceback, for mistakes in the settings.
+    """
+    try:
+        settings = Settings.load(access_token)
+    except SettingsError as mistakes:
+        raise pulumi.RunError(str(mistakes)) from None
+    for name, value in build(settings).exported().items():
+        pulumi.export(name, value)
+
+
+def build(settings: Settings) -> Outputs:
+    """Declare the account's resources; gives what the tasks will read as outputs.json."""
     provider = gcp.Provider(
         "gcp",
         project=settings.project,
@@ -45,22 +60,27 @@ def build(settings: Settings) -> dict[str, Any]:
     images = Images(settings, apis, opts)
     budget = MonthlyBudget(settings, settings.budget, apis, contacts, project.number, opts) if settings.budget else None
     quotas = Quotas(settings, apis, opts) if settings.quotas else None
-    return {
-        "schema": SCHEMA,
-        "project": settings.project,
-        "project_number": project.number,
-        "region": settings.region,
-        "trainer": identity.email,
-        "submitter": settings.owner.partition(":")[2],
-        "buckets": buckets.urls,
-        "images": images.address,
-        "budget": _budget(settings, budget),
-        "labels": settings.labels,
-        "quotas": quotas.values if quotas else {},
-    }
+    asked = quotas.values if quotas else {}
+    return Outputs(
+        project=settings.project,
+        project_number=_later(project.number),
+        region=settings.region,
+        trainer=_later(identity.email),
+        submitter=settings.owner.partition(":")[2],
+        buckets={purpose: _later(url) for purpose, url in buckets.urls.items()},
+        images=_later(images.address),
+        budget=_budget(settings, budget),
+        labels=settings.labels,
+        quotas={name: {region: _later(n) for region, n in regions.items()} for name, regions in asked.items()},
+    )
 
 
-def _budget(settings: Settings, made: MonthlyBudget | None) -> dict[str, Any] | None:
+def _budget(settings: Settings, made: MonthlyBudget | None) -> Budget | None:
     if settings.budget is None or made is None:
         return None
-    return {"name": made.name, "amount": float(settings.budget.amount), "currency": made.currency}
+    return Budget(_later(made.name), float(settings.budget.amount), _later(made.currency))
+
+
+def _later(value: pulumi.Output[T]) -> T:
+    """A value that Pulumi puts in when it exports it: until then it is not known."""
+    return cast("T", value)

@@ -10,8 +10,8 @@ import pulumi
 import pulumi_gcp as gcp
 
 from infra.apis import Apis
-from infra.reading import nearest
-from infra.settings import Quota, Settings, SettingsError
+from infra.mistakes import SettingsError, nearest
+from infra.settings import Quota, Settings
 
 UNLIMITED = -1
 
@@ -54,16 +54,15 @@ class Quotas(pulumi.ComponentResource):
 
 
 def _choose(settings: Settings, quota: Quota, infos: Sequence[Any]) -> tuple[str, int]:
-    """The quota's id, and the value to prefer. Raises SettingsError for a quota that the project doesn't have."""
+    """The quota's id, and the value to prefer. Raises RunError for a quota that the project doesn't have."""
     wanted = quota.quota_id or quota.metric or ""
     field = "quota_id" if quota.quota_id else "metric"
     found = next((i for i in infos if getattr(i, field) == wanted and "region" in i.dimensions), None)
     if found is None:
         near = nearest(wanted, {getattr(i, field) for i in infos})
         advice = f"did you mean {near}?" if near else f"none of the {len(infos)} that there are looks like it"
-        raise SettingsError(
-            settings.stack, [f"cloudkite:quotas names {wanted}; {settings.project} has no such quota; {advice}"]
-        )
+        mistake = f"cloudkite:quotas names {wanted}; {settings.project} has no such quota; {advice}"
+        raise pulumi.RunError(str(SettingsError(settings.stack, [mistake])))
     present = _present(found, quota.region)
     more = present != UNLIMITED and quota.value > present
     if more == quota.request or quota.value == present:

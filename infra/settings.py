@@ -1,89 +1,206 @@
-"""The settings of an account: read from Pulumi.<account>.yaml in one place, checked, and told in the user's words."""
+"""The settings of an account: one model of Pulumi.<account>.yaml, for the program, the tasks and editors.
+
+Run as `python -m infra.settings` it writes settings.schema.json, by which an editor completes and checks such a file.
+"""
 
 from __future__ import annotations
 
 import json
 import os
-import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
-from typing import Any
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
-import pulumi
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema
+from pydantic.json_schema import GenerateJsonSchema, SkipJsonSchema
 
-from infra.reading import Mistakes, Section, nearest
-from infra.regions import REGIONS
+from catalog.regions import regions
+from infra.mistakes import ALLOWED, SettingsError, nearest, told
 
+SCHEMA = Path(__file__).with_name("settings.schema.json")
 VERTEX = "aiplatform.googleapis.com"
-
-# 6 to 30 characters: https://cloud.google.com/resource-manager/docs/creating-managing-projects
-_PROJECT = re.compile(r"[a-z][a-z0-9-]{4,28}[a-z0-9]")
-_BILLING_ACCOUNT = re.compile(r"[0-9A-F]{6}-[0-9A-F]{6}-[0-9A-F]{6}")
-_EMAIL = re.compile(r"[^\s@:,;]+@[^\s@:,;]+\.[^\s@:,;.]+")
-_CURRENCY = re.compile(r"[A-Z]{3}")
-_QUOTA_ID = re.compile(r"[A-Za-z][A-Za-z0-9-]+")
-_METRIC = re.compile(r"[a-z0-9.-]+\.googleapis\.com/[a-z0-9_/.-]+", re.IGNORECASE)
 
 # Values that pulumi.Config hands over as JSON text.
 _STRUCTURED = ("budget", "quotas", "logRetentionDays", "stagingDays")
 
 
-class SettingsError(pulumi.RunError):
-    """Mistakes in an account's settings, one in each line; the engine prints it without a traceback."""
-
-    def __init__(self, stack: str, mistakes: list[str]) -> None:
-        super().__init__("\n".join(f"Pulumi.{stack}.yaml: {mistake}" for mistake in mistakes))
-        self.mistakes = tuple(mistakes)
-
-
-@dataclass(frozen=True)
-class Budget:
-    """A budget per month, before credits. `currency` None means the billing account's own.
-
-    `thresholds` are fractions of `amount` (1.0 is all of it); `emails` hear of each.
-    """
-
-    billing_account: str
-    amount: Decimal
-    currency: str | None
-    thresholds: tuple[float, ...]
-    emails: tuple[str, ...]
+def _setting(name: str, about: str, allowed: str = "", default: Any = ..., **limits: Any) -> Any:
+    """A field that the file calls `name`: what it is for, and what a value must be."""
+    return Field(
+        default, alias=name, description=about, json_schema_extra={ALLOWED: allowed} if allowed else None, **limits
+    )
 
 
-@dataclass(frozen=True)
-class Quota:
-    """A quota of one region, named by its id or by its metric (the other is None).
+def _exact(value: Any) -> Any:
+    """The decimal number that the person wrote, which YAML reads as a float."""
+    return Decimal(str(value)) if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+def _fixed(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _region(name: str) -> str:
+    if name not in regions():
+        near = nearest(name, regions())
+        raise ValueError(
+            f"a region with custom training is needed, {f'did you mean {near}?' if near else 'like us-central1'}"
+        )
+    return name
+
+
+def _different(values: tuple[str, ...]) -> tuple[str, ...]:
+    if len(set(values)) != len(values):
+        raise ValueError
+    return values
+
+
+_REGION = "a region with custom training is needed, like us-central1"
+Region = Annotated[str, AfterValidator(_region), WithJsonSchema({"type": "string", "enum": sorted(regions())})]
+Email = Annotated[str, Field(pattern=r"^[^\s@:,;]+@[^\s@:,;]+\.[^\s@:,;.]+$")]
+Amount = Annotated[
+    Decimal, BeforeValidator(_exact), Field(gt=0), WithJsonSchema({"type": "number", "exclusiveMinimum": 0})
+]
+Thresholds = Annotated[
+    tuple[Annotated[float, Field(gt=0, le=2)], ...],
+    BeforeValidator(_fixed),
+    AfterValidator(lambda parts: tuple(sorted(set(parts)))),
+    Field(min_length=1),
+]
+# Five is Google's limit of channels on a budget.
+Emails = Annotated[tuple[Email, ...], BeforeValidator(_fixed), AfterValidator(_different), Field(max_length=5)]
+
+
+class _Model(BaseModel):
+    """What a mapping in the file may say: nothing else, and no text where a number is meant."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, populate_by_name=True)
+
+
+class Budget(_Model):
+    """A budget per month, before credits."""
+
+    billing_account: str = _setting(
+        "billingAccount",
+        "The billing account that pays. Billing > Account management shows its id.",
+        "an id like 012345-6789AB-CDEF01 is needed (Billing shows it)",
+        pattern=r"^[0-9A-F]{6}-[0-9A-F]{6}-[0-9A-F]{6}$",
+    )
+    amount: Amount = _setting(
+        "amount",
+        "Per month, in the billing account's own currency, before credits.",
+        "a number above 0 is needed: the budget of a month",
+    )
+    currency: str | None = _setting(
+        "currency",
+        "The billing account's own currency; without it, whatever that is.",
+        "three capital letters are needed, like USD or KRW",
+        None,
+        pattern=r"^[A-Z]{3}$",
+    )
+    thresholds: Thresholds = _setting(
+        "thresholds",
+        "An e-mail is sent at each of these fractions of the amount: 1.0 is all of it.",
+        "fractions of the amount are needed, like [0.5, 0.9, 1.0], each up to 2",
+        (0.5, 0.9, 1.0),
+    )
+    emails: Emails = _setting(
+        "emails",
+        "Who hears of each threshold.",
+        "a list of at most five different e-mail addresses is needed",
+        (),
+    )
+
+
+class Quota(_Model):
+    """A quota of one region, named by its id or by its metric.
 
     Without `request` it is a guard-rail, which lowers and never raises; with it, Google is asked for more, never less.
     """
 
-    value: int
-    quota_id: str | None
-    metric: str | None
-    region: str
-    service: str
-    request: bool
+    value: int = _setting(
+        "value", "How much may be in use at once.", "a whole number from 0 is needed", ge=0, le=1_000_000_000
+    )
+    quota_id: str | None = _setting(
+        "quotaId",
+        "The quota's id at Cloud Quotas, unless its metric is given.",
+        "a quota id of Cloud Quotas is needed",
+        None,
+        pattern=r"^[A-Za-z][A-Za-z0-9-]+$",
+    )
+    metric: str | None = _setting(
+        "metric",
+        "The quota's metric, unless its id is given.",
+        "a metric like aiplatform.googleapis.com/... is needed",
+        None,
+        pattern=r"^[A-Za-z0-9.-]+\.googleapis\.com/[A-Za-z0-9_/.-]+$",
+    )
+    region: Region = _setting("region", "The region it holds in; without it, the account's.", _REGION, "")
+    service: str = _setting(
+        "service",
+        "The API whose quota it is.",
+        f"e.g. {VERTEX}",
+        VERTEX,
+        pattern=r"^[a-z0-9.-]+\.googleapis\.com$",
+    )
+    request: bool = _setting(
+        "request", "Whether Google is asked to raise it to the value.", "true or false is needed", False
+    )
 
 
-@dataclass(frozen=True)
-class Settings:
+class Settings(_Model):
     """One account. `owner` is the member that submits jobs ("" for none); `access_token` signs the provider in.
 
-    The token is never in the file: on Google it is None and the person's own credentials are used.
+    `stack` and the token are never in the file. On Google the token is None: the person's own credentials are used.
     """
 
-    stack: str
-    project: str
-    region: str
-    target: str
-    tier: str
-    owner: str
-    budget: Budget | None
-    quotas: tuple[Quota, ...]
-    log_retention_days: int
-    staging_days: int
-    access_token: str | None = field(default=None, repr=False)
+    # 6 to 30 characters: https://cloud.google.com/resource-manager/docs/creating-managing-projects
+    project: str = _setting(
+        "gcp:project",
+        "The project's id, not its name and not its number; billing must be linked to it.",
+        "a project id is needed: 6 to 30 lower-case letters, digits and hyphens, starting with a letter",
+        pattern=r"^[a-z][a-z0-9-]{4,28}[a-z0-9]$",
+    )
+    region: Region = _setting("gcp:region", "Where buckets, jobs and images live.", _REGION, "us-central1")
+    target: Literal["google", "local"] = _setting(
+        "cloudkite:target", "Google, or the local cloud on this machine.", "allowed are google and local", "google"
+    )
+    tier: Literal["trial", "paid"] = _setting(
+        "cloudkite:tier",
+        "A free trial can't use GPUs and can't ask for more quota.",
+        "allowed are trial and paid",
+        "trial",
+    )
+    owner: str = _setting(
+        "cloudkite:owner",
+        "Who submits jobs: gets exactly the permissions for that.",
+        "user:E-MAIL or serviceAccount:E-MAIL is needed",
+        "",
+        pattern=r"^(user|serviceAccount):[^\s@:,;]+@[^\s@:,;]+\.[^\s@:,;.]+$",
+    )
+    budget: Budget | None = _setting("cloudkite:budget", "A budget per month, before credits.", default=None)
+    quotas: Annotated[tuple[Quota, ...], BeforeValidator(_fixed)] = _setting(
+        "cloudkite:quotas", "Guard-rails, and requests for more.", default=()
+    )
+    log_retention_days: int = _setting(
+        "cloudkite:logRetentionDays",
+        "How long logs are kept; beyond 30 days Google charges for them.",
+        "a whole number from 1 to 3650 is needed",
+        30,
+        ge=1,
+        le=3650,
+    )
+    staging_days: int = _setting(
+        "cloudkite:stagingDays",
+        "What was staged for jobs is deleted after so many days.",
+        "a whole number from 1 to 365 is needed",
+        14,
+        ge=1,
+        le=365,
+    )
+    stack: SkipJsonSchema[str] = ""
+    access_token: SkipJsonSchema[str | None] = Field(None, repr=False)
 
     @property
     def labels(self) -> dict[str, str]:
@@ -99,6 +216,7 @@ class Settings:
     @staticmethod
     def load(access_token: str | None = None) -> Settings:
         """The settings of the stack that Pulumi is running. Raises SettingsError."""
+        import pulumi
         from pulumi.runtime.config import CONFIG, get_config_env
 
         config = {**get_config_env(), **CONFIG.get()}
@@ -111,79 +229,76 @@ class Settings:
     @staticmethod
     def parse(config: Mapping[str, Any], stack: str, access_token: str | None = None) -> Settings:
         """Settings out of the `config` of a settings file. Raises SettingsError that tells all mistakes at once."""
-        mistakes = Mistakes()
-        ours = ("gcp:", "cloudkite:")
-        top = Section({key: value for key, value in config.items() if str(key).startswith(ours)}, "", mistakes)
-        project = top.take(
-            "gcp:project",
-            _matching(_PROJECT),
-            "a project id is needed: 6 to 30 lower-case letters, digits and hyphens, starting with a letter",
-        )
-        region = top.take("gcp:region", _region, _region_hint(config.get("gcp:region")), "us-central1")
-        target = top.take("cloudkite:target", _one_of("google", "local"), "allowed are google and local", "google")
-        tier = top.take("cloudkite:tier", _one_of("trial", "paid"), "allowed are trial and paid", "trial")
-        owner = top.take("cloudkite:owner", _member, "user:E-MAIL or serviceAccount:E-MAIL is needed", "")
-        budget = _budget(top.section("cloudkite:budget"))
-        quotas = tuple(_quota(item, region, tier) for item in top.sections("cloudkite:quotas"))
-        _no_quota_twice(quotas, mistakes)
-        days = top.take("cloudkite:logRetentionDays", _whole(1, 3650), "a whole number from 1 to 3650 is needed", 30)
-        staging = top.take("cloudkite:stagingDays", _whole(1, 365), "a whole number from 1 to 365 is needed", 14)
-        top.unknown()
-        settings = Settings(
-            stack, project, region, target, tier, owner, budget, quotas, days, staging, access_token or None
-        )
-        if not mistakes and any(quota.request for quota in quotas) and not settings.contact:
+        given = _given({k: v for k, v in config.items() if str(k).startswith(("gcp:", "cloudkite:"))})
+        mistakes = []
+        settings = None
+        try:
+            settings = Settings.model_validate(given, by_alias=True, by_name=False)
+        except ValidationError as error:
+            mistakes += told(error, Settings, given)
+        mistakes += _together(given)
+        if settings and not mistakes and any(quota.request for quota in settings.quotas) and not settings.contact:
             mistakes.append("cloudkite:quotas has a request; cloudkite:budget.emails must name whom Google answers")
-        if mistakes:
+        if settings is None or mistakes:
             raise SettingsError(stack, mistakes)
-        return settings
+        quotas = tuple(q if q.region else q.model_copy(update={"region": settings.region}) for q in settings.quotas)
+        return settings.model_copy(update={"quotas": quotas, "stack": stack, "access_token": access_token or None})
 
 
-def _budget(section: Section | None) -> Budget | None:
-    if section is None:
-        return None
-    account = section.take(
-        "billingAccount", _matching(_BILLING_ACCOUNT), "an id like 012345-6789AB-CDEF01 is needed (Billing shows it)"
-    )
-    amount = section.take("amount", _amount, "a number above 0 is needed: the budget of a month")
-    currency = section.take("currency", _matching(_CURRENCY), "three capital letters are needed, like USD or KRW", None)
-    thresholds = section.take(
-        "thresholds",
-        _thresholds,
-        "fractions of the amount are needed, like [0.5, 0.9, 1.0], each up to 2",
-        (0.5, 0.9, 1.0),
-    )
-    emails = section.take("emails", _emails, "a list of at most five different e-mail addresses is needed", ())
-    section.unknown()
-    return Budget(account, amount, currency, thresholds, emails)
+class _Schema(GenerateJsonSchema):
+    """Without titles, which the keys say, and without defaults that mean "not given", which an editor would fill in."""
+
+    def default_schema(self, schema: Any) -> dict[str, Any]:
+        made = super().default_schema(schema)
+        return made if made.get("default") else {k: v for k, v in made.items() if k != "default"}
+
+    def field_title_should_be_set(self, schema: Any) -> bool:
+        return False
 
 
-def _quota(section: Section, region: str, tier: str) -> Quota:
-    quota_id = section.take("quotaId", _matching(_QUOTA_ID), "a quota id of Cloud Quotas is needed", None)
-    metric = section.take("metric", _matching(_METRIC), "a metric like aiplatform.googleapis.com/... is needed", None)
-    if (section.values.get("quotaId") is None) == (section.values.get("metric") is None):
-        section.mistakes.append(f"{section.prefix.rstrip('.')} must name either quotaId or metric")
-    service = section.take("service", _matching(re.compile(r"[a-z0-9.-]+\.googleapis\.com")), "e.g. " + VERTEX, VERTEX)
-    where = section.take("region", _region, _region_hint(section.values.get("region")), region)
-    value = section.take("value", _whole(0, 1_000_000_000), "a whole number from 0 is needed")
-    request = section.take("request", _flag, "true or false is needed", False)
-    if request and tier == "trial":
-        name = quota_id or metric
-        section.mistakes.append(
-            f"{section.prefix}request is True for {name}; a trial account can't ask for more quota: "
-            "leave request out, or upgrade and set cloudkite:tier to paid"
-        )
-    section.unknown()
-    return Quota(value, quota_id, metric, where, service, request)
+def schema() -> dict[str, Any]:
+    """The JSON schema of a whole Pulumi.<account>.yaml; what is there for other programs is left alone."""
+    ours = Settings.model_json_schema(schema_generator=_Schema)
+    definitions = ours.pop("$defs")
+    for key in ("additionalProperties", "title", "description"):
+        del ours[key]
+    known = [{"enum": [*ours["properties"]]}, {"not": {"pattern": "^(gcp|cloudkite):"}}]
+    return {
+        "$schema": "http://json-schema.org/draft-07/schema#",
+        "title": "An account of Cloudkite",
+        "type": "object",
+        "required": ["config"],
+        "properties": {"config": {**ours, "propertyNames": {"anyOf": known}}},
+        "$defs": definitions,
+    }
 
 
-def _no_quota_twice(quotas: tuple[Quota, ...], mistakes: Mistakes) -> None:
-    seen: set[tuple[str | None, str]] = set()
-    for quota in quotas:
-        key = (quota.quota_id or quota.metric, quota.region)
-        if key in seen and all(key):
-            mistakes.append(f"cloudkite:quotas names {key[0]} in {key[1]} twice; one value is needed")
-        seen.add(key)
+def _given(value: Any) -> Any:
+    """A value without the keys that say nothing (`currency:`), which count as left out."""
+    if isinstance(value, Mapping):
+        return {key: _given(inner) for key, inner in value.items() if inner is not None}
+    return [_given(inner) for inner in value] if isinstance(value, list) else value
+
+
+def _together(config: Mapping[str, Any]) -> Iterator[str]:
+    """What no single value shows: mistakes between settings."""
+    quotas = config.get("cloudkite:quotas", [])
+    seen = set()
+    for number, quota in enumerate(quotas if isinstance(quotas, list) else []):
+        if not isinstance(quota, Mapping):
+            continue
+        name, place = quota.get("quotaId") or quota.get("metric"), f"cloudkite:quotas[{number}]"
+        if ("quotaId" in quota) == ("metric" in quota):
+            yield f"{place} must name either quotaId or metric"
+        if quota.get("request") is True and config.get("cloudkite:tier", "trial") == "trial":
+            yield (
+                f"{place}.request is True for {name}; a trial account can't ask for more quota: "
+                "leave request out, or upgrade and set cloudkite:tier to paid"
+            )
+        key = (name, quota.get("region", config.get("gcp:region", "us-central1")))
+        if str(key) in seen and all(key):
+            yield f"cloudkite:quotas names {key[0]} in {key[1]} twice; one value is needed"
+        seen.add(str(key))
 
 
 def _from_json(text: str) -> Any:
@@ -193,71 +308,5 @@ def _from_json(text: str) -> Any:
         return text
 
 
-def _matching(pattern: re.Pattern[str]) -> Any:
-    def check(value: Any) -> str:
-        if not isinstance(value, str) or not pattern.fullmatch(value):
-            raise ValueError
-        return value
-
-    return check
-
-
-def _one_of(*allowed: str) -> Any:
-    return _matching(re.compile("|".join(allowed)))
-
-
-def _region(value: Any) -> str:
-    if value not in REGIONS:
-        raise ValueError
-    return value
-
-
-def _region_hint(value: Any) -> str:
-    near = nearest(value, REGIONS) if isinstance(value, str) else ""
-    return f"a region with custom training is needed, {f'did you mean {near}?' if near else 'like us-central1'}"
-
-
-def _member(value: Any) -> str:
-    kind, colon, email = value.partition(":") if isinstance(value, str) else ("", "", "")
-    if kind not in ("user", "serviceAccount") or not colon or not _EMAIL.fullmatch(email):
-        raise ValueError
-    return value
-
-
-def _whole(low: int, high: int) -> Any:
-    def check(value: Any) -> int:
-        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-            raise ValueError
-        return value
-
-    return check
-
-
-def _flag(value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise ValueError
-    return value
-
-
-def _amount(value: Any) -> Decimal:
-    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
-        raise ValueError
-    amount = Decimal(str(value))
-    if not amount.is_finite() or amount <= 0:
-        raise ValueError
-    return amount
-
-
-def _thresholds(value: Any) -> tuple[float, ...]:
-    if not isinstance(value, list) or not value:
-        raise ValueError
-    if any(isinstance(part, bool) or not isinstance(part, int | float) or not 0 < part <= 2 for part in value):
-        raise ValueError
-    return tuple(sorted({float(part) for part in value}))
-
-
-def _emails(value: Any) -> tuple[str, ...]:
-    # Five is Google's limit of channels on a budget.
-    if not isinstance(value, list) or len(value) > 5 or len(set(value)) != len(value):
-        raise ValueError
-    return tuple(_matching(_EMAIL)(email) for email in value)
+if __name__ == "__main__":
+    SCHEMA.write_text(json.dumps(schema(), indent=2) + "\n", encoding="utf-8")

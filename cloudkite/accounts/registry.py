@@ -11,30 +11,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from cloudkite.accounts import settings
 from cloudkite.show.errors import BadValue, UserError
 from cloudkite.show.text import _, near
 from cloudkite.workspace import Workspace, private_folder, write_atomically
+from infra.outputs import OtherSchema, Outputs
 
 DEFAULT = "local"
 NAME = re.compile(r"[a-z][a-z0-9-]{0,28}[a-z0-9]")
-# 6 to 30 characters: https://cloud.google.com/resource-manager/docs/creating-managing-projects
-PROJECT = re.compile(r"[a-z][a-z0-9-]{4,28}[a-z0-9]")
-_OUTPUTS = "outputs.json"  # in an account's state folder
-
-
-@dataclass(frozen=True)
-class Outputs:
-    """What `up` left for the tasks: names of the account's resources."""
-
-    project: str
-    project_number: str
-    region: str
-    trainer: str
-    submitter: str
-    buckets: dict[str, str]
-    images: str
-    budget: dict[str, Any] | None
-    labels: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -60,33 +44,39 @@ class Account:
         """Whether what runs here is billed."""
         return self.target == "google"
 
+    @property
+    def outputs_file(self) -> Path:
+        """What `up` writes and `down` takes away: there while the account is set up."""
+        return self.state / "outputs.json"
+
+    def outputs(self) -> Outputs:
+        """What `up` made. Raises UserError when the account is not set up."""
+        return self._outputs
+
     @cached_property
-    def _outputs(self) -> dict[str, Any]:
-        path = self.state / _OUTPUTS
+    def _outputs(self) -> Outputs:
+        again = _("uv run invoke up writes them again")
         try:
-            return json.loads(path.read_text(encoding="utf-8"))
+            return Outputs.read(json.loads(self.outputs_file.read_text(encoding="utf-8")))
         except FileNotFoundError:
             raise UserError(
                 _("account {name} is not set up").format(name=self.name),
                 _("uv run invoke up --account {name}").format(name=self.name),
             ) from None
-        except ValueError:
-            raise UserError(
-                _("{path} can't be read").format(path=path), _("uv run invoke up writes it again")
-            ) from None
-
-    def outputs(self) -> Outputs:
-        """What `up` made. Raises UserError when the account is not set up."""
-        raw = self._outputs
-        try:
-            return Outputs(
-                raw["project"], raw["project_number"], raw["region"], raw["trainer"], raw["submitter"],
-                raw["buckets"], raw["images"], raw.get("budget"), raw.get("labels", {}),
-            )  # fmt: skip
         except KeyError as missing:
             raise UserError(
-                _("the outputs of account {name} lack {key}").format(name=self.name, key=missing),
-                _("uv run invoke up writes them again"),
+                _("the outputs of account {name} lack {key}").format(name=self.name, key=missing), again
+            ) from None
+        except OtherSchema as other:
+            raise UserError(
+                _("the outputs of account {name} are of another version of this program: {how}").format(
+                    name=self.name, how=other
+                ),
+                again,
+            ) from None
+        except (ValueError, TypeError):
+            raise UserError(
+                _("{path} can't be read").format(path=self.outputs_file), _("uv run invoke up writes it again")
             ) from None
 
 
@@ -105,35 +95,18 @@ def load(workspace: Workspace, name: str | None = None) -> Account:
     path = workspace.accounts / f"Pulumi.{name}.yaml"
     if not path.is_file():
         raise BadValue(_("there is no account {name}").format(name=name), near(name, names(workspace)))
-    config = _config(path)
-    project = str(config.get("gcp:project", ""))
-    if not PROJECT.fullmatch(project):
-        raise BadValue(
-            _("{file}: gcp:project is {value!r}, which is no project id").format(file=path.name, value=project),
-            _("6 to 30 lower-case letters, digits and hyphens, starting with a letter"),
-        )
-    target = config.get("cloudkite:target", "google")
-    if target not in ("local", "google"):
-        raise BadValue(
-            _("{file}: cloudkite:target is {value!r}").format(file=path.name, value=target), _("google or local")
-        )
-    budget = config.get("cloudkite:budget") or {}
-    if not isinstance(budget, dict):
-        raise BadValue(
-            _("{file}: cloudkite:budget is {value!r}").format(file=path.name, value=budget),
-            _("a mapping with billingAccount, amount and currency"),
-        )
-    amount = budget.get("amount")
-    state = _state_folder(workspace, name, target)
+    known = settings.checked(workspace, path, name)
+    budget = known["budget"] or {}
+    state = _state_folder(workspace, name, known["target"])
     return Account(
         name=name,
-        target=target,
-        project=project,
-        region=str(config.get("gcp:region", "us-central1")),
-        tier=str(config.get("cloudkite:tier", "trial")),
-        owner=str(config.get("cloudkite:owner", "")),
+        target=known["target"],
+        project=known["project"],
+        region=known["region"],
+        tier=known["tier"],
+        owner=known["owner"],
         currency=_currency(budget, state),
-        budget=float(amount) if isinstance(amount, int | float) else None,
+        budget=float(budget["amount"]) if budget else None,
         settings=path,
         state=state,
     )
@@ -144,29 +117,12 @@ def _currency(budget: Mapping[str, Any], state: Path) -> str | None:
     if budget.get("currency"):
         return str(budget["currency"])
     try:
-        made = json.loads((state / _OUTPUTS).read_text(encoding="utf-8"))["budget"]
+        made = json.loads((state / "outputs.json").read_text(encoding="utf-8"))["budget"]
         # After a change of the settings, until `up` runs again, the outputs are of another billing account's budget.
-        same = made["name"].startswith(f"billingAccounts/{budget['billingAccount']}/")
+        same = made["name"].startswith(f"billingAccounts/{budget['billing_account']}/")
         return made["currency"] if same else None
     except (OSError, ValueError, TypeError, KeyError, AttributeError):  # what is wrong with them, `outputs` says
         return None
-
-
-def _config(path: Path) -> dict[str, Any]:
-    import yaml
-
-    try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        where = getattr(error, "problem_mark", None)
-        line = f":{where.line + 1}" if where else ""
-        raise BadValue(
-            _("{file}{line} is no valid YAML").format(file=path.name, line=line), _("compare with infra/examples/")
-        ) from None
-    config = document.get("config") if isinstance(document, dict) else None
-    if not isinstance(config, dict):
-        raise BadValue(_("{file} has no `config:`").format(file=path.name), _("compare with infra/examples/"))
-    return config
 
 
 def _state_folder(workspace: Workspace, name: str, target: str) -> Path:
@@ -196,10 +152,8 @@ def use(workspace: Workspace, name: str) -> Account:
 def add(workspace: Workspace, name: str, config: Mapping[str, Any]) -> Account:
     """Write a new account's settings file. Nothing is created in the cloud, and no account is switched.
 
-    `config` is what `settings` gives; the caller has it checked (cloudkite.engine.check_settings). Raises BadValue.
+    `config` is what `settings.describe` gives. Raises BadValue that tells every mistake in it.
     """
-    import yaml
-
     if not NAME.fullmatch(name):
         raise BadValue(
             _("{name!r} is no name for an account").format(name=name),
@@ -208,36 +162,6 @@ def add(workspace: Workspace, name: str, config: Mapping[str, Any]) -> Account:
     path = workspace.accounts / f"Pulumi.{name}.yaml"
     if path.exists():
         raise BadValue(_("there is an account {name} already").format(name=name), str(path))
-    write_atomically(path, yaml.safe_dump({"config": dict(config)}, sort_keys=False, allow_unicode=True))
+    settings.check(config, name)
+    settings.write(path, config)
     return load(workspace, name)
-
-
-def settings(
-    project: str,
-    region: str = "us-central1",
-    target: str = "google",
-    tier: str = "trial",
-    owner: str = "",
-    billing_account: str = "",
-    budget: float | None = None,
-    currency: str = "USD",
-    email: str = "",
-) -> dict[str, Any]:
-    """The `config` of an account's settings file. `budget` is per month, in the billing account's `currency`."""
-    config: dict[str, Any] = {
-        "gcp:project": project,
-        "gcp:region": region,
-        "cloudkite:target": target,
-        "cloudkite:tier": tier,
-    }
-    if owner:
-        config["cloudkite:owner"] = owner
-    if budget is not None:
-        config["cloudkite:budget"] = {
-            "billingAccount": billing_account,
-            "amount": budget,
-            "currency": currency,
-            "thresholds": [0.5, 0.9, 1.0],
-            "emails": [email] if email else [],
-        }
-    return config

@@ -4,7 +4,7 @@ Importing it is cheap; Pulumi's packages are imported by the functions that run 
 """
 
 from cloudkite.engine.results import Change, Failed, Failure, OnStep, Outcome, Preview, Resource, Status, Step
-from cloudkite.engine.run import check_settings, down, left, preview, status, up
+from cloudkite.engine.run import down, left, preview, status, up
 
 __all__ = [
     "Change",
@@ -16,7 +16,6 @@ __all__ = [
     "Resource",
     "Status",
     "Step",
-    "check_settings",
     "down",
     "left",
     "preview",

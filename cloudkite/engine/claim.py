@@ -50,7 +50,7 @@ def _put_aside(folder: Folder, progress: Callable[[str], Any]) -> None:
     aside = folder.account.state / "state.of-an-emptied-cloud"
     shutil.rmtree(aside, ignore_errors=True)
     folder.backend.replace(aside)
-    for stale in (folder.outputs, folder.settings, folder.last_good):
+    for stale in (folder.account.outputs_file, folder.settings, folder.last_good):
         stale.unlink(missing_ok=True)
     progress(
         _("the cloud of account {name} was emptied since the last run; its old state is in {path}").format(

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cloudkite.accounts import settings
 from cloudkite.accounts.registry import Account
 from cloudkite.accounts.target import Target
 from cloudkite.children import safe_environment
 from cloudkite.engine import cli
-from cloudkite.show.errors import BadValue, UserError
+from cloudkite.show.errors import UserError
 from cloudkite.show.text import _
 from cloudkite.workspace import private_folder, write_atomically
 
@@ -68,11 +69,6 @@ class Folder:
         return self.account.state / "engine.lock"
 
     @property
-    def outputs(self) -> Path:
-        """What `Account.outputs` reads."""
-        return self.account.state / "outputs.json"
-
-    @property
     def last_good(self) -> Path:
         """A copy of the state, of the last run that ended well."""
         return self.account.state / "state.last-good.json"
@@ -81,20 +77,6 @@ class Folder:
     def settings(self) -> Path:
         """The stack's settings as the engine reads them: the account's, and the salt of its pass-phrase."""
         return self.work / f"Pulumi.{self.account.name}.yaml"
-
-    def config(self) -> dict[str, Any]:
-        """`config:` of the account's settings file. Raises BadValue when it can't be read."""
-        import yaml
-
-        try:
-            document = yaml.safe_load(self.account.settings.read_text(encoding="utf-8"))
-            return dict(document["config"])
-        except (OSError, ValueError, TypeError, KeyError, yaml.YAMLError) as error:
-            problem = getattr(error, "strerror", None) or type(error).__name__
-            raise BadValue(
-                _("{path} can't be read: {problem}").format(path=self.account.settings, problem=problem),
-                _("compare with infra/examples/, or describe the account again: uv run invoke account.add"),
-            ) from None
 
     def prepare(self) -> None:
         """Write what the engine reads. Raises UserError for a pass-phrase that is lost."""
@@ -105,7 +87,10 @@ class Folder:
         self._keep_passphrase()
         write_if_new(self.work / "Pulumi.yaml", json.dumps({"name": PROJECT, "runtime": "python"}) + "\n")
         kept = self._kept()
-        write_if_new(self.settings, json.dumps({**kept, "config": self.config()}, indent=2, default=str) + "\n")
+        write_if_new(
+            self.settings,
+            json.dumps({**kept, "config": settings.read(self.account.settings)}, indent=2, default=str) + "\n",
+        )
 
     def _kept(self) -> dict[str, Any]:
         """What the engine itself wrote into the settings, above all the salt: without it no secret can be read."""

@@ -10,15 +10,17 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from cloudkite.accounts import settings
 from cloudkite.accounts.registry import Account
 from cloudkite.accounts.target import Target
 from cloudkite.engine import backup, cli, failures, locks, state
 from cloudkite.engine.claim import claim
 from cloudkite.engine.folder import ATTACHED, Folder
 from cloudkite.engine.results import Failed, OnStep, Outcome, Preview, Resource, Status
-from cloudkite.show.errors import BadValue, UserError
+from cloudkite.show.errors import UserError
 from cloudkite.show.text import _
 from cloudkite.workspace import Workspace, write_atomically
+from infra.outputs import Outputs
 
 if TYPE_CHECKING:
     from cloudkite.engine.stack import Stack
@@ -32,26 +34,16 @@ def _silent(_line: str) -> None:
     return None
 
 
-def check_settings(config: Mapping[str, Any], name: str) -> None:
-    """Raise BadValue for settings that can't be: every mistake, with its key, its value and what is allowed."""
-    from infra.settings import Settings, SettingsError
-
-    try:
-        Settings.parse(config, name)
-    except SettingsError as mistakes:
-        raise BadValue(str(mistakes), _("compare with infra/examples/")) from None
-
-
 def preview(workspace: Workspace, account: Account, target: Target, progress: Progress = _silent) -> Preview:
     """What `up` would change, and all that there would be then. Changes nothing in the cloud.
 
     `progress` is called with lines such as those of a CLI that has to be built first. Raises UserError.
     """
-    with _opened(account, target, progress) as (folder, stack):
+    with _opened(account, target, progress) as (_folder, stack):
         events, outcome = stack.run("preview")
         found = Preview(events.changes(), events.same(), events.resources(), tuple(events.warnings), outcome.seconds)
         if not found.changes:
-            _write_outputs(folder, outcome.outputs)  # in case a run was cut off between the cloud and this file
+            _write_outputs(account, outcome.outputs)  # in case a run was cut off between the cloud and this file
         return found
 
 
@@ -68,8 +60,8 @@ def up(
     """
     with _opened(account, target, progress) as (folder, stack):
         outcome = _up(stack, target, on_step)
-        _write_outputs(folder, outcome.outputs)
-        warning = backup.keep(folder, target, outcome.outputs)
+        _write_outputs(account, outcome.outputs)
+        warning = backup.keep(folder, target, Outputs.read(outcome.outputs))
         backup.prune(folder)
         return replace(outcome, warnings=(*outcome.warnings, warning)) if warning else outcome
 
@@ -111,7 +103,7 @@ def down(
     with _opened(account, target, progress) as (folder, stack):
         if not state.read(folder).rows:
             return Outcome({}, {}, (), 0.0)
-        folder.outputs.unlink(missing_ok=True)
+        account.outputs_file.unlink(missing_ok=True)
         if everything:
             _unprotect(stack)
         outcome = stack.run("destroy", on_step, exclude_protected=not everything, continue_on_error=True)[1]
@@ -150,7 +142,7 @@ def status(workspace: Workspace, account: Account) -> Status:
 def _opened(account: Account, target: Target, progress: Progress) -> Iterator[tuple[Folder, Stack]]:
     """The account's stack, ready for a run and ours alone."""
     folder = Folder(account)
-    check_settings(folder.config(), account.name)
+    settings.check(settings.read(account.settings), account.name)
     state.read(folder)
     _probe(account, target)
     program = cli.find(progress)
@@ -185,15 +177,15 @@ def _probe(account: Account, target: Target) -> None:
             ) from None
 
 
-def _write_outputs(folder: Folder, outputs: Mapping[str, Any]) -> None:
+def _write_outputs(account: Account, outputs: Mapping[str, Any]) -> None:
     """outputs.json, for the tasks; numbers come from the engine as floats, whole ones are written as such."""
     text = json.dumps(_whole(outputs), indent=2, sort_keys=True) + "\n"
     try:
-        if folder.outputs.read_text(encoding="utf-8") == text:
+        if account.outputs_file.read_text(encoding="utf-8") == text:
             return
     except (FileNotFoundError, UnicodeDecodeError):
         pass
-    write_atomically(folder.outputs, text, 0o600)
+    write_atomically(account.outputs_file, text, 0o600)
 
 
 def _whole(value: Any) -> Any:

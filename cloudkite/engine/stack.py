@@ -120,17 +120,12 @@ class Stack:
         token = self._token()
 
         def program() -> None:
-            import pulumi
-
             loops.append(asyncio.get_running_loop())
             try:
                 with _DECLARING, _byte_code():
-                    from infra.program import build
-                    from infra.settings import Settings
+                    from infra.program import run
 
-                    outputs = build(Settings.load(access_token=token))
-                for name, value in outputs.items():
-                    pulumi.export(name, value)
+                    run(token)
             except Exception as problem:
                 raised.append(problem)
                 # The engine prints a RunError without a traceback.

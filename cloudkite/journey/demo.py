@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from cloudkite import workspace
-from cloudkite.accounts import local, registry
+from cloudkite.accounts import local, registry, settings
 from cloudkite.accounts.target import connect
 from cloudkite.jobs import plans
 from cloudkite.journey import results, setup, training
@@ -49,10 +49,10 @@ def _journey(space: Workspace) -> None:
     from cloudkite.trainers import folders, making
 
     screen.heading(_("1  An account, set up by Pulumi"))
-    described = registry.settings(
+    described = settings.describe(
         "cloudkite-demo", target="local", tier="paid", billing_account="012345-ABCDEF-012345", budget=10.0
     )
-    account = setup.describe(space, "demo", described)
+    account = registry.add(space, "demo", described)
     target = connect(space, account)
     setup.set_up(space, account, target, yes=True, brief=True)
     account = registry.load(space, "demo")

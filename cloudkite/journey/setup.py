@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from cloudkite.accounts import registry
+from cloudkite.accounts import registry, settings
 from cloudkite.accounts.registry import Account
 from cloudkite.accounts.target import Target, connect
 from cloudkite.show import amounts, screen
@@ -15,8 +15,6 @@ from cloudkite.show.errors import BadValue, UserError
 from cloudkite.show.text import _
 from cloudkite.workspace import Workspace
 
-# For so long Cloud Storage keeps, and bills, what is deleted from data and models: infra/buckets.py says so.
-UNDELETE_DAYS = 7
 _NEEDED = "resourcemanager.projects.setIamPolicy"  # by every account, and had by no role of those who only use it
 
 if TYPE_CHECKING:
@@ -112,6 +110,7 @@ def take_down(
     from cloudkite.money import prices
 
     _end_jobs(account, target)
+    days = undelete_days(engine.left(workspace, account, target))
     with screen.waiting(_("taking down ..."), live=brief) as tell:
         outcome = engine.down(workspace, account, target, everything=everything, on_step=_steps(tell, 0))
     left = engine.left(workspace, account, target)
@@ -131,17 +130,23 @@ def take_down(
             screen.say(_("remove them too: uv run invoke down --everything"))
     else:
         screen.say(_("nothing is left"))
-        if everything and removed:
+        if everything and removed and days:
             kept = _("Google keeps what was in data and models for another {days} days, to be restored, and bills it")
-            screen.say(kept.format(days=UNDELETE_DAYS))
+            screen.say(kept.format(days=days))
     return left
+
+
+def undelete_days(resources: Sequence[Resource]) -> int:
+    """For so many days Cloud Storage keeps, and bills, what was in those buckets when they are deleted; 0 for none."""
+    policies = [one.inputs.get("softDeletePolicy") for one in resources if one.kind == "Bucket"]
+    return max((int(p["retentionDurationSeconds"]) // 86400 for p in policies if p), default=0)
 
 
 def _end_jobs(account: Account, target: Target) -> None:
     """Nothing may go on costing after `down`: running jobs are cancelled first."""
     from cloudkite.jobs import service
 
-    if not (account.state / "outputs.json").is_file():
+    if not account.outputs_file.is_file():
         return
     for job in service.running(target):
         service.cancel(target, job.id)
@@ -241,7 +246,7 @@ def list_accounts(workspace: Workspace, *, as_json: bool = False) -> None:
     rows = []
     for name in registry.names(workspace):
         account = registry.load(workspace, name)
-        ready = (account.state / "outputs.json").is_file()
+        ready = account.outputs_file.is_file()
         rows.append({
             "name": name,
             "in_use": name == current,
@@ -298,10 +303,10 @@ def add_account(
         budget = budget or screen.ask(_("budget per month"), "10")
         currency = currency or screen.ask(_("currency of the billing account"), "USD")
         email = email or screen.ask(_("e-mail address for budget alerts"), owner.removeprefix("user:"))
-    account = describe(
+    account = registry.add(
         workspace,
         name,
-        registry.settings(
+        settings.describe(
             project,
             region,
             target="local" if local else "google",
@@ -315,14 +320,6 @@ def add_account(
     )
     screen.say(_("described account {name} in {path}").format(name=name, path=account.settings))
     screen.say(_("next: uv run invoke up --account {name}").format(name=name))
-
-
-def describe(workspace: Workspace, name: str, config: Mapping[str, Any]) -> Account:
-    """Check the settings as `up` would, then add the account. Raises BadValue that tells every mistake."""
-    from cloudkite import engine
-
-    engine.check_settings(config, name)
-    return registry.add(workspace, name, config)
 
 
 def _amount(text: str) -> float:

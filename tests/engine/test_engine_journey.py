@@ -56,7 +56,7 @@ def test_what_the_tasks_read(place):
     assert buckets(place) >= {url.removeprefix("gs://") for url in made.buckets.values()}
     assert made.trainer.endswith(f"@{place.account.project}.iam.gserviceaccount.com")
     assert made.images.startswith(f"us-central1-docker.pkg.dev/{place.account.project}/")
-    assert made.budget and (made.budget["amount"], made.budget["currency"]) == (10, "USD")
+    assert made.budget and (made.budget.amount, made.budget.currency) == (10, "USD")
     assert made.labels == {"managed-by": "cloudkite", "account": place.account.name}
 
 

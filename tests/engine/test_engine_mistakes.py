@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from cloudkite import engine
-from cloudkite.accounts import local, target
+from cloudkite.accounts import local, registry, target
 from cloudkite.engine import locks
 from cloudkite.show.errors import BadValue, UserError
 from cloudkite.workspace import CLONE
@@ -29,8 +29,10 @@ def refused(call):
 
 
 def test_a_settings_error_is_told_once_before_the_engine_starts(place):
-    place = place.settings(lambda text: text.replace("tier: paid", "tier: free").replace("amount: 10", "amount: -1"))
-    for call in (place.preview, place.up):
+    text = place.account.settings.read_text(encoding="utf-8")
+    wrong = text.replace("tier: paid", "tier: free").replace("amount: 10", "amount: -1")
+    place.account.settings.write_text(wrong, encoding="utf-8")
+    for call in (place.preview, place.up, lambda: registry.load(place.space, place.account.name)):
         mistake = refused(call)
         assert isinstance(mistake, BadValue)
         assert mistake.message.count("cloudkite:tier is 'free'") == 1

@@ -208,7 +208,7 @@ def test_without_a_currency_the_budget_is_in_the_billing_accounts_own(place):
     payer = "DDDDDD-000000-000004"  # on the local cloud the first budget decides what an account counts in
     place = place.settings(lambda text: text.replace("012345-6789AB-CDEF01", payer).replace("USD", "KRW"))
     place.up()
-    place.folder.outputs.unlink()
+    place.account.outputs_file.unlink()
     place = place.settings(lambda text: text.replace("    currency: KRW\n", ""))
     assert place.account.currency is None
     place.up()
@@ -220,7 +220,7 @@ def test_the_least_that_an_account_can_be(place):
     least = {"gcp:project": place.account.project, "cloudkite:target": "local"}
     place.settings(lambda _: yaml.safe_dump({"config": least}))
     place.up()
-    outputs = json.loads(place.folder.outputs.read_text(encoding="utf-8"))
+    outputs = json.loads(place.account.outputs_file.read_text(encoding="utf-8"))
     assert (outputs["submitter"], outputs["quotas"]) == ("", {})
     assert "budget" not in outputs  # Pulumi leaves out what is None
     kinds = {resource.kind for resource in place.left()}

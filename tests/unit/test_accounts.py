@@ -7,9 +7,10 @@ import sys
 import pytest
 
 from cloudkite import workspace
-from cloudkite.accounts import registry
+from cloudkite.accounts import registry, settings
 from cloudkite.journey import setup
 from cloudkite.show.errors import UserError
+from infra.outputs import Budget, Outputs
 
 GOOD = "config:\n  gcp:project: my-project\n  cloudkite:target: local\n"
 
@@ -31,7 +32,7 @@ def test_an_account_is_its_settings_file(space):
 
 def test_adding_an_account_never_switches_to_it(space):
     registry.use(space, "first")
-    described = registry.settings("other-project", target="local", budget=5, billing_account="012345-ABCDEF-012345")
+    described = settings.describe("other-project", target="local", budget=5, billing_account="012345-ABCDEF-012345")
     registry.add(space, "second", described)
     assert registry.current(space) == "first"
     second = registry.load(space, "second")
@@ -102,16 +103,29 @@ def test_an_account_that_is_not_set_up_says_so(space):
     assert refused.value.hint == "uv run invoke up --account first"
 
 
+PROJECT = "a project id is needed: 6 to 30 lower-case letters, digits and hyphens, starting with a letter"
+COMPARE = "compare with infra/examples/"
+
+
 @pytest.mark.parametrize(
     ("text", "message", "hint"),
     [
-        ("config:\n  gcp:project: Bad\n", "Pulumi.x.yaml: gcp:project is 'Bad', which is no project id", "6 to 30"),
-        ("config:\n  gcp:region: us-central1\n", "Pulumi.x.yaml: gcp:project is '', which is no project id", "6 to 30"),
+        ("config:\n  gcp:project: Bad\n", f"Pulumi.x.yaml: gcp:project is 'Bad'; {PROJECT}", COMPARE),
+        ("config:\n  gcp:region: us-central1\n", f"Pulumi.x.yaml: gcp:project is missing; {PROJECT}", COMPARE),
         ("config: [1, 2\n", "Pulumi.x.yaml:2 is no valid YAML", "compare with infra/examples/"),
         ("hello\n", "Pulumi.x.yaml has no `config:`", "compare with infra/examples/"),
         ("", "Pulumi.x.yaml has no `config:`", "compare with infra/examples/"),
-        (GOOD.replace("local", "moon"), "Pulumi.x.yaml: cloudkite:target is 'moon'", "google or local"),
-        (GOOD + "  cloudkite:budget: 5\n", "Pulumi.x.yaml: cloudkite:budget is 5", "a mapping with"),
+        (
+            GOOD.replace("local", "moon"),
+            "Pulumi.x.yaml: cloudkite:target is 'moon'; allowed are google and local",
+            COMPARE,
+        ),
+        (GOOD + "  cloudkite:budget: 5\n", "Pulumi.x.yaml: cloudkite:budget is 5; a mapping is needed", COMPARE),
+        (
+            BUDGET.replace("50000", "'50000'"),  # a budget that is not read is no budget
+            "Pulumi.x.yaml: cloudkite:budget.amount is '50000'; a number above 0 is needed: the budget of a month",
+            COMPARE,
+        ),
     ],
 )
 def test_settings_that_cannot_be(space, text, message, hint):
@@ -143,12 +157,12 @@ def test_an_unknown_account_is_named(space, name, message):
 @pytest.mark.parametrize("name", ["A", "a", "has space", "1st", "x" * 40, "trailing-"])
 def test_a_bad_name_for_an_account_is_refused(space, name):
     with pytest.raises(UserError, match="is no name for an account"):
-        registry.add(space, name, registry.settings("my-project"))
+        registry.add(space, name, settings.describe("my-project"))
 
 
 def test_an_account_is_not_overwritten(space):
     with pytest.raises(UserError, match="there is an account first already"):
-        registry.add(space, "first", registry.settings("my-project"))
+        registry.add(space, "first", settings.describe("my-project"))
     assert (space.accounts / "Pulumi.first.yaml").read_text(encoding="utf-8") == GOOD
 
 
@@ -157,6 +171,68 @@ def test_broken_outputs_are_named(space):
     (account.state / "outputs.json").write_text("{", encoding="utf-8")
     with pytest.raises(UserError, match=r"outputs\.json can't be read"):
         account.outputs()
+
+
+def test_what_was_found_right_is_not_checked_again_until_it_changes(space, monkeypatch):
+    path = space.accounts / "Pulumi.first.yaml"
+    registry.load(space, "first")
+
+    def fail(*_anything):
+        raise AssertionError("checked once more")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(settings, "check", fail)
+        assert registry.load(space, "first").project == "my-project"
+        path.write_text(GOOD.replace("my-project", "Bad"), encoding="utf-8")
+        with pytest.raises(AssertionError, match="checked once more"):
+            registry.load(space, "first")
+    with pytest.raises(UserError, match="gcp:project is 'Bad'"):
+        registry.load(space, "first")
+    path.write_text(GOOD, encoding="utf-8")
+    (space.state / "settings" / "first.json").write_text("{", encoding="utf-8")
+    assert registry.load(space, "first").project == "my-project"
+
+
+def test_a_described_account_tells_editors_its_schema(space):
+    path = registry.add(space, "second", settings.describe("other-project")).settings
+    first = path.read_text(encoding="utf-8").splitlines()[0]
+    assert first.startswith("# yaml-language-server: $schema=")
+    assert (path.parent / first.partition("=")[2]).resolve() == workspace.CLONE / "infra" / "settings.schema.json"
+
+
+def test_a_description_with_a_mistake_writes_nothing(space):
+    with pytest.raises(UserError, match="gcp:region is 'mars'"):
+        registry.add(space, "second", settings.describe("other-project", "mars"))
+    assert registry.names(space) == ["first"]
+
+
+OUTPUTS = {
+    "schema": 1, "project": "p", "project_number": "1", "region": "r", "trainer": "t", "submitter": "",
+    "buckets": {"data": "gs://d"}, "images": "i", "labels": {}, "quotas": {},
+}  # fmt: skip
+
+
+def test_outputs_are_read_as_they_were_exported():
+    made = Outputs.read({**OUTPUTS, "budget": WON})
+    assert made.budget == Budget(WON["name"], 50000, "KRW")
+    assert Outputs.read(made.exported()) == made
+    assert Outputs.read(Outputs.read(OUTPUTS).exported()).budget is None
+
+
+@pytest.mark.parametrize(
+    ("change", "how"),
+    [
+        ({"schema": 2}, "schema 2, not 1"),
+        ({"buckets": "gs://d"}, "buckets is 'gs://d'"),
+        ({"region": 1}, "region is 1"),
+    ],
+)
+def test_outputs_of_another_version_are_not_used(space, change, how):
+    account = registry.load(space, "first")
+    account.outputs_file.write_text(json.dumps({**OUTPUTS, **change}), encoding="utf-8")
+    with pytest.raises(UserError) as refused:
+        account.outputs()
+    assert refused.value.message == f"the outputs of account first are of another version of this program: {how}"
 
 
 def test_outputs_that_lack_something_say_what(space):

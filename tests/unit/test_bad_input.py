@@ -10,7 +10,7 @@ from invoke.program import Program
 
 import tasks
 from cloudkite import workspace
-from cloudkite.accounts import local, registry
+from cloudkite.accounts import local, registry, settings
 from cloudkite.trainers import making
 
 CLONE = Path(__file__).resolve().parents[2]
@@ -24,6 +24,7 @@ OUTPUTS = {
     "buckets": {"data": "gs://d", "staging": "gs://s", "models": "gs://m"},
     "images": "us-central1-docker.pkg.dev/my-project/cloudkite",
     "budget": None,
+    "quotas": {},
     "labels": {},
 }
 
@@ -33,7 +34,7 @@ def made(tmp_path_factory):
     """A workspace with an account that is set up, one that is not, one on Google, and a trainer."""
     space = workspace.throw_away(tmp_path_factory.mktemp("bad") / "state")
     for name, project in (("ready", "my-project"), ("bare", "bare-project")):
-        described = registry.settings(project, target="local", budget=10, billing_account="012345-ABCDEF-012345")
+        described = settings.describe(project, target="local", budget=10, billing_account="012345-ABCDEF-012345")
         registry.add(space, name, described)
     (registry.load(space, "ready").state / "outputs.json").write_text(json.dumps(OUTPUTS), encoding="utf-8")
     (space.accounts / "Pulumi.broken.yaml").write_text("config: [", encoding="utf-8")

@@ -1,8 +1,19 @@
 """What `down` says is left, is left."""
 
-from cloudkite.journey import setup
-from infra.buckets import PURPOSES
+import pytest
+
+from cloudkite.engine import Resource
+from cloudkite.journey.setup import undelete_days
 
 
-def test_the_days_that_deleted_data_is_billed_are_those_of_the_buckets():
-    assert {purpose.undelete_days for purpose in PURPOSES if purpose.protected} == {setup.UNDELETE_DAYS}
+def bucket(name, seconds):
+    policy = {} if seconds is None else {"softDeletePolicy": {"retentionDurationSeconds": seconds}}
+    return Resource("Bucket", name, "gcp:storage/bucket:Bucket", "", inputs=policy)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "days"), [((), 0), ((0,), 0), ((0, 604800), 7), ((604800.0, 7776000.0), 90), ((None,), 0)]
+)
+def test_the_days_that_deleted_data_is_billed_are_those_of_the_buckets(seconds, days):
+    metric = Resource("Metric", "m", "gcp:logging/metric:Metric", "")
+    assert undelete_days([metric, *(bucket(f"b{i}", one) for i, one in enumerate(seconds))]) == days

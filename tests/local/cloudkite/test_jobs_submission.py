@@ -113,6 +113,7 @@ def place(local_cloud, session, tmp_path_factory) -> Iterator[Place]:
         settings=home.accounts / f"Pulumi.{tag}.yaml", state=home.state,
     )  # fmt: skip
     outputs = {
+        "schema": 1, "quotas": {},
         "project": project, "project_number": "1", "region": REGION, "trainer": email, "submitter": "",
         "buckets": buckets, "images": "",
     }  # fmt: skip

@@ -1,0 +1,120 @@
+"""An account's settings file: read, checked by the model that the infrastructure program has of it, and written."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cloudkite.show.errors import BadValue
+from cloudkite.show.text import _
+from cloudkite.workspace import CLONE, Workspace, write_atomically
+
+if TYPE_CHECKING:
+    from infra.settings import Settings
+
+_SCHEMA = CLONE / "infra" / "settings.schema.json"
+_COMPARE = _("compare with infra/examples/")
+
+
+def read(path: Path) -> dict[str, Any]:
+    """`config:` of a settings file. Raises BadValue when it can't be read."""
+    import yaml
+
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except OSError as error:
+        raise BadValue(
+            _("{path} can't be read: {problem}").format(path=path, problem=error.strerror),
+            _("compare with infra/examples/, or describe the account again: uv run invoke account.add"),
+        ) from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        where = getattr(error, "problem_mark", None)
+        line = f":{where.line + 1}" if where else ""
+        raise BadValue(_("{file}{line} is no valid YAML").format(file=path.name, line=line), _COMPARE) from None
+    config = document.get("config") if isinstance(document, dict) else None
+    if not isinstance(config, dict):
+        raise BadValue(_("{file} has no `config:`").format(file=path.name), _COMPARE)
+    return config
+
+
+def check(config: Mapping[str, Any], name: str) -> Settings:
+    """The settings of account `name`. Raises BadValue that tells every mistake: key, value and what is allowed."""
+    from infra.mistakes import SettingsError
+    from infra.settings import Settings
+
+    try:
+        return Settings.parse(config, name)
+    except SettingsError as mistakes:
+        raise BadValue(str(mistakes), _COMPARE) from None
+
+
+def checked(workspace: Workspace, path: Path, name: str) -> dict[str, Any]:
+    """The settings of account `name` as plain values by their names in the model. Raises BadValue.
+
+    Loading the model takes longer than most commands, so what was right is remembered until the file or the model
+    changes.
+    """
+    digest = _digest(path)
+    memory = workspace.state / "settings" / f"{name}.json"
+    try:
+        kept = json.loads(memory.read_text(encoding="utf-8"))
+        if digest and kept["of"] == digest:
+            return kept["settings"]
+    except (OSError, ValueError, KeyError, TypeError):
+        pass  # never checked, or what was remembered is damaged
+    found = check(read(path), name).model_dump(mode="json", exclude={"stack", "access_token"})
+    if digest:
+        write_atomically(memory, json.dumps({"of": digest, "settings": found}), 0o600)
+    return found
+
+
+def _digest(path: Path) -> str:
+    """What the result of a check depends on; "" when it can't be read."""
+    try:
+        return hashlib.sha256(_SCHEMA.read_bytes() + path.read_bytes()).hexdigest()
+    except OSError:
+        return ""
+
+
+def write(path: Path, config: Mapping[str, Any]) -> None:
+    """Write a settings file, with the line by which editors find its schema."""
+    import yaml
+
+    schema = os.path.relpath(_SCHEMA, path.parent).replace(os.sep, "/") if path.is_relative_to(CLONE) else str(_SCHEMA)
+    text = yaml.safe_dump({"config": dict(config)}, sort_keys=False, allow_unicode=True)
+    write_atomically(path, f"# yaml-language-server: $schema={schema}\n{text}")
+
+
+def describe(
+    project: str,
+    region: str = "us-central1",
+    target: str = "google",
+    tier: str = "trial",
+    owner: str = "",
+    billing_account: str = "",
+    budget: float | None = None,
+    currency: str = "USD",
+    email: str = "",
+) -> dict[str, Any]:
+    """The `config` of an account's settings file. `budget` is per month, in the billing account's `currency`."""
+    config: dict[str, Any] = {
+        "gcp:project": project,
+        "gcp:region": region,
+        "cloudkite:target": target,
+        "cloudkite:tier": tier,
+    }
+    if owner:
+        config["cloudkite:owner"] = owner
+    if budget is not None:
+        config["cloudkite:budget"] = {
+            "billingAccount": billing_account,
+            "amount": budget,
+            "currency": currency,
+            "thresholds": [0.5, 0.9, 1.0],
+            "emails": [email] if email else [],
+        }
+    return config
