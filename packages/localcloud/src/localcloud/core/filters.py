@@ -1,12 +1,14 @@
 """Reads the filter language of Cloud Logging into a tree; GRAMMAR.md beside this file is what it reads.
 
 Language: https://cloud.google.com/logging/docs/view/logging-query-language. NOT binds tighter than OR, and OR tighter
-than AND; terms side by side are joined by AND. Vertex AI's list filters are of the same grammar (https://google.aip.dev/160).
+than AND; terms side by side are joined by AND. Vertex AI's list filters are of the same grammar (https://google.aip.dev/160),
+and those of projects are but for AND, which binds tighter than OR.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NoReturn
 
@@ -88,11 +90,14 @@ _DEEPEST = 100  # nested parentheses; Google limits the whole filter's length in
 _LONGEST = 20_000  # characters: https://cloud.google.com/logging/quotas#log-query
 
 
-def parse(text: str) -> Filter | None:
-    """The tree of a filter, None for an empty one. Raises 400 INVALID_ARGUMENT with line and column."""
+def parse(text: str, tight_and: bool = False) -> Filter | None:
+    """The tree of a filter, None for an empty one; `tight_and`: AND binds tighter than OR.
+
+    Raises 400 INVALID_ARGUMENT with line and column.
+    """
     if len(text) > _LONGEST:
         raise ApiError(400, f"Filter is too long: {len(text)} characters, at most {_LONGEST} are allowed.")
-    return _Parser(text).whole()
+    return _Parser(text, tight_and).whole()
 
 
 def unparseable(text: str, at: int, why: str = "") -> ApiError:
@@ -117,16 +122,17 @@ def _unescaped(found: re.Match[str]) -> str:
 
 
 class _Parser:
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, tight_and: bool) -> None:
         self._text = text
         self._at = 0
         self._depth = 0
+        self._tight_and = tight_and
 
     def whole(self) -> Filter | None:
         self._skip()
         if self._at == len(self._text):
             return None
-        tree = self._conjunction()
+        tree = self._joined()
         if self._at < len(self._text):
             self._fail()
         return tree
@@ -161,33 +167,43 @@ class _Parser:
         self._skip()
         return True
 
-    def _conjunction(self) -> Filter:
-        parts = [self._disjunction()]
-        while self._at < len(self._text) and not self._text.startswith(")", self._at):
+    def _joined(self) -> Filter:
+        """What a whole filter is, or what stands in parentheses."""
+        if self._tight_and:
+            return self._either(lambda: self._both(self._negation))
+        return self._both(lambda: self._either(self._negation))
+
+    def _both(self, inner: Callable[[], Filter]) -> Filter:
+        parts = [inner()]
+        while self._at < len(self._text) and not self._text.startswith(")", self._at) and not self._before_or():
             self._keyword("AND")
-            parts.append(self._disjunction())
+            parts.append(inner())
         return parts[0] if len(parts) == 1 else Both(tuple(parts))
 
-    def _disjunction(self) -> Filter:
-        parts = [self._negation()]
+    def _either(self, inner: Callable[[], Filter]) -> Filter:
+        parts = [inner()]
         while self._keyword("OR"):
-            parts.append(self._negation())
+            parts.append(inner())
         return parts[0] if len(parts) == 1 else Either(tuple(parts))
+
+    def _before_or(self) -> bool:
+        found = _KEYWORD.match(self._text, self._at)
+        return self._tight_and and found is not None and found[1] == "OR"
 
     def _negation(self) -> Filter:
         if self._keyword("NOT") or self._symbol("-"):
             return Not(self._negation())
         if self._text.startswith("(", self._at):
-            return self._parenthesis(self._conjunction)
+            return self._parenthesis(self._joined)
         return self._term()
 
-    def _parenthesis(self, inside: object) -> Filter:
+    def _parenthesis(self, inside: Callable[[], Filter]) -> Filter:
         opened = self._at
         self._symbol("(")
         self._depth += 1
         if self._depth > _DEEPEST:
             self._fail(opened, "too many nested parentheses")
-        tree = inside()  # type: ignore[operator]
+        tree = inside()
         self._depth -= 1
         if not self._symbol(")"):
             self._fail()
@@ -282,25 +298,15 @@ class _Parser:
             if self._keyword("NOT") or self._symbol("-"):
                 return Not(one())
             if self._text.startswith("(", self._at):
-                return self._parenthesis(both)
+                return self._parenthesis(every)
             if _KEYWORD.match(self._text, self._at):
                 self._fail()
             return self._compare(path, operator, start, call)
 
-        def either() -> Filter:
-            parts = [one()]
-            while self._keyword("OR"):
-                parts.append(one())
-            return parts[0] if len(parts) == 1 else Either(tuple(parts))
+        def every() -> Filter:
+            return self._both(lambda: self._either(one))
 
-        def both() -> Filter:
-            parts = [either()]
-            while self._at < len(self._text) and not self._text.startswith(")", self._at):
-                self._keyword("AND")
-                parts.append(either())
-            return parts[0] if len(parts) == 1 else Both(tuple(parts))
-
-        return both()
+        return every()
 
     def _function(self, name: str, start: int) -> Function:
         self._symbol("(")

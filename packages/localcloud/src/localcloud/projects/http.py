@@ -80,11 +80,12 @@ def _v1(project: Body) -> Body:
 
 def _matching(call: Call, text: str, deleted: bool = False) -> list[Body]:
     """The projects that the caller may see and that fit a filter; those being `deleted` too where it asks for them."""
-    fits, all_states = filters.matcher(text), deleted or filters.names_state(text)
+    wanted = filters.read(text)
+    all_states = deleted or filters.names_state(wanted)
     return [
         project
         for project in call.cloud.of(Projects).list()
-        if (all_states or project["state"] == "ACTIVE") and fits(project) and _may_see(call, project)
+        if (all_states or project["state"] == "ACTIVE") and filters.fits(wanted, project) and _may_see(call, project)
     ]
 
 
