@@ -1,6 +1,7 @@
 """The arrows between the packages go one way, and nothing heavy is loaded before it is needed."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -137,6 +138,24 @@ def test_importing_loads_nothing_heavy(module):
         [sys.executable, "-c", script], cwd=CLONE, capture_output=True, text=True, encoding="utf-8", check=True
     )
     assert not HEAVY & set(loaded.stdout.split())
+
+
+# Also in the text of a script that a test runs.
+_IMPORT = re.compile(r"^[ \t]*(?:from +([\w.]+) +)?import +(\([^)]*\)|[^\n#]*)", re.MULTILINE)
+
+
+def test_no_test_imports_a_test():
+    """What tests share stands in modules of its own, or in conftest.py."""
+    folders = [CLONE / "tests", *sorted(CLONE.glob("packages/*/tests"))]
+    found = [
+        f"{path.relative_to(CLONE)}: {line[0].strip()}"
+        for folder in folders
+        for path in sorted(folder.rglob("*.py"))
+        for line in _IMPORT.finditer(path.read_text(encoding="utf-8"))
+        if any(word.startswith("test_") for word in re.findall(r"\w+", f"{line[1]} {line[2]}"))
+    ]
+    assert len(folders) > 1
+    assert not found
 
 
 def test_there_is_no_grab_bag():
