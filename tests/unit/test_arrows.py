@@ -66,8 +66,6 @@ PRINTING = {"commands", "journey", "bench", "show"}
 OWN_PROCESS = {"cloudkite.jobs.bootstrap", "cloudkite.models.predict_rows"}
 # Parts that still say something to the person themselves.
 SAYING = {"cloudkite.accounts.local", "cloudkite.trainers.making"}
-MANY = {"commands": "a command each", "engine": "the Pulumi engine, whose folder is a part of its own"}
-MOST = 12  # loose modules in a folder
 
 
 def names_of(path: Path) -> str:
@@ -121,12 +119,6 @@ def test_parts_print_nothing():
     said = {one for one, used in edges().items() if "cloudkite.show.screen" in used and room(one) not in PRINTING}
     assert not wrong
     assert said == SAYING
-
-
-def test_a_folder_is_no_heap():
-    folders = {path.parent for path in modules("cloudkite")}
-    full = {f.name for f in folders if sum(p.name != "__init__.py" for p in f.glob("*.py")) > MOST}
-    assert full == set(MANY)
 
 
 @pytest.mark.parametrize(
