@@ -106,6 +106,18 @@ def test_nothing_imports_itself_by_way_of_others():
     assert not {module: used & set(left) for module, used in left.items()}
 
 
+def test_data_is_read_the_same_for_all_who_read_it():
+    """Who judges a person's data, or learns from it, reads it through cloudkite.data, which knows none of them."""
+    used = {other for one, others in edges().items() if room(one) == "data" for other in others}
+    assert {room(module) for module in used} == {"data", "show"}
+    readers = {
+        names_of(path)
+        for path in modules("cloudkite")
+        if re.search(r"\bcsv\.(reader|DictReader)\b", path.read_text(encoding="utf-8"))
+    }
+    assert readers == {"cloudkite.data.reading"}
+
+
 def test_parts_print_nothing():
     wrong = []
     for path in modules("cloudkite"):
