@@ -6,12 +6,13 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from cloudkite.check import encoding, rows
+from cloudkite.check import rows
 from cloudkite.check.findings import FAILED, NOTE, WARNING, Findings
 from cloudkite.check.leaks import Correlation, Mapping, Spans
 from cloudkite.check.numbers import Numbers
 from cloudkite.check.rows import Chunk, Source
 from cloudkite.check.words import Words
+from cloudkite.data import encoding
 from cloudkite.data.declared import NUMBER, Declared
 from cloudkite.show.text import _, near
 
@@ -92,7 +93,7 @@ class _Table:
             if not source.whole:
                 findings.add(NOTE, _("{name}: only the beginning was checked").format(name=source.name))
             if problem := encoding.problem(source.path, source.name):
-                findings.add(FAILED, problem)
+                findings.add(FAILED, str(problem))
                 continue
             for chunk in rows.chunks(source, self.declared, findings, self._unused):
                 self._take(chunk)

@@ -1,54 +1,17 @@
-"""Numbers as people write them into files, and what a column of them looks like as a whole."""
+"""What a column of numbers looks like as a whole, and which of its fields are none."""
 
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Sequence
 
 from cloudkite.check.findings import FAILED, WARNING, Findings
-from cloudkite.data import missing
+from cloudkite.data import number
 from cloudkite.show.text import _
 
-_FLOAT32 = 3.4028235e38  # the largest number that TensorFlow's float32 holds
 _EXACT = 2**24  # whole numbers above it lose their last digits in a float32
-_THOUSANDS = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d+)?")
-_DECIMAL_COMMA = re.compile(r"[+-]?(\d+|\d{1,3}(\.\d{3})+),\d+")
-_UNIT = re.compile(r"([$€£₩¥]\s?[+-]?\d[\d.,]*)|([+-]?\d[\d.,]*\s?[%°a-zA-Z$€£₩¥원개명점세]+)")
-_DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}([ T]\d{1,2}:\d{2}.*)?")
 
 Place = Callable[[int], str]  # index of a row in the chunk -> "file.csv:17"
-
-
-def wrong(text: str) -> str | None:
-    """Why a field of a number column is no number, in words; None when it is one."""
-    plain = text.strip()
-    if plain.isascii() and "_" not in plain:
-        try:
-            value = float(plain)
-        except ValueError:
-            value = None
-        if value is not None and math.isfinite(value):
-            return None if abs(value) <= _FLOAT32 else _("{text!r} is too large for a float32").format(text=text)
-    word = plain.lower()
-    if not plain:
-        return _("spaces in a number column: leave the field empty")
-    if word in missing.WORDS:
-        return _("{text!r} for a missing number: leave the field empty").format(text=text)
-    if word.lstrip("+-") in ("inf", "infinity") or re.fullmatch(r"[+-]?\d+(\.\d*)?e\+?\d{3,}", word):
-        return _("{text!r} is not finite").format(text=text)
-    if _DATE.fullmatch(plain):
-        return _("the date {text!r} in a number column").format(text=text)
-    if _THOUSANDS.fullmatch(plain):
-        return _("{text!r} has a thousands separator: write {plain}").format(text=text, plain=plain.replace(",", ""))
-    if _DECIMAL_COMMA.fullmatch(plain):
-        mended = plain.replace(".", "").replace(",", ".")
-        return _("{text!r} has a decimal comma: write {plain}").format(text=text, plain=mended)
-    if _UNIT.fullmatch(plain):
-        return _("{text!r} has a unit: write the number alone").format(text=text)
-    if not plain.isascii() and plain.replace(".", "").isdigit():
-        return _("{text!r} has digits that are not ASCII").format(text=text)
-    return _("text {text!r} in a number column").format(text=text)
 
 
 class Numbers:
@@ -68,7 +31,7 @@ class Numbers:
         filled = [v for v in values if v] if blanks else values
         self.rows += len(values)
         self.blanks += blanks
-        numbers = _quickly(filled)
+        numbers = number.all_of(filled)
         if numbers is None:
             numbers = self._closely(values, place)
         if not numbers:
@@ -87,7 +50,7 @@ class Numbers:
         for i, text in enumerate(values):
             if not text:
                 continue
-            if why := wrong(text):
+            if why := number.wrong(text):
                 self.findings.repeat(FAILED, f"{place(i)}:{self.name}: {why}", kind)
             else:
                 good.append(float(text))
@@ -97,7 +60,7 @@ class Numbers:
         assert self.span
         low, high = self.span
         for i, text in enumerate(values):
-            if text and wrong(text) is None and not low <= float(text) <= high:
+            if text and number.wrong(text) is None and not low <= float(text) <= high:
                 said = _("{text} is outside {low:g} to {high:g}").format(text=text, low=low, high=high)
                 self.findings.repeat(
                     FAILED, f"{place(i)}:{self.name}: {said}", ("range", self.name), _("mend it, or widen RANGES")
@@ -122,16 +85,3 @@ class Numbers:
         elif filled and self.whole and max(-self.low, self.high) > _EXACT:
             said = _("{name}: whole numbers up to {high:.0f} lose their last digits in a float32: an id?")
             add(WARNING, said.format(name=self.name, high=max(-self.low, self.high)))
-
-
-def _quickly(filled: Sequence[str]) -> list[float] | None:
-    """The numbers, or None when some field needs a close look."""
-    try:
-        numbers = list(map(float, filled))
-    except ValueError:
-        return None
-    together = "".join(filled)
-    # Python's float() also reads 1_000 and digits of other scripts; TensorFlow does not.
-    if "_" in together or not together.isascii() or not math.isfinite(sum(numbers)):
-        return None
-    return numbers if not numbers or max(max(numbers), -min(numbers)) <= _FLOAT32 else None

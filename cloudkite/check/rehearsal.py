@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import csv
+import csv  # for files of its own: a person's are read by cloudkite.data.reading
 import json
 import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from cloudkite import children
 from cloudkite.check.rows import Source
 from cloudkite.children import safe_environment
+from cloudkite.data import reading
 from cloudkite.data.declared import NUMBER, Declared
 from cloudkite.models import predictions
 from cloudkite.models.predictor import QUIET, Answer, Predictor
@@ -143,10 +143,13 @@ def tensorflow_of(output: Path) -> str:
 def some_rows(declared: Declared, sources: list[Source]) -> list[Raw]:
     """A few rows of data that was checked before, as they are written: from all over the beginning, so that different
     answers are among them, and the first that has a blank field."""
-    with sources[0].path.open(encoding="utf-8-sig", newline="") as file:
-        beginning = [row for row in islice(csv.DictReader(file), _BEGINNING) if any(row.values())]
     names = [*declared.columns, declared.label]
-    rows = [{name: row[name] for name in names} for row in beginning]
+    with reading.opened(sources[0].path) as file:
+        header = file.header()
+        where = {name: header.index(name) for name in names}
+        chunk = next(file.chunks())
+    beginning = [row for row in chunk.rows[:_BEGINNING] if any(row)]
+    rows = [{name: row[i] for name, i in where.items()} for row in beginning]
     with_blank = [row for row in rows if not all(row.values())][:1]
     return rows[:: math.ceil(len(rows) / _SOME)] + with_blank
 

@@ -7,8 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from cloudkite.check.findings import NOTE, WARNING, Findings
-from cloudkite.check.numbers import wrong
-from cloudkite.data import missing
+from cloudkite.data import missing, number
 from cloudkite.show.text import _
 
 MOST = 100_000  # different words that are counted; a column with more is no list of categories
@@ -53,7 +52,7 @@ class Words:
         if sum(bool(_DATE.fullmatch(w)) for w in sample) > len(sample) * 0.9:
             said = _("{name}: dates as text: each day is a word of its own; make numbers of them (year, days since)")
             add(WARNING, said.format(name=self.name))
-        elif len(words) > 20 and all(wrong(w) is None for w in sample):
+        elif len(words) > 20 and all(number.read(w) is not None for w in sample):
             said = _('{name}: numbers in a text column; if they measure something, declare float("nan")')
             add(WARNING, said.format(name=self.name))
         elif filled >= 20 and len(words) > 0.9 * filled and not alone:

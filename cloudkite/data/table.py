@@ -1,4 +1,9 @@
-"""Reads a person's CSV file: which columns are numbers or text, what the label's classes are, what to leave out."""
+"""What a person's CSV file holds: which columns are numbers or text, the label's classes, and what to leave out.
+
+A trainer gets a cleaned copy, so much that `cloudkite.check.rows` has to refuse is mended here: spaces around fields,
+line breaks in them, blank lines above the header, rows without a label. Any column may be chosen to learn from, so each
+needs a name of its own, while the check asks that of the declared ones only.
+"""
 
 from __future__ import annotations
 
@@ -12,12 +17,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cloudkite.data import missing
+from cloudkite.data import encoding, missing, number, reading
 from cloudkite.show.errors import BadValue
 from cloudkite.show.text import _, near
 
-NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
-CODE = re.compile(r"[+-]?0\d.*|\+.*|\d{16,}")  # 007, +82..., card numbers: digits that are no quantity
+# 007, +821012345678, card numbers: digits that are no quantity. Who declares such a column one of numbers is taken at
+# their word by the check; here nobody has said yet what it is.
+CODE = re.compile(r"[+-]?0\d.*|\+\d{7,}|\d{16,}")
 MANY = 100_000  # distinct values that are kept apart, at most
 CLASSES_OF_WHOLE_NUMBERS = 20  # a label with more different whole numbers is a quantity
 CLASSES = 1000  # a label with more different words is no class
@@ -46,11 +52,10 @@ class Column:
             return
         if text.lower() in missing.WORDS:
             self.blanks.add(text)
-        elif NUMBER.fullmatch(text) and not CODE.fullmatch(text) and math.isfinite(float(text)):
-            number = float(text)
+        elif (value := number.read(text)) is not None and not CODE.fullmatch(text):
             self.numbers += 1
-            self.whole = self.whole and number.is_integer()
-            self.low, self.high = min(self.low, number), max(self.high, number)
+            self.whole = self.whole and value.is_integer()
+            self.low, self.high = min(self.low, value), max(self.high, value)
         elif self.odd is None:
             self.odd = (text, line)
         self.filled += 1
@@ -159,44 +164,42 @@ def _is_text(table: Table) -> bool:
 
 
 def _records(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """(line, fields) of each record that is not blank; fields trimmed, in NFC, line breaks inside made spaces."""
+    """(line, fields) of the header and each record; fields trimmed, in NFC, line breaks inside made spaces."""
     if not path.exists():
         raise BadValue(_("there is no file {path}").format(path=path), _("check the name given to --data"))
     if path.is_dir():
         raise BadValue(_("{path} is a folder").format(path=path), _("give --data one CSV file"))
-    with path.open("rb") as raw:
-        if raw.read(4) == b"PK\x03\x04":
-            raise BadValue(
-                _("{path} is an Excel file (or a zip), not CSV").format(path=path.name),
-                _("save it as 'CSV UTF-8 (comma delimited)' first"),
-            )
-    line = 1
+    if problem := encoding.problem(path, path.name):
+        raise BadValue(problem.what, problem.how)
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file, strict=True)
-            for fields in reader:
-                if any(fields):
-                    yield line, [unicodedata.normalize("NFC", " ".join(text.split())) for text in fields]
-                line = reader.line_num + 1
-    except UnicodeDecodeError as error:
+        with reading.opened(path) as file:
+            header = file.header()
+            records = (
+                (line, row) for chunk in file.chunks() for line, row in zip(chunk.lines, chunk.rows, strict=True)
+            )
+            if not any(header):
+                header = next((row for _line, row in records if any(row)), [])
+            if other := reading.separator(header):
+                raise BadValue(
+                    _("{path}: the fields are separated by {name}").format(path=path.name, name=other),
+                    _("save it with commas (and decimal points)"),
+                )
+            yield 1, _clean(header)
+            for line, fields in records:
+                yield line, _clean(fields)
+    except reading.Broken as error:
         raise BadValue(
-            _("{path} is not UTF-8 text (near line {line})").format(path=path.name, line=line),
-            _("save it as UTF-8 (in Excel: 'CSV UTF-8'), or: iconv -f CP949 -t UTF-8 {path} > utf8.csv").format(
-                path=path.name
-            ),
-        ) from error
-    except csv.Error as error:
-        raise BadValue(_("{path}, line {line}: {why}").format(path=path.name, line=line, why=error)) from error
+            _("{path}, line {line}: {why}").format(path=path.name, line=error.line, why=error.why), reading.QUOTES
+        ) from None
+
+
+def _clean(fields: list[str]) -> list[str]:
+    return [unicodedata.normalize("NFC", " ".join(text.split())) for text in fields]
 
 
 def _header(path: Path, header: list[str], label: str) -> list[str]:
     if not header:
         raise BadValue(_("{path} is empty").format(path=path.name), _("the first line must name the columns"))
-    if len(header) == 1 and re.search("[;\t|]", header[0]):
-        raise BadValue(
-            _("{path}: the fields are not separated by commas").format(path=path.name),
-            _("save it with commas (and decimal points)"),
-        )
     # A first column without a name is how pandas writes its row numbers.
     header = ["row_number" if not name and i == 0 else name for i, name in enumerate(header)]
     if "" in header:

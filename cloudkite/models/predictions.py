@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import csv
+import csv  # for files of its own: a person's are read by cloudkite.data.reading
 import json
 import math
 import re
@@ -11,8 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from cloudkite.check import encoding
-from cloudkite.check.numbers import wrong
+from cloudkite.data import encoding, number, reading
 from cloudkite.models.predictor import Answer, Predictor
 from cloudkite.show.errors import BadValue, UserError
 from cloudkite.show.text import _, near
@@ -126,7 +125,7 @@ def _value(name: str, kind: str, value: Any) -> float | str | None:
         raise BadValue(_("{name} is {value!r}, neither a number nor text").format(name=name, value=value))
     if kind != "number":
         return str(value)
-    if why := wrong(str(value)):
+    if why := number.wrong(str(value)):
         raise BadValue(f"{name}: {why}", _("{name} is a column of numbers").format(name=name))
     return float(value)
 
@@ -135,20 +134,44 @@ def _from_csv(path: Path, columns: Mapping[str, str]) -> Iterator[Row]:
     if not path.is_file():
         raise BadValue(_("there is no file {path}").format(path=path))
     if problem := encoding.problem(path, path.name):
-        raise BadValue(problem)
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        reader = csv.DictReader(file)
-        header = reader.fieldnames or []
-        if not set(header) & columns.keys():
-            raise BadValue(
-                _("{path}: no column of the model is in the first line").format(path=path),
-                _("the model has {columns}").format(columns=", ".join(columns)),
-            )
-        for row in reader:
-            try:
-                yield parse({name: row[name] for name in columns if name in header}, columns)
-            except BadValue as error:
-                raise BadValue(f"{path.name}:{reader.line_num}: {error.message}", error.hint) from None
+        raise BadValue(problem.what, problem.how)
+    try:
+        with reading.opened(path) as file:
+            header = file.header()
+            where = _places(path, header, columns)
+            for chunk in file.chunks():
+                for line, row in zip(chunk.lines, chunk.rows, strict=True):
+                    yield _row(f"{path.name}:{line}", row, len(header), where, columns)
+    except reading.Broken as error:
+        raise BadValue(f"{path.name}:{error.line}: {error.why}", reading.QUOTES) from None
+
+
+def _places(path: Path, header: list[str], columns: Mapping[str, str]) -> dict[str, int]:
+    """The index of each of the model's columns that the file has. Raises BadValue when there is none, or one twice."""
+    where = {name: header.index(name) for name in columns if name in header}
+    if other := reading.separator(header) if not where else "":
+        said = _("{path}:1: the fields are separated by {name}")
+        raise BadValue(said.format(path=path.name, name=other), _("save the file with commas"))
+    if not where:
+        raise BadValue(
+            _("{path}: no column of the model is in the first line").format(path=path),
+            _("the model has {columns}").format(columns=", ".join(columns)),
+        )
+    if twice := next((name for name in where if header.count(name) > 1), None):
+        raise BadValue(_("{path}:1: the column {column} is there twice").format(path=path.name, column=twice))
+    return where
+
+
+def _row(place: str, row: list[str], width: int, where: Mapping[str, int], columns: Mapping[str, str]) -> Row:
+    if len(row) != width:
+        raise BadValue(
+            _("{place}: {found} fields, expected {width}").format(place=place, found=len(row), width=width),
+            _('a comma inside a field needs quotes: "Kim, Minji"'),
+        )
+    try:
+        return parse({name: row[i] for name, i in where.items()}, columns)
+    except BadValue as error:
+        raise BadValue(f"{place}: {error.message}", error.hint) from None
 
 
 def interpret(answer: Answer, about: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -26,6 +26,7 @@ def rows(*makers, count: int = 30, header: str) -> str:
 
 
 QUOTES = 'put text that holds a comma in double quotes: "Kim, Minji"'
+QUOTED = "does a double quote open and not close, or stand inside a field?"
 NOTHING_LEFT = (
     "label has 2 classes: x, y classes with a single row can't be checked: y "
     "column a is left out: it has one value only"
@@ -43,10 +44,10 @@ BAD = [
     (
         "a;label\n1;x\n",
         "label",
-        "t.csv: the fields are not separated by commas",
+        "t.csv: the fields are separated by semicolons",
         "save it with commas (and decimal points)",
     ),
-    ('a,label\n"1,x\n', "label", "t.csv, line 2: unexpected end of data", ""),
+    ('a,label\n"1,x\n', "label", "t.csv, line 2: unexpected end of data", QUOTED),
     ("a,label\n1,x\n1,y\n1,x\n", "label", "t.csv has no column to learn label from", NOTHING_LEFT),
 ]
 
@@ -64,9 +65,9 @@ def test_files_that_are_no_utf8_csv(tmp_path: Path):
     for path, said in [
         (tmp_path / "none.csv", "there is no file"),
         (tmp_path, "is a folder"),
-        (save(tmp_path / "old.csv", "키,합격\n1,예\n", "cp949"), "old.csv is not UTF-8 text (near line 1)"),
-        (save(tmp_path / "wide.csv", "a,b\n1,x\n", "utf-16"), "wide.csv is not UTF-8 text (near line 1)"),
-        (save(tmp_path / "sheet.csv", "PK\x03\x04rest"), "sheet.csv is an Excel file (or a zip), not CSV"),
+        (save(tmp_path / "old.csv", "키,합격\n1,예\n", "cp949"), "old.csv:1: the text is CP949, not UTF-8 ('키')"),
+        (save(tmp_path / "wide.csv", "a,b\n1,x\n", "utf-16"), "wide.csv: the text is UTF-16LE, not UTF-8"),
+        (save(tmp_path / "sheet.csv", "PK\x03\x04rest"), "sheet.csv: a spreadsheet or an archive, not CSV"),
     ]:
         with pytest.raises(BadValue) as caught:
             table.read(path, "b")

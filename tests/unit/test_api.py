@@ -12,7 +12,7 @@ import requests
 from cloudkite.accounts import api
 from cloudkite.jobs import service
 from cloudkite.show.errors import UserError
-from tests.unit.test_jobs_body import SPEC
+from tests.jobs import SPEC
 
 
 @pytest.fixture(autouse=True)

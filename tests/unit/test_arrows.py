@@ -1,6 +1,7 @@
 """The arrows between the packages go one way, and nothing heavy is loaded before it is needed."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -80,8 +81,6 @@ PRINTING = {"commands", "journey", "bench", "show"}
 OWN_PROCESS = {"cloudkite.jobs.bootstrap", "cloudkite.models.predict_rows"}
 # Parts that still say something to the person themselves.
 SAYING = {"cloudkite.accounts.local", "cloudkite.trainers.making"}
-MANY = {"commands": "a command each", "engine": "the Pulumi engine, whose folder is a part of its own"}
-MOST = 12  # loose modules in a folder
 
 
 def names_of(path: Path) -> str:
@@ -122,6 +121,18 @@ def test_nothing_imports_itself_by_way_of_others():
     assert not {module: used & set(left) for module, used in left.items()}
 
 
+def test_data_is_read_the_same_for_all_who_read_it():
+    """Who judges a person's data, or learns from it, reads it through cloudkite.data, which knows none of them."""
+    used = {other for one, others in edges().items() if room(one) == "data" for other in others}
+    assert {room(module) for module in used} == {"data", "show"}
+    readers = {
+        names_of(path)
+        for path in modules("cloudkite")
+        if re.search(r"\bcsv\.(reader|DictReader)\b", path.read_text(encoding="utf-8"))
+    }
+    assert readers == {"cloudkite.data.reading"}
+
+
 def test_parts_print_nothing():
     wrong = []
     for path in modules("cloudkite"):
@@ -137,12 +148,6 @@ def test_parts_print_nothing():
     assert said == SAYING
 
 
-def test_a_folder_is_no_heap():
-    folders = {path.parent for path in modules("cloudkite")}
-    full = {f.name for f in folders if sum(p.name != "__init__.py" for p in f.glob("*.py")) > MOST}
-    assert full == set(MANY)
-
-
 @pytest.mark.parametrize(
     "module", ["tasks", "cloudkite.accounts.target", "cloudkite.accounts.registry", "localcloud.__main__", "catalog"]
 )
@@ -152,6 +157,24 @@ def test_importing_loads_nothing_heavy(module):
         [sys.executable, "-c", script], cwd=CLONE, capture_output=True, text=True, encoding="utf-8", check=True
     )
     assert not HEAVY & set(loaded.stdout.split())
+
+
+# Also in the text of a script that a test runs.
+_IMPORT = re.compile(r"^[ \t]*(?:from +([\w.]+) +)?import +(\([^)]*\)|[^\n#]*)", re.MULTILINE)
+
+
+def test_no_test_imports_a_test():
+    """What tests share stands in modules of its own, or in conftest.py."""
+    folders = [CLONE / "tests", *sorted(CLONE.glob("packages/*/tests"))]
+    found = [
+        f"{path.relative_to(CLONE)}: {line[0].strip()}"
+        for folder in folders
+        for path in sorted(folder.rglob("*.py"))
+        for line in _IMPORT.finditer(path.read_text(encoding="utf-8"))
+        if any(word.startswith("test_") for word in re.findall(r"\w+", f"{line[1]} {line[2]}"))
+    ]
+    assert len(folders) > 1
+    assert not found
 
 
 def test_there_is_no_grab_bag():

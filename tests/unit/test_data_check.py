@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from cloudkite.check import data, rows
+from cloudkite.check import data
 from cloudkite.check.data import check_data
-from cloudkite.check.numbers import wrong
 from cloudkite.check.rows import Source
-from cloudkite.data import missing
+from cloudkite.data import missing, reading
 from cloudkite.data.declared import Declared
+from cloudkite.data.number import wrong
 from cloudkite.data.table import Column
 
 COLUMNS = {"hours": "number", "city": "text"}
@@ -294,14 +294,14 @@ def test_more_than_twenty_findings_are_counted(tmp_path):
 
 def test_no_more_rows_than_the_limit_are_read_and_that_is_said(tmp_path, monkeypatch):
     monkeypatch.setattr(data, "MOST_ROWS", 20)
-    monkeypatch.setattr(rows, "_CHUNK", 10)
+    monkeypatch.setattr(reading, "CHUNK", 10)
     report = check_data(declare(), [write(tmp_path / "a.csv", ROWS)])
     assert report.rows == 20
     assert "note: only the first 20 rows were checked" in report.findings.lines()
 
 
 def test_places_are_right_across_chunks(tmp_path, monkeypatch):
-    monkeypatch.setattr(rows, "_CHUNK", 7)
+    monkeypatch.setattr(reading, "CHUNK", 7)
     found = said(tmp_path, [*ROWS[:9], '1,"two\nlines",no', *ROWS[9:], "1,2,3,4", "abc,Seoul,no", '9,"open,no'])
     assert [line.partition(": ")[0] for line in found if not line.startswith("warning")] == [
         "a.csv:11", "a.csv:44", "a.csv:45:hours", "a.csv:46",

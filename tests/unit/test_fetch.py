@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import base64
 import dataclasses
-import hashlib
 import json
 import subprocess
 import sys
@@ -13,51 +11,16 @@ from typing import Any
 
 import pytest
 
-from cloudkite.jobs import service
 from cloudkite.journey import results
 from cloudkite.models import fetching, predictions
 from cloudkite.show import amounts
 from cloudkite.show.errors import UserError
 from cloudkite.trainers import folders
 from tests import trainer_folder
+from tests.objects import JOB, MODEL, PREFIX, Cloud
+from tests.trees import outside, put, tree
 
 RECORD = ".cloudkite-fetched.json"
-MODEL = {"saved_model.pb": b"graph", "variables/variables.index": b"x" * 100, "empty": b""}
-JOB = service.parse(
-    {
-        "name": "projects/1/locations/us-central1/customJobs/4567890123456789012",
-        "displayName": "grades-20261124-143005-9f3c",
-        "state": "JOB_STATE_SUCCEEDED",
-        "labels": {"trainer": "grades"},
-        "createTime": "2026-11-24T14:30:05Z",
-        "jobSpec": {"baseOutputDirectory": {"outputUriPrefix": "gs://models/grades/one/"}},
-    }
-)
-PREFIX = "grades/one/model/"
-
-
-class Cloud:
-    """Stands in for the service: lists `files`, and gives their bytes."""
-
-    def __init__(self, files: dict[str, bytes]) -> None:
-        self.files = files
-        self.sent: list[str] = []
-
-    def pages(self, *_arguments: Any) -> list[dict[str, str]]:
-        return [
-            {
-                "name": PREFIX + name,
-                "size": str(len(data)),
-                "generation": "1",
-                "md5Hash": base64.b64encode(hashlib.md5(data).digest()).decode(),
-            }
-            for name, data in self.files.items()
-        ]
-
-    def download(self, _target: Any, _job: Any, part: Path, todo: dict[str, Any]) -> None:
-        for name, item in todo.items():
-            self.sent.append(name)
-            (part / name).write_bytes(self.files[item["name"].removeprefix(PREFIX)])
 
 
 @pytest.fixture
@@ -73,32 +36,6 @@ def space(tmp_path):
     made = trainer_folder.space(tmp_path)
     trainer_folder.make(made)
     return made
-
-
-def tree(folder: Path) -> dict[str, bytes | str | None]:
-    """All that is under a folder: contents of files, targets of links, None for folders. Links are not followed."""
-    found: dict[str, bytes | str | None] = {}
-    for path in sorted(folder.iterdir()):
-        if path.is_symlink():
-            found[path.name] = f"-> {path.readlink()}"
-        elif path.is_dir():
-            found[path.name] = None
-            found |= {f"{path.name}/{name}": content for name, content in tree(path).items()}
-        else:
-            found[path.name] = path.read_bytes()
-    return found
-
-
-def outside(top: Path) -> dict[str, bytes | str | None]:
-    """What is under `top` but in no trainer's models."""
-    return {name: content for name, content in tree(top).items() if "/models" not in name}
-
-
-def put(folder: Path, **files: str) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, text in files.items():
-        (folder / name).write_text(text, encoding="utf-8")
-    return folder
 
 
 def fetched(space: Any, **changes: Any) -> Path:
@@ -324,10 +261,10 @@ from pathlib import Path
 import psutil
 
 from cloudkite.models import fetching
-from tests.unit import test_fetch
+from tests import objects
 
 point, folder = sys.argv[1], Path(sys.argv[2])
-cloud = test_fetch.Cloud(dict(test_fetch.MODEL, late=b"late"))
+cloud = objects.Cloud(dict(objects.MODEL, late=b"late"))
 
 
 def die(*_arguments, **_options):
@@ -366,7 +303,7 @@ else:
             die()
 
     fetching.os.unlink = removed
-fetching.fetch(None, test_fetch.JOB, folder)
+fetching.fetch(None, objects.JOB, folder)
 """
 
 

@@ -10,7 +10,7 @@ from cloudkite.money import gate
 from cloudkite.money.costs import Money, Spending
 from cloudkite.money.gate import Consent
 from cloudkite.show.errors import BadValue, UserError
-from tests.unit.test_plans import account, plan
+from tests.jobs import account, plan
 
 
 def spending(spent="0", committed="0", unknown=0):

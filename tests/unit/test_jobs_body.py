@@ -9,23 +9,9 @@ from itertools import product
 import pytest
 
 from cloudkite.jobs import body, service
-from cloudkite.jobs.body import JobSpec
 from cloudkite.show.errors import BadValue
+from tests.jobs import NOW, SPEC, answer
 
-SPEC = JobSpec(
-    name="penguins-20261124-143005-9f3c",
-    trainer="penguins",
-    account="home",
-    image="tensorflow/tensorflow:2.21.0",
-    wheel="gs://staging/" + "a" * 64 + "/trainer.whl",
-    sha256="a" * 64,
-    service_account="trainer@my-project.iam.gserviceaccount.com",
-    output="gs://models/penguins/penguins-20261124-143005-9f3c/",
-    limit_seconds=3600,
-    machine="e2-standard-4",
-    pins=("tensorflow==2.21.0", "keras==3.15.1"),
-    arguments=("--epochs", "20"),
-)
 SHAPES = {
     "cpu": {},
     "t4": {"machine": "n1-standard-4", "accelerator": "NVIDIA_TESLA_T4", "count": 2},
@@ -104,21 +90,6 @@ def test_names_sort_by_time():
 )
 def test_runs_that_the_service_may_add(strategy, disabled, expected):
     assert body.restarts(strategy, disabled) == expected
-
-
-def answer(**changes):
-    """What the service says of a job made from SPEC."""
-    return {
-        **body.body(SPEC),
-        "name": "projects/123/locations/us-central1/customJobs/4567890123456789012",
-        "state": "JOB_STATE_RUNNING",
-        "createTime": "2026-11-24T14:30:05.123456789Z",
-        "startTime": "2026-11-24T14:32:00Z",
-        **changes,
-    }
-
-
-NOW = datetime.datetime(2026, 11, 24, 15, 2, 0, tzinfo=datetime.UTC)
 
 
 def test_a_running_job():

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from cloudkite.jobs import logs, service
-from tests.unit.test_jobs_body import NOW, answer
+from tests.jobs import NOW, answer
 
 JOB = service.parse(answer(), NOW)  # runs for 30 minutes
 

@@ -129,6 +129,10 @@ def test_rows_that_cannot_be(row, message, hint):
         (b"hours,city\n", "no rows"),
         (b"hours,city\n1,a\nx,b\n", "rows.csv:3: hours: text 'x' in a number column"),
         ("hours,city\n1,서울\n".encode("cp949"), "rows.csv:2: the text is CP949, not UTF-8"),
+        (b"hours;city\n1;a\n", "rows.csv:1: the fields are separated by semicolons"),
+        (b"hours,city,hours\n1,a,2\n", "rows.csv:1: the column hours is there twice"),
+        (b"hours,city\n\n1,a,b\n", "rows.csv:3: 3 fields, expected 2"),
+        (b'hours,city\n1,"a\n2,b\n', "rows.csv:2: unexpected end of data"),
     ],
 )
 def test_csv_files_that_cannot_be(grades, tmp_path, content, message):

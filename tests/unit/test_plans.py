@@ -2,32 +2,11 @@
 # ruff: noqa: E501 (a case is a line)
 
 from decimal import Decimal
-from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
-from cloudkite.accounts.registry import Account
-from cloudkite.jobs import plans
-from cloudkite.jobs.plans import Wishes
 from cloudkite.show.errors import BadValue
-
-
-def account(**changes):
-    values = dict(
-        name="home", target="google", project="my-project", region="us-central1", tier="paid", owner="", currency="USD",
-        budget=10.0, settings=Path("Pulumi.home.yaml"), state=Path("state"),
-    )  # fmt: skip
-    return Account(**{**values, **changes})
-
-
-def plan(region="us-central1", options=None, **wishes):
-    return plans.plan(
-        account(region=region),
-        SimpleNamespace(name="penguins"),
-        Wishes(**wishes),
-        **(options or {}),  # type: ignore
-    )
+from tests.jobs import plan
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import pytest
 from catalog.book import UnknownName, read
 from cloudkite.jobs import body, service
 from cloudkite.money import costs, prices
-from tests.unit.test_jobs_body import SPEC, answer
+from tests.jobs import SPEC, answer
 
 CLONE = Path(__file__).resolve().parents[2]
 

@@ -7,7 +7,7 @@ import pytest
 from cloudkite.jobs import submit
 from cloudkite.jobs.plans import Wishes
 from cloudkite.show.errors import BadValue
-from tests.unit.test_plans import account
+from tests.jobs import account
 
 PINS = (
     "tensorflow-cpu==2.21.0; sys_platform == 'linux'",

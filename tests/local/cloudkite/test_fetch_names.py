@@ -12,9 +12,9 @@ import pytest
 from cloudkite.jobs import service
 from cloudkite.journey import results
 from cloudkite.show.errors import UserError
-from tests.local.cloudkite.test_jobs_submission import Place, place  # noqa: F401  a fixture
-from tests.unit.test_fetch import outside, put, tree
-from tests.unit.test_jobs_body import SPEC
+from tests.jobs import SPEC
+from tests.local.place import Place
+from tests.trees import outside, put, tree
 
 NAMES = [
     "ABSOLUTE",
@@ -31,7 +31,7 @@ NAMES = [
 ]
 
 
-def submitted(place: Place, name: str, files: dict[str, bytes]) -> service.Job:  # noqa: F811
+def submitted(place: Place, name: str, files: dict[str, bytes]) -> service.Job:
     """A job that has failed, as nobody knows its image, and the model that it could have left."""
     outputs = place.account.outputs()
     folder = f"tiny/{len(name)}-{time.time_ns()}"
@@ -52,7 +52,7 @@ def submitted(place: Place, name: str, files: dict[str, bytes]) -> service.Job: 
 
 
 @pytest.mark.parametrize("name", NAMES, ids=[ascii(name)[:20] for name in NAMES])
-def test_a_jobs_name_leads_nowhere(place: Place, tmp_path: Path, name: str) -> None:  # noqa: F811
+def test_a_jobs_name_leads_nowhere(place: Place, tmp_path: Path, name: str) -> None:
     elsewhere = put(tmp_path / "elsewhere", thesis="years of work")
     put(place.workspace.trainers / "x", note="mine")
     name = str(elsewhere) if name == "ABSOLUTE" else name
@@ -65,7 +65,7 @@ def test_a_jobs_name_leads_nowhere(place: Place, tmp_path: Path, name: str) -> N
     assert (folder / "variables" / "variables.index").read_bytes() == b"x" * 1000
 
 
-def test_an_objects_name_leads_nowhere(place: Place) -> None:  # noqa: F811
+def test_an_objects_name_leads_nowhere(place: Place) -> None:
     job = submitted(place, "tiny-harmless", {"saved_model.pb": b"graph", "a/../../../trainer/task.py": b"evil"})
     before = tree(place.workspace.trainers)
     with pytest.raises(UserError, match=r"has a file called 'a/\.\./\.\./\.\./trainer/task\.py', which is not fetched"):

@@ -21,8 +21,8 @@ from cloudkite.models import fetching
 from cloudkite.show.errors import UserError
 from cloudkite.trainers.wheels import Wheel
 from localcloud import launch
-from tests.local.cloudkite.test_jobs_submission import Place, place  # noqa: F401  a fixture
-from tests.unit.test_jobs_body import SPEC
+from tests.jobs import SPEC
+from tests.local.place import Place
 
 Break = Callable[..., None]
 
@@ -50,7 +50,7 @@ def fault(local_cloud: Any) -> Iterator[Break]:
 
 
 @pytest.fixture
-def spec(place: Place) -> JobSpec:  # noqa: F811
+def spec(place: Place) -> JobSpec:
     """A job that the service takes, and that then fails at once: nobody knows its image."""
     outputs = place.account.outputs()
     return dataclasses.replace(
@@ -59,7 +59,7 @@ def spec(place: Place) -> JobSpec:  # noqa: F811
     )  # fmt: skip
 
 
-def named(place: Place, name: str) -> list[service.Job]:  # noqa: F811
+def named(place: Place, name: str) -> list[service.Job]:
     return [job for job in service.search(place.target, everything=True) if job.name == name]
 
 
@@ -73,7 +73,7 @@ def named(place: Place, name: str) -> list[service.Job]:  # noqa: F811
         {"expired": True},
     ],
 )
-def test_a_submission_in_trouble_is_one_job(place: Place, spec: JobSpec, fault: Break, trouble: dict[str, Any]) -> None:  # noqa: F811
+def test_a_submission_in_trouble_is_one_job(place: Place, spec: JobSpec, fault: Break, trouble: dict[str, Any]) -> None:
     service.running(place.target)  # signs in
     fault("aiplatform.customJobs.create", **trouble)
     made = service.create(place.target, spec)
@@ -82,7 +82,7 @@ def test_a_submission_in_trouble_is_one_job(place: Place, spec: JobSpec, fault: 
 
 @pytest.mark.parametrize("trouble", [{"cut": "before"}, {"torn": -1}, {"code": 500}, {"code": 502}, {"code": 504}])
 def test_a_submission_that_may_have_been_heard_is_not_sent_again(
-    place: Place, spec: JobSpec, fault: Break, trouble: dict[str, Any], monkeypatch: pytest.MonkeyPatch  # noqa: F811
+    place: Place, spec: JobSpec, fault: Break, trouble: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:  # fmt: skip
     monkeypatch.setattr(service.time, "sleep", lambda _seconds: None)
     fault("aiplatform.customJobs.create", **trouble)
@@ -93,7 +93,7 @@ def test_a_submission_that_may_have_been_heard_is_not_sent_again(
     assert named(place, spec.name) == []
 
 
-def test_a_submission_whose_end_nobody_can_tell_says_so(place: Place, spec: JobSpec, fault: Break) -> None:  # noqa: F811
+def test_a_submission_whose_end_nobody_can_tell_says_so(place: Place, spec: JobSpec, fault: Break) -> None:
     fault("aiplatform.customJobs.create", cut="after")
     fault("aiplatform.customJobs.list", code=503, times=4)
     with pytest.raises(UserError, match="submit the job: ") as told:
@@ -102,7 +102,7 @@ def test_a_submission_whose_end_nobody_can_tell_says_so(place: Place, spec: JobS
     assert len(named(place, spec.name)) == 1
 
 
-def test_a_service_that_stays_away_is_told_as_such(place: Place, spec: JobSpec, fault: Break) -> None:  # noqa: F811
+def test_a_service_that_stays_away_is_told_as_such(place: Place, spec: JobSpec, fault: Break) -> None:
     fault("aiplatform.customJobs.create", code=503, times=4)
     with pytest.raises(UserError) as told:
         service.create(place.target, spec)
@@ -114,7 +114,7 @@ def test_a_service_that_stays_away_is_told_as_such(place: Place, spec: JobSpec, 
     assert named(place, spec.name) == []
 
 
-def test_a_wait_that_is_too_long_is_left_to_the_caller(place: Place, fault: Break) -> None:  # noqa: F811
+def test_a_wait_that_is_too_long_is_left_to_the_caller(place: Place, fault: Break) -> None:
     fault("aiplatform.customJobs.list", code=429, retry_after=90)
     with pytest.raises(UserError, match="list the jobs: Quota exceeded for quota metric") as told:
         service.running(place.target)
@@ -132,7 +132,7 @@ def test_a_wait_that_is_too_long_is_left_to_the_caller(place: Place, fault: Brea
         {"expired": True},
     ],
 )
-def test_a_read_goes_on_after_three_failures(place: Place, fault: Break, trouble: dict[str, Any]) -> None:  # noqa: F811
+def test_a_read_goes_on_after_three_failures(place: Place, fault: Break, trouble: dict[str, Any]) -> None:
     service.running(place.target)
     fault("aiplatform.customJobs.list", **trouble)
     service.running(place.target)
@@ -151,7 +151,7 @@ def test_a_read_goes_on_after_three_failures(place: Place, fault: Break, trouble
         ({"cut": "before"}, "list the jobs: the connection to us-central1-aiplatform.googleapis.com was cut"),
     ],
 )
-def test_after_the_fourth_it_says_why(place: Place, fault: Break, trouble: dict[str, Any], message: str) -> None:  # noqa: F811
+def test_after_the_fourth_it_says_why(place: Place, fault: Break, trouble: dict[str, Any], message: str) -> None:
     fault("aiplatform.customJobs.list", times=1 if trouble == {"code": 404} else 4, **trouble)
     with pytest.raises(UserError) as told:
         service.running(place.target)
@@ -159,7 +159,7 @@ def test_after_the_fourth_it_says_why(place: Place, fault: Break, trouble: dict[
     assert told.value.hint
 
 
-def test_a_wheel_is_staged_once_whatever_happens(place: Place, fault: Break, tmp_path: Path) -> None:  # noqa: F811
+def test_a_wheel_is_staged_once_whatever_happens(place: Place, fault: Break, tmp_path: Path) -> None:
     bucket = place.account.outputs().buckets["staging"]
     for number, trouble in enumerate(
         [{"cut": "after"}, {"cut": "before"}, {"torn": -1}, {"code": 503, "times": 3}, {"code": 429}, {"expired": True}]
@@ -178,7 +178,7 @@ def test_a_wheel_is_staged_once_whatever_happens(place: Place, fault: Break, tmp
 @pytest.mark.slow
 @pytest.mark.parametrize("parts", [False, True])
 def test_data_is_staged_whole_whatever_happens(
-    place: Place, fault: Break, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, parts: bool  # noqa: F811
+    place: Place, fault: Break, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, parts: bool
 ) -> None:  # fmt: skip
     if parts:
         monkeypatch.setattr(staging, "_IN_PARTS", 1 << 20)
@@ -195,7 +195,7 @@ def test_data_is_staged_whole_whatever_happens(
         assert holder.blob(uri.removeprefix(f"{bucket}/")).download_as_bytes() == file.read_bytes()
 
 
-def test_data_that_can_not_be_staged_is_told_readably(place: Place, fault: Break, tmp_path: Path) -> None:  # noqa: F811
+def test_data_that_can_not_be_staged_is_told_readably(place: Place, fault: Break, tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_bytes(os.urandom(64))
     fault("storage.objects.insert", code=403)
     with pytest.raises(UserError) as told:
@@ -209,7 +209,7 @@ def test_data_that_can_not_be_staged_is_told_readably(place: Place, fault: Break
 
 
 @pytest.fixture(scope="module")
-def ended(place: Place, local_cloud: Any) -> service.Job:  # noqa: F811
+def ended(place: Place, local_cloud: Any) -> service.Job:
     """A job whose first tries to get its code failed: no token, a torn answer, a token that is refused."""
     principal = place.account.outputs().trainer
     for method, trouble in (
@@ -233,7 +233,7 @@ def test_it_starts_in_spite_of_three_failures(ended: service.Job) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("trouble", [{"cut": "before"}, {"code": 503}, {"code": 429, "retry_after": 2}])
-def test_other_trouble_too(place: Place, fault: Break, trouble: dict[str, Any]) -> None:  # noqa: F811
+def test_other_trouble_too(place: Place, fault: Break, trouble: dict[str, Any]) -> None:
     fault("storage.objects.get", principal=place.account.outputs().trainer, times=2, **trouble)
     made = place.submit("--epochs", "1")
     list(logs.follow(place.target, made))
@@ -241,7 +241,7 @@ def test_other_trouble_too(place: Place, fault: Break, trouble: dict[str, Any]) 
 
 
 @pytest.mark.slow
-def test_a_refusal_ends_it_with_a_readable_line(place: Place, fault: Break) -> None:  # noqa: F811
+def test_a_refusal_ends_it_with_a_readable_line(place: Place, fault: Break) -> None:
     fault("storage.objects.get", principal=place.account.outputs().trainer, code=403)
     made = place.submit("--epochs", "1")
     said = [event.text for event in logs.follow(place.target, made)]
@@ -251,7 +251,7 @@ def test_a_refusal_ends_it_with_a_readable_line(place: Place, fault: Break) -> N
 
 @pytest.mark.slow
 def test_its_log_is_followed_through_an_outage(
-    place: Place, ended: service.Job, fault: Break, monkeypatch: pytest.MonkeyPatch  # noqa: F811
+    place: Place, ended: service.Job, fault: Break, monkeypatch: pytest.MonkeyPatch
 ) -> None:  # fmt: skip
     monkeypatch.setattr(logs, "pause", lambda _age: 0)
     fault("logging.entries.list", code=503, times=9)
@@ -262,7 +262,7 @@ def test_its_log_is_followed_through_an_outage(
 
 @pytest.mark.slow
 def test_an_outage_without_end_is_told(
-    place: Place, ended: service.Job, fault: Break, monkeypatch: pytest.MonkeyPatch  # noqa: F811
+    place: Place, ended: service.Job, fault: Break, monkeypatch: pytest.MonkeyPatch
 ) -> None:  # fmt: skip
     monkeypatch.setattr(logs, "_OUTAGE", -1)
     fault("logging.entries.list", code=503, times=4)
@@ -275,7 +275,7 @@ def test_an_outage_without_end_is_told(
 @pytest.mark.slow
 @pytest.mark.parametrize("trouble", [{"torn": -1}, {"cut": "before"}, {"code": 503, "times": 2}, {"expired": True}])
 def test_its_model_is_fetched_whole(
-    place: Place, ended: service.Job, fault: Break, tmp_path: Path, trouble: dict[str, Any]  # noqa: F811
+    place: Place, ended: service.Job, fault: Break, tmp_path: Path, trouble: dict[str, Any]
 ) -> None:  # fmt: skip
     fault(f"GET storage.googleapis.com/*{ended.name}*", **trouble)
     fetched = fetching.fetch(place.target, ended, tmp_path / "model")
@@ -285,7 +285,7 @@ def test_its_model_is_fetched_whole(
 
 
 @pytest.mark.slow
-def test_a_cancel_that_was_heard_is_not_an_error(place: Place, fault: Break) -> None:  # noqa: F811
+def test_a_cancel_that_was_heard_is_not_an_error(place: Place, fault: Break) -> None:
     made = place.submit("--epochs", "100", "--pause", "0.5")
     fault("aiplatform.customJobs.cancel", cut="after")
     service.cancel(place.target, made.id)
@@ -294,7 +294,7 @@ def test_a_cancel_that_was_heard_is_not_an_error(place: Place, fault: Break) -> 
 
 
 def test_submitting_is_one_job_also_when_staging_and_creating_fail(
-    place: Place, fault: Break, monkeypatch: pytest.MonkeyPatch  # noqa: F811
+    place: Place, fault: Break, monkeypatch: pytest.MonkeyPatch
 ) -> None:  # fmt: skip
     fault("storage.objects.insert", cut="after")
     fault("storage.objects.get", code=503)
@@ -306,7 +306,7 @@ def test_submitting_is_one_job_also_when_staging_and_creating_fail(
 
 
 @pytest.mark.slow
-def test_a_preempted_spot_job_starts_again_and_ends_well(place: Place, local_cloud: Any) -> None:  # noqa: F811
+def test_a_preempted_spot_job_starts_again_and_ends_well(place: Place, local_cloud: Any) -> None:
     plan = place.plan("--epochs", "6", "--pause", "0.5", spot=True)
     made = submit.submit(place.workspace, place.target, plan)
     preempted = False

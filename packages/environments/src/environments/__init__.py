@@ -52,7 +52,7 @@ def environment(
     folder.parent.mkdir(parents=True, exist_ok=True)
     with _locked(folder.parent / f"{folder.name}.lock", progress) as lock:
         if not ready.exists():
-            _build(folder, executable, requirements, python, progress or (lambda line: None), lock)
+            _build(folder, executable, requirements, python, progress or (lambda _line: None), lock)
             ready.write_text(json.dumps({"python": python, "requirements": list(requirements)}), encoding="utf-8")
     return executable
 

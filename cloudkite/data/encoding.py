@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+from dataclasses import dataclass
 from pathlib import Path
 
 from cloudkite.show.text import _
@@ -14,7 +15,18 @@ _OLD_EXCEL = b"\xd0\xcf\x11\xe0"
 _GZIP = b"\x1f\x8b"
 
 
-def problem(path: Path, name: str) -> str | None:
+@dataclass(frozen=True)
+class Problem:
+    """What keeps a file from being read as UTF-8 text, and how to mend it ("" where nobody can say)."""
+
+    what: str
+    how: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.what}; {self.how}" if self.how else self.what
+
+
+def problem(path: Path, name: str) -> Problem | None:
     """What keeps the file from being read as UTF-8 text, with the line and a way to mend it; None when nothing does.
 
     `name` is how the message calls the file. A byte order mark is fine. The whole file is read, in blocks: an old
@@ -39,36 +51,42 @@ def problem(path: Path, name: str) -> str | None:
                 return None
             lines += block.count(b"\n")
             if not lines and b"\r" in block[:-1]:
-                said = _("{name}: lines end with CR alone, as on old Macintoshes; save it with another line end")
-                return said.format(name=name)
+                return Problem(
+                    _("{name}: lines end with CR alone, as on old Macintoshes").format(name=name),
+                    _("save it with another line end"),
+                )
 
 
-def _known_start(name: str, start: bytes) -> str | None:
+def _known_start(name: str, start: bytes) -> Problem | None:
     for mark, encoding in _UTF16.items():
         if start.startswith(mark):
-            return _("{name}: the text is {encoding}, not UTF-8; {how}").format(
-                name=name, encoding=encoding, how=_how("UTF-16", name)
-            )
+            said = _("{name}: the text is {encoding}, not UTF-8")
+            return Problem(said.format(name=name, encoding=encoding), _how("UTF-16", name))
     if start.startswith(_ZIP) or start.startswith(_OLD_EXCEL):
-        return _("{name}: a spreadsheet or an archive, not CSV; save it as 'CSV UTF-8' in the spreadsheet").format(
-            name=name
+        return Problem(
+            _("{name}: a spreadsheet or an archive, not CSV").format(name=name),
+            _("save it as 'CSV UTF-8' in the spreadsheet"),
         )
     if start.startswith(_GZIP):
-        return _("{name}: compressed with gzip; unpack it: gzip -d {name}").format(name=name)
+        return Problem(
+            _("{name}: compressed with gzip").format(name=name), _("unpack it: gzip -d {name}").format(name=name)
+        )
     return None
 
 
-def _nul(name: str, block: bytes, line: int) -> str:
+def _nul(name: str, block: bytes, line: int) -> Problem:
     # Latin letters in UTF-16 are every other byte NUL.
     if block.count(b"\0") > len(block) / 4:
         encoding = "UTF-16LE" if block[1:2] == b"\0" else "UTF-16BE"
-        return _("{name}: the text looks like {encoding} without a mark, not UTF-8; {how}").format(
-            name=name, encoding=encoding, how=_how(encoding, name)
-        )
-    return _("{name}:{line}: a NUL byte: the file is damaged or no text; write it again").format(name=name, line=line)
+        said = _("{name}: the text looks like {encoding} without a mark, not UTF-8")
+        return Problem(said.format(name=name, encoding=encoding), _how(encoding, name))
+    return Problem(
+        _("{name}:{line}: a NUL byte: the file is damaged or no text").format(name=name, line=line),
+        _("write it again"),
+    )
 
 
-def _not_utf8(path: Path, name: str) -> str:
+def _not_utf8(path: Path, name: str) -> Problem:
     with path.open("rb") as file:
         for number, raw in enumerate(file, start=1):
             try:
@@ -76,14 +94,14 @@ def _not_utf8(path: Path, name: str) -> str:
             except UnicodeDecodeError as error:
                 guess = _guess(path, number)
                 if guess is None:
-                    return _("{name}:{line}: byte 0x{byte:02X} is not UTF-8 and no known encoding fits").format(
-                        name=name, line=number, byte=raw[error.start]
-                    )
+                    said = _("{name}:{line}: byte 0x{byte:02X} is not UTF-8 and no known encoding fits")
+                    return Problem(said.format(name=name, line=number, byte=raw[error.start]))
                 encoding, sample = guess
-                return _("{name}:{line}: the text is {encoding}, not UTF-8 ({sample!r}); {how}").format(
-                    name=name, line=number, encoding=encoding, sample=sample, how=_how(encoding, name)
+                said = _("{name}:{line}: the text is {encoding}, not UTF-8 ({sample!r})")
+                return Problem(
+                    said.format(name=name, line=number, encoding=encoding, sample=sample), _how(encoding, name)
                 )
-    return _("{name}: the text ends in the middle of a character; write the file again").format(name=name)
+    return Problem(_("{name}: the text ends in the middle of a character").format(name=name), _("write the file again"))
 
 
 def _guess(path: Path, line: int) -> tuple[str, str] | None:

@@ -1,0 +1,101 @@
+"""Reads a person's CSV file, whoever asks: its header, and its records in chunks, each with the line it begins at.
+
+Whether the file is text at all, `encoding` tells before; what its fields say, `number` and `missing`.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import TextIO
+
+from cloudkite.show.text import _
+
+CHUNK = 10_000  # records
+FIELD = 10 * 2**20  # characters of a field; a quote that is never closed swallows the rest of the file
+QUOTES = _("does a double quote open and not close, or stand inside a field?")
+_OTHERS = {";": _("semicolons"), "\t": _("tabs"), "|": _("bars")}
+
+
+class Broken(Exception):
+    """Fields that can't be told apart in the record that begins at `line`; `why` is Python's word for it."""
+
+    def __init__(self, line: int, why: str) -> None:
+        super().__init__(line, why)
+        self.line, self.why = line, why
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Records that are no blank lines, as they are written, and the line at which each begins."""
+
+    rows: list[list[str]]
+    lines: Sequence[int]
+    breaks: bool  # some field has a line break in it
+
+
+class Records:
+    """An open file: the header first, then the chunks. Both raise Broken."""
+
+    def __init__(self, file: TextIO) -> None:
+        self._reader = csv.reader(file, strict=True)
+
+    def header(self) -> list[str]:
+        """The fields of the first line; [] when it is blank, or the file is empty."""
+        rows, _lines, broken = self._take(1)
+        if broken:
+            raise broken
+        return rows[0] if rows else []
+
+    def chunks(self) -> Iterator[Chunk]:
+        """All that follows. What comes before a record that is broken is given, too."""
+        while True:
+            rows, lines, broken = self._take(CHUNK)
+            last, breaks = len(rows) < CHUNK, not isinstance(lines, range)
+            if [] in rows:
+                filled = [(row, line) for row, line in zip(rows, lines, strict=True) if row]
+                rows, lines = [row for row, _line in filled], [line for _row, line in filled]
+            if rows:
+                yield Chunk(rows, lines, breaks)
+            if broken:
+                raise broken
+            if last:
+                return
+
+    def _take(self, most: int) -> tuple[list[list[str]], Sequence[int], Broken | None]:
+        rows: list[list[str]] = []
+        start, error, before = self._reader.line_num, None, csv.field_size_limit(FIELD)
+        try:
+            rows.extend(islice(self._reader, most))
+        except csv.Error as found:  # the rows before it are there
+            error = found
+        finally:
+            csv.field_size_limit(before)
+        passed = self._reader.line_num - start
+        if passed == len(rows) + bool(error):
+            return rows, range(start + 1, start + 1 + len(rows)), Broken(start + passed, str(error)) if error else None
+        lines, at = [], start + 1
+        for row in rows:
+            lines.append(at)
+            at += 1 + sum(map(_breaks, row))
+        return rows, lines, Broken(at, str(error)) if error else None
+
+
+def _breaks(text: str) -> int:
+    return text.count("\n") + text.count("\r") - text.count("\r\n")
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Records]:
+    """The records of a file that is UTF-8 text; a byte order mark is none of it."""
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        yield Records(file)
+
+
+def separator(header: Sequence[str]) -> str:
+    """What stands between the fields instead of commas, in words; "" when nothing seems to."""
+    return next((name for mark, name in _OTHERS.items() if len(header) == 1 and mark in header[0]), "")
