@@ -252,7 +252,7 @@ class _Schema(GenerateJsonSchema):
         made = super().default_schema(schema)
         return made if made.get("default") else {k: v for k, v in made.items() if k != "default"}
 
-    def field_title_should_be_set(self, schema: Any) -> bool:
+    def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ARG002
         return False
 
 

@@ -19,7 +19,7 @@ from cloudkite.engine.folder import ATTACHED, Folder
 from cloudkite.engine.results import Failed, OnStep, Outcome, Preview, Resource, Status
 from cloudkite.show.errors import UserError
 from cloudkite.show.text import _
-from cloudkite.workspace import Workspace, write_atomically
+from cloudkite.workspace import write_atomically
 from infra.outputs import Outputs
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def _silent(_line: str) -> None:
     return None
 
 
-def preview(workspace: Workspace, account: Account, target: Target, progress: Progress = _silent) -> Preview:
+def preview(account: Account, target: Target, progress: Progress = _silent) -> Preview:
     """What `up` would change, and all that there would be then. Changes nothing in the cloud.
 
     `progress` is called with lines such as those of a CLI that has to be built first. Raises UserError.
@@ -48,7 +48,6 @@ def preview(workspace: Workspace, account: Account, target: Target, progress: Pr
 
 
 def up(
-    workspace: Workspace,
     account: Account,
     target: Target,
     on_step: OnStep | None = None,
@@ -87,7 +86,6 @@ def _up(stack: Stack, target: Target, on_step: OnStep | None) -> Outcome:
 
 
 def down(
-    workspace: Workspace,
     account: Account,
     target: Target,
     everything: bool = False,
@@ -126,12 +124,12 @@ def _unprotect(stack: Stack) -> None:
         stack.replace(document)
 
 
-def left(workspace: Workspace, account: Account, target: Target | None = None) -> list[Resource]:
+def left(account: Account) -> list[Resource]:
     """Resources of the cloud that are in the state. Raises UserError when it can't be read."""
     return list(state.read(Folder(account)).resources)
 
 
-def status(workspace: Workspace, account: Account) -> Status:
+def status(account: Account) -> Status:
     """What the state says, and which engine is at work on it. Raises UserError when it can't be read."""
     folder = Folder(account)
     known, found = state.read(folder), state.locks(folder)

@@ -74,7 +74,7 @@ def _journey(space: Workspace) -> None:
     _show_result(space, trainer, model)
 
     screen.heading(_("6  Taken down"))
-    setup.take_down(space, account, target, everything=True, brief=True)
+    setup.take_down(account, target, everything=True, brief=True)
     _show_price_on_google(ended)
 
 

@@ -40,7 +40,7 @@ def set_up(
     say = (lambda *_a, **_k: None) if quiet else screen.say
     say(acting_as(account, target))
     with screen.waiting(_("looking at what is there ...")) as tell:
-        preview = engine.preview(workspace, account, target, progress=tell)
+        preview = engine.preview(account, target, progress=tell)
     for warning in preview.warnings:
         screen.warn(warning)
     if not preview.changes:
@@ -53,7 +53,7 @@ def set_up(
     if not yes and account.costs_money and not screen.confirm(_("set account {name} up?").format(name=account.name)):
         raise UserError(_("nothing was changed"))
     with screen.waiting(_("setting up ..."), live=brief) as tell:
-        outcome = engine.up(workspace, account, target, on_step=_steps(tell, len(preview.changes)), progress=tell)
+        outcome = engine.up(account, target, on_step=_steps(tell, len(preview.changes)), progress=tell)
     for warning in outcome.warnings:
         screen.warn(warning)
     say(
@@ -79,7 +79,7 @@ def down(
     target = connect(workspace, account)
     check_rights(account, target)
     _consent_to_down(account, target, everything, yes, confirmed)
-    take_down(workspace, account, target, everything=everything, as_json=as_json)
+    take_down(account, target, everything=everything, as_json=as_json)
 
 
 def _consent_to_down(account: Account, target: Target, everything: bool, yes: bool, confirmed: str) -> None:
@@ -97,7 +97,6 @@ def _consent_to_down(account: Account, target: Target, everything: bool, yes: bo
 
 
 def take_down(
-    workspace: Workspace,
     account: Account,
     target: Target,
     *,
@@ -110,10 +109,10 @@ def take_down(
     from cloudkite.money import prices
 
     _end_jobs(account, target)
-    days = undelete_days(engine.left(workspace, account, target))
+    days = undelete_days(engine.left(account))
     with screen.waiting(_("taking down ..."), live=brief) as tell:
-        outcome = engine.down(workspace, account, target, everything=everything, on_step=_steps(tell, 0))
-    left = engine.left(workspace, account, target)
+        outcome = engine.down(account, target, everything=everything, on_step=_steps(tell, 0))
+    left = engine.left(account)
     if as_json:
         screen.as_json(left)
         return left

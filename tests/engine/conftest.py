@@ -34,16 +34,16 @@ class Place:
         return Folder(self.account)
 
     def preview(self):
-        return engine.preview(self.space, self.account, self.target)
+        return engine.preview(self.account, self.target)
 
     def up(self, on_step=None):
-        return engine.up(self.space, self.account, self.target, on_step)
+        return engine.up(self.account, self.target, on_step)
 
     def down(self, everything=False):
-        return engine.down(self.space, self.account, self.target, everything)
+        return engine.down(self.account, self.target, everything)
 
     def left(self):
-        return engine.left(self.space, self.account)
+        return engine.left(self.account)
 
     def settings(self, change):
         """Rewrite the account's settings file: `change` gets its text and gives the new one."""

@@ -11,5 +11,5 @@ verb, state, name = sys.argv[1:]
 space = workspace.throw_away(Path(state))
 account = registry.load(space, name)
 with mistakes.told():
-    outcome = getattr(engine, verb)(space, account, target.connect(space, account))
+    outcome = getattr(engine, verb)(account, target.connect(space, account))
     print(dict(outcome.changes))

@@ -44,7 +44,7 @@ def converges(place):
     place.up()
     again = place.preview()
     assert not again.changes
-    assert engine.status(place.space, place.account).unfinished == 0
+    assert engine.status(place.account).unfinished == 0
     assert not at_work(place)
     left = place.left()
     assert len({r.urn for r in left}) == len(left) == len(again.resources)
@@ -82,7 +82,7 @@ def test_ctrl_c_saves_what_is_made_and_leaves_no_lock(place, resources):
     assert "error: interrupted" in said
     assert "Traceback" not in said
     assert not at_work(place)
-    assert engine.status(place.space, place.account).unfinished == 0
+    assert engine.status(place.account).unfinished == 0
     converges(place)
 
 

@@ -113,7 +113,7 @@ def test_down_with_everything_leaves_nothing(place):
 def test_down_of_an_account_that_was_never_set_up(place):
     assert place.down().changes == {}
     assert place.left() == []
-    assert engine.status(place.space, place.account) == engine.Status((), 0, None)
+    assert engine.status(place.account) == engine.Status((), 0, None)
 
 
 def test_the_state_is_copied(place):

@@ -57,7 +57,7 @@ def test_settings_that_are_gone(place):
 
 def test_another_target_than_the_states(standing):
     other = dataclasses.replace(standing.account, project="another-project")
-    mistake = refused(lambda: engine.up(standing.space, other, standing.target))
+    mistake = refused(lambda: engine.up(other, standing.target))
     assert mistake.message == (
         f"the state of account {other.name} is of project {standing.account.project} (local); "
         "its settings name another-project (local)"
@@ -71,14 +71,14 @@ def test_a_provider_that_is_dead(place):
         port = free.getsockname()[1]
     environment = {**place.target.pulumi_environment, "PULUMI_DEBUG_PROVIDERS": f"gcp:{port}"}
     dead = dataclasses.replace(place.target, pulumi_environment=environment)
-    mistake = refused(lambda: engine.up(place.space, place.account, dead))
+    mistake = refused(lambda: engine.up(place.account, dead))
     assert mistake.message == f"the local cloud of account {place.account.name} does not answer on port {port}"
 
 
 def test_a_token_that_the_cloud_does_not_know(place):
     foreign = dataclasses.replace(place.target)
     foreign.__dict__["token"] = lambda: "stolen"
-    mistake = refused(lambda: engine.up(place.space, place.account, foreign))
+    mistake = refused(lambda: engine.up(place.account, foreign))
     assert "stolen" not in mistake.message
     assert "the local cloud takes only accounts of its own" in mistake.message
     assert place.left() == []
@@ -126,7 +126,7 @@ def test_a_cloud_that_was_emptied(another_cloud):
     local.run(place.space, "reset", "--yes")
     place = dataclasses.replace(place, target=target.connect(place.space, place.account))
     told = []
-    seen = engine.preview(place.space, place.account, place.target, told.append)
+    seen = engine.preview(place.account, place.target, told.append)
     assert len(seen.changes) == made
     assert told[0].startswith(f"the cloud of account {place.account.name} was emptied since the last run")
     assert place.up().changes == {"create": made}
@@ -171,7 +171,7 @@ def test_an_engine_that_somebody_started_by_hand(standing, tmp_path):
         leave_lock(standing, at_work.pid)
         mistake = refused(standing.up)
         assert mistake.message == f"another run is at work on account {standing.account.name}: process {at_work.pid}"
-        assert engine.status(standing.space, standing.account).held_by == at_work.pid
+        assert engine.status(standing.account).held_by == at_work.pid
     finally:
         at_work.kill()
         at_work.wait()

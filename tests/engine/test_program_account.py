@@ -32,7 +32,7 @@ def made(space, pulumi):
     )
     account = registry.load(space, "made")
     found = Place(space, account, target.connect(space, account))
-    engine.up(space, account, found.target)
+    engine.up(account, found.target)
     return found
 
 

@@ -181,7 +181,7 @@ def keys(place) -> dict[str, dict[str, Any]]:
     for name in ("submitter", "stranger"):
         made = owner.post(f"{IAM}/projects/{PROJECT}/serviceAccounts", json={"accountId": name})
         assert made.ok, made.text
-    engine.up(place.space, place.account, place.target)
+    engine.up(place.account, place.target)
     for name in ("data", "staging", "models"):
         assert write(name, "x")(owner).ok
     found = {}
@@ -235,11 +235,11 @@ def test_the_engine_acts_as_whoever_is_signed_in(place: Place, keys: dict[str, d
     environment = {**place.target.environment, "GOOGLE_APPLICATION_CREDENTIALS": str(path)}
     theirs = dataclasses.replace(place.target, environment=environment)
     before = place.left()
-    assert engine.preview(place.space, place.account, theirs).changes == ()
+    assert engine.preview(place.account, theirs).changes == ()
     changed = place.settings(lambda text: text.replace("Days: 30", "Days: 31"))
     try:
         with pytest.raises(engine.Failed) as refused:
-            engine.up(place.space, changed.account, theirs)
+            engine.up(changed.account, theirs)
     finally:
         place.settings(lambda text: text.replace("Days: 31", "Days: 30"))
     denied = f"403 Permission 'logging.buckets.update' denied on resource '//logging.googleapis.com/projects/{PROJECT}"
@@ -248,7 +248,7 @@ def test_the_engine_acts_as_whoever_is_signed_in(place: Place, keys: dict[str, d
         "the signed-in identity needs the permission logging.buckets.update on the project: an owner has it"
     )
     with pytest.raises(engine.Failed) as refused:
-        engine.down(place.space, place.account, theirs)
+        engine.down(place.account, theirs)
     assert all(failure.code == 403 for failure in refused.value.outcome.failures), refused.value.outcome.failures
     # An API stays on and a quota as it is: those are only taken out of the state, and nobody is asked.
     assert {one.kind for one in before if one not in place.left()} <= {"Service", "SQuotaPreference"}

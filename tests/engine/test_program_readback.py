@@ -49,7 +49,7 @@ def place(space, pulumi):
     (space.accounts / "Pulumi.seen.yaml").write_text(text, encoding="utf-8")
     account = registry.load(space, "seen")
     made = Place(space, account, target.connect(space, account))
-    engine.up(space, account, made.target)
+    engine.up(account, made.target)
     return made
 
 
