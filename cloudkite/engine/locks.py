@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import os
-import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
 
 from cloudkite.workspace import private_folder
 
@@ -24,20 +21,22 @@ class Held(Exception):
 @contextmanager
 def exclusive(path: Path, patience: float = 0.0) -> Iterator[None]:
     """Hold the lock of `path` (made if missing) in the body; raises Held after `patience` seconds."""
+    from filelock import FileLock, Timeout  # in here: it takes 60 ms, and commands that change nothing need no lock
+
     private_folder(path.parent)
-    deadline = time.monotonic() + patience
-    with path.open("a+", encoding="utf-8") as file:
-        while not _try(file):
-            if time.monotonic() >= deadline:
-                raise Held(_holder(path))
-            time.sleep(0.1)
-        try:
-            # Beside the lock, for on Windows nobody else can read a locked file.
-            _note(path).write_text(str(os.getpid()), encoding="utf-8")
-            yield
-        finally:
-            _note(path).unlink(missing_ok=True)
-            _release(file)
+    # Not of one thread: a generator may end in another. The file stays: a lock on one that is gone would be two locks.
+    lock = FileLock(path, timeout=patience, thread_local=False, poll_interval=0.1, preserve_lock_file=True)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise Held(_holder(path)) from None
+    try:
+        # Beside the lock, for on Windows nobody else can read a locked file.
+        _note(path).write_text(str(os.getpid()), encoding="utf-8")
+        yield
+    finally:
+        _note(path).unlink(missing_ok=True)
+        lock.release()
 
 
 def _note(path: Path) -> Path:
@@ -49,32 +48,3 @@ def _holder(path: Path) -> int | None:
         return int(_note(path).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-
-
-if sys.platform == "win32":
-    import msvcrt
-
-    def _try(file: IO[str]) -> bool:
-        file.seek(0)
-        try:
-            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-        except OSError:
-            return False
-        return True
-
-    def _release(file: IO[str]) -> None:
-        file.seek(0)
-        msvcrt.locking(file.fileno(), msvcrt.LK_UNLCK, 1)
-
-else:
-    import fcntl
-
-    def _try(file: IO[str]) -> bool:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            return False
-        return True
-
-    def _release(file: IO[str]) -> None:
-        fcntl.flock(file, fcntl.LOCK_UN)

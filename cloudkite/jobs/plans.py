@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from catalog import accelerators, images, machines, quotas, regions
-from catalog import prices as book
 from catalog.accelerators import Accelerator
 from catalog.book import UnknownName
 from catalog.machines import Machine
-from catalog.prices import Price
+from catalog.prices import Price, disk_kinds
 from cloudkite.accounts.registry import Account
 from cloudkite.jobs.body import SPOT_RESTARTS, check_label
 from cloudkite.money import limits, prices
@@ -109,9 +108,9 @@ def plan(
         raise BadValue(_("{name} is not offered on spot").format(name=machine.name), _("leave --spot out"))
     if disk_gb not in DISK_GB:
         raise BadValue(_("a boot disk of {gb} GB can't be").format(gb=disk_gb), _("100 to 64000"))
-    if disk_kind not in book.disk_kinds():
+    if disk_kind not in disk_kinds():
         raise BadValue(
-            _("there is no boot disk {kind} with a known price").format(kind=disk_kind), ", ".join(book.disk_kinds())
+            _("there is no boot disk {kind} with a known price").format(kind=disk_kind), ", ".join(disk_kinds())
         )
     kind = gpu.name if gpu else ""
     price = prices.job_hour(machine.name, where, kind, count, wishes.workers, wishes.spot, disk_gb, disk_kind)

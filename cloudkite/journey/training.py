@@ -46,11 +46,11 @@ def run_check(
     workspace: Workspace, trainer: Trainer, *, image: str = "", target: Target | None = None, quiet: bool = False
 ) -> CheckReport:
     """Run all steps, for the training image `image` or the usual one, and show them."""
-    from cloudkite.check import steps as checking
+    from cloudkite.check import steps
 
     images = {"training": image} if image else {}
     with screen.waiting(_("checking {name} ...").format(name=trainer.name)) as tell:
-        report = checking.check(workspace, trainer, target=target, progress=tell, **images)
+        report = steps.check(workspace, trainer, target=target, progress=tell, **images)
     if not quiet:
         show_report(report)
     return report
@@ -130,13 +130,13 @@ def prepare(workspace: Workspace, account: Account, trainer: Trainer, wishes: Wi
 
 def start(workspace: Workspace, target: Target, plan: Plan, *, yes: bool, quiet: bool = False) -> Submitted:
     """Everything from a plan to a job that is queued: check, price, gate, consent, submission."""
-    from cloudkite.check import steps as checking
+    from cloudkite.check import steps
     from cloudkite.jobs import submit
     from cloudkite.money import gate
 
     say = screen.note if quiet else screen.say
     trainer = plan.trainer
-    if checking.passed(workspace, trainer, plan.image):
+    if steps.passed(workspace, trainer, plan.image):
         say(_("check passed before, nothing has changed since"))
     elif not run_check(workspace, trainer, image=plan.image, target=target, quiet=quiet).ok:
         raise _check_failed(trainer)

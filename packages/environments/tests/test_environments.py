@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+import threading
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from pathlib import Path
 
+import psutil
 import pytest
 
+import environments
 from catalog.images import DEFAULT_CPU, DEFAULT_GPU, SERVING, image, images
 from environments import EnvironmentFailed, environment, fingerprint, install, package_index_environment
 
@@ -73,6 +77,41 @@ def test_several_builders_build_once(tmp_path: Path) -> None:
         built = list(pool.map(lambda _: environment(tmp_path / "envs", pins, progress=lines.append), range(3)))
     assert len(set(built)) == 1
     assert sum("Installed" in line for line in lines) == 1
+
+
+@pytest.mark.skipif(os.name == "nt", reason="uv shares the lock on POSIX alone")
+def test_a_killed_builder_keeps_the_lock_as_long_as_its_uv(tmp_path: Path) -> None:
+    """What is left of the killed one might still write into the folder."""
+    lock, uv = tmp_path / "lock", tmp_path / "uv"
+    uv.write_text("#!/bin/sh\necho at work\nexec sleep 60 >/dev/null 2>&1\n", encoding="utf-8")
+    uv.chmod(0o700)
+    code = f"""
+import os, environments
+environments._uv_program = lambda: {str(uv)!r}
+with environments._locked(environments.Path({str(lock)!r}), None) as lock:
+    environments._uv([], [], lambda line: print(line, flush=True), lock)
+"""
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as builder:
+        assert builder.stdout is not None and builder.stdout.readline() == "at work\n"
+        assert lock.read_text(encoding="utf-8") == f"{builder.pid}\n"
+        (left,) = psutil.Process(builder.pid).children()
+        builder.kill()
+        builder.wait()
+    told, got = threading.Event(), threading.Event()
+
+    def wait() -> None:
+        with environments._locked(lock, lambda line: told.set()):
+            got.set()
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    try:
+        assert told.wait(10) and not got.wait(0.3)
+    finally:
+        left.kill()
+        thread.join(10)
+    assert got.is_set()
+    assert lock.read_text(encoding="utf-8") == f"{os.getpid()}\n"
 
 
 def test_order_and_spaces_of_pins_do_not_matter() -> None:

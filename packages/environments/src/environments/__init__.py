@@ -178,37 +178,19 @@ def _reason(output: str) -> str:
 
 @contextmanager
 def _locked(path: Path, progress: Progress | None) -> Iterator[IO[str]]:
-    """Hold the lock file, which the system frees when its holder dies; it tells the holder's process id."""
+    """Hold the lock file, which the system frees when its holder dies; it tells the holder's process id.
+
+    Only the end of its descriptors unlocks it: uv may share them, and to unlock one is to unlock it for uv, too.
+    """
+    from filelock import lock_descriptor  # in here: it takes 60 ms, and an environment that is ready needs no lock
+
     with path.open("a+", encoding="utf-8") as file:
-        if not _lock(file, wait=False):
+        if not lock_descriptor(file.fileno(), blocking=False):
             if progress:
                 progress("Waiting for another process that builds the same environment")
-            _lock(file, wait=True)
+            lock_descriptor(file.fileno())
         if sys.platform != "win32":  # there the locked bytes can't be written over
             file.truncate(0)
             file.write(f"{os.getpid()}\n")
             file.flush()
         yield file
-
-
-if sys.platform == "win32":
-    import msvcrt
-
-    def _lock(file: IO[str], wait: bool) -> bool:
-        file.seek(0)
-        while True:
-            try:  # LK_LOCK itself gives up after ten tries
-                msvcrt.locking(file.fileno(), msvcrt.LK_LOCK if wait else msvcrt.LK_NBLCK, 1)
-                return True
-            except OSError:
-                if not wait:
-                    return False
-else:
-    import fcntl
-
-    def _lock(file: IO[str], wait: bool) -> bool:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-        except BlockingIOError:
-            return False
-        return True

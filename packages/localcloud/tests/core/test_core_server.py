@@ -309,3 +309,28 @@ def test_a_lock_is_held_by_one(tmp_path):
     assert not locks.taken(tmp_path / "lock")
     with locks.held(tmp_path / "lock"):
         assert locks.taken(tmp_path / "lock")
+
+
+def test_a_lock_ends_with_its_killed_process_and_is_not_handed_down(tmp_path):
+    path = tmp_path / "lock"
+    code = f"""
+import pathlib, subprocess, time
+from localcloud.core.state import locks
+with locks.held(pathlib.Path({str(path)!r})):
+    print(subprocess.Popen(["sleep", "60"], stdout=subprocess.DEVNULL, close_fds=False).pid, flush=True)
+    time.sleep(60)
+"""
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as holder:
+        child = psutil.Process(int(holder.stdout.readline()))
+        try:
+            assert locks.taken(path)
+            with pytest.raises(locks.Busy), locks.held(path, patience=0.1):
+                pass
+            holder.kill()
+            holder.wait()
+            assert child.is_running() and not locks.taken(path)
+            with locks.held(path):
+                assert path.exists()
+        finally:
+            child.kill()
+    assert path.exists()

@@ -126,6 +126,32 @@ def test_a_bucket_is_made_shown_and_removed(client, session, local_cloud):
         assert bad.status_code == 400 and "<Code>MalformedXML</Code>" in bad.text
 
 
+BOMB = '<!DOCTYPE a [<!ENTITY b0 "ha">{}]>'.format(
+    "".join(f'<!ENTITY b{n} "{f"&b{n - 1};" * 10}">' for n in range(1, 10))
+)
+FILE = '<!DOCTYPE a [<!ENTITY b9 SYSTEM "file:///etc/hostname">]>'
+
+
+@pytest.mark.parametrize(
+    "head",
+    [BOMB, FILE, "<!DOCTYPE a>", '<!DOCTYPE a SYSTEM "http://x.example/">', '<?xml version="1.0" encoding="none"?>'],
+)
+def test_a_document_type_is_malformed(client, session, head):
+    bucket = client.bucket("never-made-by-xml")
+    made = "<CreateBucketConfiguration><LocationConstraint>{}</LocationConstraint></CreateBucketConfiguration>"
+    inner = "US" if "b9" not in head else "&b9;"
+    refused = [session.put(f"{HOST}/{bucket.name}", data=head + made.format(inner))]
+    there = client.bucket(f"typed-{len(head)}")
+    there.create()
+    upload = session.post(f"{HOST}/{there.name}/x?uploads").text.split("<UploadId>")[1].split("<")[0]
+    parts = "<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>{}</ETag></Part></CompleteMultipartUpload>"
+    refused.append(session.post(f"{HOST}/{there.name}/x?uploadId={upload}", data=head + parts.format(inner)))
+    for answer in refused:
+        assert answer.status_code == 400 and "<Code>MalformedXML</Code>" in answer.text
+        assert "The XML you provided was not well-formed." in answer.text
+    assert not bucket.exists()
+
+
 def test_versions_are_listed(client, session):
     bucket = client.create_bucket("versions-as-xml")
     bucket.versioning_enabled = True

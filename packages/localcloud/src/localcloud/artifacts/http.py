@@ -77,36 +77,36 @@ async def list_repositories(call: Call) -> Body:
 
 @router.route("POST", f"{_LOCATION}/repositories", needs="artifactregistry.repositories.create", on=_place)
 async def create_repository(call: Call) -> Body:
-    made = store.create(call.cloud, _parent(call), call.query.get("repositoryId", ""), call.body)
+    made = store.create_repository(call.cloud, _parent(call), call.query.get("repositoryId", ""), call.body)
     return _done(call, {"@type": "type.googleapis.com/google.devtools.artifactregistry.v1.Repository", **made})
 
 
 @router.route("GET", _REPOSITORY, needs="artifactregistry.repositories.get", on=_where)
 async def get_repository(call: Call) -> Body:
-    return store.get(call.cloud, _name(call))
+    return store.get_repository(call.cloud, _name(call))
 
 
 @router.route("PATCH", _REPOSITORY, needs="artifactregistry.repositories.update", on=_where)
 async def patch_repository(call: Call) -> Body:
-    return store.update(call.cloud, _name(call), call.body, call.query.get("updateMask"))
+    return store.update_repository(call.cloud, _name(call), call.body, call.query.get("updateMask"))
 
 
 @router.route("DELETE", _REPOSITORY, needs="artifactregistry.repositories.delete", on=_where)
 async def delete_repository(call: Call) -> Body:
-    store.delete(call.cloud, _name(call))
+    store.delete_repository(call.cloud, _name(call))
     return _done(call, {"@type": "type.googleapis.com/google.protobuf.Empty"})
 
 
 @router.route("GET", f"{_REPOSITORY}:getIamPolicy", needs="artifactregistry.repositories.getIamPolicy", on=_where)
 async def get_policy(call: Call) -> Body:
-    store.get(call.cloud, _name(call))
+    store.get_repository(call.cloud, _name(call))
     kept = call.cloud.of(Iam).get_policy(_name(call))
     return policies.shown(kept, policies.requested_version(call.body, call.query))
 
 
 @router.route("POST", f"{_REPOSITORY}:setIamPolicy", needs="artifactregistry.repositories.setIamPolicy", on=_where)
 async def set_policy(call: Call) -> Body:
-    store.get(call.cloud, _name(call))
+    store.get_repository(call.cloud, _name(call))
     return call.cloud.of(Iam).set_policy(_name(call), call.body.get("policy", {}))
 
 

@@ -20,7 +20,7 @@ _ID = re.compile(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?")
 _FIXED = ("name", "format", "mode", "createTime")
 
 
-def create(cloud: Cloud, parent: str, repository_id: str, body: Body) -> Body:
+def create_repository(cloud: Cloud, parent: str, repository_id: str, body: Body) -> Body:
     """A new repository in `parent` ("projects/p/locations/r"). Raises 400, 409."""
     if not _ID.fullmatch(repository_id):
         raise ApiError(400, f"Invalid repository id '{repository_id}'. It must match [a-z]([a-z0-9-]{{0,61}}[a-z0-9])?")
@@ -44,7 +44,7 @@ def create(cloud: Cloud, parent: str, repository_id: str, body: Body) -> Body:
     return cloud.documents.create(name, KIND, made)
 
 
-def get(cloud: Cloud, name: str) -> Body:
+def get_repository(cloud: Cloud, name: str) -> Body:
     """The repository. Raises 404."""
     found = cloud.documents.find(name)
     if found is None:
@@ -52,9 +52,9 @@ def get(cloud: Cloud, name: str) -> Body:
     return found
 
 
-def update(cloud: Cloud, name: str, changes: Body, mask: str | None = None) -> Body:
+def update_repository(cloud: Cloud, name: str, changes: Body, mask: str | None = None) -> Body:
     """Change description, labels, cleanup policies and the like. Raises 404, 400 for what can't change."""
-    present = get(cloud, name)
+    present = get_repository(cloud, name)
     merged = apply_mask(present, changes, mask)
     for field in _FIXED:
         if merged.get(field) != present.get(field):
@@ -62,9 +62,9 @@ def update(cloud: Cloud, name: str, changes: Body, mask: str | None = None) -> B
     return cloud.documents.put(name, KIND, _checked(merged) | {"updateTime": cloud.clock.stamp()})
 
 
-def delete(cloud: Cloud, name: str) -> None:
+def delete_repository(cloud: Cloud, name: str) -> None:
     """Forget the repository and its policy. Raises 404."""
-    get(cloud, name)
+    get_repository(cloud, name)
     cloud.documents.delete(name)
     cloud.of(Iam).forget_policy(name)
 

@@ -81,7 +81,7 @@ async def put_info(call: Call) -> Body:
     project = on.name.removeprefix("projects/")
     name = call.body.get("billingAccountName", "")
     if name:
-        store.account(call.cloud, name)
+        store.get_account(call.cloud, name)
     verb = "create" if name else "delete"
     permission = f"resourcemanager.projects.{verb}BillingAssignment"
     call.cloud.of(Access).require(call.caller, permission, on)
@@ -125,7 +125,7 @@ async def test_permissions(call: Call) -> Body:
 
 @router.route("GET", _ACCOUNT, needs="billing.accounts.get", on=_account)
 async def get_account(call: Call) -> Body:
-    return store.account(call.cloud, call.params["name"])
+    return store.get_account(call.cloud, call.params["name"])
 
 
 @router.route("GET", _ACCOUNT + "/projects", needs="billing.resourceAssociations.list", on=_account)

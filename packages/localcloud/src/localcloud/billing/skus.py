@@ -12,9 +12,9 @@ from decimal import Decimal
 from functools import cache
 from typing import Any
 
-from catalog import prices as book
 from catalog.book import read
 from catalog.machines import machines
+from catalog.prices import disk, disk_kinds
 from catalog.regions import regions
 from localcloud.billing import prices
 from localcloud.billing.prices import NANOS
@@ -74,8 +74,8 @@ def _vertex() -> Iterator[Row]:
                 if price is not None:
                     text = f"{'Spot ' if spot else ''}Vertex AI: Training/Pipelines on {name} in {region}"
                     yield text, "ApplicationServices", "GPU", spot, region, "hour", price, Decimal(0)
-        for kind in book.disk_kinds():
-            price = book.disk(kind, 1).amount
+        for kind in disk_kinds():
+            price = disk(kind, 1).amount
             if price is not None:
                 text = f"Vertex AI: Training/Pipelines on {kind} per GB in {region}"
                 yield text, "ApplicationServices", "Disk", False, region, "hour", price, Decimal(0)

@@ -36,7 +36,7 @@ _LONGEST_NAME = 60
 _lock = threading.RLock()
 
 
-def account(cloud: Cloud, name: str) -> Body:
+def get_account(cloud: Cloud, name: str) -> Body:
     """A billing account by name ("billingAccounts/012345-6789AB-CDEF01"). Raises 400 for a name that can't be."""
     return cloud.of(Accounts).get(name)
 
@@ -45,7 +45,7 @@ def accounts(cloud: Cloud) -> list[Body]:
     """The billing accounts that a project or a budget names."""
     names = {project["billingAccount"] for project in cloud.of(Projects).list()}
     names |= {"/".join(budget["name"].split("/")[:2]) for budget in cloud.documents.list(_BUDGET_KIND)}
-    return [account(cloud, name) for name in sorted(names - {""})]
+    return [get_account(cloud, name) for name in sorted(names - {""})]
 
 
 def info(cloud: Cloud, project: str) -> Body:
@@ -63,7 +63,7 @@ def info(cloud: Cloud, project: str) -> Body:
 def create_budget(cloud: Cloud, parent: str, body: Body) -> Body:
     """A new budget of the billing account `parent`. Raises 400."""
     with _lock:
-        payer = account(cloud, parent)
+        payer = get_account(cloud, parent)
         name = f"{parent}/budgets/{uuid.uuid4()}"
         budget: Body = _checked(cloud, payer, body) | {"name": name, "etag": new_etag()}
         _adopt(cloud, parent, budget)
@@ -82,7 +82,7 @@ def get_budget(cloud: Cloud, name: str) -> Body:
 
 def list_budgets(cloud: Cloud, parent: str) -> list[Body]:
     """The budgets of a billing account. Raises 400."""
-    account(cloud, parent)
+    get_account(cloud, parent)
     return cloud.documents.list(_BUDGET_KIND, f"{parent}/budgets/")
 
 
@@ -95,7 +95,7 @@ def update_budget(cloud: Cloud, name: str, changes: Body, mask: str | None = Non
         if changes.get("etag", present["etag"]) != present["etag"]:
             raise ApiError(409, "The budget was changed by somebody else; read it again.", "ABORTED")
         merged = apply_mask(present, changes, mask)
-        checked = _checked(cloud, account(cloud, name.partition("/budgets/")[0]), merged)
+        checked = _checked(cloud, get_account(cloud, name.partition("/budgets/")[0]), merged)
         _let_publish(cloud, checked)
         return cloud.documents.put(name, _BUDGET_KIND, checked | {"name": name, "etag": new_etag()})
 

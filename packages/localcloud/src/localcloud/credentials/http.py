@@ -13,7 +13,7 @@ from localcloud.core.asked.callers import Caller
 from localcloud.core.errors import ApiError
 from localcloud.iam import access
 from localcloud.iam.access import Access
-from localcloud.iam.http import denied, refusal
+from localcloud.iam.http import denied_by_iam, refusal
 from localcloud.iam.store import Iam
 from localcloud.identity.tokens import Tokens
 from localcloud.transport.rest import App, Call, Router, decode_base64
@@ -54,7 +54,7 @@ def _become(call: Call, permission: str) -> str:
     for name in call.body.get("delegates") or []:
         between = call.cloud.of(Iam).find_managed(str(name).rpartition("/")[2])
         if between is None:
-            raise denied("iam.serviceAccounts.implicitDelegation")
+            raise denied_by_iam("iam.serviceAccounts.implicitDelegation")
         _require(call, who, "iam.serviceAccounts.implicitDelegation", between)
         who = Caller(between["email"], between["projectId"])
     _require(call, who, permission, account)
@@ -63,7 +63,7 @@ def _become(call: Call, permission: str) -> str:
 
 def _require(call: Call, who: Caller, permission: str, account: Body) -> None:
     if not call.cloud.of(Access).allows(who, permission, access.service_account(account)):
-        raise denied(permission)
+        raise denied_by_iam(permission)
 
 
 @router.route("GET", _ACCOUNT + "/allowedLocations", open="where tokens may be used from is public")

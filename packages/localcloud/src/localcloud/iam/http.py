@@ -30,10 +30,10 @@ _KEY_FIELDS = ("name", "keyAlgorithm", "keyOrigin", "keyType", "validAfterTime",
 
 def refusal(_call: Call, permission: str, _resource: Resource) -> ApiError:
     """403 for a route."""
-    return denied(permission)
+    return denied_by_iam(permission)
 
 
-def denied(permission: str) -> ApiError:
+def denied_by_iam(permission: str) -> ApiError:
     """403 in IAM's own words, which name no resource."""
     info = error_info("IAM_PERMISSION_DENIED", SERVICE, permission=permission)
     words = f"Permission '{permission}' denied on resource (or it may not exist)."

@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from localcloud.core.cloud import Cloud
 
 
-def denied(permission: str) -> ApiError:
+def denied_by_monitoring(permission: str) -> ApiError:
     """403 in Monitoring's words."""
     details = [error_info("IAM_PERMISSION_DENIED", SERVICE, permission=permission)]
     words = f"Permission {permission} denied (or the resource may not exist)."
     return ApiError(403, words, reason="forbidden", details=details)
 
 
-router = Router(refusal=lambda _call, permission, _resource: denied(permission))
+router = Router(refusal=lambda _call, permission, _resource: denied_by_monitoring(permission))
 Body = dict[str, Any]
 SERVICE = "monitoring.googleapis.com"
 _PROJECT = "/v3/projects/{project}"

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from localcloud.billing import store as billing
 from localcloud.billing.permits import account
+from localcloud.billing.store import get_account
 from localcloud.core.errors import ApiError
 from localcloud.iam import access
 from localcloud.projects.store import Projects
 from localcloud.provider import permits
 from localcloud.provider.scope import Scope, Values
-from localcloud.quotas import store as quotas
+from localcloud.quotas.store import quota_info, quota_infos
 from localcloud.services.enabled import require
 
 Function = Callable[[Scope, Values], Values]
@@ -43,7 +43,7 @@ def _get_billing_account(scope: Scope, arguments: Values) -> Values:
     name = arguments.get("billingAccount", "")
     if not name:
         raise ApiError(400, "the local cloud finds a billing account by billingAccount only")
-    found = billing.account(scope.cloud, f"billingAccounts/{name.removeprefix('billingAccounts/')}")
+    found = get_account(scope.cloud, f"billingAccounts/{name.removeprefix('billingAccounts/')}")
     permits.require(scope, "billing.accounts.get", account(scope.cloud, scope.caller, found["name"]))
     short = found["name"].removeprefix("billingAccounts/")
     return {
@@ -81,7 +81,7 @@ def _quota(info: Values) -> Values:
 
 
 def _get_quotas(scope: Scope, arguments: Values) -> Values:
-    found = quotas.infos(scope.cloud, _quota_project(scope, arguments), arguments["service"])
+    found = quota_infos(scope.cloud, _quota_project(scope, arguments), arguments["service"])
     return {
         **arguments,
         "id": f"{arguments['parent']}/{arguments['service']}",
@@ -90,7 +90,7 @@ def _get_quotas(scope: Scope, arguments: Values) -> Values:
 
 
 def _get_quota(scope: Scope, arguments: Values) -> Values:
-    found = quotas.info(scope.cloud, _quota_project(scope, arguments), arguments["service"], arguments["quotaId"])
+    found = quota_info(scope.cloud, _quota_project(scope, arguments), arguments["service"], arguments["quotaId"])
     return {**_quota(found), **arguments, "id": found["name"]}
 
 

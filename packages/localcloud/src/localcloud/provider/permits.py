@@ -8,11 +8,11 @@ from collections.abc import Callable, Mapping
 from localcloud.core.asked.permits import Resource, denied
 from localcloud.iam import access
 from localcloud.iam.access import Access
-from localcloud.iam.http import denied as denied_by_iam
-from localcloud.monitoring.http import denied as denied_by_monitoring
+from localcloud.iam.http import denied_by_iam
+from localcloud.monitoring.http import denied_by_monitoring
 from localcloud.projects.store import Projects
 from localcloud.provider.scope import Scope, Values
-from localcloud.storage.errors import denied as denied_by_storage
+from localcloud.storage.errors import denied_by_storage
 
 Where = Callable[[Scope, str, Values], Resource | None]  # None: it is gone, and there is nothing to ask
 

@@ -6,13 +6,13 @@ a dozen kinds. A test takes it again and compares, so that it can't drift from t
 
 from __future__ import annotations
 
-import collections.abc as abc
 import importlib
 import importlib.metadata
 import inspect
 import json
 import sys
 import typing
+from collections import abc
 from collections.abc import Iterable
 from typing import Any
 

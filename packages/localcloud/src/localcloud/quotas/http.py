@@ -54,12 +54,12 @@ def _name(call: Call) -> str:
 
 @_route("GET", _INFOS, needs="cloudquotas.quotas.get")
 async def list_infos(call: Call) -> Body:
-    return page("quotaInfos", store.infos(call.cloud, _project(call), call.params["service"]), call.query)
+    return page("quotaInfos", store.quota_infos(call.cloud, _project(call), call.params["service"]), call.query)
 
 
 @_route("GET", f"{_INFOS}/{{id}}", needs="cloudquotas.quotas.get")
 async def get_info(call: Call) -> Body:
-    return store.info(call.cloud, _project(call), call.params["service"], call.params["id"])
+    return store.quota_info(call.cloud, _project(call), call.params["service"], call.params["id"])
 
 
 @_route("GET", _PREFERENCES, needs="cloudquotas.quotas.get")

@@ -65,13 +65,13 @@ def _preferred(cloud: Cloud, project: str, quota_id: str, service: str) -> dict[
     }
 
 
-def infos(cloud: Cloud, project: str, service: str) -> list[Body]:
+def quota_infos(cloud: Cloud, project: str, service: str) -> list[Body]:
     """All quotas of a service in a project, as QuotaInfo."""
     number = cloud.of(Projects).get(project)["projectNumber"]
     return [_info(cloud, project, number, service, limit) for limit in limits(service).values()]
 
 
-def info(cloud: Cloud, project: str, service: str, quota_id: str) -> Body:
+def quota_info(cloud: Cloud, project: str, service: str, quota_id: str) -> Body:
     """One quota. Raises 404."""
     limit = limits(service).get(quota_id)
     if limit is None:

@@ -24,7 +24,7 @@ def refusal(what: str) -> StorageError:
     )
 
 
-def check(uniform: bool, what: str, *predefined: str | None, given: Any = None) -> None:
+def refuse_lists(uniform: bool, what: str, *predefined: str | None, given: Any = None) -> None:
     """Raise 400, 501 unless no list is `given`, and none `predefined` but private ones without uniform access."""
     named = {name for name in predefined if name}
     if uniform and (named or given):

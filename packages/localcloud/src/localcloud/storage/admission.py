@@ -19,7 +19,7 @@ from localcloud.projects.store import Projects
 from localcloud.services.enabled import deleted, require
 from localcloud.storage.bucket_settings import is_private, is_uniform
 from localcloud.storage.buckets import aside_name
-from localcloud.storage.errors import StorageError, denied, no_bucket
+from localcloud.storage.errors import StorageError, denied_by_storage, no_bucket
 
 if TYPE_CHECKING:
     from localcloud.storage.store import Storage
@@ -115,7 +115,7 @@ class Asker:
         resource = access.bucket(name, project)
         aside = (f"buckets/{aside_name(name, generation)}", *resource.policies[1:])
         if not storage.cloud.of(Access).allows(self.caller, permission, replace(resource, policies=aside)):
-            raise denied(self.caller.email, permission)
+            raise denied_by_storage(self.caller.email, permission)
         self._check_paid(project)
 
     def object(self, bucket: str, name: str, permission: str) -> None:
@@ -139,7 +139,7 @@ class Asker:
         cloud = self._admission.storage.cloud
         found = cloud.of(Projects).find(project)
         if found is None or not cloud.of(Access).allows(self.caller, permission, access.project(found["projectId"])):
-            raise denied(self.caller.email, permission)
+            raise denied_by_storage(self.caller.email, permission)
         self._check_paid(found["projectId"])
 
     def permitted(self, bucket: str, permissions: Iterable[str], name: str = "") -> list[str]:
@@ -173,7 +173,7 @@ class Asker:
         if self._by_list(known, permission):
             asked.audit.note(self.caller, permission, resource, True)
         elif not asked.allows(self.caller, permission, resource):
-            raise denied(self.caller.email, permission)
+            raise denied_by_storage(self.caller.email, permission)
         self._check_paid(known.project)
 
     def _check_paid(self, project: str) -> None:

@@ -91,7 +91,7 @@ def no_object(bucket: str, name: str) -> StorageError:
     return error
 
 
-def denied(email: str, permission: str) -> StorageError:
+def denied_by_storage(email: str, permission: str) -> StorageError:
     """403, or 401 for a caller without an e-mail, in the words that Storage has for its own permissions."""
     kind = permission.rpartition(".")[0]
     if permission in ("storage.buckets.list", "storage.buckets.create") or not permission.startswith("storage."):

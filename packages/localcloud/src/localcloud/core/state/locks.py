@@ -1,9 +1,12 @@
-"""File locks that end with their process, however it ends."""
+"""File locks that end with their process, however it ends.
+
+filelock locks a descriptor here and not, as its FileLock does, a path: that would make a missing folder again, which
+was just removed with the cloud in it. It is imported when first needed, for that takes 60 ms.
+"""
 
 from __future__ import annotations
 
 import os
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,10 +20,12 @@ class Busy(Exception):
 @contextmanager
 def held(path: Path, patience: float = 0.0) -> Iterator[None]:
     """Hold the lock of `path`; waits up to `patience` seconds for it. Raises Busy."""
+    from filelock import lock_descriptor
+
     handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         ends = time.monotonic() + patience
-        while not _take(handle):
+        while not lock_descriptor(handle, blocking=False):
             if time.monotonic() >= ends:
                 raise Busy(str(path))
             time.sleep(0.02)
@@ -31,26 +36,13 @@ def held(path: Path, patience: float = 0.0) -> Iterator[None]:
 
 def taken(path: Path) -> bool:
     """Whether a process has the lock."""
+    from filelock import lock_descriptor
+
     try:
         handle = os.open(path, os.O_RDWR)
     except OSError:
         return False
     try:
-        return not _take(handle)
+        return not lock_descriptor(handle, blocking=False)
     finally:
         os.close(handle)
-
-
-def _take(handle: int) -> bool:
-    try:
-        if sys.platform == "win32":
-            import msvcrt
-
-            msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
-        else:
-            import fcntl
-
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True

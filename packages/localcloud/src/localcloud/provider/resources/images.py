@@ -23,7 +23,7 @@ def _body(scope: Scope, inputs: Values) -> Values:
 
 def _create(scope: Scope, inputs: Values) -> str:
     parent = f"projects/{scope.project_of(inputs)}/locations/{scope.region_of(inputs)}"
-    return store.create(scope.cloud, parent, inputs["repositoryId"], _body(scope, inputs))["name"]
+    return store.create_repository(scope.cloud, parent, inputs["repositoryId"], _body(scope, inputs))["name"]
 
 
 def _read(scope: Scope, resource_id: str, known: Values) -> Values | None:
@@ -49,11 +49,11 @@ def _read(scope: Scope, resource_id: str, known: Values) -> Values | None:
 
 
 def _update(scope: Scope, resource_id: str, inputs: Values) -> None:
-    store.update(scope.cloud, resource_id, _body(scope, inputs), _MUTABLE)
+    store.update_repository(scope.cloud, resource_id, _body(scope, inputs), _MUTABLE)
 
 
 def _delete(scope: Scope, resource_id: str, _known: Values) -> None:
-    store.delete(scope.cloud, resource_id)
+    store.delete_repository(scope.cloud, resource_id)
 
 
 def _on(scope: Scope, resource_id: str, values: Values) -> Resource:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from localcloud.artifacts import store as artifacts
+from localcloud.artifacts.store import get_repository
 from localcloud.core.asked.permits import Resource
 from localcloud.core.errors import ApiError
 from localcloud.iam import access
@@ -131,7 +131,7 @@ _REPOSITORY = "projects/{project}/locations/{location}/repositories/{repository}
 def _repository(scope: Scope, values: Values) -> str:
     name = values["repository"]
     full = name if "/" in name else _REPOSITORY.format_map(values)
-    return artifacts.get(scope.cloud, full)["name"]
+    return get_repository(scope.cloud, full)["name"]
 
 
 KINDS = {

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from localcloud.storage.acl import INSERT, UPDATE, UPDATE_BUCKET, refusal
-from localcloud.storage.acl import check as check_lists
+from localcloud.storage.acl import INSERT, UPDATE, UPDATE_BUCKET, refusal, refuse_lists
 from localcloud.storage.bucket_settings import is_uniform
 from localcloud.storage.errors import not_emulated
 from localcloud.storage.json.call import Call
@@ -25,7 +24,7 @@ def check(call: Call) -> None:
     depth = len(call.params)  # 0 for a new bucket, 4 for a copy
     bucket = call.storage.buckets.get(call.params[2 if depth == 4 else 0]) if depth else call.body
     update = UPDATE if depth == 2 and "destination" not in call.body else INSERT
-    check_lists(is_uniform(bucket), update if depth > 1 else UPDATE_BUCKET, *predefined, given=given)
+    refuse_lists(is_uniform(bucket), update if depth > 1 else UPDATE_BUCKET, *predefined, given=given)
 
 
 def _refusal(method: str, noun: str, change: str) -> Handler:

@@ -74,7 +74,7 @@ def draft_of(admission: Admission, request: Request, bucket: str, resource: Reso
     if query.get("contentEncoding"):
         resource = resource | {"contentEncoding": query["contentEncoding"]}
     uniform = is_uniform(admission.storage.objects.bucket(bucket))
-    acl.check(uniform, acl.INSERT, query.get("predefinedAcl"), given=resource.get("acl"))
+    acl.refuse_lists(uniform, acl.INSERT, query.get("predefinedAcl"), given=resource.get("acl"))
     return Draft.of(bucket, name, resource, from_request(query, request.headers))
 
 

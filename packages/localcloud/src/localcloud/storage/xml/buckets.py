@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import asyncio
 from typing import Any
-from xml.etree import ElementTree
 from xml.sax.saxutils import escape
 
 from localcloud.storage.admission import Asker
-from localcloud.storage.errors import invalid, not_emulated
+from localcloud.storage.errors import not_emulated
 from localcloud.storage.messages import Request, Response
 from localcloud.storage.store import Storage
 from localcloud.storage.xml.listing import NAMESPACE, listed
 from localcloud.storage.xml.multipart import MultipartUploads
+from localcloud.storage.xml.reading import malformed, parsed, plain
 
 # Query parameters that name a part of a bucket and not its objects.
 _OTHER = {
@@ -66,7 +66,7 @@ class XmlBuckets:
             asker.bucket(bucket, "storage.buckets.update")
             status = _document(body).get("Status", "")
             if status not in ("Enabled", "Suspended"):
-                raise invalid("The XML you provided was not well-formed.", "MalformedXML")
+                raise malformed()
             self._storage.buckets.change(bucket, {"versioning": {"enabled": status == "Enabled"}})
             return Response(200)
         if method == "PUT" and not query.keys() & {"location", "uploads", "versions"}:
@@ -122,8 +122,4 @@ class XmlBuckets:
 
 def _document(raw: bytes) -> dict[str, str]:
     """The elements of a small document, by their names without a namespace. Raises 400."""
-    try:
-        root = ElementTree.fromstring(raw)  # noqa: S314  expat bounds what entities grow to
-    except ElementTree.ParseError:
-        raise invalid("The XML you provided was not well-formed.", "MalformedXML") from None
-    return {child.tag.rpartition("}")[2]: (child.text or "").strip() for child in root.iter()}
+    return {plain(child.tag): (child.text or "").strip() for child in parsed(raw).iter()}

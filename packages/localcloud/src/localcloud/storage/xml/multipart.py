@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import BinaryIO
-from xml.etree import ElementTree
 from xml.sax.saxutils import escape
 
 from localcloud.storage.blobs import BlobWriter
@@ -23,6 +22,7 @@ from localcloud.storage.store import Storage
 from localcloud.storage.uploads.records import MULTIPART, Part, Upload
 from localcloud.storage.uploads.simple import SimpleUploads, expected_hashes
 from localcloud.storage.xml.listing import whole
+from localcloud.storage.xml.reading import malformed, parsed, plain
 
 _NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
 _MOST_PARTS = 10_000
@@ -167,17 +167,16 @@ class MultipartUploads:
 
 def _listed(raw: bytes) -> dict[int, str]:
     """Part number -> ETag of a CompleteMultipartUpload document. Raises 400."""
+    found = {}
     try:
-        root = ElementTree.fromstring(raw)  # noqa: S314  expat bounds what entities grow to
-        parts = [part for part in root if part.tag.rpartition("}")[2] == "Part"]
-        found = {}
-        for part in parts:
-            values = {child.tag.rpartition("}")[2]: (child.text or "").strip() for child in part}
-            found[int(values["PartNumber"])] = values["ETag"].strip('"')
-    except (ElementTree.ParseError, KeyError, ValueError):
-        raise invalid("The XML you provided was not well-formed.", "MalformedXML") from None
+        for part in parsed(raw):
+            if plain(part.tag) == "Part":
+                values = {plain(child.tag): (child.text or "").strip() for child in part}
+                found[int(values["PartNumber"])] = values["ETag"].strip('"')
+    except (KeyError, ValueError):
+        raise malformed() from None
     if not found:
-        raise invalid("The XML you provided was not well-formed.", "MalformedXML")
+        raise malformed()
     return found
 
 

@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from catalog.images import images as catalogue
+import catalog.images
 from localcloud.core.errors import ApiError
 from localcloud.storage.admission import Admission
 from localcloud.storage.store import Storage
@@ -26,7 +26,7 @@ def image(cloud: Cloud, uri: str) -> tuple[Image, list[str]]:
     try:
         found, entrypoint = images.find(cloud.root, uri)
     except images.UnknownImage:
-        known = [one.uri for one in catalogue().values() if one.kind == "prediction"]
+        known = [one.uri for one in catalog.images.images().values() if one.kind == "prediction"]
         words = (
             f'The local cloud has no stand-in for the container image "{uri}". It knows: {", ".join(known)}. '
             f"Add yours to {cloud.root / 'images.json'}."

@@ -25,9 +25,8 @@ from localcloud.logging.entries import Entry, timestamp
 from localcloud.logging.store import Logs
 from localcloud.vertex.replicas import output, processes, spool, watch
 from localcloud.vertex.serving import model_http
-from localcloud.vertex.serving import plan as plans
 from localcloud.vertex.serving.model_http import Answer, Lost
-from localcloud.vertex.serving.plan import Plan
+from localcloud.vertex.serving.plan import Plan, lay_out
 from localcloud.vertex.settings import Settings
 
 if TYPE_CHECKING:
@@ -153,7 +152,7 @@ class ModelServer:
             return None
         run = self._folder / f"run-{int(latest.name[4:]) + 1 if latest else 1}"
         shutil.rmtree(run, ignore_errors=True)
-        self._port = plans.lay_out(self._cloud, self.plan, self._folder, run, self._grace)
+        self._port = lay_out(self._cloud, self.plan, self._folder, run, self._grace)
         self._process = watch.spawn(run)
         for old in runs:
             shutil.rmtree(old, ignore_errors=True)
