@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,26 +11,25 @@ from typing import Any
 
 from cloudkite.accounts.registry import Account
 from cloudkite.children import safe_environment
-from cloudkite.show import screen
-from cloudkite.show.errors import UserError
+from cloudkite.show.errors import FAILED, UserError
 from cloudkite.show.text import _
 from cloudkite.workspace import Workspace
 
 
-def started(workspace: Workspace, account: Account) -> tuple[dict[str, str], dict[str, Any]]:
-    """The environment of the account's clients and what the server wrote about itself; started unless it runs.
+def started(workspace: Workspace, account: Account) -> tuple[dict[str, str], dict[str, Any], list[str]]:
+    """The environment of the account's clients, what the server wrote about itself, and notes; started unless it runs.
 
     Raises UserError when it can't start.
     """
     root = workspace.localcloud
     home = root / "projects" / account.project
-    server = _running(root)
+    server, notes = _running(root), []
     if server is None or not (home / "environment.json").is_file():
         killed = server is None and (root / "server.json").is_file()  # a clean stop takes that file away
         run(workspace, "start", project_option(account))
         server = _running(root)
         if killed:
-            screen.note(
+            notes.append(
                 _(
                     "the local cloud had ended without being stopped and was started again: what it had acknowledged "
                     "is there, jobs went on meanwhile"
@@ -42,7 +40,7 @@ def started(workspace: Workspace, account: Account) -> tuple[dict[str, str], dic
             _("the local cloud in {root} does not answer").format(root=root),
             _("see {root}/server.log").format(root=root),
         )
-    return json.loads((home / "environment.json").read_text(encoding="utf-8")), server
+    return json.loads((home / "environment.json").read_text(encoding="utf-8")), server, notes
 
 
 def project_option(account: Account) -> str:
@@ -65,9 +63,12 @@ def _running(root: Path) -> dict[str, Any] | None:
 
 
 def run(workspace: Workspace, *arguments: str) -> str:
-    """Run the local cloud's own command line on this workspace's root and give its standard output."""
+    """Run the local cloud's own command line on this workspace's root and give its standard output.
+
+    Raises UserError.
+    """
     verb, *rest = arguments
-    command = [sys.executable, "-m", "localcloud", verb, "--root", str(workspace.localcloud), *rest]
+    command = [sys.executable, "-m", "localcloud", verb, "--root", str(workspace.localcloud), "--errors=json", *rest]
     if verb == "start":
         command += ["--envs", str(workspace.envs)]
     # uv's settings are let through: the local cloud builds the jobs' environments with it.
@@ -76,17 +77,39 @@ def run(workspace: Workspace, *arguments: str) -> str:
         command, cwd=workspace.home, env=safe_environment(uv), capture_output=True, text=True, encoding="utf-8"
     )
     if done.returncode:
-        said = done.stderr.strip() or done.stdout.strip()
-        message, _blank, hint = said.removeprefix("error: ").partition("\n\nhint: ")
-        raise UserError(
-            message or _("the local cloud failed"), _as_tasks(hint), done.returncode if done.returncode < 5 else 1
-        )
+        code = done.returncode if 0 < done.returncode < 5 else FAILED
+        told = _told(done.stderr)
+        if told is None:  # it died, or was killed, before it could tell
+            said = done.stderr.strip() or done.stdout.strip()
+            raise UserError(
+                _("the local cloud failed: {said}").format(said=said) if said else _("the local cloud failed"), "", code
+            )
+        raise UserError(told["message"], "".join(map(_as_task, told["parts"])), code)
     return done.stdout
 
 
-def _as_tasks(hint: str) -> str:
-    """A hint of the local cloud's own command line with the commands that a reader of this one types."""
-    hint = re.sub(r"python -m localcloud (\w+)[^,]*", r"uv run invoke local.\1", hint)
-    hint = re.sub(r"\bfault --list", "uv run invoke local.faults", hint)
-    hint = re.sub(r"\bfault --clear", "uv run invoke local.faults --clear", hint)
-    return re.sub(r"(?<![.\w])fault (?=\w)", "uv run invoke local.fault ", hint)
+def _told(stderr: str) -> dict[str, Any] | None:
+    """What the local cloud tells of its failure on the last line; None when it told nothing."""
+    try:
+        told = json.loads(stderr.rstrip().rpartition("\n")[2])
+    except ValueError:
+        return None
+    return told if isinstance(told, dict) and {"message", "parts"} <= set(told) else None
+
+
+# What the tasks say themselves: where the local cloud is, and whose projects are in it.
+_KNOWN = {"root", "envs", "project", "trial"}
+
+
+def _as_task(part: Any) -> str:
+    """A piece of a hint: words as they are, a command of the local cloud as the task that people type here."""
+    if isinstance(part, str):
+        return part
+    task, options = part["verb"], {name: value for name, value in part["options"].items() if name not in _KNOWN}
+    if task == "fault" and options.keys() & {"list", "clear"}:
+        task = "faults"
+        options.pop("list", None)
+    words = ["uv run invoke", f"local.{task}", *part["arguments"]]
+    for name, value in options.items():
+        words += [f"--{name}"] if value is True else [f"--{name}", str(value)]
+    return " ".join(words)

@@ -36,6 +36,7 @@ class Target:
     environment: dict[str, str]
     pulumi_environment: dict[str, str] = field(repr=False)
     cloud: str = ""  # which cloud it is, where one can be emptied and begun anew; "" for Google
+    notes: tuple[str, ...] = ()  # what the person should know before the command's own output
 
     @cached_property
     def credentials(self) -> Any:
@@ -169,6 +170,6 @@ def _google(workspace: Workspace, account: Account) -> Target:
 
 
 def _local(workspace: Workspace, account: Account) -> Target:
-    environment, server = local.started(workspace, account)
+    environment, server, notes = local.started(workspace, account)
     attached = {"PULUMI_DEBUG_PROVIDERS": f"gcp:{server['provider']}"}
-    return Target(account, environment, attached, server.get("cloud", ""))
+    return Target(account, environment, attached, server.get("cloud", ""), tuple(notes))

@@ -12,8 +12,9 @@ from typing import Any
 import psutil
 
 from cloudkite.accounts import local, registry
-from cloudkite.accounts.target import Target, connect
+from cloudkite.accounts.target import Target
 from cloudkite.bench.measure import Run, process
+from cloudkite.journey.reach import connect
 from cloudkite.workspace import CLONE, Workspace, throw_away
 
 
@@ -52,7 +53,7 @@ class Place:
         """A penguins trainer."""
         from cloudkite.trainers import folders, making
 
-        return folders.find(self.space, str(making.new(self.space, "penguins")))
+        return folders.find(self.space, str(making.new(self.space, "penguins").folder))
 
     def bucket(self, name: str) -> Any:
         """A new bucket that forgets at once what is overwritten: a week of it would fill the disk."""

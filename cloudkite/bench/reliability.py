@@ -15,9 +15,10 @@ from typing import Any
 
 import psutil
 
-from cloudkite.accounts.target import Target, connect
+from cloudkite.accounts.target import Target
 from cloudkite.bench.measure import Row
 from cloudkite.bench.place import Place
+from cloudkite.journey.reach import connect
 
 _KILLS = 50
 _CLIENTS, _REQUESTS = 32, 10_000

@@ -59,10 +59,11 @@ def status(c: Context, json: bool = False) -> None:
 def env(c: Context, shell: str = "", account: str = "", json: bool = False) -> None:
     """Print what makes a shell's Google clients use the local cloud: eval "$(uv run invoke local.env)"."""
     from cloudkite import workspace
-    from cloudkite.accounts import local, target
+    from cloudkite.accounts import local
+    from cloudkite.journey import reach
 
     space, chosen = workspace.find(), _on_it(account)
-    target.connect(space, chosen)
+    reach.connect(space, chosen)
     options = ["--json"] if json else [f"--shell={shell}"] if shell else []
     print(local.run(space, "env", "--project", chosen.project, *options), end="")
 
@@ -123,10 +124,10 @@ def faults(c: Context, clear: str | bool | None = None, json: bool = False) -> N
 def preempt(c: Context, job: str, account: str = "") -> None:
     """Preempt a Spot job, as Google may at any time: it should resume from its checkpoint."""
     from cloudkite import workspace
-    from cloudkite.accounts import target
     from cloudkite.jobs import service
+    from cloudkite.journey import reach
 
-    found = service.resolve(target.connect(workspace.find(), _on_it(account)), job)
+    found = service.resolve(reach.connect(workspace.find(), _on_it(account)), job)
     print(_local("preempt", found.id), end="")
 
 

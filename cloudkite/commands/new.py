@@ -25,8 +25,10 @@ def new(c: Context, name: str, data: str = "", label: str = "", output: str = ""
     from cloudkite.show import screen
     from cloudkite.trainers import making
 
-    folder = making.new(
+    made = making.new(
         workspace.find(), name, Path(data) if data else None, label or None, Path(output) if output else None
     )
-    screen.say(f"made {os.path.relpath(folder)}")
-    screen.say(f"next: uv run invoke check {name if not output else os.path.relpath(folder)}")
+    for note in made.notes:
+        screen.note(note)
+    screen.say(f"made {os.path.relpath(made.folder)}")
+    screen.say(f"next: uv run invoke check {name if not output else os.path.relpath(made.folder)}")

@@ -13,9 +13,9 @@ from typing import Any
 
 from cloudkite import workspace
 from cloudkite.accounts import local, registry, settings
-from cloudkite.accounts.target import connect
 from cloudkite.jobs import plans
 from cloudkite.journey import results, setup, training
+from cloudkite.journey.reach import connect
 from cloudkite.show import amounts, screen
 from cloudkite.show.errors import UserError
 from cloudkite.show.text import _
@@ -58,7 +58,7 @@ def _journey(space: Workspace) -> None:
     account = registry.load(space, "demo")
 
     screen.heading(_("2  A trainer, generated"))
-    folder = making.new(space, "penguins")
+    folder = making.new(space, "penguins").folder
     screen.say(_("a small Python package in {path}").format(path=amounts.short(folder)))
     trainer = folders.find(space, "penguins")
 

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from cloudkite.accounts import registry
-from cloudkite.accounts.target import Target, connect
+from cloudkite.accounts.target import Target
 from cloudkite.children import safe_environment
+from cloudkite.journey.reach import connect
 from cloudkite.show import amounts, screen
 from cloudkite.show.errors import BadValue, UserError
 from cloudkite.show.text import _

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from cloudkite.accounts import registry, settings
 from cloudkite.accounts.registry import Account
-from cloudkite.accounts.target import Target, connect
+from cloudkite.accounts.target import Target
+from cloudkite.journey.reach import connect
 from cloudkite.show import amounts, screen
 from cloudkite.show.errors import BadValue, UserError
 from cloudkite.show.text import _

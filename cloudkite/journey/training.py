@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from cloudkite.accounts import registry
 from cloudkite.accounts.registry import Account
-from cloudkite.accounts.target import Target, connect
+from cloudkite.accounts.target import Target
+from cloudkite.journey.reach import connect
 from cloudkite.journey.setup import acting_as
 from cloudkite.show import amounts, screen
 from cloudkite.show.errors import FAILED, UserError

@@ -8,10 +8,11 @@ import keyword
 import re
 import shutil
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 
 from cloudkite import names
-from cloudkite.show import amounts, screen
+from cloudkite.show import amounts
 from cloudkite.show.errors import BadValue
 from cloudkite.data.table import Table, read, write
 from cloudkite.show.text import _
@@ -21,10 +22,18 @@ _NAME = re.compile(r"[a-z]([a-z0-9_-]{0,38}[a-z0-9])?")
 _LEFTOVERS = ("__pycache__", ".*_cache", ".venv", "output", "*.egg-info")  # of who worked on the template itself
 
 
+@dataclass(frozen=True)
+class Made:
+    """A new trainer: its folder, and what of a person's file was changed or left out."""
+
+    folder: Path
+    notes: tuple[str, ...] = ()
+
+
 def new(
     workspace: Workspace, name: str, data: Path | None = None, label: str | None = None, output: Path | None = None
-) -> Path:
-    """Make the trainer `name` in `output` (else the workspace's trainers folder) and give its folder.
+) -> Made:
+    """Make the trainer `name` in `output` (else the workspace's trainers folder).
 
     With `data`, a UTF-8 CSV file, and `label`, the column to predict, the trainer is for those. It appears whole or
     not at all. Raises BadValue for a name, a folder or a file that can't be.
@@ -45,9 +54,7 @@ def new(
         if table:
             fill(made, table)
         made.replace(folder)
-    for note in table.notes if table else ():
-        screen.note(note)
-    return folder
+    return Made(folder, tuple(table.notes) if table else ())
 
 
 def check_name(name: str) -> None:

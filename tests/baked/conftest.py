@@ -33,7 +33,7 @@ def space(tmp_path: Path) -> workspace.Workspace:
 @pytest.fixture(scope="session")
 def penguins(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a trainer as `invoke new` makes it without --data. Read only."""
-    return making.new(workspace.throw_away(tmp_path_factory.mktemp("baked")), "penguins")
+    return making.new(workspace.throw_away(tmp_path_factory.mktemp("baked")), "penguins").folder
 
 
 @pytest.fixture(scope="session")

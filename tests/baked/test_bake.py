@@ -144,7 +144,7 @@ def test_a_folder_that_is_there_is_left_alone(space: Workspace):
 
 @pytest.mark.parametrize("by", ["home", "variable"])
 def test_the_tasks_of_the_clone_work_in_a_trainer_elsewhere(space: Workspace, tmp_path: Path, by: str):
-    folder = making.new(space, "far", output=tmp_path / "elsewhere")
+    folder = making.new(space, "far", output=tmp_path / "elsewhere").folder
     more = {}
     if by == "variable":
         settings = folder / "pyproject.toml"

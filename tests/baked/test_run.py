@@ -322,7 +322,7 @@ def test_trainers_for_own_data(run: Run, space: Workspace, tmp_path: Path, kind,
     path = tmp_path / f"{kind}.csv"
     with path.open("w", encoding="utf-8", newline="") as file:
         csv.writer(file).writerows(own_data(kind))
-    folder = making.new(space, kind, path, label)
+    folder = making.new(space, kind, path, label).folder
     subprocess.run([sys.executable, "-m", "ruff", "check", "--no-cache", "."], cwd=folder, check=True)
     train(run, folder, tmp_path / "short", "--steps", "2")
     assert told(tmp_path / "short")["label"] == label
@@ -365,7 +365,7 @@ def test_two_classes_from_one_sigmoid_output(run: Run, space: Workspace, tmp_pat
     rows = list(own_data("binary"))
     with path.open("w", encoding="utf-8", newline="") as file:
         csv.writer(file).writerows([[*row[:-1], row[-1] if i == 0 else "ny"[row[-1]]] for i, row in enumerate(rows)])
-    folder = making.new(space, "pass-or-not", path, "passed")
+    folder = making.new(space, "pass-or-not", path, "passed").folder
     change(
         folder,
         "model.py",

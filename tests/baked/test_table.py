@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import ast
+import sys
 from pathlib import Path
 
 import pytest
+from invoke.program import Program
 
+import tasks
+from cloudkite import workspace
 from cloudkite.data import table
 from cloudkite.show.errors import BadValue
 from cloudkite.trainers import making
@@ -150,7 +154,8 @@ def test_the_generated_data_module_says_what_was_found(space: Workspace, tmp_pat
         lambda i: i % 7 / 2, lambda i: LETTERS[i % 5],
         lambda i: '"' + nasty[i % 4].replace('"', '""') + '"', header="몸무게,kind,y",
     )  # fmt: skip
-    folder = making.new(space, "mine", save(tmp_path / "my [data].csv", text), "y")
+    made = making.new(space, "mine", save(tmp_path / "my [data].csv", text), "y")
+    folder = made.folder
     values: dict[str, object] = {}
     source = (folder / "trainer" / "data.py").read_text(encoding="utf-8")
     exec(compile(source, "data.py", "exec"), values)
@@ -160,7 +165,20 @@ def test_the_generated_data_module_says_what_was_found(space: Workspace, tmp_pat
     assert '    "mommuge": float("nan"),  # 몸무게\n' in source
     assert ast.get_docstring(ast.parse(source))
     assert sorted(path.name for path in (folder / "data").iterdir()) == ["README.md", "my_data_.csv"]
-    assert "column 몸무게 is called mommuge" in capsys.readouterr().err
+    assert "column 몸무게 is called mommuge" in "\n".join(made.notes)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_new_tells_what_it_changed_before_what_it_made(space: Workspace, tmp_path: Path, monkeypatch, capsys):
+    monkeypatch.setattr(workspace, "find", lambda: space)
+    text = rows(lambda i: i % 7 / 2, lambda i: LETTERS[i % 5], lambda i: LETTERS[i % 2], header="몸무게,kind,y")
+    words = ["invoke", "new", "mine", "--data", str(save(tmp_path / "t.csv", text)), "--label", "y"]
+    monkeypatch.setattr("sys.stderr", sys.stdout)  # in their order
+    Program(namespace=tasks.ns).run(words, exit=False)
+    *notes, made, following = capsys.readouterr().out.splitlines()
+    assert "column 몸무게 is called mommuge" in "\n".join(notes)
+    assert made.startswith("made ")
+    assert following == "next: uv run invoke check mine"
 
 
 def test_data_and_label_go_together(space: Workspace, tmp_path: Path):

@@ -21,7 +21,7 @@ sys.exit(task.main(os.environ["WORDS"].split()))
 
 def test_a_run_goes_on_in_a_bucket_until_the_data_change(local_cloud: LocalCloud, tmp_path: Path) -> None:
     place = workspace.throw_away(tmp_path / "space")
-    folder = making.new(place, "penguins")
+    folder = making.new(place, "penguins").folder
     python = folders.environment(folders.find(place, "penguins"), place)
     table = (folder / "data" / "penguins.csv").read_text(encoding="utf-8")
     session = local_cloud.session()

@@ -7,7 +7,7 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from localcloud import launch
 from localcloud.commands import drills, money, rights
@@ -17,27 +17,64 @@ from localcloud.core.state import locks
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """0 done, 1 failed, 2 a value that can't be (argparse's own), 130 interrupted."""
-    options = _parser().parse_args(arguments)
+    given = sys.argv[1:] if arguments is None else arguments
+    try:
+        return _run(given)
+    except launch.Failed as error:
+        print(json.dumps(error.as_json()) if _errors_as_json(given) else _told(error), file=sys.stderr)
+        return error.code
+    except KeyboardInterrupt:
+        return 130
+
+
+def _run(given: Sequence[str]) -> int:
+    options = _parser().parse_args(given)
     options.root = options.root.resolve()
     try:
         return _VERBS[options.verb](options)
-    except launch.Failed as error:
-        print(f"error: {error}" + (f"\n\nhint: {error.hint}" if error.hint else ""), file=sys.stderr)
-        return error.code
     except locks.Busy:
-        print(f"error: another command works on the local cloud in {options.root}", file=sys.stderr)
-    except KeyboardInterrupt:
-        return 130
-    return 1
+        raise launch.Failed(f"another command works on the local cloud in {options.root}") from None
+
+
+class _Misused(launch.Failed):
+    """Words that are no command: argparse's mistake."""
+
+    def __init__(self, message: str, told: str) -> None:
+        super().__init__(message, code=2)
+        self.told = told
+
+
+class _Parser(argparse.ArgumentParser):
+    """Raises its mistakes instead of printing them."""
+
+    def error(self, message: str) -> NoReturn:
+        raise _Misused(message, f"{self.format_usage()}{self.prog}: error: {message}")
+
+
+def _told(error: launch.Failed) -> str:
+    if isinstance(error, _Misused):
+        return error.told
+    return f"error: {error}" + (f"\n\nhint: {error.hint}" if error.hint else "")
+
+
+def _errors_as_json(given: Sequence[str]) -> bool:
+    """Whether --errors=json is among the words, which may make no sense otherwise."""
+    only = argparse.ArgumentParser(add_help=False)
+    only.add_argument("--errors", nargs="?")
+    return only.parse_known_args(given)[0].errors == "json"
 
 
 def _parser() -> argparse.ArgumentParser:
-    shared = argparse.ArgumentParser(add_help=False)
+    shared = _Parser(add_help=False)
     shared.add_argument("--root", type=Path, default=Path(".localcloud"), help="its folder (default: %(default)s)")
     shared.add_argument("--json", action="store_true", help="print JSON")
-    parser = argparse.ArgumentParser(
-        prog="python -m localcloud", description="The local cloud: Google Cloud on this machine."
+    shared.add_argument(
+        "--errors",
+        choices=("text", "json"),
+        default="text",
+        help="how a failure is told on standard error: json is an object on the last line, for programs that run this",
     )
+    parser = _Parser(prog="python -m localcloud", description="The local cloud: Google Cloud on this machine.")
     verbs = parser.add_subparsers(
         dest="verb", required=True, metavar="start|stop|status|env|clock|bill|upgrade|audit|reset|fault|preempt"
     )

@@ -17,6 +17,7 @@ from typing import IO, Any
 
 import psutil
 
+from localcloud.core import hints
 from localcloud.core.state import locks
 from localcloud.core.state.files import private_folder, write_privately
 
@@ -29,10 +30,21 @@ _PACKAGE = Path(__file__).resolve().parent
 class Failed(Exception):
     """What a person is told: what happened, and one step that helps."""
 
-    def __init__(self, message: str, hint: str = "", code: int = 1) -> None:
+    def __init__(self, message: str, hint: hints.Hint = "", code: int = 1) -> None:
         super().__init__(message)
-        self.hint = hint
+        self.parts = hints.parts(hint)
         self.code = code  # exit code: 2 for a value that can't be
+
+    @property
+    def hint(self) -> str:
+        """The hint in words, "" for none."""
+        return "".join(map(str, self.parts))
+
+    def as_json(self) -> dict[str, Any]:
+        """All of it, for another program; `command` is the hint's first, `parts` are the hint in its pieces."""
+        command = next((part.as_json() for part in self.parts if isinstance(part, hints.Command)), None)
+        parts = hints.as_json(self.parts)
+        return {"message": str(self), "hint": self.hint, "command": command, "parts": parts, "code": self.code}
 
 
 def running(root: Path) -> dict[str, Any] | None:
@@ -46,6 +58,14 @@ def running(root: Path) -> dict[str, Any] | None:
         return server if same and not ended(process) else None
     except (OSError, ValueError, KeyError, psutil.Error):
         return None
+
+
+def required(root: Path) -> dict[str, Any]:
+    """What the running server of `root` says about itself. Raises Failed when there is none."""
+    server = running(root)
+    if server is None:
+        raise Failed(f"no local cloud runs in {root}", hints.Command("start", options={"root": str(root)}))
+    return server
 
 
 def start(root: Path, envs: Path, projects: Sequence[str] = (), trials: Sequence[str] = ()) -> dict[str, Any]:
@@ -120,10 +140,7 @@ def forward(root: Path, seconds: float) -> dict[str, Any]:
 
 def control(root: Path, method: str, path: str, body: Any = None, patience: float = _PATIENCE) -> dict[str, Any]:
     """One request to the control of the server that runs. Raises Failed, also when none does."""
-    server = running(root)
-    if server is None:
-        raise Failed(f"no local cloud runs in {root}", f"python -m localcloud start --root {root}")
-    return ask(root, server, method, path, body, patience)
+    return ask(root, required(root), method, path, body, patience)
 
 
 def reset(root: Path) -> None:
@@ -148,7 +165,8 @@ def environment(root: Path, project: str = "") -> dict[str, str]:
         project = known[0]
     if project not in known:
         wanted = f"there is no project {project}" if project else "say which project"
-        hint = f"known: {', '.join(known)}" if known else "python -m localcloud start --root DIR --project ID"
+        start = hints.Command("start", options={"root": "DIR", "project": "ID"})
+        hint = f"known: {', '.join(known)}" if known else start
         raise Failed(f"{wanted} in the local cloud in {root}", hint)
     return json.loads((root / "projects" / project / "environment.json").read_text(encoding="utf-8"))
 
@@ -158,7 +176,7 @@ def ask(
 ) -> dict[str, Any]:
     """One request to the server's control, shown to be from the owner of `root`; `body` goes as JSON.
 
-    Raises Failed; a refusal with a hint has it after a blank line and "hint: ".
+    Raises Failed, with the hint that a refusal has.
     """
     try:
         trust = ssl.create_default_context(cafile=str(root / "ca.pem"))
@@ -173,9 +191,9 @@ def ask(
         hint = f"see {root / 'server.log'}"
         raise Failed(f"the local cloud in {root} (process {server['pid']}) does not answer: {error}", hint) from None
     if response.status >= 300:
-        message = answer.get("error", {}).get("message", str(response.status))
-        message, _blank, hint = message.partition("\n\nhint: ")
-        raise Failed(message, hint, 2 if response.status == 400 else 1)
+        error = answer.get("error", {})
+        message = error.get("message", str(response.status))
+        raise Failed(message, hints.read(error.get("hint", ())), 2 if response.status == 400 else 1)
     return answer
 
 
@@ -212,7 +230,7 @@ def _spawn(root: Path, envs: Path, projects: Sequence[str], trials: Sequence[str
         raise Failed("the local cloud did not start", f"see {root / 'server.log'}") from None
     if "error" in said:
         process.wait()
-        raise Failed(said["error"], said.get("hint", ""))
+        raise Failed(said["error"], hints.read(said.get("hint", ())))
     process.returncode = 0  # it goes on without us: no warning that nobody waits for it
     return said
 

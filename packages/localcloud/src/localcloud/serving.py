@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from localcloud import server
-from localcloud.core import ports
+from localcloud.core import hints, ports
 from localcloud.core.errors import ApiError
 from localcloud.core.state import locks
 
 
 def run(root: Path, envs: Path, projects: list[str], trials: list[str]) -> int:
-    """Serve until told to end. Standard output gets one line: server.json's content, or {"error", "hint"}."""
+    """Serve until told to end. Standard output gets one line: server.json's content, or {"error", "hint": pieces}."""
     os.umask(0o077)  # whatever any part writes is for the owner alone
     os.chdir(root)
     _allow_many_files()
@@ -29,7 +29,7 @@ def run(root: Path, envs: Path, projects: list[str], trials: list[str]) -> int:
     try:
         asyncio.run(server.serve(root, envs, projects, trials, _say))
     except ports.PortTaken as error:
-        _say({"error": str(error), "hint": error.hint})
+        _say({"error": str(error), "hint": hints.as_json(error.hint)})
         return 1
     except locks.Busy:
         _say({"error": f"another local cloud already works in {root}"})

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from localcloud.billing import pacific
 from localcloud.billing.charges import Credit
+from localcloud.core import hints
 from localcloud.core.asked.usage import DEFAULT_PAYER
-from localcloud.core.errors import ApiError, error_info
+from localcloud.core.errors import Advised, ApiError, error_info
 from localcloud.core.state.documents import Documents
 from localcloud.projects.store import Projects
 
@@ -182,9 +183,8 @@ class Accounts:
         with self._lock:
             trial = self.trial(project_id)
             if trial is None:
-                raise ApiError(
-                    400, f"{project_id} is on no free trial\n\nhint: start --trial PROJECT makes one that is"
-                )
+                made = hints.Command("start", options={"trial": "PROJECT"})
+                raise Advised(400, f"{project_id} is on no free trial", (made, " makes one that is"))
             if trial.upgraded:
                 raise ApiError(400, f"the account of {project_id} is upgraded already", "FAILED_PRECONDITION")
             if trial.closed is not None and self._cloud.clock.time() > trial.closed + _GRACE:

@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 from localcloud import launch
+from localcloud.core.hints import Command
 from localcloud.faults.store import CODES, HALF
 
 _EPILOG = """\
@@ -74,25 +75,25 @@ class _Help(argparse.RawDescriptionHelpFormatter):
 
 def run(options: argparse.Namespace) -> int:
     """Make, list or clear faults. Raises launch.Failed."""
-    server = _server(options)
+    server = launch.required(options.root)
     given = {name: getattr(options, name) for name in _OPTIONS if getattr(options, name) is not None}
     given |= {"expired": True} if options.expired else {}
     if options.list or options.clear is not None:
         if options.method or given or (options.list and options.clear is not None):
-            raise launch.Failed("--list and --clear go without anything else", "fault --list, or fault --clear ID", 2)
+            raise launch.Failed("--list and --clear go without anything else", (_LIST, ", or ", _CLEAR), 2)
         if options.list:
             return _show(options, launch.ask(options.root, server, "GET", "/faults"))
         cleared = launch.ask(options.root, server, "DELETE", f"/faults/{options.clear}" if options.clear else "/faults")
         return _say(options, cleared, f"{cleared['cleared']} cleared")
     if not options.method:
-        raise launch.Failed("say what is to fail: METHOD", "fault storage.objects.get --code 503, or fault --list", 2)
+        raise launch.Failed("say what is to fail: METHOD", (_FAULT, ", or ", _LIST), 2)
     if options.method == _STOCKOUT:
         if odd := [name for name in given if name not in _OF_STOCKOUT]:
-            raise launch.Failed(f"--{odd[0]} does not go with stockout", "fault stockout --region us-central1", 2)
+            raise launch.Failed(f"--{odd[0]} does not go with stockout", _NO_MACHINES, 2)
         made = launch.ask(options.root, server, "POST", "/stockouts", given)
         return _say(options, made, f"{made['id']}: {_missing(made)}, until it is cleared")
     if odd := [name for name in given if name in _OF_STOCKOUT]:
-        raise launch.Failed(f"--{odd[0]} goes with stockout only", "fault stockout --region us-central1", 2)
+        raise launch.Failed(f"--{odd[0]} goes with stockout only", _NO_MACHINES, 2)
     wanted = {name: _value(name, value) for name, value in given.items()}
     if wanted.get("code") == 429:
         wanted.setdefault("retry_after", 1)
@@ -102,17 +103,8 @@ def run(options: argparse.Namespace) -> int:
 
 def preempt(options: argparse.Namespace) -> int:
     """Take the machines of a Spot job away. Raises launch.Failed."""
-    job = launch.ask(options.root, _server(options), "POST", f"/preempt/{options.job}")
+    job = launch.control(options.root, "POST", f"/preempt/{options.job}")
     return _say(options, job, f"The machines of job {options.job} are taken away; it starts again if it may.")
-
-
-def _server(options: argparse.Namespace) -> dict[str, Any]:
-    server = launch.running(options.root)
-    if server is None:
-        raise launch.Failed(
-            f"no local cloud runs in {options.root}", f"python -m localcloud start --root {options.root}"
-        )
-    return server
 
 
 def _say(options: argparse.Namespace, value: dict[str, Any], text: str) -> int:
@@ -123,6 +115,10 @@ def _say(options: argparse.Namespace, value: dict[str, Any], text: str) -> int:
 _STOCKOUT = "stockout"
 _OF_STOCKOUT = ("region", "accelerator")
 _OPTIONS = ("code", "delay", "cut", "torn", "times", "probability", "principal", "retry_after", *_OF_STOCKOUT)
+_FAULT = Command("fault", ("storage.objects.get",), {"code": "503"})
+_NO_MACHINES = Command("fault", (_STOCKOUT,), {"region": "us-central1"})
+_LIST = Command("fault", options={"list": True})
+_CLEAR = Command("fault", options={"clear": "ID"})
 _WHOLE = ("code", "torn", "times", "retry_after")
 _NUMBERS = ("delay", "probability")
 

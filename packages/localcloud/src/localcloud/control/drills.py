@@ -9,7 +9,7 @@ import re
 from functools import cache
 from typing import Any
 
-from localcloud.core.errors import ApiError
+from localcloud.core.errors import Advised
 from localcloud.faults.names import Aim, aim, includes, rest_id, same
 from localcloud.faults.storage_names import STORAGE_IDS
 from localcloud.faults.store import Faults
@@ -47,10 +47,7 @@ def _stockout_id(one: dict[str, str]) -> str:
 
 
 async def _add(call: Call) -> dict[str, Any]:
-    try:
-        aimed = aim(str(call.body.get("method", "")))
-    except ValueError as error:
-        raise ApiError(400, str(error)) from None
+    aimed = aim(str(call.body.get("method", "")))
     if aimed.id or aimed.rpc:
         await asyncio.to_thread(_check, aimed)
     return call.cloud.of(Faults).add(call.body).as_json()
@@ -82,7 +79,7 @@ def _check(aimed: Aim) -> None:
         return
     near = difflib.get_close_matches(wanted, [_short(one) for one in ids], 3, 0.5)
     hint = f"did you mean {', '.join(near)}?" if aimed.id and near else "see localcloud/README.md for what it has"
-    raise ApiError(400, f"the local cloud has no method {wanted}\n\nhint: {hint}")
+    raise Advised(400, f"the local cloud has no method {wanted}", hint)
 
 
 def same_shape(wanted: str, found: str) -> bool:

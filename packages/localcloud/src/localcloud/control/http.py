@@ -13,7 +13,7 @@ import psutil
 from localcloud.billing.meter import Billing
 from localcloud.control import drills, money
 from localcloud.core.asked.usage import DEFAULT_PAYER
-from localcloud.core.errors import ApiError
+from localcloud.core.errors import Advised, ApiError
 from localcloud.iam.access import Access
 from localcloud.projects.store import Projects
 from localcloud.transport.rest import App, Call, Receive, Router, Scope, Send, send_json
@@ -81,7 +81,7 @@ async def forward(call: Call) -> dict[str, Any]:
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds <= most:
         shown = f"{seconds / _DAY:g} days" if isinstance(seconds, int | float) else repr(seconds)
         hint = "it may be 36500 days ahead of the real time"
-        raise ApiError(400, f"the clock moves forward by 0 to {most / _DAY:.0f} days, not by {shown}\n\nhint: {hint}")
+        raise Advised(400, f"the clock moves forward by 0 to {most / _DAY:.0f} days, not by {shown}", hint)
     await call.cloud.clock.forward(timedelta(seconds=seconds))
     return await clock(call)
 

@@ -6,6 +6,8 @@ import contextlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from localcloud.core import hints
+
 # HTTP code -> canonical status: https://github.com/googleapis/googleapis/blob/master/google/rpc/code.proto
 STATUSES = {
     400: "INVALID_ARGUMENT",
@@ -91,6 +93,20 @@ class ApiError(Exception):
         if self.details:
             error["details"] = self.details
         return {"error": error}
+
+
+class Advised(ApiError):
+    """A refusal by the local cloud's own control, with the step that helps; Google's refusals have none."""
+
+    def __init__(self, code: int, message: str, hint: hints.Hint) -> None:
+        super().__init__(code, message)
+        self.hint = hints.parts(hint)
+
+    def body(self) -> dict[str, Any]:
+        """The shape of Google's, and the pieces of the hint."""
+        made = super().body()
+        made["error"]["hint"] = hints.as_json(self.hint)
+        return made
 
 
 class NotEmulated(ApiError):

@@ -9,6 +9,7 @@ import sys
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
+from localcloud.core import hints
 from localcloud.core.state.files import write_privately
 
 # Below what Linux, macOS and Windows hand out to outgoing connections, so that nobody takes a port by chance between
@@ -31,7 +32,8 @@ class PortTaken(Exception):
     """Another program listens on a port that this cloud had before."""
 
     def __init__(self, port: int, use: str, root: Path) -> None:
-        self.hint = f"end that program, or delete {root / 'ports.json'} for new ports (open shells need `env` again)"
+        words = f"end that program, or delete {root / 'ports.json'} for new ports (open shells need `"
+        self.hint: hints.Hint = (words, hints.Command("env"), "` again)")
         super().__init__(f"port {port}, the {use} port of the local cloud in {root}, is taken by another program")
 
 

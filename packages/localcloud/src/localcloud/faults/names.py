@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
+from localcloud.core.errors import Advised
 from localcloud.faults.storage_names import storage_id
 
 # How a gRPC service's name starts -> its API, as in API.googleapis.com; the first that fits.
@@ -132,27 +133,27 @@ class Aim:
 
 
 def aim(text: str) -> Aim:
-    """What METHOD on a command line means. Raises ValueError, with a hint after a blank line, for what can't be."""
+    """What METHOD on a command line means. Raises Advised for what can't be."""
     text = text.strip()
     verb, _, rest = text.rpartition(" ")
     verb = verb.strip()
     if verb and verb not in (*VERBS, "*"):
-        raise ValueError(f"{verb!r} is no HTTP method\n\nhint: one of {', '.join(VERBS)}, before host/path")
+        raise Advised(400, f"{verb!r} is no HTTP method", f"one of {', '.join(VERBS)}, before host/path")
     first, slash, after = rest.partition("/")
     if not verb and slash and re.fullmatch(r"google(\.[\w*]+)+", first) and after:
         if not any(first.startswith(start.rstrip(".")) for start, _ in RPC_APIS) and "*" not in first:
-            raise ValueError(f"{first} is no service of the local cloud\n\nhint: {_EXAMPLES}")
+            raise Advised(400, f"{first} is no service of the local cloud", _EXAMPLES)
         return Aim(rpc=rest)
     if slash or verb or first.endswith((".com", ".internal", ".goog")):
         path = after if slash else "*"
         if not any(fnmatchcase(host, first.lower()) for host in _hosts()):
-            raise ValueError(f"{first or text!r} is no host of the local cloud\n\nhint: {_EXAMPLES}")
+            raise Advised(400, f"{first or text!r} is no host of the local cloud", _EXAMPLES)
         return Aim(pattern=f"{verb or '*'} {first.lower()}/{path}")
     if not re.fullmatch(r"[a-z0-9]+(\.[A-Za-z*]+)+", rest):
-        raise ValueError(f"{text!r} names no method\n\nhint: {_EXAMPLES}")
+        raise Advised(400, f"{text!r} names no method", _EXAMPLES)
     api = rest.partition(".")[0]
     if api not in (*APIS, PULUMI):
-        raise ValueError(f"there is no API {api} in the local cloud\n\nhint: one of {', '.join((*APIS, PULUMI))}")
+        raise Advised(400, f"there is no API {api} in the local cloud", f"one of {', '.join((*APIS, PULUMI))}")
     return Aim(id=rest)
 
 

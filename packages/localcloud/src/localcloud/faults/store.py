@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from localcloud.core.errors import ApiError
+from localcloud.core import hints
+from localcloud.core.errors import Advised
 from localcloud.core.state.files import write_privately
 from localcloud.faults.names import Aim, Seen, aim
 
@@ -108,7 +109,7 @@ class Faults:
         """Forget one fault, or all; how many there were. Raises 404 for an id that is none."""
         with self._lock:
             if fault_id and fault_id not in self._faults:
-                raise ApiError(404, f"there is no fault {fault_id}\n\nhint: fault --list")
+                raise Advised(404, f"there is no fault {fault_id}", hints.Command("fault", options={"list": True}))
             gone = [fault_id] if fault_id else [*self._faults]
             for one in gone:
                 del self._faults[one]
@@ -157,29 +158,26 @@ def _read(kept: Mapping[str, Any]) -> Fault:
 
 
 def _checked(wanted: Mapping[str, Any]) -> Fault:
-    """Raises 400, with a hint after a blank line."""
-    try:
-        made = _read({"id": "", **wanted})
-    except ValueError as error:
-        raise ApiError(400, str(error)) from None
+    """Raises 400, with a hint."""
+    made = _read({"id": "", **wanted})
     if made.code and made.code not in CODES:
-        raise ApiError(400, f"{made.code} can't be answered\n\nhint: one of {', '.join(map(str, CODES))}")
+        raise Advised(400, f"{made.code} can't be answered", f"one of {', '.join(map(str, CODES))}")
     ways = [name for name in ("code", "cut", "torn", "expired") if getattr(made, name)]
     if len(ways) > 1:
-        raise ApiError(400, f"a request fails in one way: --{ways[0]} or --{ways[1]}\n\nhint: make two faults")
+        raise Advised(400, f"a request fails in one way: --{ways[0]} or --{ways[1]}", "make two faults")
     if made.aim.of_provider and (odd := next((way for way in ways if way in ("torn", "expired")), "")):
-        raise ApiError(400, f"--{odd} does not go with Pulumi's provider\n\nhint: --code, --delay or --cut")
+        raise Advised(400, f"--{odd} does not go with Pulumi's provider", "--code, --delay or --cut")
     if not ways and not made.delay:
-        raise ApiError(400, "nothing would happen\n\nhint: --code, --delay, --cut, --torn or --expired")
+        raise Advised(400, "nothing would happen", "--code, --delay, --cut, --torn or --expired")
     if made.cut not in ("", "before", "after"):
-        raise ApiError(400, f"--cut {made.cut} can't be\n\nhint: --cut, or --cut after")
+        raise Advised(400, f"--cut {made.cut} can't be", "--cut, or --cut after")
     if not 0 < made.probability <= 1:
-        raise ApiError(400, f"--probability {made.probability:g} can't be\n\nhint: more than 0, at most 1")
+        raise Advised(400, f"--probability {made.probability:g} can't be", "more than 0, at most 1")
     if made.principal and not re.fullmatch(r"[^@\s]+@[^@\s]+", made.principal):
-        raise ApiError(400, f"--principal {made.principal} can't be\n\nhint: an account's e-mail address")
+        raise Advised(400, f"--principal {made.principal} can't be", "an account's e-mail address")
     for name, least in (("delay", 0), ("times", 0), ("retry_after", 0), ("torn", HALF)):
         if (value := getattr(made, name)) < least:
             option = name.replace("_", "-")
             hint = "0 is until it is cleared" if name == "times" else "0 or more"
-            raise ApiError(400, f"--{option} {value:g} can't be\n\nhint: {hint}")
+            raise Advised(400, f"--{option} {value:g} can't be", hint)
     return made

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from localcloud.core.errors import ApiError
+from localcloud.core.errors import Advised
 
 if TYPE_CHECKING:
     from localcloud.core.cloud import Cloud
@@ -25,9 +25,9 @@ class Stockouts:
         from catalog.regions import regions
 
         if region not in regions():
-            raise ApiError(400, f"there is no region {region or '(none was named)'}\n\nhint: such as us-central1")
+            raise Advised(400, f"there is no region {region or '(none was named)'}", "such as us-central1")
         if accelerator and accelerator not in accelerators():
-            raise ApiError(400, f"there is no accelerator {accelerator}\n\nhint: {', '.join(accelerators())}")
+            raise Advised(400, f"there is no accelerator {accelerator}", ", ".join(accelerators()))
         made = {"region": region, "accelerator": accelerator}
         self._documents.put(_name(region, accelerator), _KIND, made)
         return made
