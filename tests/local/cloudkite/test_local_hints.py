@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from cloudkite import workspace
-from cloudkite.accounts import local, registry, target
+from cloudkite.accounts import local, registry, settings, target
 from cloudkite.journey import reach
 from cloudkite.show.errors import UserError
 from cloudkite.workspace import Workspace
@@ -111,7 +111,7 @@ def test_one_that_dies_without_a_word_for_programs(
 
 
 def test_a_note_that_it_had_ended_is_told_once(running: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
-    registry.add(running, "mine", registry.settings(PROJECT, target="local"))
+    registry.add(running, "mine", settings.describe(PROJECT, target="local"))
     account = registry.load(running, "mine")
     assert reach.connect(running, account).notes == ()
     server = launch.running(running.localcloud)
