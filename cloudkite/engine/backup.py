@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
+from typing import Any
 
 from cloudkite.accounts.target import Target
 from cloudkite.engine.folder import Folder
@@ -12,11 +14,11 @@ from infra.outputs import Outputs
 _KEPT = 5  # runs whose history stays: each is a copy of the whole state, and nothing here reads it
 
 
-def keep(folder: Folder, target: Target, outputs: Outputs) -> str:
+def keep(folder: Folder, target: Target, outputs: Mapping[str, Any]) -> str:
     """Copy the state; gives "" or a warning, for what `up` made is made, with or without the copy."""
     try:
         copy(folder)
-        _upload(folder, target, outputs.buckets["models"])
+        _upload(folder, target, Outputs.read(outputs).buckets["models"])
     except Exception as problem:  # whatever it is, the account is set up
         said = str(problem).strip().splitlines()[:1] or [type(problem).__name__]
         return _("the state of account {name} could not be copied: {problem}").format(
