@@ -14,7 +14,6 @@ from typing import BinaryIO
 from xml.sax.saxutils import escape
 
 from localcloud.storage.blobs import BlobWriter
-from localcloud.storage.downloads import xml_etag
 from localcloud.storage.errors import StorageError, invalid, no_upload, not_emulated
 from localcloud.storage.messages import Request, Response
 from localcloud.storage.objects import Content, Draft
@@ -97,7 +96,7 @@ class MultipartUploads:
         return Response.of_xml(
             f"<CompleteMultipartUploadResult xmlns='{_NAMESPACE}'>"
             f"<Location>http://{bucket}.storage.googleapis.com/{name}</Location><Bucket>{bucket}</Bucket>"
-            f"<Key>{name}</Key><ETag>{escape(xml_etag(made))}</ETag></CompleteMultipartUploadResult>",
+            f"<Key>{name}</Key><ETag>{escape(made.xml_etag)}</ETag></CompleteMultipartUploadResult>",
             {"X-Goog-Generation": str(made.generation), "X-Goog-Hash": made.hashes},
         )
 
