@@ -46,7 +46,11 @@ def test_what_grows_a_thousandfold_comes_in_small_pieces():
     assert max(map(len, found)) <= 256 * 1024
 
 
-@pytest.mark.parametrize("body", [b"", b"no gzip", gzip.compress(b"cut off")[:-1], zlib.compress(b"of another kind")])
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"no gzip", gzip.compress(b"cut off")[:-1], zlib.compress(b"of another kind")],
+    ids=["empty", "text", "cut off", "zlib"],
+)
 def test_what_is_no_gzip_is_refused(body):
     with pytest.raises(ApiError) as refused:
         pieces(body, 3)
