@@ -230,7 +230,7 @@ def _locked(path: Path, progress: Progress | None) -> Iterator[IO[str]]:
     """
     from filelock import lock_descriptor  # in here: it takes 60 ms, and an environment that is ready needs no lock
 
-    with path.open("a+", encoding="utf-8") as file:
+    with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600), "a+", encoding="utf-8") as file:
         if not lock_descriptor(file.fileno(), blocking=False):
             if progress:
                 progress("Waiting for another process that builds the same environment")
