@@ -24,7 +24,6 @@ from cloudkite.show.text import _
 from cloudkite.workspace import private_folder, refuse_foreign
 
 PINNED = "3.259.0"  # as in infra/cli/go.mod; everything here was proven with it, so nothing older is taken
-INSTALLER = "https://get.pulumi.com/install.sh"
 _PROGRAM = "pulumi.exe" if os.name == "nt" else "pulumi"
 _BUILD_MINUTES = 3
 _PATIENCE = 1800.0  # seconds to wait for another process that is installing
@@ -190,23 +189,17 @@ def _install_alone(place: Path, folder: Path, way: Callable[[Path, Progress], No
 
 def _by_installer(root: Path, progress: Progress) -> None:
     import requests
-    from pulumi.automation import PulumiCommand
-    from pulumi.automation.errors import InvalidVersionError
-    from semver import VersionInfo
+
+    from cloudkite.engine import release
 
     progress(_("installing the Pulumi CLI {version} with its installer ...").format(version=PINNED))
     try:
-        # The installer's own download has no time limit: a network that swallows packets would hold us for minutes.
-        requests.head(INSTALLER, timeout=5, allow_redirects=True).raise_for_status()
-        PulumiCommand.install(root=str(root), version=VersionInfo.parse(PINNED))
-    except subprocess.CalledProcessError as error:
-        said = (error.output or b"").decode("utf-8", "replace").strip().splitlines()[-1:] or [str(error)]
-        raise Unavailable(_("the official installer failed: {said}").format(said=said[0])) from None
+        release.install(root, PINNED)
     except (requests.RequestException, OSError) as error:
         raise Unavailable(
             _("the official installer can't be reached ({error})").format(error=type(error).__name__)
         ) from None
-    except InvalidVersionError as error:
+    except release.NotInstalled as error:
         raise Unavailable(_("the official installer failed: {said}").format(said=error)) from None
 
 
