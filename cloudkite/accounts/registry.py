@@ -131,7 +131,8 @@ def _state_folder(workspace: Workspace, name: str, target: str) -> Path:
         return private_folder(workspace.state / "accounts" / name)
     import platformdirs
 
-    return private_folder(Path(platformdirs.user_data_dir("cloudkite", appauthor=False)) / "accounts" / name)
+    ours = private_folder(Path(platformdirs.user_data_dir("cloudkite", appauthor=False)))
+    return private_folder(ours / "accounts" / name)
 
 
 def current(workspace: Workspace) -> str:

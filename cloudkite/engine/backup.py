@@ -9,6 +9,7 @@ from typing import Any
 from cloudkite.accounts.target import Target
 from cloudkite.engine.folder import Folder
 from cloudkite.show.text import _
+from cloudkite.workspace import private_file
 from infra.outputs import Outputs
 
 _KEPT = 5  # runs whose history stays: each is a copy of the whole state, and nothing here reads it
@@ -30,8 +31,8 @@ def keep(folder: Folder, target: Target, outputs: Mapping[str, Any]) -> str:
 def copy(folder: Folder) -> None:
     """Copy the state beside itself."""
     temporary = folder.last_good.with_suffix(".new")
-    shutil.copyfile(folder.checkpoint, temporary)
-    temporary.chmod(0o600)
+    with folder.checkpoint.open("rb") as source, private_file(temporary) as target:
+        shutil.copyfileobj(source, target)
     temporary.replace(folder.last_good)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from cloudkite.journey.reach import connect
 from cloudkite.show import amounts, screen
 from cloudkite.show.errors import BadValue, UserError
 from cloudkite.show.text import _
-from cloudkite.workspace import Workspace
+from cloudkite.workspace import Workspace, private_folder
 
 TENSORBOARD = "tensorboard==2.21.0"
 
@@ -172,14 +173,18 @@ def tensorboard(workspace: Workspace, account_name: str, name: str, port: int) -
     logs = f"{account.outputs().buckets['models']}/{trainer.name}"
     target = connect(workspace, account)
     with screen.waiting(_("preparing TensorBoard ...")) as tell:
-        python = environments.environment(workspace.envs, [*trainer.requirements, TENSORBOARD], progress=tell)
+        python = environments.environment(
+            private_folder(workspace.envs), [*trainer.requirements, TENSORBOARD], progress=tell
+        )
     screen.say(_("TensorBoard over {logs}: http://127.0.0.1:{port}/ (Ctrl-C ends it)").format(logs=logs, port=port))
     # --load_fast=false: its own data server reads gs:// without the target's proxy and certificates.
-    command = [str(python), "-m", "tensorboard.main", "--logdir", logs, "--port", str(port), "--host", "127.0.0.1",
-               "--load_fast=false"]  # fmt: skip
+    # -P: modules come from its environment, not from the folder that it runs in.
+    command = [str(python), "-P", "-m", "tensorboard.main", "--logdir", logs, "--port", str(port),
+               "--host", "127.0.0.1", "--load_fast=false"]  # fmt: skip
     environment = target.child_environment({"TF_CPP_MIN_LOG_LEVEL": "2"})
     try:
-        code = subprocess.run(command, env=safe_environment(environment)).returncode
+        with tempfile.TemporaryDirectory() as own:
+            code = subprocess.run(command, cwd=own, env=safe_environment(environment)).returncode
     except KeyboardInterrupt:
         return
     if code:
