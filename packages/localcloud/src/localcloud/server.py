@@ -36,6 +36,7 @@ from localcloud.transport import ca, grpc_front
 from localcloud.transport.front import Front
 from localcloud.transport.grpc_front import GrpcFront
 from localcloud.transport.http1 import GoogleHttp
+from localcloud.transport.listening import Listening, prepare
 from localcloud.transport.proxy import Proxy
 
 log = logging.getLogger(__name__)
@@ -143,7 +144,7 @@ async def _serving(cloud: Cloud, sockets: dict[str, socket.socket]) -> AsyncIter
     rpc = await grpc_front.start(cloud, handler)
     tasks = [
         asyncio.create_task(https.serve([sockets["https"]])),
-        asyncio.create_task(metadata.serve([sockets["metadata"]])),
+        asyncio.create_task(metadata.serve([])),
     ]
     provider = await _provider(cloud, sockets["provider"])
     while not (https.started and metadata.started):
@@ -152,12 +153,22 @@ async def _serving(cloud: Cloud, sockets: dict[str, socket.socket]) -> AsyncIter
             if task.done():
                 task.result()
     proxy = Proxy(sockets["proxy"], tls, https.protocol, cloud.ports.https, cloud.ports.grpc, cloud.hosts)
+    # Those who come are the supervisors of jobs, which look at the certificate before they show a secret.
+    jobs = Listening(sockets["metadata"], lambda connection: _over_tls(connection, metadata, tls), own=True)
     try:
         yield front, handler
     finally:
-        await proxy.close()
+        await asyncio.gather(proxy.close(), jobs.close())
         https.should_exit = metadata.should_exit = True
         await asyncio.gather(*tasks, rpc.stop(1), *([provider.stop(1)] if provider else []), return_exceptions=True)
+
+
+async def _over_tls(connection: socket.socket, http: _Http, tls: ssl.SSLContext) -> None:
+    try:
+        prepare(connection)
+        await asyncio.get_running_loop().connect_accepted_socket(http.protocol, connection, ssl=tls)
+    except OSError:  # also of TLS, and when its time is over
+        connection.close()
 
 
 async def _provider(cloud: Cloud, claimed: socket.socket) -> Any:

@@ -27,8 +27,9 @@ _TTL = 3599
 class Metadata:
     """Jobs and their secrets. The port is the same for all, but each job has a secret path in GCE_METADATA_HOST.
 
-    So another user of this machine, who can reach any loopback port, gets nothing. What was given is kept on disk:
-    a job that outlives the server finds its own account again after a restart.
+    So another user of this machine, who can reach any loopback port, gets nothing. Jobs come here through a relay of
+    their own, which speaks TLS: it sends no secret to whoever takes the port when this server is killed. What was given
+    is kept on disk: a job that outlives the server finds its own account again after a restart.
     """
 
     def __init__(self, cloud: Cloud) -> None:
@@ -39,8 +40,10 @@ class Metadata:
         if self._path.exists():
             self._jobs = json.loads(self._path.read_text(encoding="utf-8"))
 
-    def environment(self, email: str, project: str, job: str) -> dict[str, str]:
-        """Variables that make every Google client of a process `email`. Raises 404 for an unknown account or project.
+    def environment(self, email: str, project: str, job: str, relay: str) -> dict[str, str]:
+        """Variables that make every Google client of a process `email`, which reaches this server by the host `relay`.
+
+        Raises 404 for an unknown account or project.
 
         The names are google-auth's, TensorFlow's and gcloud's (GCE_METADATA_ROOT).
         """
@@ -53,7 +56,7 @@ class Metadata:
                 kept["secret"] = secrets.token_urlsafe(24)
                 self._jobs[job] = kept
                 self._save()
-        host = f"127.0.0.1:{self._cloud.ports.metadata}/{kept['secret']}"
+        host = f"{relay}/{kept['secret']}"
         return {
             "GCE_METADATA_HOST": host,
             "GCE_METADATA_ROOT": host,

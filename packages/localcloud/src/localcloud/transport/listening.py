@@ -8,6 +8,8 @@ import logging
 import socket
 from collections.abc import Callable, Coroutine
 
+from localcloud.core import peers
+
 _CHUNK = 262_144  # bytes that are read at once
 _QUICKACK: int | None = getattr(socket, "TCP_QUICKACK", None)
 
@@ -15,11 +17,19 @@ log = logging.getLogger(__name__)
 
 
 class Listening:
-    """Takes connections on `listener`, a socket that does not block; `serve(connection)` serves and closes each."""
+    """Takes connections on `listener`, a socket that does not block; `serve(connection)` serves and closes each.
 
-    def __init__(self, listener: socket.socket, serve: Callable[[socket.socket], Coroutine[None, None, None]]) -> None:
+    A port that is `own` takes those of our own user only; others are closed before a word.
+    """
+
+    def __init__(
+        self,
+        listener: socket.socket,
+        serve: Callable[[socket.socket], Coroutine[None, None, None]],
+        own: bool = False,
+    ) -> None:
         self._listener = listener
-        self._serve = serve
+        self._serve = _from_own(serve) if own else serve
         self._tasks: set[asyncio.Task[None]] = set()
         self._accepting = asyncio.create_task(self._accept())
 
@@ -43,6 +53,22 @@ class Listening:
             task = asyncio.create_task(self._serve(connection))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
+
+
+def _from_own(
+    serve: Callable[[socket.socket], Coroutine[None, None, None]],
+) -> Callable[[socket.socket], Coroutine[None, None, None]]:
+    async def checked(connection: socket.socket) -> None:
+        known = False
+        try:
+            known = await asyncio.to_thread(peers.is_own, connection)
+        finally:
+            if not known:
+                connection.close()
+        if known:
+            await serve(connection)
+
+    return checked
 
 
 def prepare(connection: socket.socket) -> None:

@@ -23,7 +23,7 @@ from localcloud.identity.metadata import Metadata
 from localcloud.identity.tokens import Tokens
 from localcloud.vertex.jobs import images
 from localcloud.vertex.jobs.records import Job
-from localcloud.vertex.replicas import contract
+from localcloud.vertex.replicas import contract, processes
 from localcloud.vertex.replicas.contract import Replica
 
 if TYPE_CHECKING:
@@ -116,6 +116,7 @@ def lay_out(cloud: Cloud, job: Job, found: dict[str, Interpreter], grace: float,
             "workingFolder": str(private_folder(place / "work")),
             "timeoutSeconds": seconds_left,
             "graceSeconds": grace,
+            "root": str(cloud.root),
             "start": 0,
         }
         write_privately(place / "spec.json", json.dumps(written))
@@ -184,7 +185,7 @@ def identity(cloud: Cloud, job: Job, folder: Path) -> dict[str, str]:
         write_privately(key_file, json.dumps(cloud.of(Iam).new_key(account)))
     boto = boto_configuration(key_file, cloud.root / "ca.pem", job.project, folder / "gcloud")
     write_privately(folder / "boto.cfg", boto)
-    made = cloud.environment(job.project) | cloud.of(Metadata).environment(account, job.project, job.id)
+    made = cloud.environment(job.project) | cloud.of(Metadata).environment(account, job.project, job.id, processes.DOOR)
     return made | {
         "GOOGLE_APPLICATION_CREDENTIALS": str(key_file),
         "CLOUDSDK_AUTH_CREDENTIAL_FILE_OVERRIDE": str(key_file),

@@ -122,6 +122,7 @@ def lay_out(cloud: Cloud, plan: Plan, folder: Path, run: Path, grace: float) -> 
         "workingFolder": str(private_folder(run / "work")),
         "timeoutSeconds": _FOREVER,
         "graceSeconds": grace,
+        "root": str(cloud.root),
     }
     write_privately(run / "port", str(port))
     write_privately(run / "spec.json", json.dumps(spec))
