@@ -26,7 +26,7 @@ from localcloud.logging.store import Logs
 from localcloud.vertex.replicas import output, processes, spool, watch
 from localcloud.vertex.serving import model_http
 from localcloud.vertex.serving.model_http import Answer, Lost
-from localcloud.vertex.serving.plan import Plan, lay_out
+from localcloud.vertex.serving.plan import Door, Plan, door, lay_out
 from localcloud.vertex.settings import Settings
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class ModelServer:
         self._grace = settings.grace
         self._health = settings.health
         self._pool = pool
-        self._port = 0
+        self._door = Door(0, "")
         self._ready = asyncio.Event()
         self._ending = False
         self._why = ""
@@ -97,7 +97,7 @@ class ModelServer:
         """POST to its predict route. Raises Lost, TimeoutError."""
         if not self._ready.is_set():
             raise Lost("no healthy upstream")
-        asked = (self._port, self.plan.predict_route, body, content_type, timeout)
+        asked = (self._door, self.plan.predict_route, body, content_type, timeout)
         return await asyncio.get_running_loop().run_in_executor(self._pool, lambda: model_http.post(*asked))
 
     async def end(self, forget: bool = True, why: str = "") -> None:
@@ -145,14 +145,14 @@ class ModelServer:
         latest = runs[-1] if runs else None
         if latest is not None and not (latest / "exit.json").exists():
             if (latest / "started.json").exists() and watch.alive(latest):
-                self._port = int((latest / "port").read_text(encoding="utf-8"))
+                self._door = door(latest)
                 return latest
             processes.kill(processes.family(str(latest)))
         if self._ending:
             return None
         run = self._folder / f"run-{int(latest.name[4:]) + 1 if latest else 1}"
         shutil.rmtree(run, ignore_errors=True)
-        self._port = lay_out(self._cloud, self.plan, self._folder, run, self._grace)
+        self._door = lay_out(self._cloud, self.plan, self._folder, run, self._grace)
         self._process = watch.spawn(run)
         for old in runs:
             shutil.rmtree(old, ignore_errors=True)
@@ -190,7 +190,7 @@ class ModelServer:
         loop = asyncio.get_running_loop()
         bad = 0
         while not self._ending:
-            good = await loop.run_in_executor(self._pool, model_http.healthy, self._port, self.plan.health_route)
+            good = await loop.run_in_executor(self._pool, model_http.healthy, self._door, self.plan.health_route)
             if good and not self._ending:
                 if bad >= _UNHEALTHY:
                     self.say("The model server is healthy again.")
