@@ -24,10 +24,11 @@ from localcloud import __version__
 from localcloud.apis import TABLES, apis, assemble
 from localcloud.billing.meter import Billing
 from localcloud.core import ports
+from localcloud.core.asked.drills import Drills
 from localcloud.core.asked.usage import DEFAULT_PAYER
 from localcloud.core.cloud import Cloud
-from localcloud.core.state import locks
-from localcloud.core.state.files import private_folder, write_privately
+from localcloud.core.state import database, locks
+from localcloud.core.state.files import check_all_own, check_own, private_folder, write_privately
 from localcloud.faults.http import faulty_metadata
 from localcloud.identity.metadata import Metadata
 from localcloud.identity.tokens import Tokens
@@ -38,6 +39,7 @@ from localcloud.transport.grpc_front import GrpcFront
 from localcloud.transport.http1 import GoogleHttp
 from localcloud.transport.listening import Listening, prepare
 from localcloud.transport.proxy import Proxy
+from localcloud.vertex import settings
 
 log = logging.getLogger(__name__)
 
@@ -92,13 +94,20 @@ def tls_context(root: Path) -> ssl.SSLContext:
 async def serve(root: Path, envs: Path, projects: list[str], trials: list[str], ready: Any) -> None:
     """Serve until told to end, with these projects, paid ones and on free trials.
 
-    Calls `ready(description)` once all ports answer. Raises PortTaken, locks.Busy.
+    Calls `ready(description)` once all ports answer. Raises PortTaken, locks.Busy, Damaged, Foreign.
     """
     private_folder(root)
+    check_all_own(root)
+    if envs.exists():
+        check_own(envs)  # jobs run what is in there
     with locks.held(root / "server.lock", patience=2):
         numbers, sockets = ports.claim(root)
         ca.ensure(root)
+        database.check(root)
+        settings.load(root)
         cloud = assemble(root, envs, numbers)
+        cloud.of(Metadata)  # reads what it kept: whatever is damaged is told now
+        cloud.of(Drills)
         assert cloud.secret  # written before anybody could need it
         for project in cloud.of(Projects).list():
             cloud.of(Projects).write_files(project)  # ports and certificates may be new

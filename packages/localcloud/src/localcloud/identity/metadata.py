@@ -12,6 +12,7 @@ from urllib.parse import parse_qs
 from localcloud.core.asked.directory import Directory
 from localcloud.core.errors import ApiError
 from localcloud.core.state.files import write_privately
+from localcloud.core.state.kept import read_json, reset, text, texts
 from localcloud.iam.store import Iam
 from localcloud.identity.tokens import SCOPE, Tokens
 from localcloud.transport.rest import Receive, Scope, Send, send_bytes
@@ -22,6 +23,13 @@ if TYPE_CHECKING:
 _FLAVOR = {"Metadata-Flavor": "Google", "Server": "Metadata Server for VM"}
 _ROOT = "/computeMetadata/v1"
 _TTL = 3599
+
+
+def _shape(value: Any) -> dict[str, dict[str, str]]:
+    jobs = {text(job): texts(kept) for job, kept in value.items()}
+    if any(kept.keys() != {"email", "project", "number", "secret"} for kept in jobs.values()):
+        raise ValueError("a job without its account")
+    return jobs
 
 
 class Metadata:
@@ -38,7 +46,7 @@ class Metadata:
         self._lock = threading.Lock()
         self._jobs: dict[str, dict[str, str]] = {}
         if self._path.exists():
-            self._jobs = json.loads(self._path.read_text(encoding="utf-8"))
+            self._jobs = read_json(self._path, _shape, reset(cloud.root))
 
     def environment(self, email: str, project: str, job: str, relay: str) -> dict[str, str]:
         """Variables that make every Google client of a process `email`, which reaches this server by the host `relay`.

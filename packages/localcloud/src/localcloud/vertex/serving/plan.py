@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from environments import EnvironmentFailed, environment
 from localcloud.core.errors import ApiError
 from localcloud.core.state.files import private_folder, write_privately
+from localcloud.core.state.kept import parsed, whole
 from localcloud.vertex.jobs import preparation
 from localcloud.vertex.jobs.records import Job
 from localcloud.vertex.jobs.validation import seconds
@@ -112,8 +113,8 @@ class Door:
 
 
 def door(run: Path) -> Door:
-    """That of a run that was laid out."""
-    return Door(**json.loads((run / "door.json").read_text(encoding="utf-8")))
+    """That of a run that was laid out. Raises OSError, ValueError."""
+    return parsed((run / "door.json").read_bytes(), lambda kept: Door(whole(kept["port"], 1, 65_535), kept["secret"]))
 
 
 def lay_out(cloud: Cloud, plan: Plan, folder: Path, run: Path, grace: float) -> Door:
