@@ -37,7 +37,7 @@ from localcloud.transport import ca, grpc_front
 from localcloud.transport.front import Front
 from localcloud.transport.grpc_front import GrpcFront
 from localcloud.transport.http1 import GoogleHttp
-from localcloud.transport.listening import Listening, prepare
+from localcloud.transport.listening import CAN_PEEK, Listening, peek, prepare
 from localcloud.transport.proxy import Proxy
 from localcloud.vertex import settings
 
@@ -47,6 +47,7 @@ log = logging.getLogger(__name__)
 _BACKGROUND_APPS = ("localcloud.vertex.http:app", "localcloud.logging.http:app")
 _BACKGROUND_TABLES = ("localcloud.vertex.rpc:table", "localcloud.logging.rpc:table")
 _LOADING = 20.0  # seconds that loading in the background may hold up an end
+_HELLO = 20.0  # seconds for a supervisor to begin TLS
 _WATCH = 1.0  # seconds between two looks at whether the folder is still there
 
 
@@ -173,11 +174,18 @@ async def _serving(cloud: Cloud, sockets: dict[str, socket.socket]) -> AsyncIter
 
 
 async def _over_tls(connection: socket.socket, http: _Http, tls: ssl.SSLContext) -> None:
+    said = False
     try:
         prepare(connection)
-        await asyncio.get_running_loop().connect_accepted_socket(http.protocol, connection, ssl=tls)
-    except OSError:  # also of TLS, and when its time is over
-        connection.close()
+        async with asyncio.timeout(_HELLO):  # TLS takes memory at once, so not before something was said
+            said = not CAN_PEEK or (await peek(connection)).startswith(b"\x16")
+        if said:
+            await asyncio.get_running_loop().connect_accepted_socket(http.protocol, connection, ssl=tls)
+    except (OSError, TimeoutError):  # also of TLS, which closes it
+        pass
+    finally:
+        if not said:
+            connection.close()
 
 
 async def _provider(cloud: Cloud, claimed: socket.socket) -> Any:
