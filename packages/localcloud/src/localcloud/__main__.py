@@ -13,6 +13,8 @@ from localcloud import launch
 from localcloud.commands import drills, money, rights
 from localcloud.core.environment import SHELLS, export_lines
 from localcloud.core.state import locks
+from localcloud.core.state.files import Foreign
+from localcloud.core.state.kept import Damaged
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -34,6 +36,11 @@ def _run(given: Sequence[str]) -> int:
         return _VERBS[options.verb](options)
     except locks.Busy:
         raise launch.Failed(f"another command works on the local cloud in {options.root}") from None
+    except (Damaged, Foreign) as error:
+        raise launch.Failed(str(error), error.hint) from None
+    except OSError as error:
+        words = f"{error.filename or options.root} can't be used: {error.strerror or error}"
+        raise launch.Failed(words, f"choose another folder than {options.root}, or change what is there") from None
 
 
 class _Misused(launch.Failed):

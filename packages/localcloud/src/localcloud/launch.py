@@ -11,15 +11,18 @@ import ssl
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import IO, Any
 
 import psutil
 
-from localcloud.core import hints
+from localcloud.core import hints, ports
+from localcloud.core.ports import Ports
 from localcloud.core.state import locks
-from localcloud.core.state.files import private_folder, write_privately
+from localcloud.core.state.files import check_all_own, check_own, private_folder, write_privately
+from localcloud.core.state.kept import Damaged, number, parsed, text, texts, whole
 
 _PATIENCE = 60.0  # seconds that a start or an end may take on a busy machine
 _LONG_PATIENCE = 3600.0  # seconds that a move of the clock may take: what it ends has time to end
@@ -50,14 +53,25 @@ class Failed(Exception):
 def running(root: Path) -> dict[str, Any] | None:
     """What the server of `root` says about itself in server.json; None when there is none (or it was killed)."""
     try:
-        server = json.loads((root / "server.json").read_text(encoding="utf-8"))
+        server = parsed((root / "server.json").read_bytes(), _described)
         process = psutil.Process(server["pid"])
         # A pid may have been given to another process since; the time of its creation can't. When the machine's clock
         # was set, that time moves too: then the server's lock tells.
         same = abs(process.create_time() - server["created"]) < 2 or locks.taken(root / "server.lock")
         return server if same and not ended(process) else None
-    except (OSError, ValueError, KeyError, psutil.Error):
+    except (OSError, ValueError, psutil.Error):
         return None
+
+
+def _described(server: Any) -> dict[str, Any]:
+    """The shape of server.json."""
+    for port in fields(Ports):
+        whole(server[port.name], 1, 65_535)
+    for name in ("root", "envs", "version", "cloud", "started"):
+        text(server[name])
+    number(server["created"], 0, 1e12)
+    whole(server["pid"], 1, (1 << 31) - 1)
+    return server
 
 
 def required(root: Path) -> dict[str, Any]:
@@ -71,6 +85,7 @@ def required(root: Path) -> dict[str, Any]:
 def start(root: Path, envs: Path, projects: Sequence[str] = (), trials: Sequence[str] = ()) -> dict[str, Any]:
     """Start the server of `root` unless it runs, and make the projects; `trials` on a free trial. Raises Failed."""
     private_folder(root)
+    check_all_own(root)
     with _alone(root):
         server = running(root)
         if server is None:
@@ -97,17 +112,42 @@ def stop(root: Path) -> bool:
     if not root.is_dir():
         return False
     with _alone(root):
+        if running(root) is None and (lost := _nameless(root)):
+            _end(lost, None)
+            (root / "server.json").unlink(missing_ok=True)
+            return True
         server = running(root) or _after_a_kill(root)
         if server is None:
             return False
-        process = psutil.Process(server["pid"])
-        family = [process, *process.children(recursive=True)]
-        with contextlib.suppress(Failed):  # it hangs: what follows ends it anyway
-            ask(root, server, "POST", "/stop")
-            _wait([process], _PATIENCE / 2)
-        _kill(family)
+        _end(psutil.Process(server["pid"]), lambda: ask(root, server, "POST", "/stop"))
         (root / "server.json").unlink(missing_ok=True)
         return True
+
+
+def _end(process: psutil.Process, tell: Callable[[], object] | None) -> None:
+    """End a server with all that it started: it is told to, and killed when it doesn't listen."""
+    family = [process, *process.children(recursive=True)]
+    try:
+        if tell is not None:
+            tell()
+        else:
+            process.terminate()
+        _wait([process], _PATIENCE / 2)
+    except (Failed, psutil.Error):  # it hangs: what follows ends it anyway
+        pass
+    _kill(family)
+
+
+def _nameless(root: Path) -> psutil.Process | None:
+    """The server that works in `root`, found by its command line: its server.json is gone, or damaged."""
+    if not locks.taken(root / "server.lock"):
+        return None
+    own = psutil.Process().username()
+    for process in psutil.process_iter(["username", "cmdline"]):
+        words = process.info["cmdline"] or []
+        if process.info["username"] == own and words[1:6] == _command(root)[1:]:
+            return process
+    return None
 
 
 def _after_a_kill(root: Path) -> dict[str, Any] | None:
@@ -116,10 +156,14 @@ def _after_a_kill(root: Path) -> dict[str, Any] | None:
     A clean end takes server.json away.
     """
     try:
-        envs = json.loads((root / "server.json").read_text(encoding="utf-8"))["envs"]
-    except (OSError, ValueError, KeyError):
+        envs = Path(parsed((root / "server.json").read_bytes(), _described)["envs"])
+    except OSError:
         return None
-    return _spawn(root, Path(envs), ())
+    except ValueError:  # damaged; to end jobs needs no environments
+        if not (root / "vertex" / "jobs").is_dir():
+            return None
+        envs = root / "envs"
+    return _spawn(root, envs, ())
 
 
 def status(root: Path) -> dict[str, Any]:
@@ -144,18 +188,37 @@ def control(root: Path, method: str, path: str, body: Any = None, patience: floa
 
 
 def reset(root: Path) -> None:
-    """End the server and forget all it kept, except which ports it had."""
-    stop(root)
+    """End the server and forget all it kept, except which ports it had. Whatever is damaged is gone then."""
     if not root.is_dir():
         return
+    check_own(root)
+    with contextlib.suppress(Failed):  # a server that can't start ends no jobs: they end with their folder
+        stop(root)
     with _alone(root):
+        try:
+            ports.read(root)
+            kept = {"start.lock", "ports.json"}
+        except Damaged:
+            kept = {"start.lock"}
         for path in root.iterdir():
-            if path.name in ("ports.json", "start.lock"):
+            if path.name in kept:
                 continue
             if path.is_dir() and not path.is_symlink():
-                shutil.rmtree(path)
+                _remove(path)
             else:
                 path.unlink()
+
+
+def _remove(folder: Path) -> None:
+    try:
+        shutil.rmtree(folder)
+    except PermissionError:  # a job may have closed a folder of its own
+        folder.chmod(0o700)
+        for place, folders, _files in os.walk(folder):
+            for name in folders:
+                if not Path(place, name).is_symlink():
+                    Path(place, name).chmod(0o700)
+        shutil.rmtree(folder)
 
 
 def environment(root: Path, project: str = "") -> dict[str, str]:
@@ -168,7 +231,13 @@ def environment(root: Path, project: str = "") -> dict[str, str]:
         start = hints.Command("start", options={"root": "DIR", "project": "ID"})
         hint = f"known: {', '.join(known)}" if known else start
         raise Failed(f"{wanted} in the local cloud in {root}", hint)
-    return json.loads((root / "projects" / project / "environment.json").read_text(encoding="utf-8"))
+    path = root / "projects" / project / "environment.json"
+    try:
+        return parsed(path.read_bytes(), texts)
+    except (OSError, ValueError):
+        raise Failed(
+            f"{path} is damaged", hints.Command("start", options={"root": str(root), "project": project})
+        ) from None
 
 
 def ask(
@@ -181,7 +250,7 @@ def ask(
     try:
         trust = ssl.create_default_context(cafile=str(root / "ca.pem"))
         connection = http.client.HTTPSConnection("127.0.0.1", server["https"], timeout=patience, context=trust)
-        secret = (root / "control-token").read_text(encoding="utf-8")
+        secret = (root / "control-token").read_text(encoding="ascii")
         sent = None if body is None else json.dumps(body)
         connection.request(method, path, sent, {"Authorization": f"Bearer {secret}"})
         response = connection.getresponse()
@@ -202,8 +271,12 @@ def _alone(root: Path) -> Any:
     return locks.held(root / "start.lock", _PATIENCE)
 
 
+def _command(root: Path) -> list[str]:
+    return [sys.executable, "-m", "localcloud", "serve", "--root", str(root)]
+
+
 def _spawn(root: Path, envs: Path, projects: Sequence[str], trials: Sequence[str] = ()) -> dict[str, Any]:
-    command = [sys.executable, "-m", "localcloud", "serve", "--root", str(root), "--envs", str(envs)]
+    command = [*_command(root), "--envs", str(envs)]
     command += [f"--project={project}" for project in projects] + [f"--trial={project}" for project in trials]
     flags: dict[str, Any] = {"start_new_session": True}  # it outlives the shell
     if sys.platform == "win32":
@@ -246,7 +319,8 @@ def _own_environment(root: Path) -> dict[str, str]:
     """This process' environment without what makes it a client of a local cloud: the server is none."""
     theirs: dict[str, str] = {}
     for path in root.glob("projects/*/environment.json"):
-        theirs |= json.loads(path.read_text(encoding="utf-8"))
+        with contextlib.suppress(OSError, ValueError):  # damaged: this start writes it anew
+            theirs |= parsed(path.read_bytes(), texts)
     kept = {name: value for name, value in os.environ.items() if theirs.get(name) != value}
     kept.pop("PYTHONSAFEPATH", None)  # else `-m localcloud` is not found
     return kept

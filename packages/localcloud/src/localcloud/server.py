@@ -24,10 +24,11 @@ from localcloud import __version__
 from localcloud.apis import TABLES, apis, assemble
 from localcloud.billing.meter import Billing
 from localcloud.core import ports
+from localcloud.core.asked.drills import Drills
 from localcloud.core.asked.usage import DEFAULT_PAYER
 from localcloud.core.cloud import Cloud
-from localcloud.core.state import locks
-from localcloud.core.state.files import private_folder, write_privately
+from localcloud.core.state import database, locks
+from localcloud.core.state.files import check_all_own, check_own, private_folder, write_privately
 from localcloud.faults.http import faulty_metadata
 from localcloud.identity.metadata import Metadata
 from localcloud.identity.tokens import Tokens
@@ -36,7 +37,9 @@ from localcloud.transport import ca, grpc_front
 from localcloud.transport.front import Front
 from localcloud.transport.grpc_front import GrpcFront
 from localcloud.transport.http1 import GoogleHttp
+from localcloud.transport.listening import CAN_PEEK, Listening, peek, prepare
 from localcloud.transport.proxy import Proxy
+from localcloud.vertex import settings
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +47,7 @@ log = logging.getLogger(__name__)
 _BACKGROUND_APPS = ("localcloud.vertex.http:app", "localcloud.logging.http:app")
 _BACKGROUND_TABLES = ("localcloud.vertex.rpc:table", "localcloud.logging.rpc:table")
 _LOADING = 20.0  # seconds that loading in the background may hold up an end
+_HELLO = 20.0  # seconds for a supervisor to begin TLS
 _WATCH = 1.0  # seconds between two looks at whether the folder is still there
 
 
@@ -91,14 +95,21 @@ def tls_context(root: Path) -> ssl.SSLContext:
 async def serve(root: Path, envs: Path, projects: list[str], trials: list[str], ready: Any) -> None:
     """Serve until told to end, with these projects, paid ones and on free trials.
 
-    Calls `ready(description)` once all ports answer. Raises PortTaken, locks.Busy.
+    Calls `ready(description)` once all ports answer. Raises PortTaken, locks.Busy, Damaged, Foreign.
     """
     private_folder(root)
+    check_all_own(root)
+    if envs.exists():
+        check_own(envs)  # jobs run what is in there
     with locks.held(root / "server.lock", patience=2):
         numbers, sockets = ports.claim(root)
         ca.ensure(root)
         ca.write_java_trust(root)
+        database.check(root)
+        settings.load(root)
         cloud = assemble(root, envs, numbers)
+        cloud.of(Metadata)  # reads what it kept: whatever is damaged is told now
+        cloud.of(Drills)
         assert cloud.secret  # written before anybody could need it
         for project in cloud.of(Projects).list():
             cloud.of(Projects).write_files(project)  # ports and certificates may be new
@@ -144,7 +155,7 @@ async def _serving(cloud: Cloud, sockets: dict[str, socket.socket]) -> AsyncIter
     rpc = await grpc_front.start(cloud, handler)
     tasks = [
         asyncio.create_task(https.serve([sockets["https"]])),
-        asyncio.create_task(metadata.serve([sockets["metadata"]])),
+        asyncio.create_task(metadata.serve([])),
     ]
     provider = await _provider(cloud, sockets["provider"])
     while not (https.started and metadata.started):
@@ -153,12 +164,29 @@ async def _serving(cloud: Cloud, sockets: dict[str, socket.socket]) -> AsyncIter
             if task.done():
                 task.result()
     proxy = Proxy(sockets["proxy"], tls, https.protocol, cloud.ports.https, cloud.ports.grpc, cloud.hosts)
+    # Those who come are the supervisors of jobs, which look at the certificate before they show a secret.
+    jobs = Listening(sockets["metadata"], lambda connection: _over_tls(connection, metadata, tls), own=True)
     try:
         yield front, handler
     finally:
-        await proxy.close()
+        await asyncio.gather(proxy.close(), jobs.close())
         https.should_exit = metadata.should_exit = True
         await asyncio.gather(*tasks, rpc.stop(1), *([provider.stop(1)] if provider else []), return_exceptions=True)
+
+
+async def _over_tls(connection: socket.socket, http: _Http, tls: ssl.SSLContext) -> None:
+    said = False
+    try:
+        prepare(connection)
+        async with asyncio.timeout(_HELLO):  # TLS takes memory at once, so not before something was said
+            said = not CAN_PEEK or (await peek(connection)).startswith(b"\x16")
+        if said:
+            await asyncio.get_running_loop().connect_accepted_socket(http.protocol, connection, ssl=tls)
+    except (OSError, TimeoutError):  # also of TLS, which closes it
+        pass
+    finally:
+        if not said:
+            connection.close()
 
 
 async def _provider(cloud: Cloud, claimed: socket.socket) -> Any:

@@ -15,6 +15,8 @@ from localcloud import server
 from localcloud.core import hints, ports
 from localcloud.core.errors import ApiError
 from localcloud.core.state import locks
+from localcloud.core.state.files import Foreign
+from localcloud.core.state.kept import Damaged
 
 
 def run(root: Path, envs: Path, projects: list[str], trials: list[str]) -> int:
@@ -31,8 +33,12 @@ def run(root: Path, envs: Path, projects: list[str], trials: list[str]) -> int:
     except ports.PortTaken as error:
         _say({"error": str(error), "hint": hints.as_json(error.hint)})
         return 1
+    except (Damaged, Foreign) as error:
+        _say({"error": str(error), "hint": hints.as_json(error.hint)})
+        return 1
     except locks.Busy:
-        _say({"error": f"another local cloud already works in {root}"})
+        stop = hints.as_json(hints.Command("stop", options={"root": str(root)}))
+        _say({"error": f"another local cloud already works in {root}", "hint": stop})
         return 1
     except ApiError as error:
         _say({"error": error.message})

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 import requests
 
+from clouds import LocalCloud
 from localcloud import launch
 from localcloud.apis import assemble
+from localcloud.core import ports
 from localcloud.core.cloud import Cloud
 from localcloud.core.ports import Ports
 from localcloud.iam import jwt
@@ -17,6 +22,7 @@ from localcloud.iam.store import Iam
 from localcloud.identity.metadata import Metadata
 from localcloud.identity.tokens import Tokens
 from localcloud.projects.store import Projects
+from localcloud.vertex.replicas.relay import Relay
 
 SCRIPT = """
 import google.auth, google.auth.compute_engine, json
@@ -70,7 +76,7 @@ def test_what_it_tells(cloud, path):
     import asyncio
 
     email = cloud.of(Iam).owner("test-project")
-    host = cloud.of(Metadata).environment(email, "test-project", "job-1")["GCE_METADATA_HOST"]
+    host = cloud.of(Metadata).environment(email, "test-project", "job-1", "127.0.0.1:5")["GCE_METADATA_HOST"]
     assert asyncio.run(ask(cloud, host, path)) == (200, PATHS[path])
 
 
@@ -89,7 +95,7 @@ def test_what_it_refuses(cloud, path, flavor, code):
     import asyncio
 
     email = cloud.of(Iam).owner("test-project")
-    host = cloud.of(Metadata).environment(email, "test-project", "job-1")["GCE_METADATA_HOST"]
+    host = cloud.of(Metadata).environment(email, "test-project", "job-1", "127.0.0.1:5")["GCE_METADATA_HOST"]
     assert asyncio.run(ask(cloud, host, path, flavor))[0] == code
 
 
@@ -97,7 +103,7 @@ def test_without_the_secret_there_is_nothing(cloud):
     import asyncio
 
     email = cloud.of(Iam).owner("test-project")
-    host = cloud.of(Metadata).environment(email, "test-project", "job-1")["GCE_METADATA_HOST"]
+    host = cloud.of(Metadata).environment(email, "test-project", "job-1", "127.0.0.1:5")["GCE_METADATA_HOST"]
     token = "/computeMetadata/v1/instance/service-accounts/default/token"
     for other in ("127.0.0.1:5", "127.0.0.1:5/", "127.0.0.1:5/wrong", host[:-1]):
         assert asyncio.run(ask(cloud, other, token))[0] == 403
@@ -111,7 +117,7 @@ def test_an_identity_is_signed(cloud):
     import asyncio
 
     email = cloud.of(Iam).owner("test-project")
-    host = cloud.of(Metadata).environment(email, "test-project", "job-1")["GCE_METADATA_HOST"]
+    host = cloud.of(Metadata).environment(email, "test-project", "job-1", "127.0.0.1:5")["GCE_METADATA_HOST"]
     path = "/computeMetadata/v1/instance/service-accounts/default/identity?audience=https://example.com"
     token = jwt.parse(asyncio.run(ask(cloud, host, path))[1])
     token.verify(cloud.of(Tokens).public_pem)
@@ -120,36 +126,39 @@ def test_an_identity_is_signed(cloud):
 
 def test_a_job_finds_itself_again_after_a_restart(cloud):
     email = cloud.of(Iam).owner("test-project")
-    first = cloud.of(Metadata).environment(email, "test-project", "job-1")
+    first = cloud.of(Metadata).environment(email, "test-project", "job-1", "host")
     again = assemble(cloud.root, cloud.envs, cloud.ports)
-    assert again.of(Metadata).environment(email, "test-project", "job-1") == first
-    assert again.of(Metadata).environment(email, "test-project", "job-2") != first
+    assert again.of(Metadata).environment(email, "test-project", "job-1", "host") == first
+    assert again.of(Metadata).environment(email, "test-project", "job-2", "host") != first
 
 
-def _job(new_cloud) -> tuple[object, dict[str, str]]:
-    """A server whose folder knows of a job, and that job's environment."""
+@contextmanager
+def _job(new_cloud) -> Iterator[tuple[LocalCloud, dict[str, str]]]:
+    """A server whose folder knows of a job, and that job's environment; its relay runs, as in a supervisor."""
     cloud = new_cloud()
     launch.stop(cloud.root)
-    ports = json.loads((cloud.root / "ports.json").read_text(encoding="utf-8"))
-    parts = assemble(cloud.root, cloud.root / "envs", Ports(**ports))
+    kept = json.loads((cloud.root / "ports.json").read_text(encoding="utf-8"))
+    parts = assemble(cloud.root, cloud.root / "envs", Ports(**kept))
     account = parts.of(Iam).create_service_account("test-project", "trainer")
     parts.of(Iam).add_member("projects/test-project", "roles/viewer", f"serviceAccount:{account['email']}")
-    variables = parts.of(Metadata).environment(account["email"], "test-project", "job-1")
-    new_cloud()
-    return cloud, variables
+    with ports.bind(0) as door:
+        here = f"127.0.0.1:{door.getsockname()[1]}"
+        variables = parts.of(Metadata).environment(account["email"], "test-project", "job-1", here)
+        new_cloud()
+        threading.Thread(target=Relay(cloud.root, door).run, daemon=True).start()
+        yield cloud, variables
 
 
 def test_an_unmodified_client_is_the_jobs_account(new_cloud):
-    cloud, variables = _job(new_cloud)
-    empty = {"GOOGLE_APPLICATION_CREDENTIALS": "", "CLOUDSDK_CONFIG": str(cloud.root / "none")}
     email = "trainer@test-project.iam.gserviceaccount.com"
-    done = cloud.run(SCRIPT, env={**empty, **variables})
+    with _job(new_cloud) as (cloud, variables):
+        empty = {"GOOGLE_APPLICATION_CREDENTIALS": "", "CLOUDSDK_CONFIG": str(cloud.root / "none")}
+        done = cloud.run(SCRIPT, env={**empty, **variables})
     assert json.loads(done.stdout) == ["test-project", email, email, "test-project"]
 
 
 @pytest.mark.skipif(os.name == "nt", reason="the standard library's client is the same everywhere; run it on Linux")
 def test_the_standard_library_gets_a_token(new_cloud):
-    cloud, variables = _job(new_cloud)
     script = """
     import json, os, urllib.request
     host = os.environ["GCE_METADATA_HOST"]
@@ -162,6 +171,11 @@ def test_the_standard_library_gets_a_token(new_cloud):
     request = urllib.request.Request(url, headers={"Authorization": f"Bearer {token}"})
     print(json.load(urllib.request.urlopen(request))["projectId"])
     """
-    assert cloud.run(script, env=variables).stdout == "test-project\n"
-    answer = requests.get(f"http://127.0.0.1:{cloud.server['metadata']}/computeMetadata/v1/", timeout=20)
-    assert answer.status_code == 403
+    with _job(new_cloud) as (cloud, variables):
+        assert cloud.run(script, env=variables).stdout == "test-project\n"
+        host = variables["GCE_METADATA_HOST"].partition("/")[0]
+        assert requests.get(f"http://{host}/computeMetadata/v1/", timeout=20).status_code == 403
+        own = f"https://127.0.0.1:{cloud.server['metadata']}/computeMetadata/v1/"
+        assert requests.get(own, timeout=20, verify=str(cloud.root / "ca.pem")).status_code == 403
+        launch.stop(cloud.root)
+        assert requests.get(f"http://{host}/computeMetadata/v1/", timeout=20).status_code == 503

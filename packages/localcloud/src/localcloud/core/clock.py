@@ -14,11 +14,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from localcloud.core.state.files import write_privately
+from localcloud.core.state.kept import anew, number, read_json
 
 log = logging.getLogger(__name__)
 Act = Callable[[], Awaitable[object] | None]
 Due = Callable[[float], float | None]
 _MOST_STEPS = 2000  # of one move: what keeps finding something to do is left for its end
+_MOST_AHEAD = 200 * 365.25 * 86_400.0  # seconds; more than anybody may move it, and dates still can be written
 _BEYOND = 0.001  # seconds that a step goes beyond what is due, so that it is
 
 
@@ -43,7 +45,8 @@ class Clock:
         self._settling: list[Act] = []
         self._ahead = 0.0
         if path is not None and path.exists():
-            self._ahead = float(json.loads(path.read_text(encoding="utf-8"))["ahead"])
+            lost = anew(path.parent, path, "its clock will show the real time again")
+            self._ahead = read_json(path, lambda kept: number(kept["ahead"], 0, _MOST_AHEAD), lost)
 
     @property
     def ahead(self) -> timedelta:

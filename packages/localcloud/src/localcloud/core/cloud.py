@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import secrets
 import threading
 from collections.abc import Awaitable, Callable
@@ -17,6 +18,7 @@ from localcloud.core.state.documents import Documents
 from localcloud.core.state.files import private_folder, write_privately
 
 T = TypeVar("T")
+_SECRET = re.compile(rb"[A-Za-z0-9_-]{43}")
 Hook = Callable[[], Awaitable[None]]
 
 
@@ -120,9 +122,11 @@ class Cloud:
     def secret(self) -> str:
         """A secret of this cloud that its own command line shows to be let in (file `control-token`, 0600)."""
         path = self.root / "control-token"
-        if not path.exists():
-            write_privately(path, secrets.token_urlsafe(32))
-        return path.read_text(encoding="utf-8")
+        found = path.read_bytes() if path.is_file() else b""
+        if not _SECRET.fullmatch(found):  # none yet, or damaged
+            found = secrets.token_urlsafe(32).encode()
+            write_privately(path, found)
+        return found.decode("ascii")
 
     @cached_property
     def documents(self) -> Documents:

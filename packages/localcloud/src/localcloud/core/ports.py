@@ -8,9 +8,11 @@ import socket
 import sys
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Any
 
 from localcloud.core import hints
 from localcloud.core.state.files import write_privately
+from localcloud.core.state.kept import anew, read_json, whole
 
 # Below what Linux, macOS and Windows hand out to outgoing connections, so that nobody takes a port by chance between
 # two starts, and above what services commonly use.
@@ -54,10 +56,25 @@ def bind(port: int) -> socket.socket:
     return made
 
 
-def claim(root: Path) -> tuple[Ports, dict[str, socket.socket]]:
-    """The ports of the cloud in `root`, and a listening socket for each. Raises PortTaken."""
+def read(root: Path) -> dict[str, int]:
+    """The ports that the cloud in `root` had before, by their use; {} for a new one. Raises Damaged."""
     path = root / "ports.json"
-    kept: dict[str, int] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    try:
+        return read_json(path, _shape, anew(root, path, "there will be new ports: open shells need `env` again"))
+    except FileNotFoundError:
+        return {}
+
+
+def _shape(value: Any) -> dict[str, int]:
+    ports = {str(use): whole(port, 1, 65_535) for use, port in value.items()}
+    if len(set(ports.values())) < len(ports):
+        raise ValueError("a port for two uses")
+    return ports
+
+
+def claim(root: Path) -> tuple[Ports, dict[str, socket.socket]]:
+    """The ports of the cloud in `root`, and a listening socket for each. Raises PortTaken, Damaged."""
+    path, kept = root / "ports.json", read(root)
     sockets: dict[str, socket.socket] = {}
     for use in (field.name for field in fields(Ports)):
         if use in kept:

@@ -12,8 +12,9 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from localcloud.core import hints
-from localcloud.core.errors import Advised
+from localcloud.core.errors import Advised, ApiError
 from localcloud.core.state.files import write_privately
+from localcloud.core.state.kept import anew, read_json, text, whole
 from localcloud.faults.names import Aim, Seen, aim
 
 if TYPE_CHECKING:
@@ -85,9 +86,8 @@ class Faults:
         self._faults: dict[str, Fault] = {}
         self._next = 1
         if self._path.exists():
-            kept = json.loads(self._path.read_text(encoding="utf-8"))
-            self._next = kept["next"]
-            self._faults = {one["id"]: _read(one) for one in kept["faults"]}
+            lost = anew(cloud.root, self._path, "no failure will happen on purpose")
+            self._next, self._faults = read_json(self._path, _kept, lost)
         self.active = bool(self._faults)
 
     def list(self) -> list[dict[str, Any]]:
@@ -155,6 +155,14 @@ def _fits(fault: Fault, seen: Seen) -> bool:
 def _read(kept: Mapping[str, Any]) -> Fault:
     fields = {name: kept[name] for name in Fault.__dataclass_fields__ if name != "aim" and name in kept}
     return Fault(**fields, aim=aim(kept["method"]))
+
+
+def _kept(value: Any) -> tuple[int, dict[str, Fault]]:
+    """The shape of the file: the next fault's number, and all faults."""
+    try:
+        return whole(value["next"], 1, 10**9), {text(one["id"]): _checked(one) for one in value["faults"]}
+    except ApiError as error:
+        raise ValueError(error.message) from None
 
 
 def _checked(wanted: Mapping[str, Any]) -> Fault:

@@ -12,6 +12,7 @@ from urllib.parse import parse_qs
 from localcloud.core.asked.directory import Directory
 from localcloud.core.errors import ApiError
 from localcloud.core.state.files import write_privately
+from localcloud.core.state.kept import read_json, reset, text, texts
 from localcloud.iam.store import Iam
 from localcloud.identity.tokens import SCOPE, Tokens
 from localcloud.transport.rest import Receive, Scope, Send, send_bytes
@@ -24,11 +25,19 @@ _ROOT = "/computeMetadata/v1"
 _TTL = 3599
 
 
+def _shape(value: Any) -> dict[str, dict[str, str]]:
+    jobs = {text(job): texts(kept) for job, kept in value.items()}
+    if any(kept.keys() != {"email", "project", "number", "secret"} for kept in jobs.values()):
+        raise ValueError("a job without its account")
+    return jobs
+
+
 class Metadata:
     """Jobs and their secrets. The port is the same for all, but each job has a secret path in GCE_METADATA_HOST.
 
-    So another user of this machine, who can reach any loopback port, gets nothing. What was given is kept on disk:
-    a job that outlives the server finds its own account again after a restart.
+    So another user of this machine, who can reach any loopback port, gets nothing. Jobs come here through a relay of
+    their own, which speaks TLS: it sends no secret to whoever takes the port when this server is killed. What was given
+    is kept on disk: a job that outlives the server finds its own account again after a restart.
     """
 
     def __init__(self, cloud: Cloud) -> None:
@@ -37,10 +46,12 @@ class Metadata:
         self._lock = threading.Lock()
         self._jobs: dict[str, dict[str, str]] = {}
         if self._path.exists():
-            self._jobs = json.loads(self._path.read_text(encoding="utf-8"))
+            self._jobs = read_json(self._path, _shape, reset(cloud.root))
 
-    def environment(self, email: str, project: str, job: str) -> dict[str, str]:
-        """Variables that make every Google client of a process `email`. Raises 404 for an unknown account or project.
+    def environment(self, email: str, project: str, job: str, relay: str) -> dict[str, str]:
+        """Variables that make every Google client of a process `email`, which reaches this server by the host `relay`.
+
+        Raises 404 for an unknown account or project.
 
         The names are google-auth's, TensorFlow's and gcloud's (GCE_METADATA_ROOT).
         """
@@ -53,7 +64,7 @@ class Metadata:
                 kept["secret"] = secrets.token_urlsafe(24)
                 self._jobs[job] = kept
                 self._save()
-        host = f"127.0.0.1:{self._cloud.ports.metadata}/{kept['secret']}"
+        host = f"{relay}/{kept['secret']}"
         return {
             "GCE_METADATA_HOST": host,
             "GCE_METADATA_ROOT": host,

@@ -11,8 +11,11 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from cryptography.exceptions import UnsupportedAlgorithm
+
 from localcloud.core.asked.callers import Caller, invalid
 from localcloud.core.state.files import write_privately
+from localcloud.core.state.kept import Damaged, anew
 from localcloud.iam import jwt
 from localcloud.iam.store import Iam
 
@@ -64,7 +67,11 @@ class Tokens:
         path = self._cloud.root / "signing-key.pem"
         if not path.exists():
             write_privately(path, jwt.private_pem(jwt.new_key()))
-        return jwt.load_private_pem(path.read_text(encoding="utf-8"))
+        try:
+            return jwt.load_private_pem(path.read_text(encoding="ascii"))
+        except (ValueError, TypeError, AssertionError, OSError, UnsupportedAlgorithm):
+            lost = "all tokens that were given will be worth nothing"
+            raise Damaged(path, anew(self._cloud.root, path, lost)) from None
 
     @cached_property
     def public_pem(self) -> str:

@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from localcloud.core.asked.permits import Resource
@@ -14,6 +15,7 @@ from localcloud.core.environment import boto_configuration, client_environment
 from localcloud.core.errors import ApiError, error_info
 from localcloud.core.state.documents import Documents
 from localcloud.core.state.files import private_folder, write_privately
+from localcloud.core.state.kept import parsed, texts
 from localcloud.iam import access
 from localcloud.iam.store import Iam
 from localcloud.projects.services import ON_BY_DEFAULT, known
@@ -84,7 +86,7 @@ class Projects:
         project_id = project["projectId"]
         folder = private_folder(self._cloud.folder("projects") / project_id)
         key_file = folder / "key.json"
-        if not key_file.exists():
+        if not _is_key(key_file):
             key = self._cloud.of(Iam).new_key(self._cloud.of(Iam).owner(project_id))
             write_privately(key_file, json.dumps(key, indent=2))
         environment = client_environment(self._cloud.root, self._cloud.ports, project_id)
@@ -94,7 +96,7 @@ class Projects:
         }
         for name, text in written.items():
             path = folder / name
-            if not path.exists() or path.read_text(encoding="utf-8") != text:
+            if not path.is_file() or path.read_bytes() != text.encode():
                 write_privately(path, text)
         private_folder(folder / "gcloud")
         (folder / "provider-token").unlink(missing_ok=True)  # older versions wrote it
@@ -200,3 +202,12 @@ class Projects:
                     "FAILED_PRECONDITION",
                 )
             self.update(found["projectId"], services=sorted(set(found["services"]) - {service}))
+
+
+def _is_key(path: Path) -> bool:
+    """Whether a key file is there, and as it was written; another is made anew."""
+    try:
+        kept = parsed(path.read_bytes(), texts)
+        return kept["type"] == "service_account" and kept["private_key"].startswith("-----BEGIN PRIVATE KEY-----\n")
+    except (OSError, ValueError, KeyError):
+        return False

@@ -10,6 +10,7 @@ import asyncio
 import importlib
 import logging
 import socket
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -33,6 +34,7 @@ class _Handler(grpc.GenericRpcHandler):
 
     def __init__(self, cloud: Cloud) -> None:
         self._loading = asyncio.ensure_future(_load(cloud))
+        self.know: Callable[[str], bool] = lambda peer: False  # until there is somebody who knows
 
     def forget(self, peer: str) -> None:
         """The connection `peer` is over."""
@@ -50,6 +52,8 @@ class _Handler(grpc.GenericRpcHandler):
         return grpc.unary_unary_rpc_method_handler(answer)
 
     async def _answer(self, name: str, raw: bytes, context: grpc.aio.ServicerContext) -> bytes:
+        if not self.know(context.peer()):
+            await context.abort(grpc.StatusCode.PERMISSION_DENIED, "the local cloud's provider has a port of its own")
         _provider, methods, refused = await asyncio.shield(self._loading)
         if name not in methods:
             await context.abort(grpc.StatusCode.UNIMPLEMENTED, f"the local cloud's provider has no {name}")
@@ -101,4 +105,6 @@ async def start(cloud: Cloud, listener: socket.socket) -> Running:
     server.add_generic_rpc_handlers((handler,))
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
-    return Running(server, Connections(listener, port, handler.forget))
+    connections = Connections(listener, port, handler.forget)
+    handler.know = connections.know
+    return Running(server, connections)

@@ -20,15 +20,17 @@ NAMES = (
 )
 _LIFE = timedelta(days=397)  # Apple's clients refuse longer ones: https://support.apple.com/en-us/102028
 _MARGIN = timedelta(days=30)
+_NEVER = datetime.max.replace(tzinfo=UTC), datetime.min.replace(tzinfo=UTC)
 
 
 def ensure(root: Path, now: datetime | None = None) -> None:
-    """Write ca.pem, cert.pem and key.pem (0600) in `root` unless they are there and valid for 30 more days.
+    """Write ca.pem, cert.pem and key.pem (0600) in `root` unless they are there, valid now and for 30 more days.
 
     The authority's own key is never written: nobody can sign another certificate in its name.
     """
     now = now or datetime.now(UTC)
-    if _valid_until(root) > now + _MARGIN:
+    begins, ends = _validity(root)
+    if begins <= now and ends > now + _MARGIN:  # a clock that was set back may be before their time
         return
     import trustme
 
@@ -39,8 +41,8 @@ def ensure(root: Path, now: datetime | None = None) -> None:
     write_privately(root / "ca.pem", authority.cert_pem.bytes())
 
 
-def _valid_until(root: Path) -> datetime:
-    """The first moment at which one of the certificates is no longer valid; long ago when one is missing or torn."""
+def _validity(root: Path) -> tuple[datetime, datetime]:
+    """From when until when both certificates are valid; never when one is missing or torn."""
     from cryptography import x509
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
@@ -51,10 +53,11 @@ def _valid_until(root: Path) -> datetime:
         key = load_pem_private_key((root / "key.pem").read_bytes(), None)
         leaf.verify_directly_issued_by(authority)  # a kill between two files leaves parts of two authorities
         if key.public_key() != leaf.public_key():
-            return datetime.min.replace(tzinfo=UTC)
-        return min(leaf.not_valid_after_utc, authority.not_valid_after_utc)
+            return _NEVER
+        begins = max(leaf.not_valid_before_utc, authority.not_valid_before_utc)
+        return begins, min(leaf.not_valid_after_utc, authority.not_valid_after_utc)
     except Exception:  # whatever is wrong with what is there, a new authority is the answer
-        return datetime.min.replace(tzinfo=UTC)
+        return _NEVER
 
 
 def write_java_trust(root: Path) -> None:

@@ -7,15 +7,13 @@ import logging
 import socket
 import ssl
 import struct
-import sys
 from collections.abc import Callable
 
-from localcloud.transport.listening import Listening, prepare, pump
+from localcloud.transport.listening import CAN_PEEK, Listening, peek, prepare, pump
 
 HOSTS = ("googleapis.com", "accounts.google.com", "metadata.google.internal", "vertexai.goog", "pkg.dev", "gcr.io")
 _HEAD_LIMIT = 16_384  # bytes
 _PATIENCE = 60  # seconds for a client to say what it wants
-_CAN_PEEK = sys.platform != "win32"  # the event loop of Windows can't wait for a socket without reading it
 
 log = logging.getLogger(__name__)
 
@@ -61,9 +59,9 @@ class Proxy:
                 if found is None:
                     return
                 host, rest = found
-                if not rest and not _CAN_PEEK:
+                if not rest and not CAN_PEEK:
                     rest = await asyncio.get_running_loop().sock_recv(connection, _HEAD_LIMIT)
-                hello = rest or await _peek(connection)
+                hello = rest or await peek(connection)
             if _wants_only_http2(hello):
                 await self._splice(connection, self._grpc_port, rest, host)
             elif rest:  # what was read can't be put back
@@ -123,23 +121,6 @@ class Proxy:
                     group.create_task(pump(onward, connection))
             finally:
                 self._hosts.pop(own, None)
-
-
-async def _peek(connection: socket.socket) -> bytes:
-    """The client's first TLS record, left in the socket for who serves the connection. Empty when it went away."""
-    loop = asyncio.get_running_loop()
-    readable = loop.create_future()
-    loop.add_reader(connection, lambda: readable.done() or readable.set_result(None))
-    try:
-        await readable
-    finally:
-        loop.remove_reader(connection)
-    while True:
-        data = connection.recv(_HEAD_LIMIT + 5, socket.MSG_PEEK)
-        length = 5 + struct.unpack_from(">H", data, 3)[0] if len(data) >= 5 else 5
-        if not data or len(data) >= min(length, _HEAD_LIMIT):
-            return data
-        await asyncio.sleep(0.002)  # the rest of the record is on its way; a peek leaves the socket readable
 
 
 def _wants_only_http2(hello: bytes) -> bool:

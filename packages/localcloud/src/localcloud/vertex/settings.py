@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+from localcloud.core.state.kept import Damaged, number, parsed, whole
 
 
 @dataclass(frozen=True)
@@ -24,24 +26,27 @@ class Settings:
 
 _FIELDS = {"parallel": "parallel", "graceSeconds": "grace", "stockoutSeconds": "patience"}
 _FIELDS |= {"submissionsPerMinute": "submissions", "healthSeconds": "health"}
+_MOST = 10**9
 
 
 def load(root: Path) -> Settings:
-    """Read `vertex.json`, such as {"parallel": 1, "graceSeconds": 2}. Raises ValueError for what can't be."""
+    """Read `vertex.json`, such as {"parallel": 1, "graceSeconds": 2}. Raises Damaged for what isn't valid."""
     path = root / "vertex.json"
-    if not path.exists():
+    try:
+        return parsed(path.read_bytes(), _shape)
+    except FileNotFoundError:
         return Settings()
-    given = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, IsADirectoryError) as error:
+        raise Damaged(path, f"correct it, or delete it; it may have {', '.join(_FIELDS)}", str(error)) from None
+
+
+def _shape(given: Any) -> Settings:
     if unknown := set(given) - set(_FIELDS):
-        raise ValueError(f"{path}: unknown setting {min(unknown)}; there are {', '.join(_FIELDS)}")
+        raise ValueError(f"unknown setting {min(unknown)}")
     found = {field: given[name] for name, field in _FIELDS.items() if name in given}
-    made = Settings(
-        int(found.get("parallel", Settings.parallel)),
-        float(found.get("grace", Settings.grace)),
-        float(found.get("patience", Settings.patience)),
-        int(found.get("submissions", Settings.submissions)),
-        float(found.get("health", Settings.health)),
-    )
-    if made.parallel < 1 or made.submissions < 1 or min(made.grace, made.patience, made.health) < 0:
-        raise ValueError(f"{path}: numbers must be at least 1, and seconds not negative")
-    return made
+    for name, value in found.items():
+        if name in ("parallel", "submissions"):
+            whole(value, 1, _MOST)
+        else:
+            number(value, 0, _MOST)
+    return Settings(**found)

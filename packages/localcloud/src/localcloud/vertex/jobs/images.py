@@ -6,12 +6,12 @@ Your own images: a file `images.json` in the folder of the local cloud maps an i
 
 from __future__ import annotations
 
-import json
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 from catalog.images import Image, image, images
+from localcloud.core.state.kept import parsed, text
 
 
 class UnknownImage(Exception):
@@ -48,8 +48,20 @@ def warning(found: Image, today: date) -> str:
 def _own(root: Path) -> dict[str, Any]:
     path = root / "images.json"
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return parsed(path.read_bytes(), _shape)
     except FileNotFoundError:
         return {}
-    except ValueError as error:
+    except (ValueError, OSError) as error:
         raise UnknownImage(f"{path} can't be read: {error}") from None
+
+
+def _shape(value: Any) -> dict[str, Any]:
+    for uri, row in value.items():
+        for name in ("python", "tensorflow"):
+            text(row.get(name, ""))
+        for name in ("requirements", "entrypoint"):
+            if not isinstance(row.get(name, []), list):
+                raise ValueError(f"{name} of {uri} isn't a list")
+            for word in row.get(name, []):
+                text(word)
+    return value

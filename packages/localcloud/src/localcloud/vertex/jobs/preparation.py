@@ -18,12 +18,13 @@ from urllib.parse import quote
 from environments import EnvironmentFailed, environment, install
 from localcloud.core.environment import boto_configuration
 from localcloud.core.state.files import private_folder, write_privately
+from localcloud.core.state.kept import parsed, texts
 from localcloud.iam.store import Iam
 from localcloud.identity.metadata import Metadata
 from localcloud.identity.tokens import Tokens
 from localcloud.vertex.jobs import images
 from localcloud.vertex.jobs.records import Job
-from localcloud.vertex.replicas import contract
+from localcloud.vertex.replicas import contract, processes
 from localcloud.vertex.replicas.contract import Replica
 
 if TYPE_CHECKING:
@@ -116,6 +117,7 @@ def lay_out(cloud: Cloud, job: Job, found: dict[str, Interpreter], grace: float,
             "workingFolder": str(private_folder(place / "work")),
             "timeoutSeconds": seconds_left,
             "graceSeconds": grace,
+            "root": str(cloud.root),
             "start": 0,
         }
         write_privately(place / "spec.json", json.dumps(written))
@@ -144,12 +146,23 @@ def release(cloud: Cloud, job_id: str) -> None:
     with _ports_lock:
         _ports.pop(job_id, None)
     folder = job_folder(cloud, job_id)
-    key_file = folder / "key.json"
-    if key_file.exists():
-        key = json.loads(key_file.read_text(encoding="utf-8"))
-        if cloud.of(Iam).find_key(key["private_key_id"]):
-            cloud.of(Iam).delete_key(key["client_email"], key["private_key_id"])
+    forget_key(cloud, folder)
     shutil.rmtree(folder, ignore_errors=True)
+
+
+def forget_key(cloud: Cloud, folder: Path) -> None:
+    """Delete the key that `identity` made in a folder; a damaged one ends with its account."""
+    kept = _key_of(folder)
+    if kept and cloud.of(Iam).find_key(kept["private_key_id"]):
+        cloud.of(Iam).delete_key(kept["client_email"], kept["private_key_id"])
+
+
+def _key_of(folder: Path) -> dict[str, str]:
+    try:
+        kept = parsed((folder / "key.json").read_bytes(), texts)
+    except (OSError, ValueError):
+        return {}
+    return kept if {"private_key_id", "client_email"} <= kept.keys() else {}
 
 
 def _addresses(job_id: str, everyone: Sequence[Replica]) -> dict[str, str]:
@@ -180,11 +193,11 @@ def identity(cloud: Cloud, job: Job, folder: Path) -> dict[str, str]:
     """The variables of a client of this cloud, as the job's service account and nobody else."""
     account = job.run["account"]
     key_file = folder / "key.json"
-    if not key_file.exists():
+    if not _key_of(folder):
         write_privately(key_file, json.dumps(cloud.of(Iam).new_key(account)))
     boto = boto_configuration(key_file, cloud.root / "ca.pem", job.project, folder / "gcloud")
     write_privately(folder / "boto.cfg", boto)
-    made = cloud.environment(job.project) | cloud.of(Metadata).environment(account, job.project, job.id)
+    made = cloud.environment(job.project) | cloud.of(Metadata).environment(account, job.project, job.id, processes.DOOR)
     return made | {
         "GOOGLE_APPLICATION_CREDENTIALS": str(key_file),
         "CLOUDSDK_AUTH_CREDENTIAL_FILE_OVERRIDE": str(key_file),

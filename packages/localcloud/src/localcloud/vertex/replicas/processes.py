@@ -12,6 +12,7 @@ import psutil
 
 _SET_CHILD_SUBREAPER = 36  # include/uapi/linux/prctl.h
 MARK = "LOCALCLOUD_REPLICA"  # environment variable that a replica's processes inherit: the folder of the replica
+DOOR = "metadata.localcloud.invalid"  # in a replica's variables until it starts: host and port that tell who it is
 
 
 def adopt_orphans() -> None:

@@ -1,11 +1,12 @@
 """Runs one replica of a job, detached from the server: `python -m localcloud.vertex.replicas.supervisor FOLDER`.
 
-The folder holds `spec.json`: command, environment, workingFolder, timeoutSeconds, graceSeconds, and start, which the
-server goes by. The supervisor writes `started.json` (its pid), `output` (see spool) and last, in one
-step, `exit.json`: reason ("exited", "memory", "timeout", "cancelled", "interrupted" or "unstartable"), code (128 + the
-signal for a killed process), ended (nanoseconds since the epoch) and tail (the end of standard error). A file `stop`
-in the folder tells it to end the replica. For as long as it lives it holds the lock on `alive`, so that its death can
-be told from a pid given again.
+The folder holds `spec.json`: command, environment, workingFolder, timeoutSeconds, graceSeconds, root, which is the
+folder of the local cloud, and start, which the server goes by. The supervisor writes `started.json` (its pid), `output`
+(see spool) and last, in one step, `exit.json`: reason ("exited", "memory", "timeout", "cancelled", "interrupted" or
+"unstartable"), code (128 + the signal for a killed process), ended (nanoseconds since the epoch) and tail (the end of
+standard error). A file `stop` in the folder tells it to end the replica. For as long as it lives it holds the lock on
+`alive`, so that its death can be told from a pid given again; and it holds the port at which the replica asks who it is
+(see relay), so that nobody else hears the replica's secret when the server was killed.
 Only the standard library and psutil: it starts in 0.1 s and takes little memory.
 """
 
@@ -13,14 +14,18 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import shutil
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
 
+from localcloud.core import ports
 from localcloud.core.state import locks
 from localcloud.core.state.disk import is_full
 from localcloud.core.state.files import write_privately
@@ -55,6 +60,7 @@ class _Replica:
         self._spec: dict[str, Any] = json.loads((folder / "spec.json").read_text(encoding="utf-8"))
         self._output = Writer(folder / "output")
         self._errors = b""
+        self._door = ports.bind(0)
         self._reason = "exited"
         self._interrupted = False
         signal.signal(signal.SIGTERM, self._interrupt)
@@ -71,6 +77,7 @@ class _Replica:
             self._output.say("stderr", f"can't start {self._spec['command'][0]}: {error.strerror or error}")
             self._finish(127, "unstartable", f"can't start {self._spec['command'][0]}: {error.strerror or error}")
             return
+        threading.Thread(target=_tell_who_it_is, args=(self._door, Path(self._spec["root"])), daemon=True).start()
         killed = memory_kills()
         code = self._follow(process)
         if code == _KILLED and self._reason == "exited" and memory_kills() > killed:
@@ -78,8 +85,10 @@ class _Replica:
         self._finish(128 - code if code < 0 else code, self._reason, self._last_words())
 
     def _start(self) -> subprocess.Popen[bytes]:
-        environment = {**self._spec["environment"], processes.MARK: str(self._folder)}
-        program, *arguments = self._spec["command"]
+        here = f"127.0.0.1:{self._door.getsockname()[1]}"
+        variables = {name: value.replace(processes.DOOR, here) for name, value in self._spec["environment"].items()}
+        environment = {**variables, processes.MARK: str(self._folder)}
+        program, *arguments = [word.replace(processes.DOOR, here) for word in self._spec["command"]]
         found = shutil.which(program, path=environment.get("PATH", ""))
         if found is None:
             raise FileNotFoundError(2, "executable file not found in $PATH")
@@ -92,6 +101,8 @@ class _Replica:
             stderr=subprocess.PIPE,
             bufsize=0,
             start_new_session=True,
+            # Should this process be killed, the port still is nobody else's for as long as the replica goes on.
+            pass_fds=() if sys.platform == "win32" else (self._door.fileno(),),
             creationflags=subprocess.CREATE_NEW_PROCESS_GROUP if sys.platform == "win32" else 0,
         )
 
@@ -148,6 +159,15 @@ class _Replica:
                 if not is_full(error):
                     raise
                 time.sleep(_DISK_PATIENCE)  # or nobody would ever learn how the replica ended
+
+
+def _tell_who_it_is(door: socket.socket, root: Path) -> None:
+    """Serve the port at which the replica asks for its account."""
+    select.select([door], [], [])
+    # Only now: TLS and asyncio take longer to import than all that a supervisor needs otherwise.
+    from localcloud.vertex.replicas.relay import Relay
+
+    Relay(root, door).run()
 
 
 def memory_kills(events: Path = _EVENTS) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import subprocess
 import sys
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from localcloud.core.state import locks
 from localcloud.core.state.disk import is_full
+from localcloud.core.state.kept import parsed, text, whole
 from localcloud.logging.store import Logs
 from localcloud.vertex.jobs import preparation, retries
 from localcloud.vertex.jobs.records import Job, Jobs
@@ -151,10 +151,10 @@ class Watch:
                     continue
                 self._make_ready(replica)
                 replica.ready = True
-            record = _read(replica.folder / "exit.json")  # before the output, which is complete then
+            ended = _ended(replica.folder)  # before the output, which is complete then
             moved |= self._carry(replica)
-            if record is not None:
-                replica.exit = Exit(**record)
+            if ended is not None:
+                replica.exit = ended
                 moved = True
             elif time.monotonic() - replica.checked > _CHECK:
                 replica.checked = time.monotonic()
@@ -180,13 +180,13 @@ class Watch:
 
     def _check(self, replica: _Replica) -> None:
         """Start the supervisor if it never was; learn that it is dead, or stuck."""
-        started = _read(replica.folder / "started.json")
+        started = (replica.folder / "started.json").exists()
         stuck = self._stopped_at is not None and time.monotonic() - self._stopped_at > self._grace + _STUCK
         if alive(replica.folder) and not stuck:
             return
-        if started is None and replica.process is None:
+        if not started and replica.process is None:
             replica.process = spawn(replica.folder)
-        elif started is None and replica.process is not None and replica.process.poll() is None and not stuck:
+        elif not started and replica.process is not None and replica.process.poll() is None and not stuck:
             return  # still importing
         elif not (replica.folder / "exit.json").exists():  # else it ended just now
             self._lose(replica)
@@ -200,11 +200,18 @@ class Watch:
         replica.exit = Exit(LOST, 137, time.time_ns())
 
 
-def _read(path: Path) -> dict[str, Any] | None:
+def _ended(folder: Path) -> Exit | None:
+    """How a replica ended, None when it hasn't; where the record of it is damaged, it is lost."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return parsed((folder / "exit.json").read_bytes(), _exit)
     except FileNotFoundError:
         return None
+    except ValueError:
+        return Exit(LOST, 137, time.time_ns())
+
+
+def _exit(kept: Any) -> Exit:
+    return Exit(text(kept["reason"]), whole(kept["code"], 0, 1 << 32), whole(kept["ended"], 0, 1 << 63), kept["tail"])
 
 
 def alive(folder: Path) -> bool:

@@ -6,6 +6,7 @@ https://cloud.google.com/vertex-ai/docs/predictions/custom-container-requirement
 from __future__ import annotations
 
 import json
+import secrets
 import socket
 import sys
 from dataclasses import asdict, dataclass
@@ -15,12 +16,13 @@ from typing import TYPE_CHECKING, Any
 from environments import EnvironmentFailed, environment
 from localcloud.core.errors import ApiError
 from localcloud.core.state.files import private_folder, write_privately
+from localcloud.core.state.kept import parsed, whole
 from localcloud.vertex.jobs import preparation
 from localcloud.vertex.jobs.records import Job
 from localcloud.vertex.jobs.validation import seconds
 from localcloud.vertex.place import Call
 from localcloud.vertex.replicas import contract
-from localcloud.vertex.serving import artifacts
+from localcloud.vertex.serving import artifacts, tensorflow_server
 
 if TYPE_CHECKING:
     from localcloud.core.cloud import Cloud
@@ -29,7 +31,6 @@ Body = dict[str, Any]
 
 READY_SECONDS = 1800.0  # how long a model server may take, unless its container says otherwise
 _FOREVER = 10**9  # seconds
-_TENSORFLOW_SERVER = Path(__file__).with_name("tensorflow_server.py")
 
 
 @dataclass(frozen=True)
@@ -100,8 +101,24 @@ def interpreter(cloud: Cloud, image_uri: str) -> Path:
         raise ApiError(400, words, "FAILED_PRECONDITION") from None
 
 
-def lay_out(cloud: Cloud, plan: Plan, folder: Path, run: Path, grace: float) -> int:
-    """Make the folder of one run with its `spec.json`; gives the port that the server is told to listen on."""
+@dataclass(frozen=True)
+class Door:
+    """Where a model server is asked: the port that it is told to listen on, and the secret that it wants to be shown.
+
+    A server of one's own knows of no secret ("").
+    """
+
+    port: int
+    secret: str
+
+
+def door(run: Path) -> Door:
+    """That of a run that was laid out. Raises OSError, ValueError."""
+    return parsed((run / "door.json").read_bytes(), lambda kept: Door(whole(kept["port"], 1, 65_535), kept["secret"]))
+
+
+def lay_out(cloud: Cloud, plan: Plan, folder: Path, run: Path, grace: float) -> Door:
+    """Make the folder of one run with its `spec.json`; gives where its server will be asked."""
     stand_in, entrypoint = artifacts.image(cloud, plan.container["imageUri"])
     python = interpreter(cloud, plan.container["imageUri"])
     private_folder(run)
@@ -112,8 +129,11 @@ def lay_out(cloud: Cloud, plan: Plan, folder: Path, run: Path, grace: float) -> 
     variables |= _own_variables(cloud, plan, port, tensorflow)
     variables = contract.with_author_variables(variables, plan.container.get("env", []))
     if tensorflow and not plan.container.get("command"):
-        words = [str(python), "-I", str(_TENSORFLOW_SERVER)]
+        secret = secrets.token_urlsafe(24)
+        variables[tensorflow_server.SECRET] = secret
+        words = [str(python), "-I", tensorflow_server.__file__]
     else:
+        secret = ""
         words = [*(plan.container.get("command") or entrypoint), *plan.container.get("args", [])]
         words = [contract.expand(word, variables) for word in words] or ["python"]
     spec = {
@@ -122,10 +142,12 @@ def lay_out(cloud: Cloud, plan: Plan, folder: Path, run: Path, grace: float) -> 
         "workingFolder": str(private_folder(run / "work")),
         "timeoutSeconds": _FOREVER,
         "graceSeconds": grace,
+        "root": str(cloud.root),
     }
-    write_privately(run / "port", str(port))
+    made = Door(port, secret)
+    write_privately(run / "door.json", json.dumps(asdict(made)))
     write_privately(run / "spec.json", json.dumps(spec))
-    return port
+    return made
 
 
 def _own_variables(cloud: Cloud, plan: Plan, port: int, tensorflow: bool) -> dict[str, str]:

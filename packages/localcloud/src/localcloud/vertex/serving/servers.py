@@ -7,26 +7,26 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import shutil
 import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from localcloud.core.errors import ApiError
 from localcloud.core.state.disk import is_full
 from localcloud.core.state.files import write_privately
-from localcloud.iam.store import Iam
+from localcloud.core.state.kept import parsed, whole
 from localcloud.identity.metadata import Metadata
 from localcloud.logging.entries import Entry, timestamp
 from localcloud.logging.store import Logs
+from localcloud.vertex.jobs import preparation
 from localcloud.vertex.replicas import output, processes, spool, watch
 from localcloud.vertex.serving import model_http
 from localcloud.vertex.serving.model_http import Answer, Lost
-from localcloud.vertex.serving.plan import Plan, lay_out
+from localcloud.vertex.serving.plan import Door, Plan, door, lay_out
 from localcloud.vertex.settings import Settings
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class ModelServer:
         self._grace = settings.grace
         self._health = settings.health
         self._pool = pool
-        self._port = 0
+        self._door = Door(0, "")
         self._ready = asyncio.Event()
         self._ending = False
         self._why = ""
@@ -97,7 +97,7 @@ class ModelServer:
         """POST to its predict route. Raises Lost, TimeoutError."""
         if not self._ready.is_set():
             raise Lost("no healthy upstream")
-        asked = (self._port, self.plan.predict_route, body, content_type, timeout)
+        asked = (self._door, self.plan.predict_route, body, content_type, timeout)
         return await asyncio.get_running_loop().run_in_executor(self._pool, lambda: model_http.post(*asked))
 
     async def end(self, forget: bool = True, why: str = "") -> None:
@@ -145,14 +145,15 @@ class ModelServer:
         latest = runs[-1] if runs else None
         if latest is not None and not (latest / "exit.json").exists():
             if (latest / "started.json").exists() and watch.alive(latest):
-                self._port = int((latest / "port").read_text(encoding="utf-8"))
-                return latest
+                with contextlib.suppress(OSError, ValueError):  # damaged: it can't be asked, and another is started
+                    self._door = door(latest)
+                    return latest
             processes.kill(processes.family(str(latest)))
         if self._ending:
             return None
         run = self._folder / f"run-{int(latest.name[4:]) + 1 if latest else 1}"
         shutil.rmtree(run, ignore_errors=True)
-        self._port = lay_out(self._cloud, self.plan, self._folder, run, self._grace)
+        self._door = lay_out(self._cloud, self.plan, self._folder, run, self._grace)
         self._process = watch.spawn(run)
         for old in runs:
             shutil.rmtree(old, ignore_errors=True)
@@ -190,7 +191,7 @@ class ModelServer:
         loop = asyncio.get_running_loop()
         bad = 0
         while not self._ending:
-            good = await loop.run_in_executor(self._pool, model_http.healthy, self._port, self.plan.health_route)
+            good = await loop.run_in_executor(self._pool, model_http.healthy, self._door, self.plan.health_route)
             if good and not self._ending:
                 if bad >= _UNHEALTHY:
                     self.say("The model server is healthy again.")
@@ -224,7 +225,7 @@ class ModelServer:
 
     def _carry(self, run: Path) -> None:
         mark = run / "offset"
-        offset = int(mark.read_text(encoding="utf-8")) if mark.exists() else 0
+        offset = _offset(mark)
         while lines := list(spool.read(run / "output", offset)):
             if not self.plan.model.get("disableContainerLogging"):
                 self._cloud.of(Logs).write([entry for line in lines for entry in self._entries(run, line)])
@@ -262,6 +263,14 @@ class ModelServer:
         }
 
 
+def _offset(mark: Path) -> int:
+    """How far the output was carried; what is carried twice is kept once, so a damaged mark is none."""
+    try:
+        return parsed(mark.read_bytes(), lambda kept: whole(kept, 0, 1 << 63))
+    except (FileNotFoundError, ValueError):
+        return 0
+
+
 def console(plan: Plan) -> str:
     """The address of a model server's log in Google's console."""
     kind = "Endpoint" if plan.endpoint else "BatchPredictionJob"
@@ -277,9 +286,5 @@ def console(plan: Plan) -> str:
 def release(cloud: Cloud, folder: Path, key: str) -> None:
     """Take back a model server's key and secret, and forget its folder; nothing happens when that was done."""
     cloud.of(Metadata).release(key)
-    key_file = folder / "key.json"
-    if key_file.exists():
-        kept: dict[str, Any] = json.loads(key_file.read_text(encoding="utf-8"))
-        if cloud.of(Iam).find_key(kept["private_key_id"]):
-            cloud.of(Iam).delete_key(kept["client_email"], kept["private_key_id"])
+    preparation.forget_key(cloud, folder)
     shutil.rmtree(folder, ignore_errors=True)

@@ -1,17 +1,23 @@
 """Serves a SavedModel over HTTP as TensorFlow Serving does; run by the Python that stands in for a prebuilt image.
 
-Only the standard library, NumPy and TensorFlow. The REST API and its words:
+Only the standard library, NumPy and TensorFlow. Who doesn't show the secret that this process was given is refused: any
+user of this machine can reach its port, and the model is for callers of its endpoint. The REST API and its words:
 https://www.tensorflow.org/tfx/serving/api_rest and tensorflow_serving/util/json_tensor.cc
 """
 
 from __future__ import annotations
 
 import base64
+import hmac
 import json
 import os
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+SECRET = "LOCALCLOUD_FRONT_SECRET"  # noqa: S105 (the name of the environment variable)
+HEADER = "X-Localcloud-Front"
+_PATIENCE = 75.0  # seconds for a request to arrive
 
 
 class Refused(Exception):
@@ -188,15 +194,21 @@ class Handler(BaseHTTPRequestHandler):
     """The routes that Vertex AI tells by environment variables; 503 until the model is loaded."""
 
     protocol_version = "HTTP/1.1"
+    timeout = _PATIENCE
+    secret = ""
     model: Model | None = None
 
     def do_GET(self) -> None:
         """Health."""
+        if not self._is_front():
+            return
         known = self.path == os.environ["AIP_HEALTH_ROUTE"]
         self._answer(404 if not known else 200 if Handler.model else 503, {})
 
     def do_POST(self) -> None:
         """Predict."""
+        if not self._is_front():
+            return
         data = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         if self.path != os.environ["AIP_PREDICT_ROUTE"] or Handler.model is None:
             return self._answer(404, {"error": f"Malformed request: POST {self.path}"})
@@ -208,6 +220,14 @@ class Handler(BaseHTTPRequestHandler):
             self._answer(200, Handler.model.predict(request))
         except Refused as error:
             self._answer(400, {"error": str(error)})
+
+    def _is_front(self) -> bool:
+        shown = self.headers.get(HEADER, "").encode("utf-8", "replace")
+        if hmac.compare_digest(shown, Handler.secret.encode()):
+            return True
+        self.close_connection = True
+        self._answer(403, {"error": "Only the front of the local cloud is answered."})
+        return False
 
     def _answer(self, code: int, body: dict[str, Any]) -> None:
         data = (json.dumps(body, indent=4) + "\n").encode()
@@ -223,6 +243,7 @@ class Handler(BaseHTTPRequestHandler):
 
 def main() -> None:
     """Load the model in AIP_STORAGE_URI, and answer meanwhile that it is not ready."""
+    Handler.secret = os.environ.pop(SECRET)
     server = ThreadingHTTPServer(("127.0.0.1", int(os.environ["AIP_HTTP_PORT"])), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     Handler.model = Model(os.environ["AIP_STORAGE_URI"])
