@@ -49,6 +49,16 @@ class Folder:
         return self.backend / ".pulumi" / "stacks" / PROJECT / f"{self.account.name}.json"
 
     @property
+    def before(self) -> Path:
+        """The engine's own copy of the state, of before it last wrote it."""
+        return self.checkpoint.with_name(f"{self.checkpoint.name}.bak")
+
+    @property
+    def torn(self) -> Path:
+        """Where a state goes that can't be read."""
+        return self.account.state / "state.torn.json"
+
+    @property
     def history(self) -> Path:
         """Where the engine keeps a copy of the state for each run."""
         return self.backend / ".pulumi" / "history" / PROJECT / self.account.name
@@ -141,6 +151,7 @@ class Folder:
             "PULUMI_CONFIG_PASSPHRASE_FILE": str(self.passphrase),
             "PULUMI_HOME": str(private_folder(cli.tools() / "home")),
             "PULUMI_AUTOMATION_API": "true",
+            "PULUMI_DEBUG_COMMANDS": "true",  # lets it take --event-log
             "PULUMI_SKIP_UPDATE_CHECK": "1",
             "PULUMI_DIY_BACKEND_DISABLE_CHECKPOINT_BACKUPS": "1",
             "PULUMI_LOG_ROTATION_MAX_TOTAL_MB": "20",
