@@ -33,6 +33,9 @@ _NOT_LET_IN = (
     "print-access-token` prints in the client environment), or credentials, the content of a key file"
 )
 
+# Outputs that the SDK makes secrets whatever is in them; a label that is one is a secret in the inputs, too.
+_SEALED = {"effectiveLabels", "pulumiLabels"}
+
 
 class Refused(Exception):
     """A request that the provider turns down; the engine shows the text."""
@@ -201,9 +204,10 @@ class Provider:
         if now is None:
             return pb.ReadResponse()
         outputs = {**{name: known[name] for name in kind.kept if name in known}, **schema.coerce(token, now)}
+        secrets = {name: value for name, value in olds.items() if name not in _SEALED}
         told = schema.refreshed(token, bare(inputs), outputs) if inputs else schema.inputs_of(token, outputs)
         return pb.ReadResponse(
-            id=request.id, properties=dump(hide(outputs, olds, inputs)), inputs=dump(hide(told, olds, inputs))
+            id=request.id, properties=dump(hide(outputs, secrets, inputs)), inputs=dump(hide(told, secrets, inputs))
         )
 
     async def update(self, request: pb.UpdateRequest, peer: str) -> pb.UpdateResponse:
