@@ -95,8 +95,8 @@ def monitor(before):
         for port in listening() - before:
             stub = resource_pb2_grpc.ResourceMonitorStub(grpc.insecure_channel(f"127.0.0.1:{port}"))
             try:
-                stub.SupportsFeature(pb.SupportsFeatureRequest(id="secrets"), timeout=1)
-                return stub
+                if stub.GetDeploymentInfo(empty_pb2.Empty(), timeout=1).stack == name:
+                    return stub  # and not another engine that happens to be at work
             except grpc.RpcError:
                 continue
         time.sleep(0.02)
