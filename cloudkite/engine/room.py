@@ -20,8 +20,8 @@ def check(folder: Folder) -> None:
     free, needed = _free(folder), _needed(folder)
     if free < needed:
         raise UserError(
-            _("the disk of {path} is full: a run on account {name} needs {needed}, and {free} are free").format(
-                path=folder.account.state,
+            _("the disk is full: a run on account {name} needs {needed} in {path}, and {free} are free").format(
+                path=folder.backend,
                 name=folder.account.name,
                 needed=amounts.size(needed),
                 free=amounts.size(free),
@@ -36,7 +36,7 @@ def runs_out(folder: Folder) -> bool:
 
 
 def _free(folder: Folder) -> int:
-    place = folder.account.state
+    place = folder.backend
     while not place.exists():
         place = place.parent
     return shutil.disk_usage(place).free

@@ -57,7 +57,8 @@ def test_room_is_looked_at_before_a_run(attacked, small_disk):
     with pytest.raises(UserError) as told:
         attacked.up()
     assert told.value.message == (
-        f"the disk of {small_disk} is full: a run on account {attacked.account.name} needs 4.0 MB, and 0 B are free"
+        f"the disk is full: a run on account {attacked.account.name} needs 4.0 MB in {attacked.folder.backend}, "
+        "and 0 B are free"
     )
     assert told.value.hint == "free some space, then run the same command again"
     assert [path.name for path in small_disk.iterdir()] == ["filler"]
