@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from google.cloud.storage import Client
 
 SCOPE = "https://www.googleapis.com/auth/cloud-platform"
+PROVIDER = "https://provider.localcloud.internal/"  # the audience that the local cloud's provider knows itself by
+_PROVIDER_SECONDS = 1800  # longer than any run on a local cloud
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,31 @@ class Target:
         except google.auth.exceptions.GoogleAuthError as problem:
             raise from_google(problem, _("sign in")) from None
         return str(self.credentials.token)
+
+    def provider_token(self) -> str:
+        """A token that only the local cloud's provider takes: whoever sees it on its way can do nothing else with it.
+
+        Raises UserError.
+        """
+        import google.auth.exceptions
+        from google.auth import jwt
+
+        try:
+            made = jwt.Credentials.from_service_account_file(
+                self.environment["GOOGLE_APPLICATION_CREDENTIALS"],
+                audience=PROVIDER,
+                token_lifetime=_PROVIDER_SECONDS,
+            )
+            made.refresh(None)
+        except (OSError, ValueError, google.auth.exceptions.GoogleAuthError) as problem:
+            raise UserError(
+                _("the credentials in {path} can't be used: {error}").format(
+                    path=self.environment["GOOGLE_APPLICATION_CREDENTIALS"], error=problem
+                ),
+                _SIGN_IN,
+                NOT_SIGNED_IN,
+            ) from None
+        return made.token.decode()
 
     @cached_property
     def _session(self) -> AuthorizedSession:

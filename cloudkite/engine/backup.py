@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from cloudkite.accounts.target import Target
+from cloudkite.engine import failures, state
 from cloudkite.engine.folder import Folder
 from cloudkite.show.text import _
-from cloudkite.workspace import private_file
+from cloudkite.workspace import write_atomically
 from infra.outputs import Outputs
 
 _KEPT = 5  # runs whose history stays: each is a copy of the whole state, and nothing here reads it
 
 
-def keep(folder: Folder, target: Target, outputs: Mapping[str, Any]) -> str:
-    """Copy the state; gives "" or a warning, for what `up` made is made, with or without the copy."""
+def keep(folder: Folder, target: Target | None = None, outputs: Mapping[str, Any] | None = None) -> str:
+    """Copy the state; gives "" or a warning, for what a run did is done, with or without the copy."""
     try:
-        copy(folder)
-        _upload(folder, target, Outputs.read(outputs).buckets["models"])
+        _copy(folder)
+        if target and outputs:
+            _upload(folder, target, Outputs.read(outputs).buckets["models"])
     except Exception as problem:  # whatever it is, the account is set up
         said = str(problem).strip().splitlines()[:1] or [type(problem).__name__]
         return _("the state of account {name} could not be copied: {problem}").format(
@@ -28,12 +30,49 @@ def keep(folder: Folder, target: Target, outputs: Mapping[str, Any]) -> str:
     return ""
 
 
-def copy(folder: Folder) -> None:
-    """Copy the state beside itself."""
-    temporary = folder.last_good.with_suffix(".new")
-    with folder.checkpoint.open("rb") as source, private_file(temporary) as target:
-        shutil.copyfileobj(source, target)
-    temporary.replace(folder.last_good)
+def _copy(folder: Folder) -> None:
+    """Copy the state beside itself; what is not whole never replaces a copy that is."""
+    text = folder.checkpoint.read_text(encoding="utf-8")
+    state.parse(text)
+    write_atomically(folder.last_good, text, 0o600)
+
+
+def restore(folder: Folder, progress: Callable[[str], Any]) -> None:
+    """Put the newest whole copy in the place of a state that is cut off; without a copy all is taken over anew.
+
+    A disk that was full leaves such a state: the engine moves into its place what it could write.
+    """
+    try:
+        state.read(folder)
+        return
+    except failures.Corrupt as problem:
+        message = problem.message
+    copies = {path: text for path in (folder.before, folder.last_good) if (text := _whole(path)) is not None}
+    newest = max(copies, key=lambda path: path.stat().st_mtime_ns, default=None)
+    folder.checkpoint.replace(folder.torn)
+    if newest is None:
+        progress(
+            _("{problem}; it is in {aside} now, and what exists is taken over").format(
+                problem=message, aside=folder.torn
+            )
+        )
+        return
+    write_atomically(folder.checkpoint, copies[newest], 0o600)
+    progress(
+        _(
+            "{problem}; it is in {aside} now, and the copy {copy} in its place: what exists besides is taken over"
+        ).format(problem=message, aside=folder.torn, copy=newest)
+    )
+
+
+def _whole(path: Path) -> str | None:
+    """A copy's text; None where there is none, or none that is whole."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        state.parse(text)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return None
+    return text
 
 
 def prune(folder: Folder) -> None:

@@ -180,6 +180,11 @@ def _install_alone(place: Path, folder: Path, way: Callable[[Path, Progress], No
     new = Path(tempfile.mkdtemp(prefix=".new-", dir=tools()))
     try:
         way(new, progress)
+        # The installer brings plug-ins for languages that nothing here uses, and one that runs any Python that it is
+        # given: whoever finds the port of an engine at work could use it.
+        for other in (new / "bin").iterdir():
+            if other.name != _PROGRAM:
+                other.unlink()
         _new_enough(new / "bin" / _PROGRAM)
         shutil.rmtree(folder, ignore_errors=True)
         new.replace(folder)

@@ -18,6 +18,8 @@ from cloudkite.show.text import _
 
 Told = Callable[[str], Any]
 
+_LOOK = 0.1  # seconds between two looks at the disk
+
 
 class Ended(Exception):
     """The CLI ended with a failure; `result` is what it printed, which is never shown as it is."""
@@ -27,13 +29,28 @@ class Ended(Exception):
         self.result = result
 
 
-class Command(PulumiCommand):
-    """The CLI with an environment of its own, instead of this process' one."""
+class NoRoom(Exception):
+    """The CLI was ended because the disk of its state was about to be full."""
 
-    def __init__(self, program: Cli) -> None:
+
+class Command(PulumiCommand):
+    """The CLI with an environment of its own, instead of this process' one.
+
+    `runs_out` says whether the disk is about to be full. The engine would go on trying to write, for minutes, and leave
+    a state that is cut off.
+    """
+
+    def __init__(self, program: Cli, runs_out: Callable[[], bool] = lambda: False) -> None:
         # Not super().__init__: it would ask the program for its version again, a quarter of a second each time.
         self.command = str(program.path)
         self.version = VersionInfo.parse(program.version)
+        self._runs_out = runs_out
+        self._process: subprocess.Popen[str] | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """The number of the process that runs, or ran last."""
+        return self._process.pid if self._process else None
 
     def run(
         self,
@@ -51,9 +68,9 @@ class Command(PulumiCommand):
         return self.pipe([*args], cwd, additional_env)
 
     def pipe(self, args: list[str], cwd: str, environment: Mapping[str, str], text: str = "") -> CommandResult:
-        """Run one command with `text` on its standard input."""
+        """Run one command with `text` on its standard input. Raises as `run`, and NoRoom."""
         try:
-            process = subprocess.Popen(
+            process = self._process = subprocess.Popen(
                 [self.command, "--non-interactive", *args],
                 cwd=cwd,
                 env=dict(environment),
@@ -76,7 +93,7 @@ class Command(PulumiCommand):
         readers = [_read(process.stdout, output, "stdout"), _read(process.stderr, output, "stderr")]
         try:
             interrupts = _feed(process, process.stdin, text)
-            interrupts = _wait(process, interrupts)
+            interrupts = self._wait(process, interrupts)
         finally:
             if process.poll() is None:
                 process.kill()
@@ -93,6 +110,19 @@ class Command(PulumiCommand):
         if result.code:
             raise Ended(result)
         return result
+
+    def _wait(self, process: subprocess.Popen[str], interrupts: int) -> int:
+        """Wait for the end; gives how often the person pressed Ctrl-C. Raises NoRoom."""
+        while True:
+            try:
+                process.wait(_LOOK)
+                return interrupts
+            except subprocess.TimeoutExpired:
+                if self._runs_out():
+                    raise NoRoom from None
+            except KeyboardInterrupt:
+                interrupts += 1
+                _interrupt(process, interrupts)
 
 
 def _read(stream: IO[str], into: dict[str, str], name: str) -> threading.Thread:
@@ -115,20 +145,6 @@ def _feed(process: subprocess.Popen[str], stdin: IO[str], text: str) -> int:
         _interrupt(process, 1)
         return 1
     return 0
-
-
-def _wait(process: subprocess.Popen[str], interrupts: int) -> int:
-    """Wait for the end; gives how often the person pressed Ctrl-C."""
-    while True:
-        try:
-            # Windows can't interrupt an endless wait.
-            process.wait(0.2 if os.name == "nt" else None)
-            return interrupts
-        except subprocess.TimeoutExpired:
-            continue
-        except KeyboardInterrupt:
-            interrupts += 1
-            _interrupt(process, interrupts)
 
 
 def _interrupt(process: subprocess.Popen[str], times: int) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from pulumi.automation.events import EngineEvent, StepEventMetadata
@@ -22,6 +22,9 @@ _SHOWN = {
     "import": "import",
     "import-replacement": "replace",
 }
+
+# Steps that need no declaration: what leaves the state.
+_GOING = {"delete", "delete-replaced", "discard", "discard-replaced", "read-discard", "remove-pending-replace"}
 
 
 class Events:
@@ -89,6 +92,11 @@ class Events:
                 made.append(Change(shown, kind_of(step.type), name_of(step.urn), step.urn, details))
         return tuple(made)
 
+    def besides(self, declared: Collection[str]) -> tuple[StepEventMetadata, ...]:
+        """What the run had in it, to make, change or keep, besides what was `declared`, by URN."""
+        steps = (step for step in self.planned.values() if step.urn not in declared)
+        return tuple(step for step in steps if _op(step) not in _GOING)
+
     def same(self) -> int:
         """How many resources a preview leaves as they are."""
         return sum(1 for step in self.planned.values() if _op(step) == "same" and is_cloud(step))
@@ -117,6 +125,11 @@ def is_cloud(step: StepEventMetadata) -> bool:
     """Whether a step is about a resource of the cloud, and not a component, the stack or a provider."""
     state = step.new or step.old
     return bool(state and state.custom) and not step.type.startswith("pulumi:")
+
+
+def makes(step: StepEventMetadata) -> bool:
+    """Whether a step makes a resource, instead of taking over one that exists."""
+    return _op(step) in ("create", "create-replacement")
 
 
 def kind_of(token: str) -> str:

@@ -12,6 +12,8 @@ from cloudkite.show.errors import BAD_VALUE, FAILED, NOT_SIGNED_IN, UserError
 from cloudkite.show.text import _
 
 if TYPE_CHECKING:
+    from pulumi.automation.events import StepEventMetadata
+
     from cloudkite.engine.command import Ended
     from cloudkite.engine.folder import Folder
 
@@ -172,12 +174,7 @@ def _known(folder: Folder, said: str) -> UserError | None:
     """What the engine itself can't do, told with the file or the process that it is about."""
     account = folder.account
     if "no space left on device" in said or "There is not enough space on the disk" in said:
-        return UserError(
-            _("the disk is full: the state of account {name} in {path} can't be written").format(
-                name=account.name, path=folder.backend
-            ),
-            _("free some space, then run the same command again: it takes over what was made meanwhile"),
-        )
+        return full(folder)
     if "incorrect passphrase" in said:
         return UserError(
             _("{path} is not the pass-phrase that the state of account {name} was made with").format(
@@ -203,6 +200,36 @@ def _known(folder: Folder, said: str) -> UserError | None:
     return None
 
 
+def full(folder: Folder) -> UserError:
+    """The state can't be written."""
+    return UserError(
+        _("the disk is full: the state of account {name} in {path} can't be written").format(
+            name=folder.account.name, path=folder.backend
+        ),
+        _("free some space, then run the same command again: it takes over what was made meanwhile"),
+    )
+
+
+class Foreign(UserError):
+    """A run of the program had resources in it that the program did not declare: `steps` are what became of them."""
+
+    def __init__(self, message: str, hint: str, steps: tuple[StepEventMetadata, ...]) -> None:
+        super().__init__(message, hint)
+        self.steps = steps
+
+
+def foreign(folder: Folder, steps: tuple[StepEventMetadata, ...]) -> Foreign:
+    """Somebody else wrote resources into a run of the account's program."""
+    names = ", ".join(f"{name_of(step.urn)} ({step.type})" for step in steps)
+    return Foreign(
+        _("the program of account {name} does not declare {what}: another process wrote it into this run").format(
+            name=folder.account.name, what=names
+        ),
+        _("other users of this machine can do that: see who uses it, then run the same command again"),
+        steps,
+    )
+
+
 def held(folder: Folder, pid: int | None) -> UserError:
     """Another run is at work on the account."""
     return UserError(
@@ -213,16 +240,15 @@ def held(folder: Folder, pid: int | None) -> UserError:
     )
 
 
-def corrupt(folder: Folder, problem: str) -> UserError:
+class Corrupt(UserError):
     """The state file can't be read."""
-    copy = folder.last_good
-    hint = (
-        _("put the copy of the last good run in its place: {copy}").format(copy=copy)
-        if copy.is_file()
-        else _("move it away and run the same command again: it takes over what exists")
-    )
-    return UserError(
-        _("the state {path} can't be read: {problem}").format(path=folder.checkpoint, problem=problem), hint
+
+
+def corrupt(folder: Folder, problem: str) -> Corrupt:
+    """The state file can't be read."""
+    return Corrupt(
+        _("the state {path} can't be read: {problem}").format(path=folder.checkpoint, problem=problem),
+        _("`uv run invoke up` goes on from the newest copy that is whole, and takes over what exists"),
     )
 
 

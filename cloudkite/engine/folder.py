@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 import os
 import secrets
@@ -47,6 +48,16 @@ class Folder:
     def checkpoint(self) -> Path:
         """The state itself."""
         return self.backend / ".pulumi" / "stacks" / PROJECT / f"{self.account.name}.json"
+
+    @property
+    def before(self) -> Path:
+        """The engine's own copy of the state, of before it last wrote it."""
+        return self.checkpoint.with_name(f"{self.checkpoint.name}.bak")
+
+    @property
+    def torn(self) -> Path:
+        """Where a state goes that can't be read."""
+        return self.account.state / "state.torn.json"
 
     @property
     def history(self) -> Path:
@@ -139,17 +150,26 @@ class Folder:
             "PULUMI_CONFIG_PASSPHRASE_FILE": str(self.passphrase),
             "PULUMI_HOME": str(private_folder(cli.tools() / "home")),
             "PULUMI_AUTOMATION_API": "true",
+            "PULUMI_DEBUG_COMMANDS": "true",  # lets it take --event-log
             "PULUMI_SKIP_UPDATE_CHECK": "1",
             "PULUMI_DIY_BACKEND_DISABLE_CHECKPOINT_BACKUPS": "1",
             "PULUMI_LOG_ROTATION_MAX_TOTAL_MB": "20",
+            "PULUMI_IGNORE_AMBIENT_PLUGINS": "1",
             **target.pulumi_environment,
         }
-        if ATTACHED in ours:
-            # Attached providers are there already; looking for plug-ins costs 2.4 s a run.
+        if ATTACHED in ours or _has_plugin(cli.tools() / "home"):
+            # The provider is there already: looking for plug-ins costs 2.4 s a run, and whoever finds the engine's port
+            # could have it fetch and run any other.
             ours["PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION"] = "1"
         allowed = safe_environment(ours)
         allowed["PATH"] = os.pathsep.join([str(program.path.parent), allowed.get("PATH", os.defpath)])
         return allowed
+
+
+def _has_plugin(home: Path) -> bool:
+    """Whether the engine has its plug-in for Google Cloud, whole."""
+    name = f"resource-gcp-v{importlib.metadata.version('pulumi-gcp')}"
+    return (home / "plugins" / name).is_dir() and not (home / "plugins" / f"{name}.partial").exists()
 
 
 def write_if_new(path: Path, text: str) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 from cloudkite.accounts.target import Target
 from cloudkite.engine import adopt, failures, state
+from cloudkite.engine.events import makes
 from cloudkite.engine.folder import Folder
 from cloudkite.engine.results import Failed
 from cloudkite.engine.stack import Stack
@@ -21,6 +22,7 @@ from cloudkite.show.text import _
 _ORPHAN = 10.0  # seconds that an engine may take to end after its parent died
 _SETTLE = 1.0  # seconds for a create that was sent, and may still be at work in the cloud
 _CREATING = "creating"
+_HOLDS = ("protect", "retainOnDelete", "deletedWith", "dependencies", "propertyDependencies")  # what keeps a row
 
 Row = dict[str, Any]
 
@@ -45,6 +47,43 @@ def take_over(stack: Stack, target: Target, failed: Failed) -> int:
     rows = [row for urn in existing if (row := _planned(stack, urn))]
     doubtful = _put_in(stack, target, rows)
     return _verify(stack, doubtful, {"target": [row["urn"] for row in doubtful]}) if doubtful else 0
+
+
+def remove(stack: Stack, foreign: failures.Foreign) -> None:
+    """Undo what somebody else wrote into a run: what was made there is deleted, the rest only leaves the state.
+
+    What was taken over instead of made may be ours, or a third party's. Raises Foreign when it can't be deleted.
+    """
+    made = {step.urn for step in foreign.steps if makes(step)}
+    others = {step.urn for step in foreign.steps} - made
+    document = stack.export()
+    rows = [row for row in document["deployment"].get("resources") or () if row["urn"] not in others]
+    for row in rows:
+        for hold in _HOLDS if row["urn"] in made else ():
+            row.pop(hold, None)
+        _forget(row, others)
+    document["deployment"]["resources"] = rows
+    there = [row["urn"] for row in rows if row["urn"] in made]
+    try:
+        stack.replace(document)
+        if there:
+            stack.run("destroy", target=there)
+    except UserError as problem:
+        raise failures.Foreign(
+            foreign.message,
+            _("it could not be removed ({problem}): {hint}").format(problem=problem.message, hint=foreign.hint),
+            foreign.steps,
+        ) from None
+
+
+def _forget(row: Row, gone: set[str]) -> None:
+    """Take out of a row what refers to rows that are gone: the engine takes no state that does."""
+    needs = row.get("propertyDependencies") or {}
+    row["propertyDependencies"] = {name: [urn for urn in urns or () if urn not in gone] for name, urns in needs.items()}
+    row["dependencies"] = [urn for urn in row.get("dependencies") or () if urn not in gone]
+    for name in ("parent", "deletedWith"):
+        if row.get(name) in gone:
+            del row[name]
 
 
 def _clear_locks(folder: Folder, progress: Callable[[str], Any]) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from cloudkite.accounts import settings
 from cloudkite.accounts.registry import Account
 from cloudkite.accounts.target import Target
-from cloudkite.engine import backup, cli, failures, locks, state
+from cloudkite.engine import backup, cli, failures, locks, room, state
 from cloudkite.engine.claim import claim
 from cloudkite.engine.folder import ATTACHED, Folder
 from cloudkite.engine.results import Failed, OnStep, Outcome, Preview, Resource, Status
@@ -74,6 +74,9 @@ def _up(stack: Stack, target: Target, on_step: OnStep | None) -> Outcome:
             # What doesn't depend on a failure is made all the same: one run tells all that is wrong.
             last = stack.run("up", on_step, continue_on_error=True)[1]
             return replace(last, changes=dict(changes + Counter(last.changes)), seconds=seconds + last.seconds)
+        except failures.Foreign as foreign:
+            recovery.remove(stack, foreign)
+            raise
         except Failed as failed:
             changes.update(failed.outcome.changes)
             seconds += failed.outcome.seconds
@@ -104,9 +107,9 @@ def down(
         if everything:
             _unprotect(stack)
         outcome = stack.run("destroy", on_step, exclude_protected=not everything, continue_on_error=True)[1]
-        backup.copy(folder)
+        warning = backup.keep(folder)
         backup.prune(folder)
-        return outcome
+        return replace(outcome, warnings=(*outcome.warnings, warning)) if warning else outcome
 
 
 def _unprotect(stack: Stack) -> None:
@@ -140,11 +143,12 @@ def _opened(account: Account, target: Target, progress: Progress) -> Iterator[tu
     """The account's stack, ready for a run and ours alone."""
     folder = Folder(account)
     settings.check(settings.read(account.settings), account.name)
-    state.read(folder)
     _probe(account, target)
+    room.check(folder)
     program = cli.find(progress)
     try:
         with locks.exclusive(folder.lock):
+            backup.restore(folder, progress)
             claim(folder, target, progress)
             folder.prepare()
             # Imported here, for `invoke --list` and whatever is refused above must not wait for the Automation API.

@@ -1,9 +1,8 @@
-"""One account's stack through Pulumi's Automation API, with what the API would ask the CLI for taken from events."""
+"""One account's stack: the CLI's commands on it, with what one would ask the CLI for taken from events."""
 
 from __future__ import annotations
 
 import asyncio
-import datetime
 import json
 import logging
 import sys
@@ -13,11 +12,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from pulumi import RunError, automation
+from pulumi import RunError
 
 from cloudkite.accounts.target import Target
-from cloudkite.engine import cli, failures
-from cloudkite.engine.command import Command, Ended
+from cloudkite.engine import cli, failures, room, served
+from cloudkite.engine.command import Command, Ended, NoRoom
 from cloudkite.engine.events import Events
 from cloudkite.engine.folder import ATTACHED, SECRET, SIGNATURE, Folder
 from cloudkite.engine.results import OnStep, Outcome
@@ -31,39 +30,12 @@ logging.getLogger("grpc._server").setLevel(logging.CRITICAL + 1)
 _DECLARING = threading.Lock()
 
 
-class _Files(automation.LocalWorkspace):
-    """Work files that we write ourselves: to select a stack, a look at its state is enough."""
-
-    def __init__(self, folder: Folder, command: Command, environment: dict[str, str]) -> None:
-        self._checkpoint, self._command, self._environment = folder.checkpoint, command, environment
-        super().__init__(work_dir=str(folder.work), env_vars=environment, pulumi_command=command)
-
-    def make_stack(self, stack_name: str) -> None:
-        """Make the stack where there is none. None is ever selected: each command names its stack."""
-        if not self._checkpoint.is_file():
-            self._command.run(
-                ["stack", "init", stack_name, "--secrets-provider", "passphrase", "--no-select"],
-                self.work_dir,
-                self._environment,
-            )
-
-
-class _Stack(automation.Stack):
-    """A stack whose outputs and summary come from the event stream: two commands less for each run."""
-
-    def __init__(self, name: str, files: _Files) -> None:
-        # Not super().__init__: it selects the stack by a command, which is for people who type the next one.
-        self.name, self.workspace, self.events = name, files, Events()
-        files.make_stack(name)
-
-    def outputs(self) -> automation.OutputMap:
-        """The stack's outputs as the last event told them."""
-        return {k: automation.OutputValue(v, secret=False) for k, v in self.events.outputs.items()}
-
-    def info(self, show_secrets: bool = True) -> automation.UpdateSummary:
-        """A summary of the run that has just ended."""
-        now = datetime.datetime.now(datetime.UTC)
-        return automation.UpdateSummary("update", now, "", {}, {}, "succeeded", now)
+_VERBS = {
+    "preview": ["preview"],
+    "up": ["up", "--yes", "--skip-preview"],
+    "refresh": ["refresh", "--yes", "--skip-preview"],
+    "destroy": ["destroy", "--yes", "--skip-preview"],
+}
 
 
 class Stack:
@@ -72,55 +44,69 @@ class Stack:
     def __init__(self, folder: Folder, target: Target, program: cli.Cli) -> None:
         self._folder, self._target = folder, target
         self._environment = folder.environment(target, program)
-        self._command = Command(program)
-        self._stack: _Stack | None = None
+        self._command = Command(program, lambda: room.runs_out(folder))
+        self.events = Events()  # what the last run told
 
-    @property
-    def events(self) -> Events:
-        """What the last run told."""
-        return self._opened.events
+    def run(self, verb: str, on_step: OnStep | None = None, **options: bool | list[str]) -> tuple[Events, Outcome]:
+        """One run: preview, up, refresh or destroy. Raises UserError, or Failed with what was done until then.
 
-    @property
-    def _opened(self) -> _Stack:
-        if self._stack is None:
-            name = self._folder.account.name
-            files = _Files(self._folder, self._command, self._environment)
-            try:
-                self._stack = _Stack(name, files)
-            except Ended as ended:
-                raise failures.explain(self._folder, ended, Events(), None, 0) from None
-        return self._stack
-
-    def run(self, verb: str, on_step: OnStep | None = None, **options: Any) -> tuple[Events, Outcome]:
-        """One run: preview, up, refresh or destroy. Raises UserError, or Failed with what was done until then."""
+        `options` are the CLI's, such as continue_on_error=True or target=[URN].
+        """
+        name = self._folder.account.name
         clock = failures.Clock()
-        events = Events(on_step)
+        self._make()
+        self.events = events = Events(on_step)
+        declared = served.Declared(name)
         raised: list[Exception] = []
         loops: list[asyncio.AbstractEventLoop] = []
-        stack = self._opened
-        stack.events = events
-        if verb in ("preview", "up"):
-            options["program"] = self._program(raised, loops)
-        else:
+        program = self._program(declared, raised, loops) if verb in ("preview", "up") else None
+        if program is None:
             self._sign_in()
         try:
-            getattr(stack, verb)(on_event=events, color="never", **options)
+            with served.served(name, events, program, lambda: self._command.pid) as arguments:
+                self._pulumi([*_VERBS[verb], "--color", "never", *_flags(options), *arguments, "--stack", name])
         except Ended as ended:
+            self._refuse_foreign(verb, events, declared)
             problem = raised[0] if raised else None
             raise failures.explain(self._folder, ended, events, problem, clock.seconds) from problem
         finally:
             for loop in loops:
                 _close(loop)
+        if program:
+            self._refuse_foreign(verb, events, declared)
         if events.problem:
             raise events.problem
         return events, Outcome(dict(events.done), events.outputs, (), clock.seconds, tuple(events.warnings))
 
-    def _program(self, raised: list[Exception], loops: list[asyncio.AbstractEventLoop]) -> Callable[[], None]:
+    def _refuse_foreign(self, verb: str, events: Events, declared: served.Declared) -> None:
+        """Raise Foreign when the run of the program had resources in it that the program did not declare."""
+        if verb in ("preview", "up") and (steps := events.besides(declared.urns)):
+            raise failures.foreign(self._folder, steps)
+
+    def _make(self) -> None:
+        """Make the stack where there is none. None is ever selected: each command names its stack."""
+        if not self._folder.checkpoint.is_file():
+            name = self._folder.account.name
+            try:
+                self._pulumi(["stack", "init", name, "--secrets-provider", "passphrase", "--no-select"])
+            except Ended as ended:
+                raise failures.explain(self._folder, ended, Events(), None, 0) from None
+
+    def _pulumi(self, arguments: list[str], text: str = "") -> None:
+        try:
+            self._command.pipe(arguments, str(self._folder.work), self._environment, text)
+        except NoRoom:
+            raise failures.full(self._folder) from None
+
+    def _program(
+        self, declared: served.Declared, raised: list[Exception], loops: list[asyncio.AbstractEventLoop]
+    ) -> Callable[[], None]:
         """What the engine calls: infra's program. Its own exceptions are kept for our words, its loop to be closed."""
         token = self._token()
 
         def program() -> None:
             loops.append(asyncio.get_running_loop())
+            declared.watch()
             try:
                 with _DECLARING, _byte_code():
                     from infra.program import run
@@ -135,7 +121,7 @@ class Stack:
 
     def _token(self) -> str:
         """What signs an attached provider in: it does not see the engine's environment, as a plug-in does."""
-        return self._target.token() if ATTACHED in self._target.pulumi_environment else ""
+        return self._target.provider_token() if ATTACHED in self._target.pulumi_environment else ""
 
     def _sign_in(self) -> None:
         """A run without the program finds the provider in the state, signed in as whoever ran `up`: now it is we."""
@@ -157,12 +143,20 @@ class Stack:
 
     def replace(self, deployment: dict[str, Any]) -> None:
         """Put a changed deployment back; the engine checks that it is consistent."""
-        stack = self._opened
-        arguments = ["stack", "import", "--stack", stack.name]
+        self._make()
         try:
-            self._command.pipe(arguments, stack.workspace.work_dir, self._environment, json.dumps(deployment))
+            self._pulumi(["stack", "import", "--stack", self._folder.account.name], json.dumps(deployment))
         except Ended as ended:
             raise failures.explain(self._folder, ended, Events(), None, 0) from None
+
+
+def _flags(options: dict[str, bool | list[str]]) -> list[str]:
+    """Options of the CLI as it takes them: a switch, or one for each value of a list."""
+    flags: list[str] = []
+    for name, value in options.items():
+        flag = "--" + name.replace("_", "-")
+        flags += [flag] * (value is True) if isinstance(value, bool) else [f"{flag}={each}" for each in value]
+    return flags
 
 
 def _close(loop: asyncio.AbstractEventLoop) -> None:

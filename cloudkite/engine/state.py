@@ -28,10 +28,7 @@ class State:
 def read(folder: Folder) -> State:
     """The account's state; empty when it was never set up. Raises UserError for a file that can't be read."""
     try:
-        latest = json.loads(folder.checkpoint.read_text(encoding="utf-8"))["checkpoint"]["latest"] or {}
-        rows = tuple(latest.get("resources") or ())
-        resources = tuple(_resource(r) for r in rows if r.get("custom") and not r["type"].startswith("pulumi:"))
-        return State(resources, tuple(latest.get("pending_operations") or ()), rows)
+        return parse(folder.checkpoint.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return State()
     except json.JSONDecodeError as error:
@@ -43,6 +40,14 @@ def read(folder: Folder) -> State:
             _("the state {path} can't be read: {problem}").format(path=folder.checkpoint, problem=error.strerror),
             _("check the disk and the folder's permissions"),
         ) from None
+
+
+def parse(text: str) -> State:
+    """The state that a file's text is of. Raises ValueError, TypeError, KeyError or AttributeError for no state."""
+    latest = json.loads(text)["checkpoint"]["latest"] or {}
+    rows = tuple(latest.get("resources") or ())
+    resources = tuple(_resource(r) for r in rows if r.get("custom") and not r["type"].startswith("pulumi:"))
+    return State(resources, tuple(latest.get("pending_operations") or ()), rows)
 
 
 def _resource(row: dict[str, Any]) -> Resource:

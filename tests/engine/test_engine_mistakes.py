@@ -14,7 +14,7 @@ import pytest
 
 from cloudkite import engine
 from cloudkite.accounts import local, registry, target
-from cloudkite.engine import locks
+from cloudkite.engine import backup, locks
 from cloudkite.show.errors import BadValue, UserError
 from cloudkite.workspace import CLONE
 
@@ -77,7 +77,7 @@ def test_a_provider_that_is_dead(place):
 
 def test_a_token_that_the_cloud_does_not_know(place):
     foreign = dataclasses.replace(place.target)
-    foreign.__dict__["token"] = lambda: "stolen"
+    foreign.__dict__["provider_token"] = lambda: "stolen"
     mistake = refused(lambda: engine.up(place.account, foreign))
     assert "stolen" not in mistake.message
     assert "the local cloud takes only accounts of its own" in mistake.message
@@ -142,17 +142,42 @@ def test_a_cloud_that_was_emptied(another_cloud):
         ("[]", "TypeError"),
     ],
 )
-def test_a_corrupt_state_names_the_file_and_its_copy(standing, text, said):
+def test_a_state_that_is_cut_off_makes_way_for_its_newest_whole_copy(standing, text, said):
     made = len(standing.left())
-    standing.folder.checkpoint.write_text(text, encoding="utf-8")
-    for call in (standing.preview, standing.up, standing.down, standing.left):
+    checkpoint = standing.folder.checkpoint
+    standing.folder.before.unlink(missing_ok=True)
+    checkpoint.write_text(text, encoding="utf-8")
+    for call in (standing.down, standing.left):
         mistake = refused(call)
-        assert mistake.message == f"the state {standing.folder.checkpoint} can't be read: {said}"
-    copy = standing.account.state / "state.last-good.json"
-    assert mistake.hint == f"put the copy of the last good run in its place: {copy}"
-    shutil.copyfile(copy, standing.folder.checkpoint)
+        assert mistake.message == f"the state {checkpoint} can't be read: {said}"
+        assert mistake.hint.startswith("`uv run invoke up` goes on from the newest copy that is whole")
+    told = []
+    assert engine.preview(standing.account, standing.target, told.append).changes == ()
+    aside, copy = standing.account.state / "state.torn.json", standing.account.state / "state.last-good.json"
+    assert told == [
+        f"the state {checkpoint} can't be read: {said}; it is in {aside} now, and the copy {copy} in its place: "
+        "what exists besides is taken over"
+    ]
+    assert aside.read_text(encoding="utf-8") == text
     assert standing.up().changes == {}
     assert len(standing.left()) == made
+
+
+def test_a_state_that_is_cut_off_and_has_no_copy_is_made_anew(standing):
+    made = len(standing.left())
+    for copy in (standing.folder.before, standing.folder.last_good):
+        copy.write_text("{", encoding="utf-8")
+    standing.folder.checkpoint.write_text("{", encoding="utf-8")
+    assert standing.up().changes
+    assert len(standing.left()) == made
+    assert standing.up().changes == {}
+
+
+def test_what_is_cut_off_never_replaces_a_copy_that_is_whole(standing):
+    good = standing.folder.last_good.read_text(encoding="utf-8")
+    standing.folder.checkpoint.write_text(good[: len(good) // 2], encoding="utf-8")
+    assert "could not be copied" in backup.keep(standing.folder)
+    assert standing.folder.last_good.read_text(encoding="utf-8") == good
 
 
 def test_another_run_of_ours_at_work(place):

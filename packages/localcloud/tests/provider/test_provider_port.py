@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 
 import grpc
 import pytest
+from google.auth import jwt
 from google.protobuf import empty_pb2, struct_pb2
 from pulumi.runtime.proto import provider_pb2 as pb
 from pulumi.runtime.proto import provider_pb2_grpc as services
@@ -90,6 +91,32 @@ def test_a_connection_is_let_in_by_a_token_and_by_nothing_else(local_cloud):
         assert NOT_CONFIGURED not in project_of(engine)
     with provider_from(source, port) as stranger:  # who takes the port of an engine that is gone
         assert NOT_CONFIGURED in project_of(stranger)
+
+
+def test_a_token_for_the_provider_opens_nothing_else(local_cloud):
+    key = local_cloud.root / "projects" / local_cloud.project / "key.json"
+    made = jwt.Credentials.from_service_account_file(
+        str(key), audience="https://provider.localcloud.internal/", token_lifetime=600
+    )
+    made.refresh(None)
+    token = made.token.decode()
+    with provider_from(0, local_cloud.server["provider"]) as engine:
+        arguments = struct_pb2.Struct()
+        arguments["accessToken"] = token
+        engine.Configure(pb.ConfigureRequest(args=arguments))
+        assert NOT_CONFIGURED not in project_of(engine)
+    email = f"projects/-/serviceAccounts/{made._subject}"
+    with local_cloud.plain_session() as plain:
+        plain.headers["Authorization"] = f"Bearer {token}"
+        for method, url in {
+            "GET": f"https://storage.googleapis.com/storage/v1/b?project={local_cloud.project}",
+            "POST": f"https://iamcredentials.googleapis.com/v1/{email}:generateAccessToken",
+            "PUT": "https://www.googleapis.com/upload/storage/v1/b/some/o?uploadType=media&name=x",
+        }.items():
+            assert plain.request(method, url, json={"scope": ["a"]}).status_code == 401, url
+        grant = {"grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer", "assertion": token}
+        assert plain.post("https://oauth2.googleapis.com/token", data=grant).status_code == 400
+        assert plain.get("https://oauth2.googleapis.com/tokeninfo", params={"access_token": token}).status_code == 400
 
 
 @pytest.fixture

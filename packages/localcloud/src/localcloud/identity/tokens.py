@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from localcloud.core.cloud import Cloud
 
 SCOPE = "https://www.googleapis.com/auth/cloud-platform"
+PROVIDER = "https://provider.localcloud.internal/"  # the audience of tokens that only the Pulumi provider takes
 TOKEN_URIS = (
     "https://oauth2.googleapis.com/token",
     "https://www.googleapis.com/oauth2/v4/token",
@@ -110,7 +111,10 @@ class Tokens:
         return jwt.sign(claims, self._key, _OWN_KEY)
 
     def verify(self, bearer: str, host: str = "") -> Caller:
-        """Who sent this access token or self-signed token, to `host`. Raises ApiError 401."""
+        """Who sent this access token or self-signed token, to `host`. Raises ApiError 401.
+
+        One whose audience is PROVIDER is taken from no other host: others may see it on its way there.
+        """
         iam = self._cloud.of(Iam)
         if self._seen_at != iam.generation or len(self._seen) > 4096:
             self._seen.clear()
@@ -127,7 +131,10 @@ class Tokens:
         # One issued in the same second may be its own successor: tokens of one second are the same, to the byte.
         if known[1] <= now or (self._expired and self._expired.get(digest, now) <= now - 1):
             raise invalid(expired=True)
-        if known[2] and host and _api(host) not in ("", known[2]):
+        if known[2] == PROVIDER:
+            if host != PROVIDER:
+                raise invalid()
+        elif known[2] and host and _api(host) not in ("", known[2]):
             raise invalid()
         return known[0]
 
@@ -213,6 +220,8 @@ class Tokens:
         if issued > self._cloud.clock.wall() + _SKEW:
             raise jwt.BadToken("issued in the future")
         audience = claims.get("aud")
+        if audience == PROVIDER:
+            return PROVIDER
         if not audience and claims.get("scope"):
             return ""
         parts = urlsplit(str(audience))

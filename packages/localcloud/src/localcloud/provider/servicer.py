@@ -17,7 +17,7 @@ from pulumi.runtime.proto import plugin_pb2
 from pulumi.runtime.proto import provider_pb2 as pb
 
 from localcloud.core.errors import ApiError
-from localcloud.identity.tokens import Tokens
+from localcloud.identity.tokens import PROVIDER, Tokens
 from localcloud.provider import differences, faults, schema
 from localcloud.provider.functions import FUNCTIONS
 from localcloud.provider.kinds import BadId, Kind
@@ -88,7 +88,7 @@ class Provider:
                 token = self._cloud.of(Tokens).of_key(key_file)
             if not isinstance(token, str) or is_unknown(token) or not token:
                 raise Refused(_NOT_LET_IN)
-            caller = self._cloud.of(Tokens).verify(token)
+            caller = self._cloud.of(Tokens).verify(token, PROVIDER)
         except ApiError:
             raise Refused(_NOT_LET_IN) from None
         project = given.get("project") or caller.project
@@ -111,7 +111,7 @@ class Provider:
         if peer not in self._scopes:
             raise Refused("this connection was not configured; run the command again")
         scope, token = self._scopes[peer]
-        self._cloud.of(Tokens).verify(token)  # its account may be gone by now, or its key
+        self._cloud.of(Tokens).verify(token, PROVIDER)  # its account may be gone by now, or its key
         return scope
 
     # Functions
