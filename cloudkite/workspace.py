@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 CLONE = Path(__file__).resolve().parent.parent
 
@@ -23,6 +25,11 @@ class Workspace:
     def envs(self) -> Path:
         """Python environments by their pins, shared by all workspaces of this clone."""
         return self.home / ".cloudkite" / "envs"
+
+    @property
+    def locks(self) -> Path:
+        """Locks of folders that several commands may work on at once, whichever workspace of this clone they use."""
+        return self.home / ".cloudkite" / "locks"
 
     @property
     def localcloud(self) -> Path:
@@ -49,6 +56,14 @@ def private_folder(folder: Path) -> Path:
     """Make `folder` readable by its owner only (0700)."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     return folder
+
+
+def read_json(path: Path) -> Any:
+    """What a JSON file says. Raises OSError, or ValueError for one that is damaged in whatever way."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
 
 
 def write_atomically(path: Path, text: str, mode: int = 0o644) -> None:

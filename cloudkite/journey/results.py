@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -72,9 +71,8 @@ def show_logs(
         if not line.text:
             continue  # only the state of the job is new
         if as_json:
-            print(json.dumps({"time": line.time.isoformat(), "severity": line.severity, "task": line.task,
-                              "text": line.text, **({"fields": line.fields} if line.fields else {})},
-                             ensure_ascii=False, default=str))  # fmt: skip
+            told = {"time": line.time.isoformat(), "severity": line.severity, "task": line.task, "text": line.text}
+            screen.as_json_line({**told, **({"fields": line.fields} if line.fields else {})})
         else:
             screen.say(line.text)
 
