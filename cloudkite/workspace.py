@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+PASSING = ".{kind}-{pid}-"  # begins the name of what is not whole yet, see cloudkite/leftovers.py
 CLONE = Path(__file__).resolve().parent.parent
 
 
@@ -69,7 +70,7 @@ def read_json(path: Path) -> Any:
 def write_atomically(path: Path, text: str, mode: int = 0o644) -> None:
     """Replace `path` by `text`: a reader, or a kill in the middle, sees the old or the new content, never half."""
     private_folder(path.parent)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=PASSING.format(kind="tmp", pid=os.getpid()))
     try:
         with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
             file.write(text)

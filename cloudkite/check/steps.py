@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from catalog import images
+from cloudkite import leftovers
 from cloudkite.check import data, lint, parity, rehearsal, sources
 from cloudkite.check.findings import FAILED, WARNING, Findings
 from cloudkite.check.parity import Version
@@ -88,7 +89,9 @@ def check(
     with contextlib.suppress(UserError):  # the step that needs what can't be read tells it
         mark = folders.fingerprint(trainer)
     versions: tuple[Version, ...] = ()
-    with tempfile.TemporaryDirectory(prefix="cloudkite-check-", ignore_cleanup_errors=True) as temporary:
+    with tempfile.TemporaryDirectory(
+        dir=private_folder(workspace.state), prefix=leftovers.prefix("check"), ignore_cleanup_errors=True
+    ) as temporary:
         output = Path(temporary) / "output"
         steps = [run.lint(), run.data(Path(temporary))]
         if any(step.verdict == FAILED for step in steps):

@@ -13,7 +13,7 @@ import math
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,6 +24,8 @@ from cloudkite.show.text import _, near
 # 007, +821012345678, card numbers: digits that are no quantity. Who declares such a column one of numbers is taken at
 # their word by the check; here nobody has said yet what it is.
 CODE = re.compile(r"[+-]?0\d.*|\+\d{7,}|\d{16,}")
+# What a spreadsheet may run: https://owasp.org/www-community/attacks/CSV_Injection. A dash alone, or +82, is common.
+FORMULA = re.compile(r"[=@]|[+-].*[(|!]")
 MANY = 100_000  # distinct values that are kept apart, at most
 CLASSES_OF_WHOLE_NUMBERS = 20  # a label with more different whole numbers is a quantity
 COLUMNS = 10_000  # each is an input of the model
@@ -68,6 +70,11 @@ class Column:
     def numeric(self) -> bool:
         """Whether every filled field is a number or a word for a blank, and one at least is a number."""
         return self.numbers > 0 and self.odd is None
+
+    @property
+    def texts(self) -> Iterable[str]:
+        """The values of a column that is not of numbers."""
+        return () if self.numeric else self.values
 
     def counted(self, blanks: frozenset[str]) -> tuple[int, int]:
         """Filled fields, and distinct values (at most `most`) among them, leaving `blanks` out."""
@@ -124,6 +131,10 @@ def read(path: Path, label: str) -> Table:
     if blanks:
         notes.append(_("read as blank: {words}").format(words=", ".join(sorted(blanks))))
     classes = _classes(path, columns[where], blanks, notes)
+    formulas = next((text for column in columns for text in (column.name, *column.texts) if FORMULA.match(text)), "")
+    if formulas:
+        said = _("{text!r} is a formula to a spreadsheet, and kept as the text it is: don't open the data with one")
+        notes.append(said.format(text=formulas[:40]))
     seen = _choose([column for column in columns if column.name != label], rows, blanks, notes)
     if not seen:
         raise BadValue(

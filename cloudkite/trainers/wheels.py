@@ -9,13 +9,13 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
-import os
 import re
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from cloudkite import leftovers
 from cloudkite.workspace import private_folder
 
 _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")  # of a project; another could write lines of its own
@@ -64,7 +64,7 @@ def keep(folder: Path, name: str, data: bytes) -> Wheel:
     digest = hashlib.sha256(data).hexdigest()
     path = private_folder(folder / digest) / name
     if not path.is_file() or path.stat().st_size != len(data):
-        part = path.with_name(f".{os.getpid()}.part")  # several may write the same wheel at once
+        part = path.with_name(leftovers.prefix("tmp") + "whl")  # several may write the same wheel at once
         part.write_bytes(data)
         part.replace(path)
     return Wheel(path, digest)

@@ -1,0 +1,232 @@
+"""A drill of the commands: each is killed at random moments, with all that it started, and run again."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from cloudkite import children, leftovers
+from cloudkite.accounts import registry
+from cloudkite.bench.measure import Row
+from cloudkite.bench.place import Place
+from cloudkite.show import screen
+from cloudkite.workspace import CLONE
+
+_ROW = "island=Dream,bill_length_mm=39.1,bill_depth_mm=18.7,flipper_length_mm=181,body_mass_g=3750,sex=male"
+_EVERYTHING = ("down", "--everything", "--yes", "--confirm", "local", "--json")
+_INVOKE = """
+import pathlib, sys
+from cloudkite import workspace
+space = workspace.throw_away(pathlib.Path(sys.argv.pop(1)))
+workspace.find = lambda: space
+sys.argv[0] = "invoke"
+from invoke.main import program
+program.run()
+"""
+_SECONDS = 300  # for one run
+
+
+@dataclass(frozen=True)
+class _Drill:
+    """A command that is killed `count` times. `before` makes it possible; `wrong` tells what is not as it must be.
+
+    `done` is what the second run may say instead of succeeding: the first had done it all before it was killed.
+    """
+
+    words: tuple[str, ...]
+    count: int
+    wrong: Callable[[str], str]
+    before: Callable[[], object] = lambda: None
+    done: str = ""
+
+
+def kills(place: Place, most: int = 1000) -> Iterator[Row]:
+    """Each command killed at random moments (at most `most` times), then run to its end, then looked at."""
+    commands = _Commands(place)
+    total = wrong = 0
+    for name, drill in commands.drills():
+        chance = random.Random(name)  # noqa: S311  when to kill is no secret
+        times, found = [], []
+        drill.before()
+        length = commands.timed(drill.words)
+        for _number in range(count := min(drill.count, most)):
+            drill.before()
+            commands.killed(drill.words, chance.uniform(0.02, 1.05) * length)
+            began = time.perf_counter()
+            code, said, complaint = commands.run(*drill.words)
+            times.append(time.perf_counter() - began)
+            if code and not (drill.done and drill.done in complaint):
+                found.append(f"ended with {code}: {complaint.strip()[-500:]}")
+            elif problem := drill.wrong(said) or commands.left_over():
+                found.append(problem)
+        for problem in found:
+            screen.warn(f"{name}: {problem}")
+        total, wrong = total + count, wrong + len(found)
+        yield Row(f"{name} killed: the run after it", "s", median(times), (min(times), max(times)), target="0 wrong",
+                  runs=count, note=f"{count} kills, {len(found)} wrong")  # fmt: skip
+    yield Row("commands killed", "kills", total, (total, total), target="0 wrong", runs=1, note=f"{wrong} wrong")
+
+
+class _Commands:
+    """The commands in one place, and what each must leave."""
+
+    def __init__(self, place: Place) -> None:
+        self.place, self.space = place, place.space
+
+    def drills(self) -> Iterator[tuple[str, _Drill]]:
+        """In an order in which each finds what it needs."""
+        space, _account = self.space, self.place.account  # its settings are in the place from then on
+        new = ("new", "killed")
+        self.run(*new)
+        whole = _digest(space.trainers / "killed")
+        yield "new", _Drill(new, 15, lambda _said: self._differs(space.trainers / "killed", whole),
+                            lambda: _remove(space.trainers / "killed"), "is there already")  # fmt: skip
+        add = ("account.add", "--name", "killed", "--project", "killed-project", "--local")
+        yield "account.add", _Drill(add, 15, self._described, self._forget, "there is an account killed already")
+        self.must("up", "--yes")
+        yield "up", _Drill(("up", "--yes"), 12, self._set_up, self._take_down)
+        trainer = str(self.place.trainer.folder)
+        yield "check", _Drill(("check", trainer, "--json"), 6, lambda said: "" if json.loads(said)["ok"] else said,
+                              lambda: (space.state / "checks" / "penguins.json").unlink(missing_ok=True))  # fmt: skip
+        train = ("train", trainer, "--max-cost", "5", "--yes", "--detach", "--json")
+        yield "train", _Drill(train, 12, self._submitted)
+        job = json.loads(self.must(*train, "--", "--epochs", "1"))
+        while json.loads(self.must("jobs", "--json"))[0]["state"] not in ("SUCCEEDED", "FAILED"):
+            time.sleep(1)
+        fetch = ("fetch", "--job", job["id"], "--json")
+        model = Path(json.loads(self.must(*fetch))["model"])
+        fetched = _digest(model)
+        yield "fetch", _Drill(fetch, 15, lambda _said: self._differs(model, fetched), lambda: _remove(model))
+        predict = ("predict", trainer, "--model", str(model), "--row", _ROW, "--json")
+        answer = self.must(*predict)
+        yield "predict", _Drill(predict, 8, lambda said: "" if said == answer else f"another answer: {said}")
+        _remove(model)
+        yield "down", _Drill(_EVERYTHING, 15, lambda said: "" if json.loads(said) == [] else f"left: {said}",
+                             lambda: self.must("up", "--yes"))  # fmt: skip
+        yield "local.start", _Drill(("local.start",), 6, lambda _said: self._running(True), self._stop)
+        yield "local.stop", _Drill(("local.stop",), 6, lambda _said: self._running(False),
+                                   lambda: self.must("local.start"))  # fmt: skip
+        yield "local.reset", _Drill(("local.reset", "--yes"), 6, self._empty, lambda: self.must("local.start"))
+
+    def run(self, *words: str) -> tuple[int, str, str]:
+        """Run a command to its end: exit code, standard output and error."""
+        done = subprocess.run(
+            self._command(words), env=self.place.environment, cwd=CLONE, stdin=subprocess.DEVNULL,
+            capture_output=True, text=True, encoding="utf-8", timeout=_SECONDS,
+        )  # fmt: skip
+        return done.returncode, done.stdout, done.stderr
+
+    def must(self, *words: str) -> str:
+        """Run a command that is only there to prepare others."""
+        code, said, complaint = self.run(*words)
+        if code:
+            raise RuntimeError(f"{' '.join(words)} ended with {code}:\n{complaint[-2000:]}")
+        return said
+
+    def timed(self, words: tuple[str, ...]) -> float:
+        """Seconds that the command takes."""
+        began = time.perf_counter()
+        self.run(*words)
+        return time.perf_counter() - began
+
+    def killed(self, words: tuple[str, ...], after: float) -> None:
+        """Start a command, and kill it and all that it started after so many seconds."""
+        child = subprocess.Popen(
+            self._command(words), env=self.place.environment, cwd=CLONE, stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=os.name == "posix",
+        )  # fmt: skip
+        try:
+            child.wait(after)
+        except subprocess.TimeoutExpired:
+            if sys.platform != "win32":
+                os.killpg(child.pid, signal.SIGKILL)
+        children.end(child)
+
+    def left_over(self) -> str:
+        """What a killed command left that the next one should have swept."""
+        found = [path for path in self.space.state.rglob(".*") if _passing(path)]
+        return f"left over: {', '.join(map(str, found))}" if found else ""
+
+    def _command(self, words: tuple[str, ...]) -> list[str]:
+        """Invoke in the place's own folders: accounts and trainers are the clone's otherwise."""
+        return [sys.executable, "-c", _INVOKE, str(self.space.state), *words]
+
+    def _differs(self, folder: Path, whole: str) -> str:
+        return "" if folder.is_dir() and _digest(folder) == whole else f"{folder} is not whole"
+
+    def _described(self, _said: str) -> str:
+        known, broken = registry.load_all(self.space)
+        return "" if "killed" in {one.name for one in known} and not broken else f"accounts: {known} {broken}"
+
+    def _forget(self) -> None:
+        (self.space.accounts / "Pulumi.killed.yaml").unlink(missing_ok=True)
+
+    def _set_up(self, _said: str) -> str:
+        from cloudkite import engine
+
+        account = registry.load(self.space, "local")
+        status = engine.status(account)
+        fine = account.outputs().buckets and not status.unfinished and status.held_by is None
+        again = self.must("up", "--yes")
+        return "" if fine and "nothing to change" in again else f"{status.unfinished} unfinished; {again}"
+
+    def _take_down(self) -> None:
+        self.must(*_EVERYTHING)
+
+    def _submitted(self, said: str) -> str:
+        """The job is there, under a name of its own, and so are at most those of the killed runs; all are ended."""
+        job = json.loads(said)
+        jobs: list[dict[str, Any]] = json.loads(self.must("jobs", "--json"))
+        for one in jobs:
+            if one["state"] in ("QUEUED", "PENDING", "RUNNING"):
+                self.must("cancel", "--job", one["id"])
+        names = [one["name"] for one in jobs]
+        return "" if names.count(job["name"]) == 1 and len(set(names)) == len(names) else f"jobs: {names}"
+
+    def _stop(self) -> None:
+        self.must("local.stop")
+
+    def _running(self, wanted: bool) -> str:
+        code, said, _complaint = self.run("local.status", "--json")
+        running = code == 0 and bool(json.loads(said).get("running", json.loads(said).get("pid")))
+        return "" if running == wanted else f"runs: {running}, {said}"
+
+    def _empty(self, _said: str) -> str:
+        root = self.space.localcloud
+        left = [path.name for path in root.iterdir()] if root.is_dir() else []
+        return self._running(False) or ("" if not set(left) - {"lock"} else f"left: {left}")
+
+
+def _passing(path: Path) -> bool:
+    return bool(leftovers.passing(path.name)) or path.name.endswith((".part", ".old"))
+
+
+def _digest(folder: Path) -> str:
+    """What is in a folder: names and contents."""
+    total = hashlib.sha256()
+    for path in sorted(folder.rglob("*")):
+        content = path.read_bytes() if path.is_file() else b""
+        total.update(f"{path.relative_to(folder)}\0{len(content)}\0".encode() + content)
+    return total.hexdigest()
+
+
+def _remove(folder: Path) -> None:
+    import shutil
+
+    with contextlib.suppress(FileNotFoundError):
+        shutil.rmtree(folder)
+
+
+ROWS: dict[str, Callable[[Place], Iterator[Row]]] = {"commands killed": kills}
