@@ -71,7 +71,7 @@ def keep(folder: Path, name: str, data: bytes) -> Wheel:
 
 
 def _escaped(name: str) -> str:
-    return re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_") or "trainer"
+    return re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")[:100] or "trainer"
 
 
 def _version(version: str) -> str:
