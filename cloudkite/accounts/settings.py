@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _KNOWN = {"target", "project", "region", "tier", "owner", "budget"}  # what an account is made of
 _SCHEMA = CLONE / "infra" / "settings.schema.json"
-_MOST = 1_000_000  # bytes of a settings file
+_MOST = 100_000  # bytes of a settings file
 _NODES = 10_000  # values in it, those that an alias repeats counted each time
 _COMPARE = _("compare with infra/examples/")
 

@@ -63,10 +63,10 @@ def trace() -> None:
 def error(problem: UserError) -> None:
     """`error:`, a blank line, `hint:`, on standard error."""
     out = console(error=True)
-    out.print(_shown("error: " + _quoted(problem.message)), style="red", markup=False)
+    out.print(_shown("error: " + problem.message), style="red", markup=False)
     if problem.hint:
         out.print()
-        out.print(_shown("hint: " + _quoted(problem.hint)), markup=False)
+        out.print(_shown("hint: " + problem.hint), markup=False)
 
 
 def heading(text: str) -> None:
@@ -179,11 +179,11 @@ def _unicode() -> bool:
 
 
 def _shown(text: str) -> str:
-    return _encodable(visible(text))
+    return _encodable(_quoted(visible(text)))
 
 
 def _quoted(text: str) -> str:
-    """A message may quote what others wrote, and no line of theirs may pass for our own `error:` or `hint:`."""
+    """The text may quote what others wrote, and no line of theirs may pass for our own `error:` or `hint:`."""
     return re.sub(r"(?<=\n)(?=\s*(?:error|hint)\s*:)", "  ", text, flags=re.IGNORECASE)
 
 
