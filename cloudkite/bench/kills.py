@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -21,6 +22,8 @@ from cloudkite import children, leftovers
 from cloudkite.accounts import registry
 from cloudkite.bench.measure import Row
 from cloudkite.bench.place import Place
+from cloudkite.jobs import service
+from cloudkite.jobs.body import JobSpec
 from cloudkite.show import screen
 from cloudkite.workspace import CLONE
 
@@ -52,33 +55,30 @@ class _Drill:
     done: str = ""
 
 
-def kills(place: Place, most: int = 1000) -> Iterator[Row]:
-    """Each command killed at random moments (at most `most` times), then run to its end, then looked at."""
+def kills(place: Place, name: str, most: int = 1000) -> Iterator[Row]:
+    """A command killed at random moments (at most `most` times), each time run to its end and looked at."""
     commands = _Commands(place)
-    total = wrong = 0
-    for name, drill in commands.drills():
-        chance = random.Random(name)  # noqa: S311  when to kill is no secret
-        times, found, count = [], [], min(drill.count, most)
+    drill: _Drill = getattr(commands, name.replace(".", "_"))()
+    chance = random.Random(name)  # noqa: S311  when to kill is no secret
+    times, wrong, count = [], [], min(drill.count, most)
+    drill.before()
+    length = commands.timed(drill.words)
+    while len(times) < count:
         drill.before()
-        length = commands.timed(drill.words)
-        while len(times) < count:
-            drill.before()
-            if not commands.killed(drill.words, chance.uniform(0.02, 1.0) * length):
-                length *= 0.9  # it was quicker than that
-                continue
-            began = time.perf_counter()
-            code, said, complaint = commands.run(*drill.words)
-            times.append(time.perf_counter() - began)
-            if code and not (drill.done and drill.done in complaint):
-                found.append(f"ended with {code}: {complaint.strip()[-500:]}")
-            elif problem := drill.wrong(said) or commands.left_over():
-                found.append(problem)
-        for problem in found:
-            screen.warn(f"{name}: {problem}")
-        total, wrong = total + count, wrong + len(found)
-        yield Row(f"{name} killed: the run after it", "s", median(times), (min(times), max(times)), target="0 wrong",
-                  runs=count, note=f"{count} kills, {len(found)} wrong")  # fmt: skip
-    yield Row("commands killed", "kills", total, (total, total), target="0 wrong", runs=1, note=f"{wrong} wrong")
+        if not commands.killed(drill.words, chance.uniform(0.02, 1.0) * length):
+            length *= 0.9  # it was quicker than that
+            continue
+        began = time.perf_counter()
+        code, said, complaint = commands.run(*drill.words)
+        times.append(time.perf_counter() - began)
+        if code and not (drill.done and drill.done in complaint):
+            wrong.append(f"ended with {code}: {complaint.strip()[-500:]}")
+        elif problem := drill.wrong(said) or commands.left_over():
+            wrong.append(problem)
+    for problem in wrong:
+        screen.warn(f"{name}: {problem}")
+    yield Row(f"{name} killed: the run after it", "s", median(times), (min(times), max(times)), target="0 wrong",
+              runs=count, note=f"{count} kills, {len(wrong)} wrong")  # fmt: skip
 
 
 class _Commands:
@@ -86,41 +86,92 @@ class _Commands:
 
     def __init__(self, place: Place) -> None:
         self.place, self.space = place, place.space
+        _ = place.account  # its settings are in the place from then on
 
-    def drills(self) -> Iterator[tuple[str, _Drill]]:
-        """In an order in which each finds what it needs."""
-        space, _account = self.space, self.place.account  # its settings are in the place from then on
-        new = ("new", "killed")
-        self.run(*new)
-        whole = _digest(space.trainers / "killed")
-        yield "new", _Drill(new, 15, lambda _said: self._differs(space.trainers / "killed", whole),
-                            lambda: _remove(space.trainers / "killed"), "is there already")  # fmt: skip
-        add = ("account.add", "--name", "killed", "--project", "killed-project", "--local")
-        yield "account.add", _Drill(add, 15, self._described, self._forget, "there is an account killed already")
+    def new(self) -> _Drill:
+        """A trainer is whole or not there."""
+        folder, words = self.space.trainers / "killed", ("new", "killed")
+        self.run(*words)
+        whole = _digest(folder)
+        return _Drill(words, 15, lambda _said: self._differs(folder, whole), lambda: _remove(folder),
+                      "is there already")  # fmt: skip
+
+    def account_add(self) -> _Drill:
+        """An account is described or not."""
+        words = ("account.add", "--name", "killed", "--project", "killed-project", "--local")
+        return _Drill(words, 15, self._described, self._forget, "there is an account killed already")
+
+    def up(self) -> _Drill:
+        """All is there, nothing is unfinished, and a third run has nothing to change."""
+        return _Drill(("up", "--yes"), 10, self._set_up, self._take_down)
+
+    def down(self) -> _Drill:
+        """Nothing is left."""
+        return _Drill(_EVERYTHING, 15, lambda said: "" if json.loads(said) == [] else f"left: {said}",
+                      lambda: self.must("up", "--yes"))  # fmt: skip
+
+    def fetch(self) -> _Drill:
+        """A model is whole."""
+        words = ("fetch", "--job", self._job_with_a_model(), "--json")
+        model = Path(json.loads(self.must(*words))["model"])
+        whole = _digest(model)
+        return _Drill(words, 15, lambda _said: self._differs(model, whole), lambda: _remove(model))
+
+    def check(self) -> _Drill:
+        """The report is written and says that all is well."""
+        words = ("check", str(self.place.trainer.folder), "--json")
+        return _Drill(words, 5, lambda said: "" if json.loads(said)["ok"] else said,
+                      lambda: (self.space.state / "checks" / "penguins.json").unlink(missing_ok=True))  # fmt: skip
+
+    def train(self) -> _Drill:
+        """A job is there."""
         self.must("up", "--yes")
-        yield "up", _Drill(("up", "--yes"), 10, self._set_up, self._take_down)
-        trainer = str(self.place.trainer.folder)
-        yield "check", _Drill(("check", trainer, "--json"), 5, lambda said: "" if json.loads(said)["ok"] else said,
-                              lambda: (space.state / "checks" / "penguins.json").unlink(missing_ok=True))  # fmt: skip
-        train = ("train", trainer, "--max-cost", "5", "--yes", "--detach", "--json")
-        yield "train", _Drill(train, 12, self._submitted)
-        job = json.loads(self.must(*train, "--", "--epochs", "1"))
+        return _Drill(self._train(), 12, self._submitted)
+
+    def predict(self) -> _Drill:
+        """The answer is the same."""
+        self.must("up", "--yes")
+        job = json.loads(self.must(*self._train(), "--", "--epochs", "1"))
         while json.loads(self.must("jobs", "--json"))[0]["state"] not in ("SUCCEEDED", "FAILED"):
             time.sleep(1)
-        fetch = ("fetch", "--job", job["id"], "--json")
-        model = Path(json.loads(self.must(*fetch))["model"])
-        fetched = _digest(model)
-        yield "fetch", _Drill(fetch, 15, lambda _said: self._differs(model, fetched), lambda: _remove(model))
-        predict = ("predict", trainer, "--model", str(model), "--row", _ROW, "--json")
-        answer = self.must(*predict)
-        yield "predict", _Drill(predict, 6, lambda said: "" if said == answer else f"another answer: {said}")
-        _remove(model)
-        yield "down", _Drill(_EVERYTHING, 15, lambda said: "" if json.loads(said) == [] else f"left: {said}",
-                             lambda: self.must("up", "--yes"))  # fmt: skip
-        yield "local.start", _Drill(("local.start",), 5, lambda _said: self._running(True), self._stop)
-        yield "local.stop", _Drill(("local.stop",), 5, lambda _said: self._running(False),
-                                   lambda: self.must("local.start"))  # fmt: skip
-        yield "local.reset", _Drill(("local.reset", "--yes"), 5, self._empty, lambda: self.must("local.start"))
+        model = json.loads(self.must("fetch", "--job", job["id"], "--json"))["model"]
+        words = ("predict", str(self.place.trainer.folder), "--model", model, "--row", _ROW, "--json")
+        answer = self.must(*words)
+        return _Drill(words, 6, lambda said: "" if said == answer else f"another answer: {said}")
+
+    def local_start(self) -> _Drill:
+        """It runs."""
+        return _Drill(("local.start",), 5, lambda _said: self._running(True), lambda: self.must("local.stop"))
+
+    def local_stop(self) -> _Drill:
+        """It doesn't run."""
+        return _Drill(("local.stop",), 5, lambda _said: self._running(False), lambda: self.must("local.start"))
+
+    def local_reset(self) -> _Drill:
+        """It doesn't run, and nothing but its ports is kept."""
+        return _Drill(("local.reset", "--yes"), 5, self._empty, lambda: self.must("local.start"))
+
+    def _train(self) -> tuple[str, ...]:
+        return ("train", str(self.place.trainer.folder), "--max-cost", "5", "--yes", "--detach", "--json")
+
+    def _job_with_a_model(self) -> str:
+        """The id of a job that ended at once, and the model that it could have left: many files of some size."""
+        self.must("up", "--yes")
+        target = self.place.target
+        made = registry.load(self.space, "local").outputs()
+        output = f"{made.buckets['models']}/killed/"
+        bucket = target.storage().bucket(made.buckets["models"].removeprefix("gs://"))
+        chance = random.Random(0)  # noqa: S311
+        for number in range(40):
+            bucket.blob(f"killed/model/{number}").upload_from_string(chance.randbytes(number * 20_000))
+        spec = JobSpec(
+            name="killed", trainer="killed", account="local", image="nobody/knows:1", wheel="", sha256="",
+            service_account=made.trainer, output=output, limit_seconds=60, machine="e2-standard-4",
+        )  # fmt: skip
+        job = service.create(target, spec)
+        while service.get(target, job.id).active:
+            time.sleep(0.2)
+        return job.id
 
     def run(self, *words: str) -> tuple[int, str, str]:
         """Run a command to its end: exit code, standard output and error."""
@@ -200,9 +251,6 @@ class _Commands:
         names = [one["name"] for one in jobs]
         return "" if names.count(job["name"]) == 1 and len(set(names)) == len(names) else f"jobs: {names}"
 
-    def _stop(self) -> None:
-        self.must("local.stop")
-
     def _running(self, wanted: bool) -> str:
         code, said, _complaint = self.run("local.status", "--json")
         running = code == 0 and bool(json.loads(said).get("running", json.loads(said).get("pid")))
@@ -234,4 +282,5 @@ def _remove(folder: Path) -> None:
         shutil.rmtree(folder)
 
 
-ROWS: dict[str, Callable[[Place], Iterator[Row]]] = {"commands killed": kills}
+_NAMES = "new account.add up down fetch check train predict local.start local.stop local.reset".split()
+ROWS: dict[str, Callable[[Place], Iterator[Row]]] = {f"{n} killed": partial(kills, name=n) for n in _NAMES}
