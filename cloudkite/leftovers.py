@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from cloudkite.workspace import PASSING, Workspace
+from cloudkite.workspace import PASSING, Workspace, google_accounts
 
 _PASSING = re.compile("\\" + PASSING.format(kind="[a-z]+", pid=r"(\d+)") + ".+")
 
@@ -52,10 +52,11 @@ def _folders(workspace: Workspace) -> Iterator[Path]:
     """Where commands write under passing names."""
     yield from (workspace.state, workspace.accounts, workspace.trainers)
     yield from (workspace.state / "settings", workspace.state / "checks")
-    for above in (workspace.state / "accounts", workspace.state / "wheels"):
+    accounts = (workspace.state / "accounts", google_accounts())
+    for above in (*accounts, workspace.state / "wheels"):
         inside = sorted(above.iterdir()) if above.is_dir() else []
         yield from inside
-        yield from (one / "work" for one in inside if above.name == "accounts")
+        yield from (one / "work" for one in inside if above in accounts)
 
 
 def _alive(pid: int) -> bool:

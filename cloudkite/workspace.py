@@ -53,6 +53,13 @@ def throw_away(state: Path) -> Workspace:
     return space
 
 
+def google_accounts() -> Path:
+    """Where accounts on Google keep their state: outside the clone, where `git clean` can't destroy it."""
+    import platformdirs
+
+    return Path(platformdirs.user_data_dir("cloudkite", appauthor=False)) / "accounts"
+
+
 def private_folder(folder: Path) -> Path:
     """Make `folder` readable by its owner only (0700)."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)

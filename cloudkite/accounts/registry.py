@@ -14,7 +14,7 @@ from cloudkite import names as files
 from cloudkite.accounts import settings
 from cloudkite.show.errors import BadValue, UserError
 from cloudkite.show.text import _, near
-from cloudkite.workspace import Workspace, private_folder, read_json, write_atomically
+from cloudkite.workspace import Workspace, google_accounts, private_folder, read_json, write_atomically
 from infra.outputs import OtherSchema, Outputs
 
 DEFAULT = "local"
@@ -128,12 +128,10 @@ def _currency(budget: Mapping[str, Any], state: Path) -> str | None:
 
 
 def _state_folder(workspace: Workspace, name: str, target: str) -> Path:
-    """Google accounts keep their state outside the clone, where `git clean` can't destroy it."""
+    """The account's own folder."""
     if target == "local" or os.environ.get("CLOUDKITE_STATE"):
         return private_folder(workspace.state / "accounts" / name)
-    import platformdirs
-
-    return private_folder(Path(platformdirs.user_data_dir("cloudkite", appauthor=False)) / "accounts" / name)
+    return private_folder(google_accounts() / name)
 
 
 def load_all(workspace: Workspace) -> tuple[list[Account], dict[str, UserError]]:
