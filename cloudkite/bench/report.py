@@ -41,7 +41,9 @@ def _rows(only: str) -> Iterator[Row]:
 
     measurements = {**commands.ROWS, **localcloud.ROWS, **trainers.ROWS}
     if only:  # drills take many minutes: only by their name
-        measurements |= reliability.ROWS | kills.ROWS
+        measurements |= reliability.ROWS
+    if "kill" in only:  # `--only up` means how long `up` takes
+        measurements |= kills.ROWS
     chosen = {name: measure for name, measure in measurements.items() if only in name}
     if not chosen:
         return
