@@ -3,6 +3,7 @@
 from invoke.collection import Collection
 
 from cloudkite.commands import account, local
+from cloudkite.commands.audit import audit
 from cloudkite.commands.bench import bench
 from cloudkite.commands.cancel import cancel
 from cloudkite.commands.check import check
@@ -13,6 +14,7 @@ from cloudkite.commands.jobs import jobs
 from cloudkite.commands.lint import lint
 from cloudkite.commands.logs import logs
 from cloudkite.commands.new import new
+from cloudkite.commands.pin import pin
 from cloudkite.commands.predict import predict
 from cloudkite.commands.tensorboard import tensorboard
 from cloudkite.commands.test import test
@@ -21,5 +23,6 @@ from cloudkite.commands.up import up
 
 ns = Collection(
     demo, new, check, train, jobs, logs, cancel, fetch, predict, tensorboard, up, down, test, lint, bench,
+    pin, audit,
     account.collection, local.collection,
 )  # fmt: skip

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import Iterable
 from pathlib import Path
 
+from cloudkite.children import program
 from cloudkite.show.errors import UserError
 from cloudkite.show.text import _
 
@@ -47,7 +49,12 @@ def tests(clone: Path, files: Iterable[str]) -> list[str] | None:
 
 
 def _git(clone: Path, *words: str) -> str:
-    done = subprocess.run(["git", "-C", str(clone), *words], capture_output=True, text=True, encoding="utf-8")
+    # A clone that came as an archive has no repository, and the one of a folder above, with its settings, isn't ours.
+    environment = {**os.environ, "GIT_CEILING_DIRECTORIES": str(clone.resolve().parent)}
+    done = subprocess.run(
+        [program("git") or "git", "-C", str(clone.resolve()), *words],
+        env=environment, capture_output=True, text=True, encoding="utf-8",
+    )  # fmt: skip
     if done.returncode:
         raise UserError(
             _("what changed since main is not known: {said}").format(said=done.stderr.strip()),

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+
+from cloudkite.workspace import make_folder, private_file
 
 TOO_LONG = 124  # the exit code of a child that was ended because its time was over, as `timeout` has it
 
@@ -26,13 +29,23 @@ def safe_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     return {**kept, **(extra or {})}
 
 
+def program(name: str) -> str | None:
+    """The path of a program, from the folders that PATH names in full; None when there is none.
+
+    Windows looks into the working directory first, and so does a `.` in PATH: what lies there is anybody's.
+    """
+    endings = os.environ.get("PATHEXT", ".COM;.EXE;.BAT;.CMD").split(";") if os.name == "nt" else [""]
+    places = [Path(folder, name + ending) for folder in os.get_exec_path() for ending in endings]
+    return next((found for place in places if place.is_absolute() and (found := shutil.which(str(place)))), None)
+
+
 def run(command: Sequence[str], cwd: Path, environment: Mapping[str, str], log: Path, seconds: float) -> int:
     """Run a command with all its output in the file `log`; its exit code, negative for a signal.
 
     After `seconds` it is ended and the code is 124.
     """
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("wb") as file:
+    make_folder(log.parent)
+    with private_file(log) as file:
         child = subprocess.Popen(
             command, cwd=cwd, env=environment, stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT
         )

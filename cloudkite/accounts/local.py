@@ -13,7 +13,7 @@ from cloudkite.accounts.registry import Account
 from cloudkite.children import safe_environment
 from cloudkite.show.errors import FAILED, UserError
 from cloudkite.show.text import _
-from cloudkite.workspace import Workspace, read_json
+from cloudkite.workspace import Workspace, private_folder, read_json
 
 
 def started(workspace: Workspace, account: Account) -> tuple[dict[str, str], dict[str, Any], list[str]]:
@@ -77,9 +77,19 @@ def run(workspace: Workspace, *arguments: str) -> str:
     Raises UserError.
     """
     verb, *rest = arguments
-    command = [sys.executable, "-m", "localcloud", verb, "--root", str(workspace.localcloud), "--errors=json", *rest]
+    command = [
+        sys.executable,
+        "-P",
+        "-m",
+        "localcloud",
+        verb,
+        "--root",
+        str(workspace.localcloud),
+        "--errors=json",
+        *rest,
+    ]
     if verb == "start":
-        command += ["--envs", str(workspace.envs)]
+        command += ["--envs", str(private_folder(workspace.envs))]
     # uv's settings are let through: the local cloud builds the jobs' environments with it.
     uv = {k: v for k, v in os.environ.items() if k.startswith(("UV_", "PIP_"))}
     done = subprocess.run(

@@ -131,6 +131,7 @@ def _state_folder(workspace: Workspace, name: str, target: str) -> Path:
     """The account's own folder."""
     if target == "local" or os.environ.get("CLOUDKITE_STATE"):
         return private_folder(workspace.state / "accounts" / name)
+    private_folder(google_accounts().parent)
     return private_folder(google_accounts() / name)
 
 

@@ -110,7 +110,7 @@ def write(path: Path, config: Mapping[str, Any]) -> None:
 
     schema = os.path.relpath(_SCHEMA, path.parent).replace(os.sep, "/") if path.is_relative_to(CLONE) else str(_SCHEMA)
     text = yaml.safe_dump({"config": dict(config)}, sort_keys=False, allow_unicode=True)
-    write_atomically(path, f"# yaml-language-server: $schema={schema}\n{text}")
+    write_atomically(path, f"# yaml-language-server: $schema={schema}\n{text}", 0o644)  # as the clone's other files
 
 
 def describe(

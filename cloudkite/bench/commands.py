@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -11,6 +10,7 @@ from statistics import median
 
 from cloudkite.bench.measure import Row, paired, process, seconds
 from cloudkite.bench.place import Place
+from cloudkite.children import program
 
 _LIST = """
 from google.cloud import aiplatform
@@ -42,11 +42,11 @@ def jobs(place: Place) -> Iterator[Row]:
     """`invoke jobs` beside the SDK's list, and gcloud's where it is installed."""
     target = place.set_up
     where = {"project": target.account.project, "region": target.account.region}
-    sdk = process([sys.executable, "-c", _LIST.format(**where)], target.child_environment())
+    sdk = process([sys.executable, "-c", _LIST.format(**where)], target.child_environment(), place.folder)
     yield paired("invoke jobs", place.invoke("jobs", "--json"), sdk, runs=5, target="", peer_name="SDK list")
-    if gcloud := shutil.which("gcloud"):
+    if gcloud := program("gcloud"):
         words = [gcloud, "ai", "custom-jobs", "list", f"--region={target.account.region}"]
-        peer = process(words, target.child_environment())
+        peer = process(words, target.child_environment(), place.folder)
         yield paired("invoke jobs", place.invoke("jobs"), peer, runs=7, target="<= 0.75", peer_name="gcloud")
 
 

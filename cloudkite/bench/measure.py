@@ -61,12 +61,12 @@ def paired(name: str, ours: Run, peer: Run | None, *, runs: int = 5, warm: int =
     )
 
 
-def process(command: Sequence[str], environment: Mapping[str, str] | None = None, folder: Path | None = None) -> Run:
+def process(command: Sequence[str], environment: Mapping[str, str], folder: Path) -> Run:
     """A run of a whole process; a failure of it is an error of the measurement."""
 
     def run() -> None:
         done = subprocess.run(
-            list(command), env=dict(environment) if environment else None, cwd=folder, stdin=subprocess.DEVNULL,
+            list(command), env=dict(environment), cwd=folder, stdin=subprocess.DEVNULL,
             capture_output=True, text=True, encoding="utf-8",
         )  # fmt: skip
         if done.returncode:

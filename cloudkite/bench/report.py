@@ -14,7 +14,7 @@ from cloudkite.bench.place import Place
 from cloudkite.show import screen
 from cloudkite.show.errors import BadValue
 from cloudkite.show.text import _
-from cloudkite.workspace import CLONE
+from cloudkite.workspace import CLONE, private_folder
 
 
 def run(only: str = "", as_json: bool = False) -> None:
@@ -47,9 +47,7 @@ def _rows(only: str) -> Iterator[Row]:
     chosen = {name: measure for name, measure in measurements.items() if only in name}
     if not chosen:
         return
-    place = CLONE / ".cloudkite" / "bench"
-    place.mkdir(parents=True, exist_ok=True, mode=0o700)
-    folder = Path(tempfile.mkdtemp(dir=place))
+    folder = Path(tempfile.mkdtemp(dir=private_folder(CLONE / ".cloudkite" / "bench")))
     here = Place(folder)
     try:
         for name, measure in chosen.items():

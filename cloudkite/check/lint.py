@@ -5,16 +5,17 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 from cloudkite.check.findings import FAILED, WARNING, Findings
 from cloudkite.children import safe_environment
 from cloudkite.show.errors import UserError
 from cloudkite.show.text import _
-from cloudkite.trainers.folders import PACKAGE, Trainer
+from cloudkite.trainers.folders import PACKAGE, Trainer, package_links
 
 # Syntax errors, comparisons that can't be meant, undefined names: https://docs.astral.sh/ruff/rules/
-_BROKEN = ["--isolated", "--target-version", "py311", "--select", "E9,F63,F7,F82"]
+_BROKEN = ["--isolated", "--no-respect-gitignore", "--target-version", "py311", "--select", "E9,F63,F7,F82"]
 
 
 def lint(trainer: Trainer) -> Findings:
@@ -23,18 +24,34 @@ def lint(trainer: Trainer) -> Findings:
     broken = _ruff(trainer.folder, [*_BROKEN, PACKAGE])
     for line in broken:
         findings.add(FAILED, line)
-    own = "[tool.ruff" in (trainer.folder / "pyproject.toml").read_text(encoding="utf-8", errors="replace")
-    own = own or any((trainer.folder / name).is_file() for name in ("ruff.toml", ".ruff.toml"))
-    # Without settings of its own it would get those of the folders above, which are about another project.
-    for line in _ruff(trainer.folder, ["."] if own else ["--isolated", "."]):
+    for path in package_links(trainer):
+        said = _("{path}: a symbolic link, which is not packed: put what it leads to there itself")
+        level = FAILED if path.is_dir() or path.suffix == ".py" else WARNING  # without code the job would not run
+        findings.add(level, said.format(path=path.relative_to(trainer.folder).as_posix()))
+    # Named, or it would get the settings of the folders above, which are about another project or by another person.
+    own = _settings(trainer.folder)
+    for line in _ruff(trainer.folder, ["--config", str(own), "."] if own else ["--isolated", "."]):
         if line not in broken:
             findings.repeat(WARNING, line, line.split(" ")[1])
     return findings
 
 
+def _settings(folder: Path) -> Path | None:
+    """The file that has the trainer's own settings, the first that ruff would take; None when it has none."""
+    for path in (folder / ".ruff.toml", folder / "ruff.toml"):
+        if path.is_file():
+            return path
+    path = folder / "pyproject.toml"
+    try:
+        return path if "ruff" in tomllib.loads(path.read_text(encoding="utf-8")).get("tool", {}) else None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError):
+        return path  # ruff tells what is wrong with it
+
+
 def _ruff(folder: Path, arguments: list[str]) -> list[str]:
     """What ruff says, as `file:line: CODE message`."""
-    command = [sys.executable, "-m", "ruff", "check", "--no-cache", "--output-format", "json", *arguments]
+    # -P: ruff itself, and not a ruff.py of the trainer.
+    command = [sys.executable, "-P", "-m", "ruff", "check", "--no-cache", "--output-format", "json", *arguments]
     done = subprocess.run(command, cwd=folder, env=safe_environment(), capture_output=True, text=True, encoding="utf-8")
     if done.returncode > 1:
         said = (done.stderr.strip().splitlines() or [_("ruff failed")])[-1]

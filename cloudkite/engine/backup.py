@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
+from typing import Any
 
 from cloudkite.accounts.target import Target
 from cloudkite.engine.folder import Folder
 from cloudkite.show.text import _
+from cloudkite.workspace import private_file
 from infra.outputs import Outputs
 
 _KEPT = 5  # runs whose history stays: each is a copy of the whole state, and nothing here reads it
 
 
-def keep(folder: Folder, target: Target, outputs: Outputs) -> str:
+def keep(folder: Folder, target: Target, outputs: Mapping[str, Any]) -> str:
     """Copy the state; gives "" or a warning, for what `up` made is made, with or without the copy."""
     try:
         copy(folder)
-        _upload(folder, target, outputs.buckets["models"])
+        _upload(folder, target, Outputs.read(outputs).buckets["models"])
     except Exception as problem:  # whatever it is, the account is set up
         said = str(problem).strip().splitlines()[:1] or [type(problem).__name__]
         return _("the state of account {name} could not be copied: {problem}").format(
@@ -28,8 +31,8 @@ def keep(folder: Folder, target: Target, outputs: Outputs) -> str:
 def copy(folder: Folder) -> None:
     """Copy the state beside itself."""
     temporary = folder.last_good.with_suffix(".new")
-    shutil.copyfile(folder.checkpoint, temporary)
-    temporary.chmod(0o600)
+    with folder.checkpoint.open("rb") as source, private_file(temporary) as target:
+        shutil.copyfileobj(source, target)
     temporary.replace(folder.last_good)
 
 

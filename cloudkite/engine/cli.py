@@ -17,13 +17,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cloudkite.children import program, safe_environment
 from cloudkite.engine import locks
 from cloudkite.show.errors import BadValue, UserError
 from cloudkite.show.text import _
-from cloudkite.workspace import private_folder
+from cloudkite.workspace import private_folder, refuse_foreign
 
 PINNED = "3.259.0"  # as in infra/cli/go.mod; everything here was proven with it, so nothing older is taken
-INSTALLER = "https://get.pulumi.com/install.sh"
 _PROGRAM = "pulumi.exe" if os.name == "nt" else "pulumi"
 _BUILD_MINUTES = 3
 _PATIENCE = 1800.0  # seconds to wait for another process that is installing
@@ -45,13 +45,20 @@ class Unavailable(Exception):
 
 
 def tools() -> Path:
-    """The folder of programs that Cloudkite installs, in the user's data; CLOUDKITE_TOOLS moves it."""
+    """The folder of programs that Cloudkite installs, in the user's data; CLOUDKITE_TOOLS moves it.
+
+    Raises UserError when it isn't the person's own: what is in there is run.
+    """
     given = os.environ.get("CLOUDKITE_TOOLS")
     if given:
+        refuse_foreign(Path(given))
         return Path(given).resolve()
     import platformdirs
 
-    return Path(platformdirs.user_data_dir("cloudkite", appauthor=False)) / "tools"
+    ours = Path(platformdirs.user_data_dir("cloudkite", appauthor=False))
+    for folder in (ours, ours / "tools"):
+        refuse_foreign(folder)
+    return ours / "tools"
 
 
 def installed() -> Path:
@@ -108,7 +115,7 @@ def _given(given: str) -> Cli:
 
 
 def _on_path(refused: list[str]) -> Cli | None:
-    found = shutil.which("pulumi")
+    found = program("pulumi")
     if not found:
         refused.append(_("there is no pulumi on PATH"))
         return None
@@ -121,13 +128,13 @@ def _on_path(refused: list[str]) -> Cli | None:
 
 def _new_enough(path: Path) -> str:
     """The version of the program at `path`. Raises Unavailable when it is too old or is no Pulumi CLI."""
-    from cloudkite.children import safe_environment
-
     environment = safe_environment({"PULUMI_SKIP_UPDATE_CHECK": "1", "PULUMI_HOME": str(tools() / "home")})
     try:
-        said = subprocess.run(
-            [str(path), "version"], env=environment, capture_output=True, text=True, encoding="utf-8", timeout=30
-        ).stdout.strip()
+        with tempfile.TemporaryDirectory() as own:  # it reads the settings of the folder that it runs in
+            said = subprocess.run(
+                [str(path.absolute()), "version"], cwd=own, env=environment,
+                capture_output=True, text=True, encoding="utf-8", timeout=30,
+            ).stdout.strip()  # fmt: skip
     except (OSError, subprocess.SubprocessError, UnicodeDecodeError) as error:
         raise Unavailable(_("{path} can't be run: {error}").format(path=path, error=error)) from None
     numbers = re.fullmatch(r"v?(\d+)\.(\d+)\.(\d+)(?:[-+].*)?", said)
@@ -182,23 +189,17 @@ def _install_alone(place: Path, folder: Path, way: Callable[[Path, Progress], No
 
 def _by_installer(root: Path, progress: Progress) -> None:
     import requests
-    from pulumi.automation import PulumiCommand
-    from pulumi.automation.errors import InvalidVersionError
-    from semver import VersionInfo
+
+    from cloudkite.engine import release
 
     progress(_("installing the Pulumi CLI {version} with its installer ...").format(version=PINNED))
     try:
-        # The installer's own download has no time limit: a network that swallows packets would hold us for minutes.
-        requests.head(INSTALLER, timeout=5, allow_redirects=True).raise_for_status()
-        PulumiCommand.install(root=str(root), version=VersionInfo.parse(PINNED))
-    except subprocess.CalledProcessError as error:
-        said = (error.output or b"").decode("utf-8", "replace").strip().splitlines()[-1:] or [str(error)]
-        raise Unavailable(_("the official installer failed: {said}").format(said=said[0])) from None
+        release.install(root, PINNED)
     except (requests.RequestException, OSError) as error:
         raise Unavailable(
             _("the official installer can't be reached ({error})").format(error=type(error).__name__)
         ) from None
-    except InvalidVersionError as error:
+    except release.NotInstalled as error:
         raise Unavailable(_("the official installer failed: {said}").format(said=error)) from None
 
 

@@ -82,8 +82,6 @@ class Folder:
         """Write what the engine reads. Raises UserError for a pass-phrase that is lost."""
         for folder in (self.account.state, self.work, self.backend):
             private_folder(folder)
-            if os.name == "posix":
-                folder.chmod(0o700)
         self._keep_passphrase()
         write_if_new(self.work / "Pulumi.yaml", json.dumps({"name": PROJECT, "runtime": "python"}) + "\n")
         kept = self._kept()

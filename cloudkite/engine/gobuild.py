@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -12,8 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from cloudkite import children
 from cloudkite.show.text import _
-from cloudkite.workspace import CLONE
+from cloudkite.workspace import CLONE, private_folder
 
 MODULE = CLONE / "infra" / "cli"
 _PACKAGE = "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi"
@@ -29,9 +29,8 @@ class BuildFailed(Exception):
 def build(output: Path, version: str, progress: Callable[[str], Any]) -> None:
     """Write the CLI to `output`. Raises BuildFailed. An interruption ends the compiler, too."""
     go = _go()
-    output.parent.mkdir(parents=True, exist_ok=True)
-    # The person's own environment on purpose: it says how Go reaches its modules here.
-    environment = {**os.environ, "CGO_ENABLED": "0", "GOWORK": "off", "GOTOOLCHAIN": "local"}
+    private_folder(output.parent)
+    environment = _environment()
     modules = _expected_modules()
     count = _Counter(progress)
     packages = 0
@@ -50,14 +49,20 @@ def build(output: Path, version: str, progress: Callable[[str], Any]) -> None:
                 count.one(_("Pulumi CLI: {done} of at most {total} packages compiled"), packages)
 
 
+def _environment() -> dict[str, str]:
+    """The person's own on purpose: it says how Go reaches its modules here. No go.work of a folder above has a say."""
+    return {**os.environ, "CGO_ENABLED": "0", "GOWORK": "off", "GOTOOLCHAIN": "local"}
+
+
 def _go() -> str:
-    go = shutil.which("go")
+    go = children.program("go")
     if not go:
         raise BuildFailed(_("there is no Go on PATH to build it with"))
     try:
         said = subprocess.run(
-            [go, "env", "GOVERSION"], capture_output=True, text=True, encoding="utf-8", timeout=30, cwd=CLONE
-        ).stdout.strip()
+            [go, "env", "GOVERSION"], cwd=MODULE, env=_environment(),
+            capture_output=True, text=True, encoding="utf-8", timeout=30,
+        ).stdout.strip()  # fmt: skip
     except (OSError, subprocess.SubprocessError) as error:
         raise BuildFailed(_("{path} can't be run: {error}").format(path=go, error=error)) from None
     numbers = re.match(r"go(\d+)\.(\d+)", said)

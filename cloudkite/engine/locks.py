@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from cloudkite.workspace import private_folder
+from cloudkite.workspace import private_file, private_folder
 
 
 class Held(Exception):
@@ -25,14 +25,15 @@ def exclusive(path: Path, patience: float = 0.0) -> Iterator[None]:
 
     private_folder(path.parent)
     # Not of one thread: a generator may end in another. The file stays: a lock on one that is gone would be two locks.
-    lock = FileLock(path, timeout=patience, thread_local=False, poll_interval=0.1, preserve_lock_file=True)
+    lock = FileLock(path, timeout=patience, thread_local=False, poll_interval=0.1, preserve_lock_file=True, mode=0o600)
     try:
         lock.acquire()
     except Timeout:
         raise Held(_holder(path)) from None
     try:
         # Beside the lock, for on Windows nobody else can read a locked file.
-        _note(path).write_text(str(os.getpid()), encoding="utf-8")
+        with private_file(_note(path)) as note:
+            note.write(str(os.getpid()).encode())
         yield
     finally:
         _note(path).unlink(missing_ok=True)

@@ -20,7 +20,6 @@ from cloudkite.engine.results import Failed, OnStep, Outcome, Preview, Resource,
 from cloudkite.show.errors import UserError
 from cloudkite.show.text import _
 from cloudkite.workspace import write_atomically
-from infra.outputs import Outputs
 
 if TYPE_CHECKING:
     from cloudkite.engine.stack import Stack
@@ -60,7 +59,7 @@ def up(
     with _opened(account, target, progress) as (folder, stack):
         outcome = _up(stack, target, on_step)
         _write_outputs(account, outcome.outputs)
-        warning = backup.keep(folder, target, Outputs.read(outcome.outputs))
+        warning = backup.keep(folder, target, outcome.outputs)
         backup.prune(folder)
         return replace(outcome, warnings=(*outcome.warnings, warning)) if warning else outcome
 

@@ -126,6 +126,7 @@ def local_data(trainer: Trainer, arguments: tuple[str, ...]) -> tuple[tuple[Path
             ),
             _("a path or gs:// address, wildcards allowed"),
         )
+    folders.refuse_links(trainer.folder, found)
     return found, rest
 
 

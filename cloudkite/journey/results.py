@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,7 +18,7 @@ from cloudkite.journey.reach import connect
 from cloudkite.show import amounts, screen
 from cloudkite.show.errors import BadValue, UserError
 from cloudkite.show.text import _
-from cloudkite.workspace import Workspace
+from cloudkite.workspace import Workspace, private_folder
 
 TENSORBOARD = "tensorboard==2.21.0"
 
@@ -195,16 +196,19 @@ def tensorboard(workspace: Workspace, account_name: str, name: str, port: int) -
     logs = f"{account.outputs().buckets['models']}/{trainer.name}"
     target = connect(workspace, account)
     with screen.waiting(_("preparing TensorBoard ...")) as tell:
-        python = environments.environment(workspace.envs, [*trainer.requirements, TENSORBOARD], progress=tell)
+        python = environments.environment(
+            private_folder(workspace.envs), [*trainer.requirements, TENSORBOARD], progress=tell
+        )
     screen.say(_("TensorBoard over {logs}: http://127.0.0.1:{port}/ (Ctrl-C ends it)").format(logs=logs, port=port))
     # --load_fast=false: its own data server reads gs:// without the target's proxy and certificates.
-    command = [str(python), "-m", "tensorboard.main", "--logdir", logs, "--port", str(port), "--host", "127.0.0.1",
-               "--load_fast=false"]  # fmt: skip
+    # -P: modules come from its environment, not from the folder that it runs in.
+    command = [str(python), "-P", "-m", "tensorboard.main", "--logdir", logs, "--port", str(port),
+               "--host", "127.0.0.1", "--load_fast=false"]  # fmt: skip
     environment = target.child_environment({"TF_CPP_MIN_LOG_LEVEL": "2"})
     try:
         # What it says quotes names of files in the bucket, so it doesn't write to the terminal itself.
-        with subprocess.Popen(
-            command, env=safe_environment(environment), stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        with tempfile.TemporaryDirectory() as own, subprocess.Popen(
+            command, cwd=own, env=safe_environment(environment), stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             text=True, encoding="utf-8", errors="replace",
         ) as child:  # fmt: skip
             for line in child.stdout or ():

@@ -25,7 +25,7 @@ from cloudkite.jobs.service import Job
 from cloudkite.show import amounts
 from cloudkite.show.errors import UserError, from_google
 from cloudkite.show.text import _
-from cloudkite.workspace import read_json
+from cloudkite.workspace import make_folder, private_file, private_folder, read_json
 
 _THREADS = 8
 _RECORD = ".cloudkite-fetched.json"  # beside the model: which objects it was made of
@@ -67,16 +67,19 @@ def fetch(target: Target, job: Job, folder: Path, progress: Callable[[str], None
     if _recorded(folder) == listing and all((folder / name).is_file() for name in objects):
         _tidy(old)
         return Fetched(folder, tuple(objects), total, 0)
-    part.mkdir(parents=True, exist_ok=True)
-    (part / _RECORD).write_text(json.dumps(listing), encoding="utf-8")
+    private_folder(part)  # what is in it is only its owner's, while it arrives and later
+    with private_file(part / _RECORD) as file:
+        file.write(json.dumps(listing).encode())
     _clear(part, objects)
     todo = {n: o for n, o in objects.items() if not _same(part / n, o)}
     received = sum(int(o["size"]) for o in todo.values())
     for name in todo:
-        (part / name).parent.mkdir(parents=True, exist_ok=True)
+        make_folder((part / name).parent)
     if progress:
         progress(_("fetching {count} files ...").format(count=len(todo)))
     _download(target, job, part, todo)
+    for name in todo:
+        (part / name).chmod(0o600)
     for place in (folder, old):  # a download takes long enough for somebody to put something there
         _check(place, job)
     _put_in_place(part, folder, old)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv  # for files of its own: a person's are read by cloudkite.data.reading
+import io
 import json
 import math
 import re
@@ -17,7 +18,7 @@ from cloudkite.show.errors import BadValue, UserError
 from cloudkite.show.text import _, near
 from cloudkite.trainers import folders
 from cloudkite.trainers.folders import Trainer
-from cloudkite.workspace import Workspace, read_json
+from cloudkite.workspace import Workspace, private_file, read_json
 
 Row = dict[str, float | str | None]
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")  # https://owasp.org/www-community/attacks/CSV_Injection
@@ -257,7 +258,7 @@ def write(answers: Sequence[Mapping[str, Any]], path: Path) -> None:
     """Save predictions as CSV, or as one JSON object a line, by the file's ending. Raises BadValue for another."""
     if path.suffix not in (".csv", ".jsonl"):
         raise BadValue(_("{path}: predictions are written to .csv or .jsonl").format(path=path))
-    with path.open("w", encoding="utf-8", newline="") as file:
+    with io.TextIOWrapper(private_file(path), encoding="utf-8", newline="") as file:
         if path.suffix == ".jsonl":
             file.writelines(json.dumps(answer, ensure_ascii=False) + "\n" for answer in answers)
             return

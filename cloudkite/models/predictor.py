@@ -46,11 +46,12 @@ class Predictor:
 
     def __init__(self, python: Path) -> None:
         self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  # closed by __exit__
+        self._folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)  # where nobody else leaves settings
         script = Path(__file__).with_name("predict_rows.py")
         # -I: neither this folder nor the person's own packages come before TensorFlow's.
         self._child = subprocess.Popen(
             [str(python), "-I", str(script)],
-            cwd=tempfile.gettempdir(),
+            cwd=self._folder.name,
             env=safe_environment(QUIET),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -68,6 +69,7 @@ class Predictor:
             with contextlib.suppress(OSError):  # an unsent question
                 if pipe:
                     pipe.close()
+        self._folder.cleanup()
 
     def ask(self, model: Path, rows: Sequence[Mapping[str, Any]]) -> Answer:
         """What the SavedModel in `model` says about rows (column -> number, text or None for blank).

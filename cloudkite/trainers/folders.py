@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,7 +19,7 @@ from cloudkite.data.declared import Declared
 from cloudkite.show.errors import BadValue, UserError
 from cloudkite.show.text import _, near
 from cloudkite.trainers.wheels import Wheel
-from cloudkite.workspace import Workspace
+from cloudkite.workspace import Workspace, private_folder
 
 PACKAGE = "trainer"
 PYTHON = "3.11"  # of the trainers' environments; the default training image has the same
@@ -76,9 +77,16 @@ class Trainer:
 
     @property
     def data_files(self) -> tuple[Path, ...]:
-        """The files on this machine that DATA names, sorted; none when it is gs:// or matches nothing."""
+        """The files on this machine that DATA names, sorted; none when it is gs:// or matches nothing.
+
+        Raises BadValue for one that a symbolic link of the trainer brings from elsewhere.
+        """
         pattern = self.declared.data
-        return () if pattern.startswith("gs://") else files_of(self.folder, pattern)
+        if pattern.startswith("gs://"):
+            return ()
+        found = files_of(self.folder, pattern)
+        refuse_links(self.folder, found)
+        return found
 
 
 def find(workspace: Workspace, name_or_path: str = "") -> Trainer:
@@ -161,7 +169,7 @@ def environment(trainer: Trainer, workspace: Workspace, progress: Callable[[str]
     import environments
 
     try:
-        return environments.environment(workspace.envs, trainer.requirements, PYTHON, progress)
+        return environments.environment(private_folder(workspace.envs), trainer.requirements, PYTHON, progress)
     except environments.EnvironmentFailed as error:
         raise UserError(
             _("{name}: {error}").format(name=trainer.name, error=error),
@@ -172,12 +180,42 @@ def environment(trainer: Trainer, workspace: Workspace, progress: Callable[[str]
 
 
 def package_files(trainer: Trainer) -> Iterator[Path]:
-    """The files of the package in order, without what Python or an editor leaves behind."""
+    """The files of the package in order, without what Python or an editor leaves behind, and without links."""
+    yield from (path for path in _contents(trainer) if path.is_file() and not _through_link(trainer.folder, path))
+
+
+def package_links(trainer: Trainer) -> list[Path]:
+    """What `package_files` leaves out of the package because it is a symbolic link, or lies behind one."""
+    found = [path for path in _contents(trainer) if _through_link(trainer.folder, path)]
+    return [trainer.package] if trainer.package.is_symlink() else found
+
+
+def _contents(trainer: Trainer) -> Iterator[Path]:
     for path in sorted(trainer.package.rglob("*")):
         inside = path.relative_to(trainer.package).parts
-        left_behind = "__pycache__" in inside or path.suffix == ".pyc" or any(part.startswith(".") for part in inside)
-        if path.is_file() and not left_behind:
+        if not ("__pycache__" in inside or path.suffix == ".pyc" or any(part.startswith(".") for part in inside)):
             yield path
+
+
+def _through_link(folder: Path, path: Path) -> bool:
+    inside = path.relative_to(folder)
+    return any((folder / part).is_symlink() for part in (inside, *inside.parents[:-1]))  # not the trainer itself
+
+
+def refuse_links(folder: Path, files: Iterable[Path]) -> None:
+    """Raise BadValue for the first of `files` that seems to be in a trainer's folder and is elsewhere, by a link.
+
+    A trainer may come from somebody else, and a link in it name a file of whoever trains: that isn't sent anywhere. Who
+    means that file names it: a path outside of the trainer in data.py is for all to read.
+    """
+    home = folder.resolve()
+    for path in files:
+        there, seems = path.resolve(), Path(os.path.normpath(path))
+        if not there.is_relative_to(home) and (seems.is_relative_to(folder) or seems.is_relative_to(home)):
+            raise BadValue(
+                _("{path} leads out of the trainer by a symbolic link, to {there}").format(path=path, there=there),
+                _("copy the file to that place, or name {there} as the data").format(there=there),
+            )
 
 
 def files_of(folder: Path, pattern: str) -> tuple[Path, ...]:

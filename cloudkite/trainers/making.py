@@ -21,7 +21,7 @@ from cloudkite.show import amounts
 from cloudkite.show.errors import BadValue, UserError
 from cloudkite.data.table import Table, read, write
 from cloudkite.show.text import _, visible, visible_json
-from cloudkite.workspace import Workspace
+from cloudkite.workspace import Workspace, private_file
 
 _NAME = re.compile(r"[a-z]([a-z0-9_-]{0,38}[a-z0-9])?")
 _PATIENCE = 60  # seconds that `new` waits for another one
@@ -113,8 +113,9 @@ def bake(template: Path, name: str, into: Path, description: str = "", home: str
 def fill(trainer: Path, table: Table) -> None:
     """Replace the example's data in the folder `trainer` by those of `table`."""
     shutil.rmtree(trainer / "data")
-    (trainer / "data").mkdir()
+    (trainer / "data").mkdir(mode=0o700)
     copy = trainer / "data" / _file_name(table)
+    private_file(copy).close()  # before a row is in it: who may read the original, folders included, is not known
     write(table, copy)
     said = visible(table.path.name, lines=False).replace("&", "&amp;").replace("<", "&lt;")  # Markdown may hold HTML
     source = f"# {copy.name}\n\nMade from {said}: {table.rows} rows.\n"

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cloudkite import leftovers
-from cloudkite.workspace import private_folder
+from cloudkite.workspace import private_file, private_folder
 
 _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")  # of a project; another could write lines of its own
 _DATE = (1980, 1, 1, 0, 0, 0)  # the first that a zip file can tell
@@ -62,10 +62,11 @@ def wheel(name: str, version: str, python: str, requirements: Sequence[str], con
 def keep(folder: Path, name: str, data: bytes) -> Wheel:
     """The wheel as folder/<sha256>/<name>; written only when it is not there."""
     digest = hashlib.sha256(data).hexdigest()
-    path = private_folder(folder / digest) / name
+    path = private_folder(private_folder(folder) / digest) / name
     if not path.is_file() or path.stat().st_size != len(data):
         part = path.with_name(leftovers.prefix("tmp") + "whl")  # several may write the same wheel at once
-        part.write_bytes(data)
+        with private_file(part) as file:
+            file.write(data)
         part.replace(path)
     return Wheel(path, digest)
 

@@ -7,10 +7,21 @@ import tomllib
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
+
+
+def is_own(place):
+    """Whether a clone in a folder above is the person's, or the machine's: anyone can put one into /tmp."""
+    if os.name != "posix":
+        return True
+    parts = [place / "cloudkite", place / "cloudkite" / "workspace.py", place / "tasks.py"]
+    about = [part.stat() for part in parts if part.exists()]
+    return all(one.st_uid in (os.getuid(), 0) and not one.st_mode & 0o002 for one in about)
+
+
 SETTINGS = tomllib.loads((HERE / "pyproject.toml").read_text(encoding="utf-8")).get("tool", {}).get("cloudkite", {})
 PLACES = [HERE / SETTINGS["home"]] if SETTINGS.get("home") else []
 PLACES += [Path(os.environ["CLOUDKITE_HOME"])] if os.environ.get("CLOUDKITE_HOME") else []
-PLACES += HERE.parents
+PLACES += [place for place in HERE.parents if is_own(place)]
 HOME = next((place.resolve() for place in PLACES if (place / "cloudkite" / "workspace.py").is_file()), None)
 if HOME is None:
     sys.exit(

@@ -252,6 +252,20 @@ def test_secrets_are_not_in_plain_text(programs):
     assert programs.place.target.storage().get_bucket(name).labels == {"password": "hush-hush-hush"}
 
 
+def test_a_name_that_has_a_labels_value_in_it_stays_plain(programs):
+    """The SDK makes all that the provider adds to the labels a secret; the name is none by that."""
+
+    def program(opts):
+        made = gcp.storage.Bucket(
+            "box", name="a-box-of-tools", location="us-central1", labels={"kind": "tools"}, opts=opts
+        )
+        pulumi.export("name", made.name)
+
+    assert programs.up(program).outputs == {"name": "a-box-of-tools"}
+    assert programs.refresh().errors == []
+    assert programs.up(program).outputs == {"name": "a-box-of-tools"}
+
+
 @pytest.mark.parametrize("token", [None, "", "ya29.somebody-elses"])
 def test_foreign_tokens_are_refused(programs, token):
     def program():

@@ -282,7 +282,7 @@ fetching.pages, fetching._download = cloud.pages, cloud.download
 if point == "download":
     fetching._download = half
 elif point == "record":
-    Path.write_text = die
+    fetching.private_file = die
 elif point in ("first rename", "second rename"):
     rename, count = Path.rename, []
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
 import platform
 import re
 import shutil
+import stat
 import subprocess
 import sys
 import tempfile
@@ -42,18 +44,21 @@ def environment(
 
     Built on first use, then found by one look at its `.ready` stamp, which is written last: a build that was cut short
     is done again. Of several builders, also in other processes, one builds and the others wait. `progress` gets lines
-    such as "Downloading tensorflow-cpu (245.1MiB)". Raises EnvironmentFailed.
+    such as "Downloading tensorflow-cpu (245.1MiB)". Raises EnvironmentFailed, and PermissionError for a folder `envs`
+    in which somebody else could have put what is run from here.
     """
     folder = envs.absolute() / fingerprint(requirements, python)
     executable = folder / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
     ready = folder / ".ready"
+    _refuse_foreign(folder.parent)
     if ready.exists():
         return executable
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    _own(folder.parent)
     with _locked(folder.parent / f"{folder.name}.lock", progress) as lock:
         if not ready.exists():
             _build(folder, executable, requirements, python, progress or (lambda _line: None), lock)
             ready.write_text(json.dumps({"python": python, "requirements": list(requirements)}), encoding="utf-8")
+            ready.chmod(0o600)
     return executable
 
 
@@ -101,11 +106,26 @@ def _on_this_machine(proxy: str) -> bool:
     return urlsplit(proxy).hostname in ("127.0.0.1", "localhost", "::1")
 
 
+def _own(folder: Path) -> None:
+    """Make the folder, and the parents that it lacks, for their owner only."""
+    for place in (*reversed(folder.parents), folder):
+        if not place.exists():
+            place.mkdir(mode=0o700, exist_ok=True)
+    _refuse_foreign(folder)
+
+
+def _refuse_foreign(folder: Path) -> None:
+    if sys.platform != "win32" and folder.exists():
+        about = folder.stat()
+        if about.st_uid != os.getuid() or about.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+            raise PermissionError(errno.EPERM, "another user owns it or may write to it", str(folder))
+
+
 def _build(
     folder: Path, executable: Path, requirements: Sequence[str], python: str, progress: Progress, lock: IO[str]
 ) -> None:
     shutil.rmtree(folder, ignore_errors=True)
-    _uv(["venv", "--python", _interpreter(python), str(folder)], [f"Python {python}"], None, lock)
+    _uv(["venv", "--no-project", "--python", _interpreter(python), str(folder)], [f"Python {python}"], None, lock)
     if requirements:
         _uv(["pip", "install", "--python", str(executable), *requirements], requirements, progress, lock)
 
@@ -121,21 +141,25 @@ def _uv(
     arguments: Sequence[str], requirements: Sequence[str], progress: Progress | None, lock: IO[str] | None = None
 ) -> None:
     """Run uv. It shares the `lock`: one that outlives its killed builder keeps the next one out until it ends."""
-    command = [_uv_program(), "--color", "never", *arguments]
     variables = {"UV_HTTP_TIMEOUT": "120", **package_index_environment(os.environ)}
+    command = [_uv_program(), "--color", "never", *_settings(variables), *arguments]
     lines: list[str] = []
-    with subprocess.Popen(
-        command,
-        env=variables,
-        cwd=tempfile.gettempdir(),  # away from a pyproject.toml whose uv settings would have a say
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        encoding="utf-8",
-        errors="replace",
-        pass_fds=() if lock is None or sys.platform == "win32" else (lock.fileno(),),
-    ) as process:
+    with (
+        tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as own,
+        subprocess.Popen(
+            command,
+            env=variables,
+            cwd=own,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+            pass_fds=() if lock is None or sys.platform == "win32" else (lock.fileno(),),
+            umask=-1 if sys.platform == "win32" else 0o077,
+        ) as process,
+    ):
         assert process.stdout is not None
         for line in process.stdout:
             lines.append(line.rstrip())
@@ -145,6 +169,28 @@ def _uv(
         raise EnvironmentFailed(_culprit(requirements, lines), "\n".join(lines))
 
 
+def _settings(environ: Mapping[str, str]) -> list[str]:
+    """The options by which uv reads this person's settings, else the machine's, and no others.
+
+    Left alone, uv looks for them in the working directory and all folders above: in /tmp, for one, whoever is the first
+    to make /tmp/uv.toml would name the index from which code comes. What the person said stays: UV_* variables, and the
+    uv.toml in their own settings, which may name the mirror without which their network has no packages.
+    """
+    if environ.get("UV_CONFIG_FILE"):
+        return []
+    if environ.get("UV_NO_CONFIG", "").lower() not in ("", "0", "false"):
+        return ["--no-config"]
+    home = Path.home()
+    if sys.platform == "win32":
+        places = [Path(environ.get("APPDATA") or home / "AppData" / "Roaming"), Path(environ.get("PROGRAMDATA") or "/")]
+    else:
+        named = (Path(folder) for folder in environ.get("XDG_CONFIG_DIRS", "/etc/xdg").split(os.pathsep))
+        places = [Path(environ.get("XDG_CONFIG_HOME") or home / ".config"), *named, Path("/etc")]
+    found = (place / "uv" / "uv.toml" for place in places if place.is_absolute())
+    path = next((path for path in found if path.is_file()), None)
+    return ["--config-file", str(path)] if path else ["--no-config"]
+
+
 def _uv_program() -> str:
     try:
         from uv import find_uv_bin
@@ -152,7 +198,7 @@ def _uv_program() -> str:
         return find_uv_bin()
     except (ImportError, FileNotFoundError):
         found = shutil.which("uv")
-    if found is None:
+    if found is None or not Path(found).is_absolute():  # Windows looks into the working directory, too
         raise EnvironmentFailed("uv", "error: uv was found neither as a package nor on PATH")
     return found
 
@@ -184,7 +230,7 @@ def _locked(path: Path, progress: Progress | None) -> Iterator[IO[str]]:
     """
     from filelock import lock_descriptor  # in here: it takes 60 ms, and an environment that is ready needs no lock
 
-    with path.open("a+", encoding="utf-8") as file:
+    with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600), "a+", encoding="utf-8") as file:
         if not lock_descriptor(file.fileno(), blocking=False):
             if progress:
                 progress("Waiting for another process that builds the same environment")

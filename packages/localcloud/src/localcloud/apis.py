@@ -22,7 +22,7 @@ from localcloud.transport.front import Api
 # (host and path as a regular expression, "module:function" that makes the ASGI app of a Cloud); the first that fits.
 HOSTS: list[tuple[str, str]] = [
     (r"(storage|[^/]+\.storage)\.googleapis\.com/.*", "localcloud.storage.http:app"),
-    (r"www\.googleapis\.com/((upload|download|batch|resumable/upload)/)?storage/.*", "localcloud.storage.http:app"),
+    (r"www\.googleapis\.com/+((upload|download|batch|resumable/upload)/)?storage/.*", "localcloud.storage.http:app"),
     (r"([a-z0-9-]+-)?aiplatform\.googleapis\.com/.*", "localcloud.vertex.http:app"),
     (r"[^/]+\.prediction\.vertexai\.goog/.*", "localcloud.vertex.http:app"),
     (r"logging\.googleapis\.com/.*", "localcloud.logging.http:app"),
@@ -66,12 +66,17 @@ _STORAGE = "localcloud.storage.http:app"
 def apis() -> list[Api]:
     """What answers for each host; the open ones last, because user information has a path under an open one."""
     closed = [
-        Api(pattern, loader, anonymous=entrance.anonymous, refuse=entrance.refuse)
+        Api(pattern, loader, anonymous=entrance.anonymous, refuse=entrance.refuse, packed=_object_of)
         if loader == _STORAGE
         else Api(pattern, loader)
         for pattern, loader in HOSTS
     ]
     return closed + [Api(pattern, loader, open=True) for pattern, loader in OPEN_HOSTS]
+
+
+def _object_of(path: str) -> bool:
+    """In the XML API a body in gzip is an object that is kept so."""
+    return not entrance.is_json(path)
 
 
 def assemble(root: Path, envs: Path, ports: Ports, clock: Clock | None = None) -> Cloud:

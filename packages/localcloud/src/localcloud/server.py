@@ -97,6 +97,7 @@ async def serve(root: Path, envs: Path, projects: list[str], trials: list[str], 
     with locks.held(root / "server.lock", patience=2):
         numbers, sockets = ports.claim(root)
         ca.ensure(root)
+        ca.write_java_trust(root)
         cloud = assemble(root, envs, numbers)
         assert cloud.secret  # written before anybody could need it
         for project in cloud.of(Projects).list():

@@ -226,6 +226,56 @@ def test_the_token_endpoint_refuses_as_google_does(local_cloud, changes, descrip
     assert answer.json()["error_description"].startswith(description)
 
 
+@pytest.mark.parametrize("kid", [None, "nobody-knows-this-one", ""])
+def test_a_key_need_not_be_named(local_cloud, session, kid):
+    """Go's client names none: then each enabled key of the account may have signed, and no other."""
+    email = local_cloud.account(f"unnamed-{len(str(kid))}", "roles/viewer")
+    keys = [local_cloud.key(email) for _ in range(2)]
+
+    def shown(key: dict, **changes) -> str:
+        claims = claims_of(local_cloud, iss=email, sub=email, **changes)
+        return google_jwt.encode(RSASigner(*unnamed(key)), claims, key_id=kid).decode()
+
+    def unnamed(key: dict) -> tuple:
+        return jwt.load_private_pem(key["private_key"]), kid
+
+    def exchanged(key: dict):
+        told = {
+            "grant_type": GRANT,
+            "assertion": shown(key, aud=TOKEN, scope="https://www.googleapis.com/auth/cloud-platform"),
+        }
+        return local_cloud.plain_session().post(TOKEN, data=told)
+
+    def called(bearer: str) -> int:
+        return local_cloud.plain_session().get(PROJECT, headers={"Authorization": f"Bearer {bearer}"}).status_code
+
+    for key in keys:
+        assert called(exchanged(key).json()["access_token"]) == 200
+        assert called(shown(key, aud="https://cloudresourcemanager.googleapis.com/")) == 200
+    others = local_cloud.key(local_cloud.account(f"else-{len(str(kid))}", "roles/viewer"))
+    disabled, kept = keys
+    url = (
+        f"https://iam.googleapis.com/v1/projects/test-project/serviceAccounts/{email}/keys/{disabled['private_key_id']}"
+    )
+    session.post(f"{url}:disable", json={}).raise_for_status()
+    for key in (others, disabled):
+        assert exchanged(key).json()["error_description"] == "Invalid JWT Signature."
+        assert (
+            called(shown(key, aud="https://cloudresourcemanager.googleapis.com/", exp=now(local_cloud) + 3000)) == 401
+        )
+    bought = exchanged(kept).json()["access_token"]
+    assert called(bought) == 200
+    session.delete(url.replace(disabled["private_key_id"], kept["private_key_id"])).raise_for_status()
+    assert called(bought) == 401  # it ends with the key that it was bought with
+
+
+def test_an_empty_audience_is_as_good_as_none(local_cloud):
+    scope = "https://www.googleapis.com/auth/cloud-platform"
+    for changes, status in (({"aud": "", "scope": scope}, 200), ({"aud": "", "scope": None}, 401)):
+        bearer = {"Authorization": f"Bearer {signed(local_cloud, **changes)}"}
+        assert local_cloud.plain_session().get(PROJECT, headers=bearer).status_code == status
+
+
 def test_other_grants_are_refused(local_cloud):
     answer = local_cloud.plain_session().post(TOKEN, data={"grant_type": "refresh_token", "refresh_token": "1//x"})
     assert (answer.status_code, answer.json()["error"]) == (400, "unsupported_grant_type")

@@ -129,7 +129,7 @@ def test_both_streams_keep_their_order(vertex: AuthorizedSession) -> None:
 import sys, time
 for n in range(10):
     print(n, file=sys.stderr if n % 3 == 0 else sys.stdout, flush=True)
-    time.sleep(0.02)
+    time.sleep(0.1)
 sys.stdout.write("unfinished")
 """
     job = submit(vertex, body(pool(script)))

@@ -250,3 +250,26 @@ def test_an_entry_is_read_as_google_writes_it(session: AuthorizedSession, local_
     body = {"logName": f"projects/{PROJECT}/logs/{log}", "resource": {"type": "global"}}
     odd = session.post(f"{BASE}/entries:write", json=body | {"entries": [{"httpRequest": {"verb": "GET"}}]})
     assert (odd.status_code, "entries[0].httpRequest" in odd.text) == (400, True)
+
+
+def test_what_json_lacks_gets_into_no_entry(session: AuthorizedSession, log: str, local_cloud: Any) -> None:
+    """Else an entry could not be listed again, and no other with it."""
+    url = f"{BASE}/entries:write"
+    whole = f'{{"logName": "projects/{PROJECT}/logs/{log}", "resource": {{"type": "global"}}, "entries": [ENTRY]}}'
+    for payload in ('{"a": NaN}', '{"a": 1e999}', '{"a": "\\ud800"}', '{"a":' * 200 + "1" + "}" * 200):
+        body = whole.replace("ENTRY", f'{{"jsonPayload": {payload}}}')
+        refused = session.post(url, data=body, headers={"Content-Type": "application/json"})
+        assert refused.status_code == 400 and refused.json()["error"]["message"].startswith("Invalid JSON payload")
+    local_cloud.run(f"""
+        from google.api_core.exceptions import InvalidArgument
+        from google.cloud import logging
+        client = logging.Client()
+        for number in ("nan", "inf", "-inf"):
+            try:
+                client.logger({log!r}).log_struct({{"a": float(number)}})
+            except InvalidArgument:
+                continue
+            raise SystemExit(f"{{number}} was taken")
+        client.logger({log!r}).log_struct({{"a": 1.5}})
+    """)
+    assert [entry["jsonPayload"] for entry in listed(session, f"log_id({log})").json()["entries"]] == [{"a": 1.5}]

@@ -146,7 +146,27 @@ def test_etags_are_conditions_too(bucket: Bucket, session: Any) -> None:
         blob.reload(if_etag_match=etag)
     there = f"{HOST}/storage/v1/b/{bucket.name}"
     bucket_etag = session.get(there).json()["etag"]
-    assert session.get(there, headers={"If-None-Match": bucket_etag}).status_code in (304, 412)
+    for query, headers, status in (
+        ("", {"If-None-Match": bucket_etag}, 304),
+        ("", {"If-None-Match": '"other"'}, 200),
+        ("?ifMetagenerationNotMatch=1", {}, 304),
+        ("?ifMetagenerationNotMatch=2", {}, 200),
+        ("?ifMetagenerationMatch=2", {}, 412),
+    ):
+        assert session.get(f"{there}{query}", headers=headers).status_code == status
+
+
+def test_etags_of_the_xml_api_are_its_own(bucket: Bucket, session: Any) -> None:
+    bucket.blob("x").upload_from_string("x")
+    url = f"{HOST}/{bucket.name}/x"
+    etag = session.get(url).headers["ETag"]
+    of_json = session.get(f"{HOST}/storage/v1/b/{bucket.name}/o/x").json()["etag"]
+    assert etag == '"9dd4e461268c8034f5c8564e155c67a6"'
+    for method in (session.get, session.head):
+        assert method(url, headers={"If-None-Match": etag}).status_code == 304
+        assert method(url, headers={"If-Match": etag}).status_code == 200
+        assert method(url, headers={"If-None-Match": of_json}).status_code == 200
+        assert method(url, headers={"If-Match": of_json}).status_code == 412
 
 
 def test_generation_zero_means_that_there_is_none(bucket: Bucket) -> None:

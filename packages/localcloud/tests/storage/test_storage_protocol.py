@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import http.client
 import json
 import os
@@ -203,6 +204,87 @@ def test_a_resumable_upload_step_by_step(bucket, session):
     assert put(MIB // 2, MIB).json()["size"] == str(MIB)
     assert bucket.blob("steps").download_as_bytes() == data
     assert ask().status_code == 200 and ask().json()["name"] == "steps"  # for who missed the answer
+
+
+def test_a_resumable_upload_without_redirects_and_without_an_end(bucket, session):
+    """As Go's client asks for it (no 308), and Node's (a body whose end is not told)."""
+    data = os.urandom(MIB)
+    plain = {"X-GUploader-No-308": "yes"}
+
+    def opened(name: str) -> str:
+        return bucket.blob(name).create_resumable_upload_session(content_type="text/x")
+
+    url = opened("go")
+    half = session.put(url, data=data[: MIB // 2], headers={**plain, "Content-Range": f"bytes 0-{MIB // 2 - 1}/*"})
+    asked = session.put(url, headers={**plain, "Content-Range": "bytes */*"})
+    for answer in (half, asked):
+        assert (answer.status_code, answer.headers["X-Http-Status-Code-Override"]) == (200, "308")
+        assert answer.headers["Range"] == f"bytes=0-{MIB // 2 - 1}"
+    end = {**plain, "Content-Range": f"bytes {MIB // 2}-{MIB - 1}/{MIB}"}
+    done = session.put(url, data=data[MIB // 2 :], headers=end)
+    assert "X-Http-Status-Code-Override" not in done.headers and done.json()["size"] == str(MIB)
+
+    assert session.put(opened("node"), data=data, headers={"Content-Range": "bytes 0-*/*"}).json()["size"] == str(MIB)
+    url = opened("continued")
+    session.put(url, data=data[: MIB // 2], headers={"Content-Range": f"bytes 0-{MIB // 2 - 1}/*"})
+    rest = session.put(url, data=iter([data[MIB // 2 :]]), headers={"Content-Range": f"bytes {MIB // 2}-*/*"})
+    assert rest.json()["size"] == str(MIB)
+    known = session.put(opened("known"), data=data, headers={"Content-Range": f"bytes 0-*/{MIB}"})
+    assert known.json()["size"] == str(MIB)
+    for name in ("go", "node", "continued", "known"):
+        assert bucket.blob(name).download_as_bytes() == data
+
+
+def test_bodies_may_come_packed(bucket, session):
+    """As Java's clients send all of theirs; in the XML API it is the object that is packed."""
+    packed = {"Content-Encoding": "gzip"}
+    base, upload = (
+        f"https://storage.googleapis.com/storage/v1/b/{bucket.name}",
+        f"https://storage.googleapis.com/upload/storage/v1/b/{bucket.name}/o",
+    )
+    text = b"many words, " * 100_000
+
+    media = session.post(f"{upload}?uploadType=media&name=media", data=gzip.compress(text), headers=packed)
+    assert media.json()["size"] == str(len(text)) and "contentEncoding" not in media.json()
+    lines = [
+        b"--b",
+        b"Content-Type: application/json",
+        b"",
+        b'{"name": "parts"}',
+        b"--b",
+        b"Content-Type: text/x",
+        b"",
+        text,
+        b"--b--",
+        b"",
+    ]
+    kind = {"Content-Type": "multipart/related; boundary=b"}
+    parts = session.post(
+        f"{upload}?uploadType=multipart", data=gzip.compress(b"\r\n".join(lines)), headers={**packed, **kind}
+    )
+    assert parts.json()["size"] == str(len(text))
+    json_type = {"Content-Type": "application/json"}
+    changed = session.patch(
+        f"{base}/o/media", data=gzip.compress(b'{"metadata": {"a": "b"}}'), headers={**packed, **json_type}
+    )
+    assert changed.json()["metadata"] == {"a": "b"}
+    call = f"GET /storage/v1/b/{bucket.name} HTTP/1.1\r\n\r\n".encode()
+    calls = b"\r\n".join([b"--c", b"Content-Type: application/http", b"Content-ID: <1>", b"", call, b"--c--", b""])
+    for slashes in ("/", "//"):
+        batch = session.post(
+            f"https://storage.googleapis.com{slashes}batch/storage/v1", data=gzip.compress(calls),
+            headers={**packed, "Content-Type": "multipart/mixed; boundary=c"},
+        )  # fmt: skip
+        assert batch.status_code == 200 and f'"name":"{bucket.name}"' in batch.text.replace(" ", "")
+
+    url, raw = f"https://storage.googleapis.com/{bucket.name}/xml", gzip.compress(text)
+    assert session.put(url, data=raw, headers={**packed, "Content-Type": "application/json"}).status_code == 200
+    kept = session.get(f"{base}/o/xml").json()
+    assert (kept["size"], kept["contentEncoding"]) == (str(len(raw)), "gzip")
+
+    for broken, told in ((b"no gzip", "isn't gzip"), (gzip.compress(text)[:-9], "ends in the middle")):
+        refused = session.patch(f"{base}/o/media", data=broken, headers={**packed, **json_type})
+        assert refused.status_code == 400 and told in refused.json()["error"]["message"]
 
 
 def test_checksums_may_come_in_two_headers(bucket, raw, session):

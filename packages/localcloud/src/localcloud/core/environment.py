@@ -8,6 +8,7 @@ from pathlib import Path
 
 from localcloud.core.ports import Ports
 
+JAVA_PASSWORD = "local-cloud"  # noqa: S105  of ca.p12, which holds no secret: it is Java's word for a checksum
 SHELLS = ("bash", "fish", "powershell", "cmd")
 
 
@@ -30,6 +31,9 @@ def client_environment(root: Path, ports: Ports, project: str) -> dict[str, str]
         "GOOGLE_APPLICATION_CREDENTIALS": key,
         "GOOGLE_CLOUD_PROJECT": project,
         "REQUESTS_CA_BUNDLE": bundle,
+        "NODE_EXTRA_CA_CERTS": bundle,
+        "METADATA_SERVER_DETECTION": "none",  # Node's: it would look for a metadata server and wait
+        "JAVA_TOOL_OPTIONS": _java(root, ports),
         "CURL_CA_BUNDLE": bundle,  # TensorFlow
         "SSL_CERT_FILE": bundle,
         "HTTPLIB2_CA_CERTS": bundle,
@@ -48,6 +52,20 @@ def client_environment(root: Path, ports: Ports, project: str) -> dict[str, str]
         "GCS_STAT_CACHE_MAX_AGE": "0",  # or TensorFlow reads an object that was written again only in part
         "TF_CPP_MIN_LOG_LEVEL": "2",
     }
+
+
+def _java(root: Path, ports: Ports) -> str:
+    """Options for every Java program: it reads no proxy and no certificate from anywhere else."""
+    host, port = "127.0.0.1", ports.proxy
+    options = {
+        "https.proxyHost": host, "https.proxyPort": port, "http.proxyHost": host, "http.proxyPort": port,
+        "http.nonProxyHosts": "localhost|127.0.0.1",
+        "javax.net.ssl.trustStore": root / "ca.p12", "javax.net.ssl.trustStoreType": "PKCS12",
+        "javax.net.ssl.trustStorePassword": JAVA_PASSWORD,
+    }  # fmt: skip
+    return " ".join(
+        f'"-D{name}={value}"' if " " in f"{value}" else f"-D{name}={value}" for name, value in options.items()
+    )
 
 
 def boto_configuration(key: Path, bundle: Path, project: str, state: Path) -> str:

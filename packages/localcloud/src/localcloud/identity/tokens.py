@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import re
@@ -159,7 +160,7 @@ class Tokens:
             if bought_with := claims.get("key"):
                 self._registered(str(bought_with), email)
         else:
-            token.verify(self._registered(key_id, email))
+            self._verify_signature(token, email)
             api = self._check_self_signed(claims)
         account = self._cloud.of(Iam).find_service_account(email)
         if account is None or account.get("disabled"):
@@ -176,6 +177,23 @@ class Tokens:
             raise jwt.BadToken("no such key")
         return key["publicPem"]
 
+    def _verify_signature(self, token: jwt.Token, email: str) -> str:
+        """The id of the account's key that signed a token. Raises BadToken.
+
+        Go's client names no key, and others one that nobody knows: then each of the account's own keys may be it.
+        """
+        key_id = str(token.header.get("kid", ""))
+        iam = self._cloud.of(Iam)
+        if iam.find_key(key_id):
+            token.verify(self._registered(key_id, email))
+            return key_id
+        for key in iam.list_keys(email):
+            if not key.get("disabled"):
+                with contextlib.suppress(jwt.BadToken):
+                    token.verify(key["publicPem"])
+                    return key["name"].rpartition("/")[2]
+        raise jwt.BadToken("no key of the account signed it")
+
     def _check_self_signed(self, claims: Any) -> str:
         """Self-signed tokens live an hour and are for an API, by audience or by scope (https://google.aip.dev/auth/4111).
 
@@ -188,7 +206,7 @@ class Tokens:
         if issued > self._cloud.clock.wall() + _SKEW:
             raise jwt.BadToken("issued in the future")
         audience = claims.get("aud")
-        if audience is None and claims.get("scope"):
+        if not audience and claims.get("scope"):
             return ""
         parts = urlsplit(str(audience))
         host = parts.hostname or ""
@@ -210,9 +228,8 @@ class Tokens:
         account = self._cloud.of(Iam).find_service_account(email)
         if account is None or account.get("disabled"):
             raise InvalidGrant("Invalid grant: account not found")
-        key_id = str(token.header.get("kid", ""))
         try:
-            token.verify(self._registered(key_id, email))
+            key_id = self._verify_signature(token, email)
             issued, ends = _number(claims, "iat"), _number(claims, "exp")
         except jwt.BadToken:
             raise InvalidGrant("Invalid JWT Signature.") from None

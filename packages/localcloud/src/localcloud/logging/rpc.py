@@ -6,6 +6,7 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TYPE_CHECKING
 
+from localcloud.core import strict_json
 from localcloud.core.errors import ApiError
 from localcloud.logging import permissions
 from localcloud.logging.messages import message
@@ -40,7 +41,7 @@ def _tail(cloud: Cloud) -> StreamHandler:
         async for one in messages:  # the first says what is wanted
             raw = one
             break
-        request = json_format.MessageToDict(request_class.FromString(raw))
+        request = strict_json.of_message(request_class.FromString(raw))
         permissions.require_on(cloud, caller, CONSUMER.get())
         permissions.require(cloud, caller, "logging.logEntries.list", iter(request.get("resourceNames", [])))
         tail = Tail(cloud, request)
@@ -60,7 +61,7 @@ def _unary(cloud: Cloud, method: Method) -> Unary:
 
     async def answer(raw: bytes, caller: Caller) -> bytes:
         try:
-            request = json_format.MessageToDict(request_class.FromString(raw))
+            request = strict_json.of_message(request_class.FromString(raw))
         except TypeError as error:  # an Any of a type that nobody here knows
             raise ApiError(400, f"Request contains an invalid argument: {error}") from None
         permissions.admit(cloud, caller, method, request, CONSUMER.get())

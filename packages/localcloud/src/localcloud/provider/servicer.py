@@ -202,9 +202,10 @@ class Provider:
             return pb.ReadResponse()
         outputs = {**{name: known[name] for name in kind.kept if name in known}, **schema.coerce(token, now)}
         told = schema.refreshed(token, bare(inputs), outputs) if inputs else schema.inputs_of(token, outputs)
-        return pb.ReadResponse(
-            id=request.id, properties=dump(hide(outputs, olds, inputs)), inputs=dump(hide(told, olds, inputs))
-        )
+        # Labels are secret in what was known of every resource, as the SDK asks: a bucket or repository that is called
+        # as a label's value would be hidden with them, and all that is made of its name.
+        secrets = inputs or olds
+        return pb.ReadResponse(id=request.id, properties=dump(hide(outputs, secrets)), inputs=dump(hide(told, secrets)))
 
     async def update(self, request: pb.UpdateRequest, peer: str) -> pb.UpdateResponse:
         token, kind = _kind(request)

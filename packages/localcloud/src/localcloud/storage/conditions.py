@@ -26,11 +26,12 @@ class Conditions:
     metageneration_not_match: int | None = None
     etag_match: str = ""
     etag_not_match: str = ""
+    xml: bool = False  # the tags are those of the XML API, which are made of the content
 
     def check(self, record: ObjectRecord | None) -> None:
         """Raise 412 unless all hold of what a write would change."""
         generation = record.generation if record else 0
-        self._check(generation, record.metageneration if record else None, record.etag if record else "")
+        self._check(generation, record.metageneration if record else None, self._etag(record) if record else "")
 
     def check_metageneration(self, metageneration: int, etag: str) -> None:
         """The same for a bucket, which has no generations here."""
@@ -38,14 +39,24 @@ class Conditions:
 
     def check_read(self, record: ObjectRecord) -> None:
         """Raise 412, or 304 when a "not match" says that the reader has this version already."""
-        have = (
-            self.generation_not_match == record.generation
-            or self.metageneration_not_match == record.metageneration
-            or (self.etag_not_match and _same(self.etag_not_match, record.etag))
-        )
-        if have:
-            raise not_modified()
+        self._check_seen(record.generation, record.metageneration, self._etag(record))
         self.check(record)
+
+    def check_bucket_read(self, metageneration: int, etag: str) -> None:
+        """The same for a bucket."""
+        self._check_seen(-1, metageneration, etag)
+        self.check_metageneration(metageneration, etag)
+
+    def _etag(self, record: ObjectRecord) -> str:
+        return record.xml_etag.strip('"') if self.xml else record.etag
+
+    def _check_seen(self, generation: int, metageneration: int, etag: str) -> None:
+        if (
+            self.generation_not_match == generation
+            or self.metageneration_not_match == metageneration
+            or (self.etag_not_match and _same(self.etag_not_match, etag))
+        ):
+            raise not_modified()
 
     def _check(self, generation: int | None, metageneration: int | None, etag: str) -> None:
         for wanted, present in (
@@ -69,8 +80,13 @@ class Conditions:
 ANY = Conditions()
 
 
-def from_request(query: Mapping[str, str], headers: Mapping[str, str], prefix: str = "if") -> Conditions:
-    """The conditions of a request; `prefix` "ifSource" for those on a copy's source. Raises 400 for no number."""
+def from_request(
+    query: Mapping[str, str], headers: Mapping[str, str], prefix: str = "if", xml: bool = False
+) -> Conditions:
+    """The conditions of a request; `prefix` "ifSource" for those on a copy's source, `xml` for the XML API's.
+
+    Raises 400 for no number.
+    """
     texts = {
         "generation_match": query.get(f"{prefix}GenerationMatch"),
         "generation_not_match": query.get(f"{prefix}GenerationNotMatch"),
@@ -82,7 +98,7 @@ def from_request(query: Mapping[str, str], headers: Mapping[str, str], prefix: s
     for header, name in _XML_HEADERS.items():
         texts[name] = headers.get(header, texts[name])
     match, not_match = headers.get("if-match", ""), headers.get("if-none-match", "")
-    return Conditions(etag_match=match, etag_not_match=not_match, **_numbers(texts))
+    return Conditions(etag_match=match, etag_not_match=not_match, xml=xml, **_numbers(texts))
 
 
 def _numbers(texts: Mapping[str, str | None]) -> dict[str, Any]:

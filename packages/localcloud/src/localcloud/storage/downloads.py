@@ -46,7 +46,7 @@ class Downloads:
         """The object's bytes; whether everybody may have them. Raises 404, 412, 416, 304 before anything is sent."""
         record, file = self._objects.open(bucket, name, as_generation(request.query.get("generation")))
         with file:
-            from_request(request.query, request.headers).check_read(record)
+            from_request(request.query, request.headers, xml=xml).check_read(record)
             headers = _headers(record, xml)
             if public:
                 headers.setdefault("Cache-Control", _PUBLIC)
@@ -180,7 +180,7 @@ def _headers(record: ObjectRecord, xml: bool) -> dict[str, str]:
     settings = record.settings
     headers = {
         "Content-Type": settings.get("contentType") or "application/octet-stream",
-        "ETag": xml_etag(record) if xml else record.etag,
+        "ETag": record.xml_etag if xml else record.etag,
         "Last-Modified": format_datetime(datetime.fromisoformat(record.updated), usegmt=True),
         "Accept-Ranges": "bytes",
         "X-Goog-Generation": str(record.generation),
@@ -203,8 +203,3 @@ def _headers(record: ObjectRecord, xml: bool) -> dict[str, str]:
         custom = settings.get("metadata", {}).items()
         headers |= {f"x-goog-meta-{key}": value for key, value in custom if _HEADER_NAME.fullmatch(key)}
     return headers
-
-
-def xml_etag(record: ObjectRecord) -> str:
-    """The ETag of the XML API: the MD5 in hexadecimal where there is one."""
-    return f'"{record.md5.hex()}"' if record.md5 else f'"-{record.etag}"'

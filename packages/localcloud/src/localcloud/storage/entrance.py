@@ -10,6 +10,7 @@ from localcloud.transport.rest import Scope, Send, send_bytes, send_json
 
 # https://cloud.google.com/storage/docs/authentication/signatures: version 4, and version 2
 _SIGNED = re.compile(rb"(^|&)(x-goog-signature|googleaccessid)=", re.IGNORECASE)
+_JSON = re.compile(r"/((upload|download|resumable/upload)/)?storage/|/+batch")
 _HMAC = re.compile(rb"(GOOG1|AWS|AWS4-HMAC-SHA256|GOOG4-HMAC-SHA256|GOOG4-RSA-SHA256) ")
 
 
@@ -23,11 +24,15 @@ def anonymous(shown: bytes, query: bytes, what: str) -> bool:
     return not shown or bool(_SIGNED.search(query))
 
 
+def is_json(path: str) -> bool:
+    """Whether a path is one of the JSON API, uploads and batches among them: all others are the XML API's."""
+    return _JSON.match(path) is not None
+
+
 async def refuse(scope: Scope, send: Send, error: ApiError) -> None:
     """Storage's own shapes: https://cloud.google.com/storage/docs/json_api/v1/status-codes and .../xml-api."""
     word = "Invalid Credentials" if error.reason == "authError" else error.message
-    path = scope["raw_path"]
-    if re.match(rb"/((upload|download|batch|resumable/upload)/)?storage/", path) or path.startswith(b"/batch"):
+    if is_json(scope["raw_path"].decode("latin-1")):
         where = {"location": "Authorization", "locationType": "header"} if error.code == 401 else {}
         entry = {"message": word, "domain": "global", "reason": error.reason, **where}
         body = {"error": {"code": error.code, "message": word, "errors": [entry]}}

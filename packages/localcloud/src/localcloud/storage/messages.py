@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import Any
 from urllib.parse import parse_qs
 
+from localcloud.core import strict_json
 from localcloud.core.asked.callers import Caller
 from localcloud.storage.errors import invalid
 from localcloud.transport.rest import Receive, Scope, Send
@@ -139,9 +140,7 @@ def parse_object(raw: bytes) -> dict[str, Any]:
     if not raw.strip():
         return {}
     try:
-        value = json.loads(raw)
-        if b"\\u" in raw:
-            json.dumps(value, ensure_ascii=False).encode()  # half a surrogate pair is no text
+        value = strict_json.loads(raw)
     except ValueError:
         raise invalid("Parse Error") from None
     if not isinstance(value, dict):

@@ -74,6 +74,11 @@ class ObjectRecord:
         return version_etag(self.generation, self.metageneration)
 
     @property
+    def xml_etag(self) -> str:
+        """The ETag of the XML API, in quotes: the MD5 in hexadecimal where there is one."""
+        return f'"{self.md5.hex()}"' if self.md5 else f'"-{self.etag}"'
+
+    @property
     def hashes(self) -> str:
         """The value of an x-goog-hash header."""
         md5 = f",md5={encode(self.md5)}" if self.md5 else ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from localcloud.core.environment import JAVA_PASSWORD
 from localcloud.core.state.files import write_privately
 
 NAMES = (
@@ -54,3 +55,15 @@ def _valid_until(root: Path) -> datetime:
         return min(leaf.not_valid_after_utc, authority.not_valid_after_utc)
     except Exception:  # whatever is wrong with what is there, a new authority is the answer
         return datetime.min.replace(tzinfo=UTC)
+
+
+def write_java_trust(root: Path) -> None:
+    """Write the authority as Java takes it, ca.p12 (PKCS #12), which is as public as ca.pem is."""
+    from cryptography import x509
+    from cryptography.hazmat.primitives.serialization import BestAvailableEncryption
+    from cryptography.hazmat.primitives.serialization.pkcs12 import PKCS12Certificate, serialize_java_truststore
+
+    authority = x509.load_pem_x509_certificate((root / "ca.pem").read_bytes())
+    entry = PKCS12Certificate(authority, b"local cloud")
+    protection = BestAvailableEncryption(JAVA_PASSWORD.encode())  # Java reads nothing without one
+    write_privately(root / "ca.p12", serialize_java_truststore([entry], protection))

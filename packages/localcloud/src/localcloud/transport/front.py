@@ -15,6 +15,7 @@ from localcloud.core.asked.callers import ANONYMOUS, Verifier
 from localcloud.core.asked.drills import Drills
 from localcloud.core.errors import ApiError, NotEmulated
 from localcloud.transport.rest import App, Receive, Scope, Send, send_json
+from localcloud.transport.unpacking import Unpacked, is_packed
 
 if TYPE_CHECKING:
     from localcloud.core.asked.callers import Caller
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 Refuse = Callable[[Scope, Send, ApiError], Awaitable[None]]
+
+
+def _never(path: str) -> bool:
+    return False
 
 
 def _nobody(shown: bytes, query: bytes, what: str) -> bool:
@@ -40,7 +45,7 @@ class Api:
     `loader` is "module:function", which makes the ASGI app of a Cloud. Where it is `open`, nobody is asked for a token:
     a caller gets or shows one in its own way. `anonymous(shown, query, what)` tells by the Authorization header and the
     query whether a caller may come without one, or raises ApiError; `refuse` words what is refused before the app is
-    asked.
+    asked. `packed(path)` tells whether a body in gzip is meant to stay as it is.
     """
 
     pattern: str
@@ -48,6 +53,7 @@ class Api:
     open: bool = False
     anonymous: Callable[[bytes, bytes, str], bool] = _nobody
     refuse: Refuse = _refuse
+    packed: Callable[[str], bool] = _never
 
 
 class Front:
@@ -78,6 +84,8 @@ class Front:
                 anonymous = api.anonymous(shown, scope["query_string"], what)
                 scope["caller"] = ANONYMOUS if anonymous else self.admit(shown, host)
                 scope["headers"] = [line for line in scope["headers"] if line[0] != b"authorization"]
+            if is_packed(scope) and not api.packed(path):
+                receive = Unpacked(scope, receive)
             app = await self.app(api.loader, what)
             if self._drills.active:
                 app = self._drills.rest(app, shown)

@@ -11,6 +11,7 @@ from typing import Any
 
 import grpc
 import grpc.aio
+from google.protobuf.message import DecodeError
 
 from localcloud.core.asked import callers
 from localcloud.core.asked.callers import Caller, Verifier
@@ -70,6 +71,8 @@ class GrpcFront(grpc.GenericRpcHandler):
                 await _abort(context, error)
             except (asyncio.CancelledError, grpc.aio.AbortError):
                 raise
+            except DecodeError:  # what came is no such message: text that is not UTF-8, or cut off
+                await _abort(context, ApiError(400, "Request contains an invalid argument: it can't be decoded."))
             except Exception as failure:
                 log.exception("%s failed", method)
                 error = disk.told(failure, ApiError(500, "Internal error encountered. See server.log."))

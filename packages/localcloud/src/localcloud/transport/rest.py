@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, unquote
 
-from localcloud.core import fields
+from localcloud.core import fields, strict_json
 from localcloud.core.asked.directory import Directory, Services
 from localcloud.core.asked.permits import Permits, Resource, denied
 from localcloud.core.errors import ApiError, NotEmulated
@@ -219,7 +219,7 @@ def parse_json(raw: bytes) -> Any:
     if not raw.strip():
         return {}
     try:
-        body = json.loads(raw)
+        body = strict_json.loads(raw)
     except ValueError as error:
         raise ApiError(400, f"Invalid JSON payload received. {error}") from None
     if not isinstance(body, dict):

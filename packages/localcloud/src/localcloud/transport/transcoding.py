@@ -1,6 +1,6 @@
 """Answers gRPC calls of Google's own client libraries by an API's REST routes, so that an API is written once.
 
-    from localcloud.transcoding import transcoded
+    from localcloud.transport.transcoding import transcoded
     def table(cloud):                                   # localcloud/billing/http.py
         return transcoded(cloud, "google.cloud.billing.budgets_v1", router)
 
@@ -18,6 +18,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from localcloud.core import strict_json
 from localcloud.core.errors import NotEmulated
 from localcloud.transport.rest import CONSUMER, Router
 
@@ -60,13 +61,13 @@ def _bridge(cloud: Cloud, router: Router, rpc: _Rpc) -> Method:
             request = path_template.transcode(rpc.rules, rpc.request.FromString(raw))
         except ValueError:  # a shared method, for a resource of another API
             raise NotEmulated(rpc.path) from None
-        body = json_format.MessageToDict(request["body"]) if request.get("body") is not None else None
+        body = strict_json.of_message(request["body"]) if request.get("body") is not None else None
         result = await router.dispatch(
             cloud,
             caller,
             request["method"].upper(),
             request["uri"],  # percent-encoded by transcode
-            _flat(json_format.MessageToDict(request["query_params"])),
+            _flat(strict_json.of_message(request["query_params"])),
             body,
             consumer=CONSUMER.get(),
         )

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from localcloud.core import strict_json
 from localcloud.core.errors import ApiError
 from localcloud.transport.rest import App, Call, Router
 from localcloud.vertex import operations
@@ -61,15 +62,13 @@ def _handler(loaded: Messages, route: Route, method: Method, version: str) -> An
     request_class, response_class = loaded.message(method.request), loaded.message(method.response)
 
     async def answer(call: Call) -> Any:
-        from google.protobuf import json_format
-
         request = _request(request_class(), route, call)
-        given = json_format.MessageToDict(request)
+        given = strict_json.of_message(request)
         operations.VERSION.set(version)
         result = await method.answer(call.cloud, call.caller, call.host, given, call.consumer)
         # Through the type: whatever leaves here, a client can read.
         message, kinds = messages.filled(result, response_class())
-        told = json_format.MessageToDict(message)
+        told = strict_json.of_message(message)
         for one, kind in zip(messages.carried(told) if kinds else (), kinds, strict=True):
             one["@type"] = kind
         return told

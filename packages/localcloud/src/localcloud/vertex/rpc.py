@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
+from localcloud.core import strict_json
 from localcloud.core.errors import NotEmulated
 from localcloud.transport.grpc_front import HOST
 from localcloud.transport.rest import CONSUMER
@@ -49,14 +50,12 @@ def _shared(method: Unary) -> Unary:
 
 
 def _unary(cloud: Cloud, loaded: messages.Messages, method: Method, version: str = "v1") -> Unary:
-    from google.protobuf import json_format
-
     request_class, response_class = loaded.message(method.request), loaded.message(method.response)
 
     async def answer(raw: bytes, caller: Caller) -> bytes:
         message = request_class.FromString(raw)
         _refuse_unknown(message)
-        request = json_format.MessageToDict(message)
+        request = strict_json.of_message(message)
         operations.VERSION.set(version)
         result = await method.answer(cloud, caller, HOST.get(), request, CONSUMER.get())
         message, kinds = messages.filled(result, response_class())

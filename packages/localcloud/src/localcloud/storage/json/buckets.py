@@ -50,7 +50,7 @@ def _get_bucket(call: Call) -> Resource:
     if listing.flag(call.query, "softDeleted"):
         return call.storage.buckets.get_soft_deleted(call.bucket, call.needed_generation)
     bucket = call.storage.buckets.get(call.bucket)
-    call.conditions.check_metageneration(int(bucket["metageneration"]), bucket["etag"])
+    call.conditions.check_bucket_read(int(bucket["metageneration"]), bucket["etag"])
     return bucket
 
 

@@ -16,7 +16,6 @@ from urllib.parse import quote
 from xml.sax.saxutils import escape
 
 from localcloud.storage.admission import Asker
-from localcloud.storage.downloads import xml_etag
 from localcloud.storage.errors import StorageError, invalid, not_emulated
 from localcloud.storage.messages import Request, Response
 from localcloud.storage.objects import Draft
@@ -71,7 +70,7 @@ class Forms:
         place = f"{request.base}/{quote(bucket)}/{quote(name)}"
         if target := fields.get("success_action_redirect"):
             return Response(303, headers={"Location": target})
-        etag = xml_etag(made)
+        etag = made.xml_etag
         if fields.get("success_action_status") == "201":
             answer = Response.of_xml(
                 f"<PostResponse><Location>{escape(place)}</Location><Bucket>{bucket}</Bucket><Key>{escape(name)}</Key>"

@@ -28,7 +28,7 @@ from localcloud.storage.uploads.simple import draft_of, expected_hashes
 
 _CANCELLED = 499  # Google's own code for it
 _QUANTUM = 256 * 1024  # bytes: pieces but the last have as many or more, and whole ones of these are kept
-_RANGE = re.compile(r"bytes (?:(\d+)-(\d+)|\*)/(\d+|\*)")
+_RANGE = re.compile(r"bytes (?:(\d+)-(\d+|\*)|\*)/(\d+|\*)")
 
 
 @dataclass(frozen=True)
@@ -152,7 +152,11 @@ class Resumables:
                 if have > total or said != total:
                     raise invalid(f"{have} bytes came for an upload of {said}.")
                 return told(await self._finish(request, upload, turn))
-        return Response(308, headers={"Range": f"bytes=0-{have - 1}"} if have else {})
+        headers = {"Range": f"bytes=0-{have - 1}"} if have else {}
+        # Go's client follows redirects by itself, and asks not to be answered by what looks like one.
+        if request.headers.get("x-guploader-no-308", "").lower() == "yes":
+            return Response(200, headers={**headers, "X-Http-Status-Code-Override": "308"})
+        return Response(308, headers=headers)
 
     async def _append(self, request: Request, upload: Upload, start: int, end: int | None, turn: _Turn) -> None:
         """Write what is new of the bytes `start`..`end`. What came is kept also when the client goes away."""
@@ -244,6 +248,8 @@ def _piece(content_range: str | None) -> _Piece:
     names.check_size(total or 0)
     if first is None:
         return _Piece(None, total=total)
+    if last == "*":  # to the end of the body, which is that of the object where its size is not told
+        return _Piece(int(first), None, total, whole=total is None)
     if int(last) < int(first) - 1 or (total is not None and int(last) >= total):
         raise invalid(f"Failed to parse Content-Range header: {content_range}")
     return _Piece(int(first), int(last) + 1, total)

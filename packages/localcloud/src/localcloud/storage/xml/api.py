@@ -12,7 +12,7 @@ from xml.sax.saxutils import escape
 from localcloud.storage.admission import Asker
 from localcloud.storage.conditions import Conditions, from_request, number
 from localcloud.storage.copies import Source
-from localcloud.storage.downloads import Downloads, xml_etag
+from localcloud.storage.downloads import Downloads
 from localcloud.storage.errors import invalid, not_emulated
 from localcloud.storage.messages import Request, Response
 from localcloud.storage.objects import Draft, as_generation
@@ -81,7 +81,7 @@ class XmlApi:
         if method == "DELETE":
             asker.object(bucket, name, "storage.objects.delete")
             generation = as_generation(query.get("generation"))
-            self._storage.objects.delete(bucket, name, generation, from_request(query, request.headers))
+            self._storage.objects.delete(bucket, name, generation, from_request(query, request.headers, xml=True))
             return Response(204)
         if method == "PUT" and "x-goog-copy-source" in request.headers:
             return await self._copy(request, asker, bucket, name)
@@ -132,14 +132,14 @@ class XmlApi:
         )
         generation = as_generation(headers.get("x-goog-copy-source-generation"))
         source = Source(from_bucket, from_name, generation, source_conditions)
-        conditions = from_request(request.query, headers)
+        conditions = from_request(request.query, headers, xml=True)
         changes = described(headers)
         if headers.get("x-goog-metadata-directive", "COPY").upper() != "REPLACE":
             changes = {key: value for key, value in changes.items() if key == "storageClass"}
         made = self._storage.copies.copy(source, bucket, name, changes, conditions)
         return Response.of_xml(
             f"<CopyObjectResult xmlns='{NAMESPACE}'><LastModified>{made.updated}</LastModified>"
-            f"<ETag>{escape(xml_etag(made))}</ETag></CopyObjectResult>",
+            f"<ETag>{escape(made.xml_etag)}</ETag></CopyObjectResult>",
             {"X-Goog-Generation": str(made.generation), "X-Goog-Metageneration": str(made.metageneration)},
         )
 
@@ -159,13 +159,13 @@ def draft(request: Request, bucket: str, name: str) -> Draft:
     headers = request.headers
     if headers.get("x-goog-acl", "") not in _PRIVATE:
         raise not_emulated("access control lists")
-    return Draft.of(bucket, name, described(headers), from_request(request.query, headers))
+    return Draft.of(bucket, name, described(headers), from_request(request.query, headers, xml=True))
 
 
 def written(record: ObjectRecord) -> dict[str, str]:
     """The headers that answer a PUT."""
     return {
-        "ETag": xml_etag(record),
+        "ETag": record.xml_etag,
         "X-Goog-Generation": str(record.generation),
         "X-Goog-Metageneration": str(record.metageneration),
         "X-Goog-Hash": record.hashes,

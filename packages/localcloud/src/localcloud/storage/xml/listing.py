@@ -11,7 +11,6 @@ from urllib.parse import quote
 from xml.sax.saxutils import escape
 
 from localcloud.storage.conditions import number
-from localcloud.storage.downloads import xml_etag
 from localcloud.storage.errors import invalid
 from localcloud.storage.listing import Page, Query, from_request, page, successor
 from localcloud.storage.records import LIVE, ObjectRecord
@@ -107,7 +106,7 @@ def _entry(record: ObjectRecord, shown: object, versions: bool) -> str:
     return (
         f"<{tag}><Key>{encode(record.name)}</Key>{version}{latest}<Generation>{record.generation}</Generation>"
         f"<MetaGeneration>{record.metageneration}</MetaGeneration><LastModified>{record.updated}</LastModified>"
-        f"<ETag>{escape(xml_etag(record))}</ETag><Size>{record.size}</Size>"
+        f"<ETag>{escape(record.xml_etag)}</ETag><Size>{record.size}</Size>"
         f"<StorageClass>{record.storage_class}</StorageClass></{tag}>"
     )
 

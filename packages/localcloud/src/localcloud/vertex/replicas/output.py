@@ -7,10 +7,10 @@ https://cloud.google.com/vertex-ai/docs/training/code-requirements#logs
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from typing import Any
 
+from localcloud.core import strict_json
 from localcloud.logging.entries import SEVERITIES, Entry, timestamp
 from localcloud.vertex.jobs.records import Job
 from localcloud.vertex.replicas.spool import Line
@@ -64,7 +64,7 @@ def payload(line: Line) -> tuple[dict[str, Any], str]:
     plain = _PLAIN[line.stream]
     if line.text.lstrip().startswith("{"):
         try:
-            said = json.loads(line.text)
+            said = strict_json.loads(line.text)
         except ValueError:
             said = None
         if isinstance(said, dict):

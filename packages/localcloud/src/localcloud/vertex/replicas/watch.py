@@ -223,7 +223,7 @@ def spawn(folder: Path) -> subprocess.Popen[bytes]:
         environment |= {name: os.environ[name] for name in ("SYSTEMROOT", "PATH") if name in os.environ}
     with (folder / "supervisor.log").open("ab") as errors:
         return subprocess.Popen(
-            [sys.executable, "-m", "localcloud.vertex.replicas.supervisor", str(folder)],
+            [sys.executable, "-P", "-m", "localcloud.vertex.replicas.supervisor", str(folder)],
             cwd=folder,
             env=environment,
             stdin=subprocess.DEVNULL,

@@ -62,7 +62,7 @@ class Suggester:
             environment |= {name: os.environ[name] for name in ("SYSTEMROOT", "PATH") if name in os.environ}
         with self._log.open("ab") as errors:
             return await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "localcloud.vertex.tuning.suggest"),
+                *(sys.executable, "-P", "-m", "localcloud.vertex.tuning.suggest"),
                 cwd=self._log.parent,
                 env=environment,
                 stdin=asyncio.subprocess.PIPE,

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import re
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from localcloud.core import strict_json
 from localcloud.core.asked.callers import Caller
 from localcloud.core.errors import ApiError
 from localcloud.storage.admission import Admission
@@ -78,7 +78,7 @@ def _jsonl(text: str, uri: str, shape: Body) -> Iterator[Any]:
         if not line.strip():
             continue
         try:
-            yield _picked(json.loads(line), shape)
+            yield _picked(strict_json.loads(line), shape)
         except ValueError as error:
             words = f"Line {number} of {uri} is not JSON: {error}"
             raise ApiError(400, words, "INVALID_ARGUMENT") from None

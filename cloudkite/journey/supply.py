@@ -1,0 +1,61 @@
+"""What the project is made of: its packages' exact versions, and what is known against them."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from cloudkite import advisories, pins
+from cloudkite.show import screen
+from cloudkite.show.errors import UserError
+from cloudkite.show.text import _
+from cloudkite.workspace import CLONE, Workspace
+
+
+def pin(upgrade: bool = False) -> None:
+    """Resolve anew, write the constraints, and tell what changed."""
+    with screen.waiting(_("resolving ...")):
+        gone, new = pins.renew(CLONE, upgrade)
+    for line in gone:
+        screen.say(f"- {line}")
+    for line in new:
+        screen.say(f"+ {line}")
+    screen.say(_("{count} packages are pinned in pyproject.toml").format(count=len(pins.kept(CLONE))))
+
+
+def audit(workspace: Workspace, *, as_json: bool = False) -> None:
+    """Look for advisories about every pin. Raises UserError when there are some, or when it could not look."""
+    wanted = sorted({*pins.kept(workspace.home), *pins.of_trainers(workspace.home)})
+    try:
+        with screen.waiting(_("asking about {count} packages ...").format(count=len(wanted))) as tell:
+            found = advisories.look(advisories.tool(workspace, tell), wanted)
+    except advisories.CouldNotLook as error:
+        if as_json:
+            screen.as_json({"looked": 0, "error": error.message, "advisories": [], "unknown": []})
+        raise
+    if as_json:
+        screen.as_json({**dataclasses.asdict(found), "unknown": [list(one) for one in found.unknown]})
+    else:
+        _show(found)
+    if found.advisories:
+        count = len(found.advisories)
+        said = _("1 known vulnerability") if count == 1 else _("{count} known vulnerabilities").format(count=count)
+        raise UserError(said, _("raise the version in pyproject.toml, then: uv run invoke pin"))
+
+    if found.unknown:
+        raise UserError(
+            _("{count} packages could not be looked up").format(count=len(found.unknown)),
+            _("they are named above; ask another index of advisories about them"),
+        )
+
+
+def _show(found: advisories.Audit) -> None:
+    for name, why in found.unknown:
+        screen.note(_("not known: {name}: {why}").format(name=name, why=why))
+    if found.advisories:
+        screen.table(
+            [_("package"), _("version"), _("advisory"), _("fixed in"), _("what")],
+            [(one.package, one.version, " ".join((one.id, *one.aliases)), ", ".join(one.fixed), one.summary[:80])
+             for one in found.advisories],
+        )  # fmt: skip
+    else:
+        screen.say(_("no vulnerability is known of {count} packages").format(count=found.looked))
