@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import stat
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from cloudkite.show.errors import UserError
 from cloudkite.show.text import _
 
+PASSING = ".{kind}-{pid}-"  # begins the name of what is not whole yet, see cloudkite/leftovers.py
 CLONE = Path(__file__).resolve().parent.parent
 
 
@@ -29,6 +31,11 @@ class Workspace:
     def envs(self) -> Path:
         """Python environments by their pins, shared by all workspaces of this clone."""
         return self.home / ".cloudkite" / "envs"
+
+    @property
+    def locks(self) -> Path:
+        """Locks of folders that several commands may work on at once, whichever workspace of this clone they use."""
+        return self.home / ".cloudkite" / "locks"
 
     @property
     def localcloud(self) -> Path:
@@ -55,6 +62,13 @@ def throw_away(state: Path) -> Workspace:
     return space
 
 
+def google_accounts() -> Path:
+    """Where accounts on Google keep their state: outside the clone, where `git clean` can't destroy it."""
+    import platformdirs
+
+    return Path(platformdirs.user_data_dir("cloudkite", appauthor=False)) / "accounts"
+
+
 def private_folder(folder: Path) -> Path:
     """Make `folder` (and its parents) if needed; only its owner may enter it (0700), whatever the umask.
 
@@ -68,6 +82,14 @@ def private_folder(folder: Path) -> Path:
     if os.name == "posix" and stat.S_IMODE(folder.stat().st_mode) != 0o700:
         folder.chmod(0o700)
     return folder
+
+
+def read_json(path: Path) -> Any:
+    """What a JSON file says. Raises OSError, or ValueError for one that is damaged in whatever way."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
 
 
 def make_folder(folder: Path) -> None:
@@ -109,7 +131,7 @@ def private_file(path: Path) -> IO[bytes]:
 def write_atomically(path: Path, text: str, mode: int = 0o600) -> None:
     """Replace `path` by `text`: a reader, or a kill in the middle, sees the old or the new content, never half."""
     make_folder(path.parent)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=PASSING.format(kind="tmp", pid=os.getpid()))
     try:
         with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
             file.write(text)

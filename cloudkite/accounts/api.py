@@ -8,6 +8,7 @@ from typing import Any
 
 from cloudkite.accounts.target import Target
 from cloudkite.show.errors import UserError, from_google, is_quota, retry_after
+from cloudkite.show.text import _
 
 TIMEOUT = 60  # seconds without an answer
 _PAUSES = (0.4, 1.0, 2.5)  # seconds before each new attempt, or more where the service says so
@@ -51,7 +52,21 @@ def call(
             passing.http, passing.wait = response.status_code, retry_after(response)
             raise passing
         raise told
-    return response.json() if response.content else {}
+    return _table(response, doing) if response.content else {}
+
+
+def _table(response: Any, doing: str) -> dict[str, Any]:
+    """The JSON object of an answer. Raises UserError for anything else: a page of some network's, say."""
+    try:
+        found = response.json()
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict):
+        said = _("{doing}: the answer is not what Google's API gives: {said}")
+        raise UserError(
+            said.format(doing=doing, said=repr(response.text[:80])), _("is a proxy or a login page in between?")
+        )
+    return found
 
 
 def send(

@@ -13,7 +13,7 @@ from cloudkite.accounts.registry import Account
 from cloudkite.children import safe_environment
 from cloudkite.show.errors import FAILED, UserError
 from cloudkite.show.text import _
-from cloudkite.workspace import Workspace, private_folder
+from cloudkite.workspace import Workspace, private_folder, read_json
 
 
 def started(workspace: Workspace, account: Account) -> tuple[dict[str, str], dict[str, Any], list[str]]:
@@ -40,7 +40,16 @@ def started(workspace: Workspace, account: Account) -> tuple[dict[str, str], dic
             _("the local cloud in {root} does not answer").format(root=root),
             _("see {root}/server.log").format(root=root),
         )
-    return json.loads((home / "environment.json").read_text(encoding="utf-8")), server, notes
+    try:
+        environment = read_json(home / "environment.json")
+    except ValueError:
+        environment = None
+    if not isinstance(environment, dict) or not all(isinstance(value, str) for value in environment.values()):
+        raise UserError(
+            _("{path} can't be read").format(path=home / "environment.json"),
+            _("uv run invoke local.stop, then run the same command again: it writes the file again"),
+        )
+    return environment, server, notes
 
 
 def project_option(account: Account) -> str:
@@ -53,12 +62,12 @@ def _running(root: Path) -> dict[str, Any] | None:
     import psutil
 
     try:
-        server = json.loads((root / "server.json").read_text(encoding="utf-8"))
+        server = read_json(root / "server.json")
         process = psutil.Process(server["pid"])
         same = abs(process.create_time() - server["created"]) < 2
         # In a container without an init process, one that ended stays as a zombie.
         return server if same and process.status() != psutil.STATUS_ZOMBIE else None
-    except (OSError, ValueError, KeyError, psutil.Error):
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, psutil.Error):
         return None
 
 
@@ -102,7 +111,7 @@ def _told(stderr: str) -> dict[str, Any] | None:
     """What the local cloud tells of its failure on the last line; None when it told nothing."""
     try:
         told = json.loads(stderr.rstrip().rpartition("\n")[2])
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return told if isinstance(told, dict) and {"message", "parts"} <= set(told) else None
 

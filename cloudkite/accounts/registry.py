@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Mapping
@@ -11,10 +10,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from cloudkite import names as files
 from cloudkite.accounts import settings
 from cloudkite.show.errors import BadValue, UserError
 from cloudkite.show.text import _, near
-from cloudkite.workspace import Workspace, private_folder, write_atomically
+from cloudkite.workspace import Workspace, google_accounts, private_folder, read_json, write_atomically
 from infra.outputs import OtherSchema, Outputs
 
 DEFAULT = "local"
@@ -57,7 +57,7 @@ class Account:
     def _outputs(self) -> Outputs:
         again = _("uv run invoke up writes them again")
         try:
-            return Outputs.read(json.loads(self.outputs_file.read_text(encoding="utf-8")))
+            return Outputs.read(read_json(self.outputs_file))
         except FileNotFoundError:
             raise UserError(
                 _("account {name} is not set up").format(name=self.name),
@@ -74,7 +74,7 @@ class Account:
                 ),
                 again,
             ) from None
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, AttributeError):
             raise UserError(
                 _("{path} can't be read").format(path=self.outputs_file), _("uv run invoke up writes it again")
             ) from None
@@ -91,20 +91,22 @@ def load(workspace: Workspace, name: str | None = None) -> Account:
 
     Raises UserError for an account that is unknown or whose settings can't be read.
     """
-    name = name or os.environ.get("CLOUDKITE_ACCOUNT") or current(workspace)
+    name = name or chosen(workspace)
+    known = names(workspace)
+    if name not in known:  # before it is part of any path
+        raise BadValue(_("there is no account {name}").format(name=name[:100]), near(name[:100], known))
+    check_name(name)
     path = workspace.accounts / f"Pulumi.{name}.yaml"
-    if not path.is_file():
-        raise BadValue(_("there is no account {name}").format(name=name), near(name, names(workspace)))
-    known = settings.checked(workspace, path, name)
-    budget = known["budget"] or {}
-    state = _state_folder(workspace, name, known["target"])
+    described = settings.checked(workspace, path, name)
+    budget = described["budget"] or {}
+    state = _state_folder(workspace, name, described["target"])
     return Account(
         name=name,
-        target=known["target"],
-        project=known["project"],
-        region=known["region"],
-        tier=known["tier"],
-        owner=known["owner"],
+        target=described["target"],
+        project=described["project"],
+        region=described["region"],
+        tier=described["tier"],
+        owner=described["owner"],
         currency=_currency(budget, state),
         budget=float(budget["amount"]) if budget else None,
         settings=path,
@@ -117,7 +119,7 @@ def _currency(budget: Mapping[str, Any], state: Path) -> str | None:
     if budget.get("currency"):
         return str(budget["currency"])
     try:
-        made = json.loads((state / "outputs.json").read_text(encoding="utf-8"))["budget"]
+        made = read_json(state / "outputs.json")["budget"]
         # After a change of the settings, until `up` runs again, the outputs are of another billing account's budget.
         same = made["name"].startswith(f"billingAccounts/{budget['billing_account']}/")
         return made["currency"] if same else None
@@ -126,21 +128,54 @@ def _currency(budget: Mapping[str, Any], state: Path) -> str | None:
 
 
 def _state_folder(workspace: Workspace, name: str, target: str) -> Path:
-    """Google accounts keep their state outside the clone, where `git clean` can't destroy it."""
+    """The account's own folder."""
     if target == "local" or os.environ.get("CLOUDKITE_STATE"):
         return private_folder(workspace.state / "accounts" / name)
-    import platformdirs
+    private_folder(google_accounts().parent)
+    return private_folder(google_accounts() / name)
 
-    ours = private_folder(Path(platformdirs.user_data_dir("cloudkite", appauthor=False)))
-    return private_folder(ours / "accounts" / name)
+
+def load_all(workspace: Workspace) -> tuple[list[Account], dict[str, UserError]]:
+    """All accounts that can be loaded, and by name the mistakes of those that can't."""
+    found, broken = [], {}
+    for name in names(workspace):
+        try:
+            found.append(load(workspace, name))
+        except UserError as mistake:
+            broken[name] = mistake
+    return found, broken
+
+
+def check_name(name: str, new: bool = False) -> None:
+    """Raise BadValue unless `name` can be an account's, and so a file's and a folder's on every system.
+
+    What people wrote as Pulumi.<name>.yaml may have any name that is harmless, a new one less.
+    """
+    if files.component(name) != name or (new and not NAME.fullmatch(name)):
+        raise BadValue(
+            _("{name!r} is no name for an account").format(name=name[:100]),
+            _("2 to 30 lower-case letters, digits and hyphens, starting with a letter; no word that Windows keeps"),
+        )
+
+
+def chosen(workspace: Workspace) -> str:
+    """The name in CLOUDKITE_ACCOUNT, else that of the account in use; nobody has looked whether there is one."""
+    return os.environ.get("CLOUDKITE_ACCOUNT") or current(workspace)
 
 
 def current(workspace: Workspace) -> str:
-    """The account in use."""
+    """The account in use. Raises UserError when the file that says so names none."""
+    path = workspace.state / "account"
     try:
-        return (workspace.state / "account").read_text(encoding="utf-8").strip() or DEFAULT
+        name = path.read_text(encoding="utf-8").strip() or DEFAULT
+        check_name(name)
     except FileNotFoundError:
         return DEFAULT
+    except (ValueError, BadValue):
+        raise UserError(
+            _("{path} doesn't name an account").format(path=path), _("uv run invoke account.use NAME writes it again")
+        ) from None
+    return name
 
 
 def use(workspace: Workspace, name: str) -> Account:
@@ -155,11 +190,7 @@ def add(workspace: Workspace, name: str, config: Mapping[str, Any]) -> Account:
 
     `config` is what `settings.describe` gives. Raises BadValue that tells every mistake in it.
     """
-    if not NAME.fullmatch(name):
-        raise BadValue(
-            _("{name!r} is no name for an account").format(name=name),
-            _("2 to 30 lower-case letters, digits and hyphens, starting with a letter"),
-        )
+    check_name(name, new=True)
     path = workspace.accounts / f"Pulumi.{name}.yaml"
     if path.exists():
         raise BadValue(_("there is an account {name} already").format(name=name), str(path))

@@ -11,12 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 from cloudkite.show.errors import BadValue
 from cloudkite.show.text import _
-from cloudkite.workspace import CLONE, Workspace, write_atomically
+from cloudkite.workspace import CLONE, Workspace, read_json, write_atomically
 
 if TYPE_CHECKING:
     from infra.settings import Settings
 
+_KNOWN = {"target", "project", "region", "tier", "owner", "budget"}  # what an account is made of
 _SCHEMA = CLONE / "infra" / "settings.schema.json"
+_MOST = 100_000  # bytes of a settings file
+_NODES = 10_000  # values in it, those that an alias repeats counted each time
 _COMPARE = _("compare with infra/examples/")
 
 
@@ -25,13 +28,13 @@ def read(path: Path) -> dict[str, Any]:
     import yaml
 
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        document = _document(path) or {}
     except OSError as error:
         raise BadValue(
             _("{path} can't be read: {problem}").format(path=path, problem=error.strerror),
             _("compare with infra/examples/, or describe the account again: uv run invoke account.add"),
         ) from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         where = getattr(error, "problem_mark", None)
         line = f":{where.line + 1}" if where else ""
         raise BadValue(_("{file}{line} is no valid YAML").format(file=path.name, line=line), _COMPARE) from None
@@ -39,6 +42,27 @@ def read(path: Path) -> dict[str, Any]:
     if not isinstance(config, dict):
         raise BadValue(_("{file} has no `config:`").format(file=path.name), _COMPARE)
     return config
+
+
+def _document(path: Path) -> Any:
+    """The YAML of a file, as long as it is of a size that settings can have. Raises what PyYAML does, or ValueError."""
+    import yaml
+
+    if not path.is_file() or path.stat().st_size > _MOST:
+        raise ValueError("too long")
+    text = path.read_text(encoding="utf-8")
+    if (root := yaml.compose(text, yaml.SafeLoader)) is not None and _count(root, {}) > _NODES:
+        raise ValueError("too many values")
+    return yaml.safe_load(text)
+
+
+def _count(node: Any, known: dict[int, int]) -> int:
+    """How many values a node holds when its aliases are written out: ten lines of them can mean billions."""
+    if id(node) not in known:
+        known[id(node)] = _NODES  # for one that holds itself
+        parts = [part for entry in node.value for part in (entry if isinstance(entry, tuple) else (entry,))]
+        known[id(node)] = 1 + sum(_count(part, known) for part in (parts if not isinstance(node.value, str) else ()))
+    return known[id(node)]
 
 
 def check(config: Mapping[str, Any], name: str) -> Settings:
@@ -61,10 +85,10 @@ def checked(workspace: Workspace, path: Path, name: str) -> dict[str, Any]:
     digest = _digest(path)
     memory = workspace.state / "settings" / f"{name}.json"
     try:
-        kept = json.loads(memory.read_text(encoding="utf-8"))
-        if digest and kept["of"] == digest:
+        kept = read_json(memory)
+        if digest and kept["of"] == digest and kept["settings"].keys() >= _KNOWN:
             return kept["settings"]
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         pass  # never checked, or what was remembered is damaged
     found = check(read(path), name).model_dump(mode="json", exclude={"stack", "access_token"})
     if digest:

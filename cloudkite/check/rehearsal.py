@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv  # for files of its own: a person's are read by cloudkite.data.reading
-import json
 import math
 import re
 from collections.abc import Mapping
@@ -21,6 +20,7 @@ from cloudkite.models.predictor import QUIET, Answer, Predictor
 from cloudkite.show.errors import UserError
 from cloudkite.show.text import _
 from cloudkite.trainers.folders import Trainer
+from cloudkite.workspace import read_json
 
 SECONDS = 600  # after which two steps are taken for endless
 STEPS = 2
@@ -134,8 +134,8 @@ def tensorflow_of(output: Path) -> str:
     """The TensorFlow that the export in `output` says it was made with; "" when it doesn't say."""
     for path in sorted(output.rglob("assets.extra/trainer.json")):
         try:
-            return str(json.loads(path.read_text(encoding="utf-8")).get("tensorflow", ""))
-        except (ValueError, AttributeError):
+            return str(read_json(path).get("tensorflow", ""))
+        except (OSError, ValueError, AttributeError):
             continue
     return ""
 
@@ -165,9 +165,11 @@ def write_rows(raw: list[Raw], path: Path) -> None:
 def _kept(output: Path, about: Mapping[str, Any]) -> list[dict[str, Any]]:
     """What Keras itself answered, read without the trainer's help; [] when the run left nothing of it."""
     try:
-        return predictions.read(json.loads((output / ANSWERS).read_text(encoding="utf-8")), about["classes"])
+        return predictions.read(read_json(output / ANSWERS), about["classes"])
     except FileNotFoundError:
         return []
+    except (ValueError, TypeError) as error:
+        raise UserError(_("the run's {file} can't be read: {error}").format(file=ANSWERS, error=error)) from None
 
 
 def _columns(declared: Declared, answer: Answer) -> list[str]:

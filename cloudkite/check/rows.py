@@ -49,7 +49,7 @@ def chunks(source: Source, declared: Declared, findings: Findings, unused: set[s
                 unused |= {name for name in header if name not in where}
                 yield from _rows(source.name, file, len(header), where, findings)
     except reading.Broken as error:
-        findings.add(FAILED, f"{source.name}:{error.line}: {error.why}; {reading.QUOTES}")
+        findings.add(FAILED, f"{source.name}:{error.line}: {error.why}; {error.how}")
 
 
 def _places(name: str, header: list[str], declared: Declared, findings: Findings) -> dict[str, int]:

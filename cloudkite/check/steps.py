@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from catalog import images
+from cloudkite import leftovers
 from cloudkite.check import data, lint, parity, rehearsal, sources
 from cloudkite.check.findings import FAILED, WARNING, Findings
 from cloudkite.check.parity import Version
@@ -22,7 +23,7 @@ from cloudkite.show.errors import UserError
 from cloudkite.show.text import _
 from cloudkite.trainers import folders
 from cloudkite.trainers.folders import Trainer
-from cloudkite.workspace import Workspace, private_folder, write_atomically
+from cloudkite.workspace import Workspace, private_folder, read_json, write_atomically
 
 if TYPE_CHECKING:
     from cloudkite.accounts.target import Target
@@ -62,7 +63,7 @@ def passed(
     workspace: Workspace, trainer: Trainer, training: str = images.DEFAULT_CPU, serving: str = images.SERVING
 ) -> CheckReport | None:
     """The report of a check that this very state of the trainer passed, for these images; None when there is none."""
-    with contextlib.suppress(OSError, ValueError, TypeError, KeyError, UserError):
+    with contextlib.suppress(OSError, ValueError, TypeError, KeyError, AttributeError, UserError):
         report = _load(_path(workspace, trainer))
         now = (_CHECK, str(trainer.folder), (training, serving), folders.fingerprint(trainer))
         if report.ok and (report.check, report.folder, report.images, report.fingerprint) == now:
@@ -88,7 +89,9 @@ def check(
     with contextlib.suppress(UserError):  # the step that needs what can't be read tells it
         mark = folders.fingerprint(trainer)
     versions: tuple[Version, ...] = ()
-    with tempfile.TemporaryDirectory(prefix="cloudkite-check-", ignore_cleanup_errors=True) as temporary:
+    with tempfile.TemporaryDirectory(
+        dir=private_folder(workspace.state), prefix=leftovers.prefix("check"), ignore_cleanup_errors=True
+    ) as temporary:
         output = Path(temporary) / "output"
         steps = [run.lint(), run.data(Path(temporary))]
         if any(step.verdict == FAILED for step in steps):
@@ -152,7 +155,7 @@ class _Run:
         steps, export = _LATER[:2]
         if not self.sources:
             return [Step(name, SKIPPED, _("without data")) for name in (steps, export)]
-        log = private_folder(self.workspace.state / "checks") / f"{self.trainer.name}.log"
+        log = private_folder(self.workspace.state / "checks") / f"{self.trainer.file}.log"
         with contextlib.ExitStack() as stack:
             with _timed(steps) as done:
                 python = folders.environment(self.trainer, self.workspace, self.tell)
@@ -225,11 +228,11 @@ def _table(versions: tuple[Version, ...]) -> tuple[str, ...]:
 
 
 def _path(workspace: Workspace, trainer: Trainer) -> Path:
-    return private_folder(workspace.state / "checks") / f"{trainer.name}.json"
+    return private_folder(workspace.state / "checks") / f"{trainer.file}.json"
 
 
 def _load(path: Path) -> CheckReport:
-    raw: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    raw: dict[str, Any] = read_json(path)
     steps = tuple(Step(**{**step, "messages": tuple(step["messages"])}) for step in raw.pop("steps"))
     versions = tuple(Version(**version) for version in raw.pop("versions"))
     return CheckReport(**{**raw, "images": tuple(raw["images"])}, steps=steps, versions=versions)

@@ -29,8 +29,20 @@ def command(*, name: str | None = None, **options: Any) -> Callable[[Callable[..
             from cloudkite.show import mistakes
 
             with mistakes.told(debug="--debug" in sys.argv or "-d" in sys.argv):
+                _sweep()
                 body(c, *arguments, **values)
 
         return task(run, name=name, auto_shortflags=False, **options)
 
     return decorate
+
+
+def _sweep() -> None:
+    """Remove what a command left that was killed, and say so."""
+    from cloudkite import leftovers, workspace
+    from cloudkite.show import amounts, screen
+    from cloudkite.show.text import _
+
+    if gone := leftovers.sweep(workspace.find()):
+        shown = ", ".join(map(amounts.short, gone[:3])) + (", ..." if len(gone) > 3 else "")
+        screen.note(_("removed what a killed command left: {what}").format(what=shown))

@@ -11,16 +11,29 @@ from cloudkite.commands import ACCOUNT, JSON, command
 
 if TYPE_CHECKING:
     from cloudkite.accounts.registry import Account
+    from cloudkite.workspace import Workspace
 
 
-def _local(verb: str, *options: str) -> str:
+def _local(verb: str, *options: str, json: bool = False) -> None:
+    """Run a verb of the local cloud's own command line, and show what it says."""
     from cloudkite import workspace
-    from cloudkite.accounts import local, registry
+    from cloudkite.accounts import local
+    from cloudkite.show import screen
 
     space = workspace.find()
-    known = [registry.load(space, n) for n in registry.names(space)]
-    chosen = [local.project_option(a) for a in known if a.target == "local"] if verb == "start" else []
-    return local.run(space, verb, *chosen, *options)
+    chosen = _projects(space) if verb == "start" else []
+    screen.relay(local.run(space, verb, *chosen, *options, *(["--json"] if json else [])), json)
+
+
+def _projects(space: Workspace) -> list[str]:
+    """The options that make the projects of all accounts on the local cloud; an account that is broken is told."""
+    from cloudkite.accounts import local, registry
+    from cloudkite.show import screen
+
+    known, broken = registry.load_all(space)
+    for name, mistake in broken.items():
+        screen.warn(f"account {name} is left out: {mistake.message}")
+    return [local.project_option(account) for account in known if account.target == "local"]
 
 
 def _on_it(account: str) -> Account:
@@ -38,19 +51,19 @@ def _on_it(account: str) -> Account:
 @command(help={"json": JSON})
 def start(c: Context, json: bool = False) -> None:
     """Start the local cloud; it runs until local.stop."""
-    print(_local("start", *(["--json"] if json else [])), end="")
+    _local("start", json=json)
 
 
 @command(help={"json": JSON})
 def stop(c: Context, json: bool = False) -> None:
     """Stop the local cloud and the jobs that run on it. What is stored stays."""
-    print(_local("stop", *(["--json"] if json else [])), end="")
+    _local("stop", json=json)
 
 
 @command(help={"json": JSON})
 def status(c: Context, json: bool = False) -> None:
     """Show whether the local cloud runs: ports, process, folder, what it holds."""
-    print(_local("status", *(["--json"] if json else [])), end="")
+    _local("status", json=json)
 
 
 @command(
@@ -61,11 +74,12 @@ def env(c: Context, shell: str = "", account: str = "", json: bool = False) -> N
     from cloudkite import workspace
     from cloudkite.accounts import local
     from cloudkite.journey import reach
+    from cloudkite.show import screen
 
     space, chosen = workspace.find(), _on_it(account)
     reach.connect(space, chosen)
     options = ["--json"] if json else [f"--shell={shell}"] if shell else []
-    print(local.run(space, "env", "--project", chosen.project, *options), end="")
+    screen.relay(local.run(space, "env", "--project", chosen.project, *options), json)
 
 
 @command(
@@ -107,17 +121,17 @@ def fault(
     given = {
         "code": code, "delay": delay, "cut": cut, "torn": torn, "expired": expired, "times": times,
         "probability": probability, "principal": principal, "retry-after": retry_after, "region": region,
-        "accelerator": accelerator, "json": json,
+        "accelerator": accelerator,
     }  # fmt: skip
     options = [f"--{name}" if value is True else f"--{name}={value}" for name, value in given.items() if value]
-    print(_local("fault", method, *options), end="")
+    _local("fault", method, *options, json=json)
 
 
 @command(optional=["clear"], help={"clear": "remove the fault with this id, or all", "json": JSON})
 def faults(c: Context, clear: str | bool | None = None, json: bool = False) -> None:
     """List the faults that are still to come; --clear removes them."""
     what = "--list" if clear is None else "--clear" if clear is True else f"--clear={clear}"
-    print(_local("fault", what, *(["--json"] if json else [])), end="")
+    _local("fault", what, json=json)
 
 
 @command(positional=["job"], help={"job": "a Spot job's id or name", "account": ACCOUNT})
@@ -128,7 +142,7 @@ def preempt(c: Context, job: str, account: str = "") -> None:
     from cloudkite.journey import reach
 
     found = service.resolve(reach.connect(workspace.find(), _on_it(account)), job)
-    print(_local("preempt", found.id), end="")
+    _local("preempt", found.id)
 
 
 @command(
@@ -137,7 +151,7 @@ def preempt(c: Context, job: str, account: str = "") -> None:
 def clock(c: Context, forward: str = "", json: bool = False) -> None:
     """Show the local cloud's time; --forward lets days pass, with all that they cause and cost."""
     options = [f"--forward={forward}"] if forward else []
-    print(_local("clock", *options, *(["--json"] if json else [])), end="")
+    _local("clock", *options, json=json)
 
 
 @command(
@@ -151,7 +165,7 @@ def bill(c: Context, account: str = "", month: str = "", json: bool = False) -> 
     """Show what everything on the local cloud would have cost on Google."""
     options = [f"--project={_on_it(account).project}"] if account else []
     options += [f"--month={month}"] if month else []
-    print(_local("bill", *options, *(["--json"] if json else [])), end="")
+    _local("bill", *options, json=json)
 
 
 @command(positional=["account"], help={"account": "the account's name; it is on a free trial", "json": JSON})
@@ -165,7 +179,7 @@ def upgrade(c: Context, account: str, json: bool = False) -> None:
             f"account {chosen.name} is on no free trial",
             "uv run invoke account.add --local --tier trial describes one that is",
         )
-    print(_local("upgrade", chosen.project, *(["--json"] if json else [])), end="")
+    _local("upgrade", chosen.project, json=json)
 
 
 @command(
@@ -177,7 +191,7 @@ def upgrade(c: Context, account: str, json: bool = False) -> None:
 def audit(c: Context, principal: str = "", json: bool = False) -> None:
     """Show who may do what on the local cloud, what of it was used, and what was refused."""
     options = [f"--principal={principal}"] if principal else []
-    print(_local("audit", *options, *(["--json"] if json else [])), end="")
+    _local("audit", *options, json=json)
 
 
 @command(help={"yes": "do not ask"})
@@ -186,7 +200,7 @@ def reset(c: Context, yes: bool = False) -> None:
     from cloudkite.show import screen
 
     if yes or screen.confirm("delete everything that the local cloud holds?"):
-        print(_local("reset", "--yes"), end="")
+        _local("reset", "--yes")
 
 
 collection = Collection(

@@ -15,6 +15,7 @@ from cloudkite.show.errors import BadValue
 from cloudkite.show.text import _, near
 
 NUMBER, TEXT = "number", "text"
+_MOST = 1_000_000  # values in one declaration
 # TensorFlow makes Python arguments of a signature's inputs, so a column must be able to name one.
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 
@@ -45,6 +46,8 @@ def read(path: Path) -> Declared:
         raise BadValue(
             _("{path} is missing").format(path=path), _("it declares COLUMNS, LABEL, CLASSES and DATA")
         ) from None
+    except (RecursionError, MemoryError):  # what Python's parser says of brackets in brackets
+        raise BadValue(_("{path}: nested too deeply").format(path=path), _("mend the Python in it")) from None
     except (SyntaxError, ValueError) as error:
         line = f":{error.lineno}" if isinstance(error, SyntaxError) and error.lineno else ""
         said = error.msg if isinstance(error, SyntaxError) else str(error)
@@ -71,6 +74,7 @@ class _Values:
 
     def __init__(self, path: Path, tree: ast.Module) -> None:
         self._path = path
+        self._left = _MOST
         self._nodes: dict[str, ast.expr] = {}
         for node in tree.body:
             if isinstance(node, ast.Assign):
@@ -85,10 +89,17 @@ class _Values:
     def _get(self, name: str) -> Any:
         if name not in self._nodes:
             raise BadValue(_("{path} declares no {name}").format(path=self._path, name=name), _HOW[name])
-        return self._literal(self._nodes[name], name, frozenset())
+        self._left = _MOST
+        try:
+            return self._literal(self._nodes[name], name, frozenset())
+        except (RecursionError, TypeError):  # TypeError: a table as the key of another
+            raise self.wrong(name, _("{name} is nested too deeply").format(name=name), _HOW.get(name, "")) from None
 
     def _literal(self, node: ast.expr, name: str, using: frozenset[str]) -> Any:
         """The value of a literal; also float("nan") and names that were given a literal before."""
+        self._left -= 1
+        if self._left < 0:  # names of names of names can mean billions of values
+            raise self.wrong(name, _("{name} has too many values").format(name=name), _HOW.get(name, ""))
         match node:
             case ast.Name(id=other) if other in self._nodes and other not in using:
                 return self._literal(self._nodes[other], name, using | {other})

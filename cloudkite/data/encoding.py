@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import codecs
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 
 from cloudkite.show.text import _
 
 _BLOCK = 1 << 20  # bytes
+LINE = 16 << 20  # bytes; longer ones are no rows, and would be held in memory as a whole
 _UTF16 = {codecs.BOM_UTF16_LE: "UTF-16LE", codecs.BOM_UTF16_BE: "UTF-16BE"}
 _ZIP = b"PK\x03\x04"
 _OLD_EXCEL = b"\xd0\xcf\x11\xe0"
@@ -30,17 +32,24 @@ def problem(path: Path, name: str) -> Problem | None:
     """What keeps the file from being read as UTF-8 text, with the line and a way to mend it; None when nothing does.
 
     `name` is how the message calls the file. A byte order mark is fine. The whole file is read, in blocks: an old
-    encoding may show only in the last row.
+    encoding may show only in the last row. Of a file that grows what is there at the beginning is looked at.
     """
+    about = path.stat()  # before it is opened: to open a pipe that nobody writes to takes for ever
+    if not stat.S_ISREG(about.st_mode):
+        return Problem(
+            _("{name}: a pipe, a device or a folder, not a file").format(name=name),
+            _("write what it gives into a file, and name that"),
+        )
     with path.open("rb") as file:
         start = file.read(4)
     if found := _known_start(name, start):
         return found
     decoder = codecs.getincrementaldecoder("utf-8")()
     with path.open("rb") as file:
-        lines = 0
+        lines, left, length = 0, about.st_size, 0  # length: of the line that the block before did not end
         while True:
-            block = file.read(_BLOCK)
+            block = file.read(min(_BLOCK, left))
+            left -= len(block)
             if (at := block.find(b"\0")) >= 0:
                 return _nul(name, block, lines + block.count(b"\n", 0, at) + 1)
             try:
@@ -49,6 +58,15 @@ def problem(path: Path, name: str) -> Problem | None:
                 return _not_utf8(path, name)
             if not block:
                 return None
+            at = block.find(b"\n")
+            if length + (len(block) if at < 0 else at) > LINE:
+                return Problem(
+                    _("{name}:{line}: the line is longer than {most} MiB").format(
+                        name=name, line=lines + 1, most=LINE >> 20
+                    ),
+                    _("is it CSV, with a line end after each row?"),
+                )
+            length = length + len(block) if at < 0 else len(block) - 1 - block.rfind(b"\n")
             lines += block.count(b"\n")
             if not lines and b"\r" in block[:-1]:
                 return Problem(

@@ -6,6 +6,7 @@ Whether the file is text at all, `encoding` tells before; what its fields say, `
 from __future__ import annotations
 
 import csv
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,18 +16,22 @@ from typing import TextIO
 
 from cloudkite.show.text import _
 
-CHUNK = 10_000  # records
+CHUNK = 10_000  # records, or fewer of very long ones
+_FEW, _CHUNK_BYTES = 16, 64 * 2**20
 FIELD = 10 * 2**20  # characters of a field; a quote that is never closed swallows the rest of the file
 QUOTES = _("does a double quote open and not close, or stand inside a field?")
 _OTHERS = {";": _("semicolons"), "\t": _("tabs"), "|": _("bars")}
 
 
 class Broken(Exception):
-    """Fields that can't be told apart in the record that begins at `line`; `why` is Python's word for it."""
+    """Fields that can't be told apart in the record that begins at `line`; `why` is Python's word for it.
 
-    def __init__(self, line: int, why: str) -> None:
+    `how` is what may help.
+    """
+
+    def __init__(self, line: int, why: str, how: str = QUOTES) -> None:
         super().__init__(line, why)
-        self.line, self.why = line, why
+        self.line, self.why, self.how = line, why, how
 
 
 @dataclass(frozen=True)
@@ -43,6 +48,8 @@ class Records:
 
     def __init__(self, file: TextIO) -> None:
         self._reader = csv.reader(file, strict=True)
+        self._file, self._more = file, True
+        self._size = os.fstat(file.fileno()).st_size
 
     def header(self) -> list[str]:
         """The fields of the first line; [] when it is blank, or the file is empty."""
@@ -55,7 +62,7 @@ class Records:
         """All that follows. What comes before a record that is broken is given, too."""
         while True:
             rows, lines, broken = self._take(CHUNK)
-            last, breaks = len(rows) < CHUNK, not isinstance(lines, range)
+            breaks = not isinstance(lines, range)
             if [] in rows:
                 filled = [(row, line) for row, line in zip(rows, lines, strict=True) if row]
                 rows, lines = [row for row, _line in filled], [line for _row, line in filled]
@@ -63,18 +70,24 @@ class Records:
                 yield Chunk(rows, lines, breaks)
             if broken:
                 raise broken
-            if last:
+            if not self._more:
                 return
 
     def _take(self, most: int) -> tuple[list[list[str]], Sequence[int], Broken | None]:
         rows: list[list[str]] = []
         start, error, before = self._reader.line_num, None, csv.field_size_limit(FIELD)
         try:
-            rows.extend(islice(self._reader, most))
+            begun = self._file.buffer.tell()
+            while self._more and len(rows) < most and self._file.buffer.tell() - begun < _CHUNK_BYTES:
+                had = len(rows)
+                rows.extend(islice(self._reader, min(_FEW, most - had)))
+                self._more = len(rows) > had
         except csv.Error as found:  # the rows before it are there
             error = found
         finally:
             csv.field_size_limit(before)
+        if self._file.buffer.tell() > self._size:
+            return [], range(0), Broken(start + 1, _("the file grew while it was read"), _("wait until it is complete"))
         passed = self._reader.line_num - start
         if passed == len(rows) + bool(error):
             return rows, range(start + 1, start + 1 + len(rows)), Broken(start + passed, str(error)) if error else None

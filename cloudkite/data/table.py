@@ -13,7 +13,7 @@ import math
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,8 +24,11 @@ from cloudkite.show.text import _, near
 # 007, +821012345678, card numbers: digits that are no quantity. Who declares such a column one of numbers is taken at
 # their word by the check; here nobody has said yet what it is.
 CODE = re.compile(r"[+-]?0\d.*|\+\d{7,}|\d{16,}")
+# What a spreadsheet may run: https://owasp.org/www-community/attacks/CSV_Injection. A dash alone, or +82, is common.
+FORMULA = re.compile(r"[=@]|[+-].*[(|!]")
 MANY = 100_000  # distinct values that are kept apart, at most
 CLASSES_OF_WHOLE_NUMBERS = 20  # a label with more different whole numbers is a quantity
+COLUMNS = 10_000  # each is an input of the model
 CLASSES = 1000  # a label with more different words is no class
 FEW = 10  # rows: with fewer, a column of different words says nothing
 
@@ -43,6 +46,7 @@ class Column:
     low: float = math.inf
     high: float = -math.inf
     values: Counter[str] = field(default_factory=Counter)
+    most: int = MANY  # values that are kept apart
     odd: tuple[str, int] | None = None  # the first value that is no number, and its line
     blanks: set[str] = field(default_factory=set)  # values such as NA
 
@@ -59,7 +63,7 @@ class Column:
         elif self.odd is None:
             self.odd = (text, line)
         self.filled += 1
-        if len(self.values) < MANY or text in self.values:
+        if len(self.values) < self.most or text in self.values:
             self.values[text] += 1
 
     @property
@@ -67,8 +71,13 @@ class Column:
         """Whether every filled field is a number or a word for a blank, and one at least is a number."""
         return self.numbers > 0 and self.odd is None
 
+    @property
+    def texts(self) -> Iterable[str]:
+        """The values of a column that is not of numbers."""
+        return () if self.numeric else self.values
+
     def counted(self, blanks: frozenset[str]) -> tuple[int, int]:
-        """Filled fields, and distinct values (at most MANY) among them, leaving `blanks` out."""
+        """Filled fields, and distinct values (at most `most`) among them, leaving `blanks` out."""
         gone = sum(self.values.get(word, 0) for word in blanks)
         return self.filled - gone, len([value for value in self.values if value not in blanks])
 
@@ -87,13 +96,16 @@ class Table:
     rows: int
     blanks: frozenset[str]
     notes: list[str]
+    stamp: tuple[int, int] = (0, 0)  # size and time of change of the file that was read
 
 
 def read(path: Path, label: str) -> Table:
     """Look at every row of the UTF-8 CSV file `path` (commas, one header line). Raises BadValue."""
+    stamp = _stamp(path)
     records = _records(path)
     header = _header(path, next(records, (0, []))[1], label)
-    columns = [Column(name) for name in header]
+    most = max(10 * CLASSES, min(MANY, 50 * MANY // len(header)))  # together they must fit into the memory
+    columns = [Column(name, most=most) for name in header]
     where, rows, unlabelled = header.index(label), 0, 0
     for line, fields in records:
         if len(fields) != len(header):
@@ -119,6 +131,10 @@ def read(path: Path, label: str) -> Table:
     if blanks:
         notes.append(_("read as blank: {words}").format(words=", ".join(sorted(blanks))))
     classes = _classes(path, columns[where], blanks, notes)
+    formulas = next((text for column in columns for text in (column.name, *column.texts) if FORMULA.match(text)), "")
+    if formulas:
+        said = _("{text!r} is a formula to a spreadsheet, and kept as the text it is: don't open the data with one")
+        notes.append(said.format(text=formulas[:40]))
     seen = _choose([column for column in columns if column.name != label], rows, blanks, notes)
     if not seen:
         raise BadValue(
@@ -141,12 +157,17 @@ def read(path: Path, label: str) -> Table:
         rows=rows,
         blanks=blanks,
         notes=notes,
+        stamp=stamp,
     )
 
 
 def write(table: Table, destination: Path) -> None:
-    """Copy the rows of `table` with a label to `destination`: UTF-8, plain names, blanks blank, one line a row."""
+    """Copy the rows of `table` with a label to `destination`: UTF-8, plain names, blanks blank, one line a row.
+
+    Raises BadValue when the file is another than the one that was read.
+    """
     where, whole = table.header.index(table.label), bool(table.classes) and isinstance(table.classes[0], int)
+    _unchanged(table)
     with destination.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(table.header)
@@ -157,6 +178,22 @@ def write(table: Table, destination: Path) -> None:
                 fields = ["" if text in table.blanks and i != where else text for i, text in enumerate(fields)]
                 fields[where] = str(int(float(fields[where]))) if whole else fields[where]
                 writer.writerow(fields)
+    _unchanged(table)
+
+
+def _unchanged(table: Table) -> None:
+    if _stamp(table.path) != table.stamp:
+        raise BadValue(
+            _("{path} was changed while it was read").format(path=table.path.name), _("wait until it is complete")
+        )
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    try:
+        about = path.stat()
+    except (OSError, ValueError):  # what is wrong with it is told when it is read
+        return (0, 0)
+    return about.st_size, about.st_mtime_ns
 
 
 def _is_text(table: Table) -> bool:
@@ -165,7 +202,7 @@ def _is_text(table: Table) -> bool:
 
 def _records(path: Path) -> Iterator[tuple[int, list[str]]]:
     """(line, fields) of the header and each record; fields trimmed, in NFC, line breaks inside made spaces."""
-    if not path.exists():
+    if not _there(path):
         raise BadValue(_("there is no file {path}").format(path=path), _("check the name given to --data"))
     if path.is_dir():
         raise BadValue(_("{path} is a folder").format(path=path), _("give --data one CSV file"))
@@ -189,8 +226,15 @@ def _records(path: Path) -> Iterator[tuple[int, list[str]]]:
                 yield line, _clean(fields)
     except reading.Broken as error:
         raise BadValue(
-            _("{path}, line {line}: {why}").format(path=path.name, line=error.line, why=error.why), reading.QUOTES
+            _("{path}, line {line}: {why}").format(path=path.name, line=error.line, why=error.why), error.how
         ) from None
+
+
+def _there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # longer than names can be
+        return False
 
 
 def _clean(fields: list[str]) -> list[str]:
@@ -207,7 +251,14 @@ def _header(path: Path, header: list[str], label: str) -> list[str]:
             _("{path}: column {number} has no name").format(path=path.name, number=header.index("") + 1),
             _("the first line must name each column"),
         )
-    twice = next((name for name in header if header.count(name) > 1), None)
+    if len(header) > COLUMNS:
+        raise BadValue(
+            _("{path} has {count:,} columns, more than {most:,}").format(
+                path=path.name, count=len(header), most=COLUMNS
+            ),
+            _("keep the columns that matter, or declare them in a trainer's data.py"),
+        )
+    twice = next((name for name, times in Counter(header).items() if times > 1), None)
     if twice:
         raise BadValue(_("{path}: two columns are called {name}").format(path=path.name, name=twice))
     if label not in header:

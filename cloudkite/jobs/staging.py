@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -17,14 +18,16 @@ from urllib.parse import quote
 
 from cloudkite.accounts.api import pages, send
 from cloudkite.accounts.target import Target
+from cloudkite.names import portable
 from cloudkite.show.errors import BadValue, UserError, from_google
 from cloudkite.show.text import _
-from cloudkite.workspace import write_atomically
+from cloudkite.workspace import read_json, write_atomically
 
 if TYPE_CHECKING:
     from cloudkite.trainers.wheels import Wheel
 
 _THREADS = 8
+_DIGEST = re.compile("[0-9a-f]{64}")
 _IN_PARTS = 64 * 2**20  # bytes from which a file goes up in several parts at once
 _PART = 32 * 2**20  # bytes
 Progress = Callable[[str], None]
@@ -99,6 +102,13 @@ def stage_data(
     if len(set(names)) < len(names):
         twice = next(n for n in names if names.count(n) > 1)
         raise BadValue(_("two data files are called {name}").format(name=twice), _("give each its own name"))
+    for file in files:
+        # As an object it may be called so, but for a job `*` and `[` are a pattern, and a line end cuts the name off.
+        if not portable(file.name) or "[" in file.name:
+            raise BadValue(
+                _("a data file is called {name!r}").format(name=file.name),
+                _("rename it: without control characters, brackets and any of {letters}").format(letters='<>:"\\|?*'),
+            )
     hashes = hash_files(files, cache, tell)
     key = _key(hashes)
     folder = f"{bucket}/data/{key}"
@@ -148,10 +158,11 @@ def _key(hashes: Mapping[Path, str]) -> str:
 
 def _load(cache: Path) -> dict[str, str]:
     try:
-        found = json.loads(cache.read_text(encoding="utf-8"))
+        found = read_json(cache)
     except (OSError, ValueError):
         return {}
-    return found if isinstance(found, dict) else {}
+    known = found.items() if isinstance(found, dict) else ()
+    return {key: digest for key, digest in known if isinstance(digest, str) and _DIGEST.fullmatch(digest)}
 
 
 def _stamp(file: Path) -> str:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import json
+import hashlib
+import os
 import subprocess
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -73,9 +76,8 @@ def show_logs(
         if not line.text:
             continue  # only the state of the job is new
         if as_json:
-            print(json.dumps({"time": line.time.isoformat(), "severity": line.severity, "task": line.task,
-                              "text": line.text, **({"fields": line.fields} if line.fields else {})},
-                             ensure_ascii=False, default=str))  # fmt: skip
+            told = {"time": line.time.isoformat(), "severity": line.severity, "task": line.task, "text": line.text}
+            screen.as_json_line({**told, **({"fields": line.fields} if line.fields else {})})
         else:
             screen.say(line.text)
 
@@ -118,8 +120,11 @@ def fetch_job(workspace: Workspace, target: Target, job: Any, quiet: bool = Fals
     # Whoever may submit jobs chooses the names.
     trainer = names.component(job.trainer or "unknown")
     folder = workspace.trainers / trainer / "models" / names.component(job.name)
-    with screen.waiting(_("fetching ...")) as tell:
+    with _alone(workspace, folder, job), screen.waiting(_("fetching ...")) as tell:
         fetched = fetching.fetch(target, job, folder, progress=tell)
+    for other in sorted(folder.parent.glob(".*.part")):
+        said = _("an unfinished download is in {path}: fetching that job again goes on with it, or delete it")
+        screen.note(said.format(path=amounts.short(other)))
     if not quiet:
         screen.say(
             _("{count} files, {size}, in {path}").format(
@@ -127,6 +132,24 @@ def fetch_job(workspace: Workspace, target: Target, job: Any, quiet: bool = Fals
             )
         )
     return fetched.folder
+
+
+@contextmanager
+def _alone(workspace: Workspace, folder: Path, job: Any) -> Iterator[None]:
+    """Two downloads into the same folder would write over each other. Raises UserError while there is another."""
+    from cloudkite.engine import locks
+
+    digest = hashlib.sha256(os.fsencode(folder)).hexdigest()[:16]
+    try:
+        with locks.exclusive(workspace.locks / f"fetch-{digest}.lock"):
+            yield
+    except locks.Held as other:
+        raise UserError(
+            _("another command fetches the model of {name} (process {pid})").format(
+                name=job.name, pid=other.pid or "?"
+            ),
+            _("wait for it, or end it and run the same command again: it goes on where that one stopped"),
+        ) from None
 
 
 def predict(workspace: Workspace, name: str, rows: list[str], csv: str, model: str, *, as_json: bool = False) -> None:
@@ -183,8 +206,14 @@ def tensorboard(workspace: Workspace, account_name: str, name: str, port: int) -
                "--host", "127.0.0.1", "--load_fast=false"]  # fmt: skip
     environment = target.child_environment({"TF_CPP_MIN_LOG_LEVEL": "2"})
     try:
-        with tempfile.TemporaryDirectory() as own:
-            code = subprocess.run(command, cwd=own, env=safe_environment(environment)).returncode
+        # What it says quotes names of files in the bucket, so it doesn't write to the terminal itself.
+        with tempfile.TemporaryDirectory() as own, subprocess.Popen(
+            command, cwd=own, env=safe_environment(environment), stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            text=True, encoding="utf-8", errors="replace",
+        ) as child:  # fmt: skip
+            for line in child.stdout or ():
+                screen.note(line.rstrip("\n"))
+        code = child.returncode
     except KeyboardInterrupt:
         return
     if code:

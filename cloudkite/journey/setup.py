@@ -242,14 +242,14 @@ def _show_outputs(account: Account, brief: bool) -> None:
 
 def list_accounts(workspace: Workspace, *, as_json: bool = False) -> None:
     """Each account, which is in use, and whether it is set up."""
-    current = registry.load(workspace).name if registry.names(workspace) else ""
+    accounts, broken = registry.load_all(workspace)
+    current = registry.chosen(workspace) if accounts or broken else ""
     rows = []
-    for name in registry.names(workspace):
-        account = registry.load(workspace, name)
+    for account in accounts:
         ready = account.outputs_file.is_file()
         rows.append({
-            "name": name,
-            "in_use": name == current,
+            "name": account.name,
+            "in_use": account.name == current,
             "target": account.target,
             "project": account.project,
             "region": account.region,
@@ -259,7 +259,11 @@ def list_accounts(workspace: Workspace, *, as_json: bool = False) -> None:
             "set_up": ready,
         })  # fmt: skip
     if as_json:
-        screen.as_json(rows)
+        nothing = dict.fromkeys(("target", "project", "region", "tier", "budget", "currency", "set_up"))
+        screen.as_json(rows + [
+            {"name": name, "in_use": name == current, **nothing, "broken": said.message}
+            for name, said in broken.items()
+        ])  # fmt: skip
         return
     screen.table(
         ["", _("account"), _("where"), _("project"), _("region"), _("tier"), _("budget"), _("set up")],
@@ -275,8 +279,13 @@ def list_accounts(workspace: Workspace, *, as_json: bool = False) -> None:
                 _("yes") if r["set_up"] else _("no"),
             )
             for r in rows
-        ],
+        ]
+        + [("*" if name == current else "", name, _("broken"), *[""] * 5) for name in broken],
     )
+    for name, said in broken.items():
+        screen.warn(f"{name}: {said.message}" + (f" ({said.hint})" if said.hint else ""))
+    if current and current not in registry.names(workspace):
+        screen.warn(_("there is no account {name}, which is in use").format(name=current))
 
 
 def add_account(

@@ -108,7 +108,7 @@ def _show_help(workspace: Workspace, trainer: Trainer) -> None:
     from cloudkite.trainers import arguments
 
     python = _environment(workspace, trainer)
-    screen.say(arguments.help_of(trainer, python, private_folder(workspace.state / "help") / f"{trainer.name}.log"))
+    screen.say(arguments.help_of(trainer, python, private_folder(workspace.state / "help") / f"{trainer.file}.log"))
 
 
 def _environment(workspace: Workspace, trainer: Trainer) -> Path:

@@ -25,7 +25,7 @@ from cloudkite.jobs.service import Job
 from cloudkite.show import amounts
 from cloudkite.show.errors import UserError, from_google
 from cloudkite.show.text import _
-from cloudkite.workspace import make_folder, private_file, private_folder
+from cloudkite.workspace import make_folder, private_file, private_folder, read_json
 
 _THREADS = 8
 _RECORD = ".cloudkite-fetched.json"  # beside the model: which objects it was made of
@@ -152,7 +152,7 @@ def _leads_elsewhere(path: Path) -> bool:
 
 def _recorded(folder: Path) -> dict[str, str] | None:
     try:
-        return json.loads((folder / _RECORD).read_text(encoding="utf-8"))
+        return read_json(folder / _RECORD)
     except (OSError, ValueError):
         return None
 

@@ -8,7 +8,7 @@ import json
 import math
 import re
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +18,10 @@ from cloudkite.show.errors import BadValue, UserError
 from cloudkite.show.text import _, near
 from cloudkite.trainers import folders
 from cloudkite.trainers.folders import Trainer
-from cloudkite.workspace import Workspace, private_file
+from cloudkite.workspace import Workspace, private_file, read_json
 
 Row = dict[str, float | str | None]
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")  # https://owasp.org/www-community/attacks/CSV_Injection
 _AT_ONCE = 2000  # rows in one question
 _TIME = re.compile(r"\d{8}-\d{6}")  # in the name of a job
 
@@ -57,7 +58,7 @@ def facts(model: Path) -> dict[str, Any]:
     """
     path = model / "assets.extra" / "trainer.json"
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = read_json(path)
     except FileNotFoundError:
         raise UserError(
             _("{model} is no model of a trainer: it has no {file}").format(
@@ -65,12 +66,22 @@ def facts(model: Path) -> dict[str, Any]:
             ),
             _("name the folder that holds saved_model.pb"),
         ) from None
-    except (ValueError, NotADirectoryError) as error:
-        raise UserError(_("{path} can't be read: {error}").format(path=path, error=error)) from None
+    except (ValueError, OSError) as error:
+        raise UserError(_("{path} can't be read: {error}").format(path=path, error=error), _ANEW) from None
     lacking = [key for key in ("label", "classes", "columns") if not isinstance(found, dict) or key not in found]
     if lacking:
-        raise UserError(_("{path} lacks {keys}").format(path=path, keys=", ".join(lacking)))
+        raise UserError(_("{path} lacks {keys}").format(path=path, keys=", ".join(lacking)), _ANEW)
+    if wrong := next((key for key, fits in _SHAPES.items() if not fits(found[key])), ""):
+        raise UserError(_("{path}: {key} is not what a trainer writes").format(path=path, key=wrong), _ANEW)
     return found
+
+
+_ANEW = _("fetch the model again: move its folder away, then uv run invoke fetch")
+_SHAPES: dict[str, Callable[[Any], bool]] = {  # of trainer.json
+    "label": lambda label: isinstance(label, str),
+    "classes": lambda found: not found or (isinstance(found, list) and all(isinstance(c, str | int) for c in found)),
+    "columns": lambda found: isinstance(found, dict) and all(isinstance(kind, str) for kind in found.values()),
+}
 
 
 def predict(
@@ -105,7 +116,7 @@ def _read(text: str) -> dict[str, Any]:
     if text.lstrip().startswith("{"):
         try:
             return json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise BadValue(_("the row is no JSON: {error}").format(error=error), '{"column": value, ...}') from None
     given: dict[str, Any] = {}
     # A comma separates columns only where a name and "=" follow: "name=Kim, Min-ji,age=20" has two.
@@ -144,7 +155,7 @@ def _from_csv(path: Path, columns: Mapping[str, str]) -> Iterator[Row]:
                 for line, row in zip(chunk.lines, chunk.rows, strict=True):
                     yield _row(f"{path.name}:{line}", row, len(header), where, columns)
     except reading.Broken as error:
-        raise BadValue(f"{path.name}:{error.line}: {error.why}", reading.QUOTES) from None
+        raise BadValue(f"{path.name}:{error.line}: {error.why}", error.how) from None
 
 
 def _places(path: Path, header: list[str], columns: Mapping[str, str]) -> dict[str, int]:
@@ -251,7 +262,12 @@ def write(answers: Sequence[Mapping[str, Any]], path: Path) -> None:
         if path.suffix == ".jsonl":
             file.writelines(json.dumps(answer, ensure_ascii=False) + "\n" for answer in answers)
             return
-        flat = [{k: v for k, v in answer.items() if not isinstance(v, dict)} for answer in answers]
+        flat = [{_cell(k): _cell(v) for k, v in answer.items() if not isinstance(v, dict)} for answer in answers]
         table = csv.DictWriter(file, list(flat[0]) if flat else [])
         table.writeheader()
         table.writerows(flat)
+
+
+def _cell(value: Any) -> Any:
+    """A field that a spreadsheet takes for text: in front of what would be a formula stands an apostrophe."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value

@@ -90,7 +90,7 @@ class Predictor:
             patience.cancel()
         if not line:
             raise UserError(_("the prediction process ended: {said}").format(said=self._last_words()))
-        reply = json.loads(line)
+        reply = _reply(line)
         if "error" in reply:
             raise UserError(_("{model} can't be used: {error}").format(model=model, error=reply["error"]))
         return Answer(reply["tensorflow"], reply["inputs"], reply["outputs"])
@@ -99,3 +99,14 @@ class Predictor:
         self._errors.seek(0)
         lines = self._errors.read().decode("utf-8", "replace").strip().splitlines()
         return lines[-1] if lines else _("exit code {code}").format(code=self._child.wait())
+
+
+def _reply(line: bytes) -> dict[str, Any]:
+    """An answer, or what is wrong with it as one: the model ran in that process, and could have written there."""
+    try:
+        found = json.loads(line)
+        if isinstance(found, dict) and ("error" in found or found.keys() >= {"tensorflow", "inputs", "outputs"}):
+            return found
+    except (ValueError, RecursionError):
+        pass
+    return {"error": _("it answered {line!r}").format(line=line[:200])}

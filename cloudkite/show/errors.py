@@ -88,7 +88,7 @@ def _read(problem: Any) -> tuple[int, str, str, str, dict[str, str]]:
 def _body(response: Any) -> Any:
     try:
         return response.json()
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
 
 
@@ -98,10 +98,17 @@ def _read_body(code: int, body: Any, text: str) -> tuple[int, str, str, str, dic
     error = body.get("error") if isinstance(body, dict) else None
     if not isinstance(error, dict):
         return code, "", _plain(code, text), "", {}
-    info = next((d for d in error.get("details", []) if d.get("@type", "").endswith("ErrorInfo")), {})
-    legacy = (error.get("errors") or [{}])[0].get("reason", "")
+    info = next((d for d in _tables(error.get("details")) if str(d.get("@type", "")).endswith("ErrorInfo")), {})
+    legacy = next((str(one.get("reason", "")) for one in _tables(error.get("errors"))), "")
     message = str(error.get("message", text)).strip()
-    return code, error.get("status", ""), message, info.get("reason", legacy), info.get("metadata", {})
+    metadata = info.get("metadata")
+    known = {str(k): str(v) for k, v in metadata.items()} if isinstance(metadata, dict) else {}
+    return code, str(error.get("status", "")), message, str(info.get("reason", legacy)), known
+
+
+def _tables(found: Any) -> list[dict[str, Any]]:
+    """The JSON objects in what should be a list of them; who answers may be no Google at all."""
+    return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
 
 
 def _lost(kind: str, url: str, said: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from cloudkite.show import screen
-from cloudkite.show.errors import INTERRUPTED, UserError, from_google
+from cloudkite.show.errors import FAILED, INTERRUPTED, UserError, from_google
 from cloudkite.show.text import _
 
 
@@ -25,7 +25,8 @@ def told(debug: bool = False) -> Iterator[None]:
     except Exception as problem:
         known = _as_user_error(problem)
         if debug or known is None:
-            raise
+            screen.trace()  # not raised again: Python would print what it quotes as it is
+            sys.exit(FAILED)
         screen.error(known)
         sys.exit(known.code)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import json
+import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -13,10 +14,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cloudkite.show.errors import BadValue, UserError
-from cloudkite.show.text import _
+from cloudkite.show.text import _, visible, visible_json
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.text import Text
 
 _consoles: dict[str, Console] = {}
 _PIPE_WIDTH = 160  # columns of a table where there is no terminal to ask
@@ -38,26 +40,33 @@ def console(error: bool = False) -> Console:
 
 def say(text: str = "", style: str = "") -> None:
     """One line for people."""
-    console().print(_encodable(text), style=style or None, markup=False)
+    console().print(_shown(text), style=style or None, markup=False)
 
 
 def note(text: str) -> None:
     """One line beside the result, on standard error, so that a pipe gets the result alone."""
-    console(error=True).print(_encodable(text), style="dim", markup=False)
+    console(error=True).print(_shown(text), style="dim", markup=False)
 
 
 def warn(text: str) -> None:
     """Something that does not stop the work but should be known."""
-    console(error=True).print(_encodable(_("warning: {text}").format(text=text)), style="yellow", markup=False)
+    console(error=True).print(_shown(_("warning: {text}").format(text=text)), style="yellow", markup=False)
+
+
+def trace() -> None:
+    """The traceback of the exception that is being handled, for whoever looks for a defect."""
+    import traceback
+
+    console(error=True).print(_shown(traceback.format_exc().rstrip()), markup=False)
 
 
 def error(problem: UserError) -> None:
     """`error:`, a blank line, `hint:`, on standard error."""
     out = console(error=True)
-    out.print(_encodable("error: " + problem.message), style="red", markup=False)
+    out.print(_shown("error: " + problem.message), style="red", markup=False)
     if problem.hint:
         out.print()
-        out.print(_encodable("hint: " + problem.hint), markup=False)
+        out.print(_shown("hint: " + problem.hint), markup=False)
 
 
 def heading(text: str) -> None:
@@ -68,7 +77,23 @@ def heading(text: str) -> None:
 
 def as_json(value: Any) -> None:
     """A value for scripts, on standard output."""
-    print(json.dumps(value, default=_plain, ensure_ascii=False, indent=2))
+    print(_json(value, indent=2))
+
+
+def as_json_line(value: Any) -> None:
+    """One of many values for scripts: JSON in a line of its own, sent at once."""
+    print(_json(value), flush=True)
+
+
+def relay(text: str, as_json: bool = False) -> None:
+    """The whole output of another program of ours: lines for people, or JSON."""
+    print(_encodable(visible_json(text) if as_json else visible(text)), end="", flush=True)
+
+
+def _json(value: Any, indent: int | None = None) -> str:
+    text = visible_json(json.dumps(value, default=_plain, ensure_ascii=False, indent=indent))
+    # A console that lacks letters gets them escaped: with `?` the value would be another.
+    return text if _encodable(text) == text else json.dumps(value, default=_plain, indent=indent)
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], right: Sequence[int] = (), total: Any = None) -> None:
@@ -79,7 +104,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], right: Sequence
     made = Table(box=SIMPLE_HEAD if _unicode() else None, pad_edge=False, show_edge=False, header_style="bold")
     for i, name in enumerate(columns):
         number = i in right
-        made.add_column(name, justify="right" if number else "left", no_wrap=number or i == 0, overflow="fold")
+        made.add_column(_cell(name), justify="right" if number else "left", no_wrap=number or i == 0, overflow="fold")
     for row in rows:
         made.add_row(*map(_cell, row))
     if total is not None:
@@ -88,15 +113,18 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], right: Sequence
     console().print(made, soft_wrap=False)
 
 
-def _cell(value: Any) -> str:
-    return _encodable("" if value is None else str(value)).replace("[", r"\[")
+def _cell(value: Any) -> Text:
+    from rich.text import Text
+
+    # A Text is shown as it is, while rich looks for its markup in strings: [red], [link=...].
+    return Text(_encodable(visible("" if value is None else str(value), lines=False)))
 
 
 def confirm(question: str) -> bool:
     """Ask on a terminal; yes is `y`. Raises UserError where nobody can answer."""
     if not sys.stdin.isatty():
         raise UserError(_("nobody is there to answer: {question}").format(question=question), _("add --yes"), 2)
-    answer = input(f"{question} [y/N] ").strip().lower()
+    answer = input(_shown(f"{question} [y/N] ")).strip().lower()
     return answer in ("y", "yes", "ㅛ")  # the same key on a Korean keyboard
 
 
@@ -106,7 +134,7 @@ def ask(question: str, default: str = "") -> str:
         if default:
             return default
         raise BadValue(_("a value is missing: {question}").format(question=question), _("give it as an option"))
-    typed = input(f"{question}{f' [{default}]' if default else ''}: ").strip()
+    typed = input(_shown(f"{question}{f' [{default}]' if default else ''}: ")).strip()
     return typed or default
 
 
@@ -118,8 +146,8 @@ def waiting(text: str, live: bool = False) -> Iterator[Any]:
     """
     out = console(error=True)
     if out.is_terminal:
-        with out.status(text) as status:
-            yield lambda line: status.update(line)
+        with out.status(_cell(text)) as status:
+            yield lambda line: status.update(_cell(line))
     else:
         last = ""
 
@@ -127,7 +155,7 @@ def waiting(text: str, live: bool = False) -> Iterator[Any]:
             nonlocal last
             if line != last and not live:
                 last = line
-                out.print(_encodable(line), markup=False)
+                out.print(_shown(line), markup=False)
 
         yield tell
 
@@ -148,6 +176,15 @@ def _plain(value: Any) -> Any:
 
 def _unicode() -> bool:
     return (getattr(sys.stdout, "encoding", "") or "ascii").lower().replace("-", "") in ("utf8", "cp65001")
+
+
+def _shown(text: str) -> str:
+    return _encodable(_quoted(visible(text)))
+
+
+def _quoted(text: str) -> str:
+    """The text may quote what others wrote, and no line of theirs may pass for our own `error:` or `hint:`."""
+    return re.sub(r"(?<=\n)(?=\s*(?:error|hint)\s*:)", "  ", text, flags=re.IGNORECASE)
 
 
 def _encodable(text: str) -> str:

@@ -12,6 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from cloudkite import names as files
 from cloudkite.data import declared
 from cloudkite.trainers import wheels
 from cloudkite.data.declared import Declared
@@ -37,6 +38,11 @@ class Trainer:
     folder: Path
 
     @property
+    def file(self) -> str:
+        """How files about the trainer are called, its name made harmless: its folder may be anywhere, and any."""
+        return files.component(self.name)
+
+    @property
     def package(self) -> Path:
         """The Python package: `python -m trainer.task` runs it."""
         return self.folder / PACKAGE
@@ -46,9 +52,18 @@ class Trainer:
         """The [project] table of pyproject.toml."""
         path = self.folder / "pyproject.toml"
         try:
-            return tomllib.loads(path.read_text(encoding="utf-8")).get("project", {})
+            found = tomllib.loads(path.read_text(encoding="utf-8")).get("project", {})
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise BadValue(f"{path}: {error}", _("mend that line")) from None
+        except RecursionError:
+            raise BadValue(_("{path}: nested too deeply").format(path=path), _("compare with template/")) from None
+        pins = found.get("dependencies", []) if isinstance(found, dict) else None
+        if not isinstance(pins, list) or not all(isinstance(pin, str) for pin in pins):
+            raise BadValue(
+                _("{path}: [project] must be a table, and its dependencies a list of texts").format(path=path),
+                _("compare with template/"),
+            )
+        return found
 
     @cached_property
     def requirements(self) -> tuple[str, ...]:
@@ -89,13 +104,23 @@ def find(workspace: Workspace, name_or_path: str = "") -> Trainer:
         name_or_path = known[0]
     if name_or_path in known:
         return Trainer(name_or_path, workspace.trainers / name_or_path)
-    path = Path(name_or_path).expanduser()
-    if path.is_dir():
+    path = _path(name_or_path)
+    if path and path.is_dir():
         folder = path.resolve()
         if lacking := _lacking(folder):
             raise BadValue(_("{path} is no trainer: it has no {file}").format(path=path, file=lacking), _MAKE)
         return Trainer(folder.name, folder)
     raise BadValue(_("there is no trainer {name}").format(name=name_or_path), near(name_or_path, known) or _MAKE)
+
+
+def _path(text: str) -> Path | None:
+    """The path that a person typed; None for one that can't be."""
+    try:
+        path = Path(text).expanduser()
+        path.lstat()
+        return path
+    except (OSError, ValueError, RuntimeError):  # not there, longer than names can be, with a NUL, of ~nobody
+        return None
 
 
 def names(workspace: Workspace) -> list[str]:

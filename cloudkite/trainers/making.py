@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import ast
+import hashlib
 import json
 import keyword
+import os
 import re
 import shutil
 import tempfile
+import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from cloudkite import names
+from cloudkite import leftovers, names
 from cloudkite.show import amounts
-from cloudkite.show.errors import BadValue
+from cloudkite.show.errors import BadValue, UserError
 from cloudkite.data.table import Table, read, write
-from cloudkite.show.text import _
+from cloudkite.show.text import _, visible, visible_json
 from cloudkite.workspace import Workspace, private_file
 
 _NAME = re.compile(r"[a-z]([a-z0-9_-]{0,38}[a-z0-9])?")
+_PATIENCE = 60  # seconds that `new` waits for another one
 _LEFTOVERS = ("__pycache__", ".*_cache", ".venv", "output", "*.egg-info")  # of who worked on the template itself
 
 
@@ -45,16 +51,41 @@ def new(
         raise BadValue(_("--label {label} needs a file").format(label=label), _("add --data FILE.csv"))
     parent = (output or workspace.trainers).resolve()
     folder = parent / name
-    if folder.exists():
-        raise BadValue(_("{folder} is there already").format(folder=amounts.short(folder)), _("choose another name"))
+    _check_free(folder)
     table = read(data, label) if data and label else None
     parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=parent, prefix=".new-") as build:
-        made = bake(workspace.home / "template", name, Path(build), _description(table), _home(workspace, folder))
-        if table:
-            fill(made, table)
-        made.replace(folder)
+    with _alone(workspace, parent):
+        leftovers.sweep_folder(parent)
+        _check_free(folder)  # another command may have made it meanwhile
+        with tempfile.TemporaryDirectory(dir=parent, prefix=leftovers.prefix("new")) as build:
+            made = bake(workspace.home / "template", name, Path(build), _description(table), _home(workspace, folder))
+            if table:
+                fill(made, table)
+            made.replace(folder)
     return Made(folder, tuple(table.notes) if table else ())
+
+
+def _check_free(folder: Path) -> None:
+    if os.path.lexists(folder):
+        raise BadValue(_("{folder} is there already").format(folder=amounts.short(folder)), _("choose another name"))
+
+
+@contextmanager
+def _alone(workspace: Workspace, parent: Path) -> Iterator[None]:
+    """One command at a time makes trainers in a folder; others wait. Raises UserError after a minute."""
+    from cloudkite.engine import locks
+
+    digest = hashlib.sha256(os.fsencode(parent)).hexdigest()[:16]
+    try:
+        with locks.exclusive(workspace.locks / f"new-{digest}.lock", _PATIENCE):
+            yield
+    except locks.Held as other:
+        raise UserError(
+            _("another command makes a trainer in {folder} (process {pid})").format(
+                folder=amounts.short(parent), pid=other.pid or "?"
+            ),
+            _("run the same command again when it has ended"),
+        ) from None
 
 
 def check_name(name: str) -> None:
@@ -71,7 +102,8 @@ def bake(template: Path, name: str, into: Path, description: str = "", home: str
     from cookiecutter.generate import generate_context, generate_files
 
     answers = {"name": name, "_home": home} | ({"description": description} if description else {})
-    with tempfile.TemporaryDirectory() as scratch:
+    into.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=into, prefix=".template-") as scratch:
         clean = Path(scratch, "template")
         shutil.copytree(template, clean, ignore=shutil.ignore_patterns(*_LEFTOVERS))
         context = generate_context(str(clean / "cookiecutter.json"), extra_context=answers)
@@ -85,7 +117,8 @@ def fill(trainer: Path, table: Table) -> None:
     copy = trainer / "data" / _file_name(table)
     private_file(copy).close()  # before a row is in it: who may read the original, folders included, is not known
     write(table, copy)
-    source = f"# {copy.name}\n\nMade from {table.path.name}: {table.rows} rows.\n"
+    said = visible(table.path.name, lines=False).replace("&", "&amp;").replace("<", "&lt;")  # Markdown may hold HTML
+    source = f"# {copy.name}\n\nMade from {said}: {table.rows} rows.\n"
     (trainer / "data" / "README.md").write_text(source, encoding="utf-8")
     module = trainer / "trainer" / "data.py"
     module.write_text(rewrite(module.read_text(encoding="utf-8"), table), encoding="utf-8", newline="\n")
@@ -124,17 +157,18 @@ def rewrite(source: str, table: Table) -> str:
 
 def _lines(opening: str, items: list[tuple[str, str]], closing: str) -> str:
     """A literal with an item a line, each with its comment if it has one."""
-    lines = [f"    {item}," + (f"  # {comment}" if comment else "") for item, comment in items]
+    lines = [f"    {item}," + (f"  # {visible(comment, lines=False)}" if comment else "") for item, comment in items]
     return "\n".join([opening, *lines, closing]) if items else opening + closing
 
 
 def _file_name(table: Table) -> str:
     """The name of the copy: the file's own, without what a pattern or a shell takes as special."""
-    return re.sub(r"[^\w.-]+", "_", table.path.stem) + ".csv"
+    name = re.sub(r"[^\w.-]+", "_", unicodedata.normalize("NFC", table.path.stem)) + ".csv"
+    return name if names.portable(name) and name[0] not in ".-" else names.component(f"data-{name}")
 
 
 def _text(value: str) -> str:
-    return json.dumps(value, ensure_ascii=False)  # a string of JSON is one of Python too
+    return visible_json(json.dumps(value, ensure_ascii=False))  # a string of JSON is one of Python too
 
 
 def _blank(kind: str) -> str:
@@ -142,7 +176,7 @@ def _blank(kind: str) -> str:
 
 
 def _description(table: Table | None) -> str:
-    return f"Learns {table.label} from {table.path.name}." if table else ""
+    return visible(f"Learns {table.label} from {table.path.name}.", lines=False) if table else ""
 
 
 def _home(workspace: Workspace, folder: Path) -> str:

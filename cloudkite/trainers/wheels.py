@@ -9,15 +9,16 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
-import os
 import re
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from cloudkite import leftovers
 from cloudkite.workspace import private_file, private_folder
 
+_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")  # of a project; another could write lines of its own
 _DATE = (1980, 1, 1, 0, 0, 0)  # the first that a zip file can tell
 
 
@@ -40,7 +41,7 @@ def wheel(name: str, version: str, python: str, requirements: Sequence[str], con
     `python` is a version specifier such as ">=3.11", or "".
     """
     about = f"{_escaped(name)}-{_version(version)}.dist-info"
-    metadata = ["Metadata-Version: 2.1", f"Name: {name}", f"Version: {_version(version)}"]
+    metadata = ["Metadata-Version: 2.1", f"Name: {name if _NAME.fullmatch(name) else _escaped(name)}", f"Version: {_version(version)}"]
     metadata += [f"Requires-Python: {python}"] if python else []
     metadata += [f"Requires-Dist: {requirement}" for requirement in requirements]
     tags = ["Wheel-Version: 1.0", "Generator: cloudkite", "Root-Is-Purelib: true", "Tag: py3-none-any"]
@@ -63,7 +64,7 @@ def keep(folder: Path, name: str, data: bytes) -> Wheel:
     digest = hashlib.sha256(data).hexdigest()
     path = private_folder(private_folder(folder) / digest) / name
     if not path.is_file() or path.stat().st_size != len(data):
-        part = path.with_name(f".{os.getpid()}.part")  # several may write the same wheel at once
+        part = path.with_name(leftovers.prefix("tmp") + "whl")  # several may write the same wheel at once
         with private_file(part) as file:
             file.write(data)
         part.replace(path)
@@ -71,7 +72,7 @@ def keep(folder: Path, name: str, data: bytes) -> Wheel:
 
 
 def _escaped(name: str) -> str:
-    return re.sub(r"[-_.]+", "_", name).lower()
+    return re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")[:100] or "trainer"
 
 
 def _version(version: str) -> str:

@@ -88,7 +88,7 @@ def anew(folder: str, found: Parts) -> str:
     try:
         with tf.io.gfile.GFile(f"{newest}/{FILE}") as file:
             changed = list(changes(json.loads(file.read()), found))
-    except (tf.errors.OpError, ValueError, TypeError, KeyError, AttributeError):
+    except (tf.errors.OpError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return f"starts anew: the checkpoints in {newest} do not tell what they were made from"
     return f"starts anew: changed since the checkpoints in {newest}: {', '.join(changed)}"
 
