@@ -146,7 +146,9 @@ def test_a_release_with_its_checksum_is_installed(published):
     published({"pulumi/pulumi": GOOD, "pulumi/pulumi-language-go": b"#!/bin/sh\n"})
     found = cli.find()
     assert (found.source, found.version, found.path) == ("installer", VERSION, cli.installed())
-    assert sorted(path.name for path in found.path.parent.iterdir()) == ["pulumi", "pulumi-language-go"]
+    assert sorted(path.name for path in found.path.parent.iterdir()) == [
+        "pulumi"
+    ]  # what else is in it could be run by its name
     assert [path.name for path in found.path.parent.parent.iterdir()] == ["bin"]
 
 
@@ -168,7 +170,7 @@ def test_an_archive_writes_nowhere_but_its_folder(published, tmp_path):
         {"pulumi/pulumi": GOOD, "../../../../out": b"x", f"{tmp_path}/absolute": b"x", "pulumi/link": b"->/etc/passwd"}
     )
     path = cli.find().path
-    assert sorted(one.name for one in path.parent.iterdir()) == ["absolute", "out", "pulumi"]
+    assert sorted(one.name for one in path.parent.iterdir()) == ["pulumi"]
     assert not (tmp_path / "absolute").exists() and not (tmp_path / "out").exists()
     assert not [one for one in path.parent.iterdir() if one.is_symlink()]
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from localcloud.core.state.kept import Damaged
 from localcloud.vertex import settings
 from localcloud.vertex.jobs import preparation
 from localcloud.vertex.replicas import contract, spool
@@ -156,5 +157,5 @@ def test_a_long_line_is_cut(tmp_path: Path, character: str) -> None:
 @pytest.mark.parametrize("text", ['{"parallel": 0}', '{"graceSeconds": -1}', '{"paralell": 1}', "{"])
 def test_settings_that_cant_be(tmp_path: Path, text: str) -> None:
     (tmp_path / "vertex.json").write_text(text, encoding="utf-8")
-    with pytest.raises(ValueError):
+    with pytest.raises(Damaged):
         settings.load(tmp_path)

@@ -331,7 +331,7 @@ while True:
         break
     except OSError:
         time.sleep(0.05)
-print(kind, said == os.environ["CLOUD_ML_JOB_ID"], flush=True)
+print(f"{kind} {said == os.environ['CLOUD_ML_JOB_ID']}", flush=True)  # as one piece: a worker is ended with its chief
 if kind == "worker":
     time.sleep(600)
 """
