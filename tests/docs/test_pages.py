@@ -26,4 +26,5 @@ def test_its_links_lead_somewhere(page: str) -> None:
 
 
 def test_both_languages_show_the_same() -> None:
-    same_in_both_languages("docs/reliability")
+    for page in ("docs/reliability", "docs/security"):
+        same_in_both_languages(page)
