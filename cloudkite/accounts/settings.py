@@ -45,11 +45,11 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def _document(path: Path) -> Any:
-    """The YAML of a file, as long as it is of a size that settings can have. Raises what PyYAML does, or ValueError."""
+    """The YAML of a file, as long as it is of a size that settings can have. Raises as PyYAML, OSError, ValueError."""
     import yaml
 
-    if not path.is_file() or path.stat().st_size > _MOST:
-        raise ValueError("too long")
+    if path.stat().st_size > _MOST or not path.is_file():
+        raise ValueError("too long, or no file")
     text = path.read_text(encoding="utf-8")
     if (root := yaml.compose(text, yaml.SafeLoader)) is not None and _count(root, {}) > _NODES:
         raise ValueError("too many values")

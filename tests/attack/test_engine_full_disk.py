@@ -24,7 +24,7 @@ def small_disk(attacked) -> Iterator[Path]:
     """The disk of 12 MiB that the account's state is on."""
     folder = attacked.account.state
     folder.mkdir(parents=True, exist_ok=True)
-    command = ["mount", "-t", "tmpfs", "-o", "size=12m", "tmpfs", str(folder)]
+    command = ["mount", "-t", "tmpfs", "-o", "size=12m,mode=0700", "tmpfs", str(folder)]
     if sys.platform != "linux" or subprocess.run(command, capture_output=True).returncode != 0:
         pytest.skip("no disk can be mounted here: run it as root on Linux")
     yield folder

@@ -142,7 +142,10 @@ def test_the_cloud_goes_away_while_it_creates(another_cloud):
 
 def kill(running, who):
     """SIGKILL for the run's Python ("parent"), its engine, or both at once."""
-    parent = psutil.Process(running.pid)
+    try:
+        parent = psutil.Process(running.pid)
+    except psutil.NoSuchProcess:  # it was done before
+        return
     engines = []
     for child in parent.children(recursive=True):
         with contextlib.suppress(psutil.NoSuchProcess):

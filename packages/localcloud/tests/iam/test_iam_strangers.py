@@ -23,8 +23,11 @@ os.setgroups([]); os.setgid(NOBODY); os.setuid(NOBODY)
 told = {}
 
 def ask(connection, method, path, headers):
-    connection.request(method, path, headers=headers)
-    answer = connection.getresponse()
+    try:
+        connection.request(method, path, headers=headers)
+        answer = connection.getresponse()
+    except (ConnectionError, ssl.SSLError, http.client.HTTPException):
+        return [0, ""]
     body = answer.read().decode()
     connection.close()
     return [answer.status, body]
@@ -77,14 +80,13 @@ def test_another_user_of_the_machine_gets_nothing(local_cloud):
     told = json.loads(done.stdout)
     assert {told[name] for name in told if name.startswith("read ")} == {"denied"}
     for name in ("metadata", "metadata/guessed-secret"):
-        assert told[name][0] == 403
-        assert "access_token" not in told[name][1]
+        assert told[name] == [0, ""]  # another user's connection is ended without a word
     for name in ("control 0", "control 1", "proxy 0", "proxy 1"):
         status, body = told[name]
         assert status == 401
         assert json.loads(body)["error"]["status"] == "UNAUTHENTICATED"
-    assert told["provider Configure"].startswith("the local cloud takes only accounts of its own")
-    assert told["provider Invoke"] != "could"
+    for name in ("provider Configure", "provider Invoke"):
+        assert told[name].startswith("failed to connect")
 
 
 def test_the_folder_is_for_its_owner_only(local_cloud):
