@@ -9,7 +9,7 @@ from cloudkite.commands import command
 
 @command(
     help={
-        "fast": "only the fast ones: under a minute in all",
+        "fast": "only the fast ones: about a minute in all",
         "changed": "only those that a change since main can affect",
         "k": "only tests whose name matches",
     }

@@ -24,6 +24,8 @@ from localcloud.core import environment
 from localcloud.core.state import locks
 from localcloud.transport import ca
 
+pytestmark = pytest.mark.slow  # servers start and end in each
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
