@@ -51,7 +51,7 @@ def test_what_is_made_after_a_week_in_a_moment_is_a_week_later_also_over_a_resta
 @pytest.mark.parametrize("seconds", [-1, 1e12, "a day", None, True, float("inf")])
 def test_a_move_that_can_not_be_is_refused(new_cloud: Start, seconds: float) -> None:
     cloud = new_cloud()
-    with pytest.raises(launch.Failed, match="the clock moves forward by 0 to|Infinity isn't a JSON number"):
+    with pytest.raises(launch.Failed, match=r"the clock moves forward by 0 to|Infinity isn't a JSON number"):
         launch.forward(cloud.root, seconds)
 
 

@@ -346,6 +346,7 @@ def test_repositories_as_gcloud_asks_for_them(session):
         ("x", {"format": "ZIP"}, "Repository format 'ZIP' is not supported."),
         ("x", {"format": "DOCKER", "cleanupPolicies": {"a": {"id": "b", "action": "KEEP"}}}, "Cleanup policy 'a'"),
         ("x", {"format": "DOCKER", "cleanupPolicies": {"a": {"id": "a"}}}, "needs an action, KEEP or DELETE"),
+        ("x", {"format": "DOCKER", "cleanupPolicies": {"a": {"id": "a", "action": "DELETE"}}}, "needs a condition"),
     ],
 )
 def test_repositories_that_can_not_be(session, name, body, message):

@@ -263,3 +263,13 @@ def test_settings_without_an_effect_here_are_refused(bucket: Bucket, session: An
 def test_settings_of_another_shape_are_refused(bucket: Bucket, session: Any, change: dict[str, Any]) -> None:
     answer = session.patch(f"{HOST}/storage/v1/b/{bucket.name}", json=change)
     assert (answer.status_code, answer.json()["error"]["message"]) == (400, "Invalid argument.")
+
+
+def test_a_slash_that_is_not_encoded_leads_nowhere(bucket: Bucket, session: Any) -> None:
+    bucket.blob("a/b").upload_from_string("x")
+    there = f"{HOST}/storage/v1/b/{bucket.name}/o"
+    assert session.get(f"{there}/a%2Fb").json()["name"] == "a/b"
+    for method, rest in (("GET", "a/b"), ("GET", "a/b?alt=media"), ("DELETE", "a/b"), ("PATCH", "a/b/c")):
+        answer = session.request(method, f"{there}/{rest}", json={} if method == "PATCH" else None)
+        assert answer.status_code == 404 and "Not Found" in answer.text  # of media it is told as text
+    assert session.get(f"{there}/a/watch").status_code == 501

@@ -75,6 +75,8 @@ def _checked(body: Body) -> Body:
             raise ApiError(400, f"Cleanup policy {key!r} needs an action, KEEP or DELETE, and its own key as id.")
         if len({"condition", "mostRecentVersions"} & policy.keys()) > 1:
             raise ApiError(400, f"Cleanup policy {key!r} has both condition and mostRecentVersions.")
+        if policy["action"] == "DELETE" and not policy.get("condition"):
+            raise ApiError(400, f"Cleanup policy {key!r} needs a condition: DELETE is for the versions that fit one.")
     scanning = body.get("vulnerabilityScanningConfig")
     if scanning:
         wanted = scanning.get("enablementConfig", "INHERITED")

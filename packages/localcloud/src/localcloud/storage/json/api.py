@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import unquote
@@ -18,6 +19,10 @@ from localcloud.storage.metadata import Resource
 from localcloud.storage.store import Storage
 
 ROUTES = [*buckets.routes.all, *objects.routes.all, *acl.routes.all]
+
+# An object's name with a slash that isn't encoded: no such page, unless what follows the name is a method's.
+_METHODS = "acl|bulkRestore|compose|copyTo|move|moveTo|restore|rewriteTo|watch"
+_SLASHED = re.compile(rf"/b/[^/]+/o/[^/]+/(?!({_METHODS})(/|$)).+")
 
 
 class JsonApi:
@@ -54,6 +59,6 @@ class JsonApi:
                 if charged := operations.of_json(method, path):
                     self._storage.cloud.of(Usage).counts.operation(*charged)
                 return fields.select(result, selection)
-        if path.startswith(("/b", "/projects")):
+        if path.startswith(("/b", "/projects")) and not _SLASHED.fullmatch(path):
             raise not_emulated(f"{method} /storage/v1{path}")
         raise StorageError(404, "Not Found", "notFound")
