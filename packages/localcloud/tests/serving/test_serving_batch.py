@@ -27,7 +27,7 @@ def test_lines_of_json(api: Any, session: Any, artifacts: Any) -> None:
         {"instance": 1, "prediction": 2},
         {"instance": 2, "prediction": 4},
         {"instance": "text", "prediction": "text"},
-        {"instance": {"k": 1}, "prediction": {"k": 1}},
+        {"key": 7, "prediction": {"k": 1}},
     ]
     assert lines(session, job, "errors_stats") == []
     listed = api.call("GET", "batchPredictionJobs", filter="state=JOB_STATE_SUCCEEDED")["batchPredictionJobs"]
@@ -45,6 +45,20 @@ def test_rows_of_csv(api: Any, session: Any, artifacts: Any) -> None:
     made = [
         api.call("POST", "batchPredictionJobs", body(model, f"{folder}/{name}.csv", folder, "csv", **more))
         for name, more in (("a", {}), ("a", {"instanceConfig": {"instanceType": "object"}}), ("b", {}))
+    ]
+    shapes = (
+        {"excludedFields": ["name"]},
+        {"excludedFields": ["name"], "instanceType": "object"},
+        {"keyField": "name"},
+    )
+    shaped = [
+        api.call("POST", "batchPredictionJobs", body(model, f"{folder}/b.csv", folder, "csv", instanceConfig=shape))
+        for shape in shapes
+    ]
+    assert [lines(session, ended(api, job), "results") for job in shaped] == [  # what is left out is attached again
+        [{"instance": [3.0, "three"], "prediction": [3.0]}],
+        [{"instance": {"x": 3.0, "name": "three"}, "prediction": {"x": 3.0}}],
+        [{"key": "three", "prediction": [3.0]}],
     ]
     told = [[one["instance"] for one in lines(session, ended(api, job), "results")] for job in made]
     assert told == [

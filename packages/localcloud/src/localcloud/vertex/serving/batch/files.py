@@ -8,7 +8,8 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from localcloud.core import strict_json
@@ -23,6 +24,18 @@ if TYPE_CHECKING:
 Body = Mapping[str, Any]
 
 
+@dataclass(frozen=True)
+class Row:
+    """An instance as the model gets it, and how the output tells which one it was.
+
+    https://cloud.google.com/vertex-ai/docs/reference/rest/v1/projects.locations.batchPredictionJobs#InstanceConfig:
+    with a key field `{"key": ...}`, else `{"instance": ...}` with the excluded fields attached again.
+    """
+
+    sent: Any
+    shown: Body
+
+
 class Files:
     """Cloud Storage for one account."""
 
@@ -30,7 +43,7 @@ class Files:
         self._cloud = cloud
         self._asker = Admission(cloud.of(Storage)).of(Caller(account, project), {}, {})
 
-    def instances(self, job: Body) -> Iterator[Any]:
+    def instances(self, job: Body) -> Iterator[Row]:
         """All instances of a job's input, file by file. Raises 400, 403, 404."""
         config, shape = job["inputConfig"], job.get("instanceConfig", {})
         for bucket, name in self._sources(config["gcsSource"]["uris"]):
@@ -73,18 +86,18 @@ def _stars(name: str) -> list[str]:
     return [part for part in re.split(r"(\*\*|\*)", name) if part]
 
 
-def _jsonl(text: str, uri: str, shape: Body) -> Iterator[Any]:
+def _jsonl(text: str, uri: str, shape: Body) -> Iterator[Row]:
     for number, line in enumerate(text.splitlines(), 1):
         if not line.strip():
             continue
         try:
-            yield _picked(strict_json.loads(line), shape)
+            yield _row(strict_json.loads(line), shape)
         except ValueError as error:
             words = f"Line {number} of {uri} is not JSON: {error}"
             raise ApiError(400, words, "INVALID_ARGUMENT") from None
 
 
-def _csv(text: str, shape: Body) -> Iterator[Any]:
+def _csv(text: str, shape: Body) -> Iterator[Row]:
     """Rows below the header: an array each, or an object by the header's names; what is not quoted is a number."""
     lines = csv.reader(io.StringIO(text), quoting=csv.QUOTE_NONNUMERIC) if _quoted(text) else _loose(text)
     try:
@@ -93,12 +106,15 @@ def _csv(text: str, shape: Body) -> Iterator[Any]:
             if not row:
                 continue
             named = dict(zip(header, row, strict=True))
-            picked = _picked(named, shape)
-            yield picked if shape.get("instanceType") == "object" else [*picked.values()]
+            yield _row(named, shape, dict if shape.get("instanceType") == "object" else _values)
     except StopIteration:
         return
     except ValueError as error:
         raise ApiError(400, f"A row of the CSV file can't be read: {error}", "INVALID_ARGUMENT") from None
+
+
+def _values(named: Body) -> list[Any]:
+    return [*named.values()]
 
 
 def _quoted(text: str) -> bool:
@@ -118,13 +134,13 @@ def _number(value: str) -> Any:
         return value
 
 
-def _picked(instance: Any, shape: Body) -> Any:
-    """The fields that the model gets."""
+def _row(instance: Any, shape: Body, form: Callable[[Body], Any] = dict) -> Row:
+    """What the model gets of an instance, and what the output shows of it; `form` is that of a row of a table."""
     if not isinstance(instance, dict):
-        return instance
-    included, excluded = shape.get("includedFields", []), {*shape.get("excludedFields", [])}
-    if key := shape.get("keyField"):
-        excluded.add(key)
-    if included:
-        return {name: instance[name] for name in included if name in instance}
-    return {name: value for name, value in instance.items() if name not in excluded}
+        return Row(instance, {"instance": instance})
+    key, included, excluded = shape.get("keyField"), shape.get("includedFields"), shape.get("excludedFields", [])
+    names = included or [name for name in instance if name not in (*excluded, key)]
+    sent = form({name: instance[name] for name in names if name in instance})
+    if key:
+        return Row(sent, {"key": instance.get(key)})
+    return Row(sent, {"instance": form(instance) if excluded else sent})

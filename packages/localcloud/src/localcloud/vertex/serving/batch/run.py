@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from localcloud.core.errors import ApiError
 from localcloud.vertex.background import apart
-from localcloud.vertex.serving.batch.files import Files
+from localcloud.vertex.serving.batch.files import Files, Row
 from localcloud.vertex.serving.plan import interpreter
 from localcloud.vertex.serving.servers import Lost, ModelServer
 
@@ -74,8 +74,10 @@ async def run(
     return results
 
 
-async def _batch(server: ModelServer, instances: list[Any], parameters: Any, results: Results) -> None:
-    sent: Body = {"instances": instances} | ({"parameters": parameters} if parameters is not None else {})
+async def _batch(server: ModelServer, instances: list[Row], parameters: Any, results: Results) -> None:
+    sent: Body = {"instances": [row.sent for row in instances]} | (
+        {"parameters": parameters} if parameters is not None else {}
+    )
     try:
         predictions = await _asked(server, json.dumps(sent).encode(), len(instances))
     except ApiError as error:
@@ -86,8 +88,8 @@ async def _batch(server: ModelServer, instances: list[Any], parameters: Any, res
         else:
             results.failed[error.message] += 1
         return
-    for instance, prediction in zip(instances, predictions, strict=True):
-        results.lines.append(json.dumps({"instance": instance, "prediction": prediction}))
+    for row, prediction in zip(instances, predictions, strict=True):
+        results.lines.append(json.dumps({**row.shown, "prediction": prediction}))
 
 
 async def _asked(server: ModelServer, body: bytes, count: int) -> list[Any]:
