@@ -92,7 +92,7 @@ def look(command: Sequence[str], pinned: Sequence[str]) -> Audit:
     return Audit(len(answered), tuple(a for *_rest, advisories in found for a in advisories), unknown)
 
 
-_HINT = _("the index must be within reach: see your proxy and certificates, or run it where pypi.org is")
+_HINT = _("the index must be within reach: see your proxy and certificates, or run it in another network")
 
 
 def _read(one: dict[str, Any]) -> tuple[str, str, str, list[Advisory]]:
