@@ -10,7 +10,8 @@ from localcloud.transport.rest import Scope, Send, send_bytes, send_json
 
 # https://cloud.google.com/storage/docs/authentication/signatures: version 4, and version 2
 _SIGNED = re.compile(rb"(^|&)(x-goog-signature|googleaccessid)=", re.IGNORECASE)
-_JSON = re.compile(r"/((upload|download|resumable/upload)/)?storage/|/+batch")
+_BATCH = re.compile(r"/+batch")  # Java's client doubles the slash
+_JSON = re.compile(r"/((upload|download|resumable/upload)/)?storage/")
 _HMAC = re.compile(rb"(GOOG1|AWS|AWS4-HMAC-SHA256|GOOG4-HMAC-SHA256|GOOG4-RSA-SHA256) ")
 
 
@@ -26,7 +27,12 @@ def anonymous(shown: bytes, query: bytes, what: str) -> bool:
 
 def is_json(path: str) -> bool:
     """Whether a path is one of the JSON API, uploads and batches among them: all others are the XML API's."""
-    return _JSON.match(path) is not None
+    return is_batch(path) or _JSON.match(path) is not None
+
+
+def is_batch(path: str) -> bool:
+    """Whether a path is that of many calls in one."""
+    return _BATCH.match(path) is not None
 
 
 async def refuse(scope: Scope, send: Send, error: ApiError) -> None:

@@ -18,7 +18,7 @@ from localcloud.core.state import disk
 from localcloud.storage import operations
 from localcloud.storage.admission import Admission, Asker
 from localcloud.storage.downloads import Downloads
-from localcloud.storage.entrance import is_json
+from localcloud.storage.entrance import is_batch
 from localcloud.storage.errors import XML_STATUS, StorageError, invalid, not_emulated, rendered
 from localcloud.storage.json import batch
 from localcloud.storage.json.api import JsonApi
@@ -111,7 +111,7 @@ class Service:
         path, method = request.path, request.method
         if any(request.headers.get(name) for name in _KEY_HEADERS) or any(map(request.query.get, _KEY_QUERIES)):
             raise not_emulated("encryption with keys of your own")
-        if path.lstrip("/").startswith("batch") and is_json(path):  # Java's client writes //batch
+        if is_batch(path):
             return await batch.answer(self._json, request, self._admission, self._drills)
         if found := _UPLOAD.fullmatch(path):
             return await self._upload(request, unquote(found[1]))
@@ -157,7 +157,7 @@ class Service:
 
 def shape(request: Request) -> str:
     """How a refusal of this request looks: "json", "text" for media, "xml"."""
-    if request.path.startswith("/batch"):
+    if is_batch(request.path):
         return "json"
     if not _JSON.fullmatch(request.path):
         return "xml"
