@@ -41,12 +41,13 @@ def _fixed(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
+_TRAINING = "a region with custom training is needed"
+
+
 def _region(name: str) -> str:
     if name not in regions():
         near = nearest(name, regions())
-        raise ValueError(
-            f"a region with custom training is needed, {f'did you mean {near}?' if near else 'like us-central1'}"
-        )
+        raise ValueError(f"{_TRAINING}, did you mean {near}?" if near else "")  # "": what is allowed is said instead
     return name
 
 
@@ -56,7 +57,7 @@ def _different(values: tuple[str, ...]) -> tuple[str, ...]:
     return values
 
 
-_REGION = "a region with custom training is needed, like us-central1"
+_REGION = f"{_TRAINING}, like us-central1"
 Region = Annotated[str, AfterValidator(_region), WithJsonSchema({"type": "string", "enum": sorted(regions())})]
 Email = Annotated[str, Field(pattern=r"^[^\s@:,;]+@[^\s@:,;]+\.[^\s@:,;.]+$")]
 Amount = Annotated[

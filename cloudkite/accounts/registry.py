@@ -18,6 +18,7 @@ from cloudkite.workspace import Workspace, google_accounts, private_folder, read
 from infra.outputs import OtherSchema, Outputs
 
 DEFAULT = "local"
+_OUTPUTS = "outputs.json"  # in an account's state folder
 NAME = re.compile(r"[a-z][a-z0-9-]{0,28}[a-z0-9]")
 
 
@@ -47,7 +48,7 @@ class Account:
     @property
     def outputs_file(self) -> Path:
         """What `up` writes and `down` takes away: there while the account is set up."""
-        return self.state / "outputs.json"
+        return self.state / _OUTPUTS
 
     def outputs(self) -> Outputs:
         """What `up` made. Raises UserError when the account is not set up."""
@@ -119,7 +120,7 @@ def _currency(budget: Mapping[str, Any], state: Path) -> str | None:
     if budget.get("currency"):
         return str(budget["currency"])
     try:
-        made = read_json(state / "outputs.json")["budget"]
+        made = read_json(state / _OUTPUTS)["budget"]
         # After a change of the settings, until `up` runs again, the outputs are of another billing account's budget.
         same = made["name"].startswith(f"billingAccounts/{budget['billing_account']}/")
         return made["currency"] if same else None

@@ -50,10 +50,14 @@ def _document(path: Path) -> Any:
 
     if path.stat().st_size > _MOST or not path.is_file():
         raise ValueError("too long, or no file")
-    text = path.read_text(encoding="utf-8")
-    if (root := yaml.compose(text, yaml.SafeLoader)) is not None and _count(root, {}) > _NODES:
-        raise ValueError("too many values")
-    return yaml.safe_load(text)
+    loader = yaml.SafeLoader(path.read_text(encoding="utf-8"))
+    try:
+        root = loader.get_single_node()
+        if root is not None and _count(root, {}) > _NODES:
+            raise ValueError("too many values")
+        return loader.construct_document(root) if root is not None else None
+    finally:
+        loader.dispose()
 
 
 def _count(node: Any, known: dict[int, int]) -> int:

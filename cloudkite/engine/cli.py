@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cloudkite import locks
 from cloudkite.children import program, safe_environment
-from cloudkite.engine import locks
 from cloudkite.show.errors import BadValue, UserError
 from cloudkite.show.text import _
 from cloudkite.workspace import private_folder, refuse_foreign

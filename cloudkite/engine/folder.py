@@ -6,11 +6,11 @@ import importlib.metadata
 import json
 import os
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cloudkite.accounts import settings
 from cloudkite.accounts.registry import Account
 from cloudkite.accounts.target import Target
 from cloudkite.children import safe_environment
@@ -89,17 +89,17 @@ class Folder:
         """The stack's settings as the engine reads them: the account's, and the salt of its pass-phrase."""
         return self.work / f"Pulumi.{self.account.name}.yaml"
 
-    def prepare(self) -> None:
-        """Write what the engine reads. Raises UserError for a pass-phrase that is lost."""
+    def prepare(self, config: Mapping[str, Any]) -> None:
+        """Write what the engine reads, the account's settings `config` among it.
+
+        Raises UserError for a pass-phrase that is lost.
+        """
         for folder in (self.account.state, self.work, self.backend):
             private_folder(folder)
         self._keep_passphrase()
         write_if_new(self.work / "Pulumi.yaml", json.dumps({"name": PROJECT, "runtime": "python"}) + "\n")
         kept = self._kept()
-        write_if_new(
-            self.settings,
-            json.dumps({**kept, "config": settings.read(self.account.settings)}, indent=2, default=str) + "\n",
-        )
+        write_if_new(self.settings, json.dumps({**kept, "config": config}, indent=2, default=str) + "\n")
 
     def _kept(self) -> dict[str, Any]:
         """What the engine itself wrote into the settings, above all the salt: without it no secret can be read."""

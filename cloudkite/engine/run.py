@@ -10,10 +10,11 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from cloudkite import locks
 from cloudkite.accounts import settings
 from cloudkite.accounts.registry import Account
 from cloudkite.accounts.target import Target
-from cloudkite.engine import backup, cli, failures, locks, room, state
+from cloudkite.engine import backup, cli, failures, room, state
 from cloudkite.engine.claim import claim
 from cloudkite.engine.folder import ATTACHED, Folder
 from cloudkite.engine.results import Failed, OnStep, Outcome, Preview, Resource, Status
@@ -142,7 +143,8 @@ def status(account: Account) -> Status:
 def _opened(account: Account, target: Target, progress: Progress) -> Iterator[tuple[Folder, Stack]]:
     """The account's stack, ready for a run and ours alone."""
     folder = Folder(account)
-    settings.check(settings.read(account.settings), account.name)
+    config = settings.read(account.settings)
+    settings.check(config, account.name)
     _probe(account, target)
     room.check(folder)
     program = cli.find(progress)
@@ -150,7 +152,7 @@ def _opened(account: Account, target: Target, progress: Progress) -> Iterator[tu
         with locks.exclusive(folder.lock):
             backup.restore(folder, progress)
             claim(folder, target, progress)
-            folder.prepare()
+            folder.prepare(config)  # what was checked, whatever the file says by now
             # Imported here, for `invoke --list` and whatever is refused above must not wait for the Automation API.
             from cloudkite.engine import recovery
             from cloudkite.engine.stack import Stack

@@ -137,7 +137,7 @@ def fetch_job(workspace: Workspace, target: Target, job: Any, quiet: bool = Fals
 @contextmanager
 def _alone(workspace: Workspace, folder: Path, job: Any) -> Iterator[None]:
     """Two downloads into the same folder would write over each other. Raises UserError while there is another."""
-    from cloudkite.engine import locks
+    from cloudkite import locks
 
     digest = hashlib.sha256(os.fsencode(folder)).hexdigest()[:16]
     try:

@@ -73,7 +73,7 @@ def _check_free(folder: Path) -> None:
 @contextmanager
 def _alone(workspace: Workspace, parent: Path) -> Iterator[None]:
     """One command at a time makes trainers in a folder; others wait. Raises UserError after a minute."""
-    from cloudkite.engine import locks
+    from cloudkite import locks
 
     digest = hashlib.sha256(os.fsencode(parent)).hexdigest()[:16]
     try:

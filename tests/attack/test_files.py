@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 import environments
-from cloudkite import children, workspace
+from cloudkite import children, locks, workspace
 from cloudkite.check import lint, sources
-from cloudkite.engine import cli, locks
+from cloudkite.engine import cli
 from cloudkite.jobs import staging, submit
 from cloudkite.journey import results
 from cloudkite.models import fetching, predictions

@@ -13,10 +13,9 @@ from typing import Any
 
 import pytest
 
-from cloudkite import leftovers, workspace
+from cloudkite import leftovers, locks, workspace
 from cloudkite.bench import kills
 from cloudkite.bench.place import Place
-from cloudkite.engine import locks
 from cloudkite.journey import results
 from cloudkite.models import fetching
 from cloudkite.show.errors import UserError
@@ -139,7 +138,7 @@ def test_an_unfinished_download_is_told(space: Any, monkeypatch: Any, capsys: An
 
 def test_the_lock_of_a_dead_command_holds_nobody_up(space: Any) -> None:
     path = space.state / "x.lock"
-    killed(space, f"from cloudkite.engine import locks\nwith locks.exclusive(pathlib.Path({str(path)!r})): die()")
+    killed(space, f"from cloudkite import locks\nwith locks.exclusive(pathlib.Path({str(path)!r})): die()")
     with locks.exclusive(path):
         pass
 

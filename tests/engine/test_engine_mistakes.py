@@ -12,9 +12,9 @@ import uuid
 import psutil
 import pytest
 
-from cloudkite import engine
+from cloudkite import engine, locks
 from cloudkite.accounts import local, registry, target
-from cloudkite.engine import backup, locks
+from cloudkite.engine import backup
 from cloudkite.show.errors import BadValue, UserError
 from cloudkite.workspace import CLONE
 

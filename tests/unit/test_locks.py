@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from cloudkite.engine import locks
+from cloudkite import locks
 from cloudkite.workspace import CLONE
 
 
@@ -25,7 +25,7 @@ def test_a_killed_holder_frees_it(tmp_path):
     path = tmp_path / "lock"
     code = f"""
 import pathlib, time
-from cloudkite.engine import locks
+from cloudkite import locks
 with locks.exclusive(pathlib.Path({str(path)!r})):
     print("held", flush=True)
     time.sleep(60)
