@@ -59,7 +59,7 @@ def test_each_hint_arrives_as_a_task(running: Workspace) -> None:
             ("upgrade", PROJECT), f"{PROJECT} is on no free trial", "uv run invoke local.start makes one that is", 2,
         ),
         (("bill", "--month=x"), "x is no month", "a month is YYYY-MM, such as 2026-11", 2),
-        (("preempt", "5"), "no job matches 5", "", 1),
+        (("preempt", "5"), "there is no job 5", "", 1),
     ]:  # fmt: skip
         told = refused(running, *words)
         assert (told.message, told.hint, told.code) == (message, hint, code)
