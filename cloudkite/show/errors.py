@@ -60,6 +60,12 @@ def is_quota(response: Any) -> bool:
     return response.status_code == 429 and reason != "RATE_LIMIT_EXCEEDED" and "quota metrics exceed" in message
 
 
+def is_off(response: Any) -> bool:
+    """Whether the API that was called is not switched on in the project."""
+    _code, _status, _message, reason, _details = _read(response)
+    return response.status_code == 403 and reason in ("SERVICE_DISABLED", "accessNotConfigured")
+
+
 def retry_after(response: Any) -> float:
     """Seconds to wait by the answer's Retry-After, 0.0 without one: https://www.rfc-editor.org/rfc/rfc9110#field.retry-after"""
     said = str(getattr(response, "headers", {}).get("Retry-After", "")).strip()
