@@ -372,11 +372,11 @@ _LOOKS = (
     ),
     _Look(
         _("Cloud Run services"), "run", "https://run.googleapis.com/v2/projects/{project}/locations/-/services",
-        "services", _nothing(_("Cloud Run service"), _("free while nobody calls it, unless it keeps instances")),
+        "services", _nothing(_("Cloud Run service"), _("free while idle, unless it keeps instances")),
     ),
     _Look(
         _("functions"), "cloudfunctions",
         "https://cloudfunctions.googleapis.com/v2/projects/{project}/locations/-/functions",
-        "functions", _nothing(_("function"), _("free while nobody calls it")),
+        "functions", _nothing(_("function"), _("free while idle")),
     ),
 )  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
@@ -15,7 +16,7 @@ GB = 10**9
 
 
 @pytest.fixture(scope="module")
-def standing(place: Place, session: Any) -> dict[tuple[str, str], inventory.Standing]:
+def standing(place: Place, session: Any) -> Iterator[dict[tuple[str, str], inventory.Standing]]:
     """What other programs than Cloudkite left in the project, in another region too, and what was found of it."""
     project = place.account.project
 
