@@ -195,6 +195,24 @@ def add(workspace: Workspace, name: str, config: Mapping[str, Any]) -> Account:
     path = workspace.accounts / f"Pulumi.{name}.yaml"
     if path.exists():
         raise BadValue(_("there is an account {name} already").format(name=name), str(path))
-    settings.check(config, name)
+    checked = settings.check(config, name)
+    for other in sharing(workspace, name, checked.target, checked.project):
+        raise shared(other, name)
     settings.write(path, config)
     return load(workspace, name)
+
+
+def sharing(workspace: Workspace, name: str, target: str, project: str) -> list[Account]:
+    """The accounts but `name` that are described for the same project."""
+    found, _broken = load_all(workspace)
+    return [one for one in found if one.name != name and (one.target, one.project) == (target, project)]
+
+
+def shared(other: Account, name: str) -> BadValue:
+    """Why `name` can't have the project that `other` has."""
+    return BadValue(
+        _("project {project} is account {other}'s: each account needs a project of its own").format(
+            project=other.project, other=other.name
+        ),
+        _("uv run invoke account.use {other}, or give {name} another project").format(other=other.name, name=name),
+    )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from cloudkite.accounts import registry, settings
 from cloudkite.accounts.registry import Account
 from cloudkite.accounts.target import Target
-from cloudkite.journey.reach import connect
+from cloudkite.journey.reach import connect, refuse_shared
 from cloudkite.show import amounts, screen
 from cloudkite.show.errors import BadValue, UserError
 from cloudkite.show.text import _
@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 def up(workspace: Workspace, name: str = "", *, yes: bool = False, as_json: bool = False) -> None:
     """Preview, price, consent, then make what is missing."""
     account = registry.load(workspace, name or None)
-    set_up(workspace, account, connect(workspace, account), yes=yes, quiet=as_json)
+    refuse_shared(workspace, account)
+    set_up(workspace, account, connect(workspace, account, new=True), yes=yes, quiet=as_json)
     if as_json:
         screen.as_json(registry.load(workspace, account.name).outputs())
 
@@ -77,7 +78,7 @@ def down(
 ) -> None:
     """Take the account down, and show what is left with its monthly price."""
     account = registry.load(workspace, name or None)
-    target = connect(workspace, account)
+    target = connect(workspace, account, new=True)
     check_rights(account, target)
     _consent_to_down(account, target, everything, yes, confirmed)
     take_down(account, target, everything=everything, as_json=as_json)

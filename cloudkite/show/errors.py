@@ -166,6 +166,8 @@ def _advise(code: int, status: str, reason: str, message: str, details: dict[str
         if "quota" in message and reason != "RATE_LIMIT_EXCEEDED":
             return _("choose a smaller machine or another region, or ask for quota in the account's settings"), FAILED
         return _("too many requests: wait a minute and try again"), FAILED
+    if code == 404 and re.search("bucket does not exist", message):
+        return _("`uv run invoke up` makes what is missing of the account"), FAILED
     if code == 404:
         return _("check the name; `uv run invoke jobs` lists what there is"), FAILED
     if code >= 500 or code == 0:
