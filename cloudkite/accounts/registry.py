@@ -154,8 +154,19 @@ def check_name(name: str, new: bool = False) -> None:
     """
     if files.component(name) != name or (new and not NAME.fullmatch(name)):
         raise BadValue(
-            _("{name!r} is no name for an account").format(name=name[:100]),
+            _("{name!r} isn't a valid name for an account").format(name=name[:100]),
             _("2 to 30 lower-case letters, digits and hyphens, starting with a letter; no word that Windows keeps"),
+        )
+
+
+def check_free(workspace: Workspace, name: str) -> None:
+    """Raise BadValue unless `name` can be a new account's."""
+    check_name(name, new=True)
+    path = workspace.accounts / f"Pulumi.{name}.yaml"
+    if path.exists():
+        raise BadValue(
+            _("there is an account {name} already").format(name=name),
+            _("uv run invoke account.use {name}, or choose another name").format(name=name),
         )
 
 
@@ -191,10 +202,8 @@ def add(workspace: Workspace, name: str, config: Mapping[str, Any]) -> Account:
 
     `config` is what `settings.describe` gives. Raises BadValue that tells every mistake in it.
     """
-    check_name(name, new=True)
+    check_free(workspace, name)
     path = workspace.accounts / f"Pulumi.{name}.yaml"
-    if path.exists():
-        raise BadValue(_("there is an account {name} already").format(name=name), str(path))
     checked = settings.check(config, name)
     for other in sharing(workspace, name, checked.target, checked.project):
         raise shared(other, name)

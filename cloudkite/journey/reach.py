@@ -5,8 +5,6 @@ from __future__ import annotations
 from cloudkite.accounts import registry, target
 from cloudkite.accounts.registry import Account
 from cloudkite.show import screen
-from cloudkite.show.errors import BadValue
-from cloudkite.show.text import _
 from cloudkite.workspace import Workspace
 
 
@@ -16,11 +14,11 @@ def connect(workspace: Workspace, account: Account, *, new: bool = False) -> tar
     And, unless it may be `new`, where it was never set up: the cloud's own refusal would name an API that is off. After
     `down` its models are still there, and its jobs.
     """
-    if not new and not account.outputs_file.is_file() and not _left(account):
-        account.outputs()  # raises, with the hint
     made = target.connect(workspace, account)
     for note in made.notes:
         screen.note(note)
+    if not new and not account.outputs_file.is_file() and not _left(account):
+        account.outputs()  # raises, with the hint
     return made
 
 

@@ -157,7 +157,7 @@ def test_an_unknown_account_is_named(space, name, message):
 
 @pytest.mark.parametrize("name", ["A", "a", "has space", "1st", "x" * 40, "trailing-"])
 def test_a_bad_name_for_an_account_is_refused(space, name):
-    with pytest.raises(UserError, match="is no name for an account"):
+    with pytest.raises(UserError, match="isn't a valid name for an account"):
         registry.add(space, name, settings.describe("my-project"))
 
 
