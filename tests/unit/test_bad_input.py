@@ -94,7 +94,7 @@ CASES = [
     ("account.add --local --name Big --project my-project", 2, "'Big' isn't a valid name for an account", "2 to 30"),
     ("account.add --local --name ready --project my-project", 2, "there is an account ready already", ""),
     ("account.add --local --name x1 --project X", 2, "gcp:project", ""),
-    ("account.add --local --name x1 --project my-project --region us-centrall", 2, "us-centrall", "did you mean us-central1?"),
+    ("account.add --local --name x1 --project my-project --region us-centrall", 2, "us-centrall", "us-central1?"),
     ("account.add --local --name x1 --project my-project --tier gold", 2, "gold", "allowed are trial and paid"),
     (
         "account.add --local --name x1 --project my-project --budget ten",
