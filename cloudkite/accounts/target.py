@@ -38,6 +38,7 @@ class Target:
     environment: dict[str, str]
     pulumi_environment: dict[str, str] = field(repr=False)
     cloud: str = ""  # which cloud it is, where one can be emptied and begun anew; "" for Google
+    unpaid: str = ""  # what helps where nobody pays for the project; "" for Google's usual step
     notes: tuple[str, ...] = ()  # what the person should know before the command's own output
 
     @cached_property
@@ -199,4 +200,5 @@ def _google(workspace: Workspace, account: Account) -> Target:
 def _local(workspace: Workspace, account: Account) -> Target:
     environment, server, notes = local.started(workspace, account)
     attached = {"PULUMI_DEBUG_PROVIDERS": f"gcp:{server['provider']}"}
-    return Target(account, environment, attached, server.get("cloud", ""), tuple(notes))
+    unpaid = f"uv run invoke local.upgrade {account.name}" if account.tier == "trial" else ""
+    return Target(account, environment, attached, server.get("cloud", ""), unpaid, tuple(notes))

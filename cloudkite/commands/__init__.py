@@ -13,7 +13,10 @@ from typing import Any
 from invoke.context import Context
 from invoke.tasks import task
 
+from cloudkite.show import command_line
 from cloudkite.show.text import _
+
+command_line.adopt()  # before the commands are loaded, which may be interrupted, and may not be what was typed
 
 # The help of options that several commands have.
 TRAINER = "the trainer's name or folder"
@@ -35,6 +38,7 @@ def command(*, name: str | None = None, **options: Any) -> Callable[[Callable[..
             from cloudkite.show import mistakes
 
             with mistakes.told(debug="--debug" in sys.argv or "-d" in sys.argv):
+                command_line.interruptible()
                 _sweep()
                 body(c, *arguments, **values)
 

@@ -92,8 +92,8 @@ def train(
         _show_help(workspace, folders.find(workspace, name))
         return
     account = registry.load(workspace, account_name or None)
-    trainer = folders.find(workspace, name)
     account.outputs()  # an account that is not set up is told before anything takes time
+    trainer = folders.find(workspace, name)
     plan = prepare(workspace, account, trainer, wishes)
     target = connect(workspace, account)
     job = start(workspace, target, plan, yes=yes, quiet=as_json)

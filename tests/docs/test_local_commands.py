@@ -156,10 +156,7 @@ def test_a_student_on_a_trial(running):
     code, error, hint = refused(running, "uv run invoke jobs")
     assert code == 1
     assert error.startswith("list the jobs: This API method requires billing to be enabled. Please enable billing on ")
-    assert hint == (
-        "no open billing account pays for the project (was it unlinked, or did the trial end?): "
-        "https://console.cloud.google.com/billing/projects"
-    )
+    assert hint == "uv run invoke local.upgrade student"
     assert "student-project: trial closed, " in good(running, "uv run invoke local.bill --account student")
 
     assert good(running, "uv run invoke local.upgrade student").startswith("student-project: trial upgraded, ")
