@@ -14,7 +14,7 @@ from typing import Any
 from cloudkite import workspace
 from cloudkite.accounts import local, registry, settings
 from cloudkite.jobs import plans
-from cloudkite.journey import results, setup, training
+from cloudkite.journey import results, setup, teardown, training
 from cloudkite.journey.reach import connect
 from cloudkite.show import amounts, screen
 from cloudkite.show.errors import UserError
@@ -74,7 +74,7 @@ def _journey(space: Workspace) -> None:
     _show_result(space, trainer, model)
 
     screen.heading(_("6  Taken down"))
-    setup.take_down(account, target, everything=True, brief=True)
+    teardown.take_down(account, target, everything=True, brief=True)
     _show_price_on_google(ended)
 
 
