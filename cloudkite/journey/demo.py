@@ -46,6 +46,7 @@ def run(keep: bool = False) -> None:
 
 
 def _journey(space: Workspace) -> None:
+    from cloudkite.jobs import submit
     from cloudkite.trainers import folders, making
 
     screen.heading(_("1  An account, set up by Pulumi"))
@@ -64,7 +65,7 @@ def _journey(space: Workspace) -> None:
 
     screen.heading(_("3  Checked, priced and submitted"))
     wishes = plans.Wishes(arguments=("--epochs", str(EPOCHS)), limit="15m")
-    job = training.start(space, target, training.prepare(space, account, trainer, wishes), yes=True)
+    job = training.start(space, target, submit.plan(account, trainer, wishes), yes=True)
 
     screen.heading(_("4  Followed to its end"))
     ended = training.finish(target, job, brief=True)
