@@ -124,7 +124,7 @@ def refuse_foreign(folder: Path) -> None:
     if os.name != "posix" or not os.path.lexists(folder):
         return
     itself, leads_to = folder.lstat(), folder.stat() if folder.exists() else None
-    hint = _("look at what is in it; then remove it, or set another with CLOUDKITE_STATE, CLOUDKITE_TOOLS or CLOUDKITE_CACHE")
+    hint = _("look at what is in it; then remove it, or set another: CLOUDKITE_STATE, CLOUDKITE_TOOLS, CLOUDKITE_CACHE")
     if stat.S_ISLNK(itself.st_mode) and itself.st_uid not in (os.getuid(), 0):
         raise UserError(_("{path} is a symbolic link that another user made").format(path=folder), hint)
     if leads_to is None:

@@ -117,6 +117,15 @@ def network(environ: Mapping[str, str]) -> dict[str, str]:
     return {n: v for n, v in package_index_environment(environ).items() if n.lower() in known}
 
 
+def certificates(environ: Mapping[str, str]) -> str:
+    """The file or folder of authorities that a person trusts; "" for those that a program brings.
+
+    requests alone knows nothing of SSL_CERT_FILE and SSL_CERT_DIR, by which OpenSSL, uv and Go go.
+    """
+    names = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR")
+    return next((environ[name] for name in names if environ.get(name)), "")
+
+
 def index_settings(environ: Mapping[str, str]) -> dict[str, str]:
     """`network`, and which package index the person uses: what a process has to be told that builds for them."""
     theirs = {n: v for n, v in environ.items() if n.upper().startswith(("UV_", "PIP_"))}
