@@ -15,7 +15,7 @@ from cloudkite import workspace
 from cloudkite.accounts import local, registry, settings
 from cloudkite.jobs import plans
 from cloudkite.journey import results, setup, training
-from cloudkite.journey.reach import connect
+from cloudkite.journey.reach import connect, look_at_machine
 from cloudkite.show import amounts, screen
 from cloudkite.show.errors import UserError
 from cloudkite.show.text import _
@@ -29,6 +29,7 @@ PLACES = CLONE / ".cloudkite" / "demos"
 def run(keep: bool = False) -> None:
     """Narrate and run the journey. Whatever happens, nothing it started is left running, and no file unless `keep`."""
     began = time.monotonic()
+    look_at_machine(workspace.find())
     sweep()
     space = throw_away(_own_folder())
     try:

@@ -1,10 +1,17 @@
-"""The way to an account's cloud: what is to be said of it comes before the command's own output."""
+"""What is to be said before a command's own output: of the way to an account's cloud, of this machine."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import environments
+from catalog import images
 from cloudkite.accounts import target
 from cloudkite.accounts.registry import Account
+from cloudkite.check import machine
 from cloudkite.show import screen
+from cloudkite.show.errors import UserError
+from cloudkite.show.text import _
 from cloudkite.workspace import Workspace
 
 
@@ -14,3 +21,20 @@ def connect(workspace: Workspace, account: Account) -> target.Target:
     for note in made.notes:
         screen.note(note)
     return made
+
+
+def look_at_machine(workspace: Workspace, requirements: Sequence[str] | None = None, *, stops: bool = True) -> None:
+    """Say what this machine lacks for TensorFlow, before anything takes minutes.
+
+    `requirements` are what is to be built, by default what a new trainer has; without TensorFlow there is nothing to
+    say. Raises UserError for what lets nothing train here, unless it `stops` nobody: a trainer can be made here and
+    trained elsewhere.
+    """
+    image = images.image(images.DEFAULT_CPU)
+    wanted = image.requirements if requirements is None else requirements
+    if not any(pin.lower().startswith("tensorflow") for pin in wanted):
+        return
+    for lack in machine.lacks(machine.here(workspace.envs, environments.is_ready(workspace.envs, wanted))):
+        if lack.fatal and stops:
+            raise UserError(lack.what, lack.way)
+        screen.warn(_("{what}; {way}").format(what=lack.what, way=lack.way))

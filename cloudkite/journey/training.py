@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from cloudkite.accounts import registry
 from cloudkite.accounts.target import Target
-from cloudkite.journey.reach import connect
+from cloudkite.journey.reach import connect, look_at_machine
 from cloudkite.journey.setup import acting_as
 from cloudkite.show import amounts, screen
 from cloudkite.show.errors import FAILED, UserError
@@ -48,6 +48,7 @@ def run_check(
     """Run all steps, for the training image `image` or the usual one, and show them."""
     from cloudkite.check import steps
 
+    look_at_machine(workspace, trainer.requirements)
     images = {"training": image} if image else {}
     with screen.waiting(_("checking {name} ...").format(name=trainer.name)) as tell:
         report = steps.check(workspace, trainer, target=target, progress=tell, **images)
@@ -115,6 +116,7 @@ def _environment(workspace: Workspace, trainer: Trainer) -> Path:
     """The interpreter of the trainer's environment; says so while it is built."""
     from cloudkite.trainers import folders
 
+    look_at_machine(workspace, trainer.requirements)
     with screen.waiting(_("preparing the trainer's environment ...")) as tell:
         return folders.environment(trainer, workspace, tell)
 

@@ -69,6 +69,11 @@ def environment(
     return executable
 
 
+def is_ready(envs: Path, requirements: Sequence[str], python: str = "3.11") -> bool:
+    """Whether `environment` would find it built."""
+    return (envs.absolute() / fingerprint(requirements, python) / ".ready").exists()
+
+
 def fingerprint(requirements: Sequence[str], python: str = "3.11") -> str:
     """Name of the environment's folder: the same for the same pins in any order and spacing, on one platform."""
     pins = sorted({re.sub(r"\s+", "", pin) for pin in requirements})
