@@ -89,21 +89,19 @@ _ELSEWHERE = _("use {places}").format(places=_PLACES)
 def _wheels(machine: Machine) -> Lack | None:
     """Why no wheel of TensorFlow runs on it: processor and system first, for nothing else helps then."""
     if machine.bits == 32:
-        return Lack(
-            _("this Python is a 32-bit one, and TensorFlow has none for it"), _("install a 64-bit Python: uv does")
-        )
+        return Lack(_("this Python has 32 bits, and TensorFlow needs 64"), _("install a 64-bit Python: uv does"))
     if machine.system == "darwin" and machine.processor in _X86:
         return Lack(
             _("TensorFlow is not made for Macs with an Intel processor any more (2.16 was the last)"),
-            _("on a Mac with Apple silicon, install uv for it: this Python is Intel's. Else {way}").format(
+            _("if it has Apple silicon, install uv for that: this Python is Intel's. Else {way}").format(
                 way=_ELSEWHERE
             ),
         )
     if machine.system == "win32" and machine.processor in _ARM:
-        return Lack(_("TensorFlow has none for Windows on ARM"), _ELSEWHERE)
+        return Lack(_("there is no TensorFlow for Windows on ARM"), _ELSEWHERE)
     if machine.musl:
         return Lack(
-            _("this Linux has musl in place of glibc, as Alpine has, and TensorFlow has none for it"),
+            _("this Linux has musl in place of glibc, as Alpine has, and there is no TensorFlow for it"),
             _("use another image, such as python:3.11-slim, or another Linux"),
         )
     if machine.system == "linux" and machine.processor not in _X86:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 
 import environments
 from catalog import images
@@ -37,4 +38,10 @@ def look_at_machine(workspace: Workspace, requirements: Sequence[str] | None = N
     for lack in machine.lacks(machine.here(workspace.envs, environments.is_ready(workspace.envs, wanted))):
         if lack.fatal and stops:
             raise UserError(lack.what, lack.way)
-        screen.warn(_("{what}; {way}").format(what=lack.what, way=lack.way))
+        _warn_once(_("{what}; {way}").format(what=lack.what, way=lack.way))
+
+
+@cache
+def _warn_once(text: str) -> None:
+    """Several steps of one command look at the machine; a person need not be told by each."""
+    screen.warn(text)

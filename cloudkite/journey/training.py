@@ -32,6 +32,7 @@ def check(workspace: Workspace, name: str, account_name: str = "", *, as_json: b
     from cloudkite.trainers import folders
 
     trainer = folders.find(workspace, name)
+    look_at_machine(workspace, trainer.requirements)
     target = None
     if trainer.declared.data.startswith("gs://"):  # only then is a cloud needed
         target = connect(workspace, registry.load(workspace, account_name or None))
@@ -48,7 +49,6 @@ def run_check(
     """Run all steps, for the training image `image` or the usual one, and show them."""
     from cloudkite.check import steps
 
-    look_at_machine(workspace, trainer.requirements)
     images = {"training": image} if image else {}
     with screen.waiting(_("checking {name} ...").format(name=trainer.name)) as tell:
         report = steps.check(workspace, trainer, target=target, progress=tell, **images)

@@ -18,13 +18,8 @@ GB = 10**9
 PC = Machine("linux", "x86_64", glibc=(2, 36), avx=True, memory=8 * GB, free=50 * GB)
 MAC = Machine("darwin", "arm64", memory=8 * GB, free=50 * GB)
 WINDOWS = Machine("win32", "amd64", avx=True, memory=8 * GB, free=50 * GB)
-FINE = [
-    PC,
-    MAC,
-    WINDOWS,
-    dataclasses.replace(PC, avx=None, memory=None, glibc=None),
-    Machine("linux", "x86_64", ready=True),
-]
+UNKNOWN = dataclasses.replace(PC, avx=None, memory=None, glibc=None)
+FINE = [PC, MAC, WINDOWS, UNKNOWN, Machine("linux", "x86_64", ready=True)]
 LACKING = [
     (PC, {"avx": False}, "no AVX", "-cpu host", True),
     (WINDOWS, {"avx": False}, "no AVX", "Colab", True),
@@ -32,8 +27,8 @@ LACKING = [
     (PC, {"glibc": (2, 17)}, "glibc 2.17, and TensorFlow needs 2.27", "newer Linux", True),
     (PC, {"processor": "aarch64", "avx": None}, "not for aarch64", "Cloud Shell", True),
     (PC, {"processor": "riscv64", "avx": None}, "not for riscv64", "Cloud Shell", True),
-    (PC, {"processor": "i686", "bits": 32}, "32-bit", "64-bit", True),
-    (WINDOWS, {"bits": 32}, "32-bit", "64-bit", True),
+    (PC, {"processor": "i686", "bits": 32}, "32 bits", "64-bit", True),
+    (WINDOWS, {"bits": 32}, "32 bits", "64-bit", True),
     (WINDOWS, {"processor": "arm64", "avx": None}, "Windows on ARM", "Colab", True),
     (MAC, {"processor": "x86_64"}, "Intel", "Apple silicon", True),
     (PC, {"free": 2 * GB}, "on the disk", "CLOUDKITE_CACHE", True),
