@@ -39,7 +39,7 @@ class Copy:
 
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory):
-    """A fresh copy for the tests of one file, in a folder as people have them; its local cloud is stopped at the end."""
+    """A fresh copy for the tests of one file, in a folder as people have; its local cloud is stopped at the end."""
     folder = tmp_path_factory.mktemp("clone") / "내 문서" / "학습 자료"
     listed = subprocess.run(
         ["git", "ls-files", "-co", "--exclude-standard", "-z"], cwd=CLONE, capture_output=True, check=True
