@@ -39,6 +39,7 @@ class Target:
     environment: dict[str, str]
     pulumi_environment: dict[str, str] = field(repr=False)
     cloud: str = ""  # which cloud it is, where one can be emptied and begun anew; "" for Google
+    unpaid: str = ""  # what helps where nobody pays for the project; "" for Google's usual step
     notes: tuple[str, ...] = ()  # what the person should know before the command's own output
 
     @cached_property
@@ -190,7 +191,7 @@ def _google(workspace: Workspace, account: Account) -> Target:
     path = next((Path(c) for c in choices if c and Path(c).is_file()), None)
     if path is None:
         raise UserError(
-            _("nobody is signed in to Google for account {name}").format(name=account.name), _SIGN_IN, NOT_SIGNED_IN
+            _("not signed in to Google for account {name}").format(name=account.name), _SIGN_IN, NOT_SIGNED_IN
         )
     environment = {
         "GOOGLE_APPLICATION_CREDENTIALS": str(path),
@@ -204,4 +205,5 @@ def _google(workspace: Workspace, account: Account) -> Target:
 def _local(workspace: Workspace, account: Account) -> Target:
     environment, server, notes = local.started(workspace, account)
     attached = {"PULUMI_DEBUG_PROVIDERS": f"gcp:{server['provider']}"}
-    return Target(account, environment, attached, server.get("cloud", ""), tuple(notes))
+    unpaid = f"uv run invoke local.upgrade {account.name}" if account.tier == "trial" else ""
+    return Target(account, environment, attached, server.get("cloud", ""), unpaid, tuple(notes))

@@ -132,6 +132,13 @@ def left(account: Account) -> list[Resource]:
     return list(state.read(Folder(account)).resources)
 
 
+def leaving(account: Account, everything: bool = False) -> tuple[list[Resource], list[Resource]]:
+    """What `down` would delete, and what it would leave. Raises UserError when the state can't be read."""
+    known = state.read(Folder(account))
+    stay = frozenset() if everything else state.staying(known)
+    return [r for r in known.resources if r.urn not in stay], [r for r in known.resources if r.urn in stay]
+
+
 def status(account: Account) -> Status:
     """What the state says, and which engine is at work on it. Raises UserError when it can't be read."""
     folder = Folder(account)

@@ -42,6 +42,19 @@ def read(folder: Folder) -> State:
         ) from None
 
 
+def staying(known: State) -> frozenset[str]:
+    """The URNs of what `down` leaves: what is protected, and what that needs."""
+    rows = {row["urn"]: row for row in known.rows}
+    left, found = [urn for urn, row in rows.items() if row.get("protect")], set()
+    while left:
+        urn = left.pop()
+        if urn in rows and urn not in found:
+            found.add(urn)
+            needs = rows[urn].get("propertyDependencies") or {}
+            left += [*(rows[urn].get("dependencies") or ()), *(one for each in needs.values() for one in each or ())]
+    return frozenset(found)
+
+
 def parse(text: str) -> State:
     """The state that a file's text is of. Raises ValueError, TypeError, KeyError or AttributeError for no state."""
     latest = json.loads(text)["checkpoint"]["latest"] or {}

@@ -55,7 +55,7 @@ def _journey(space: Workspace) -> None:
         "cloudkite-demo", target="local", tier="paid", billing_account="012345-ABCDEF-012345", budget=10.0
     )
     account = registry.add(space, "demo", described)
-    target = connect(space, account)
+    target = connect(space, account, new=True)
     setup.set_up(space, account, target, yes=True, brief=True)
     account = registry.load(space, "demo")
 

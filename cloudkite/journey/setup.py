@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from cloudkite.accounts import registry, settings
+from cloudkite.accounts import registry
 from cloudkite.accounts.registry import Account
 from cloudkite.accounts.target import Target
-from cloudkite.journey.reach import connect
+from cloudkite.journey.reach import connect, refuse_shared
 from cloudkite.show import amounts, screen
 from cloudkite.show.errors import BadValue, UserError
 from cloudkite.show.text import _
@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 def up(workspace: Workspace, name: str = "", *, yes: bool = False, as_json: bool = False) -> None:
     """Preview, price, consent, then make what is missing."""
     account = registry.load(workspace, name or None)
-    set_up(workspace, account, connect(workspace, account), yes=yes, quiet=as_json)
+    refuse_shared(workspace, account)
+    set_up(workspace, account, connect(workspace, account, new=True), yes=yes, quiet=as_json)
     if as_json:
         screen.as_json(registry.load(workspace, account.name).outputs())
 
@@ -75,23 +76,51 @@ def down(
     confirmed: str = "",
     as_json: bool = False,
 ) -> None:
-    """Take the account down, and show what is left with its monthly price."""
+    """Show what goes, what stays and what that costs; with consent take the account down, and show what is left."""
     account = registry.load(workspace, name or None)
-    target = connect(workspace, account)
+    target = connect(workspace, account, new=True)
     check_rights(account, target)
-    _consent_to_down(account, target, everything, yes, confirmed)
+    if _show_leaving(account, target, everything=everything, quiet=as_json):
+        _consent_to_down(account, everything, yes, confirmed)
     take_down(account, target, everything=everything, as_json=as_json)
 
 
-def _consent_to_down(account: Account, target: Target, everything: bool, yes: bool, confirmed: str) -> None:
+def _show_leaving(account: Account, target: Target, *, everything: bool, quiet: bool) -> bool:
+    """The preview of `down`; False when there is nothing to take down."""
+    from cloudkite import engine
+    from cloudkite.jobs import service
+    from cloudkite.money import prices
+
+    goes, stays = engine.leaving(account, everything)
     screen.note(acting_as(account, target))
+    if quiet or not goes:
+        return bool(goes)
+    _show_changes([engine.Change("delete", one.kind, one.name, one.urn) for one in goes])
+    running = service.running(target) if account.outputs_file.is_file() else []
+    if running:
+        screen.say(_("jobs that are cancelled first: {names}").format(names=", ".join(job.name for job in running)))
+    if stays:
+        screen.heading(_("what stays: data, models and what they need, unless --everything"))
+        show_monthly(prices.monthly(stays, account.region), account)
+    elif days := undelete_days(goes):
+        kept = _("Google keeps what is in data and models for another {days} days, to be restored, and bills it")
+        screen.say(kept.format(days=days))
+    return True
+
+
+def _consent_to_down(account: Account, everything: bool, yes: bool, confirmed: str) -> None:
     if everything:
+        if not confirmed and not screen.can_ask():
+            raise BadValue(
+                _("--everything deletes data and models of {name}").format(name=account.name),
+                _("add --confirm {name}").format(name=account.name),
+            )
         typed = confirmed or screen.ask(
             _("this deletes data and models of {name}; type the account's name").format(name=account.name)
         )
         if typed != account.name:
             raise BadValue(
-                _("{typed!r} is not the account's name").format(typed=typed), _("--confirm {n}").format(n=account.name)
+                _("{typed!r} isn't the account's name").format(typed=typed), _("--confirm {n}").format(n=account.name)
             )
     elif not yes and not screen.confirm(_("take account {name} down? data and models stay").format(name=account.name)):
         raise UserError(_("nothing was changed"))
@@ -285,54 +314,4 @@ def list_accounts(workspace: Workspace, *, as_json: bool = False) -> None:
     for name, said in broken.items():
         screen.warn(f"{name}: {said.message}" + (f" ({said.hint})" if said.hint else ""))
     if current and current not in registry.names(workspace):
-        screen.warn(_("there is no account {name}, which is in use").format(name=current))
-
-
-def add_account(
-    workspace: Workspace,
-    name: str,
-    project: str,
-    region: str,
-    tier: str,
-    owner: str,
-    billing: str,
-    budget: str,
-    currency: str,
-    email: str,
-    *,
-    local: bool,
-) -> None:
-    """Ask for what is missing and write the account's settings file."""
-    name = name or screen.ask(_("name for the account on this machine"))
-    project = project or screen.ask(_("id of the Google Cloud project"))
-    if not local:
-        tier = tier or screen.ask(_("trial or paid"), "trial")
-        owner = owner or screen.ask(_("who submits jobs, e.g. user:me@example.com"))
-        billing = billing or screen.ask(_("billing account, e.g. 012345-ABCDEF-012345"))
-        budget = budget or screen.ask(_("budget per month"), "10")
-        currency = currency or screen.ask(_("currency of the billing account"), "USD")
-        email = email or screen.ask(_("e-mail address for budget alerts"), owner.removeprefix("user:"))
-    account = registry.add(
-        workspace,
-        name,
-        settings.describe(
-            project,
-            region,
-            target="local" if local else "google",
-            tier=tier or "paid",
-            owner=owner,
-            billing_account=billing,
-            budget=_amount(budget) if budget else None,
-            currency=currency or "USD",
-            email=email,
-        ),
-    )
-    screen.say(_("described account {name} in {path}").format(name=name, path=account.settings))
-    screen.say(_("next: uv run invoke up --account {name}").format(name=name))
-
-
-def _amount(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise BadValue(_("budget {text!r} is no amount").format(text=text), _("a number, e.g. 10")) from None
+        screen.warn(_("account {name}, which is in use, doesn't exist").format(name=current))

@@ -59,7 +59,7 @@ def run_check(
 
 def _check_failed(trainer: Trainer) -> UserError:
     return UserError(
-        _("the check of {name} failed").format(name=trainer.name), _("mend what is listed above; nothing was spent")
+        _("the check of {name} failed").format(name=trainer.name), _("fix what is listed above; nothing was spent")
     )
 
 
@@ -93,8 +93,8 @@ def train(
         _show_help(workspace, folders.find(workspace, name))
         return
     account = registry.load(workspace, account_name or None)
-    trainer = folders.find(workspace, name)
     account.outputs()  # an account that is not set up is told before anything takes time
+    trainer = folders.find(workspace, name)
     plan = submit.plan(account, trainer, wishes)
     target = connect(workspace, account)
     job = start(workspace, target, plan, yes=yes, quiet=as_json)
