@@ -15,7 +15,7 @@ from cloudkite import workspace
 from cloudkite.accounts import local, registry, settings
 from cloudkite.jobs import plans
 from cloudkite.journey import results, setup, teardown, training
-from cloudkite.journey.reach import connect
+from cloudkite.journey.reach import connect, look_at_machine
 from cloudkite.show import amounts, screen
 from cloudkite.show.errors import UserError
 from cloudkite.show.text import _
@@ -29,6 +29,7 @@ PLACES = CLONE / ".cloudkite" / "demos"
 def run(keep: bool = False) -> None:
     """Narrate and run the journey. Whatever happens, nothing it started is left running, and no file unless `keep`."""
     began = time.monotonic()
+    look_at_machine(workspace.find())
     sweep()
     space = throw_away(_own_folder())
     try:
@@ -46,6 +47,7 @@ def run(keep: bool = False) -> None:
 
 
 def _journey(space: Workspace) -> None:
+    from cloudkite.jobs import submit
     from cloudkite.trainers import folders, making
 
     screen.heading(_("1  An account, set up by Pulumi"))
@@ -64,7 +66,7 @@ def _journey(space: Workspace) -> None:
 
     screen.heading(_("3  Checked, priced and submitted"))
     wishes = plans.Wishes(arguments=("--epochs", str(EPOCHS)), limit="15m")
-    job = training.start(space, target, training.prepare(space, account, trainer, wishes), yes=True)
+    job = training.start(space, target, submit.plan(account, trainer, wishes), yes=True)
 
     screen.heading(_("4  Followed to its end"))
     ended = training.finish(target, job, brief=True)
