@@ -134,14 +134,14 @@ def faults(c: Context, clear: str | bool | None = None, json: bool = False) -> N
     _local("fault", what, json=json)
 
 
-@command(positional=["job"], help={"job": "a Spot job's id or name", "account": ACCOUNT})
+@command(positional=["job"], help={"job": "a Spot job's name or id, or its trainer's name", "account": ACCOUNT})
 def preempt(c: Context, job: str, account: str = "") -> None:
     """Preempt a Spot job, as Google may at any time: it should resume from its checkpoint."""
     from cloudkite import workspace
-    from cloudkite.jobs import service
+    from cloudkite.jobs import choosing
     from cloudkite.journey import reach
 
-    found = service.resolve(reach.connect(workspace.find(), _on_it(account)), job)
+    found = choosing.choose(reach.connect(workspace.find(), _on_it(account)), job)
     _local("preempt", found.id)
 
 

@@ -13,7 +13,7 @@ from catalog.book import UnknownName
 from catalog.machines import Machine
 from catalog.prices import Price, disk_kinds
 from cloudkite.accounts.registry import Account
-from cloudkite.jobs.body import SPOT_RESTARTS, check_label
+from cloudkite.jobs.body import SPOT_RESTARTS, check_label, check_name
 from cloudkite.money import limits, prices
 from cloudkite.show.errors import BadValue
 from cloudkite.show.text import _
@@ -38,6 +38,7 @@ class Wishes:
     image: str = ""
     limit: str = ""
     max_cost: str = ""
+    name: str = ""
     arguments: tuple[str, ...] = ()
 
 
@@ -46,7 +47,7 @@ class Plan:
     """A job before it is submitted. `price` is for an hour of all of it; `worst_case` in the price's currency.
 
     `max_cost` is what the person allowed, None when they did not say. `notes` are warnings worth reading before
-    consent. `data` are the files here that the job needs.
+    consent. `data` are the files here that the job needs. `name` is the one that the person gave the job, or "".
     """
 
     trainer: Trainer
@@ -68,6 +69,7 @@ class Plan:
     arguments: tuple[str, ...]
     notes: tuple[str, ...]
     data: tuple[Path, ...] = ()
+    name: str = ""
 
     def describe(self) -> str:
         """The machines in a few words: 2 x n1-standard-4 + 1 T4, spot."""
@@ -96,6 +98,8 @@ def plan(
     Raises BadValue for what can't be, with what can.
     """
     check_label("trainer", trainer.name)
+    if wishes.name:
+        check_name(wishes.name)
     where = _region(account, region)
     machine, gpu, count = _shape(wishes, where)
     if not 1 <= wishes.workers <= MOST_REPLICAS:
@@ -144,6 +148,7 @@ def plan(
         worst_case=limits.worst_case(price.amount, seconds, again),
         arguments=tuple(wishes.arguments),
         notes=tuple(notes + _notes(wishes.spot, again, price)),
+        name=wishes.name,
     )
 
 

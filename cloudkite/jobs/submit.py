@@ -11,7 +11,7 @@ from pathlib import Path
 from cloudkite.accounts.registry import Account
 from cloudkite.accounts.target import Target
 from cloudkite.jobs import plans, service, staging
-from cloudkite.jobs.body import JobSpec, new_name
+from cloudkite.jobs.body import JobSpec, new_name, stem
 from cloudkite.jobs.plans import Plan, Wishes
 from cloudkite.jobs.service import Job
 from cloudkite.show.errors import BadValue
@@ -55,7 +55,8 @@ def submit(
             data = staging.stage_data(target, bucket, plan.data, workspace.state / "hashes.json", progress)
     staged = staging_wheel.result()
     arguments = (("--data", data.uri) if data else ()) + plan.arguments
-    name = new_name(plan.trainer.name)
+    unique = new_name(stem(plan.name) or plan.trainer.name)
+    name = plan.name or unique
     job = service.create(
         target,
         JobSpec(
@@ -66,7 +67,7 @@ def submit(
             wheel=staged.uri,
             sha256=wheel.sha256,
             service_account=made.trainer,
-            output=f"{made.buckets['models']}/{plan.trainer.name}/{name}/",
+            output=f"{made.buckets['models']}/{plan.trainer.name}/{unique}/",
             limit_seconds=plan.limit_seconds,
             machine=plan.machine.name,
             accelerator=plan.accelerator,
