@@ -14,6 +14,8 @@ from invoke.context import Context
 from invoke.parser.argument import Argument
 from invoke.tasks import Task, task
 
+from cloudkite.show.text import _
+
 # The help of options that several commands have.
 TRAINER = "the trainer's name or folder"
 ACCOUNT = "another account than the one in use"
@@ -54,8 +56,10 @@ def _has_word(line: list[str], name: str, options: list[Argument]) -> bool:
 def command(*, name: str | None = None, maybe: str = "", **options: Any) -> Callable[[Callable[..., Any]], Any]:
     """An Invoke task whose mistakes are told as `error:` and `hint:`; `--debug` shows the traceback instead.
 
-    `maybe` names the option that may be given without its name: `logs grades`.
+    `maybe` names the option that may be given without its name: `logs grades`. What --list and --help show of it (its
+    docstring, `help`) is in the reader's language.
     """
+    options["help"] = {option: _(said) for option, said in options.get("help", {}).items()}
 
     def decorate(body: Callable[..., Any]) -> Any:
         @functools.wraps(body)
@@ -66,6 +70,7 @@ def command(*, name: str | None = None, maybe: str = "", **options: Any) -> Call
                 _sweep()
                 body(c, *arguments, **values)
 
+        run.__doc__ = _(body.__doc__ or "")
         made: Any = task(run, name=name, klass=_Command, auto_shortflags=False, **options)
         made.maybe = maybe
         return made
@@ -77,7 +82,6 @@ def _sweep() -> None:
     """Remove what a command left that was killed, and say so."""
     from cloudkite import leftovers, workspace
     from cloudkite.show import amounts, screen
-    from cloudkite.show.text import _
 
     if gone := leftovers.sweep(workspace.find()):
         shown = ", ".join(map(amounts.short, gone[:3])) + (", ..." if len(gone) > 3 else "")

@@ -39,7 +39,7 @@ def choose(target: Target, text: str = "", purpose: Purpose = ANY, trainers: Col
     if not text:
         newest = service.recent(target, most=1)
         if not newest:
-            raise UserError(_("there is no job yet"), _("uv run invoke train NAME"))
+            raise UserError(_("no jobs yet"), _("uv run invoke train NAME"))
         return newest[0]
     if text.isdecimal() and len(text) > _WHOLE_ID:  # a whole id needs no list
         return service.get(target, text)
@@ -51,7 +51,7 @@ def choose(target: Target, text: str = "", purpose: Purpose = ANY, trainers: Col
     recent = service.recent(target, most=_LOOKED_THROUGH)
     parts = [j for j in recent if j.id.startswith(text) or j.name.startswith(text) or j.name.endswith(text)]
     if not parts:
-        raise UserError(_("there is no job {text}").format(text=text), _("uv run invoke jobs"))
+        raise UserError(_("no job matches {text}").format(text=text), _("uv run invoke jobs"))
     return _only(parts, text)
 
 

@@ -52,7 +52,7 @@ def test_a_word_means_a_name_then_a_trainer_then_a_part(place, jobs):
     assert means("0000").id == jobs["grades-20261124-143006-0000"].id
     assert means("grades-20261124-143005").name.endswith("9f3c")
     assert means("").id == jobs["last"].id
-    with pytest.raises(UserError, match="there is no job nonsense"):
+    with pytest.raises(UserError, match="no job matches nonsense"):
         means("nonsense")
     with pytest.raises(BadValue) as several:
         means("grades-2026")

@@ -42,7 +42,7 @@ def refused(space: Workspace, *words: str) -> UserError:
 
 def test_each_hint_arrives_as_a_task(running: Workspace) -> None:
     for words, message, hint, code in [
-        (("fault", "--clear=99"), "there is no fault 99", "uv run invoke local.faults", 1),
+        (("fault", "--clear=99"), "no fault has the id 99", "uv run invoke local.faults", 1),
         (
             ("fault",), "say what is to fail: METHOD",
             "uv run invoke local.fault storage.objects.get --code 503, or uv run invoke local.faults", 2,
@@ -58,8 +58,8 @@ def test_each_hint_arrives_as_a_task(running: Workspace) -> None:
         (
             ("upgrade", PROJECT), f"{PROJECT} is on no free trial", "uv run invoke local.start makes one that is", 2,
         ),
-        (("bill", "--month=x"), "x is no month", "a month is YYYY-MM, such as 2026-11", 2),
-        (("preempt", "5"), "there is no job 5", "", 1),
+        (("bill", "--month=x"), "x isn't a month", "a month is YYYY-MM, such as 2026-11", 2),
+        (("preempt", "5"), "no job matches 5", "", 1),
     ]:  # fmt: skip
         told = refused(running, *words)
         assert (told.message, told.hint, told.code) == (message, hint, code)

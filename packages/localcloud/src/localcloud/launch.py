@@ -227,7 +227,7 @@ def environment(root: Path, project: str = "") -> dict[str, str]:
     if not project and len(known) == 1:
         project = known[0]
     if project not in known:
-        wanted = f"there is no project {project}" if project else "say which project"
+        wanted = f"no project is called {project}" if project else "say which project"
         start = hints.Command("start", options={"root": "DIR", "project": "ID"})
         hint = f"known: {', '.join(known)}" if known else start
         raise Failed(f"{wanted} in the local cloud in {root}", hint)
