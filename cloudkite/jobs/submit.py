@@ -14,6 +14,7 @@ from cloudkite.jobs import plans, service, staging
 from cloudkite.jobs.body import JobSpec, new_name, stem
 from cloudkite.jobs.plans import Plan, Wishes
 from cloudkite.jobs.service import Job
+from cloudkite.jobs.staging import HASHES
 from cloudkite.show.errors import BadValue
 from cloudkite.show.text import _
 from cloudkite.trainers import folders
@@ -52,7 +53,9 @@ def submit(
     with ThreadPoolExecutor(1) as beside:
         staging_wheel = beside.submit(staging.stage_wheel, target, bucket, wheel)
         if plan.data:
-            data = staging.stage_data(target, bucket, plan.data, workspace.state / "hashes.json", progress)
+            data = staging.stage_data(
+                target, bucket, plan.data, workspace.state / HASHES, progress, pushed=made.buckets.get("data", "")
+            )
     staged = staging_wheel.result()
     arguments = (("--data", data.uri) if data else ()) + plan.arguments
     unique = new_name(stem(plan.name) or plan.trainer.name)

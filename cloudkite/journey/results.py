@@ -79,7 +79,9 @@ def _states(typed: Sequence[str]) -> tuple[str, ...]:
         state = word.upper().replace("-", "_").removeprefix("JOB_STATE_")
         if state not in service.STATES:
             known = ", ".join(state.lower() for state in service.STATES)
-            raise BadValue(_("there is no state {word!r}").format(word=word), _("known: {names}").format(names=known))
+            raise BadValue(
+                _("{word!r} isn't the state of a job").format(word=word), _("known: {names}").format(names=known)
+            )
         found.append(state)
     return tuple(dict.fromkeys(found))
 

@@ -101,7 +101,7 @@ def test_jobs_are_listed_by_state_and_trainer(place, jobs, capsys, monkeypatch):
     assert names(trainer="grades", states=["succeeded,JOB_STATE_RUNNING", "queued"]) == set()
     assert names(trainer="grades", states=["succeeded", "Failed"]) == names(trainer="grades")
     assert names(trainer='x" OR state="JOB_STATE_FAILED') == set(), "a name is no filter"
-    with pytest.raises(BadValue, match="there is no state 'broken'") as unknown:
+    with pytest.raises(BadValue, match="'broken' isn't the state of a job") as unknown:
         results.list_jobs(place.workspace, "", states=["failed,broken"])
     assert "partially_succeeded" in (unknown.value.hint or "")
     results.list_jobs(place.workspace, "", states=["succeeded"])
