@@ -41,9 +41,13 @@ def run(keep: bool = False) -> None:
     finally:
         _close(space, keep)
     screen.say(_("done in {time}").format(time=amounts.duration(time.monotonic() - began)), style="bold")
-    screen.say(
-        _("next: uv run invoke new NAME, or your own CSV: uv run invoke new NAME --data FILE.csv --label COLUMN")
-    )
+    screen.say(_("next, with your own"))
+    for what, line in (
+        (_("file"), "uv run invoke new NAME --data FILE.csv --label COLUMN"),
+        (_("code"), "uv run invoke new NAME"),
+        (_("account"), "uv run invoke account.add"),
+    ):
+        screen.say(f"  {what:<9} {line}")
 
 
 def _journey(space: Workspace) -> None:
