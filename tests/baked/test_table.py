@@ -96,7 +96,7 @@ def test_what_spreadsheets_write(tmp_path: Path, encoding: str, mark: str, told:
     found = table.read(save(tmp_path / "t.csv", text.replace("부산" + mark, "부산,"), encoding), "합격")
     assert found.rows == 30 and found.columns == {"ki": "number", "dosi": "text"}
     assert all(said in note for said, note in zip(told, found.notes, strict=False))
-    assert not told == (found.notes[0].startswith("t.csv"))
+    assert bool(told) == found.notes[0].startswith("t.csv")
     table.write(found, tmp_path / "copy.csv")
     copied = (tmp_path / "copy.csv").read_text(encoding="utf-8")
     assert copied.startswith("ki,dosi,합격\n0.0,서울" if mark != "," else "ki,dosi,합격\n0.0,서,")
@@ -120,7 +120,8 @@ def test_numbers_as_people_write_them(tmp_path: Path):
         "column comma is left out: '0,5' has a decimal comma: write 0.5",
         "column price is left out: '$0.5' has a unit: write the number alone",
         "column day is left out: '2026-01-01' is a date: make a number of it (a year, days since)",
-        "column stray is left out: its numbers have '12,5' among them in line 5: '12,5' has a decimal comma: write 12.5",
+        "column stray is left out: its numbers have '12,5' among them in line 5: '12,5' has a decimal "
+        "comma: write 12.5",
         "column report is left out: almost every row has another text, and a trainer takes each as one word: make "
         "columns of it",
     ]
