@@ -95,7 +95,7 @@ def load(workspace: Workspace, name: str | None = None) -> Account:
     name = name or chosen(workspace)
     known = names(workspace)
     if name not in known:  # before it is part of any path
-        raise BadValue(_("there is no account {name}").format(name=name[:100]), near(name[:100], known))
+        raise BadValue(_("no account is called {name}").format(name=name[:100]), near(name[:100], known))
     check_name(name)
     path = workspace.accounts / f"Pulumi.{name}.yaml"
     described = settings.checked(workspace, path, name)
@@ -154,7 +154,7 @@ def check_name(name: str, new: bool = False) -> None:
     """
     if files.component(name) != name or (new and not NAME.fullmatch(name)):
         raise BadValue(
-            _("{name!r} is no name for an account").format(name=name[:100]),
+            _("{name!r} isn't a valid name for an account").format(name=name[:100]),
             _("2 to 30 lower-case letters, digits and hyphens, starting with a letter; no word that Windows keeps"),
         )
 

@@ -37,7 +37,7 @@ def read(path: Path) -> dict[str, Any]:
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         where = getattr(error, "problem_mark", None)
         line = f":{where.line + 1}" if where else ""
-        raise BadValue(_("{file}{line} is no valid YAML").format(file=path.name, line=line), _COMPARE) from None
+        raise BadValue(_("{file}{line} isn't valid YAML").format(file=path.name, line=line), _COMPARE) from None
     config = document.get("config") if isinstance(document, dict) else None
     if not isinstance(config, dict):
         raise BadValue(_("{file} has no `config:`").format(file=path.name), _COMPARE)

@@ -186,7 +186,7 @@ def _google(workspace: Workspace, account: Account) -> Target:
     path = next((Path(c) for c in choices if c and Path(c).is_file()), None)
     if path is None:
         raise UserError(
-            _("nobody is signed in to Google for account {name}").format(name=account.name), _SIGN_IN, NOT_SIGNED_IN
+            _("not signed in to Google for account {name}").format(name=account.name), _SIGN_IN, NOT_SIGNED_IN
         )
     environment = {
         "GOOGLE_APPLICATION_CREDENTIALS": str(path),

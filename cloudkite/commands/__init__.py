@@ -13,6 +13,8 @@ from typing import Any
 from invoke.context import Context
 from invoke.tasks import task
 
+from cloudkite.show.text import _
+
 # The help of options that several commands have.
 TRAINER = "the trainer's name or folder"
 ACCOUNT = "another account than the one in use"
@@ -21,7 +23,11 @@ ONE_JOB = {"job": "its id or name, or the start of it (default: the newest)", "a
 
 
 def command(*, name: str | None = None, **options: Any) -> Callable[[Callable[..., Any]], Any]:
-    """An Invoke task whose mistakes are told as `error:` and `hint:`; `--debug` shows the traceback instead."""
+    """An Invoke task whose mistakes are told as `error:` and `hint:`; `--debug` shows the traceback instead.
+
+    What --list and --help show of it (its docstring, `help`) is in the reader's language.
+    """
+    options["help"] = {option: _(said) for option, said in options.get("help", {}).items()}
 
     def decorate(body: Callable[..., Any]) -> Any:
         @functools.wraps(body)
@@ -32,6 +38,7 @@ def command(*, name: str | None = None, **options: Any) -> Callable[[Callable[..
                 _sweep()
                 body(c, *arguments, **values)
 
+        run.__doc__ = _(body.__doc__ or "")
         return task(run, name=name, auto_shortflags=False, **options)
 
     return decorate
@@ -41,7 +48,6 @@ def _sweep() -> None:
     """Remove what a command left that was killed, and say so."""
     from cloudkite import leftovers, workspace
     from cloudkite.show import amounts, screen
-    from cloudkite.show.text import _
 
     if gone := leftovers.sweep(workspace.find()):
         shown = ", ".join(map(amounts.short, gone[:3])) + (", ..." if len(gone) > 3 else "")

@@ -6,6 +6,7 @@ from invoke.collection import Collection
 from invoke.context import Context
 
 from cloudkite.commands import JSON, command
+from cloudkite.show.text import _
 
 
 @command(name="list", help={"json": JSON})
@@ -61,7 +62,11 @@ def use(c: Context, name: str) -> None:
     from cloudkite.show import screen
 
     chosen = registry.use(workspace.find(), name)
-    screen.say(f"in use: {chosen.name} (project {chosen.project}, {chosen.target})")
+    screen.say(
+        _("in use: {name} (project {project}, {target})").format(
+            name=chosen.name, project=chosen.project, target=chosen.target
+        )
+    )
 
 
 collection = Collection("account", list_all, add, use)

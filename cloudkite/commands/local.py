@@ -8,6 +8,7 @@ from invoke.collection import Collection
 from invoke.context import Context
 
 from cloudkite.commands import ACCOUNT, JSON, command
+from cloudkite.show.text import _
 
 if TYPE_CHECKING:
     from cloudkite.accounts.registry import Account
@@ -32,7 +33,7 @@ def _projects(space: Workspace) -> list[str]:
 
     known, broken = registry.load_all(space)
     for name, mistake in broken.items():
-        screen.warn(f"account {name} is left out: {mistake.message}")
+        screen.warn(_("account {name} is left out: {why}").format(name=name, why=mistake.message))
     return [local.project_option(account) for account in known if account.target == "local"]
 
 
@@ -44,7 +45,9 @@ def _on_it(account: str) -> Account:
 
     chosen = registry.load(workspace.find(), account or None)
     if chosen.costs_money:
-        raise BadValue(f"account {chosen.name} is on Google", "name one on the local cloud, such as local")
+        raise BadValue(
+            _("account {name} is on Google").format(name=chosen.name), _("name one on the local cloud, such as local")
+        )
     return chosen
 
 
@@ -176,8 +179,8 @@ def upgrade(c: Context, account: str, json: bool = False) -> None:
     chosen = _on_it(account)
     if chosen.tier != "trial":
         raise BadValue(
-            f"account {chosen.name} is on no free trial",
-            "uv run invoke account.add --local --tier trial describes one that is",
+            _("account {name} isn't on a free trial").format(name=chosen.name),
+            _("`uv run invoke account.add --local --tier trial` describes one that is"),
         )
     _local("upgrade", chosen.project, json=json)
 
@@ -199,7 +202,7 @@ def reset(c: Context, yes: bool = False) -> None:
     """Stop the local cloud and delete all that it holds."""
     from cloudkite.show import screen
 
-    if yes or screen.confirm("delete everything that the local cloud holds?"):
+    if yes or screen.confirm(_("delete everything that the local cloud holds?")):
         _local("reset", "--yes")
 
 

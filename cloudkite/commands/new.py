@@ -8,6 +8,7 @@ from pathlib import Path
 from invoke.context import Context
 
 from cloudkite.commands import command
+from cloudkite.show.text import _
 
 
 @command(
@@ -30,5 +31,6 @@ def new(c: Context, name: str, data: str = "", label: str = "", output: str = ""
     )
     for note in made.notes:
         screen.note(note)
-    screen.say(f"made {os.path.relpath(made.folder)}")
-    screen.say(f"next: uv run invoke check {name if not output else os.path.relpath(made.folder)}")
+    screen.say(_("made {folder}").format(folder=os.path.relpath(made.folder)))
+    shown = os.path.relpath(made.folder) if output else name
+    screen.say(_("next: {command}").format(command=f"uv run invoke check {shown}"))

@@ -275,7 +275,7 @@ def _is_text(table: Table) -> bool:
 
 def _form(path: Path) -> tuple[reading.Form, list[str]]:
     if not _there(path):
-        raise BadValue(_("there is no file {path}").format(path=path), _("check the name given to --data"))
+        raise BadValue(_("the file {path} doesn't exist").format(path=path), _("check the name given to --data"))
     if path.is_dir():
         raise BadValue(_("{path} is a folder").format(path=path), _("give --data one CSV file"))
     return reading.form_of(path)

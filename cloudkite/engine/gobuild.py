@@ -57,7 +57,7 @@ def _environment() -> dict[str, str]:
 def _go() -> str:
     go = children.program("go")
     if not go:
-        raise BuildFailed(_("there is no Go on PATH to build it with"))
+        raise BuildFailed(_("Go, which would build it, isn't on PATH"))
     try:
         said = subprocess.run(
             [go, "env", "GOVERSION"], cwd=MODULE, env=_environment(),

@@ -56,7 +56,7 @@ def install(root: Path, version: str) -> None:
 def _archive(version: str) -> str:
     system, processor = _SYSTEMS.get(sys.platform), _PROCESSORS.get(platform.machine().lower())
     if not system or not processor:
-        said = _("there is no release for {system} on {processor}")
+        said = _("no release exists for {system} on {processor}")
         raise NotInstalled(said.format(system=sys.platform, processor=platform.machine()))
     return f"pulumi-v{version}-{system}-{processor}" + (".zip" if system == "windows" else ".tar.gz")
 

@@ -146,9 +146,9 @@ def _labels(spec: JobSpec) -> dict[str, str]:
 def check_label(key: str, value: str) -> None:
     """Raises BadValue for a label that Google refuses; the names of trainers and accounts become labels."""
     if not _LABEL_KEY.fullmatch(key):
-        raise BadValue(_("{key!r} is no key for a label").format(key=key), _LABEL_HINT)
+        raise BadValue(_("{key!r} isn't a valid key for a label").format(key=key), _LABEL_HINT)
     if not _LABEL_VALUE.fullmatch(value):
-        raise BadValue(_("{value!r} is no value for the label {key}").format(value=value, key=key), _LABEL_HINT)
+        raise BadValue(_("{value!r} isn't a valid value for the label {key}").format(value=value, key=key), _LABEL_HINT)
 
 
 _LABEL_HINT = _("up to 63 lower-case letters, digits, - and _; a key starts with a letter")

@@ -93,25 +93,25 @@ def plan(
     """Check the wishes and price them; nothing is read but the catalogue.
 
     `restarts=False` makes a preempted spot job fail instead of starting again, and its worst case seven times smaller.
-    Raises BadValue for what can't be, with what can.
+    Raises BadValue for a wish that isn't possible, with what is.
     """
     check_label("trainer", trainer.name)
     where = _region(account, region)
     machine, gpu, count = _shape(wishes, where)
     if not 1 <= wishes.workers <= MOST_REPLICAS:
-        raise BadValue(
-            _("--workers {count} can't be").format(count=wishes.workers), _("1 to {n}").format(n=MOST_REPLICAS)
-        )
+        raise BadValue(_("--workers must be 1 to {most}, not {count}").format(most=MOST_REPLICAS, count=wishes.workers))
     if machine.tpu and wishes.workers > 1:
         raise BadValue(_("a TPU job has one replica"), _("leave --workers out"))
     if machine.tpu and wishes.spot and not machine.chips:
         raise BadValue(_("{name} is not offered on spot").format(name=machine.name), _("leave --spot out"))
     if disk_gb not in DISK_GB:
-        raise BadValue(_("a boot disk of {gb} GB can't be").format(gb=disk_gb), _("100 to 64000"))
-    if disk_kind not in disk_kinds():
         raise BadValue(
-            _("there is no boot disk {kind} with a known price").format(kind=disk_kind), ", ".join(disk_kinds())
+            _("the boot disk must have {least} to {most} GB, not {gb}").format(
+                least=DISK_GB[0], most=DISK_GB[-1], gb=disk_gb
+            )
         )
+    if disk_kind not in disk_kinds():
+        raise BadValue(_("no price is known for the boot disk {kind}").format(kind=disk_kind), ", ".join(disk_kinds()))
     kind = gpu.name if gpu else ""
     price = prices.job_hour(machine.name, where, kind, count, wishes.workers, wishes.spot, disk_gb, disk_kind)
     if price.amount is None:
@@ -191,7 +191,7 @@ def _shape(wishes: Wishes, region: str) -> tuple[Machine, Accelerator | None, in
     if gpu.name not in regions.region(region).accelerators:
         there = regions.regions_with(gpu.name)
         raise BadValue(
-            _("there is no {gpu} for training in {region}").format(gpu=gpu.short, region=region),
+            _("{gpu} isn't available for training in {region}").format(gpu=gpu.short, region=region),
             _("regions that have it: {names}").format(names=", ".join(there)) if there else "",
         )
     machine = machine or machines.smallest_with(gpu.name, count)
@@ -199,7 +199,7 @@ def _shape(wishes: Wishes, region: str) -> tuple[Machine, Accelerator | None, in
         possible = sorted({n for m in machines.machines().values() for n in m.gpus.get(gpu.name, ())})
         raise BadValue(
             _("no machine has {n} {gpu}").format(n=count, gpu=gpu.short),
-            _("counts that there are: {counts}").format(counts=", ".join(map(str, possible))),
+            _("available counts: {counts}").format(counts=", ".join(map(str, possible))),
         )
     allowed = machine.gpus.get(gpu.name, ())
     if count not in allowed:
@@ -268,6 +268,6 @@ def _known(look_up: Any, option: str) -> Any:
         names = _(" or ").join(unknown.near) if unknown.close else ", ".join(unknown.near)
         hint = _("did you mean {names}?") if unknown.close else _("known: {names}, ...")
         raise BadValue(
-            _("{option}: there is no {what} {name}").format(option=option, what=unknown.what, name=unknown.name),
+            _("{option}: unknown {what} {name}").format(option=option, what=unknown.what, name=unknown.name),
             hint.format(names=names),
         ) from None

@@ -167,7 +167,7 @@ def resolve(target: Target, text: str = "") -> Job:
         exact = [j for j in found if text in (j.id, j.name)]
         found = exact or found
     if not found:
-        said = _("there is no job {text}").format(text=text) if text else _("there is no job yet")
+        said = _("no job matches {text}").format(text=text) if text else _("no jobs yet")
         raise UserError(said, _("uv run invoke jobs") if text else _("uv run invoke train NAME"))
     if len(found) > 1:
         names = ", ".join(j.name for j in found[:3])

@@ -119,9 +119,9 @@ def local_data(trainer: Trainer, arguments: tuple[str, ...]) -> tuple[tuple[Path
     found = folders.files_of(start, wanted)
     if not found:
         raise BadValue(
-            _("--data {pattern}: there is no such file").format(pattern=wanted)
+            _("--data {pattern}: no such file").format(pattern=wanted)
             if given is not None
-            else _("{trainer} declares the data {pattern}, and there is no such file").format(
+            else _("{trainer} declares the data {pattern}, but no such file exists").format(
                 trainer=trainer.name, pattern=wanted
             ),
             _("a path or gs:// address, wildcards allowed"),

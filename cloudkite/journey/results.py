@@ -190,7 +190,7 @@ def tensorboard(workspace: Workspace, account_name: str, name: str, port: int) -
     from cloudkite.trainers import folders
 
     if not 1 <= port <= 65535:
-        raise BadValue(_("--port {port} can't be").format(port=port), "1 to 65535")
+        raise BadValue(_("--port must be 1 to 65535, not {port}").format(port=port))
     account = registry.load(workspace, account_name or None)
     trainer = folders.find(workspace, name)
     logs = f"{account.outputs().buckets['models']}/{trainer.name}"

@@ -285,7 +285,7 @@ def list_accounts(workspace: Workspace, *, as_json: bool = False) -> None:
     for name, said in broken.items():
         screen.warn(f"{name}: {said.message}" + (f" ({said.hint})" if said.hint else ""))
     if current and current not in registry.names(workspace):
-        screen.warn(_("there is no account {name}, which is in use").format(name=current))
+        screen.warn(_("account {name}, which is in use, doesn't exist").format(name=current))
 
 
 def add_account(
@@ -335,4 +335,4 @@ def _amount(text: str) -> float:
     try:
         return float(text)
     except ValueError:
-        raise BadValue(_("budget {text!r} is no amount").format(text=text), _("a number, e.g. 10")) from None
+        raise BadValue(_("budget {text!r} isn't an amount").format(text=text), _("a number, e.g. 10")) from None

@@ -59,7 +59,7 @@ def run_check(
 
 def _check_failed(trainer: Trainer) -> UserError:
     return UserError(
-        _("the check of {name} failed").format(name=trainer.name), _("mend what is listed above; nothing was spent")
+        _("the check of {name} failed").format(name=trainer.name), _("fix what is listed above; nothing was spent")
     )
 
 

@@ -123,7 +123,7 @@ def _cell(value: Any) -> Text:
 def confirm(question: str) -> bool:
     """Ask on a terminal; yes is `y`. Raises UserError where nobody can answer."""
     if not sys.stdin.isatty():
-        raise UserError(_("nobody is there to answer: {question}").format(question=question), _("add --yes"), 2)
+        raise UserError(_("no terminal to ask: {question}").format(question=question), _("add --yes"), 2)
     answer = input(_shown(f"{question} [y/N] ")).strip().lower()
     return answer in ("y", "yes", "ㅛ")  # the same key on a Korean keyboard
 

@@ -12,6 +12,14 @@ def _(message: str) -> str:
     return _catalogue.gettext(message)
 
 
+def counted(one: str, many: str, count: int, **more: object) -> str:
+    """The sentence for this number of things, filled in: `one` and `many` have `{count}`, and what `more` gives.
+
+    Languages differ in how many forms they have, so the catalogue chooses: Korean has one.
+    """
+    return _catalogue.ngettext(one, many, count).format(count=count, **more)
+
+
 # What a terminal obeys instead of showing it, what turns the order of letters around, and halves of letters: controls
 # but for the line's end and the tab, bidirectional marks (https://www.unicode.org/reports/tr9/), other line ends.
 _OBEYED = "\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff"

@@ -61,7 +61,7 @@ def test_bad_files(tmp_path: Path, text: str, label: str, message: str, hint: st
 
 def test_files_that_are_no_utf8_csv(tmp_path: Path):
     for path, said in [
-        (tmp_path / "none.csv", "there is no file"),
+        (tmp_path / "none.csv", "doesn't exist"),
         (tmp_path, "is a folder"),
         (save(tmp_path / "zip.csv", "PK\x03\x04rest"), "zip.csv: an archive, not CSV"),
         (save(tmp_path / "a.png", "\x89PNG\r\n", "latin-1"), "a.png: a picture (PNG), not a table"),

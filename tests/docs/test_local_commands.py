@@ -97,13 +97,13 @@ def test_a_fault_waits_happens_and_is_cleared(running):
         ),
         ("local.faults --clear 99", 1, "there is no fault 99", "uv run invoke local.faults"),
         (
-            "local.upgrade local", 2, "account local is on no free trial",
-            "uv run invoke account.add --local --tier trial describes one that is",
+            "local.upgrade local", 2, "account local isn't on a free trial",
+            "`uv run invoke account.add --local --tier trial` describes one that is",
         ),
-        ("local.upgrade nobody", 2, "there is no account nobody", "known: local, student"),
+        ("local.upgrade nobody", 2, "no account is called nobody", "known: local, student"),
         ("local.bill --month 2026-13", 2, "2026-13 is no month", "a month is YYYY-MM, such as 2026-11"),
-        ("local.bill --account nobody", 2, "there is no account nobody", "known: local, student"),
-        ("local.preempt nobody", 1, "there is no job nobody", "uv run invoke jobs"),
+        ("local.bill --account nobody", 2, "no account is called nobody", "known: local, student"),
+        ("local.preempt nobody", 1, "no job matches nobody", "uv run invoke jobs"),
     ],
 )  # fmt: skip
 def test_what_cant_be_is_refused_with_a_hint(running, line, code, error, hint):

@@ -102,7 +102,7 @@ def test_a_file_that_is_not_executable_is_no_program(machine):
     go(machine, BUILDS)
     lines = []
     assert cli.find(lines.append).source == "go"
-    assert lines[0] == "there is no pulumi on PATH"
+    assert lines[0] == "pulumi isn't on PATH"
 
 
 def test_no_way_at_all_names_every_way(machine):
@@ -110,8 +110,8 @@ def test_no_way_at_all_names_every_way(machine):
         cli.find()
     assert refused.value.code == 1
     assert refused.value.message == (
-        "the Pulumi CLI is needed, and there is no way to it: there is no pulumi on PATH; the official installer "
-        "can't be reached (ProxyError); there is no Go on PATH to build it with"
+        "the Pulumi CLI is needed and could not be found or installed: pulumi isn't on PATH; the official installer "
+        "can't be reached (ProxyError); Go, which would build it, isn't on PATH"
     )
     assert "https://www.pulumi.com/docs/install" in refused.value.hint
     assert "Go 1.26 or newer" in refused.value.hint
@@ -188,8 +188,8 @@ def test_what_a_killed_build_left_is_cleared(machine):
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ("nowhere/pulumi", "which is no file"),
-        ("bin", "which is no file"),
+        ("nowhere/pulumi", "which isn't a file"),
+        ("bin", "which isn't a file"),
         ("bin/old", r"old is 3\.100\.0; 3\.259\.0 or newer is needed"),
         ("bin/plain", "can't be run"),
     ],
@@ -218,7 +218,7 @@ def test_a_given_way_is_the_only_one_tried(machine, monkeypatch):
     monkeypatch.setenv("CLOUDKITE_PULUMI", "go")
     with pytest.raises(UserError) as refused:
         cli.find()
-    assert refused.value.message.endswith("there is no way to it: there is no Go on PATH to build it with")
+    assert refused.value.message.endswith("could not be found or installed: Go, which would build it, isn't on PATH")
     go(machine, BUILDS)
     assert cli.find().source == "go"
     monkeypatch.setenv("CLOUDKITE_PULUMI", "installer")

@@ -112,7 +112,7 @@ COMPARE = "compare with infra/examples/"
     [
         ("config:\n  gcp:project: Bad\n", f"Pulumi.x.yaml: gcp:project is 'Bad'; {PROJECT}", COMPARE),
         ("config:\n  gcp:region: us-central1\n", f"Pulumi.x.yaml: gcp:project is missing; {PROJECT}", COMPARE),
-        ("config: [1, 2\n", "Pulumi.x.yaml:2 is no valid YAML", "compare with infra/examples/"),
+        ("config: [1, 2\n", "Pulumi.x.yaml:2 isn't valid YAML", "compare with infra/examples/"),
         ("hello\n", "Pulumi.x.yaml has no `config:`", "compare with infra/examples/"),
         ("", "Pulumi.x.yaml has no `config:`", "compare with infra/examples/"),
         (
@@ -140,15 +140,15 @@ def test_settings_that_cannot_be(space, text, message, hint):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("firts", "there is no account firts"),
-        ("../first", "there is no account ../first"),
+        ("firts", "no account is called firts"),
+        ("../first", "no account is called ../first"),
         ("", None),
     ],
 )
 def test_an_unknown_account_is_named(space, name, message):
     with pytest.raises(UserError) as refused:
         registry.load(space, name)
-    assert refused.value.message == (message or "there is no account local")
+    assert refused.value.message == (message or "no account is called local")
     assert refused.value.code == 2
     if name == "firts":
         assert refused.value.hint == "did you mean first?"
@@ -156,7 +156,7 @@ def test_an_unknown_account_is_named(space, name, message):
 
 @pytest.mark.parametrize("name", ["A", "a", "has space", "1st", "x" * 40, "trailing-"])
 def test_a_bad_name_for_an_account_is_refused(space, name):
-    with pytest.raises(UserError, match="is no name for an account"):
+    with pytest.raises(UserError, match="isn't a valid name for an account"):
         registry.add(space, name, settings.describe("my-project"))
 
 

@@ -75,7 +75,7 @@ def test_labels_that_google_refuses(labels):
 
 
 def test_a_trainer_whose_name_is_no_label():
-    with pytest.raises(BadValue, match="'Penguins' is no value for the label trainer"):
+    with pytest.raises(BadValue, match="'Penguins' isn't a valid value for the label trainer"):
         body.body(dataclasses.replace(SPEC, trainer="Penguins"))
 
 

@@ -76,10 +76,10 @@ def test_data_files_here_are_found(trainer, declared, arguments, files, left):
 @pytest.mark.parametrize(
     "declared, arguments, message",
     [
-        ("data/a.csv", ("--data", "no.csv"), "--data no.csv: there is no such file"),
-        ("data/a.csv", ("--data", "d"), "--data d: there is no such file"),
+        ("data/a.csv", ("--data", "no.csv"), "--data no.csv: no such file"),
+        ("data/a.csv", ("--data", "d"), "--data d: no such file"),
         ("data/a.csv", ("--data",), "--data has no value"),
-        ("data/gone.csv", (), "penguins declares the data data/gone.csv, and there is no such file"),
+        ("data/gone.csv", (), "penguins declares the data data/gone.csv, but no such file exists"),
     ],
 )
 def test_data_that_is_not_there(trainer, declared, arguments, message):
@@ -97,5 +97,5 @@ def test_a_plan_holds_the_files_and_the_other_arguments(trainer):
 
 def test_a_trainer_whose_name_can_be_no_label(trainer):
     trainer.name = "Großes Modell"
-    with pytest.raises(BadValue, match="'Großes Modell' is no value for the label trainer"):
+    with pytest.raises(BadValue, match="'Großes Modell' isn't a valid value for the label trainer"):
         submit.plan(account(), trainer, Wishes())

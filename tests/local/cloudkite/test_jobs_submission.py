@@ -57,7 +57,7 @@ def test_jobs_are_found_by_parts_of_their_names(place, finished):
     made, _events, _ended = finished
     for text in (made.id, made.id[:12], made.name, made.name[:20], made.name[-4:]):
         assert service.resolve(place.target, text).id == made.id
-    with pytest.raises(UserError, match="there is no job nonsense"):
+    with pytest.raises(UserError, match="no job matches nonsense"):
         service.resolve(place.target, "nonsense")
     assert made.id in {job.id for job in service.recent(place.target)}
     assert made.id in {job.id for job in service.recent(place.target, everything=True)}
