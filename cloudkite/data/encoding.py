@@ -142,7 +142,7 @@ def _whole(path: Path, codec: str) -> str:
 def _nul(path: Path, name: str, block: bytes, line: int) -> Problem:
     # Latin letters in UTF-16 are every other byte NUL.
     if block.count(b"\0") > len(block) / 4:
-        encoding = "UTF-16LE" if block[1:2] == b"\0" else "UTF-16BE"
+        encoding = "UTF-16LE" if block[1::2].count(b"\0") >= block[::2].count(b"\0") else "UTF-16BE"
         said = _("{name}: the text looks like {encoding} without a mark, not UTF-8")
         return Problem(said.format(name=name, encoding=encoding), _how(encoding, name), _whole(path, encoding))
     return Problem(

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import TextIO
 
@@ -88,6 +88,18 @@ class Records:
                 raise broken
             if not self._more:
                 return
+
+    def named(self) -> tuple[list[str], Iterator[Chunk]]:
+        """The first line that isn't blank, [] when there is none, and the chunks of what follows it."""
+        header, chunks = self.header(), self.chunks()
+        if any(header):
+            return header, chunks
+        for chunk in chunks:
+            for i, row in enumerate(chunk.rows, start=1):
+                if any(row):
+                    rest = Chunk(chunk.rows[i:], chunk.lines[i:], chunk.breaks)
+                    return row, chain([rest] if rest.rows else [], chunks)
+        return [], iter(())
 
     def _take(self, most: int) -> tuple[list[list[str]], Sequence[int], Broken | None]:
         rows: list[list[str]] = []

@@ -285,15 +285,11 @@ def _records(path: Path, form: reading.Form) -> Iterator[tuple[int, list[str]]]:
     """(line, fields) of the header and each record, each field by `clean`."""
     try:
         with reading.opened(path, form) as file:
-            header = file.header()
-            records = (
-                (line, row) for chunk in file.chunks() for line, row in zip(chunk.lines, chunk.rows, strict=True)
-            )
-            if not any(header):
-                header = next((row for _line, row in records if any(row)), [])
+            header, chunks = file.named()
             yield 1, list(map(clean, header))
-            for line, fields in records:
-                yield line, list(map(clean, fields))
+            for chunk in chunks:
+                for line, fields in zip(chunk.lines, chunk.rows, strict=True):
+                    yield line, list(map(clean, fields))
     except reading.Broken as error:
         raise BadValue(
             _("{path}, line {line}: {why}").format(path=path.name, line=error.line, why=error.why), error.how

@@ -17,7 +17,7 @@ from cloudkite.children import safe_environment
 from cloudkite.journey.reach import connect
 from cloudkite.show import amounts, screen
 from cloudkite.show.errors import BadValue, UserError
-from cloudkite.show.text import _
+from cloudkite.show.text import _, counted
 from cloudkite.workspace import Workspace, private_folder
 
 TENSORBOARD = "tensorboard==2.21.0"
@@ -152,8 +152,17 @@ def _alone(workspace: Workspace, folder: Path, job: Any) -> Iterator[None]:
         ) from None
 
 
-def predict(workspace: Workspace, name: str, rows: list[str], csv: str, model: str, *, as_json: bool = False) -> None:
-    """Predict rows from the command line or a CSV file with a fetched model."""
+def predict(
+    workspace: Workspace,
+    name: str,
+    rows: list[str],
+    csv: str,
+    model: str = "",
+    output: str = "",
+    *,
+    as_json: bool = False,
+) -> None:
+    """Predict rows from the command line or a CSV file with a fetched model; show the answers, or write a file."""
     from cloudkite.models import predictions
     from cloudkite.trainers import folders
 
@@ -162,7 +171,18 @@ def predict(workspace: Workspace, name: str, rows: list[str], csv: str, model: s
                        _("--row COLUMN=VALUE,... or --csv FILE"))  # fmt: skip
     trainer = folders.find(workspace, name)
     folder = Path(model) if model else predictions.latest_model(trainer)
-    answers = predictions.predict(workspace, trainer, folder, rows or Path(csv))
+    if output:
+        predictions.check_output(Path(output))  # before it takes time
+    asked = predictions.ask(workspace, trainer, folder, rows or Path(csv), note=screen.note)
+    if output:
+        count = predictions.write(asked, Path(output))
+        if as_json:
+            screen.as_json({"output": output, "rows": count})
+        else:
+            said = counted("{count} row", "{count} rows", count)
+            screen.say(_("{rows} with predictions in {path}").format(rows=said, path=output))
+        return
+    answers = [one for _batch, some in asked for one in some]
     if as_json:
         screen.as_json(answers)
     else:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 _consoles: dict[str, Console] = {}
+_MANY = 1000  # rows, from which on a table is not laid out by the terminal's width
 _PIPE_WIDTH = 160  # columns of a table where there is no terminal to ask
 
 
@@ -101,6 +102,10 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], right: Sequence
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
+    rows = list(rows)
+    if len(rows) > _MANY:
+        _long_table(columns, rows)
+        return
     made = Table(box=SIMPLE_HEAD if _unicode() else None, pad_edge=False, show_edge=False, header_style="bold")
     for i, name in enumerate(columns):
         number = i in right
@@ -113,11 +118,24 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], right: Sequence
     console().print(made, soft_wrap=False)
 
 
+def _long_table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """The same for so many rows that nobody sees them all: aligned and printed at once, in a moment."""
+    lines = [[_one_line(value) for value in row] for row in (columns, *rows)]
+    widths = [max(map(len, cells)) for cells in zip(*lines, strict=True)]
+    text = "\n".join("  ".join(map(str.ljust, line, widths)).rstrip() for line in lines)
+    print(_encodable(text))
+
+
+def _one_line(value: Any) -> str:
+    text = "" if value is None else str(value)
+    return text if text.isprintable() else visible(text, lines=False)
+
+
 def _cell(value: Any) -> Text:
     from rich.text import Text
 
     # A Text is shown as it is, while rich looks for its markup in strings: [red], [link=...].
-    return Text(_encodable(visible("" if value is None else str(value), lines=False)))
+    return Text(_encodable(_one_line(value)))
 
 
 def confirm(question: str) -> bool:

@@ -126,14 +126,14 @@ def fill(trainer: Path, table: Table) -> None:
 
 def rewrite(source: str, table: Table) -> str:
     """The template's data.py with the literals of `table`; its comments stay."""
-    columns = [
-        (f"{_text(name)}: {_blank(kind)}", table.originals.get(name, "")) for name, kind in table.columns.items()
-    ]
+    columns = [(f"{_text(name)}: {_blank(kind)}", "") for name, kind in table.columns.items()]
+    headers = [(f"{_text(name)}: {_text(own)}", "") for name, own in table.originals.items()]
     ranges = [(f"{_text(name)}: ({low!r}, {high!r})", "") for name, (low, high) in table.ranges.items()]
     classes = [_text(value) if isinstance(value, str) else str(value) for value in table.classes]
     short = "(" + ", ".join(classes) + ")"
     literals = {
         "COLUMNS": _lines("{", columns, "}"),
+        "HEADERS": _lines("{", headers, "}"),
         "LABEL": _text(table.label),
         "CLASSES": short if len(short) <= 100 else _lines("(", [(value, "") for value in classes], ")"),
         "DATA": _text(f"data/{_file_name(table)}"),

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from cloudkite.models import predictions
+from cloudkite.models import predictions, questions
 from cloudkite.trainers import folders, making
 from cloudkite.workspace import Workspace
 from tests.baked.conftest import Run, clean_environment
@@ -390,7 +390,7 @@ def test_two_classes_from_one_sigmoid_output(run: Run, space: Workspace, tmp_pat
         assert sum(of_kind) >= 0.75 * len(of_kind), kind
     # The served model itself says so; nobody has to know how many columns the last layer has.
     typed = [{name: parsed if (parsed := one[name]) is not None else "" for name in columns}
-             for one in (predictions.parse(row, columns) for row in asked[:20])]  # fmt: skip
+             for one in (questions.parse(row, columns) for row in asked[:20])]  # fmt: skip
     served = json.loads(run(tmp_path, "-c", _ANSWER, str(model), json.dumps(typed)).stdout)
     assert served["passed"] == [answer["prediction"] for answer in answers[:20]]
     assert [[*answer["probabilities"].values()] for answer in answers[:20]] == [

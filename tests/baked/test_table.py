@@ -231,7 +231,7 @@ def test_the_generated_data_module_says_what_was_found(space: Workspace, tmp_pat
     assert values["CLASSES"] == tuple(sorted(nasty))
     assert str(values["COLUMNS"]) == "{'mommuge': nan, 'kind': ''}"
     assert (values["LABEL"], values["DATA"], values["RANGES"]) == ("y", "data/my_data_.csv", {"mommuge": (0.0, 3.0)})
-    assert '    "mommuge": float("nan"),  # 몸무게\n' in source
+    assert values["HEADERS"] == {"mommuge": "몸무게"}
     assert ast.get_docstring(ast.parse(source))
     assert sorted(path.name for path in (folder / "data").iterdir()) == ["README.md", "my_data_.csv"]
     assert "column 몸무게 is called mommuge" in "\n".join(made.notes)

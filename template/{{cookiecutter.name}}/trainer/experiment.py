@@ -65,7 +65,7 @@ def run(job: Job, options: argparse.Namespace) -> dict[str, float]:
     metrics = looped.evaluate()
     held = int(source.held[1].shape[0]) if source.held else 0
     if job.chief:
-        export.save(model, job.model_dir, metrics, {"training": source.rows, "held_out": held})
+        export.save(model, job.model_dir, metrics, {"training": source.rows, "held_out": held}, source.statistics)
         job.say(f"model: {job.model_dir}")
     if options.ask and job.chief:
         keep_answers(model, options.ask, options.output)
