@@ -154,19 +154,20 @@ def read(output: Sequence[Any], classes: Sequence[Any] | None) -> list[dict[str,
     """
     if not classes:
         return [{"prediction": _finite(value)} for value in map(_single, output)]
-    made = []
+    made, names = [], [str(name) for name in classes]
     for shares in output:
         shares = shares if isinstance(shares, list) else [shares]
         if len(shares) == 1 and len(classes) == 2:
             shares = [1 - shares[0], shares[0]]
             best = int(shares[1] >= 0.5)
         elif len(shares) == len(classes):
-            best = max(range(len(shares)), key=lambda i: shares[i])
+            best = shares.index(max(shares))
         else:
             said = _("the model has {outputs} outputs for {count} classes")
             raise UserError(said.format(outputs=len(shares), count=len(classes)))
-        by_class = {str(name): _finite(share) for name, share in zip(classes, shares, strict=True)}
-        made.append({"prediction": str(classes[best]), "probability": _finite(shares[best]), "probabilities": by_class})
+        shares = shares if math.isfinite(sum(shares)) else list(map(_finite, shares))
+        by_class = dict(zip(names, shares, strict=True))
+        made.append({"prediction": names[best], "probability": shares[best], "probabilities": by_class})
     return made
 
 
@@ -178,6 +179,8 @@ def width(output: Sequence[Any]) -> int:
 def _labelled(one: dict[str, Any], label: str) -> dict[str, Any]:
     """An answer with the label that the export gives."""
     shares = one["probabilities"]
+    if one["prediction"] == label:
+        return one
     if label not in shares:
         said = _("the model answers {label}, which is none of {classes}")
         raise UserError(said.format(label=label, classes=", ".join(shares)))
