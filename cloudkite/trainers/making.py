@@ -93,7 +93,7 @@ def check_name(name: str) -> None:
     if not _NAME.fullmatch(name) or keyword.iskeyword(name) or names.reserved(name):
         raise BadValue(
             _("{name} isn't a valid name for a trainer").format(name=repr(name)),
-            _("lowercase letters, digits, - and _, first a letter, at most 40, no word that Python or Windows keeps"),
+            _("lowercase letters, digits, - and _, first a letter, at most 40, not a word that Python or Windows keeps"),
         )
 
 
