@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shlex
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -109,17 +110,20 @@ def fetch(workspace: Workspace, account_name: str, text: str, *, as_json: bool =
     if as_json:
         screen.as_json({"job": job.id, "model": folder})
     else:
-        screen.say(_("next: uv run invoke predict {name} --row COLUMN=VALUE,...").format(name=folder.parents[1].name))
+        trainer = folder.parents[1]
+        name = trainer.name if trainer.parent == workspace.trainers else shlex.quote(amounts.short(trainer))
+        screen.say(_("next: uv run invoke predict {name} --row COLUMN=VALUE,...").format(name=name))
 
 
 def fetch_job(workspace: Workspace, target: Target, job: Any, quiet: bool = False) -> Path:
     """The body of `fetch`; gives the model's folder."""
     from cloudkite import names
     from cloudkite.models import fetching
+    from cloudkite.trainers import places
 
     # Whoever may submit jobs chooses the names.
-    trainer = names.component(job.trainer or "unknown")
-    folder = workspace.trainers / trainer / "models" / names.component(job.name)
+    trainer = places.folder_of(workspace, job.trainer or "unknown", job.name)
+    folder = trainer / "models" / names.component(job.name)
     with _alone(workspace, folder, job), screen.waiting(_("fetching ...")) as tell:
         fetched = fetching.fetch(target, job, folder, progress=tell)
     for other in sorted(folder.parent.glob(".*.part")):
@@ -164,12 +168,13 @@ def predict(
 ) -> None:
     """Predict rows from the command line or a CSV file with a fetched model; show the answers, or write a file."""
     from cloudkite.models import predictions
-    from cloudkite.trainers import folders
+    from cloudkite.trainers import folders, places
 
     if bool(rows) == bool(csv):
         raise BadValue(_("nothing to predict") if not rows else _("--row and --csv exclude each other"),
                        _("--row COLUMN=VALUE,... or --csv FILE"))  # fmt: skip
     trainer = folders.find(workspace, name)
+    places.remember(workspace, trainer)
     folder = Path(model) if model else predictions.latest_model(trainer)
     if output:
         predictions.check_output(Path(output))  # before it takes time

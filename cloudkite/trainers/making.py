@@ -67,7 +67,11 @@ def new(
 
 def _check_free(folder: Path) -> None:
     if os.path.lexists(folder):
-        raise BadValue(_("{folder} is there already").format(folder=amounts.short(folder)), _("choose another name"))
+        stray = folder.is_dir() and not (folder / "pyproject.toml").exists()
+        raise BadValue(
+            _("{folder} is there already").format(folder=amounts.short(folder)),
+            _("it isn't a trainer: move it elsewhere, or choose another name") if stray else _("choose another name"),
+        )
 
 
 @contextmanager
