@@ -5,8 +5,11 @@ from __future__ import annotations
 import hashlib
 import os
 import shlex
+import socket
 import subprocess
 import tempfile
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -218,13 +221,13 @@ def tensorboard(workspace: Workspace, account_name: str, name: str, port: int) -
         raise BadValue(_("--port must be 1 to 65535, not {port}").format(port=port))
     account = registry.load(workspace, account_name or None)
     trainer = folders.find(workspace, name)
+    _refuse_taken(port, name)
     logs = f"{account.outputs().buckets['models']}/{trainer.name}"
     target = connect(workspace, account)
     with screen.waiting(_("preparing TensorBoard ...")) as tell:
         python = environments.environment(
             private_folder(workspace.envs), [*trainer.requirements, TENSORBOARD], progress=tell
         )
-    screen.say(_("TensorBoard over {logs}: http://127.0.0.1:{port}/ (Ctrl-C ends it)").format(logs=logs, port=port))
     # --load_fast=false: its own data server reads gs:// without the target's proxy and certificates.
     # -P: modules come from its environment, not from the folder that it runs in.
     command = [str(python), "-P", "-m", "tensorboard.main", "--logdir", logs, "--port", str(port),
@@ -236,6 +239,9 @@ def tensorboard(workspace: Workspace, account_name: str, name: str, port: int) -
             command, cwd=own, env=safe_environment(environment), stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             text=True, encoding="utf-8", errors="replace",
         ) as child:  # fmt: skip
+            screen.note(_("starting TensorBoard ..."))
+            said = _("TensorBoard over {logs}: http://127.0.0.1:{port}/ (Ctrl-C ends it)").format(logs=logs, port=port)
+            threading.Thread(target=_say_when_it_answers, args=(child, port, said), daemon=True).start()
             for line in child.stdout or ():
                 screen.note(line.rstrip("\n"))
         code = child.returncode
@@ -243,3 +249,36 @@ def tensorboard(workspace: Workspace, account_name: str, name: str, port: int) -
         return
     if code:
         raise UserError(_("TensorBoard ended with exit code {code}").format(code=code), _("another --port?"))
+
+
+def _refuse_taken(port: int, name: str) -> None:
+    """Raise UserError when something else has the port, with one that is free."""
+    if _can_listen(port):
+        return
+    free = next((other for other in range(port + 1, 65536) if _can_listen(other)), 0)
+    raise UserError(
+        _("port {port} is in use, or not yours to use").format(port=port),
+        _("uv run invoke tensorboard {name} --port {free}").format(name=name, free=free or 16006),
+    )
+
+
+def _can_listen(port: int) -> bool:
+    with socket.socket() as one:
+        if os.name == "posix":  # as servers do; on Windows it would mean that two may have the port
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            one.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def _say_when_it_answers(child: subprocess.Popen[str], port: int, said: str) -> None:
+    """Importing TensorFlow takes seconds, in which a browser would find nothing at the address."""
+    while child.poll() is None:
+        with socket.socket() as one:
+            one.settimeout(1)
+            if one.connect_ex(("127.0.0.1", port)) == 0:
+                screen.say(said)
+                return
+        time.sleep(0.2)
