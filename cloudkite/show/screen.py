@@ -33,10 +33,16 @@ def console(error: bool = False) -> Console:
     made = _consoles.get(key)
     if made is None or made.file is not getattr(sys, key):
         made = Console(stderr=error, highlight=False, soft_wrap=True, emoji=False)
+        made.on_broken_pipe = _reader_has_gone
         if not made.is_terminal:
             made.width = _PIPE_WIDTH
         _consoles[key] = made
     return made
+
+
+def _reader_has_gone() -> None:
+    """Rich would end the process as failed; see show/mistakes.py."""
+    raise BrokenPipeError
 
 
 def say(text: str = "", style: str = "") -> None:
