@@ -155,9 +155,7 @@ def test_a_student_on_a_trial(running):
     assert (code, error) == (2, "this machine's local cloud has no T4")
     assert hint.startswith("add --rehearse ")
     for account in ("student", "local"):  # nothing was submitted
-        assert (
-            json.loads(good(running, f"uv run invoke jobs --json --account {account}")) == []
-        )
+        assert json.loads(good(running, f"uv run invoke jobs --json --account {account}")) == []
     assert not list((running.folder / ".cloudkite" / "checks").glob("penguins*"))  # and nothing slow was done before
 
     assert "ahead of the real time" in good(running, "uv run invoke local.clock --forward 91d")
