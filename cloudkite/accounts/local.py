@@ -138,6 +138,7 @@ def _as_task(part: Any) -> str:
     if task == "fault" and options.keys() & {"list", "clear"}:
         task = "faults"
         options.pop("list", None)
+    task = "pay" if task == "upgrade" else task
     words = ["uv run invoke", f"local.{task}", *part["arguments"]]
     for name, value in options.items():
         words += [f"--{name}"] if value is True else [f"--{name}", str(value)]

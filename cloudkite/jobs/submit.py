@@ -14,9 +14,10 @@ from catalog import accelerators, images
 from cloudkite.accounts.registry import Account
 from cloudkite.accounts.target import Target
 from cloudkite.jobs import plans, service, staging
-from cloudkite.jobs.body import JobSpec, new_name
+from cloudkite.jobs.body import JobSpec, new_name, stem
 from cloudkite.jobs.plans import Plan, Wishes
 from cloudkite.jobs.service import Job
+from cloudkite.jobs.staging import HASHES
 from cloudkite.show.errors import BadValue
 from cloudkite.show.text import _
 from cloudkite.trainers import folders
@@ -103,10 +104,13 @@ def submit(
     with ThreadPoolExecutor(1) as beside:
         staging_wheel = beside.submit(staging.stage_wheel, target, bucket, wheel)
         if plan.data:
-            data = staging.stage_data(target, bucket, plan.data, workspace.state / "hashes.json", progress)
+            data = staging.stage_data(
+                target, bucket, plan.data, workspace.state / HASHES, progress, pushed=made.buckets.get("data", "")
+            )
     staged = staging_wheel.result()
     arguments = (("--data", data.uri) if data else ()) + plan.arguments
-    name = new_name(plan.trainer.name)
+    unique = new_name(stem(plan.name) or plan.trainer.name)
+    name = plan.name or unique
     job = service.create(
         target,
         JobSpec(
@@ -117,7 +121,7 @@ def submit(
             wheel=staged.uri,
             sha256=wheel.sha256,
             service_account=made.trainer,
-            output=f"{made.buckets['models']}/{plan.trainer.name}/{name}/",
+            output=f"{made.buckets['models']}/{plan.trainer.name}/{unique}/",
             limit_seconds=plan.limit_seconds,
             machine=plan.machine.name,
             accelerator=plan.accelerator,

@@ -14,7 +14,7 @@ from typing import Any
 from cloudkite import workspace
 from cloudkite.accounts import local, registry, settings
 from cloudkite.jobs import plans
-from cloudkite.journey import results, setup, training
+from cloudkite.journey import results, setup, teardown, training
 from cloudkite.journey.reach import connect, look_at_machine
 from cloudkite.show import amounts, screen
 from cloudkite.show.errors import UserError
@@ -41,9 +41,13 @@ def run(keep: bool = False) -> None:
     finally:
         _close(space, keep)
     screen.say(_("done in {time}").format(time=amounts.duration(time.monotonic() - began)), style="bold")
-    screen.say(
-        _("next: uv run invoke new NAME, or your own CSV: uv run invoke new NAME --data FILE.csv --label COLUMN")
-    )
+    screen.say(_("next, with your own"))
+    for what, line in (
+        (_("file"), "uv run invoke new NAME --data FILE.csv --label COLUMN"),
+        (_("code"), "uv run invoke new NAME"),
+        (_("account"), "uv run invoke account.add"),
+    ):
+        screen.say(f"  {what:<9} {line}")
 
 
 def _journey(space: Workspace) -> None:
@@ -76,7 +80,7 @@ def _journey(space: Workspace) -> None:
     _show_result(space, trainer, model)
 
     screen.heading(_("6  Taken down"))
-    setup.take_down(account, target, everything=True, brief=True)
+    teardown.take_down(account, target, everything=True, brief=True)
     _show_price_on_google(ended)
 
 

@@ -86,15 +86,17 @@ def train(
     as_json: bool = False,
 ) -> None:
     """Check if needed, price, gate, ask, submit, follow. Who asks for the trainer's help gets that alone, here."""
-    from cloudkite.jobs import submit
+    from cloudkite.jobs import body, submit
     from cloudkite.trainers import arguments, folders
 
     if arguments.asks_for_help(wishes.arguments):
         _show_help(workspace, folders.find(workspace, name))
         return
     account = registry.load(workspace, account_name or None)
-    account.outputs()  # an account that is not set up is told before anything takes time
     trainer = folders.find(workspace, name)
+    if wishes.name:
+        body.check_name(wishes.name, folders.names(workspace))
+    account.outputs()  # an account that is not set up is told before anything takes time
     plan = submit.plan(account, trainer, wishes)
     target = connect(workspace, account)
     job = start(workspace, target, plan, yes=yes, quiet=as_json)
@@ -127,12 +129,14 @@ def start(workspace: Workspace, target: Target, plan: Plan, *, yes: bool, quiet:
     What a few requests can refuse is refused before anything takes minutes: quotas, budget, what can't run here.
     """
     from cloudkite.check import steps
-    from cloudkite.jobs import submit
+    from cloudkite.jobs import choosing, submit
     from cloudkite.money import gate
     from cloudkite.trainers import arguments
 
     say = screen.note if quiet else screen.say
     trainer = plan.trainer
+    if plan.name:
+        choosing.refuse_taken(target, plan.name)
     verdict = gate.judge(target, plan)
     plan = submit.on_this_machine(workspace, plan)
     arguments.refuse_bad(trainer, _environment(workspace, trainer), plan.arguments)
@@ -151,8 +155,16 @@ def start(workspace: Workspace, target: Target, plan: Plan, *, yes: bool, quiet:
         job = submit.submit(workspace, target, plan, progress=tell)
     say(_("job      {name} ({id})").format(name=job.name, id=job.id))
     say(_("staged   {uri} ({sent} sent)").format(uri=job.staged, sent=amounts.size(job.sent_bytes)))
+    _show_console(job, say)
     say(_("runs     python -m trainer.task {arguments}").format(arguments=" ".join(job.arguments)))
     return job
+
+
+def _show_console(job: Job, say: Callable[[str], None]) -> None:
+    """Where Google's console shows the job; a local cloud has no console."""
+    if job.console:
+        say(_("console  {url}").format(url=job.console))
+        say(_("logs     {url}").format(url=job.console_logs))
 
 
 def _show_price(plan: Plan, say: Callable[[str], None]) -> None:
@@ -191,6 +203,7 @@ def finish(target: Target, job: Job, brief: bool = False) -> Job:
     ended = service.get(target, job.id)
     screen.say(describe_end(ended))
     if ended.state != "SUCCEEDED":
+        _show_console(ended, screen.say)
         raise UserError(
             ended.error or _("job {name} ended as {state}").format(name=ended.name, state=ended.state),
             _("uv run invoke logs --job {id}").format(id=ended.id),

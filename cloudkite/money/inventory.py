@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
 
@@ -34,6 +34,7 @@ class Standing:
     """One thing that is there. `monthly` in USD while it stays as it is, None when that is not known.
 
     `running` is charged by the hour, so what it costs goes on whether it is used or not. `why` says how it is counted.
+    `ref` is what the API calls it, `size` its bytes.
     """
 
     kind: str
@@ -42,6 +43,7 @@ class Standing:
     why: str
     running: bool = False
     size: int = 0
+    ref: str = ""
 
 
 @dataclass(frozen=True)
@@ -103,7 +105,7 @@ def _look(target: Target, look: _Look, region: str) -> tuple[list[Standing], str
     url = look.url.format(project=target.account.project, region=region)
     params = {"project": target.account.project} if look.api == "storage" else {}
     entries, problem = _entries(target, url, look.key, params)
-    told = [one for entry in entries for one in look.told(target, entry, region)]
+    told = [replace(one, ref=one.ref or entry["name"]) for entry in entries for one in look.told(target, entry, region)]
     return told, problem
 
 
@@ -272,6 +274,9 @@ def _log_bucket(_target: Target, entry: Mapping[str, Any], _region: str) -> Iter
     days = int(entry.get("retentionDays", _FREE_LOG_DAYS))
     name = _short(entry["name"])
     if name == "_Required" or days <= _FREE_LOG_DAYS:  # Google's own, free for its 400 days
+        return
+    if entry.get("lifecycleState") == "DELETE_REQUESTED":
+        yield Standing(_("log bucket"), name, Decimal(0), _("deleted; gone within 7 days"))
         return
     why = _("keeps logs for {days} days: 30 are free, then {price} USD per GiB-month")
     price = read("resources.json")["logs_kept_gib_month"]

@@ -99,10 +99,10 @@ def test_a_fault_waits_happens_and_is_cleared(running):
         ),
         ("local.faults --clear 99", 1, "no fault has the id 99", "uv run invoke local.faults"),
         (
-            "local.upgrade local", 2, "account local isn't on a free trial",
+            "local.pay local", 2, "account local isn't on a free trial",
             "`uv run invoke account.add --local --tier trial` describes one that is",
         ),
-        ("local.upgrade nobody", 2, "no account is called nobody", "known: local, student"),
+        ("local.pay nobody", 2, "no account is called nobody", "known: local, student"),
         ("local.bill --month 2026-13", 2, "2026-13 isn't a month", "a month is YYYY-MM, such as 2026-11"),
         ("local.bill --account nobody", 2, "no account is called nobody", "known: local, student"),
         ("local.preempt nobody", 1, "no job matches nobody", "uv run invoke jobs"),
@@ -128,7 +128,7 @@ def test_the_clock_goes_no_further_than_a_hundred_years(running):
     assert error == "the clock moves forward by 0 to 36500 days, not by 999999 days"
 
 
-@pytest.mark.parametrize("line", ["local.bill --account work", "local.upgrade work", "local.env --account work"])
+@pytest.mark.parametrize("line", ["local.bill --account work", "local.pay work", "local.env --account work"])
 def test_an_account_on_google_is_not_on_the_local_cloud(running, line):
     good(running, "uv run invoke account.add --name work --project work-project --tier paid --budget 5 "
                   "--billing 012345-ABCDEF-012345 --owner user:me@example.com --email me@example.com")  # fmt: skip
@@ -165,9 +165,9 @@ def test_a_student_on_a_trial(running):
     assert hint == "uv run invoke local.upgrade student"
     assert "student-project: trial closed, " in good(running, "uv run invoke local.bill --account student")
 
-    assert good(running, "uv run invoke local.upgrade student").startswith("student-project: trial upgraded, ")
+    assert good(running, "uv run invoke local.pay student").startswith("student-project: trial upgraded, ")
     assert good(running, "uv run invoke jobs").startswith("no job yet")
     assert (
-        refused(running, "uv run invoke local.upgrade student")[1]
-        == "the account of student-project is upgraded already"
+        refused(running, "uv run invoke local.pay student")[1] == "the account of student-project is upgraded already"
     )
+    assert "local.upgrade is called local.pay now" in running.invoke("uv run invoke local.upgrade student").stderr

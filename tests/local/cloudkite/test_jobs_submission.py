@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import shutil
 import threading
 
 import pytest
 
-from cloudkite.jobs import logs, service, staging, submit
+from cloudkite.jobs import choosing, logs, service, staging, submit
 from cloudkite.jobs.plans import Wishes
 from cloudkite.models import fetching
 from cloudkite.money import costs, gate
@@ -59,11 +60,20 @@ def test_reading_again_gives_the_same_lines(place, finished):
 def test_jobs_are_found_by_parts_of_their_names(place, finished):
     made, _events, _ended = finished
     for text in (made.id, made.id[:12], made.name, made.name[:20], made.name[-4:]):
-        assert service.resolve(place.target, text).id == made.id
+        assert choosing.choose(place.target, text).id == made.id
     with pytest.raises(UserError, match="no job matches nonsense"):
-        service.resolve(place.target, "nonsense")
+        choosing.choose(place.target, "nonsense")
     assert made.id in {job.id for job in service.recent(place.target)}
     assert made.id in {job.id for job in service.recent(place.target, everything=True)}
+
+
+def test_a_job_with_a_name_of_its_own_keeps_an_output_folder_of_its_own(place):
+    made = submit.submit(place.workspace, place.target, place.plan("--epochs", "1", name="과제/../8"))
+    service.cancel(place.target, made.id)
+    assert made.name == "과제/../8"
+    models = place.account.outputs().buckets["models"]
+    assert re.fullmatch(rf"{re.escape(models)}/tiny/8-\d{{8}}-\d{{6}}-[0-9a-f]{{4}}/", made.output)
+    assert choosing.choose(place.target, "과제/../8").id == made.id
 
 
 def test_the_model_is_fetched_once(place, finished, tmp_path):
@@ -131,6 +141,7 @@ def test_a_failed_job_tells_why_and_has_no_model(place, tmp_path):
 def test_a_running_job_holds_its_worst_case_until_it_is_cancelled(place, tmp_path):
     made = place.submit("--epochs", "1000", "--pause", "0.2")
     seen = threading.Event()
+    assert choosing.choose(place.target, "tiny", choosing.CANCEL).id == made.id
     for event in logs.follow(place.target, made):
         if event.fields.get("epoch"):
             seen.set()
