@@ -232,7 +232,7 @@ def _answers(answers: list[dict[str, Any]], when: str) -> list[str]:
         if any(not isinstance(share, int | float) or not math.isfinite(share) for share in shares.values()):
             return [when + _("a prediction is not finite: {answer}").format(answer=answer)]
         if "probabilities" in answer and (min(shares.values()) < -1e-3 or abs(sum(shares.values()) - 1) > 1e-2):
-            said = _("the outputs are no probabilities (does the last layer lack softmax or sigmoid?): {answer}")
+            said = _("the outputs aren't probabilities (does the last layer lack softmax or sigmoid?): {answer}")
             return [when + said.format(answer=answer)]
     return []
 

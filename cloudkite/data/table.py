@@ -203,7 +203,7 @@ def _is_text(table: Table) -> bool:
 def _records(path: Path) -> Iterator[tuple[int, list[str]]]:
     """(line, fields) of the header and each record; fields trimmed, in NFC, line breaks inside made spaces."""
     if not _there(path):
-        raise BadValue(_("there is no file {path}").format(path=path), _("check the name given to --data"))
+        raise BadValue(_("the file {path} doesn't exist").format(path=path), _("check the name given to --data"))
     if path.is_dir():
         raise BadValue(_("{path} is a folder").format(path=path), _("give --data one CSV file"))
     if problem := encoding.problem(path, path.name):

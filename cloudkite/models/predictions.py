@@ -61,7 +61,7 @@ def facts(model: Path) -> dict[str, Any]:
         found = read_json(path)
     except FileNotFoundError:
         raise UserError(
-            _("{model} is no model of a trainer: it has no {file}").format(
+            _("{model} isn't a trainer's model: it has no {file}").format(
                 model=model, file=path.relative_to(model).as_posix()
             ),
             _("name the folder that holds saved_model.pb"),
@@ -117,13 +117,13 @@ def _read(text: str) -> dict[str, Any]:
         try:
             return json.loads(text)
         except (ValueError, RecursionError) as error:
-            raise BadValue(_("the row is no JSON: {error}").format(error=error), '{"column": value, ...}') from None
+            raise BadValue(_("the row isn't JSON: {error}").format(error=error), '{"column": value, ...}') from None
     given: dict[str, Any] = {}
     # A comma separates columns only where a name and "=" follow: "name=Kim, Min-ji,age=20" has two.
     for part in re.split(r",(?=\s*[^,=]+=)", text):
         name, equals, value = part.partition("=")
         if not equals:
-            raise BadValue(_("{part!r} is no column=value").format(part=part), "--row column=value,column=value")
+            raise BadValue(_("{part!r} isn't column=value").format(part=part), "--row column=value,column=value")
         if name.strip() in given:
             raise BadValue(_("the column {name} is given twice").format(name=name.strip()))
         given[name.strip()] = value.strip()
@@ -144,7 +144,7 @@ def _value(name: str, kind: str, value: Any) -> float | str | None:
 
 def _from_csv(path: Path, columns: Mapping[str, str]) -> Iterator[Row]:
     if not path.is_file():
-        raise BadValue(_("there is no file {path}").format(path=path))
+        raise BadValue(_("the file {path} doesn't exist").format(path=path))
     if problem := encoding.problem(path, path.name):
         raise BadValue(problem.what, problem.how)
     try:

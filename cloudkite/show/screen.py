@@ -96,11 +96,26 @@ def _json(value: Any, indent: int | None = None) -> str:
     return text if _encodable(text) == text else json.dumps(value, default=_plain, indent=indent)
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], right: Sequence[int] = (), total: Any = None) -> None:
-    """Columns aligned by width; those whose index is in `right` are numbers. `total` is one last line."""
+def table(
+    columns: Sequence[str],
+    rows: Iterable[Sequence[Any]],
+    right: Sequence[int] = (),
+    total: Any = None,
+    spare: Sequence[int] = (),
+) -> None:
+    """Columns aligned by width; those whose index is in `right` are numbers. `total` is one last line.
+
+    Those in `spare` are left out, in that order, as far as the terminal is too narrow for all.
+    """
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
+    rows = [list(row) for row in rows]
+    if left_out := _too_wide(columns, rows, spare):
+        kept = [i for i in range(len(columns)) if i not in left_out]
+        columns, right = [columns[i] for i in kept], [kept.index(i) for i in right if i in kept]
+        rows = [[row[i] for i in kept] for row in rows]
+        total = None if total is None else [total[i] for i in kept]
     made = Table(box=SIMPLE_HEAD if _unicode() else None, pad_edge=False, show_edge=False, header_style="bold")
     for i, name in enumerate(columns):
         number = i in right
@@ -113,6 +128,18 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], right: Sequence
     console().print(made, soft_wrap=False)
 
 
+def _too_wide(columns: Sequence[str], rows: Sequence[Sequence[Any]], spare: Sequence[int]) -> list[int]:
+    """How many of the `spare` columns must go for the others to fit the console."""
+    between = 2  # spaces between two columns
+    widths = [max(_cell(row[i]).cell_len for row in (columns, *rows)) + between for i in range(len(columns))]
+    gone: list[int] = []
+    for i in spare:
+        if sum(width for k, width in enumerate(widths) if k not in gone) - between <= console().width:
+            break
+        gone.append(i)
+    return gone
+
+
 def _cell(value: Any) -> Text:
     from rich.text import Text
 
@@ -120,22 +147,32 @@ def _cell(value: Any) -> Text:
     return Text(_encodable(visible("" if value is None else str(value), lines=False)))
 
 
+def can_ask() -> bool:
+    """Whether somebody is at a terminal to answer."""
+    return sys.stdin is not None and sys.stdin.isatty()
+
+
 def confirm(question: str) -> bool:
     """Ask on a terminal; yes is `y`. Raises UserError where nobody can answer."""
-    if not sys.stdin.isatty():
-        raise UserError(_("nobody is there to answer: {question}").format(question=question), _("add --yes"), 2)
-    answer = input(_shown(f"{question} [y/N] ")).strip().lower()
-    return answer in ("y", "yes", "ㅛ")  # the same key on a Korean keyboard
+    if not can_ask():
+        raise UserError(_("no terminal to ask on: {question}").format(question=question), _("add --yes"), 2)
+    return _typed(f"{question} [y/N] ").lower() in ("y", "yes", "ㅛ")  # the same key on a Korean keyboard
 
 
 def ask(question: str, default: str = "") -> str:
     """A line typed by a person; `default` when they just press Enter, or where nobody can answer."""
-    if not sys.stdin.isatty():
+    if not can_ask():
         if default:
             return default
         raise BadValue(_("a value is missing: {question}").format(question=question), _("give it as an option"))
-    typed = input(_shown(f"{question}{f' [{default}]' if default else ''}: ")).strip()
-    return typed or default
+    return _typed(f"{question}{f' [{default}]' if default else ''}: ") or default
+
+
+def _typed(question: str) -> str:
+    try:
+        return input(_shown(question)).strip()
+    except EOFError:  # Ctrl-D: no answer, and none to come
+        raise KeyboardInterrupt from None
 
 
 @contextmanager

@@ -92,7 +92,7 @@ def check_name(name: str) -> None:
     """Raise BadValue unless `name` can be a folder, a Python project and a label of jobs at once."""
     if not _NAME.fullmatch(name) or keyword.iskeyword(name) or names.reserved(name):
         raise BadValue(
-            _("{name} can't be the name of a trainer").format(name=repr(name)),
+            _("{name} isn't a valid name for a trainer").format(name=repr(name)),
             _("lowercase letters, digits, - and _, first a letter, at most 40, no word that Python or Windows keeps"),
         )
 

@@ -129,7 +129,7 @@ def test_the_wheel_is_pure_and_without_data(penguins: Path, tmp_path: Path):
 def test_bad_names(space: Workspace, name: str):
     with pytest.raises(BadValue) as caught:
         making.new(space, name)
-    assert caught.value.message == f"{name!r} can't be the name of a trainer"
+    assert caught.value.message == f"{name!r} isn't a valid name for a trainer"
     assert caught.value.hint.startswith("lowercase letters, digits, - and _")
     assert caught.value.code == 2
     assert not any(space.trainers.iterdir())

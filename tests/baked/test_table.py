@@ -67,7 +67,7 @@ def test_bad_files(tmp_path: Path, text: str, label: str, message: str, hint: st
 
 def test_files_that_are_no_utf8_csv(tmp_path: Path):
     for path, said in [
-        (tmp_path / "none.csv", "there is no file"),
+        (tmp_path / "none.csv", "doesn't exist"),
         (tmp_path, "is a folder"),
         (save(tmp_path / "old.csv", "키,합격\n1,예\n", "cp949"), "old.csv:1: the text is CP949, not UTF-8 ('키')"),
         (save(tmp_path / "wide.csv", "a,b\n1,x\n", "utf-16"), "wide.csv: the text is UTF-16LE, not UTF-8"),

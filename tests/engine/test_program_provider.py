@@ -44,7 +44,7 @@ WRONG = [
     (
         BUCKET,
         {"location": "US", "versioning": {"enabled": "yes"}, "colour": "red"},
-        ['versioning.enabled is "yes"; a boolean is needed', "colour is no property; there are autoclass, cors,"],
+        ['versioning.enabled is "yes"; a boolean is needed', "colour isn't a property; known are autoclass, cors,"],
     ),
     (
         BUCKET,

@@ -179,7 +179,7 @@ def test_values_out_of_range(tmp_path):
         "a.csv:46:hours: text 'abc' in a number column",
         "a.csv:42:hours: 391 is outside 0 to 100",
         "a.csv:43:hours: -1 is outside 0 to 100",
-        "a.csv:44:hours: 1e3 is outside 0 to 100 (and 1 more like this); mend it, or widen RANGES",
+        "a.csv:44:hours: 1e3 is outside 0 to 100 (and 1 more like this); fix it, or widen RANGES",
     ]
 
 

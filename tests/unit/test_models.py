@@ -60,7 +60,7 @@ def test_no_model(grades):
 @pytest.mark.parametrize(
     ("about", "message"),
     [
-        (None, "is no model of a trainer: it has no assets.extra/trainer.json"),
+        (None, "isn't a trainer's model: it has no assets.extra/trainer.json"),
         ("{", "trainer.json can't be read"),
         ("[]", "lacks label, classes, columns"),
         ({"label": "passed", "classes": None}, "lacks columns"),
@@ -105,9 +105,9 @@ def test_rows(row, expected):
         ("hours=NA", "hours: 'NA' for a missing number: leave the field empty", "hours is a column of numbers"),
         ("hours=inf", "hours: 'inf' is not finite", "hours is a column of numbers"),
         ("hours=1,hours=2", "the column hours is given twice", ""),
-        ("hours", "'hours' is no column=value", "--row column=value"),
-        ("", "'' is no column=value", "--row column=value"),
-        ('{"hours": ', "the row is no JSON", "{"),
+        ("hours", "'hours' isn't column=value", "--row column=value"),
+        ("", "'' isn't column=value", "--row column=value"),
+        ('{"hours": ', "the row isn't JSON", "{"),
         ('{"hours": [1]}', "hours is [1], neither a number nor text", ""),
         ('{"hours": true}', "hours is True, neither a number nor text", ""),
     ],
@@ -123,7 +123,7 @@ def test_rows_that_cannot_be(row, message, hint):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (None, "there is no file"),
+        (None, "doesn't exist"),
         (b"", "no column of the model is in the first line"),
         (b"a,b\n1,2\n", "no column of the model is in the first line"),
         (b"hours,city\n", "no rows"),
