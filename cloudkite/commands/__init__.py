@@ -14,7 +14,10 @@ from invoke.context import Context
 from invoke.parser.argument import Argument
 from invoke.tasks import Task, task
 
+from cloudkite.show import command_line
 from cloudkite.show.text import _
+
+command_line.adopt()  # before the commands are loaded, which may be interrupted, and may not be what was typed
 
 # The help of options that several commands have.
 TRAINER = "the trainer's name or folder"
@@ -67,6 +70,7 @@ def command(*, name: str | None = None, maybe: str = "", **options: Any) -> Call
             from cloudkite.show import mistakes
 
             with mistakes.told(debug="--debug" in sys.argv or "-d" in sys.argv):
+                command_line.interruptible()
                 _sweep()
                 body(c, *arguments, **values)
 

@@ -81,7 +81,7 @@ def env(c: Context, shell: str = "", account: str = "", json: bool = False) -> N
     from cloudkite.show import screen
 
     space, chosen = workspace.find(), _on_it(account)
-    reach.connect(space, chosen)
+    reach.connect(space, chosen, new=True)
     options = ["--json"] if json else [f"--shell={shell}"] if shell else []
     screen.relay(local.run(space, "env", "--project", chosen.project, *options), json)
 

@@ -44,7 +44,8 @@ def bootstrap() -> str:
 class JobSpec:
     """Everything that decides a job. `count` accelerators on each of `replicas` machines; `limit_seconds` per run.
 
-    `restarts` lets a preempted spot job start again; `output` is the gs:// folder for model, checkpoints and logs.
+    `restarts` lets a preempted spot job start again; `rehearse` lets a job for GPUs run where there are none. `output`
+    is the gs:// folder for model, checkpoints and logs.
     """
 
     name: str
@@ -63,6 +64,7 @@ class JobSpec:
     replicas: int = 1
     spot: bool = False
     restarts: bool = True
+    rehearse: bool = False
     disk_gb: int = DISK_GB
     disk_kind: str = DISK_KIND
     pins: tuple[str, ...] = ()
@@ -155,7 +157,7 @@ def body(spec: JobSpec) -> dict[str, Any]:
 
 def _environment(spec: JobSpec) -> dict[str, str]:
     made = {"PYTHONUNBUFFERED": "1"}  # lines reach the log as they are written
-    if spec.accelerator.startswith("NVIDIA_"):
+    if spec.accelerator.startswith("NVIDIA_") and not spec.rehearse:
         made |= {
             "CLOUDKITE_GPUS": str(spec.count),
             "LD_LIBRARY_PATH": ":".join(_GPU_PATHS),

@@ -28,7 +28,10 @@ DISK_GB = range(100, 64001)  # https://cloud.google.com/vertex-ai/docs/training/
 
 @dataclass(frozen=True)
 class Wishes:
-    """What a person asked for a job; empty means Cloudkite's default. `limit` and `max_cost` are as typed."""
+    """What a person asked for a job; empty means Cloudkite's default. `limit` and `max_cost` are as typed.
+
+    `rehearse`: run a job for accelerators on the CPU, where an account's cloud has none.
+    """
 
     machine: str = ""
     gpu: str = ""
@@ -38,6 +41,7 @@ class Wishes:
     image: str = ""
     limit: str = ""
     max_cost: str = ""
+    rehearse: bool = False
     name: str = ""
     arguments: tuple[str, ...] = ()
 
@@ -69,6 +73,7 @@ class Plan:
     arguments: tuple[str, ...]
     notes: tuple[str, ...]
     data: tuple[Path, ...] = ()
+    rehearse: bool = False
     name: str = ""
 
     def describe(self) -> str:
@@ -148,6 +153,7 @@ def plan(
         worst_case=limits.worst_case(price.amount, seconds, again),
         arguments=tuple(wishes.arguments),
         notes=tuple(notes + _notes(wishes.spot, again, price)),
+        rehearse=wishes.rehearse,
         name=wishes.name,
     )
 

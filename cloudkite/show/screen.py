@@ -147,22 +147,32 @@ def _cell(value: Any) -> Text:
     return Text(_encodable(visible("" if value is None else str(value), lines=False)))
 
 
+def can_ask() -> bool:
+    """Whether somebody is at a terminal to answer."""
+    return sys.stdin is not None and sys.stdin.isatty()
+
+
 def confirm(question: str) -> bool:
     """Ask on a terminal; yes is `y`. Raises UserError where nobody can answer."""
-    if not sys.stdin.isatty():
-        raise UserError(_("no terminal to ask: {question}").format(question=question), _("add --yes"), 2)
-    answer = input(_shown(f"{question} [y/N] ")).strip().lower()
-    return answer in ("y", "yes", "ㅛ")  # the same key on a Korean keyboard
+    if not can_ask():
+        raise UserError(_("no terminal to ask on: {question}").format(question=question), _("add --yes"), 2)
+    return _typed(f"{question} [y/N] ").lower() in ("y", "yes", "ㅛ")  # the same key on a Korean keyboard
 
 
 def ask(question: str, default: str = "") -> str:
     """A line typed by a person; `default` when they just press Enter, or where nobody can answer."""
-    if not sys.stdin.isatty():
+    if not can_ask():
         if default:
             return default
         raise BadValue(_("a value is missing: {question}").format(question=question), _("give it as an option"))
-    typed = input(_shown(f"{question}{f' [{default}]' if default else ''}: ")).strip()
-    return typed or default
+    return _typed(f"{question}{f' [{default}]' if default else ''}: ") or default
+
+
+def _typed(question: str) -> str:
+    try:
+        return input(_shown(question)).strip()
+    except EOFError:  # Ctrl-D: no answer, and none to come
+        raise KeyboardInterrupt from None
 
 
 @contextmanager

@@ -150,16 +150,19 @@ def test_a_student_on_a_trial(running):
         "error: the quota in us-central1 is too small (T4: needs 1, has 0)\n\n"
         "hint: a trial can't ask for quota: take a smaller machine or no GPU, or upgrade to a paid account\n"
     )
-    assert json.loads(good(running, "uv run invoke jobs --json")) == []  # nothing was submitted
+    # A GPU that is not here: refused as well, where the quota would allow it.
+    code, error, hint = refused(running, "uv run invoke train penguins --gpu t4 --account local")
+    assert (code, error) == (2, "this machine's local cloud has no T4")
+    assert hint.startswith("add --rehearse ")
+    for account in ("student", "local"):  # nothing was submitted
+        assert json.loads(good(running, f"uv run invoke jobs --json --account {account}")) == []
+    assert not list((running.folder / ".cloudkite" / "checks").glob("penguins*"))  # and nothing slow was done before
 
     assert "ahead of the real time" in good(running, "uv run invoke local.clock --forward 91d")
     code, error, hint = refused(running, "uv run invoke jobs")
     assert code == 1
     assert error.startswith("list the jobs: This API method requires billing to be enabled. Please enable billing on ")
-    assert hint == (
-        "no open billing account pays for the project (was it unlinked, or did the trial end?): "
-        "https://console.cloud.google.com/billing/projects"
-    )
+    assert hint == "uv run invoke local.upgrade student"
     assert "student-project: trial closed, " in good(running, "uv run invoke local.bill --account student")
 
     assert good(running, "uv run invoke local.pay student").startswith("student-project: trial upgraded, ")

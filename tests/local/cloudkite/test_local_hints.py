@@ -113,13 +113,13 @@ def test_one_that_dies_without_a_word_for_programs(
 def test_a_note_that_it_had_ended_is_told_once(running: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
     registry.add(running, "mine", settings.describe(PROJECT, target="local"))
     account = registry.load(running, "mine")
-    assert reach.connect(running, account).notes == ()
+    assert reach.connect(running, account, new=True).notes == ()
     server = launch.running(running.localcloud)
     assert server
     killed = psutil.Process(server["pid"])
     killed.kill()
     psutil.wait_procs([killed], timeout=30)
-    made = reach.connect(running, account)
+    made = reach.connect(running, account, new=True)
     assert made.notes[0].startswith("the local cloud had ended without being stopped and was started again: ")
     said = capsys.readouterr()
     assert (said.out, said.err) == ("", f"{made.notes[0]}\n")
