@@ -71,19 +71,21 @@ def status(c: Context, json: bool = False) -> None:
 
 
 @command(
-    help={"shell": "bash, fish, powershell or cmd", "account": ACCOUNT, "json": JSON},
+    help={
+        "shell": "bash, fish, powershell or cmd",
+        "unset": "print what takes it all out of a shell again",
+        "account": ACCOUNT,
+        "json": JSON,
+    },
 )
-def env(c: Context, shell: str = "", account: str = "", json: bool = False) -> None:
+def env(c: Context, shell: str = "", unset: bool = False, account: str = "", json: bool = False) -> None:
     """Print what makes a shell's Google clients use the local cloud: eval "$(uv run invoke local.env)"."""
     from cloudkite import workspace
-    from cloudkite.accounts import local
-    from cloudkite.journey import reach
-    from cloudkite.show import screen
+    from cloudkite.journey import reach, shells
 
     space, chosen = workspace.find(), _on_it(account)
     reach.connect(space, chosen, new=True)
-    options = ["--json"] if json else [f"--shell={shell}"] if shell else []
-    screen.relay(local.run(space, "env", "--project", chosen.project, *options), json)
+    shells.show_environment(space, chosen, shell, unset=unset, as_json=json)
 
 
 @command(

@@ -29,10 +29,11 @@ if TYPE_CHECKING:
 
 def check(workspace: Workspace, name: str, account_name: str = "", *, as_json: bool = False) -> None:
     """Check a trainer and show the report; a failed check is exit code 1."""
-    from cloudkite.trainers import folders
+    from cloudkite.trainers import folders, places
 
     trainer = folders.find(workspace, name)
     look_at_machine(workspace, trainer.requirements)
+    places.remember(workspace, trainer)
     target = None
     if trainer.declared.data.startswith("gs://"):  # only then is a cloud needed
         target = connect(workspace, registry.load(workspace, account_name or None))
@@ -131,7 +132,7 @@ def start(workspace: Workspace, target: Target, plan: Plan, *, yes: bool, quiet:
     from cloudkite.check import steps
     from cloudkite.jobs import choosing, submit
     from cloudkite.money import gate
-    from cloudkite.trainers import arguments
+    from cloudkite.trainers import arguments, places
 
     say = screen.note if quiet else screen.say
     trainer = plan.trainer
@@ -153,6 +154,7 @@ def start(workspace: Workspace, target: Target, plan: Plan, *, yes: bool, quiet:
     gate.consent(plan.account, plan, yes=yes, ask=screen.confirm)
     with screen.waiting(_("staging ...")) as tell:
         job = submit.submit(workspace, target, plan, progress=tell)
+    places.remember(workspace, trainer, job.name)
     say(_("job      {name} ({id})").format(name=job.name, id=job.id))
     say(_("staged   {uri} ({sent} sent)").format(uri=job.staged, sent=amounts.size(job.sent_bytes)))
     _show_console(job, say)

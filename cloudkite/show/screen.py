@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 _consoles: dict[str, Console] = {}
+_MANY = 1000  # rows, from which on a table is not laid out by the terminal's width
 _PIPE_WIDTH = 160  # columns of a table where there is no terminal to ask
 
 
@@ -32,10 +33,16 @@ def console(error: bool = False) -> Console:
     made = _consoles.get(key)
     if made is None or made.file is not getattr(sys, key):
         made = Console(stderr=error, highlight=False, soft_wrap=True, emoji=False)
+        made.on_broken_pipe = _reader_has_gone
         if not made.is_terminal:
             made.width = _PIPE_WIDTH
         _consoles[key] = made
     return made
+
+
+def _reader_has_gone() -> None:
+    """Rich would end the process as failed; see show/mistakes.py."""
+    raise BrokenPipeError
 
 
 def say(text: str = "", style: str = "") -> None:
@@ -111,6 +118,9 @@ def table(
     from rich.table import Table
 
     rows = [list(row) for row in rows]
+    if len(rows) > _MANY:
+        _long_table(columns, rows)
+        return
     if left_out := _too_wide(columns, rows, spare):
         kept = [i for i in range(len(columns)) if i not in left_out]
         columns, right = [columns[i] for i in kept], [kept.index(i) for i in right if i in kept]
@@ -140,11 +150,33 @@ def _too_wide(columns: Sequence[str], rows: Sequence[Sequence[Any]], spare: Sequ
     return gone
 
 
+def _long_table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """The same for so many rows that nobody sees them all: aligned and printed at once, in a moment."""
+    lines = [[_one_line(value) for value in row] for row in (columns, *rows)]
+    widths = [max(map(_width, cells)) for cells in zip(*lines, strict=True)]
+    padded = ([cell + " " * (width - _width(cell)) for cell, width in zip(line, widths, strict=True)] for line in lines)
+    print(_encodable("\n".join("  ".join(line).rstrip() for line in padded)))
+
+
+def _width(text: str) -> int:
+    """Columns of a console: Korean letters take two."""
+    if text.isascii():
+        return len(text)
+    from rich.cells import cell_len
+
+    return cell_len(text)
+
+
+def _one_line(value: Any) -> str:
+    text = "" if value is None else str(value)
+    return text if text.isprintable() else visible(text, lines=False)
+
+
 def _cell(value: Any) -> Text:
     from rich.text import Text
 
     # A Text is shown as it is, while rich looks for its markup in strings: [red], [link=...].
-    return Text(_encodable(visible("" if value is None else str(value), lines=False)))
+    return Text(_encodable(_one_line(value)))
 
 
 def can_ask() -> bool:
