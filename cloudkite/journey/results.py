@@ -10,10 +10,10 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cloudkite.accounts import registry
 from cloudkite.accounts.target import Target
@@ -24,17 +24,34 @@ from cloudkite.show.errors import BadValue, UserError
 from cloudkite.show.text import _, counted
 from cloudkite.workspace import Workspace, private_folder
 
+if TYPE_CHECKING:
+    from cloudkite.jobs.choosing import Purpose
+    from cloudkite.jobs.service import Job
+
 TENSORBOARD = "tensorboard==2.21.0"
 
 
-def list_jobs(workspace: Workspace, account_name: str, *, everything: bool = False, as_json: bool = False) -> None:
-    """The account's newest jobs."""
+def list_jobs(
+    workspace: Workspace,
+    account_name: str,
+    *,
+    states: Sequence[str] = (),
+    trainer: str = "",
+    everything: bool = False,
+    as_json: bool = False,
+) -> None:
+    """The account's newest jobs; only those in `states` (as typed) and of `trainer`, where they are given."""
     from cloudkite.jobs import service
 
+    wanted = _states(states)
     account = registry.load(workspace, account_name or None)
-    found = service.recent(connect(workspace, account), everything=everything)
+    target = connect(workspace, account)
+    found = service.recent(target, everything=everything, states=wanted, trainer=trainer)
     if as_json:
         screen.as_json(found)
+        return
+    if not found and (wanted or trainer):
+        screen.say(_("no such job; uv run invoke jobs lists all"))
         return
     if not found:
         screen.say(_("no job yet; uv run invoke train NAME starts one"))
@@ -53,7 +70,39 @@ def list_jobs(workspace: Workspace, account_name: str, *, everything: bool = Fal
             for job in found
         ],
         right=[4, 5],
+        spare=[2, 3, 4],
     )
+
+
+def _states(typed: Sequence[str]) -> tuple[str, ...]:
+    """States as Google calls them, from words such as `failed,cancelled`. Raises BadValue for an unknown one."""
+    from cloudkite.jobs import service
+
+    found = []
+    for word in (part.strip() for one in typed for part in one.split(",")):
+        state = word.upper().replace("-", "_").removeprefix("JOB_STATE_")
+        if state not in service.STATES:
+            known = ", ".join(state.lower() for state in service.STATES)
+            raise BadValue(
+                _("{word!r} isn't the state of a job").format(word=word), _("known: {names}").format(names=known)
+            )
+        found.append(state)
+    return tuple(dict.fromkeys(found))
+
+
+def _chosen(workspace: Workspace, target: Target, text: str, purpose: Purpose) -> Job:
+    """The job that a person means, told where they gave neither its name nor its id."""
+    from cloudkite.jobs import choosing
+    from cloudkite.trainers import folders
+
+    job = choosing.choose(target, text, purpose, folders.names(workspace))
+    if text and text not in (job.name, job.id):
+        screen.note(
+            _("job {name} ({state}, {date} UTC)").format(
+                name=job.name, state=job.state, date=f"{job.created:%Y-%m-%d %H:%M}"
+            )
+        )
+    return job
 
 
 def machines(job: Any) -> str:
@@ -67,12 +116,12 @@ def show_logs(
     workspace: Workspace, account_name: str, text: str, *, follow: bool = False, as_json: bool = False
 ) -> None:
     """What a job wrote so far, or until it ends."""
-    from cloudkite.jobs import logs, service
+    from cloudkite.jobs import choosing, logs
     from cloudkite.journey import training
 
     account = registry.load(workspace, account_name or None)
     target = connect(workspace, account)
-    job = service.resolve(target, text)
+    job = _chosen(workspace, target, text, choosing.ANY)
     if follow and not as_json:
         training.finish(target, job)
         return
@@ -88,11 +137,11 @@ def show_logs(
 
 def cancel(workspace: Workspace, account_name: str, text: str, *, as_json: bool = False) -> None:
     """Stop a job."""
-    from cloudkite.jobs import service
+    from cloudkite.jobs import choosing, service
 
     account = registry.load(workspace, account_name or None)
     target = connect(workspace, account)
-    job = service.resolve(target, text)
+    job = _chosen(workspace, target, text, choosing.CANCEL)
     if job.active:
         service.cancel(target, job.id)
     job = service.get(target, job.id)
@@ -104,11 +153,11 @@ def cancel(workspace: Workspace, account_name: str, text: str, *, as_json: bool 
 
 def fetch(workspace: Workspace, account_name: str, text: str, *, as_json: bool = False) -> None:
     """Download a job's model."""
-    from cloudkite.jobs import service
+    from cloudkite.jobs import choosing
 
     account = registry.load(workspace, account_name or None)
     target = connect(workspace, account)
-    job = service.resolve(target, text)
+    job = _chosen(workspace, target, text, choosing.FETCH)
     folder = fetch_job(workspace, target, job, quiet=as_json)
     if as_json:
         screen.as_json({"job": job.id, "model": folder})

@@ -106,9 +106,9 @@ FIRST = {
 
 @pytest.mark.parametrize("first", FIRST)
 def test_a_folder_that_a_stranger_made_first_is_refused(shared, stranger, monkeypatch, first):
-    home = shared / "home"
+    home, space = shared / "home", workspace.find()
     home.mkdir(mode=0o700)
-    for name in ("state", "tools", "data/cloudkite", "clone/.cloudkite"):
+    for name in ("state", "tools", "cache", "data/cloudkite", "caches/cloudkite", "clone/.cloudkite"):
         place = shared / name
         if place.parent != shared:
             place.parent.mkdir()
@@ -126,6 +126,12 @@ def test_a_folder_that_a_stranger_made_first_is_refused(shared, stranger, monkey
     monkeypatch.setenv("XDG_DATA_HOME", str(shared / "data"))
     with pytest.raises(UserError, match=said):
         cli.find()
+    for name, value in {"CLOUDKITE_CACHE": "cache", "XDG_CACHE_HOME": "caches"}.items():
+        with monkeypatch.context() as patched:
+            patched.delenv("CLOUDKITE_CACHE", raising=False)
+            patched.setenv(name, str(shared / value))
+            with pytest.raises(UserError, match=said):
+                _ = space.envs
     with pytest.raises(UserError, match=said):
         workspace.private_folder(shared / "clone" / ".cloudkite" / "demos" / "deep")
     assert not list(home.iterdir())

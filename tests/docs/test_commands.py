@@ -111,7 +111,7 @@ def test_the_next_command_says_that_the_local_cloud_was_killed(copy):
         time.sleep(0.05)
     done = good(copy, "uv run invoke jobs")
     assert re.search(r"the local cloud had ended without being stopped", done.stderr)
-    assert "no job yet" in done.stdout
+    assert "no jobs yet" in done.stdout
     assert good(copy, "uv run invoke jobs").stderr == ""
 
 
