@@ -22,7 +22,7 @@ SCHEMA = Path(__file__).with_name("settings.schema.json")
 VERTEX = "aiplatform.googleapis.com"
 
 # Values that pulumi.Config hands over as JSON text.
-_STRUCTURED = ("budget", "quotas", "logRetentionDays", "stagingDays")
+_STRUCTURED = ("budget", "quotas", "logRetentionDays", "stagingDays", "members", "ci")
 
 
 def _setting(name: str, about: str, allowed: str = "", default: Any = ..., **limits: Any) -> Any:
@@ -60,6 +60,8 @@ def _different(values: tuple[str, ...]) -> tuple[str, ...]:
 _REGION = f"{_TRAINING}, like us-central1"
 Region = Annotated[str, AfterValidator(_region), WithJsonSchema({"type": "string", "enum": sorted(regions())})]
 Email = Annotated[str, Field(pattern=r"^[^\s@:,;]+@[^\s@:,;]+\.[^\s@:,;.]+$")]
+Member = Annotated[str, Field(pattern=r"^(user|serviceAccount|group):[^\s@:,;]+@[^\s@:,;]+\.[^\s@:,;.]+$")]
+Members = Annotated[tuple[Member, ...], BeforeValidator(_fixed), AfterValidator(_different)]
 Amount = Annotated[
     Decimal, BeforeValidator(_exact), Field(gt=0), WithJsonSchema({"type": "number", "exclusiveMinimum": 0})
 ]
@@ -150,6 +152,24 @@ class Quota(_Model):
     )
 
 
+class Ci(_Model):
+    """A repository on GitHub whose workflows submit jobs, signed in without a key."""
+
+    repository: str = _setting(
+        "repository",
+        "OWNER/NAME on GitHub.",
+        "OWNER/NAME of a repository on GitHub is needed",
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9-]{0,38}/[A-Za-z0-9._-]{1,100}$",
+    )
+    branch: str = _setting(
+        "branch",
+        "The branch whose workflows may start jobs; pull requests can look, and start nothing.",
+        "the name of a branch is needed",
+        "main",
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,99}$",
+    )
+
+
 class Settings(_Model):
     """One account. `owner` is the member that submits jobs ("" for none); `access_token` signs the provider in.
 
@@ -180,6 +200,18 @@ class Settings(_Model):
         "",
         pattern=r"^(user|serviceAccount):[^\s@:,;]+@[^\s@:,;]+\.[^\s@:,;.]+$",
     )
+    members: Members = _setting(
+        "cloudkite:members",
+        "Who submits jobs besides the owner; each gets the same permissions.",
+        "a list of different members is needed, each user:E-MAIL, group:E-MAIL or serviceAccount:E-MAIL",
+        (),
+    )
+    state: Literal["folder", "bucket"] = _setting(
+        "cloudkite:state",
+        "Where it is kept what `up` made: in a folder of this computer, or in a bucket of the project, for a team.",
+        "allowed are folder and bucket",
+        "folder",
+    )
     budget: Budget | None = _setting("cloudkite:budget", "A budget per month, before credits.", default=None)
     quotas: Annotated[tuple[Quota, ...], BeforeValidator(_fixed)] = _setting(
         "cloudkite:quotas", "Guard-rails, and requests for more.", default=()
@@ -200,6 +232,9 @@ class Settings(_Model):
         ge=1,
         le=365,
     )
+    ci: Ci | None = _setting(
+        "cloudkite:ci", "A repository on GitHub whose workflows check, preview and train.", default=None
+    )
     stack: SkipJsonSchema[str] = ""
     access_token: SkipJsonSchema[str | None] = Field(None, repr=False)
 
@@ -207,6 +242,11 @@ class Settings(_Model):
     def labels(self) -> dict[str, str]:
         """On everything that can carry labels: only what is labelled so is ever deleted."""
         return {"managed-by": "cloudkite", "account": self.stack}
+
+    @property
+    def submitters(self) -> tuple[str, ...]:
+        """Everyone who may submit jobs, the owner first."""
+        return tuple(dict.fromkeys(filter(None, (self.owner, *self.members))))
 
     @property
     def contact(self) -> str:

@@ -36,10 +36,11 @@ def list_jobs(workspace: Workspace, account_name: str, *, everything: bool = Fal
         screen.say(_("no job yet; uv run invoke train NAME starts one"))
         return
     screen.table(
-        [_("job"), _("state"), _("machine"), _("created (UTC)"), _("ran"), _("cost")],
+        [_("job"), _("by"), _("state"), _("machine"), _("created (UTC)"), _("ran"), _("cost")],
         [
             (
                 job.name,
+                job.started_by,
                 job.state,
                 machines(job),
                 f"{job.created:%Y-%m-%d %H:%M}",
@@ -48,7 +49,7 @@ def list_jobs(workspace: Workspace, account_name: str, *, everything: bool = Fal
             )
             for job in found
         ],
-        right=[4, 5],
+        right=[5, 6],
     )
 
 

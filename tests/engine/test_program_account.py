@@ -132,9 +132,22 @@ def test_what_can_not_be_made_again_is_kept(made):
                 )),
             },
         ),
+        (
+            {"members": ["group:lab@example.com"]},
+            {
+                *(("create", "IAMMember", f"submitter-group-lab@example.com-{role}") for role in (
+                    "acts-as-trainer", "aiplatform-user", "cloudquotas-viewer", "logging-viewer",
+                    "serviceusage-serviceUsageConsumer",
+                )),
+                *(("create", "BucketIAMMember", f"{purpose}-submitter-group-lab@example.com-{role}") for purpose, role in (
+                    ("staging", "legacyBucketReader"), ("staging", "objectUser"),
+                    ("models", "legacyBucketReader"), ("models", "objectViewer"),
+                )),
+            },
+        ),
         ({"quotas": None}, {("delete", "SQuotaPreference", "custom-model-training-t4-gpus-us-central1")}),
     ],
-    ids=["staging", "logs", "amount", "billing account", "no e-mail", "no owner", "no quotas"],
+    ids=["staging", "logs", "amount", "billing account", "no e-mail", "no owner", "a member", "no quotas"],
 )  # fmt: skip
 def test_a_setting_changes_what_it_is_about(change, settings, changes):
     seen = change(**settings).preview()

@@ -137,3 +137,18 @@ def test_a_foreign_job_may_have_no_known_price(machine):
 def test_a_failed_job_tells_why():
     message = "The replica workerpool0-0 exited with a non-zero status of 1."
     assert service.parse(answer(state="JOB_STATE_FAILED", error={"code": 3, "message": message})).error == message
+
+
+@pytest.mark.parametrize(
+    ("identity", "label"),
+    [
+        ("Me.Too@example.com", "me-too-example-com"),
+        ("owner@my-project.iam.gserviceaccount.com", "owner-my-project"),
+        ("1234-compute@developer.gserviceaccount.com", "1234-compute-developer"),
+        ("이름@example.com", "example-com"),
+        ("a" * 80 + "@example.com", "a" * 63),
+    ],
+)
+def test_who_submits_is_a_label_that_google_takes(identity, label):
+    assert body.name_as_label(identity) == label
+    body.check_label(body.STARTED_BY, label)
