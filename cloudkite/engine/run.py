@@ -18,6 +18,7 @@ from cloudkite.engine import backup, cli, failures, room, state
 from cloudkite.engine.claim import claim
 from cloudkite.engine.folder import ATTACHED, Folder
 from cloudkite.engine.results import Failed, OnStep, Outcome, Preview, Resource, Status
+from cloudkite.engine.shared import share
 from cloudkite.show.errors import UserError
 from cloudkite.show.text import _
 from cloudkite.workspace import write_atomically
@@ -57,7 +58,7 @@ def up(
 
     Can be cut off at any moment and called again. Raises Failed with what was done until then, or UserError.
     """
-    with _opened(account, target, progress) as (folder, stack):
+    with _opened(account, target, progress, make=True) as (folder, stack):
         outcome = _up(stack, target, on_step)
         _write_outputs(account, outcome.outputs)
         warning = backup.keep(folder, target, outcome.outputs)
@@ -99,10 +100,12 @@ def down(
 
     Can be cut off and called again; with nothing left `changes` is empty. Raises Failed or UserError.
     """
-    if not state.read(Folder(account)).rows:
+    if not account.shared and not state.read(Folder(account)).rows:
         return Outcome({}, {}, (), 0.0)
     with _opened(account, target, progress) as (folder, stack):
         if not state.read(folder).rows:
+            if everything and stack.shared:
+                stack.shared.remove()
             return Outcome({}, {}, (), 0.0)
         account.outputs_file.unlink(missing_ok=True)
         if everything:
@@ -110,6 +113,8 @@ def down(
         outcome = stack.run("destroy", on_step, exclude_protected=not everything, continue_on_error=True)[1]
         warning = backup.keep(folder)
         backup.prune(folder)
+        if everything and stack.shared and not state.read(folder).resources:
+            stack.shared.remove()
         return replace(outcome, warnings=(*outcome.warnings, warning)) if warning else outcome
 
 
@@ -140,8 +145,10 @@ def status(account: Account) -> Status:
 
 
 @contextmanager
-def _opened(account: Account, target: Target, progress: Progress) -> Iterator[tuple[Folder, Stack]]:
-    """The account's stack, ready for a run and ours alone."""
+def _opened(
+    account: Account, target: Target, progress: Progress, *, make: bool = False
+) -> Iterator[tuple[Folder, Stack]]:
+    """The account's stack, ready for a run and ours alone. `make` lets it make the bucket that a team's state is in."""
     folder = Folder(account)
     config = settings.read(account.settings)
     settings.check(config, account.name)
@@ -150,14 +157,16 @@ def _opened(account: Account, target: Target, progress: Progress) -> Iterator[tu
     program = cli.find(progress)
     try:
         with locks.exclusive(folder.lock):
-            backup.restore(folder, progress)
+            if not account.shared:
+                backup.restore(folder, progress)
+            shared = share(folder, target, progress, make=make)
             claim(folder, target, progress)
             folder.prepare(config)  # what was checked, whatever the file says by now
             # Imported here, for `invoke --list` and whatever is refused above must not wait for the Automation API.
             from cloudkite.engine import recovery
             from cloudkite.engine.stack import Stack
 
-            stack = Stack(folder, target, program)
+            stack = Stack(folder, target, program, shared)
             recovery.mend(folder, stack, target, progress)
             yield folder, stack
     except locks.Held as other:

@@ -20,6 +20,7 @@ from cloudkite.engine.command import Command, Ended, NoRoom
 from cloudkite.engine.events import Events
 from cloudkite.engine.folder import ATTACHED, SECRET, SIGNATURE, Folder
 from cloudkite.engine.results import OnStep, Outcome
+from cloudkite.engine.shared import Shared
 
 # Pulumi's language host is a gRPC server in this process; when a program fails it may fail, too, and gRPC would write
 # a traceback to the terminal. What went wrong comes through the events.
@@ -41,17 +42,27 @@ _VERBS = {
 class Stack:
     """Runs the engine on one account. The caller holds the account's lock."""
 
-    def __init__(self, folder: Folder, target: Target, program: cli.Cli) -> None:
-        self._folder, self._target = folder, target
-        self._environment = folder.environment(target, program)
+    def __init__(self, folder: Folder, target: Target, program: cli.Cli, shared: Shared | None = None) -> None:
+        self._folder, self._target, self.shared = folder, target, shared
+        self._environment = folder.environment(target, program, shared.url if shared else "")
         self._command = Command(program, lambda: room.runs_out(folder))
         self.events = Events()  # what the last run told
 
     def run(self, verb: str, on_step: OnStep | None = None, **options: bool | list[str]) -> tuple[Events, Outcome]:
         """One run: preview, up, refresh or destroy. Raises UserError, or Failed with what was done until then.
 
-        `options` are the CLI's, such as continue_on_error=True or target=[URN].
+        `options` are the CLI's, such as continue_on_error=True or target=[URN]. Where a team shares the state, somebody
+        may have begun a run since the last look: then it waits for that.
         """
+        while True:
+            try:
+                return self._run(verb, on_step, options)
+            except failures.Locked:
+                if not self.shared:
+                    raise
+                self.shared.settle()
+
+    def _run(self, verb: str, on_step: OnStep | None, options: dict[str, bool | list[str]]) -> tuple[Events, Outcome]:
         name = self._folder.account.name
         clock = failures.Clock()
         self._make()
@@ -97,6 +108,9 @@ class Stack:
             self._command.pipe(arguments, str(self._folder.work), self._environment, text)
         except NoRoom:
             raise failures.full(self._folder) from None
+        finally:
+            if self.shared:
+                self.shared.pull()
 
     def _program(
         self, declared: served.Declared, raised: list[Exception], loops: list[asyncio.AbstractEventLoop]
@@ -139,7 +153,7 @@ class Stack:
     def export(self) -> dict[str, Any]:
         """The deployment as `pulumi stack export` gives it, secrets encrypted, without starting the CLI for it."""
         state = json.loads(self._folder.checkpoint.read_text(encoding="utf-8"))
-        return {"version": state["version"], "deployment": state["checkpoint"]["latest"]}
+        return {"version": state["version"], "deployment": state["checkpoint"].get("latest") or {}}
 
     def replace(self, deployment: dict[str, Any]) -> None:
         """Put a changed deployment back; the engine checks that it is consistent."""

@@ -139,7 +139,7 @@ def test_what_can_not_be_made_again_is_kept(made):
                     "acts-as-trainer", "aiplatform-user", "cloudquotas-viewer", "logging-viewer",
                     "serviceusage-serviceUsageConsumer",
                 )),
-                *(("create", "BucketIAMMember", f"{purpose}-submitter-group-lab@example.com-{role}") for purpose, role in (
+                *(("create", "BucketIAMMember", f"{to}-submitter-group-lab@example.com-{role}") for to, role in (
                     ("staging", "legacyBucketReader"), ("staging", "objectUser"),
                     ("models", "legacyBucketReader"), ("models", "objectViewer"),
                 )),
