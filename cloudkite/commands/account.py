@@ -64,4 +64,13 @@ def use(c: Context, name: str) -> None:
     screen.say(f"in use: {chosen.name} (project {chosen.project}, {chosen.target})")
 
 
-collection = Collection("account", list_all, add, use)
+@command(positional=["name"], help={"name": "the account's name", "shell": "bash, fish or powershell"})
+def env(c: Context, name: str, shell: str = "") -> None:
+    """Print what makes plain Pulumi work on an account: eval "$(uv run invoke account.env NAME)"."""
+    from cloudkite import workspace
+    from cloudkite.journey import plain
+
+    plain.show(workspace.find(), name, shell)
+
+
+collection = Collection("account", list_all, add, use, env)

@@ -31,16 +31,17 @@ Progress = Callable[[str], Any]
 _TRIES = 3  # of `up`: after each, what existed already is taken over
 
 
-def _silent(_line: str) -> None:
+def silent(_line: str) -> None:
+    """Where nobody is told of the progress."""
     return None
 
 
-def preview(account: Account, target: Target, progress: Progress = _silent) -> Preview:
+def preview(account: Account, target: Target, progress: Progress = silent) -> Preview:
     """What `up` would change, and all that there would be then. Changes nothing in the cloud.
 
     `progress` is called with lines such as those of a CLI that has to be built first. Raises UserError.
     """
-    with _opened(account, target, progress) as (_folder, stack):
+    with opened(account, target, progress) as (_folder, stack):
         events, outcome = stack.run("preview")
         found = Preview(events.changes(), events.same(), events.resources(), tuple(events.warnings), outcome.seconds)
         if not found.changes:
@@ -52,13 +53,13 @@ def up(
     account: Account,
     target: Target,
     on_step: OnStep | None = None,
-    progress: Progress = _silent,
+    progress: Progress = silent,
 ) -> Outcome:
     """Make what is missing, change what differs; then write outputs.json and copy the state.
 
     Can be cut off at any moment and called again. Raises Failed with what was done until then, or UserError.
     """
-    with _opened(account, target, progress, make=True) as (folder, stack):
+    with opened(account, target, progress, make=True) as (folder, stack):
         outcome = _up(stack, target, on_step)
         _write_outputs(account, outcome.outputs)
         warning = backup.keep(folder, target, outcome.outputs)
@@ -94,7 +95,7 @@ def down(
     target: Target,
     everything: bool = False,
     on_step: OnStep | None = None,
-    progress: Progress = _silent,
+    progress: Progress = silent,
 ) -> Outcome:
     """Delete what `up` made; protected resources (data, models) and what they need stay unless `everything`.
 
@@ -102,7 +103,7 @@ def down(
     """
     if not account.shared and not state.read(Folder(account)).rows:
         return Outcome({}, {}, (), 0.0)
-    with _opened(account, target, progress) as (folder, stack):
+    with opened(account, target, progress) as (folder, stack):
         if not state.read(folder).rows:
             if everything and stack.shared:
                 stack.shared.remove()
@@ -145,7 +146,7 @@ def status(account: Account) -> Status:
 
 
 @contextmanager
-def _opened(
+def opened(
     account: Account, target: Target, progress: Progress, *, make: bool = False
 ) -> Iterator[tuple[Folder, Stack]]:
     """The account's stack, ready for a run and ours alone. `make` lets it make the bucket that a team's state is in."""

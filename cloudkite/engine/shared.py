@@ -106,7 +106,8 @@ class Shared:
         return UserError(
             _("account {name} is being changed by {who}").format(name=name, who=by),
             _(
-                'ask them; if that run is dead: eval "$(uv run invoke account.env {name})", then in infra: pulumi cancel --yes'
+                'ask them; if that run is dead: eval "$(uv run invoke account.env {name})", '
+                "then in infra: pulumi cancel --yes"
             ).format(name=name),
         )
 
