@@ -24,7 +24,7 @@ VERTEX = "aiplatform.googleapis.com"
 _OURS = ("gcp:", "cloudkite:")
 
 # Values that pulumi.Config hands over as JSON text.
-_STRUCTURED = ("budget", "quotas", "logRetentionDays", "stagingDays", "members", "ci")
+_STRUCTURED = ("budget", "quotas", "logRetentionDays", "stagingDays", "members")
 
 
 def _setting(name: str, about: str, allowed: str = "", default: Any = ..., **limits: Any) -> Any:
@@ -154,24 +154,6 @@ class Quota(_Model):
     )
 
 
-class Ci(_Model):
-    """A repository on GitHub whose workflows submit jobs, signed in without a key."""
-
-    repository: str = _setting(
-        "repository",
-        "OWNER/NAME on GitHub.",
-        "OWNER/NAME of a repository on GitHub is needed",
-        pattern=r"^[A-Za-z0-9][A-Za-z0-9-]{0,38}/[A-Za-z0-9._-]{1,100}$",
-    )
-    branch: str = _setting(
-        "branch",
-        "The branch whose workflows may start jobs; pull requests can look, and start nothing.",
-        "the name of a branch is needed",
-        "main",
-        pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,99}$",
-    )
-
-
 class Settings(_Model):
     """One account. `owner` is the member that submits jobs ("" for none); `access_token` signs the provider in.
 
@@ -233,9 +215,6 @@ class Settings(_Model):
         14,
         ge=1,
         le=365,
-    )
-    ci: Ci | None = _setting(
-        "cloudkite:ci", "A repository on GitHub whose workflows check, preview and train.", default=None
     )
     stack: SkipJsonSchema[str] = ""
     access_token: SkipJsonSchema[str | None] = Field(None, repr=False)

@@ -25,7 +25,6 @@ AMOUNT = "a number above 0 is needed: the budget of a month"
 FRACTIONS = "fractions of the amount are needed, like [0.5, 0.9, 1.0], each up to 2"
 EMAILS = "a list of at most five different e-mail addresses is needed"
 MEMBERS = "a list of different members is needed, each user:E-MAIL, group:E-MAIL or serviceAccount:E-MAIL"
-REPOSITORY = "OWNER/NAME of a repository on GitHub is needed"
 MEMBER = "user:E-MAIL or serviceAccount:E-MAIL is needed"
 
 
@@ -60,13 +59,6 @@ BAD = [
         f"cloudkite:members is ['user:a@example.com', 'user:a@example.com']; {MEMBERS}",
     ),
     ({"cloudkite:state": "gs://mine"}, "cloudkite:state is 'gs://mine'; allowed are folder and bucket"),
-    ({"cloudkite:ci": {}}, f"cloudkite:ci.repository is missing; {REPOSITORY}"),
-    ({"cloudkite:ci": {"repository": "mine"}}, f"cloudkite:ci.repository is 'mine'; {REPOSITORY}"),
-    ({"cloudkite:ci": {"repository": "me/mine' || true"}}, 'cloudkite:ci.repository is "me/mine\' || true"; '),
-    (
-        {"cloudkite:ci": {"repository": "me/mine", "branch": "'"}},
-        'cloudkite:ci.branch is "\'"; the name of a branch is needed',
-    ),
     ({"cloudkite:budget": 10}, "cloudkite:budget is 10; a mapping is needed"),
     (budget(amount=-1), f"cloudkite:budget.amount is -1; {AMOUNT}"),
     (budget(amount=0), f"cloudkite:budget.amount is 0; {AMOUNT}"),
