@@ -47,11 +47,11 @@ def read(path: Path) -> Declared:
             _("{path} is missing").format(path=path), _("it declares COLUMNS, LABEL, CLASSES and DATA")
         ) from None
     except (RecursionError, MemoryError):  # what Python's parser says of brackets in brackets
-        raise BadValue(_("{path}: nested too deeply").format(path=path), _("mend the Python in it")) from None
+        raise BadValue(_("{path}: nested too deeply").format(path=path), _("fix the Python in it")) from None
     except (SyntaxError, ValueError) as error:
         line = f":{error.lineno}" if isinstance(error, SyntaxError) and error.lineno else ""
         said = error.msg if isinstance(error, SyntaxError) else str(error)
-        raise BadValue(f"{path}{line}: {said}", _("mend the Python in that line")) from None
+        raise BadValue(f"{path}{line}: {said}", _("fix the Python in that line")) from None
     values = _Values(path, tree)
     label = values.text("LABEL")
     columns = values.columns()
@@ -173,7 +173,7 @@ class _Values:
             raise self.wrong("RANGES", _("RANGES is {value!r}").format(value=value), _RANGES)
         for name, pair in value.items():
             if columns.get(name) != NUMBER:
-                raise self.wrong("RANGES", _("RANGES has {name!r}, which is no column of numbers").format(name=name),
+                raise self.wrong("RANGES", _("RANGES has {name!r}, which isn't a column of numbers").format(name=name),
                                  near(str(name), [n for n, kind in columns.items() if kind == NUMBER]))  # fmt: skip
             fits = isinstance(pair, tuple) and len(pair) == 2 and all(_is_number(p) for p in pair)
             if not fits or not pair[0] <= pair[1]:

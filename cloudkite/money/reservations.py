@@ -37,7 +37,10 @@ _BASE = "https://storage.googleapis.com"
 
 @dataclass(frozen=True)
 class Reservation:
-    """The worst case of a job that is about to be submitted; `until` is in seconds of Cloud Storage's clock."""
+    """The worst case of a job that is about to be submitted; `until` is in seconds of Cloud Storage's clock.
+
+    `job` is its output folder, which no other has.
+    """
 
     job: str
     who: str
@@ -57,8 +60,9 @@ class _List:
 
 @contextmanager
 def reserved(target: Target, plan: Plan, job: str) -> Iterator[None]:
-    """Hold the worst case of `plan` for the job that the body submits. Raises UserError when it no longer fits.
+    """Hold the worst case of `plan` for the job with that output, which the body submits.
 
+    Raises UserError when it no longer fits.
     What was reserved is given back when the body fails for certain; else it counts until the service lists the job, or
     until it expires. An account without a budget that can be compared has nothing to reserve.
     """
@@ -82,7 +86,7 @@ def _add(target: Target, plan: Plan, job: str, found: _List) -> tuple[Reservatio
     if any(one.job == job for one in found.held):  # the answer to an earlier try was lost
         return None
     spending = costs.spent(target)
-    listed = {row.job.name for row in spending.rows}
+    listed = {row.job.output for row in spending.rows}
     open_ones = tuple(one for one in found.held if one.until > found.now and one.job not in listed)
     amount = sum((Decimal(one.amount) for one in open_ones if one.currency == plan.price.currency), Decimal(0))
     if amount:

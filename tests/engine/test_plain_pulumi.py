@@ -9,7 +9,7 @@ import pytest
 
 from cloudkite.children import safe_environment
 from cloudkite.engine import plain
-from cloudkite.journey import plain as words
+from cloudkite.journey import shells as words
 from cloudkite.show.errors import BadValue
 from cloudkite.workspace import CLONE
 from tests.engine import language_host
@@ -96,7 +96,7 @@ def test_a_team_uses_plain_pulumi_too(place, shell):
 def test_what_is_set_is_quoted_and_what_another_account_set_is_unset(kind, tmp_path):
     value = 'a\'b $(touch no) `touch no` "c" \\ d'
     script = words.script(kind, {"ONE": value}, ["TWO"], [tmp_path / "a b"])
-    program = {"bash": "bash", "fish": "fish", "powershell": "pwsh"}[kind]
+    program = {"bash": "bash", "fish": "fish", "powershell": "pwsh"}.get(kind, "no-such-shell")
     if not shutil.which(program):
         assert len(script.splitlines()) == 3
         assert script.count(str(tmp_path / "a b")) == 1
@@ -113,5 +113,5 @@ def test_what_is_set_is_quoted_and_what_another_account_set_is_unset(kind, tmp_p
 
 
 def test_a_shell_that_is_not_known_is_told_before_anything_starts(space):
-    with pytest.raises(BadValue, match="--shell csh is not known"):
-        words.show(space, "", "csh")
+    with pytest.raises(BadValue, match="--shell csh isn't a known shell"):
+        words.show_pulumi(space, "", "csh")

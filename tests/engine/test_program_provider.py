@@ -42,7 +42,7 @@ WRONG = [
     (
         BUCKET,
         {"location": "US", "versioning": {"enabled": "yes"}, "colour": "red"},
-        ['versioning.enabled is "yes"; a boolean is needed', "colour is no property; there are autoclass, cors,"],
+        ['versioning.enabled is "yes"; a boolean is needed', "colour isn't a property; known are autoclass, cors,"],
     ),
     (
         BUCKET,
@@ -119,6 +119,45 @@ def test_a_bucket_that_somebody_else_deleted_is_made_again(programs):
     programs.place.target.storage().get_bucket(f"{programs.place.account.project}-gone").delete()
     programs.refresh()
     assert programs.up(program).steps == [("create", "box")]
+
+
+def test_days_of_zero_are_sent_when_the_program_says_so(programs):
+    """As terraform-provider-google does it; what the API has no word for is no difference, whatever was read."""
+    conditions = [
+        {"age": 0, "send_age_if_zero": True},
+        {"send_days_since_noncurrent_time_if_zero": True, "with_state": "ARCHIVED"},
+        {"num_newer_versions": 0, "send_num_newer_versions_if_zero": True, "with_state": "ANY"},
+        {"days_since_custom_time": 0, "send_days_since_custom_time_if_zero": True, "matches_prefixes": ["a"]},
+        {"age": 0, "send_age_if_zero": False, "num_newer_versions": 3, "created_before": "", "matches_suffixes": []},
+        {"days_since_noncurrent_time": 7, "send_days_since_noncurrent_time_if_zero": True, "with_state": "LIVE"},
+    ]
+    program = bucket(
+        name=f"{programs.place.account.project}-zero",
+        lifecycle_rules=[{"action": {"type": "Delete"}, "condition": condition} for condition in conditions],
+    )
+    assert programs.up(program).errors == []
+    made = programs.place.target.storage().get_bucket(f"{programs.place.account.project}-zero")
+    assert [dict(rule["condition"]) for rule in made.lifecycle_rules] == [
+        {"age": 0},
+        {"daysSinceNoncurrentTime": 0, "isLive": False},
+        {"numNewerVersions": 0},
+        {"daysSinceCustomTime": 0, "matchesPrefix": ["a"]},
+        {"numNewerVersions": 3},
+        {"daysSinceNoncurrentTime": 7, "isLive": True},
+    ]
+    assert programs.up(program).counts == {}
+    assert {op for op, _ in programs.refresh().steps} <= {"refresh"}
+    assert programs.up(program).counts == {}
+
+    made.lifecycle_rules = [{"action": {"type": "Delete"}, "condition": {"age": 1}}, *list(made.lifecycle_rules)[1:]]
+    made.patch()
+    programs.refresh()
+    assert programs.up(program).steps == [("update", "box")]
+    made.reload()
+    assert next(iter(made.lifecycle_rules))["condition"] == {"age": 0}
+
+    told = programs.up(bucket(lifecycle_rules=[{"action": {"type": "Delete"}, "condition": {"age": 0}}]))
+    assert any("Error 400: Lifecycle rules must have a condition." in error for error in told.errors), told.errors
 
 
 def test_names_that_are_taken_are_refused_as_google_does(programs):

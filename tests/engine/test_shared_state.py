@@ -31,7 +31,7 @@ def joint(place):
 def on_another_computer(place, tmp_path):
     """The same account, with a state folder of its own: what a colleague has who cloned the same repository."""
     folder = tmp_path / "another-computer"
-    folder.mkdir(mode=0o700, exist_ok=True)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     account = dataclasses.replace(place.account, state=folder)
     here = place.target
     return Place(place.space, account, Target(account, here.environment, here.pulumi_environment, here.cloud))
@@ -104,6 +104,11 @@ def test_an_account_moves_to_the_bucket_with_what_it_has(place, tmp_path):
     with pytest.raises(UserError, match="its settings no longer say so"):
         own.preview()
     mine = joint(own)
+    # Who takes it down sees what goes before anything does, on a computer that never set it up.
+    third = on_another_computer(mine, tmp_path / "third")
+    assert engine.leaving(third.account)[0] == []
+    engine.fetch(third.account, third.target)
+    assert len(engine.leaving(third.account, everything=True)[0]) == made
     # Down by one is down for both, and with everything the bucket goes, too.
     assert yours.down(everything=True).changes == {"delete": made}
     assert not bucket(mine).exists()

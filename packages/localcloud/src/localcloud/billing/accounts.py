@@ -79,7 +79,7 @@ class Accounts:
     def get(self, name: str) -> Body:
         """The account. Raises 400 for a name that can't be one."""
         if not _NAME.fullmatch(name):
-            raise ApiError(400, f"Request contains an invalid argument: {name} is no name of a billing account.")
+            raise ApiError(400, f"Request contains an invalid argument: {name} isn't the name of a billing account.")
         found = self._cloud.documents.find(name)
         return found or {
             "name": name,

@@ -14,6 +14,7 @@ from localcloud.billing.meter import Billing
 from localcloud.control import drills, money
 from localcloud.core.asked.usage import DEFAULT_PAYER
 from localcloud.core.errors import Advised, ApiError
+from localcloud.core.network import Network
 from localcloud.iam.access import Access
 from localcloud.projects.store import Projects
 from localcloud.transport.rest import App, Call, Receive, Router, Scope, Send, send_json
@@ -64,6 +65,16 @@ async def create_project(call: Call) -> dict[str, Any]:
     if call.body.get("trial"):
         return call.cloud.of(Billing).create_trial(call.params["project"])
     return call.cloud.of(Projects).create(call.params["project"], payer=DEFAULT_PAYER)
+
+
+@router.route("POST", "/network")
+async def network(call: Call) -> dict[str, Any]:
+    """Build environments with the `settings` of whoever works with this cloud now: proxies, certificates, index."""
+    settings = call.body.get("settings")
+    if not isinstance(settings, dict) or not all(isinstance(value, str) for value in settings.values()):
+        raise ApiError(400, "settings must be an object of texts.")
+    call.cloud.of(Network).tell(settings)
+    return {}
 
 
 @router.route("GET", "/clock")
