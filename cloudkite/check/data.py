@@ -71,11 +71,13 @@ class _Table:
         self.declared, self.report, self.first_seen = declared, report, first_seen
         label, findings = declared.label, report.findings
         self.numbers = {
-            name: Numbers(name, declared.ranges.get(name), findings)
+            name: Numbers(declared.shown(name), declared.ranges.get(name), findings)
             for name, kind in declared.columns.items()
             if kind == NUMBER
         }
-        self.words = {name: Words(name, findings) for name in declared.columns if name not in self.numbers}
+        self.words = {
+            name: Words(declared.shown(name), findings) for name in declared.columns if name not in self.numbers
+        }
         self.answers = Numbers(label, None, findings)  # of a label that is a number
         watched = [name for name in declared.columns if f"leak:{name}" not in declared.allow]
         numbers = [name for name in watched if name in self.numbers]
@@ -163,10 +165,12 @@ class _Table:
         blanks = {name: column.blanks / column.rows for name, column in columns.items() if column.blanks}
         if blanks:
             most_first = sorted(blanks.items(), key=lambda item: -item[1])[:10]
-            shown = ", ".join(f"{name} {_share(share)}" for name, share in most_first)
+            shown = ", ".join(f"{self.declared.shown(name)} {_share(share)}" for name, share in most_first)
             self.report.findings.add(NOTE, _("blank fields: {columns}").format(columns=shown))
         if self._unused:
-            shown = "; ".join(f"{name} ({_why(column)})" for name, column in sorted(self._unused.items())[:10])
+            shown = "; ".join(
+                f"{self.declared.shown(name)} ({_why(column)})" for name, column in sorted(self._unused.items())[:10]
+            )
             more = ", ..." if len(self._unused) > 10 else ""
             self.report.findings.add(NOTE, _("not seen by the model: {columns}").format(columns=shown + more))
 

@@ -98,10 +98,10 @@ def _wheels(machine: Machine) -> Lack | None:
             ),
         )
     if machine.system == "win32" and machine.processor in _ARM:
-        return Lack(_("there is no TensorFlow for Windows on ARM"), _ELSEWHERE)
+        return Lack(_("TensorFlow has no release for Windows on ARM"), _ELSEWHERE)
     if machine.musl:
         return Lack(
-            _("this Linux has musl in place of glibc, as Alpine has, and there is no TensorFlow for it"),
+            _("this Linux has musl instead of glibc, as Alpine does, and TensorFlow has no release for it"),
             _("use another image, such as python:3.11-slim, or another Linux"),
         )
     if machine.system == "linux" and machine.processor not in _X86:

@@ -20,7 +20,7 @@ from cloudkite.accounts.api import pages, send
 from cloudkite.accounts.target import Target
 from cloudkite.names import portable
 from cloudkite.show.errors import BadValue, UserError, from_google
-from cloudkite.show.text import _
+from cloudkite.show.text import _, counted
 from cloudkite.workspace import read_json, write_atomically
 
 if TYPE_CHECKING:
@@ -201,7 +201,7 @@ def hash_files(files: Sequence[Path], cache: Path, tell: Progress = lambda _text
     keys = {file: _stamp(file) for file in files}
     new = [file for file in files if keys[file] not in known]
     if new:
-        tell(_("reading {count} files ...").format(count=len(new)))
+        tell(counted("reading {count} file ...", "reading {count} files ...", len(new)))
         with ThreadPoolExecutor(_THREADS) as pool:  # hashing lets go of the interpreter's lock
             fresh = dict(zip((keys[f] for f in new), pool.map(sha256, new), strict=True))
         paths = {key.rsplit("|", 2)[0] for key in fresh}

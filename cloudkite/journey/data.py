@@ -201,7 +201,7 @@ def _consent(account: Account, said: str, price: Price, say: Callable[[str], Non
 
 def _dated(account: Account, said: str, price: Price) -> str:
     if not account.costs_money:
-        said = _("{price} on Google; here it costs nothing").format(price=said)
+        said = _("{price}; these are Google's prices, here it costs nothing").format(price=said)
     return _("{price} (price of {date})").format(price=said, date=price.as_of)
 
 

@@ -140,7 +140,7 @@ def table(
 
 def _too_wide(columns: Sequence[str], rows: Sequence[Sequence[Any]], spare: Sequence[int]) -> list[int]:
     """How many of the `spare` columns must go for the others to fit the console."""
-    between = 2  # spaces between two columns
+    between = 3  # spaces between two columns
     widths = [max(_cell(row[i]).cell_len for row in (columns, *rows)) + between for i in range(len(columns))]
     gone: list[int] = []
     for i in spare:

@@ -76,7 +76,7 @@ def test_tensorboard_serves_until_ctrl_c(copy):
     )  # fmt: skip
     with board:
         # The address is shown when it answers.
-        shown = next(line for line in board.stdout or () if "http://" in line)
+        shown = next(line for line in board.stdout or () if line.startswith("TensorBoard over"))
         assert (
             shown == f"TensorBoard over gs://mine-project-models/penguins: http://127.0.0.1:{port}/ (Ctrl-C ends it)\n"
         )

@@ -1,6 +1,8 @@
 """The local cloud's tasks, through Invoke: what they say, and how they refuse what can't be."""
 
 import json
+import os
+import subprocess
 
 import pytest
 
@@ -48,6 +50,18 @@ def test_the_bill_fits_on_a_terminal(running):
     assert " of 5,000 Class A operations of Standard storage (" in shown
     assert max(map(len, shown.splitlines())) <= 80
     assert json.loads(good(running, "uv run invoke local.bill --month 2020-01 --json"))["lines"] == []
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there is no bash: run it in WSL")
+def test_what_points_a_shell_at_the_local_cloud_says_how_to_undo_it(running):
+    lines = good(running, "uv run invoke local.env").splitlines()
+    assert lines[0].startswith("# ") and lines[0].endswith('to undo it: eval "$(uv run invoke local.env --unset)"')
+    unset = good(running, "uv run invoke local.env --unset")
+    names = [line.removeprefix("export ").partition("=")[0] for line in lines[1:]]
+    assert unset == f"unset {' '.join(names)}\n" and "https_proxy" in names
+    script = "\n".join([*lines, unset, "env"])
+    left = subprocess.run(["bash", "-c", script], env={"PATH": os.environ["PATH"]}, capture_output=True, text=True)
+    assert left.returncode == 0 and not {line.partition("=")[0] for line in left.stdout.splitlines()} & set(names)
 
 
 def test_the_audit_names_who_did_what(running):

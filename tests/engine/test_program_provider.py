@@ -1,6 +1,8 @@
 """The local cloud as a provider: what it checks, changes, replaces, refuses, and keeps secret."""
 
+import asyncio
 import threading
+import time
 from pathlib import Path
 
 import pulumi
@@ -327,6 +329,49 @@ def test_a_key_file_signs_in_by_its_content_and_never_by_its_path(programs):
         assert any("the local cloud takes only accounts of its own" in error for error in told.errors), told.errors
     told = programs.run(lambda: program(path.read_text(encoding="utf-8"))())
     assert told.errors == [] and told.steps == [("update", "gcp"), ("create", "box")]
+
+
+def test_an_engine_that_ends_before_its_program_leaves_the_loop_to_it(programs):
+    """A failed provider ends the engine, which waits for no program: the thread of that is in Pulumi's own clean-up
+    then, between two runs of the loop. Nobody else may run it there. The two are made to meet.
+    """
+    cleaning, over, closed = threading.Event(), threading.Event(), threading.Event()
+    host: list[threading.Thread] = []
+
+    def program():
+        loop = asyncio.get_running_loop()
+        host.append(threading.current_thread())
+        run, handle, close = loop.run_until_complete, loop.set_exception_handler, loop.close
+
+        def cleaned(future):
+            if not cleaning.is_set():
+                cleaning.set()
+                over.wait(60)
+            return run(future)
+
+        def handled(handler):
+            if threading.current_thread() not in host:  # somebody else begins to close it
+                over.set()
+                for _ in range(5000):
+                    if loop.is_running():
+                        break
+                    time.sleep(0.001)
+            handle(handler)
+
+        def ended():
+            close()
+            closed.set()
+
+        loop.run_until_complete, loop.set_exception_handler, loop.close = cleaned, handled, ended
+        provider = gcp.Provider("gcp", project=programs.place.account.project, credentials="{}")
+        gcp.storage.Bucket("box", location="us-central1", opts=pulumi.ResourceOptions(provider=provider))
+
+    told = programs.run(program)
+    assert cleaning.is_set() and not closed.is_set()
+    over.set()
+    assert any("the local cloud takes only accounts of its own" in error for error in told.errors), told.errors
+    assert closed.wait(60)
+    assert programs.up(bucket()).errors == []
 
 
 def test_in_the_project_of_others_an_account_may_do_what_it_was_granted(programs, describe):

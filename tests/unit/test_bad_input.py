@@ -118,7 +118,7 @@ CASES = [
     ("new x1 --data nosuch.csv --label y", 2, "nosuch.csv", ""),
     ("new x1 --data good.csv --label z", 2, "z", ""),
     ("new x1 --data good.csv", 2, "which column of good.csv is to be predicted?", "--label"),
-    ("new x1 --data korean.csv --label 점수", 2, "korean.csv", "UTF-8"),
+    ("new x1 --data korean.csv --label 점수", 2, "korean.csv: every label is 90", "one class"),
     ("new x1 --data ragged.csv --label y", 2, "ragged.csv", ""),
     ("new x1 --data twice.csv --label y", 2, "a", ""),
     ("new x1 --data empty.csv --label y", 2, "empty.csv", ""),

@@ -3,6 +3,7 @@
 # ruff: noqa: E501  # a case a line reads best
 
 import codecs
+import dataclasses
 import gzip
 from pathlib import Path
 
@@ -329,3 +330,10 @@ def test_classes_that_are_far_from_even_and_columns_that_could_be_learnt_from(tm
     assert f"warning: passed: 95% {uneven}" in told
     better = "numbers: add it to COLUMNS if it is known before the answer"
     assert f"note: not seen by the model: code ({better}); size ({better})" in told
+
+
+def test_a_report_names_columns_as_the_persons_file_did(tmp_path):
+    named = dataclasses.replace(declare(), headers={"hours": "시간", "more": "더"})
+    told = said(tmp_path, "\n".join([f"{HEADER},more", *[f"{row},7" for row in ROWS], "x,Seoul,yes,7"]).encode(), named)
+    assert "a.csv:42:시간 (hours): text 'x' in a number column" in told
+    assert "note: not seen by the model: 더 (more) (it has one value only)" in told

@@ -21,13 +21,15 @@ def shown(monkeypatch, capsys, width: int, **options) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    "width, missing", [(160, []), (100, ["machine"]), (80, ["machine"]), (60, ["machine", "created (UTC)", "ran"])]
+    "width, missing",
+    [(160, []), (100, ["machine"]), (80, ["machine", "created (UTC)"]), (60, ["machine", "created (UTC)", "ran"])],
 )
 def test_a_narrow_table_leaves_out_what_can_be_spared_and_folds_nothing(monkeypatch, capsys, width, missing):
     lines = shown(monkeypatch, capsys, width, spare=[2, 3, 4])
     assert [name for name in COLUMNS if name not in lines[0]] == missing
     assert max(map(cell_len, lines)) <= width
     assert sum("USD" in line for line in lines) == len(ROWS)
+    assert len(lines) == len(ROWS) + 2, "a row is one line"
     assert all(sum(word in line for line in lines) == 1 for word in ("SUCCEEDED", "FAILED", "0.03 USD"))
 
 

@@ -104,7 +104,7 @@ def test_the_list_tells_size_date_hash_and_trainers(here, capsys):
     data.list_stored(here.workspace, "")
     shown = capsys.readouterr().out
     assert here.trainer.name in shown and made["hash"][:12] in shown and "(unfinished)" in shown
-    assert "per month on Google; here it costs nothing (price of 2026-" in shown
+    assert "per month; these are Google's prices, here it costs nothing (price of 2026-" in shown
 
 
 def test_a_price_is_shown_and_agreed_to_where_it_is_a_real_one(here, capsys, monkeypatch):
