@@ -184,8 +184,12 @@ def fetch_job(workspace: Workspace, target: Target, job: Any, quiet: bool = Fals
         screen.note(said.format(path=amounts.short(other)))
     if not quiet:
         screen.say(
-            _("{count} files, {size}, in {path}").format(
-                count=fetched.files, size=amounts.size(fetched.bytes), path=amounts.short(fetched.folder)
+            counted(
+                "{count} file, {size}, in {path}",
+                "{count} files, {size}, in {path}",
+                fetched.files,
+                size=amounts.size(fetched.bytes),
+                path=amounts.short(fetched.folder),
             )
         )
     return fetched.folder

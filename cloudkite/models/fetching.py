@@ -24,7 +24,7 @@ from cloudkite.accounts.target import Target
 from cloudkite.jobs.service import Job
 from cloudkite.show import amounts
 from cloudkite.show.errors import UserError, from_google
-from cloudkite.show.text import _
+from cloudkite.show.text import _, counted
 from cloudkite.workspace import make_folder, private_file, private_folder, read_json
 
 _THREADS = 8
@@ -76,7 +76,7 @@ def fetch(target: Target, job: Job, folder: Path, progress: Callable[[str], None
     for name in todo:
         make_folder((part / name).parent)
     if progress:
-        progress(_("fetching {count} files ...").format(count=len(todo)))
+        progress(counted("fetching {count} file ...", "fetching {count} files ...", len(todo)))
     _download(target, job, part, todo)
     for name in todo:
         (part / name).chmod(0o600)
