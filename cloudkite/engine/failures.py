@@ -235,9 +235,13 @@ def foreign(folder: Folder, steps: tuple[StepEventMetadata, ...]) -> Foreign:
     )
 
 
-def held(folder: Folder, pid: int | None) -> UserError:
+class Locked(UserError):
     """Another run is at work on the account."""
-    return UserError(
+
+
+def held(folder: Folder, pid: int | None) -> Locked:
+    """Another run is at work on the account."""
+    return Locked(
         _("another run is at work on account {name}: process {pid}").format(
             name=folder.account.name, pid=pid or _("unknown")
         ),

@@ -57,6 +57,9 @@ def set_up(
     if not quiet and not brief:
         show_changes(preview.changes)
         show_monthly(prices.monthly(preview.resources, account.region), account)
+        if account.shared:
+            kept = _("what is made is written down in gs://{project}-state, for all members: below 0.01 USD a month")
+            say(kept.format(project=account.project))
     check_rights(account, target)
     if not yes and account.costs_money and not screen.confirm(_("set account {name} up?").format(name=account.name)):
         raise UserError(_("nothing was changed"))

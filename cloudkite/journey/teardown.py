@@ -84,8 +84,11 @@ def _look(account: Account, target: Target, everything: bool) -> _Leaving:
     from cloudkite.jobs import service
     from cloudkite.money import inventory
 
-    jobs = service.running(target) if account.outputs_file.is_file() else []
+    engine.fetch(account, target)
     goes, _stays = engine.leaving(account, everything)
+    # Who joined a team's account has no outputs yet, and what they take down may have jobs all the same.
+    ready = account.outputs_file.is_file() or (account.shared and goes)
+    jobs = service.running(target) if ready else []
     gone = {*map(_place, (one.id for one in goes)), *(_place(job.resource) for job in jobs)}
     standing = inventory.take(target)
     bills = [one for one in _costing(standing) if _place(one.ref) not in gone]
