@@ -120,6 +120,18 @@ def test_what_the_account_may_not_take_away_or_look_up(local_cloud: Any, token: 
         stub.Delete(delete, timeout=60)
 
 
+def test_googles_own_account_is_made_before_it_is_needed(local_cloud: Any, token: str) -> None:
+    urn = "urn:pulumi:dev::p::gcp:projects/serviceIdentity:ServiceIdentity::x"
+    request = pb.CreateRequest(urn=urn, properties=struct({"service": "aiplatform.googleapis.com"}))
+    with provider(local_cloud, token) as stub, pytest.raises(grpc.RpcError, match=r"serviceusage\.services\.enable"):
+        stub.Create(request, timeout=60)
+    with provider(local_cloud, local_cloud.token()) as stub:
+        made = stub.Create(request, timeout=60)
+        told = stub.Read(pb.ReadRequest(id=made.id, urn=urn, properties=made.properties), timeout=60)
+    assert made.properties["email"].endswith("@gcp-sa-aiplatform.iam.gserviceaccount.com")
+    assert told.properties["member"] == f"serviceAccount:{made.properties['email']}"
+
+
 def test_a_person_names_the_project_that_budgets_are_charged_to(local_cloud: Any, token: str) -> None:
     """As `user_project_override` and `billing_project` of a program do."""
     adc = json.loads((local_cloud.root / "projects" / "test-project" / "adc.json").read_text(encoding="utf-8"))
