@@ -75,7 +75,7 @@ def uv(clone: Path, *words: str) -> str:
     """What uv prints, run in the clone, whose settings it is to read. Raises UserError."""
     found = program("uv")
     if found is None:
-        raise UserError(_("there is no uv on PATH"), "pip install uv")
+        raise UserError(_("uv isn't on PATH"), "pip install uv")
     command = [found, *words, "--quiet", "--color", "never"]
     done = subprocess.run(command, cwd=clone, env=dict(os.environ), capture_output=True, text=True, encoding="utf-8")
     if done.returncode:

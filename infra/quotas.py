@@ -61,7 +61,7 @@ def _choose(settings: Settings, quota: Quota, infos: Sequence[Any]) -> tuple[str
     found = next((i for i in infos if getattr(i, field) == wanted and "region" in i.dimensions), None)
     if found is None:
         near = nearest(wanted, {getattr(i, field) for i in infos})
-        advice = f"did you mean {near}?" if near else f"none of the {len(infos)} that there are looks like it"
+        advice = f"did you mean {near}?" if near else f"none of its {len(infos)} quotas looks like it"
         mistake = f"cloudkite:quotas names {wanted}; {settings.project} has no such quota; {advice}"
         raise pulumi.RunError(str(SettingsError(settings.stack, [mistake])))
     present = _present(found, quota.region)
@@ -71,7 +71,7 @@ def _choose(settings: Settings, quota: Quota, infos: Sequence[Any]) -> tuple[str
     if more:
         told = f"a guard-rail of {quota.value} can't raise it (`request: true` asks Google for more)"
     else:
-        told = f"there is no need to ask for {quota.value} (without `request: true` it would be lowered)"
+        told = f"asking for {quota.value} isn't needed (without `request: true` it would be lowered)"
     pulumi.warn(f"quota {wanted} in {quota.region} is {'unlimited' if present == UNLIMITED else present}: {told}")
     return found.quota_id, present
 

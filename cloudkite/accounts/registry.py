@@ -96,7 +96,7 @@ def load(workspace: Workspace, name: str | None = None) -> Account:
     name = name or chosen(workspace)
     known = names(workspace)
     if name not in known:  # before it is part of any path
-        raise BadValue(_("there is no account {name}").format(name=name[:100]), near(name[:100], known))
+        raise BadValue(_("no account is called {name}").format(name=name[:100]), near(name[:100], known))
     check_name(name)
     path = workspace.accounts / f"Pulumi.{name}.yaml"
     described = settings.checked(workspace, path, name)
@@ -156,8 +156,19 @@ def check_name(name: str, new: bool = False) -> None:
     """
     if files.component(name) != name or (new and not NAME.fullmatch(name)):
         raise BadValue(
-            _("{name!r} is no name for an account").format(name=name[:100]),
+            _("{name!r} isn't a valid name for an account").format(name=name[:100]),
             _("2 to 30 lower-case letters, digits and hyphens, starting with a letter; no word that Windows keeps"),
+        )
+
+
+def check_free(workspace: Workspace, name: str) -> None:
+    """Raise BadValue unless `name` can be a new account's."""
+    check_name(name, new=True)
+    path = workspace.accounts / f"Pulumi.{name}.yaml"
+    if path.exists():
+        raise BadValue(
+            _("there is an account {name} already").format(name=name),
+            _("uv run invoke account.use {name}, or choose another name").format(name=name),
         )
 
 
@@ -193,10 +204,26 @@ def add(workspace: Workspace, name: str, config: Mapping[str, Any]) -> Account:
 
     `config` is what `settings.describe` gives. Raises BadValue that tells every mistake in it.
     """
-    check_name(name, new=True)
+    check_free(workspace, name)
     path = workspace.accounts / f"Pulumi.{name}.yaml"
-    if path.exists():
-        raise BadValue(_("there is an account {name} already").format(name=name), str(path))
-    settings.check(config, name)
+    checked = settings.check(config, name)
+    for other in sharing(workspace, name, checked.target, checked.project):
+        raise shared(other, name)
     settings.write(path, config)
     return load(workspace, name)
+
+
+def sharing(workspace: Workspace, name: str, target: str, project: str) -> list[Account]:
+    """The accounts but `name` that are described for the same project."""
+    found, _broken = load_all(workspace)
+    return [one for one in found if one.name != name and (one.target, one.project) == (target, project)]
+
+
+def shared(other: Account, name: str) -> BadValue:
+    """Why `name` can't have the project that `other` has."""
+    return BadValue(
+        _("project {project} is account {other}'s: each account needs a project of its own").format(
+            project=other.project, other=other.name
+        ),
+        _("uv run invoke account.use {other}, or give {name} another project").format(other=other.name, name=name),
+    )

@@ -37,7 +37,7 @@ def read(path: Path) -> dict[str, Any]:
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         where = getattr(error, "problem_mark", None)
         line = f":{where.line + 1}" if where else ""
-        raise BadValue(_("{file}{line} is no valid YAML").format(file=path.name, line=line), _COMPARE) from None
+        raise BadValue(_("{file}{line} isn't valid YAML").format(file=path.name, line=line), _COMPARE) from None
     config = document.get("config") if isinstance(document, dict) else None
     if not isinstance(config, dict):
         raise BadValue(_("{file} has no `config:`").format(file=path.name), _COMPARE)
@@ -78,6 +78,19 @@ def check(config: Mapping[str, Any], name: str) -> Settings:
         return Settings.parse(config, name)
     except SettingsError as mistakes:
         raise BadValue(str(mistakes), _COMPARE) from None
+
+
+def check_answer(field: str, value: Any) -> None:
+    """Check one of the arguments of `describe` by itself. Raises BadValue."""
+    from infra.mistakes import SettingsError
+    from infra.settings import Settings
+
+    right = {"project": "my-project", "budget": 10.0, "billing_account": "012345-6789AB-CDEF01"}
+    try:
+        Settings.parse(describe(**{**right, field: value}), "new")
+    except SettingsError as wrong:
+        what, _semicolon, allowed = wrong.mistakes[0].partition("; ")
+        raise BadValue(what, allowed) from None
 
 
 def checked(workspace: Workspace, path: Path, name: str) -> dict[str, Any]:

@@ -63,7 +63,7 @@ class Numbers:
             if text and number.wrong(text) is None and not low <= float(text) <= high:
                 said = _("{text} is outside {low:g} to {high:g}").format(text=text, low=low, high=high)
                 self.findings.repeat(
-                    FAILED, f"{place(i)}:{self.name}: {said}", ("range", self.name), _("mend it, or widen RANGES")
+                    FAILED, f"{place(i)}:{self.name}: {said}", ("range", self.name), _("fix it, or widen RANGES")
                 )
 
     def _follow(self, numbers: Sequence[float]) -> None:

@@ -78,7 +78,7 @@ def _training(pin: str, uri: str, day: datetime.date) -> Version:
     try:
         image = images.image(uri)
     except UnknownName:
-        return Version(where, uri, "", "", WARNING, _("not in the catalogue: its version can't be told"))
+        return Version(where, uri, "", "", WARNING, _("not in the catalogue, so its version isn't known"))
     if not image.tensorflow:
         return Version(where, uri, pin, image.python, *_ended(image, day, _("installs the pins at the job's start")))
     if pin and image.tensorflow != pin:
@@ -97,7 +97,7 @@ def _serving(pin: str, uri: str, day: datetime.date) -> Version:
     try:
         image = images.image(uri)
     except UnknownName:
-        return Version(where, uri, "", "", WARNING, _("not in the catalogue: its version can't be told"))
+        return Version(where, uri, "", "", WARNING, _("not in the catalogue, so its version isn't known"))
     ours, theirs = _minor(pin), _minor(image.tensorflow)
     if not image.tensorflow or not pin or theirs >= ours:
         return Version(where, uri, image.tensorflow, image.python, *_ended(image, day, ""))

@@ -29,7 +29,7 @@ def local(trainer: Trainer) -> list[Source]:
             _("{file}: DATA is {data!r}, and {folder} has no such file").format(
                 file=what.source.relative_to(trainer.folder).as_posix(), data=what.data, folder=trainer.folder
             ),
-            _("put the file there, or mend DATA"),
+            _("put the file there, or fix DATA"),
         )
     return [Source(path.name, path) for path in found]
 
@@ -66,7 +66,7 @@ def remote(trainer: Trainer, target: Target, folder: Path) -> list[Source]:
     ) as error:
         raise from_google(error, _("read {uri}").format(uri=uri)) from None
     if not made:
-        raise BadValue(_("DATA is {uri}, and no object matches").format(uri=uri), _("put the file there, or mend DATA"))
+        raise BadValue(_("DATA is {uri}, and no object matches").format(uri=uri), _("put the file there, or fix DATA"))
     return made
 
 

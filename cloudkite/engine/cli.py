@@ -95,7 +95,7 @@ def find(progress: Progress = lambda _line: None) -> Cli:
                 refused.append(str(reason))
                 progress(str(reason))
     raise UserError(
-        _("the Pulumi CLI is needed, and there is no way to it: {reasons}").format(reasons="; ".join(refused)),
+        _("the Pulumi CLI is needed and could not be found or installed: {reasons}").format(reasons="; ".join(refused)),
         _(
             "install it (https://www.pulumi.com/docs/install), or Go 1.26 or newer (https://go.dev/dl) to have it "
             "built, or set CLOUDKITE_PULUMI=PATH"
@@ -107,7 +107,7 @@ def _given(given: str) -> Cli:
     path = Path(given).expanduser().resolve()
     hint = _("CLOUDKITE_PULUMI is the path of the program, `installer` or `go`")
     if not path.is_file():
-        raise BadValue(_("CLOUDKITE_PULUMI names {path}, which is no file").format(path=path), hint)
+        raise BadValue(_("CLOUDKITE_PULUMI names {path}, which isn't a file").format(path=path), hint)
     try:
         return Cli(path, _new_enough(path), "given")
     except Unavailable as reason:
@@ -117,7 +117,7 @@ def _given(given: str) -> Cli:
 def _on_path(refused: list[str]) -> Cli | None:
     found = program("pulumi")
     if not found:
-        refused.append(_("there is no pulumi on PATH"))
+        refused.append(_("pulumi isn't on PATH"))
         return None
     try:
         return Cli(Path(found), _new_enough(Path(found)), "path")

@@ -156,7 +156,7 @@ def _settings_mistakes(folder: Folder, events: Events) -> str:
 
 
 def _mend(folder: Folder) -> str:
-    return _("mend {path}").format(path=folder.account.settings)
+    return _("fix {path}").format(path=folder.account.settings)
 
 
 def _program(folder: Folder, raised: Exception) -> tuple[str, str, int]:
@@ -229,7 +229,7 @@ def foreign(folder: Folder, steps: tuple[StepEventMetadata, ...]) -> Foreign:
         _("the program of account {name} does not declare {what}: another process wrote it into this run").format(
             name=folder.account.name, what=names
         ),
-        _("other users of this machine can do that: see who uses it, then run the same command again"),
+        _("another user of this machine may have done that: see who uses it, then run the same command again"),
         steps,
     )
 

@@ -15,8 +15,9 @@ import tarfile
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
-from typing import IO
+from typing import IO, Any
 
+from cloudkite import network
 from cloudkite.show.text import _
 from cloudkite.workspace import private_folder
 
@@ -56,7 +57,7 @@ def install(root: Path, version: str) -> None:
 def _archive(version: str) -> str:
     system, processor = _SYSTEMS.get(sys.platform), _PROCESSORS.get(platform.machine().lower())
     if not system or not processor:
-        said = _("there is no release for {system} on {processor}")
+        said = _("no release exists for {system} on {processor}")
         raise NotInstalled(said.format(system=sys.platform, processor=platform.machine()))
     return f"pulumi-v{version}-{system}-{processor}" + (".zip" if system == "windows" else ".tar.gz")
 
@@ -70,10 +71,14 @@ def _checksum(text: str, name: str) -> str:
     return only
 
 
-def _text(address: str) -> str:
+def _session() -> Any:
     import requests
 
-    with requests.get(address, timeout=_PATIENCE) as answer:
+    return network.lead(requests.Session())
+
+
+def _text(address: str) -> str:
+    with _session() as session, session.get(address, timeout=_PATIENCE) as answer:
         _refuse_other(address, answer.url)
         answer.raise_for_status()
         return answer.text
@@ -81,10 +86,12 @@ def _text(address: str) -> str:
 
 def _download(address: str, path: Path) -> str:
     """Write what is there to `path`; its SHA-256."""
-    import requests
-
     total, size = hashlib.sha256(), 0
-    with requests.get(address, timeout=_PATIENCE, stream=True) as answer, path.open("wb") as file:
+    with (
+        _session() as session,
+        session.get(address, timeout=_PATIENCE, stream=True) as answer,
+        path.open("wb") as file,
+    ):
         _refuse_other(address, answer.url)
         answer.raise_for_status()
         for piece in answer.iter_content(1 << 20):

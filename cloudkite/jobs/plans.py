@@ -13,7 +13,7 @@ from catalog.book import UnknownName
 from catalog.machines import Machine
 from catalog.prices import Price, disk_kinds
 from cloudkite.accounts.registry import Account
-from cloudkite.jobs.body import SPOT_RESTARTS, check_label
+from cloudkite.jobs.body import SPOT_RESTARTS, check_label, check_name
 from cloudkite.money import limits, prices
 from cloudkite.show.errors import BadValue
 from cloudkite.show.text import _
@@ -28,7 +28,10 @@ DISK_GB = range(100, 64001)  # https://cloud.google.com/vertex-ai/docs/training/
 
 @dataclass(frozen=True)
 class Wishes:
-    """What a person asked for a job; empty means Cloudkite's default. `limit` and `max_cost` are as typed."""
+    """What a person asked for a job; empty means Cloudkite's default. `limit` and `max_cost` are as typed.
+
+    `rehearse`: run a job for accelerators on the CPU, where an account's cloud has none.
+    """
 
     machine: str = ""
     gpu: str = ""
@@ -38,6 +41,8 @@ class Wishes:
     image: str = ""
     limit: str = ""
     max_cost: str = ""
+    rehearse: bool = False
+    name: str = ""
     arguments: tuple[str, ...] = ()
 
 
@@ -46,7 +51,7 @@ class Plan:
     """A job before it is submitted. `price` is for an hour of all of it; `worst_case` in the price's currency.
 
     `max_cost` is what the person allowed, None when they did not say. `notes` are warnings worth reading before
-    consent. `data` are the files here that the job needs.
+    consent. `data` are the files here that the job needs. `name` is the one that the person gave the job, or "".
     """
 
     trainer: Trainer
@@ -68,6 +73,8 @@ class Plan:
     arguments: tuple[str, ...]
     notes: tuple[str, ...]
     data: tuple[Path, ...] = ()
+    rehearse: bool = False
+    name: str = ""
 
     def describe(self) -> str:
         """The machines in a few words: 2 x n1-standard-4 + 1 T4, spot."""
@@ -93,25 +100,27 @@ def plan(
     """Check the wishes and price them; nothing is read but the catalogue.
 
     `restarts=False` makes a preempted spot job fail instead of starting again, and its worst case seven times smaller.
-    Raises BadValue for what can't be, with what can.
+    Raises BadValue for a wish that isn't possible, with what is.
     """
     check_label("trainer", trainer.name)
+    if wishes.name:
+        check_name(wishes.name)
     where = _region(account, region)
     machine, gpu, count = _shape(wishes, where)
     if not 1 <= wishes.workers <= MOST_REPLICAS:
-        raise BadValue(
-            _("--workers {count} can't be").format(count=wishes.workers), _("1 to {n}").format(n=MOST_REPLICAS)
-        )
+        raise BadValue(_("--workers must be 1 to {most}, not {count}").format(most=MOST_REPLICAS, count=wishes.workers))
     if machine.tpu and wishes.workers > 1:
         raise BadValue(_("a TPU job has one replica"), _("leave --workers out"))
     if machine.tpu and wishes.spot and not machine.chips:
         raise BadValue(_("{name} is not offered on spot").format(name=machine.name), _("leave --spot out"))
     if disk_gb not in DISK_GB:
-        raise BadValue(_("a boot disk of {gb} GB can't be").format(gb=disk_gb), _("100 to 64000"))
-    if disk_kind not in disk_kinds():
         raise BadValue(
-            _("there is no boot disk {kind} with a known price").format(kind=disk_kind), ", ".join(disk_kinds())
+            _("the boot disk must have {least} to {most} GB, not {gb}").format(
+                least=DISK_GB[0], most=DISK_GB[-1], gb=disk_gb
+            )
         )
+    if disk_kind not in disk_kinds():
+        raise BadValue(_("no price is known for the boot disk {kind}").format(kind=disk_kind), ", ".join(disk_kinds()))
     kind = gpu.name if gpu else ""
     price = prices.job_hour(machine.name, where, kind, count, wishes.workers, wishes.spot, disk_gb, disk_kind)
     if price.amount is None:
@@ -144,6 +153,8 @@ def plan(
         worst_case=limits.worst_case(price.amount, seconds, again),
         arguments=tuple(wishes.arguments),
         notes=tuple(notes + _notes(wishes.spot, again, price)),
+        rehearse=wishes.rehearse,
+        name=wishes.name,
     )
 
 
@@ -191,7 +202,7 @@ def _shape(wishes: Wishes, region: str) -> tuple[Machine, Accelerator | None, in
     if gpu.name not in regions.region(region).accelerators:
         there = regions.regions_with(gpu.name)
         raise BadValue(
-            _("there is no {gpu} for training in {region}").format(gpu=gpu.short, region=region),
+            _("{gpu} isn't available for training in {region}").format(gpu=gpu.short, region=region),
             _("regions that have it: {names}").format(names=", ".join(there)) if there else "",
         )
     machine = machine or machines.smallest_with(gpu.name, count)
@@ -199,7 +210,7 @@ def _shape(wishes: Wishes, region: str) -> tuple[Machine, Accelerator | None, in
         possible = sorted({n for m in machines.machines().values() for n in m.gpus.get(gpu.name, ())})
         raise BadValue(
             _("no machine has {n} {gpu}").format(n=count, gpu=gpu.short),
-            _("counts that there are: {counts}").format(counts=", ".join(map(str, possible))),
+            _("available counts: {counts}").format(counts=", ".join(map(str, possible))),
         )
     allowed = machine.gpus.get(gpu.name, ())
     if count not in allowed:
@@ -268,6 +279,6 @@ def _known(look_up: Any, option: str) -> Any:
         names = _(" or ").join(unknown.near) if unknown.close else ", ".join(unknown.near)
         hint = _("did you mean {names}?") if unknown.close else _("known: {names}, ...")
         raise BadValue(
-            _("{option}: there is no {what} {name}").format(option=option, what=unknown.what, name=unknown.name),
+            _("{option}: unknown {what} {name}").format(option=option, what=unknown.what, name=unknown.name),
             hint.format(names=names),
         ) from None

@@ -114,7 +114,7 @@ def _check_names(found: Iterable[str], job: Job, place: str) -> None:
 
     An object may be called anything, and the model needs its files by the names that they have.
     """
-    hint = _("see `gcloud storage ls --recursive {place}`, and let the trainer call it something else").format(
+    hint = _("see `gcloud storage ls --recursive {place}`, then give it another name in the trainer").format(
         place=shlex.quote(place)
     )
     paths: dict[str, tuple[str, str]] = {}  # each path and the object that brings it, by the path's key

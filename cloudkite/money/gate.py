@@ -45,7 +45,7 @@ def judge(target: Target, plan: Plan) -> Verdict:
     if refusal:
         raise refusal
     left, notes = fit(plan, spending)
-    return Verdict(spending, left, tuple(readings), (*plan.notes, *notes, *quota.unread(readings)))
+    return Verdict(spending, left, tuple(readings), (*notes, *quota.unread(readings)))
 
 
 def fit(plan: Plan, spending: Spending) -> tuple[Decimal | None, list[str]]:
@@ -146,7 +146,7 @@ def consent(account: Account, plan: Plan, *, yes: bool, ask: Callable[[str], boo
     needed = consent_needed(account.costs_money, sys.stdin.isatty(), yes, plan.max_cost is not None)
     if needed in (Consent.NEEDS_YES, Consent.NEEDS_MAX_COST):
         raise BadValue(
-            _("nobody is there to agree to {worst:.2f} {currency}").format(
+            _("no terminal to ask for consent to {worst:.2f} {currency}").format(
                 worst=plan.worst_case, currency=plan.price.currency
             ),
             _("without a terminal, add --yes --max-cost {worst}").format(worst=limits.cents(plan.worst_case)),

@@ -19,7 +19,7 @@ def parse_limit(text: str) -> int:
     """Seconds of a limit as people type it: 1h, 90m, 2h30m, 1d, 600s. Raises BadValue, also below 5 minutes."""
     found = _DURATION.fullmatch(text.strip().lower())
     if not found or not any(found.groups()):
-        raise BadValue(_("--limit {text!r} is no duration").format(text=text), _("for example 30m, 1h or 2h30m"))
+        raise BadValue(_("--limit {text!r} isn't a duration").format(text=text), _("for example 30m, 1h or 2h30m"))
     days, hours, minutes, seconds = (int(part or 0) for part in found.groups())
     limit = ((days * 24 + hours) * 60 + minutes) * 60 + seconds
     if limit < SHORTEST:
@@ -36,7 +36,9 @@ def parse_amount(text: str, option: str = "--max-cost") -> Decimal:
     except InvalidOperation:
         amount = Decimal("NaN")
     if not amount.is_finite() or not 0 < amount < 1_000_000_000:
-        raise BadValue(_("{option} {text!r} is no amount").format(option=option, text=text), _("for example 0.50 or 2"))
+        raise BadValue(
+            _("{option} {text!r} isn't an amount").format(option=option, text=text), _("for example 0.50 or 2")
+        )
     return amount
 
 

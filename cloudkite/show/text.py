@@ -12,6 +12,14 @@ def _(message: str) -> str:
     return _catalogue.gettext(message)
 
 
+def counted(one: str, many: str, count: int, **more: object) -> str:
+    """The sentence for this number of things, filled in: `one` and `many` have `{count}`, and what `more` gives.
+
+    Languages differ in how many forms they have, so the catalogue chooses: Korean has one.
+    """
+    return _catalogue.ngettext(one, many, count).format(count=count, **more)
+
+
 # What a terminal obeys instead of showing it, what turns the order of letters around, and halves of letters: controls
 # but for the line's end and the tab, bidirectional marks (https://www.unicode.org/reports/tr9/), other line ends.
 _OBEYED = "\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff"
@@ -38,10 +46,15 @@ def visible_json(text: str) -> str:
 
 def near(word: str, known: list[str]) -> str:
     """A hint for a mistyped name: the closest known names, else all of them (at most ten)."""
-    import difflib
-
-    close = difflib.get_close_matches(word, known, n=3, cutoff=0.5)
-    if close:
-        return _("did you mean {names}?").format(names=_(" or ").join(close))
+    if hint := close(word, known):
+        return hint
     shown = ", ".join(sorted(known)[:10])
     return _("known: {names}").format(names=shown + (", ..." if len(known) > 10 else "")) if known else ""
+
+
+def close(word: str, known: list[str], cutoff: float = 0.5) -> str:
+    """The same where it is of no use to list them all: "" when none is close, `cutoff` of 1 being the same word."""
+    import difflib
+
+    found = difflib.get_close_matches(word, known, n=3, cutoff=cutoff)
+    return _("did you mean {names}?").format(names=_(" or ").join(found)) if found else ""

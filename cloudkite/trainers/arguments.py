@@ -59,7 +59,7 @@ def help_of(trainer: Trainer, python: Path, log: Path) -> str:
         reasons = explain(said, trainer.folder) or [_("it ended with exit code {code}").format(code=code)]
     raise UserError(
         _("{trainer} can't show its help: {reason}").format(trainer=trainer.name, reason=reasons[0]),
-        _("mend {file}; all it said: {log}").format(file=trainer.package / "task.py", log=log),
+        _("fix {file}; its full output: {log}").format(file=trainer.package / "task.py", log=log),
     )
 
 

@@ -54,7 +54,7 @@ class Trainer:
         try:
             found = tomllib.loads(path.read_text(encoding="utf-8")).get("project", {})
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise BadValue(f"{path}: {error}", _("mend that line")) from None
+            raise BadValue(f"{path}: {error}", _("fix that line")) from None
         except RecursionError:
             raise BadValue(_("{path}: nested too deeply").format(path=path), _("compare with template/")) from None
         pins = found.get("dependencies", []) if isinstance(found, dict) else None
@@ -98,7 +98,7 @@ def find(workspace: Workspace, name_or_path: str = "") -> Trainer:
     if not name_or_path:
         if len(known) != 1:
             raise BadValue(
-                _("which trainer?") if known else _("there is no trainer yet"),
+                _("which trainer?") if known else _("no trainers yet"),
                 _("one of: {names}").format(names=", ".join(known)) if known else _MAKE,
             )
         name_or_path = known[0]
@@ -108,9 +108,9 @@ def find(workspace: Workspace, name_or_path: str = "") -> Trainer:
     if path and path.is_dir():
         folder = path.resolve()
         if lacking := _lacking(folder):
-            raise BadValue(_("{path} is no trainer: it has no {file}").format(path=path, file=lacking), _MAKE)
+            raise BadValue(_("{path} isn't a trainer: it has no {file}").format(path=path, file=lacking), _MAKE)
         return Trainer(folder.name, folder)
-    raise BadValue(_("there is no trainer {name}").format(name=name_or_path), near(name_or_path, known) or _MAKE)
+    raise BadValue(_("no trainer is called {name}").format(name=name_or_path), near(name_or_path, known) or _MAKE)
 
 
 def _path(text: str) -> Path | None:
@@ -242,7 +242,7 @@ def _pin(path: Path, text: str) -> str:
     line = next((i for i, content in enumerate(raw, start=1) if any(q in content for q in quoted)), 1)
     name = re.match(r"[A-Za-z0-9._-]*", text)
     raise BadValue(
-        _("{path}:{line}: {text!r} is no exact pin").format(path=path, line=line, text=text),
+        _("{path}:{line}: {text!r} isn't an exact pin").format(path=path, line=line, text=text),
         _('"{name}==VERSION": laptop and cloud must run the same').format(name=name[0] if name and name[0] else "NAME"),
     )
 

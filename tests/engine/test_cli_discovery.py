@@ -13,9 +13,10 @@ from concurrent.futures import ThreadPoolExecutor
 import psutil
 import pytest
 
-from cloudkite.engine import cli
+from cloudkite.engine import cli, gobuild, release
 from cloudkite.show.errors import BadValue, UserError
 from cloudkite.workspace import CLONE
+from clouds import company
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="the stand-ins for programs are shell scripts; run on POSIX")
 
@@ -42,6 +43,28 @@ esac""",
 
 
 BUILDS = f"""echo one >&2; echo two >&2; printf '#!/bin/sh\\necho v{cli.PINNED}\\n' > "$output"; chmod +x "$output" """
+
+
+def test_a_release_is_fetched_by_the_persons_proxy_and_certificates(tmp_path, monkeypatch):
+    """Also where only OpenSSL's variable names the authority: requests by itself does not know it."""
+    with company.company(tmp_path) as theirs:
+        for name, value in theirs.variables.items():
+            monkeypatch.setenv(name, value)
+        for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+            monkeypatch.delenv(name, raising=False)
+        assert "sparrow-1.0" in release._text(f"https://{company.HOST}/sparrow/")
+        assert set(theirs.connected) == {f"{company.HOST}:443"}
+
+
+def test_go_is_not_led_to_a_local_cloud(tmp_path, monkeypatch):
+    (tmp_path / "ports.json").write_text("{}", encoding="utf-8")
+    (tmp_path / "ca.pem").write_text("", encoding="utf-8")
+    monkeypatch.setenv("GOPROXY", "https://modules.company")
+    for name, value in {"HTTPS_PROXY": "http://127.0.0.1:1", "SSL_CERT_FILE": str(tmp_path / "ca.pem")}.items():
+        monkeypatch.setenv(name, value)
+    variables = gobuild._environment()
+    assert not {"HTTPS_PROXY", "SSL_CERT_FILE"} & variables.keys()
+    assert variables["GOPROXY"] == "https://modules.company"
 
 
 @pytest.fixture
@@ -102,7 +125,7 @@ def test_a_file_that_is_not_executable_is_no_program(machine):
     go(machine, BUILDS)
     lines = []
     assert cli.find(lines.append).source == "go"
-    assert lines[0] == "there is no pulumi on PATH"
+    assert lines[0] == "pulumi isn't on PATH"
 
 
 def test_no_way_at_all_names_every_way(machine):
@@ -110,8 +133,8 @@ def test_no_way_at_all_names_every_way(machine):
         cli.find()
     assert refused.value.code == 1
     assert refused.value.message == (
-        "the Pulumi CLI is needed, and there is no way to it: there is no pulumi on PATH; the official installer "
-        "can't be reached (ProxyError); there is no Go on PATH to build it with"
+        "the Pulumi CLI is needed and could not be found or installed: pulumi isn't on PATH; the official installer "
+        "can't be reached (ProxyError); Go, which would build it, isn't on PATH"
     )
     assert "https://www.pulumi.com/docs/install" in refused.value.hint
     assert "Go 1.26 or newer" in refused.value.hint
@@ -188,8 +211,8 @@ def test_what_a_killed_build_left_is_cleared(machine):
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ("nowhere/pulumi", "which is no file"),
-        ("bin", "which is no file"),
+        ("nowhere/pulumi", "which isn't a file"),
+        ("bin", "which isn't a file"),
         ("bin/old", r"old is 3\.100\.0; 3\.259\.0 or newer is needed"),
         ("bin/plain", "can't be run"),
     ],
@@ -218,7 +241,7 @@ def test_a_given_way_is_the_only_one_tried(machine, monkeypatch):
     monkeypatch.setenv("CLOUDKITE_PULUMI", "go")
     with pytest.raises(UserError) as refused:
         cli.find()
-    assert refused.value.message.endswith("there is no way to it: there is no Go on PATH to build it with")
+    assert refused.value.message.endswith("could not be found or installed: Go, which would build it, isn't on PATH")
     go(machine, BUILDS)
     assert cli.find().source == "go"
     monkeypatch.setenv("CLOUDKITE_PULUMI", "installer")

@@ -8,7 +8,8 @@ import pytest
 
 from cloudkite import workspace
 from cloudkite.accounts import registry, settings
-from cloudkite.journey import setup
+from cloudkite.engine.folder import Folder
+from cloudkite.journey import reach, setup
 from cloudkite.show.errors import UserError
 from infra.outputs import Budget, Outputs
 
@@ -112,7 +113,7 @@ COMPARE = "compare with infra/examples/"
     [
         ("config:\n  gcp:project: Bad\n", f"Pulumi.x.yaml: gcp:project is 'Bad'; {PROJECT}", COMPARE),
         ("config:\n  gcp:region: us-central1\n", f"Pulumi.x.yaml: gcp:project is missing; {PROJECT}", COMPARE),
-        ("config: [1, 2\n", "Pulumi.x.yaml:2 is no valid YAML", "compare with infra/examples/"),
+        ("config: [1, 2\n", "Pulumi.x.yaml:2 isn't valid YAML", "compare with infra/examples/"),
         ("hello\n", "Pulumi.x.yaml has no `config:`", "compare with infra/examples/"),
         ("", "Pulumi.x.yaml has no `config:`", "compare with infra/examples/"),
         (
@@ -140,15 +141,15 @@ def test_settings_that_cannot_be(space, text, message, hint):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("firts", "there is no account firts"),
-        ("../first", "there is no account ../first"),
+        ("firts", "no account is called firts"),
+        ("../first", "no account is called ../first"),
         ("", None),
     ],
 )
 def test_an_unknown_account_is_named(space, name, message):
     with pytest.raises(UserError) as refused:
         registry.load(space, name)
-    assert refused.value.message == (message or "there is no account local")
+    assert refused.value.message == (message or "no account is called local")
     assert refused.value.code == 2
     if name == "firts":
         assert refused.value.hint == "did you mean first?"
@@ -156,7 +157,7 @@ def test_an_unknown_account_is_named(space, name, message):
 
 @pytest.mark.parametrize("name", ["A", "a", "has space", "1st", "x" * 40, "trailing-"])
 def test_a_bad_name_for_an_account_is_refused(space, name):
-    with pytest.raises(UserError, match="is no name for an account"):
+    with pytest.raises(UserError, match="isn't a valid name for an account"):
         registry.add(space, name, settings.describe("my-project"))
 
 
@@ -164,6 +165,37 @@ def test_an_account_is_not_overwritten(space):
     with pytest.raises(UserError, match="there is an account first already"):
         registry.add(space, "first", settings.describe("my-project"))
     assert (space.accounts / "Pulumi.first.yaml").read_text(encoding="utf-8") == GOOD
+
+
+SHARED = "project my-project is account first's: each account needs a project of its own"
+
+
+def test_a_project_is_one_accounts(space):
+    with pytest.raises(UserError) as refused:
+        registry.add(space, "second", settings.describe("my-project", target="local"))
+    assert (refused.value.message, refused.value.code) == (SHARED, 2)
+    assert refused.value.hint == "uv run invoke account.use first, or give second another project"
+    assert registry.names(space) == ["first"]
+    registry.add(space, "second", settings.describe("my-project"))  # Google's, which is another than the local cloud's
+
+
+def test_up_takes_no_project_that_another_account_is_set_up_in(space):
+    """Also where the files were written by hand; who comes first may set it up."""
+    (space.accounts / "Pulumi.second.yaml").write_text(GOOD, encoding="utf-8")
+    first, second = (registry.load(space, name) for name in ("first", "second"))
+    reach.refuse_shared(space, second)
+    first.outputs_file.write_text("{}", encoding="utf-8")
+    reach.refuse_shared(space, first)
+    with pytest.raises(UserError, match=SHARED):
+        reach.refuse_shared(space, second)
+    first.outputs_file.unlink()  # after `down` its data and models are still there
+    state = first.state / "state" / ".pulumi" / "stacks" / "cloudkite" / "first.json"
+    assert state == Folder(first).checkpoint
+    state.parent.mkdir(parents=True)
+    bucket = {"type": "gcp:storage/bucket:Bucket", "urn": "urn:pulumi:first::cloudkite::x::data", "custom": True}
+    state.write_text(json.dumps({"checkpoint": {"latest": {"resources": [bucket]}}}), encoding="utf-8")
+    with pytest.raises(UserError, match=SHARED):
+        reach.refuse_shared(space, second)
 
 
 def test_broken_outputs_are_named(space):

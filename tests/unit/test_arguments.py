@@ -123,7 +123,7 @@ def test_a_trainer_that_can_not_show_its_help_says_why(tmp_path, monkeypatch, ta
     with pytest.raises(UserError) as failed:
         arguments.help_of(trainer(tmp_path, task), Path(sys.executable), tmp_path / "help.log")
     assert failed.value.message == f"mine can't show its help: {reason}"
-    assert failed.value.hint == f"mend {tmp_path / 'trainer' / 'task.py'}; all it said: {tmp_path / 'help.log'}"
+    assert failed.value.hint == f"fix {tmp_path / 'trainer' / 'task.py'}; its full output: {tmp_path / 'help.log'}"
     assert failed.value.code == 1
 
 

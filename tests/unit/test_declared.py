@@ -83,20 +83,20 @@ def test_nothing_is_run(tmp_path):
         (
             "# a comment",
             'RANGES = {"hour": (0, 1)}',
-            "RANGES has 'hour', which is no column of numbers",
+            "RANGES has 'hour', which isn't a column of numbers",
             "did you mean hours?",
         ),
         (
             "# a comment",
             'RANGES = {"city": (0, 1)}',
-            "RANGES has 'city', which is no column of numbers",
+            "RANGES has 'city', which isn't a column of numbers",
             "known: hours",
         ),
         ("# a comment", 'RANGES = {"hours": (2, 1)}', "the range of hours is (2, 1)", "lowest, highest"),
         ("# a comment", 'RANGES = {"hours": 2}', "the range of hours is 2", "lowest, highest"),
         ("# a comment", 'ALLOW = ("leek:city",)', "ALLOW has 'leek:city'", "did you mean leak:city?"),
-        ("# a comment", "x = (", "data.py:1: '(' was never closed", "mend the Python"),
-        ("# a comment", "x = '\0'", "data.py: ", "mend the Python"),
+        ("# a comment", "x = (", "data.py:1: '(' was never closed", "fix the Python"),
+        ("# a comment", "x = '\0'", "data.py: ", "fix the Python"),
     ],
 )
 def test_mistakes(tmp_path, old, new, message, hint):

@@ -51,7 +51,7 @@ def test_without_a_terminal_a_job_that_costs_needs_yes_and_max_cost(monkeypatch,
     made = planned(machine="n1-standard-4", limit="1h", max_cost=max_cost)
     with pytest.raises(BadValue) as caught:
         gate.consent(made.account, made, yes=yes, ask=never)
-    assert caught.value.message == "nobody is there to agree to 0.25 USD"
+    assert caught.value.message == "no terminal to ask for consent to 0.25 USD"
     assert caught.value.hint == "without a terminal, add --yes --max-cost 0.25"
 
 

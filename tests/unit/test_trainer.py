@@ -37,12 +37,12 @@ def test_a_trainer_is_found_by_name_by_path_and_as_the_only_one(place, grades, t
 @pytest.mark.parametrize(
     ("made", "asked", "message", "hint"),
     [
-        ([], "", "there is no trainer yet", "uv run invoke new NAME makes one"),
-        ([], "grades", "there is no trainer grades", "uv run invoke new NAME makes one"),
+        ([], "", "no trainers yet", "uv run invoke new NAME makes one"),
+        ([], "grades", "no trainer is called grades", "uv run invoke new NAME makes one"),
         (["grades", "wine"], "", "which trainer?", "one of: grades, wine"),
-        (["grades", "wine"], "grade", "there is no trainer grade", "did you mean grades?"),
-        (["grades", "wine"], "zzz", "there is no trainer zzz", "known: grades, wine"),
-        (["grades"], "../none/", "there is no trainer ../none/", "known: grades"),
+        (["grades", "wine"], "grade", "no trainer is called grade", "did you mean grades?"),
+        (["grades", "wine"], "zzz", "no trainer is called zzz", "known: grades, wine"),
+        (["grades"], "../none/", "no trainer is called ../none/", "known: grades"),
     ],
 )
 def test_an_unknown_trainer(place, monkeypatch, tmp_path, made, asked, message, hint):
@@ -56,7 +56,7 @@ def test_an_unknown_trainer(place, monkeypatch, tmp_path, made, asked, message, 
 
 def test_a_folder_that_is_no_trainer(place, tmp_path):
     (tmp_path / "pyproject.toml").write_text("")
-    with pytest.raises(BadValue, match=r"is no trainer: it has no trainer/task\.py"):
+    with pytest.raises(BadValue, match=r"isn't a trainer: it has no trainer/task\.py"):
         folders.find(place, str(tmp_path))
 
 
@@ -81,7 +81,7 @@ def test_pins_are_written_in_one_way_and_keep_their_markers(place):
 def test_a_pin_that_is_not_exact_is_told_with_its_line(place, wrong):
     with pytest.raises(BadValue) as refused:
         pins(place, "numpy==2.4.6", wrong)
-    assert refused.value.message.endswith(f"pyproject.toml:5: {wrong!r} is no exact pin")
+    assert refused.value.message.endswith(f"pyproject.toml:5: {wrong!r} isn't an exact pin")
     assert "==VERSION" in refused.value.hint
 
 

@@ -104,7 +104,7 @@ def test_a_bug_is_told_with_file_and_line(place, copy, file, old, replacement, e
         ("export.py", "= model(columns, training=False)", "= model(columns, training=False) * float('nan')",
          "a prediction is not finite"),
         ("export.py", "= model(columns, training=False)", "= model(columns, training=False) * 3.0",
-         "the outputs are no probabilities"),
+         "the outputs aren't probabilities"),
         ("export.py", "= model(columns, training=False)", "= model(columns, training=False)[:, ::-1]",
          "the export does not answer as the model does: for island="),
         ("export.py", '"label": data.LABEL', '"label": "kind"', "trainer.json says label kind, data.py species"),
