@@ -20,12 +20,12 @@ import psutil
 
 import environments
 from localcloud.core import hints, ports
+from localcloud.core.asked.wanted import Wanted
 from localcloud.core.network import NOTED
 from localcloud.core.ports import Ports
 from localcloud.core.state import locks
 from localcloud.core.state.files import check_all_own, check_own, private_folder, write_privately
 from localcloud.core.state.kept import Damaged, number, parsed, text, texts, whole
-from localcloud.core.wanted import Wanted
 
 _PATIENCE = 60.0  # seconds that a start or an end may take on a busy machine
 _LONG_PATIENCE = 3600.0  # seconds that a move of the clock may take: what it ends has time to end

@@ -26,11 +26,11 @@ from localcloud.billing.meter import Billing
 from localcloud.control import births
 from localcloud.core import ports
 from localcloud.core.asked.drills import Drills
+from localcloud.core.asked.wanted import Wanted
 from localcloud.core.cloud import Cloud
 from localcloud.core.network import Network
 from localcloud.core.state import database, locks
 from localcloud.core.state.files import check_all_own, check_own, private_folder, write_privately
-from localcloud.core.wanted import Wanted
 from localcloud.faults.http import faulty_metadata
 from localcloud.identity import persons
 from localcloud.identity.metadata import Metadata
