@@ -214,9 +214,10 @@ def add(workspace: Workspace, name: str, config: Mapping[str, Any]) -> Account:
 
 
 def sharing(workspace: Workspace, name: str, target: str, project: str) -> list[Account]:
-    """The accounts but `name` that are described for the same project."""
+    """The accounts but `name` that are described for the same project, first those that are set up."""
     found, _broken = load_all(workspace)
-    return [one for one in found if one.name != name and (one.target, one.project) == (target, project)]
+    others = [one for one in found if one.name != name and (one.target, one.project) == (target, project)]
+    return sorted(others, key=lambda one: not one.outputs_file.is_file())
 
 
 def shared(other: Account, name: str) -> BadValue:
