@@ -3,11 +3,12 @@
 Importing it is cheap; Pulumi's packages are imported by the functions that run the engine.
 """
 
-from cloudkite.engine.results import Change, Failed, Failure, OnStep, Outcome, Preview, Resource, Status, Step
+from cloudkite.engine.results import Change, Drift, Failed, Failure, OnStep, Outcome, Preview, Resource, Status, Step
 from cloudkite.engine.run import down, left, preview, status, up
 
 __all__ = [
     "Change",
+    "Drift",
     "Failed",
     "Failure",
     "OnStep",

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import socket
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from cloudkite import locks
-from cloudkite.accounts import settings
+from cloudkite.accounts import services, settings
 from cloudkite.accounts.registry import Account
 from cloudkite.accounts.target import Target
 from cloudkite.engine import backup, cli, failures, room, state
@@ -21,13 +20,17 @@ from cloudkite.engine.results import Failed, OnStep, Outcome, Preview, Resource,
 from cloudkite.show.errors import UserError
 from cloudkite.show.text import _
 from cloudkite.workspace import write_atomically
+from infra.outputs import OtherSchema, Outputs
 
 if TYPE_CHECKING:
     from cloudkite.engine.stack import Stack
 
 Progress = Callable[[str], Any]
 
-_TRIES = 3  # of `up`: after each, what existed already is taken over
+# What the engine writes for a value that isn't known:
+# https://github.com/pulumi/pulumi/blob/master/sdk/go/common/resource/plugin/rpc.go
+_UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
+_BESIDES = {"Budget", "NotificationChannel", "AlertPolicy", "SQuotaPreference"}  # kinds without which jobs run
 
 
 def _silent(_line: str) -> None:
@@ -39,12 +42,16 @@ def preview(account: Account, target: Target, progress: Progress = _silent) -> P
 
     `progress` is called with lines such as those of a CLI that has to be built first. Raises UserError.
     """
-    with _opened(account, target, progress) as (_folder, stack):
-        events, outcome = stack.run("preview")
-        found = Preview(events.changes(), events.same(), events.resources(), tuple(events.warnings), outcome.seconds)
-        if not found.changes:
+    with _opened(account, target, progress) as (folder, stack):
+        from cloudkite.engine import tries
+
+        events, outcome = tries.preview(folder, stack, progress)
+        changes = events.changes()
+        drift = tuple(found for change in changes if (found := events.drift.get(change.urn)))
+        warnings = tuple(events.warnings)
+        if not changes:
             _write_outputs(account, outcome.outputs)  # in case a run was cut off between the cloud and this file
-        return found
+        return Preview(changes, events.same(), events.resources(), warnings, outcome.seconds, drift)
 
 
 def up(
@@ -58,34 +65,39 @@ def up(
     Can be cut off at any moment and called again. Raises Failed with what was done until then, or UserError.
     """
     with _opened(account, target, progress) as (folder, stack):
-        outcome = _up(stack, target, on_step)
-        _write_outputs(account, outcome.outputs)
-        warning = backup.keep(folder, target, outcome.outputs)
-        backup.prune(folder)
-        return replace(outcome, warnings=(*outcome.warnings, warning)) if warning else outcome
+        from cloudkite.engine import tries
 
-
-def _up(stack: Stack, target: Target, on_step: OnStep | None) -> Outcome:
-    from cloudkite.engine import recovery
-
-    changes: Counter[str] = Counter()
-    seconds = 0.0
-    for tries in range(1, _TRIES + 1):
+        services.turn_on_first(target, progress)
         try:
-            # What doesn't depend on a failure is made all the same: one run tells all that is wrong.
-            last = stack.run("up", on_step, continue_on_error=True)[1]
-            return replace(last, changes=dict(changes + Counter(last.changes)), seconds=seconds + last.seconds)
-        except failures.Foreign as foreign:
-            recovery.remove(stack, foreign)
-            raise
+            outcome = tries.up(folder, stack, target, on_step, progress)
         except Failed as failed:
-            changes.update(failed.outcome.changes)
-            seconds += failed.outcome.seconds
-            taken = recovery.take_over(stack, target, failed) if tries < _TRIES else 0
-            if not taken:
-                raise
-            changes["adopt"] += taken
-    raise AssertionError("the last try returns or raises")
+            raise _all_but(folder, target, failed) from None
+        return _keep(folder, target, outcome)
+
+
+def _keep(folder: Folder, target: Target, outcome: Outcome) -> Outcome:
+    """Write what the tasks read, and copy the state."""
+    _write_outputs(folder.account, outcome.outputs)
+    warning = backup.keep(folder, target, outcome.outputs)
+    backup.prune(folder)
+    return replace(outcome, warnings=(*outcome.warnings, warning)) if warning else outcome
+
+
+def _all_but(folder: Folder, target: Target, failed: Failed) -> Failed:
+    """The failure; where only what no job needs is missing, all else is ready to be used, and it is said so."""
+    missing = {one.kind for one in failed.outcome.failures}
+    # What isn't known, because the resource that says it could not be made, is left out.
+    outputs = {name: value for name, value in failed.outcome.outputs.items() if _UNKNOWN not in json.dumps(value)}
+    try:
+        Outputs.read(outputs)
+    except (KeyError, OtherSchema):
+        return failed
+    if not missing or not missing <= _BESIDES:
+        return failed
+    outcome = _keep(folder, target, replace(failed.outcome, outputs=outputs))
+    said = _("account {name} can be used, but isn't complete:\n  {missing}")
+    told = said.format(name=folder.account.name, missing=failed.message)
+    return Failed(told, failed.hint, failed.code, outcome)
 
 
 def down(
@@ -153,7 +165,7 @@ def _opened(account: Account, target: Target, progress: Progress) -> Iterator[tu
             backup.restore(folder, progress)
             claim(folder, target, progress)
             folder.prepare(config)  # what was checked, whatever the file says by now
-            # Imported here, for `invoke --list` and whatever is refused above must not wait for the Automation API.
+            # Imported here, and by who uses it: `invoke --list` and whatever is refused above must not wait for it.
             from cloudkite.engine import recovery
             from cloudkite.engine.stack import Stack
 

@@ -1,0 +1,74 @@
+"""The two APIs that all others are turned on and looked at by; the rest is the infrastructure program's.
+
+https://cloud.google.com/service-usage/docs/reference/rest/v1/services
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from cloudkite.accounts.api import call, send
+from cloudkite.accounts.patience import Patience, Progress
+from cloudkite.accounts.target import Target
+from cloudkite.show.errors import UserError, from_google
+from cloudkite.show.text import _
+
+# Whether another API is on is read by way of Resource Manager, and it is off in a new project.
+MANAGER, USAGE = "cloudresourcemanager.googleapis.com", "serviceusage.googleapis.com"
+_URL = "https://serviceusage.googleapis.com/v1"
+
+
+@dataclass(frozen=True)
+class Services:
+    """Which APIs a project has on, and its number."""
+
+    number: str
+    on: frozenset[str]
+
+
+def read(target: Target, names: Iterable[str]) -> Services:
+    """Which of these APIs are on, such as "storage.googleapis.com" (at most 30). Raises UserError.
+
+    It is the one answer about a project that needs no other API, so its number is taken from here, too.
+    """
+    project = target.account.project
+    doing = _("look which APIs project {project} has on").format(project=project)
+    params = {"names": [f"projects/{project}/services/{name}" for name in names]}
+    found = call(target, "GET", f"{_URL}/projects/{project}/services:batchGet", doing, params=params)
+    rows = found.get("services", [])
+    on = frozenset(row["name"].rpartition("/")[2] for row in rows if row.get("state") == "ENABLED")
+    return Services(rows[0]["parent"].removeprefix("projects/") if rows else "", on)
+
+
+def turn_on_first(target: Target, progress: Progress) -> None:
+    """Turn on what the infrastructure program needs before it can turn on anything itself, and wait for it.
+
+    Raises UserError.
+    """
+    if MANAGER in read(target, [MANAGER]).on:
+        return
+    project = target.account.project
+    doing = _("turn on {api} in project {project}").format(api=MANAGER, project=project)
+    call(target, "POST", f"{_URL}/projects/{project}/services/{MANAGER}:enable", doing, body={}, again=True)
+    patience, url = Patience(progress), f"https://{MANAGER}/v3/projects/{project}"
+    while not (response := send(target, "GET", url, doing, again=True)).ok:
+        if not is_off(response) or not patience.wait(MANAGER):
+            raise from_google(response, doing)
+
+
+def is_off(response: Any) -> bool:
+    """Whether a refusal says that an API is off, or not on yet."""
+    return response.status_code == 403 and '"SERVICE_DISABLED"' in response.text
+
+
+def usage_is_off(target: Target) -> UserError:
+    """What to do where not even the API that turns on others is on."""
+    project = target.account.project
+    return UserError(
+        _("{api} is off in project {project}: without it no other API can be turned on").format(
+            api=USAGE, project=project
+        ),
+        _("gcloud services enable {api} --project {project}").format(api=USAGE, project=project),
+    )
