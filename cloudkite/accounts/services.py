@@ -42,12 +42,12 @@ def read(target: Target, names: Iterable[str]) -> Services:
     return Services(rows[0]["parent"].removeprefix("projects/") if rows else "", on)
 
 
-def turn_on_first(target: Target, progress: Progress) -> None:
+def turn_on_first(target: Target, found: Services, progress: Progress) -> None:
     """Turn on what the infrastructure program needs before it can turn on anything itself, and wait for it.
 
     Raises UserError.
     """
-    if MANAGER in read(target, [MANAGER]).on:
+    if MANAGER in found.on:
         return
     project = target.account.project
     doing = _("turn on {api} in project {project}").format(api=MANAGER, project=project)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -16,7 +17,7 @@ from cloudkite.accounts.target import Target
 from cloudkite.engine import backup, cli, failures, room, state
 from cloudkite.engine.claim import claim
 from cloudkite.engine.folder import ATTACHED, Folder
-from cloudkite.engine.results import Failed, OnStep, Outcome, Preview, Resource, Status
+from cloudkite.engine.results import Change, Failed, OnStep, Outcome, Preview, Resource, Status
 from cloudkite.show.errors import UserError
 from cloudkite.show.text import _
 from cloudkite.workspace import write_atomically
@@ -24,6 +25,7 @@ from infra.outputs import OtherSchema, Outputs
 
 if TYPE_CHECKING:
     from cloudkite.engine.stack import Stack
+    from infra.settings import Settings
 
 Progress = Callable[[str], Any]
 
@@ -42,13 +44,17 @@ def preview(account: Account, target: Target, progress: Progress = _silent) -> P
 
     `progress` is called with lines such as those of a CLI that has to be built first. Raises UserError.
     """
-    with _opened(account, target, progress) as (folder, stack):
-        from cloudkite.engine import tries
+    with _opened(account, target, progress) as (folder, stack, wanted):
+        from cloudkite.engine import facts, tries
 
-        events, outcome = tries.preview(folder, stack, progress)
+        found = facts.read(folder, target, wanted)
+        stack.known = found.known
+        events, outcome = tries.preview(folder, stack, progress, look=not found.blind)
         changes = events.changes()
-        drift = tuple(found for change in changes if (found := events.drift.get(change.urn)))
-        warnings = tuple(events.warnings)
+        if found.blind:
+            changes = (*_turned_on(state.read(folder)), *changes)
+        drift = tuple(one for change in changes if (one := events.drift.get(change.urn)))
+        warnings = (*found.choice.warnings, *events.warnings)
         if not changes:
             _write_outputs(account, outcome.outputs)  # in case a run was cut off between the cloud and this file
         return Preview(changes, events.same(), events.resources(), warnings, outcome.seconds, drift)
@@ -64,15 +70,30 @@ def up(
 
     Can be cut off at any moment and called again. Raises Failed with what was done until then, or UserError.
     """
-    with _opened(account, target, progress) as (folder, stack):
-        from cloudkite.engine import tries
+    with _opened(account, target, progress) as (folder, stack, wanted):
+        from cloudkite.engine import facts, tries
 
-        services.turn_on_first(target, progress)
+        found = facts.read(folder, target, wanted)
+        services.turn_on_first(target, found.services, progress)
+        stack.known = found.known
         try:
             outcome = tries.up(folder, stack, target, on_step, progress)
         except Failed as failed:
             raise _all_but(folder, target, failed) from None
-        return _keep(folder, target, outcome)
+        outcome = _keep(folder, target, outcome)
+        if not found.choice.ready:
+            found = facts.again(folder, target, wanted, progress)
+            stack.known = found.known
+            more = tries.up(folder, stack, target, on_step, progress)
+            done, seconds = Counter(outcome.changes) + Counter(more.changes), outcome.seconds + more.seconds
+            outcome = _keep(folder, target, replace(more, changes=dict(done), seconds=seconds))
+        return replace(outcome, warnings=(*found.choice.warnings, *outcome.warnings))
+
+
+def _turned_on(known: state.State) -> tuple[Change, ...]:
+    """The first API, without which no other can be looked at, as a change: the state says that it is on."""
+    first = next((one for one in known.resources if one.inputs.get("service") == services.MANAGER), None)
+    return (Change("create", first.kind, first.name, first.urn),) if first else ()
 
 
 def _keep(folder: Folder, target: Target, outcome: Outcome) -> Outcome:
@@ -113,7 +134,7 @@ def down(
     """
     if not state.read(Folder(account)).rows:
         return Outcome({}, {}, (), 0.0)
-    with _opened(account, target, progress) as (folder, stack):
+    with _opened(account, target, progress) as (folder, stack, _settings):
         if not state.read(folder).rows:
             return Outcome({}, {}, (), 0.0)
         account.outputs_file.unlink(missing_ok=True)
@@ -152,11 +173,11 @@ def status(account: Account) -> Status:
 
 
 @contextmanager
-def _opened(account: Account, target: Target, progress: Progress) -> Iterator[tuple[Folder, Stack]]:
+def _opened(account: Account, target: Target, progress: Progress) -> Iterator[tuple[Folder, Stack, Settings]]:
     """The account's stack, ready for a run and ours alone."""
     folder = Folder(account)
     config = settings.read(account.settings)
-    settings.check(config, account.name)
+    wanted = settings.check(config, account.name)
     _probe(account, target)
     room.check(folder)
     program = cli.find(progress)
@@ -171,7 +192,7 @@ def _opened(account: Account, target: Target, progress: Progress) -> Iterator[tu
 
             stack = Stack(folder, target, program)
             recovery.mend(folder, stack, target, progress)
-            yield folder, stack
+            yield folder, stack, wanted
     except locks.Held as other:
         raise failures.held(folder, other.pid) from None
 

@@ -20,6 +20,7 @@ from cloudkite.engine.command import Command, Ended, NoRoom
 from cloudkite.engine.events import Events
 from cloudkite.engine.folder import ATTACHED, SECRET, SIGNATURE, Folder
 from cloudkite.engine.results import OnStep, Outcome
+from infra.known import Known
 
 # Pulumi's language host is a gRPC server in this process; when a program fails it may fail, too, and gRPC would write
 # a traceback to the terminal. What went wrong comes through the events.
@@ -46,6 +47,7 @@ class Stack:
         self._environment = folder.environment(target, program)
         self._command = Command(program, lambda: room.runs_out(folder))
         self.events = Events()  # what the last run told
+        self.known: Known | None = None  # what the program is given
 
     def run(self, verb: str, on_step: OnStep | None = None, **options: bool | list[str]) -> tuple[Events, Outcome]:
         """One run: preview, up, refresh or destroy. Raises UserError, or Failed with what was done until then.
@@ -102,7 +104,7 @@ class Stack:
         self, declared: served.Declared, raised: list[Exception], loops: list[asyncio.AbstractEventLoop]
     ) -> Callable[[], None]:
         """What the engine calls: infra's program. Its own exceptions are kept for our words, its loop to be closed."""
-        token = self._token()
+        token, known = self._token(), self.known
 
         def program() -> None:
             loops.append(asyncio.get_running_loop())
@@ -111,7 +113,7 @@ class Stack:
                 with _DECLARING, _byte_code():
                     from infra.program import run
 
-                    run(token)
+                    run(token, known)
             except Exception as problem:
                 raised.append(problem)
                 # The engine prints a RunError without a traceback.

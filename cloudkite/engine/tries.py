@@ -28,12 +28,12 @@ _LOOK = "refresh"
 _API = "gcp:projects/service:Service"
 
 
-def preview(folder: Folder, stack: Stack, progress: Progress) -> tuple[Events, Outcome]:
+def preview(folder: Folder, stack: Stack, progress: Progress, look: bool = True) -> tuple[Events, Outcome]:
     """What `up` would do. What can't be looked at, because its API was turned off, is left out."""
     patience, blind = Patience(progress), frozenset[str]()
     while True:
         try:
-            return stack.run("preview", refresh=True, exclude=sorted(blind))
+            return stack.run("preview", refresh=look, exclude=sorted(blind))
         except Failed as failed:
             more = _behind_apis(folder, failed.outcome.failures)
             if more > blind:
