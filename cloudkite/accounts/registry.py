@@ -39,6 +39,7 @@ class Account:
     budget: float | None
     settings: Path
     state: Path
+    payer: str = ""  # the billing account that the budget is of
 
     @property
     def costs_money(self) -> bool:
@@ -112,6 +113,7 @@ def load(workspace: Workspace, name: str | None = None) -> Account:
         budget=float(budget["amount"]) if budget else None,
         settings=path,
         state=state,
+        payer=str(budget.get("billing_account", "")),
     )
 
 

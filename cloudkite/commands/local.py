@@ -34,7 +34,7 @@ def _projects(space: Workspace) -> list[str]:
     known, broken = registry.load_all(space)
     for name, mistake in broken.items():
         screen.warn(_("account {name} is left out: {why}").format(name=name, why=mistake.message))
-    return [local.project_option(account) for account in known if account.target == "local"]
+    return [option for account in known if account.target == "local" for option in local.start_options(account)]
 
 
 def _on_it(account: str) -> Account:

@@ -51,6 +51,11 @@ class Place:
         path.write_text(change(path.read_text(encoding="utf-8")), encoding="utf-8")
         return Place(self.space, registry.load(self.space, self.account.name), self.target)
 
+    def opened(self):
+        """The same, once the billing account that its settings name now is open, as after a start of the local cloud."""
+        local.run(self.space, "start", *local.start_options(self.account))
+        return self
+
     def process(self, verb="up"):
         """The same in a process of its own, to be interrupted or killed."""
         return subprocess.Popen(

@@ -217,9 +217,9 @@ def test_all_other_kinds_live(programs):
 
     first = programs.up(program)
     assert first.errors == []
-    assert programs.up(program).counts == {}
+    assert programs.up(program).steps == []
     assert {op for op, _ in programs.refresh().steps} <= {"refresh"}
-    assert programs.up(program).counts == {}
+    assert programs.up(program).steps == []
     second = programs.up(lambda opts: program(opts, "two"))
     assert second.errors == []
     assert dict.fromkeys(name for _, name in second.steps) == dict.fromkeys(

@@ -23,6 +23,7 @@ from localcloud.core.ports import Ports
 from localcloud.core.state import locks
 from localcloud.core.state.files import check_all_own, check_own, private_folder, write_privately
 from localcloud.core.state.kept import Damaged, number, parsed, text, texts, whole
+from localcloud.core.wanted import Wanted
 
 _PATIENCE = 60.0  # seconds that a start or an end may take on a busy machine
 _LONG_PATIENCE = 3600.0  # seconds that a move of the clock may take: what it ends has time to end
@@ -82,20 +83,30 @@ def required(root: Path) -> dict[str, Any]:
     return server
 
 
-def start(root: Path, envs: Path, projects: Sequence[str] = (), trials: Sequence[str] = ()) -> dict[str, Any]:
-    """Start the server of `root` unless it runs, and make the projects; `trials` on a free trial. Raises Failed."""
+def start(
+    root: Path,
+    envs: Path,
+    projects: Sequence[str] = (),
+    trials: Sequence[str] = (),
+    fresh: Sequence[str] = (),
+    accounts: Sequence[str] = (),
+) -> dict[str, Any]:
+    """Start the server of `root` unless it runs, and make projects and billing accounts: see Wanted. Raises Failed."""
+    wanted = Wanted(projects, trials, fresh, accounts)
+    try:
+        asked = list(wanted.asked())
+    except ValueError as error:
+        raise Failed(str(error), code=2) from None
     private_folder(root)
     check_all_own(root)
     with _alone(root):
         server = running(root)
         if server is None:
-            server = _spawn(root, envs, projects, trials)
+            server = _spawn(root, envs, wanted)
         else:
             _write_created(root, server)
-            for project in projects:
-                ask(root, server, "POST", f"/projects/{project}")
-            for project in trials:
-                ask(root, server, "POST", f"/projects/{project}", {"trial": True})
+            for project, body in asked:
+                ask(root, server, "POST", f"/projects/{project}", body)
         return server
 
 
@@ -163,7 +174,7 @@ def _after_a_kill(root: Path) -> dict[str, Any] | None:
         if not (root / "vertex" / "jobs").is_dir():
             return None
         envs = root / "envs"
-    return _spawn(root, envs, ())
+    return _spawn(root, envs, Wanted())
 
 
 def status(root: Path) -> dict[str, Any]:
@@ -275,9 +286,8 @@ def _command(root: Path) -> list[str]:
     return [sys.executable, "-m", "localcloud", "serve", "--root", str(root)]
 
 
-def _spawn(root: Path, envs: Path, projects: Sequence[str], trials: Sequence[str] = ()) -> dict[str, Any]:
-    command = [*_command(root), "--envs", str(envs)]
-    command += [f"--project={project}" for project in projects] + [f"--trial={project}" for project in trials]
+def _spawn(root: Path, envs: Path, wanted: Wanted) -> dict[str, Any]:
+    command = [*_command(root), "--envs", str(envs), *wanted.options()]
     flags: dict[str, Any] = {"start_new_session": True}  # it outlives the shell
     if sys.platform == "win32":
         flags = {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW}

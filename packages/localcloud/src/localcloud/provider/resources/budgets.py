@@ -61,8 +61,6 @@ KINDS = {
         _delete,
         ids="billingAccounts/{account}/budgets/{name}",
         permit=_permit,
-        force_new=names("billingAccount"),
-        kept=names("deletionPolicy"),
         named_by_cloud=True,
         choices={
             "budgetFilter.calendarPeriod": ("MONTH", "QUARTER", "YEAR"),

@@ -6,7 +6,7 @@ from localcloud.core.asked.permits import Resource
 from localcloud.core.errors import ApiError
 from localcloud.projects.store import Projects
 from localcloud.provider import permits
-from localcloud.provider.kinds import Kind, names
+from localcloud.provider.kinds import Kind
 from localcloud.provider.scope import Scope, Values
 
 
@@ -55,7 +55,5 @@ KINDS = {
         _delete,
         ids="{project}/{service}",
         permit=_permit,
-        force_new=names("project service"),
-        kept=names("disableOnDestroy disableDependentServices checkIfServiceHasUsageOnDestroy deletionPolicy"),
     )
 }
