@@ -139,7 +139,7 @@ def _chosen(
                  "(`request: true` asks Google for more)")  # fmt: skip
         warnings.append(said.format(value=one.value, **place))
     elif one.asks and default is not None and not more:
-        said = _("quota {name} in {region} is {default} by itself: there is no need to ask for {value} "
+        said = _("quota {name} in {region} is {default} by itself: you don't have to ask for {value} "
                  "(without `request: true` it would be lowered)")  # fmt: skip
         warnings.append(said.format(value=one.value, **place))
     if default is not None and more != one.asks:

@@ -1,4 +1,4 @@
-"""The two APIs that all others are turned on and looked at by; the rest is the infrastructure program's.
+"""The APIs that have to be on before the infrastructure program runs; the rest it turns on itself.
 
 https://cloud.google.com/service-usage/docs/reference/rest/v1/services
 """
@@ -17,6 +17,7 @@ from cloudkite.show.text import _
 
 # Whether another API is on is read by way of Resource Manager, and it is off in a new project.
 MANAGER, USAGE = "cloudresourcemanager.googleapis.com", "serviceusage.googleapis.com"
+QUOTAS = "cloudquotas.googleapis.com"  # what the program declares of quotas depends on what they are
 _URL = "https://serviceusage.googleapis.com/v1"
 
 
@@ -43,15 +44,19 @@ def read(target: Target, names: Iterable[str]) -> Services:
 
 
 def turn_on_first(target: Target, found: Services, progress: Progress) -> None:
-    """Turn on what the infrastructure program needs before it can turn on anything itself, and wait for it.
+    """Turn on what has to be on first, and wait for the one without which no other can be turned on by the program.
 
     Raises UserError.
     """
-    if MANAGER in found.on:
+    missing = [name for name in (MANAGER, QUOTAS) if name not in found.on]
+    if not missing:
         return
     project = target.account.project
-    doing = _("turn on {api} in project {project}").format(api=MANAGER, project=project)
-    call(target, "POST", f"{_URL}/projects/{project}/services/{MANAGER}:enable", doing, body={}, again=True)
+    doing = _("turn on {apis} in project {project}").format(apis=", ".join(missing), project=project)
+    url = f"{_URL}/projects/{project}/services:batchEnable"
+    call(target, "POST", url, doing, body={"serviceIds": missing}, again=True)
+    if MANAGER not in missing:
+        return
     patience, url = Patience(progress), f"https://{MANAGER}/v3/projects/{project}"
     while not (response := send(target, "GET", url, doing, again=True)).ok:
         if not is_off(response) or not patience.wait(MANAGER):

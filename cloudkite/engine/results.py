@@ -116,3 +116,7 @@ class Failed(UserError):
     def __init__(self, message: str, hint: str, code: int, outcome: Outcome) -> None:
         super().__init__(message, hint, code)
         self.outcome = outcome
+
+
+class Incomplete(Failed):
+    """What failed is nothing that a job needs: all else is there, and the outputs are written."""

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from cloudkite import locks
 from cloudkite.accounts import services, settings
+from cloudkite.accounts.preflight import Made
 from cloudkite.accounts.registry import Account
 from cloudkite.accounts.target import Target
 from cloudkite.engine import backup, cli, failures, room, state
 from cloudkite.engine.claim import claim
 from cloudkite.engine.folder import ATTACHED, Folder
-from cloudkite.engine.results import Change, Failed, OnStep, Outcome, Preview, Resource, Status
+from cloudkite.engine.results import Change, Failed, Incomplete, OnStep, Outcome, Preview, Resource, Status
 from cloudkite.show.errors import UserError
 from cloudkite.show.text import _
 from cloudkite.workspace import write_atomically
@@ -71,23 +72,36 @@ def up(
     Can be cut off at any moment and called again. Raises Failed with what was done until then, or UserError.
     """
     with _opened(account, target, progress) as (folder, stack, wanted):
-        from cloudkite.engine import facts, tries
+        from cloudkite.engine import facts
 
         found = facts.read(folder, target, wanted)
         services.turn_on_first(target, found.services, progress)
+        if not found.choice.ready:
+            found = facts.read(folder, target, wanted)
         stack.known = found.known
         try:
-            outcome = tries.up(folder, stack, target, on_step, progress)
-        except Failed as failed:
-            raise _all_but(folder, target, failed) from None
-        outcome = _keep(folder, target, outcome)
+            outcome = _made(folder, stack, target, on_step, progress)
+        except Incomplete as incomplete:
+            if found.choice.ready:
+                raise
+            outcome = incomplete.outcome
         if not found.choice.ready:
             found = facts.again(folder, target, wanted, progress)
             stack.known = found.known
-            more = tries.up(folder, stack, target, on_step, progress)
-            done, seconds = Counter(outcome.changes) + Counter(more.changes), outcome.seconds + more.seconds
-            outcome = _keep(folder, target, replace(more, changes=dict(done), seconds=seconds))
+            more = _made(folder, stack, target, on_step, progress)
+            done = Counter(outcome.changes) + Counter(more.changes)
+            outcome = replace(more, changes=dict(done), seconds=outcome.seconds + more.seconds)
         return replace(outcome, warnings=(*found.choice.warnings, *outcome.warnings))
+
+
+def _made(folder: Folder, stack: Stack, target: Target, on_step: OnStep | None, progress: Progress) -> Outcome:
+    """One `up` of the program, its outputs written. Raises Failed, Incomplete where jobs can run all the same."""
+    from cloudkite.engine import tries
+
+    try:
+        return _keep(folder, target, tries.up(folder, stack, target, on_step, progress))
+    except Failed as failed:
+        raise _all_but(folder, target, failed) from None
 
 
 def _turned_on(known: state.State) -> tuple[Change, ...]:
@@ -118,7 +132,7 @@ def _all_but(folder: Folder, target: Target, failed: Failed) -> Failed:
     outcome = _keep(folder, target, replace(failed.outcome, outputs=outputs))
     said = _("account {name} can be used, but isn't complete:\n  {missing}")
     told = said.format(name=folder.account.name, missing=failed.message)
-    return Failed(told, failed.hint, failed.code, outcome)
+    return Incomplete(told, failed.hint, failed.code, outcome)
 
 
 def down(
@@ -163,6 +177,14 @@ def _unprotect(stack: Stack) -> None:
 def left(account: Account) -> list[Resource]:
     """Resources of the cloud that are in the state. Raises UserError when it can't be read."""
     return list(state.read(Folder(account)).resources)
+
+
+def made(account: Account) -> Made:
+    """What the state has of the things that settings can't move or forget. Raises UserError when it can't be read."""
+    from cloudkite.engine import facts
+
+    buckets = {one.name: (one.id, str(one.inputs.get("location", ""))) for one in left(account) if one.kind == "Bucket"}
+    return Made(buckets, facts.kept(Folder(account)))
 
 
 def status(account: Account) -> Status:

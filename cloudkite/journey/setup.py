@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from cloudkite.accounts import registry, settings
 from cloudkite.accounts.registry import Account
 from cloudkite.accounts.target import Target
+from cloudkite.journey import outlook
 from cloudkite.journey.reach import connect
 from cloudkite.show import amounts, screen
 from cloudkite.show.errors import BadValue, UserError
@@ -41,12 +42,15 @@ def set_up(
     say = (lambda *_a, **_k: None) if quiet else screen.say
     say(acting_as(account, target))
     with screen.waiting(_("looking at what is there ...")) as tell:
+        outlook.check(account, target)
         preview = engine.preview(account, target, progress=tell)
     for warning in preview.warnings:
         screen.warn(warning)
     if not preview.changes:
         say(_("nothing to change: {count} resources are as they should be").format(count=preview.same))
         return
+    if not quiet:
+        outlook.tell_drift(preview)
     if not quiet and not brief:
         _show_changes(preview.changes)
         show_monthly(prices.monthly(preview.resources, account.region), account)

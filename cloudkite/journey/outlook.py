@@ -1,0 +1,51 @@
+"""What is told before an account is changed: what stands in the way, and what others changed since the last run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cloudkite.accounts import preflight, settings
+from cloudkite.accounts.registry import Account
+from cloudkite.accounts.target import Target
+from cloudkite.show import screen
+from cloudkite.show.errors import UserError
+from cloudkite.show.text import _, counted
+
+if TYPE_CHECKING:
+    from cloudkite.engine import Preview
+
+
+def check(account: Account, target: Target) -> None:
+    """Tell all that stands in the way of setting the account up, before anything is made. Raises UserError for it."""
+    from cloudkite import engine
+
+    wanted = settings.check(settings.read(account.settings), account.name)
+    found = preflight.look(target, wanted, engine.made(account))
+    for finding in found:
+        if not finding.stops:
+            screen.note(finding.message)
+    stops = [finding for finding in found if finding.stops]
+    if len(stops) == 1:
+        raise UserError(stops[0].message, stops[0].hint)
+    if stops:
+        head = counted(
+            "{count} thing stands in the way of account {name}",
+            "{count} things stand in the way of account {name}",
+            len(stops),
+            name=account.name,
+        )
+        lines = [f"  {finding.message}: {finding.hint}" for finding in stops]
+        hint = _("uv run invoke up --account {name} looks again").format(name=account.name)
+        raise UserError("\n".join([f"{head}:", *lines]), hint)
+
+
+def tell_drift(preview: Preview) -> None:
+    """What others deleted or changed since the last run; the changes put it back."""
+    if not preview.drift:
+        return
+    screen.heading(_("changed by others since the last run; `up` puts it back"))
+    rows = [
+        (one.kind, one.name, _("deleted") if one.gone else _("changed: {what}").format(what=", ".join(one.details)))
+        for one in preview.drift
+    ]
+    screen.table([_("kind"), _("name"), _("what happened")], rows)
