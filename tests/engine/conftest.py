@@ -52,7 +52,7 @@ class Place:
         return Place(self.space, registry.load(self.space, self.account.name), self.target)
 
     def opened(self):
-        """The same, once the billing account that its settings name now is open, as after a start of the local cloud."""
+        """The same, once the billing account that its settings name is open: a start of the local cloud does that."""
         local.run(self.space, "start", *local.start_options(self.account))
         return self
 

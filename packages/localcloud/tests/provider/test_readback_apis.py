@@ -178,12 +178,14 @@ def test_a_preference_is_a_quota_that_holds(session):
     told = refused(session.post(PREFERENCES, params={"quotaPreferenceId": "again"}, json=preference(1)))
     assert told[:2] == (409, "ALREADY_EXISTS")
     mask = {"updateMask": "quotaConfig"}
-    wish = {"quotaConfig": {"preferredValue": "4"}}
+    back = session.patch(f"{PREFERENCES}/t4", params=mask, json={"quotaConfig": {"preferredValue": "4"}})
+    assert back.ok and value(session, "us-central1") == "4"  # up to what holds without it, nobody asks
+    wish = {"quotaConfig": {"preferredValue": "13"}}
     told = refused(session.patch(f"{PREFERENCES}/t4", params=mask, json=wish))
     assert told[2] == "Request contains an invalid argument: contact_email is required to increase a quota."
     more = {"updateMask": "quotaConfig,contactEmail"}
     assert session.patch(f"{PREFERENCES}/t4", params=more, json={**wish, "contactEmail": "me@example.com"}).ok
-    assert value(session, "us-central1") == "4"
+    assert value(session, "us-central1") == "13"
 
 
 def test_a_preference_without_an_id_gets_one(session):

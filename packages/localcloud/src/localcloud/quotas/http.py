@@ -64,7 +64,7 @@ async def get_info(call: Call) -> Body:
 
 @_route("GET", _PREFERENCES, needs="cloudquotas.quotas.get")
 async def list_preferences(call: Call) -> Body:
-    return page("quotaPreferences", call.cloud.documents.list(store.KIND, f"projects/{_project(call)}/"), call.query)
+    return page("quotaPreferences", store.preferences(call.cloud, _project(call)), call.query)
 
 
 @_route("POST", _PREFERENCES, needs="cloudquotas.quotas.update")
@@ -76,7 +76,7 @@ async def create_preference(call: Call) -> Body:
 
 @_route("GET", f"{_PREFERENCES}/{{id}}", needs="cloudquotas.quotas.get")
 async def get_preference(call: Call) -> Body:
-    return call.cloud.documents.get(_name(call))
+    return store.get(call.cloud, _name(call))
 
 
 @_route("PATCH", f"{_PREFERENCES}/{{id}}", needs="cloudquotas.quotas.update")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from localcloud.core.asked.settling import API, Settling
 from localcloud.core.asked.usage import Usage
 from localcloud.core.errors import ApiError, error_info
 from localcloud.iam import access
@@ -82,7 +83,7 @@ def require(cloud: Cloud, project: str, service: str) -> dict[str, Any]:
     """
     found = cloud.of(Projects).get(project)
     Enabled(cloud).refuse_deleted(project, service)
-    if service in found["services"]:
+    if service in found["services"] and not _too_early(cloud, found, service):
         cloud.of(Usage).check_paid(found, service)
         return found
     name, url = title(service), f"{_CONSOLE}/{service}/overview?project={found['projectId']}"
@@ -109,6 +110,11 @@ def require(cloud: Cloud, project: str, service: str) -> dict[str, Any]:
         },
     ]
     raise ApiError(403, message, reason="forbidden", details=details)
+
+
+def _too_early(cloud: Cloud, project: Body, service: str) -> bool:
+    since = project.get("enabledAt", {}).get(service)
+    return since is not None and cloud.of(Settling).refuses(since, API)
 
 
 def deleted(project: dict[str, Any], service: str) -> ApiError:

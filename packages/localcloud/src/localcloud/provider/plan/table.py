@@ -130,6 +130,7 @@ ROWS = (
         "disableOnDestroy disableDependentServices checkIfServiceHasUsageOnDestroy",
         "what-only-the-program-knows",
     ),
+    Row("projects/serviceIdentity:ServiceIdentity", FORCE_NEW, "project service", "an-identity-of-a-service"),
     # Images
     Row(_REPOSITORY, FORCE_NEW, "repositoryId location format project mode kmsKeyName", "what-replaces-a-repository"),
     Row(_REPOSITORY, FORCE_NEW, "remoteRepositoryConfig", "what-replaces-a-repository"),

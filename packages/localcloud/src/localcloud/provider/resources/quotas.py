@@ -26,7 +26,7 @@ def _create(scope: Scope, inputs: Values) -> str:
 
 
 def _read(scope: Scope, resource_id: str, _known: Values) -> Values | None:
-    found = scope.cloud.documents.find(resource_id)
+    found = store.find(scope.cloud, resource_id)
     if found is None:
         return None
     named = parts(_ID, resource_id)
