@@ -13,7 +13,8 @@ from cloudkite.accounts import services
 from cloudkite.accounts.api import send
 from cloudkite.accounts.target import Target
 from cloudkite.show.errors import from_google
-from cloudkite.show.text import _, near
+from cloudkite.show.text import _
+from infra.mistakes import nearest
 
 if TYPE_CHECKING:
     from infra.known import Preference
@@ -120,9 +121,11 @@ def choose(target: Target, settings: Settings, kept: Sequence[Preference]) -> Ch
 
 
 def _no_such(settings: Settings, name: str, infos: Sequence[Body]) -> str:
-    known = sorted({str(info.get("quotaId")) for info in infos} | {str(info.get("metric")) for info in infos})
+    known = {str(info.get(key, "")) for info in infos for key in ("quotaId", "metric")}
+    close = nearest(name, known)
+    advice = _("did you mean {name}?").format(name=close) if close else _("no quota has a name like it")
     return _("cloudkite:quotas names {name}; {project} has no such quota; {advice}").format(
-        name=name, project=settings.project, advice=near(name, known)
+        name=name, project=settings.project, advice=advice
     )
 
 

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from cloudkite.accounts import preferences, services
 from cloudkite.accounts.api import send
+from cloudkite.accounts.services import Services
 from cloudkite.accounts.target import Target
-from cloudkite.show.errors import from_google
+from cloudkite.show.errors import UserError
 from cloudkite.show.text import _
 
 if TYPE_CHECKING:
@@ -45,20 +46,35 @@ class Made:
     preferences: Sequence[Preference] = ()
 
 
-def look(target: Target, settings: Settings, made: Made) -> list[Finding]:
-    """All that is found, what stops first. Raises UserError where Google can't be reached."""
-    if moved := list(_moved(settings, made)):
-        return moved
+@dataclass(frozen=True)
+class Report:
+    """What was found, what stops first; `services` None when not even they could be read."""
+
+    findings: tuple[Finding, ...]
+    services: Services | None = None
+
+    @property
+    def complete(self) -> bool:
+        """Whether all could be asked: in a new project some of the APIs are off."""
+        return self.services is not None and self.services.on >= set(services.FIRST)
+
+
+def look(target: Target, settings: Settings, made: Made) -> Report:
+    """All that is found. Raises UserError where Google can't be reached."""
+    if moved := tuple(_moved(settings, made)):
+        return Report(moved)
+    try:
+        on = services.read(target)
+    except UserError as told:
+        return Report((Finding(told.message, told.hint),))
     asked: list[Callable[[], Iterator[Finding]]] = [
-        lambda: _project(target),
+        lambda: _billing(target, settings),
         lambda: _buckets(target, settings, made),
         lambda: _quotas(target, settings, made),
-        lambda: _billing(target, settings),
     ]
-    target.session()  # made once, before threads share it
     with ThreadPoolExecutor(len(asked)) as beside:
         found = [finding for one in beside.map(lambda ask: list(ask()), asked) for finding in one]
-    return sorted(dict.fromkeys(found), key=lambda finding: not finding.stops)
+    return Report(tuple(sorted(dict.fromkeys(found), key=lambda finding: not finding.stops)), on)
 
 
 def _moved(settings: Settings, made: Made) -> Iterator[Finding]:
@@ -81,19 +97,6 @@ def _moved(settings: Settings, made: Made) -> Iterator[Finding]:
                 ),
                 _("put cloudkite:bucketSuffix back"),
             )
-
-
-def _project(target: Target) -> Iterator[Finding]:
-    """Whether there is such a project, and its APIs can be turned on."""
-    project = target.account.project
-    url = f"https://{services.USAGE}/v1/projects/{project}/services/{services.MANAGER}"
-    response = send(target, "GET", url, _("look at project {project}").format(project=project), again=True)
-    if services.is_off(response):
-        off = services.usage_is_off(target)
-        yield Finding(off.message, off.hint)
-    elif not response.ok:
-        told = from_google(response, _("project {project} can't be used").format(project=project))
-        yield Finding(told.message, told.hint)
 
 
 def _billing(target: Target, settings: Settings) -> Iterator[Finding]:

@@ -15,9 +15,13 @@ from cloudkite.accounts.target import Target
 from cloudkite.show.errors import UserError, from_google
 from cloudkite.show.text import _
 
-# Whether another API is on is read by way of Resource Manager, and it is off in a new project.
 MANAGER, USAGE = "cloudresourcemanager.googleapis.com", "serviceusage.googleapis.com"
-QUOTAS = "cloudquotas.googleapis.com"  # what the program declares of quotas depends on what they are
+# And what each is asked when it was turned on, until it answers; who needs the quotas waits for them.
+FIRST = {
+    MANAGER: "v3/projects/{project}",  # by it, others are seen to be on
+    "cloudbilling.googleapis.com": "v1/projects/{project}/billingInfo",  # who pays, in which currency
+    "cloudquotas.googleapis.com": "",  # what is declared of quotas depends on what they are
+}
 _URL = "https://serviceusage.googleapis.com/v1"
 
 
@@ -29,7 +33,7 @@ class Services:
     on: frozenset[str]
 
 
-def read(target: Target, names: Iterable[str]) -> Services:
+def read(target: Target, names: Iterable[str] = FIRST) -> Services:
     """Which of these APIs are on, such as "storage.googleapis.com" (at most 30). Raises UserError.
 
     It is the one answer about a project that needs no other API, so its number is taken from here, too.
@@ -37,43 +41,43 @@ def read(target: Target, names: Iterable[str]) -> Services:
     project = target.account.project
     doing = _("look which APIs project {project} has on").format(project=project)
     params = {"names": [f"projects/{project}/services/{name}" for name in names]}
-    found = call(target, "GET", f"{_URL}/projects/{project}/services:batchGet", doing, params=params)
-    rows = found.get("services", [])
+    response = send(target, "GET", f"{_URL}/projects/{project}/services:batchGet", doing, again=True, params=params)
+    if is_off(response):
+        raise UserError(
+            _("{api} is off in project {project}: without it no other API can be turned on").format(
+                api=USAGE, project=project
+            ),
+            _("gcloud services enable {api} --project {project}").format(api=USAGE, project=project),
+        )
+    if not response.ok:
+        raise from_google(response, doing)
+    rows = response.json().get("services", [])
     on = frozenset(row["name"].rpartition("/")[2] for row in rows if row.get("state") == "ENABLED")
     return Services(rows[0]["parent"].removeprefix("projects/") if rows else "", on)
 
 
 def turn_on_first(target: Target, found: Services, progress: Progress) -> None:
-    """Turn on what has to be on first, and wait for the one without which no other can be turned on by the program.
+    """Turn on what has to be on before the infrastructure program can ask, make or turn on anything; wait for it.
 
     Raises UserError.
     """
-    missing = [name for name in (MANAGER, QUOTAS) if name not in found.on]
+    missing = [name for name in FIRST if name not in found.on]
     if not missing:
         return
     project = target.account.project
     doing = _("turn on {apis} in project {project}").format(apis=", ".join(missing), project=project)
     url = f"{_URL}/projects/{project}/services:batchEnable"
     call(target, "POST", url, doing, body={"serviceIds": missing}, again=True)
-    if MANAGER not in missing:
-        return
-    patience, url = Patience(progress), f"https://{MANAGER}/v3/projects/{project}"
-    while not (response := send(target, "GET", url, doing, again=True)).ok:
-        if not is_off(response) or not patience.wait(MANAGER):
-            raise from_google(response, doing)
+    patience = Patience(progress)
+    for name, probe in FIRST.items():
+        while name in missing and probe:
+            response = send(target, "GET", f"https://{name}/{probe.format(project=project)}", doing, again=True)
+            if not is_off(response):  # whatever else it says is told to who needs it
+                break
+            if not patience.wait(name):
+                raise from_google(response, doing)
 
 
 def is_off(response: Any) -> bool:
     """Whether a refusal says that an API is off, or not on yet."""
     return response.status_code == 403 and '"SERVICE_DISABLED"' in response.text
-
-
-def usage_is_off(target: Target) -> UserError:
-    """What to do where not even the API that turns on others is on."""
-    project = target.account.project
-    return UserError(
-        _("{api} is off in project {project}: without it no other API can be turned on").format(
-            api=USAGE, project=project
-        ),
-        _("gcloud services enable {api} --project {project}").format(api=USAGE, project=project),
-    )

@@ -9,7 +9,7 @@ from typing import Any
 from cloudkite.accounts import preferences, services
 from cloudkite.accounts.patience import Patience
 from cloudkite.accounts.preferences import Choice
-from cloudkite.accounts.services import MANAGER, QUOTAS, Services
+from cloudkite.accounts.services import MANAGER, Services
 from cloudkite.accounts.target import Target
 from cloudkite.engine import state
 from cloudkite.engine.folder import Folder
@@ -40,7 +40,7 @@ class Facts:
 
 def read(folder: Folder, target: Target, settings: Settings) -> Facts:
     """Ask the project. Raises UserError, BadValue for settings that it can't have."""
-    found = services.read(target, [MANAGER, QUOTAS])
+    found = services.read(target)
     choice = preferences.choose(target, settings, kept(folder))
     if choice.mistakes:
         raise BadValue(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from cloudkite.accounts import preflight, settings
+from cloudkite.accounts import preflight, services, settings
+from cloudkite.accounts.preflight import Finding, Report
 from cloudkite.accounts.registry import Account
 from cloudkite.accounts.target import Target
 from cloudkite.show import screen
@@ -15,16 +17,27 @@ if TYPE_CHECKING:
     from cloudkite.engine import Preview
 
 
-def check(account: Account, target: Target) -> None:
+def check(account: Account, target: Target) -> Report:
     """Tell all that stands in the way of setting the account up, before anything is made. Raises UserError for it."""
     from cloudkite import engine
 
     wanted = settings.check(settings.read(account.settings), account.name)
     found = preflight.look(target, wanted, engine.made(account))
-    for finding in found:
+    for finding in found.findings:
         if not finding.stops:
             screen.note(finding.message)
-    stops = [finding for finding in found if finding.stops]
+    _refuse(account, [finding for finding in found.findings if finding.stops])
+    return found
+
+
+def check_the_rest(account: Account, target: Target, before: Report, progress: Callable[[str], None]) -> None:
+    """In a new project APIs are off by which to ask: with them on, ask again, still before anything else is made."""
+    if before.services is not None and not before.complete:
+        services.turn_on_first(target, before.services, progress)
+        check(account, target)
+
+
+def _refuse(account: Account, stops: Sequence[Finding]) -> None:
     if len(stops) == 1:
         raise UserError(stops[0].message, stops[0].hint)
     if stops:

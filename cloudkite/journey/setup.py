@@ -42,7 +42,7 @@ def set_up(
     say = (lambda *_a, **_k: None) if quiet else screen.say
     say(acting_as(account, target))
     with screen.waiting(_("looking at what is there ...")) as tell:
-        outlook.check(account, target)
+        report = outlook.check(account, target)
         preview = engine.preview(account, target, progress=tell)
     for warning in preview.warnings:
         screen.warn(warning)
@@ -58,6 +58,7 @@ def set_up(
     if not yes and account.costs_money and not screen.confirm(_("set account {name} up?").format(name=account.name)):
         raise UserError(_("nothing was changed"))
     with screen.waiting(_("setting up ..."), live=brief) as tell:
+        outlook.check_the_rest(account, target, report, tell)
         outcome = engine.up(account, target, on_step=_steps(tell, len(preview.changes)), progress=tell)
     for warning in outcome.warnings:
         screen.warn(warning)

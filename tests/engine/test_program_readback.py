@@ -31,6 +31,7 @@ READ_BACK = {
     "Repository",
     "SQuotaPreference",
     "Service",
+    "ServiceIdentity",
 }
 # What the resources above are given that has no effect here, by property: kept and told, no more.
 DECLARED_ONLY = {

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def make(cloud: Cloud, project: str, wanted: dict[str, Any]) -> dict[str, Any]:
     """A project that is paid for, or with `trial` one on a free trial; one that is there stays as it is.
 
-    With `fresh` a new one is as on Google, where things take a while. With `accounts`, those are opened for who owns it,
+    With `fresh` a new one is as on Google, where things take a while. With `accounts`, those are opened for its owner,
     unless they are there; the first that is open pays for it, unless somebody chose another.
     """
     new = cloud.of(Projects).find(project) is None
