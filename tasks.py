@@ -16,6 +16,7 @@ from cloudkite.commands.logs import logs
 from cloudkite.commands.new import new
 from cloudkite.commands.pin import pin
 from cloudkite.commands.predict import predict
+from cloudkite.commands.quota import quota
 from cloudkite.commands.tensorboard import tensorboard
 from cloudkite.commands.test import test
 from cloudkite.commands.train import train
@@ -23,6 +24,6 @@ from cloudkite.commands.up import up
 
 ns = Collection(
     demo, new, check, train, jobs, logs, cancel, fetch, predict, tensorboard, up, down, test, lint, bench,
-    pin, audit,
+    quota, pin, audit,
     account.collection, local.collection,
 )  # fmt: skip
