@@ -51,10 +51,15 @@ def _on_it(account: str) -> Account:
     return chosen
 
 
-@command(help={"json": JSON})
-def start(c: Context, json: bool = False) -> None:
+@command(
+    help={
+        "fresh-project": "make this project as a new one on Google, where APIs and grants take a while until they work",
+        "json": JSON,
+    },
+)
+def start(c: Context, fresh_project: str = "", json: bool = False) -> None:
     """Start the local cloud; it runs until local.stop."""
-    _local("start", json=json)
+    _local("start", *([f"--fresh-project={fresh_project}"] if fresh_project else []), json=json)
 
 
 @command(help={"json": JSON})

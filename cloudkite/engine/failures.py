@@ -29,6 +29,7 @@ _GONE = re.compile(
 # Of a resource that needs one which failed: "property bucket value output<string>{} has a problem: ..."
 _FOLLOWS = re.compile(r"\bvalue output<\w+>\{\} has a problem")
 _FUNCTION = re.compile(r"invoke of gcp:[\w/]+:(\w+) failed")
+_TRACE = "Traceback (most recent call last)"
 _WRAPPING = re.compile(r"^(?:\d+ errors? occurred:\s*\*?|\* |error: )+\s*", re.IGNORECASE)
 
 
@@ -92,7 +93,10 @@ def found(events: Events) -> tuple[Failure, ...]:
 
 def read(message: str) -> tuple[int, str, str]:
     """(HTTP code or 0, reason or "", the text) of what a provider says."""
-    plain = " ".join(_WRAPPING.sub("", message.strip()).split())
+    said = (
+        message.partition(_TRACE)[0].strip() or message.strip()
+    )  # the SDK tells where in itself a function was called
+    plain = " ".join(_WRAPPING.sub("", said).split())
     refusal = _REFUSAL.search(plain)
     if not refusal:
         return 0, "", plain

@@ -97,7 +97,9 @@ def _describe(space, tier="paid", fresh=False):
 
 @pytest.fixture
 def describe():
-    """Makes accounts that were never set up: call it with a workspace."""
+    """Makes accounts that were never set up: call it with a workspace, and `fresh=True` for a project where things take
+    a while, as in a new one on Google.
+    """
     return _describe
 
 

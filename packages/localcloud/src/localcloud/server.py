@@ -31,6 +31,7 @@ from localcloud.core.state import database, locks
 from localcloud.core.state.files import check_all_own, check_own, private_folder, write_privately
 from localcloud.core.wanted import Wanted
 from localcloud.faults.http import faulty_metadata
+from localcloud.identity import persons
 from localcloud.identity.metadata import Metadata
 from localcloud.identity.tokens import Tokens
 from localcloud.projects.store import Projects
@@ -114,6 +115,7 @@ async def serve(root: Path, envs: Path, wanted: Wanted, ready: Any) -> None:
         assert cloud.secret  # written before anybody could need it
         for project in cloud.of(Projects).list():
             cloud.of(Projects).write_files(project)  # ports and certificates may be new
+            persons.write(cloud, project["projectId"])
         cloud.of(Billing).adopt_old()
         for project, body in wanted.asked():
             births.make(cloud, project, body)

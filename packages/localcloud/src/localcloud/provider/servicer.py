@@ -97,7 +97,9 @@ class Provider:
         labels = given.get("defaultLabels") or {}
         # The SDK sends whatever is no text as JSON.
         labels = json.loads(labels) if isinstance(labels, str) else labels
-        self._scopes[peer] = Scope(self._cloud, caller, project, given.get("region", ""), labels), token
+        override = str(given.get("userProjectOverride", "")).lower() == "true"
+        consumer = str(given.get("billingProject") or project) if override else ""
+        self._scopes[peer] = Scope(self._cloud, caller, project, given.get("region", ""), labels, consumer), token
         return pb.ConfigureResponse(
             acceptSecrets=True, supportsPreview=True, acceptResources=False, acceptOutputs=False
         )  # fmt: skip

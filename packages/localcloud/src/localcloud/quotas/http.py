@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from localcloud.core.paging import page
 from localcloud.quotas import store
-from localcloud.services.enabled import require
+from localcloud.services.enabled import require, require_quota_project
 from localcloud.transport.rest import App, Call, Handler, Router
 from localcloud.transport.transcoding import Table, transcoded
 
@@ -45,6 +45,7 @@ def table(cloud: Cloud) -> Table:
 
 
 def _project(call: Call) -> str:
+    require_quota_project(call.caller, call.consumer, SERVICE)
     return require(call.cloud, call.params["project"], SERVICE)["projectId"]
 
 

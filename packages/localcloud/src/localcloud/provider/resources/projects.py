@@ -76,8 +76,9 @@ def _read_identity(scope: Scope, resource_id: str, _known: Values) -> Values | N
     return named | {"email": email, "member": f"serviceAccount:{email}"}
 
 
-def _on_identity(scope: Scope, _resource_id: str, values: Values) -> Resource:
-    return permits.project(scope, "", values)
+def _permit_identity(scope: Scope, action: str, _resource_id: str, values: Values) -> None:
+    if action == "create":
+        permits.require(scope, "serviceusage.services.enable", permits.project(scope, "", values))
 
 
 def _agent(service: str) -> str:
@@ -91,8 +92,7 @@ KINDS = {
         _create_identity,
         _read_identity,
         ids=_IDENTITY,
-        on=_on_identity,
-        rights={"create": "serviceusage.services.enable"},
+        permit=_permit_identity,
     ),
     "projects/service:Service": Kind(
         _create,

@@ -7,6 +7,7 @@ from localcloud.provider import permits
 from localcloud.provider.kinds import Kind, names, parts
 from localcloud.provider.scope import Scope, Values
 from localcloud.quotas import store
+from localcloud.services.enabled import require_quota_project
 
 _ID = "projects/{project}/locations/global/quotaPreferences/{name}"
 _FIELDS = names("service quotaId dimensions quotaConfig contactEmail justification")
@@ -41,6 +42,7 @@ def _update(scope: Scope, resource_id: str, inputs: Values) -> None:
 
 
 def _on(scope: Scope, resource_id: str, values: Values) -> Resource:
+    require_quota_project(scope.caller, scope.consumer, "cloudquotas.googleapis.com")
     return permits.project(scope, resource_id, {"project": _project(scope, values)})
 
 
