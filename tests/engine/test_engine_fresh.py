@@ -1,9 +1,13 @@
 """A project as it is on its first day on Google: APIs are off, and what is turned on takes a while."""
 
+import json
+import re
+
 import pytest
 import yaml
 
 from cloudkite.accounts import patience
+from cloudkite.journey import quotas
 
 pytestmark = pytest.mark.slow
 
@@ -31,14 +35,13 @@ def preferences(place):
     }
 
 
-def wish(place, quotas):
+def wish(place, wanted):
     """The same account with these quotas in its settings; None takes the setting out."""
 
     def change(text):
         config = yaml.safe_load(text)["config"]
-        for key in ("cloudkite:quotas", "cloudkite:budget"):  # a trial has a billing account of its own
-            config.pop(key, None)
-        return yaml.safe_dump({"config": config | ({"cloudkite:quotas": quotas} if quotas else {})})
+        config.pop("cloudkite:quotas", None)
+        return yaml.safe_dump({"config": config | ({"cloudkite:quotas": wanted} if wanted else {})})
 
     return place.settings(change)
 
@@ -53,6 +56,29 @@ def test_one_up_sets_a_new_project_up(fresh, monkeypatch):
     assert fresh.account.outputs().project_number.isdecimal()
     looked = fresh.preview()
     assert (looked.changes, looked.drift) == ((), ())
+
+
+def test_how_an_account_stands_with_its_quotas(place, capsys):
+    place.up()
+    quotas.show(place.space, place.account.name, as_json=True)
+    told = json.loads(capsys.readouterr().out)
+    t4 = next(row for row in told["quotas"] if row["title"] == "T4")
+    assert (t4["asked"], t4["granted"], t4["reset"], t4["used"], t4["pending"]) == (1, 1, 12, 0, None)
+    with_gpu, without = told["fits"]
+    assert with_gpu["accelerator"] and not without["accelerator"]
+    assert 0 < without["hourly"] < with_gpu["hourly"]
+    quotas.show(place.space, place.account.name)
+    said = capsys.readouterr().out
+    assert "--all shows them" in said and said.count("fits now: ") == 2
+
+    # More than four times what Google gives by itself is reviewed, and granted in part.
+    more = wish(place, [{"accelerator": "T4", "value": 100, "request": True}, {"cpus": "n1", "value": 2}])
+    more.up()
+    quotas.show(more.space, more.account.name, as_json=True)
+    rows = {row["title"]: row for row in json.loads(capsys.readouterr().out)["quotas"]}
+    assert (rows["T4"]["asked"], rows["T4"]["granted"]) == (100, 48)
+    assert (rows["N1 and E2 vCPUs"]["asked"], rows["N1 and E2 vCPUs"]["granted"]) == (2, 2)
+    assert more.up().changes == {}
 
 
 def test_the_first_api_that_was_turned_off_is_turned_on_before_all_else(fresh, monkeypatch):
@@ -73,7 +99,8 @@ def test_the_first_api_that_was_turned_off_is_turned_on_before_all_else(fresh, m
 @pytest.mark.parametrize("tier", ["paid", "trial"])
 def test_a_guard_rail_goes_up_and_down_and_away(space, describe, pulumi, tier):
     cpus = "CustomModelTrainingCPUsPerProjectPerRegion"
-    place = describe(space, tier=tier)
+    # A trial has a billing account of its own, not the settings'.
+    place = describe(space, tier=tier).settings(lambda text: re.sub(r"  cloudkite:budget:\n(    .*\n)+", "", text))
     for value in (1, 4):
         place = wish(place, [{"cpus": "n1", "value": value}])
         place.up()
