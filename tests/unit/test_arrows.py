@@ -22,7 +22,7 @@ ALLOWED = {
 }
 # Parts of cloudkite/ may import from the program what it takes and gives; the engine runs it.
 OF_THE_PROGRAM = {
-    "money": {"infra.known"},
+    "money": {"infra.known", "infra.settings"},
     "engine": {"infra.program", "infra.mistakes", "infra.outputs", "infra.known", "infra.settings"},
     "accounts": {"infra.settings", "infra.mistakes", "infra.outputs", "infra.known"},
 }
