@@ -15,7 +15,7 @@ TOO_LONG = 124  # the exit code of a child that was ended because its time was o
 
 
 # What a child process may see of this one. Proxies, certificates, GOOGLE_*, CLOUDSDK_* and PULUMI_* are left out on
-# purpose: they would lead a process that works on one cloud to another.
+# purpose: they would lead a process that works on one cloud to another. Who needs the world gets network.variables().
 _SAFE = frozenset(
     "PATH HOME USER LOGNAME SHELL LANG LANGUAGE LC_ALL LC_CTYPE TZ TERM COLORTERM NO_COLOR COLUMNS TMPDIR TEMP TMP "
     "SYSTEMROOT SYSTEMDRIVE WINDIR COMSPEC PATHEXT USERPROFILE USERNAME APPDATA LOCALAPPDATA PROGRAMDATA "

@@ -29,8 +29,8 @@ class Workspace:
 
     @property
     def envs(self) -> Path:
-        """Python environments by their pins, shared by all workspaces of this clone."""
-        return self.home / ".cloudkite" / "envs"
+        """Python environments by their pins, shared by all clones and workspaces of this person."""
+        return cache() / "envs"
 
     @property
     def locks(self) -> Path:
@@ -60,6 +60,22 @@ def throw_away(state: Path) -> Workspace:
     for folder in (state, space.accounts, space.trainers):
         private_folder(folder)
     return space
+
+
+def cache() -> Path:
+    """What is large, the same for every clone, and can be made again: in the user's cache; CLOUDKITE_CACHE moves it.
+
+    Raises UserError when it isn't the person's own: what is in there is run.
+    """
+    given = os.environ.get("CLOUDKITE_CACHE")
+    if given:
+        refuse_foreign(Path(given))
+        return Path(given).resolve()
+    import platformdirs
+
+    ours = Path(platformdirs.user_cache_dir("cloudkite", appauthor=False))
+    refuse_foreign(ours)
+    return ours
 
 
 def google_accounts() -> Path:
@@ -108,7 +124,7 @@ def refuse_foreign(folder: Path) -> None:
     if os.name != "posix" or not os.path.lexists(folder):
         return
     itself, leads_to = folder.lstat(), folder.stat() if folder.exists() else None
-    hint = _("look at what is in it; then remove it, or set another with CLOUDKITE_STATE or CLOUDKITE_TOOLS")
+    hint = _("look at what is in it; then remove it, or set another: CLOUDKITE_STATE, CLOUDKITE_TOOLS, CLOUDKITE_CACHE")
     if stat.S_ISLNK(itself.st_mode) and itself.st_uid not in (os.getuid(), 0):
         raise UserError(_("{path} is a symbolic link that another user made").format(path=folder), hint)
     if leads_to is None:

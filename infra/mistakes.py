@@ -40,7 +40,7 @@ def _problem(error: Mapping[str, Any], value: Any, field: FieldInfo | None, know
     kind = error["type"]
     if field is None:
         near = nearest(str(error["loc"][-1]), known)
-        return f"is no setting; {f'did you mean {near}?' if near else 'known are ' + ', '.join(sorted(known))}"
+        return f"isn't a setting; {f'did you mean {near}?' if near else 'known are ' + ', '.join(sorted(known))}"
     extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
     allowed = str(error.get("ctx", {}).get("error", "")) or str(extra.get(ALLOWED, ""))
     if kind == "missing":

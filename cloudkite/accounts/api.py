@@ -46,7 +46,7 @@ def call(
         target, method, url, doing, params=params, json=body, again=method == "GET" if again is None else again
     )
     if not response.ok:
-        told = from_google(response, doing)
+        told = from_google(response, doing, target.unpaid)
         if response.status_code in _PASSING and not is_quota(response):
             passing = Passing(told.message, told.hint, told.code)
             passing.http, passing.wait = response.status_code, retry_after(response)

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import environments
 from cloudkite.accounts.registry import Account
 from cloudkite.children import safe_environment
 from cloudkite.show.errors import FAILED, UserError
@@ -24,7 +25,7 @@ def started(workspace: Workspace, account: Account) -> tuple[dict[str, str], dic
     root = workspace.localcloud
     home = root / "projects" / account.project
     server, notes = _running(root), []
-    if server is None or not (home / "environment.json").is_file():
+    if server is None or not (home / "environment.json").is_file() or _knows_another_network(root):
         killed = server is None and (root / "server.json").is_file()  # a clean stop takes that file away
         run(workspace, "start", *start_options(account))
         server = _running(root)
@@ -61,6 +62,17 @@ def start_options(account: Account) -> list[str]:
     return [project, payer] if account.payer else [project]
 
 
+def _knows_another_network(root: Path) -> bool:
+    """Whether the local cloud was told of other proxies, certificates or another package index than there are now."""
+    if environments.is_client_of_local_cloud(os.environ):
+        return False
+    try:
+        known = (root / "network.sha256").read_text(encoding="ascii")
+    except (OSError, ValueError):  # of an older version, which can't be told
+        return False
+    return known != environments.told(environments.index_settings(os.environ))
+
+
 def _running(root: Path) -> dict[str, Any] | None:
     """What the running local cloud of `root` wrote about itself; None when it isn't running."""
     import psutil
@@ -94,11 +106,9 @@ def run(workspace: Workspace, *arguments: str) -> str:
     ]
     if verb == "start":
         command += ["--envs", str(private_folder(workspace.envs))]
-    # uv's settings are let through: the local cloud builds the jobs' environments with it.
-    uv = {k: v for k, v in os.environ.items() if k.startswith(("UV_", "PIP_"))}
-    done = subprocess.run(
-        command, cwd=workspace.home, env=safe_environment(uv), capture_output=True, text=True, encoding="utf-8"
-    )
+    # The way to a package index is let through: the local cloud builds the jobs' environments.
+    variables = safe_environment(environments.index_settings(os.environ))
+    done = subprocess.run(command, cwd=workspace.home, env=variables, capture_output=True, text=True, encoding="utf-8")
     if done.returncode:
         code = done.returncode if 0 < done.returncode < 5 else FAILED
         told = _told(done.stderr)
@@ -132,6 +142,7 @@ def _as_task(part: Any) -> str:
     if task == "fault" and options.keys() & {"list", "clear"}:
         task = "faults"
         options.pop("list", None)
+    task = "pay" if task == "upgrade" else task
     words = ["uv run invoke", f"local.{task}", *part["arguments"]]
     for name, value in options.items():
         words += [f"--{name}"] if value is True else [f"--{name}", str(value)]

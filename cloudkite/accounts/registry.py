@@ -161,6 +161,17 @@ def check_name(name: str, new: bool = False) -> None:
         )
 
 
+def check_free(workspace: Workspace, name: str) -> None:
+    """Raise BadValue unless `name` can be a new account's."""
+    check_name(name, new=True)
+    path = workspace.accounts / f"Pulumi.{name}.yaml"
+    if path.exists():
+        raise BadValue(
+            _("there is an account {name} already").format(name=name),
+            _("uv run invoke account.use {name}, or choose another name").format(name=name),
+        )
+
+
 def chosen(workspace: Workspace) -> str:
     """The name in CLOUDKITE_ACCOUNT, else that of the account in use; nobody has looked whether there is one."""
     return os.environ.get("CLOUDKITE_ACCOUNT") or current(workspace)
@@ -193,10 +204,26 @@ def add(workspace: Workspace, name: str, config: Mapping[str, Any]) -> Account:
 
     `config` is what `settings.describe` gives. Raises BadValue that tells every mistake in it.
     """
-    check_name(name, new=True)
+    check_free(workspace, name)
     path = workspace.accounts / f"Pulumi.{name}.yaml"
-    if path.exists():
-        raise BadValue(_("there is an account {name} already").format(name=name), str(path))
-    settings.check(config, name)
+    checked = settings.check(config, name)
+    for other in sharing(workspace, name, checked.target, checked.project):
+        raise shared(other, name)
     settings.write(path, config)
     return load(workspace, name)
+
+
+def sharing(workspace: Workspace, name: str, target: str, project: str) -> list[Account]:
+    """The accounts but `name` that are described for the same project."""
+    found, _broken = load_all(workspace)
+    return [one for one in found if one.name != name and (one.target, one.project) == (target, project)]
+
+
+def shared(other: Account, name: str) -> BadValue:
+    """Why `name` can't have the project that `other` has."""
+    return BadValue(
+        _("project {project} is account {other}'s: each account needs a project of its own").format(
+            project=other.project, other=other.name
+        ),
+        _("uv run invoke account.use {other}, or give {name} another project").format(other=other.name, name=name),
+    )

@@ -80,6 +80,19 @@ def check(config: Mapping[str, Any], name: str) -> Settings:
         raise BadValue(str(mistakes), _COMPARE) from None
 
 
+def check_answer(field: str, value: Any) -> None:
+    """Check one of the arguments of `describe` by itself. Raises BadValue."""
+    from infra.mistakes import SettingsError
+    from infra.settings import Settings
+
+    right = {"project": "my-project", "budget": 10.0, "billing_account": "012345-6789AB-CDEF01"}
+    try:
+        Settings.parse(describe(**{**right, field: value}), "new")
+    except SettingsError as wrong:
+        what, _semicolon, allowed = wrong.mistakes[0].partition("; ")
+        raise BadValue(what, allowed) from None
+
+
 def checked(workspace: Workspace, path: Path, name: str) -> dict[str, Any]:
     """The settings of account `name` as plain values by their names in the model. Raises BadValue.
 

@@ -14,6 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cloudkite import network
 from cloudkite.accounts import local
 from cloudkite.accounts.registry import Account
 from cloudkite.children import safe_environment
@@ -38,6 +39,7 @@ class Target:
     environment: dict[str, str]
     pulumi_environment: dict[str, str] = field(repr=False)
     cloud: str = ""  # which cloud it is, where one can be emptied and begun anew; "" for Google
+    unpaid: str = ""  # what helps where nobody pays for the project; "" for Google's usual step
     notes: tuple[str, ...] = ()  # what the person should know before the command's own output
 
     @cached_property
@@ -111,6 +113,8 @@ class Target:
         return self._session
 
     def _prepare(self, session: Any) -> Any:
+        if self.account.target == "google":
+            network.lead(session)
         if proxy := self.environment.get("https_proxy"):
             session.trust_env = False  # else requests prefers this process' own proxies to the target's
             session.proxies.update({"https": proxy, "http": proxy})
@@ -136,7 +140,8 @@ class Target:
 
     def child_environment(self, extra: Mapping[str, str] | None = None) -> dict[str, str]:
         """The whole environment for a child process that is a Google client of this target."""
-        return safe_environment({**self.environment, **(extra or {})})
+        way = network.variables() if self.account.target == "google" else {}
+        return safe_environment({**way, **self.environment, **(extra or {})})
 
 
 def _read_refusal(response: Any, *_arguments: Any, **_options: Any) -> None:
@@ -193,10 +198,12 @@ def _google(workspace: Workspace, account: Account) -> Target:
         "GOOGLE_CLOUD_PROJECT": account.project,
         "CLOUDSDK_CORE_PROJECT": account.project,
     }
-    return Target(account, environment, {"GOOGLE_APPLICATION_CREDENTIALS": str(path)})
+    engine = {"GOOGLE_APPLICATION_CREDENTIALS": str(path), **network.variables()}
+    return Target(account, environment, engine)
 
 
 def _local(workspace: Workspace, account: Account) -> Target:
     environment, server, notes = local.started(workspace, account)
     attached = {"PULUMI_DEBUG_PROVIDERS": f"gcp:{server['provider']}"}
-    return Target(account, environment, attached, server.get("cloud", ""), tuple(notes))
+    unpaid = f"uv run invoke local.upgrade {account.name}" if account.tier == "trial" else ""
+    return Target(account, environment, attached, server.get("cloud", ""), unpaid, tuple(notes))

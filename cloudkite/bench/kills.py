@@ -107,7 +107,7 @@ class _Commands:
 
     def down(self) -> _Drill:
         """Nothing is left."""
-        return _Drill(_EVERYTHING, 15, lambda said: "" if json.loads(said) == [] else f"left: {said}",
+        return _Drill(_EVERYTHING, 15, lambda said: "" if json.loads(said)["left"] == [] else f"left: {said}",
                       lambda: self.must("up", "--yes"))  # fmt: skip
 
     def fetch(self) -> _Drill:

@@ -40,7 +40,7 @@ class Place:
     @cached_property
     def target(self) -> Target:
         """The account's target; starts the local cloud."""
-        return connect(self.space, self.account)
+        return connect(self.space, self.account, new=True)
 
     @cached_property
     def set_up(self) -> Target:

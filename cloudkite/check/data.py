@@ -12,8 +12,9 @@ from cloudkite.check.leaks import Correlation, Mapping, Spans
 from cloudkite.check.numbers import Numbers
 from cloudkite.check.rows import Chunk, Source
 from cloudkite.check.words import Words
-from cloudkite.data import encoding
+from cloudkite.data import balance, encoding
 from cloudkite.data.declared import NUMBER, Declared
+from cloudkite.data.table import Column
 from cloudkite.show.text import _, near
 
 MOST_ROWS = 5_000_000  # read in one check; when there are more, the report says so
@@ -70,11 +71,13 @@ class _Table:
         self.declared, self.report, self.first_seen = declared, report, first_seen
         label, findings = declared.label, report.findings
         self.numbers = {
-            name: Numbers(name, declared.ranges.get(name), findings)
+            name: Numbers(declared.shown(name), declared.ranges.get(name), findings)
             for name, kind in declared.columns.items()
             if kind == NUMBER
         }
-        self.words = {name: Words(name, findings) for name in declared.columns if name not in self.numbers}
+        self.words = {
+            name: Words(declared.shown(name), findings) for name in declared.columns if name not in self.numbers
+        }
         self.answers = Numbers(label, None, findings)  # of a label that is a number
         watched = [name for name in declared.columns if f"leak:{name}" not in declared.allow]
         numbers = [name for name in watched if name in self.numbers]
@@ -83,7 +86,7 @@ class _Table:
         self.spans = {name: Spans(name, label) for name in numbers} if classes else {}
         self.correlations = {} if classes else {name: Correlation(name, label) for name in numbers}
         self._again: Counter[tuple[str, str]] = Counter()  # (first file, this file) -> rows
-        self._unused: set[str] = set()
+        self._unused: dict[str, Column] = {}
 
     def read(self, sources: Sequence[Source], tell: Callable[[str], None]) -> None:
         """All rows of all files."""
@@ -162,11 +165,14 @@ class _Table:
         blanks = {name: column.blanks / column.rows for name, column in columns.items() if column.blanks}
         if blanks:
             most_first = sorted(blanks.items(), key=lambda item: -item[1])[:10]
-            shown = ", ".join(f"{name} {_share(share)}" for name, share in most_first)
+            shown = ", ".join(f"{self.declared.shown(name)} {_share(share)}" for name, share in most_first)
             self.report.findings.add(NOTE, _("blank fields: {columns}").format(columns=shown))
         if self._unused:
-            shown = ", ".join(sorted(self._unused)[:10])
-            self.report.findings.add(NOTE, _("not seen by the model: {columns}").format(columns=shown))
+            shown = "; ".join(
+                f"{self.declared.shown(name)} ({_why(column)})" for name, column in sorted(self._unused.items())[:10]
+            )
+            more = ", ..." if len(self._unused) > 10 else ""
+            self.report.findings.add(NOTE, _("not seen by the model: {columns}").format(columns=shown + more))
 
     def _tell_label(self) -> None:
         findings, label, counts = self.report.findings, self.declared.label, self.report.classes
@@ -182,6 +188,8 @@ class _Table:
                 if counts[name] < _FEW:
                     said = _("{label}: {name!r} has {count} rows: too few to learn from")
                     findings.add(WARNING, said.format(label=label, name=name, count=counts[name]))
+            if uneven := balance.lopsided(counts):
+                findings.add(WARNING, f"{label}: {uneven}")
 
     def _tell_leak(self, name: str) -> None:
         findings = self.report.findings
@@ -205,6 +213,12 @@ class _Table:
             if first != again:
                 add(WARNING, _("{count:,} rows of {again} are in {first}, too").format(
                     count=count, again=again, first=first))  # fmt: skip
+
+
+def _why(column: Column) -> str:
+    """What the first rows of a column that isn't in COLUMNS say of it."""
+    kind = _("numbers") if column.numeric else _("text")
+    return column.useless() or _("{kind}: add it to COLUMNS if it is known before the answer").format(kind=kind)
 
 
 def _share(value: float) -> str:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ast
+import io
 import json
 import subprocess
 import sys
+import tokenize
 import tomllib
 from pathlib import Path
 
@@ -15,6 +18,7 @@ from cloudkite.show.text import _
 from cloudkite.trainers.folders import PACKAGE, Trainer, package_links
 
 # Syntax errors, comparisons that can't be meant, undefined names: https://docs.astral.sh/ruff/rules/
+_SYNTAX = "invalid-syntax"  # what ruff calls it; older ones gave no code
 _BROKEN = ["--isolated", "--no-respect-gitignore", "--target-version", "py311", "--select", "E9,F63,F7,F82"]
 
 
@@ -22,6 +26,10 @@ def lint(trainer: Trainer) -> Findings:
     """All findings in the trainer's folder; what can't run counts in the package only."""
     findings = Findings()
     broken = _ruff(trainer.folder, [*_BROKEN, PACKAGE])
+    unreadable = {line.partition(":")[0] for line in broken if _SYNTAX in line.split(" ")[1:2]}
+    # One bracket that is missing makes many lines wrong: the place that Python itself names is where to look.
+    broken = [line for line in broken if line.partition(":")[0] not in unreadable]
+    broken += [_syntax(trainer.folder, name) for name in sorted(unreadable)]
     for line in broken:
         findings.add(FAILED, line)
     for path in package_links(trainer):
@@ -31,9 +39,38 @@ def lint(trainer: Trainer) -> Findings:
     # Named, or it would get the settings of the folders above, which are about another project or by another person.
     own = _settings(trainer.folder)
     for line in _ruff(trainer.folder, ["--config", str(own), "."] if own else ["--isolated", "."]):
-        if line not in broken:
+        if line not in broken and line.partition(":")[0] not in unreadable:
             findings.repeat(WARNING, line, line.split(" ")[1])
     return findings
+
+
+def _syntax(folder: Path, name: str) -> str:
+    """What Python says of a file that it can't read, as `file:line: message`."""
+    source = (folder / name).read_bytes()
+    try:
+        ast.parse(source, name)
+    except SyntaxError as error:
+        line, said = error.lineno or 1, error.msg
+        if said.startswith("invalid syntax") and (found := _open(source)):  # what follows a bracket is told instead
+            line, said = found[0], _("{bracket!r} was never closed").format(bracket=found[1])
+        return f"{name}:{line}: {said}"
+    except (ValueError, RecursionError, MemoryError) as error:
+        return f"{name}:1: {error}"
+    return _("{name}:1: Python 3.11 can't read it").format(name=name)
+
+
+def _open(source: bytes) -> tuple[int, str] | None:
+    """The first bracket that is still open at the end, and its line; None when all are closed."""
+    brackets: list[tuple[int, str]] = []
+    try:
+        for token in tokenize.tokenize(io.BytesIO(source).readline):
+            if token.type == tokenize.OP and token.string in "([{":
+                brackets.append((token.start[0], token.string))
+            elif token.type == tokenize.OP and token.string in ")]}" and brackets:
+                brackets.pop()
+    except (tokenize.TokenError, SyntaxError, ValueError):  # the end, in the middle of a statement
+        return brackets[0] if brackets else None
+    return None
 
 
 def _settings(folder: Path) -> Path | None:
@@ -60,6 +97,6 @@ def _ruff(folder: Path, arguments: list[str]) -> list[str]:
     for one in json.loads(done.stdout or "[]"):
         path = Path(one["filename"])
         place = path.relative_to(folder.resolve()) if path.is_relative_to(folder.resolve()) else path
-        code = one.get("code") or "syntax"
+        code = one.get("code") or _SYNTAX
         found.append(f"{place.as_posix()}:{one['location']['row']}: {code} {one['message']}")
     return sorted(found)

@@ -15,7 +15,7 @@ from cloudkite.check.rows import Source
 from cloudkite.children import safe_environment
 from cloudkite.data import reading
 from cloudkite.data.declared import NUMBER, Declared
-from cloudkite.models import predictions
+from cloudkite.models import predictions, questions
 from cloudkite.models.predictor import QUIET, Answer, Predictor
 from cloudkite.show.errors import UserError
 from cloudkite.show.text import _
@@ -102,8 +102,8 @@ def reload(predictor: Predictor, output: Path, declared: Declared, raw: list[Raw
     model = next((p.parent for p in sorted(output.rglob("saved_model.pb"))), None)
     if model is None:
         return Outcome((_("the run left no SavedModel (saved_model.pb) in its output folder"),))
-    rows = [predictions.parse({name: row[name] for name in declared.columns}, declared.columns) for row in raw]
-    blank: predictions.Row = dict.fromkeys(declared.columns)
+    rows = [questions.parse({name: row[name] for name in declared.columns}, declared.columns) for row in raw]
+    blank: dict[str, questions.Value] = dict.fromkeys(declared.columns)
     try:
         about = predictions.facts(model)
         answer = predictor.ask(model, rows)

@@ -13,6 +13,7 @@ from pathlib import Path
 from cloudkite.check.findings import FAILED, Findings
 from cloudkite.data import number, reading
 from cloudkite.data.declared import Declared
+from cloudkite.data.table import Column
 from cloudkite.show.text import _, near
 
 
@@ -39,15 +40,24 @@ class Chunk:
         return f"{self.name}:{self.lines[row]}"
 
 
-def chunks(source: Source, declared: Declared, findings: Findings, unused: set[str]) -> Iterator[Chunk]:
-    """The file's rows, as far as its quotes can be followed. Columns that nobody declared are added to `unused`."""
+def chunks(source: Source, declared: Declared, findings: Findings, unused: dict[str, Column]) -> Iterator[Chunk]:
+    """The file's rows, as far as its quotes can be followed.
+
+    Columns that nobody declared are added to `unused`, with what the first rows of the first file say of each.
+    """
     try:
         with reading.opened(source.path) as file:
             header = file.header()
             where = _places(source.name, header, declared, findings)
             if where:
-                unused |= {name for name in header if name not in where}
-                yield from _rows(source.name, file, len(header), where, findings)
+                more = {name: i for i, name in enumerate(header) if name not in where and name not in unused}
+                unused |= {name: Column(name) for name in more}
+                for chunk in _rows(source.name, file, len(header), where, findings):
+                    for name, i in more.items():
+                        for row, line in zip(chunk.rows, chunk.lines, strict=True):
+                            unused[name].add(row[i].strip(), line)
+                    more = {}
+                    yield chunk
     except reading.Broken as error:
         findings.add(FAILED, f"{source.name}:{error.line}: {error.why}; {error.how}")
 

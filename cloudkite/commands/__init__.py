@@ -11,21 +11,56 @@ from collections.abc import Callable
 from typing import Any
 
 from invoke.context import Context
-from invoke.tasks import task
+from invoke.parser.argument import Argument
+from invoke.tasks import Task, task
 
+from cloudkite.show import command_line
 from cloudkite.show.text import _
+
+command_line.adopt()  # before the commands are loaded, which may be interrupted, and may not be what was typed
 
 # The help of options that several commands have.
 TRAINER = "the trainer's name or folder"
 ACCOUNT = "another account than the one in use"
 JSON = "print JSON"
-ONE_JOB = {"job": "its id or name, or the start of it (default: the newest)", "account": ACCOUNT}
+ONE_JOB = {"job": "a job's name or id, the start of one, or a trainer's name (default: the newest)", "account": ACCOUNT}
 
 
-def command(*, name: str | None = None, **options: Any) -> Callable[[Callable[..., Any]], Any]:
+class _Command(Task[Any]):
+    """A task that may have one word more or less: `fetch` and `fetch grades`, which Invoke itself can't tell apart.
+
+    `maybe` names the option that a word without an option's name is for.
+    """
+
+    maybe = ""
+
+    def get_arguments(self, ignore_unknown_help: bool | None = None) -> list[Argument]:
+        """Its options; `maybe` is a positional one where this command line has a word for it."""
+        found = super().get_arguments(ignore_unknown_help)
+        for argument in found if self.maybe else ():
+            if argument.name == self.maybe and _has_word(sys.argv, self.name, found):
+                argument.positional, argument.default = True, None
+        return sorted(found, key=lambda argument: not argument.positional)
+
+
+def _has_word(line: list[str], name: str, options: list[Argument]) -> bool:
+    """Whether a word follows the command's name that belongs to no option."""
+    words = line[: line.index("--")] if "--" in line else line
+    start = next((i for i, word in enumerate(words) if i and word.rpartition(".")[2] == name), len(words))
+    valued = {f"--{n.replace('_', '-')}" for one in options if one.takes_value for n in one.names}
+    before = ""
+    for word in words[start + 1 :]:
+        if not word.startswith("-") and before not in valued:
+            return True
+        before = word
+    return False
+
+
+def command(*, name: str | None = None, maybe: str = "", **options: Any) -> Callable[[Callable[..., Any]], Any]:
     """An Invoke task whose mistakes are told as `error:` and `hint:`; `--debug` shows the traceback instead.
 
-    What --list and --help show of it (its docstring, `help`) is in the reader's language.
+    `maybe` names the option that may be given without its name: `logs grades`. What --list and --help show of it (its
+    docstring, `help`) is in the reader's language.
     """
     options["help"] = {option: _(said) for option, said in options.get("help", {}).items()}
 
@@ -35,11 +70,14 @@ def command(*, name: str | None = None, **options: Any) -> Callable[[Callable[..
             from cloudkite.show import mistakes
 
             with mistakes.told(debug="--debug" in sys.argv or "-d" in sys.argv):
+                command_line.interruptible()
                 _sweep()
                 body(c, *arguments, **values)
 
         run.__doc__ = _(body.__doc__ or "")
-        return task(run, name=name, auto_shortflags=False, **options)
+        made: Any = task(run, name=name, klass=_Command, auto_shortflags=False, **options)
+        made.maybe = maybe
+        return made
 
     return decorate
 

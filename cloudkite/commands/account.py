@@ -29,14 +29,14 @@ def list_all(c: Context, json: bool = False) -> None:
         "budget": "per month, in the billing account's currency",
         "currency": "of the billing account (default: USD)",
         "email": "where budget alerts go",
-        "local": "an account on the local cloud instead of Google",
+        "local": "an account on the local cloud instead of Google: asks for no more than a name",
     },
 )
 def add(
     c: Context,
     name: str = "",
     project: str = "",
-    region: str = "us-central1",
+    region: str = "",
     tier: str = "",
     owner: str = "",
     billing: str = "",
@@ -47,11 +47,10 @@ def add(
 ) -> None:
     """Describe an account; asks for what is missing. Creates nothing, and does not switch to it."""
     from cloudkite import workspace
-    from cloudkite.journey import setup
+    from cloudkite.journey import describe
 
-    setup.add_account(
-        workspace.find(), name, project, region, tier, owner, billing, budget, currency, email, local=local
-    )
+    given = describe.Answers(name, project, region, tier, owner, billing, budget, currency, email)
+    describe.add_account(workspace.find(), given, local=local)
 
 
 @command(positional=["name"], help={"name": "the account's name"})

@@ -7,7 +7,7 @@ from invoke.context import Context
 from cloudkite.commands import JSON, ONE_JOB, command
 
 
-@command(help={**ONE_JOB, "json": JSON})
+@command(maybe="job", help={**ONE_JOB, "json": JSON})
 def cancel(c: Context, job: str = "", account: str = "", json: bool = False) -> None:
     """Cancel a job; the time that it ran is charged."""
     from cloudkite import workspace

@@ -21,6 +21,6 @@ def down(
 ) -> None:
     """Take the account down and show what is left and what it costs. Data and models stay unless --everything."""
     from cloudkite import workspace
-    from cloudkite.journey import setup
+    from cloudkite.journey import teardown
 
-    setup.down(workspace.find(), account, everything=everything, yes=yes, confirmed=confirm, as_json=json)
+    teardown.down(workspace.find(), account, everything=everything, yes=yes, confirmed=confirm, as_json=json)

@@ -7,7 +7,7 @@ from invoke.context import Context
 from cloudkite.commands import JSON, ONE_JOB, command
 
 
-@command(help={**ONE_JOB, "json": JSON})
+@command(maybe="job", help={**ONE_JOB, "json": JSON})
 def fetch(c: Context, job: str = "", account: str = "", json: bool = False) -> None:
     """Download a job's model to trainers/<name>/models/<job>."""
     from cloudkite import workspace

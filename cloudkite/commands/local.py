@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 from invoke.collection import Collection
@@ -75,19 +76,21 @@ def status(c: Context, json: bool = False) -> None:
 
 
 @command(
-    help={"shell": "bash, fish, powershell or cmd", "account": ACCOUNT, "json": JSON},
+    help={
+        "shell": "bash, fish, powershell or cmd",
+        "unset": "print what takes it all out of a shell again",
+        "account": ACCOUNT,
+        "json": JSON,
+    },
 )
-def env(c: Context, shell: str = "", account: str = "", json: bool = False) -> None:
+def env(c: Context, shell: str = "", unset: bool = False, account: str = "", json: bool = False) -> None:
     """Print what makes a shell's Google clients use the local cloud: eval "$(uv run invoke local.env)"."""
     from cloudkite import workspace
-    from cloudkite.accounts import local
-    from cloudkite.journey import reach
-    from cloudkite.show import screen
+    from cloudkite.journey import reach, shells
 
     space, chosen = workspace.find(), _on_it(account)
-    reach.connect(space, chosen)
-    options = ["--json"] if json else [f"--shell={shell}"] if shell else []
-    screen.relay(local.run(space, "env", "--project", chosen.project, *options), json)
+    reach.connect(space, chosen, new=True)
+    shells.show_environment(space, chosen, shell, unset=unset, as_json=json)
 
 
 @command(
@@ -142,14 +145,14 @@ def faults(c: Context, clear: str | bool | None = None, json: bool = False) -> N
     _local("fault", what, json=json)
 
 
-@command(positional=["job"], help={"job": "a Spot job's id or name", "account": ACCOUNT})
+@command(positional=["job"], help={"job": "a Spot job's name or id, or its trainer's name", "account": ACCOUNT})
 def preempt(c: Context, job: str, account: str = "") -> None:
     """Preempt a Spot job, as Google may at any time: it should resume from its checkpoint."""
     from cloudkite import workspace
-    from cloudkite.jobs import service
+    from cloudkite.jobs import choosing
     from cloudkite.journey import reach
 
-    found = service.resolve(reach.connect(workspace.find(), _on_it(account)), job)
+    found = choosing.choose(reach.connect(workspace.find(), _on_it(account)), job)
     _local("preempt", found.id)
 
 
@@ -176,11 +179,18 @@ def bill(c: Context, account: str = "", month: str = "", json: bool = False) -> 
     _local("bill", *options, json=json)
 
 
-@command(positional=["account"], help={"account": "the account's name; it is on a free trial", "json": JSON})
-def upgrade(c: Context, account: str, json: bool = False) -> None:
-    """Upgrade a free trial's account to a paid one; what is left of its credit stays until day 90."""
+@command(
+    positional=["account"],
+    aliases=["upgrade"],
+    help={"account": "the account's name; it is on a free trial", "json": JSON},
+)
+def pay(c: Context, account: str, json: bool = False) -> None:
+    """Turn a free trial's account into a paid one; what is left of its credit stays until day 90."""
+    from cloudkite.show import screen
     from cloudkite.show.errors import BadValue
 
+    if "local.upgrade" in sys.argv:
+        screen.warn(_("local.upgrade is called local.pay now; the old name goes with the next version"))
     chosen = _on_it(account)
     if chosen.tier != "trial":
         raise BadValue(
@@ -212,5 +222,5 @@ def reset(c: Context, yes: bool = False) -> None:
 
 
 collection = Collection(
-    "local", start, stop, status, env, clock, bill, upgrade, audit, fault, faults, preempt, reset
+    "local", start, stop, status, env, clock, bill, pay, audit, fault, faults, preempt, reset
 )  # fmt: skip

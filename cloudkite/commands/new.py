@@ -23,12 +23,13 @@ from cloudkite.show.text import _
 def new(c: Context, name: str, data: str = "", label: str = "", output: str = "") -> None:
     """Make a trainer: on the Palmer penguins, or on your own CSV with --data and --label."""
     from cloudkite import workspace
+    from cloudkite.journey.reach import look_at_machine
     from cloudkite.show import screen
     from cloudkite.trainers import making
 
-    made = making.new(
-        workspace.find(), name, Path(data) if data else None, label or None, Path(output) if output else None
-    )
+    space = workspace.find()
+    look_at_machine(space, stops=False)
+    made = making.new(space, name, Path(data) if data else None, label or None, Path(output) if output else None)
     for note in made.notes:
         screen.note(note)
     screen.say(_("made {folder}").format(folder=os.path.relpath(made.folder)))

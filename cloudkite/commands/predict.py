@@ -14,15 +14,22 @@ from cloudkite.commands import JSON, TRAINER, command
         "trainer": TRAINER,
         "row": "column=value,column=value ...; may be repeated",
         "csv": "a CSV file with the trainer's columns",
+        "output": "write the rows and their predictions to this .csv or .jsonl file",
         "model": "a fetched model's folder (default: the newest)",
         "json": JSON,
     },
 )
 def predict(
-    c: Context, trainer: str, row: list[str] | None = None, csv: str = "", model: str = "", json: bool = False
+    c: Context,
+    trainer: str,
+    row: list[str] | None = None,
+    csv: str = "",
+    output: str = "",
+    model: str = "",
+    json: bool = False,
 ) -> None:
     """Predict with a fetched model on this machine."""
     from cloudkite import workspace
     from cloudkite.journey import results
 
-    results.predict(workspace.find(), trainer, list(row or []), csv, model, as_json=json)
+    results.predict(workspace.find(), trainer, list(row or []), csv, model, output, as_json=json)

@@ -17,7 +17,9 @@ _OPTIONS = {
     "spot": "on Spot machines: cheaper, may be preempted; the job resumes from its checkpoint",
     "image": "container image (default: TensorFlow's own for CPUs, python:3.11 with your pins for GPUs)",
     "limit": "time limit, e.g. 30m, 1h, 2h30m (default: 1h)",
+    "rehearse": "on a local account: run a GPU job on this machine's CPU, to try everything but the GPU",
     "max-cost": "the most it may cost; lowers the default time limit where that could cost more",
+    "name": "the job's name, for jobs, logs, fetch and cancel (default: trainer and time)",
     "yes": "do not ask",
     "detach": "submit and do not follow",
     "account": ACCOUNT,
@@ -35,8 +37,10 @@ def train(
     workers: int = 1,
     spot: bool = False,
     image: str = "",
+    rehearse: bool = False,
     limit: str = "",
     max_cost: str = "",
+    name: str = "",
     yes: bool = False,
     detach: bool = False,
     account: str = "",
@@ -49,7 +53,7 @@ def train(
 
     wishes = Wishes(
         machine=machine, gpu=gpu, gpus=gpus, workers=workers, spot=spot, image=image, limit=limit, max_cost=max_cost,
-        arguments=tuple(_after_dashes()),
+        name=name, rehearse=rehearse, arguments=tuple(_after_dashes()),
     )  # fmt: skip
     training.train(workspace.find(), trainer, account, wishes, yes=yes, follow=not detach, as_json=json)
 

@@ -7,7 +7,7 @@ import keyword
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,8 @@ class Declared:
 
     `columns` maps a feature to "number" or "text"; `classes` is empty when the label is a number; `ranges` holds the
     lowest and highest value expected; `data` is a path or pattern, relative to the trainer's folder, or gs://.
-    `allow` lists findings of the check that are meant to be, such as "leak:column".
+    `allow` lists findings of the check that are meant to be, such as "leak:column". `headers` is what the person's own
+    file called a column.
     """
 
     source: Path
@@ -36,6 +37,12 @@ class Declared:
     data: str
     ranges: dict[str, tuple[float, float]]
     allow: tuple[str, ...] = ()
+    headers: dict[str, str] = field(default_factory=dict)
+
+    def shown(self, name: str) -> str:
+        """A column as a report names it: what the person's file called it comes first."""
+        own = self.headers.get(name, name)
+        return name if own == name else f"{own} ({name})"
 
 
 def read(path: Path) -> Declared:
@@ -66,6 +73,7 @@ def read(path: Path) -> Declared:
         data=values.text("DATA"),
         ranges=values.ranges(columns),
         allow=values.allow(columns),
+        headers=values.headers(),
     )
 
 
@@ -180,6 +188,12 @@ class _Values:
                 raise self.wrong("RANGES", _("the range of {name} is {value!r}").format(name=name, value=pair), _RANGES)
         return {name: (float(low), float(high)) for name, (low, high) in value.items()}
 
+    def headers(self) -> dict[str, str]:
+        value = self._get("HEADERS") if "HEADERS" in self._nodes else {}
+        if not isinstance(value, dict) or not all(isinstance(text, str) for pair in value.items() for text in pair):
+            raise self.wrong("HEADERS", _("HEADERS is {value!r}").format(value=value), _HEADERS)
+        return value
+
     def allow(self, columns: Mapping[str, str]) -> tuple[str, ...]:
         value = self._get("ALLOW") if "ALLOW" in self._nodes else ()
         known = [f"leak:{name}" for name in columns]
@@ -193,6 +207,7 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and not math.isnan(value)
 
 
+_HEADERS = _('HEADERS = {"column": "what your file calls it"}')
 _RANGES = _('RANGES = {"column": (lowest, highest)}')
 _HOW = {
     "COLUMNS": _('COLUMNS = {"height": float("nan"), "city": ""}: numbers are float("nan"), text is ""'),

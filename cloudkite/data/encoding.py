@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import codecs
+import re
 import stat
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,9 +14,24 @@ from cloudkite.show.text import _
 _BLOCK = 1 << 20  # bytes
 LINE = 16 << 20  # bytes; longer ones are no rows, and would be held in memory as a whole
 _UTF16 = {codecs.BOM_UTF16_LE: "UTF-16LE", codecs.BOM_UTF16_BE: "UTF-16BE"}
-_ZIP = b"PK\x03\x04"
-_OLD_EXCEL = b"\xd0\xcf\x11\xe0"
-_GZIP = b"\x1f\x8b"
+_SHEET = _("save it as 'CSV UTF-8' in the spreadsheet")
+_TYPED = _("type its numbers and words into a spreadsheet, a row for each case, and save that as 'CSV UTF-8'")
+_TABLE = _("copy its table into a spreadsheet, and save that as 'CSV UTF-8'")
+_PICTURE = _("{name}: a picture ({kind}), not a table")
+# How files begin that are no text, what they are, and a way to a CSV file: the first that fits counts.
+_STARTS = (
+    (b"\xd0\xcf\x11\xe0", _("{name}: a spreadsheet of old Excel, not CSV"), _SHEET),
+    (b"\x1f\x8b", _("{name}: compressed with gzip"), _("unpack it: gzip -d {name}")),
+    (b"\x89PNG", _PICTURE.replace("{kind}", "PNG"), _TYPED),
+    (b"\xff\xd8\xff", _PICTURE.replace("{kind}", "JPEG"), _TYPED),
+    (b"GIF8", _PICTURE.replace("{kind}", "GIF"), _TYPED),
+    (b"RIFF", _("{name}: a picture, a sound or a film, not a table"), _TYPED),
+    (b"%PDF", _("{name}: a PDF, not a table"), _TABLE),
+    (b"PAR1", _("{name}: Parquet, not CSV"), _("write it as CSV: pandas.read_parquet(...).to_csv(..., index=False)")),
+    (b"SQLite format 3\0", _("{name}: a SQLite database, not CSV"), _("write the table as CSV: sqlite3 -csv -header")),
+)
+_MARKUP = re.compile(rb"\s*<(!doctype html|html|\?xml|head|body|table)\b", re.IGNORECASE)
+_JSON = re.compile(rb"\s*(\[\s*[\[{]|\{\s*\"[^\"]*\"\s*:)")
 
 
 @dataclass(frozen=True)
@@ -23,6 +40,7 @@ class Problem:
 
     what: str
     how: str = ""
+    codec: str = ""  # Python's name of the encoding in which the whole file is text all the same; "" for none
 
     def __str__(self) -> str:
         return f"{self.what}; {self.how}" if self.how else self.what
@@ -41,8 +59,8 @@ def problem(path: Path, name: str) -> Problem | None:
             _("write what it gives into a file, and name that"),
         )
     with path.open("rb") as file:
-        start = file.read(4)
-    if found := _known_start(name, start):
+        start = file.read(512)
+    if found := _known_start(path, name, start):
         return found
     decoder = codecs.getincrementaldecoder("utf-8")()
     with path.open("rb") as file:
@@ -51,7 +69,7 @@ def problem(path: Path, name: str) -> Problem | None:
             block = file.read(min(_BLOCK, left))
             left -= len(block)
             if (at := block.find(b"\0")) >= 0:
-                return _nul(name, block, lines + block.count(b"\n", 0, at) + 1)
+                return _nul(path, name, block, lines + block.count(b"\n", 0, at) + 1)
             try:
                 decoder.decode(block, final=not block)
             except UnicodeDecodeError:
@@ -75,29 +93,58 @@ def problem(path: Path, name: str) -> Problem | None:
                 )
 
 
-def _known_start(name: str, start: bytes) -> Problem | None:
+def _known_start(path: Path, name: str, start: bytes) -> Problem | None:
     for mark, encoding in _UTF16.items():
         if start.startswith(mark):
             said = _("{name}: the text is {encoding}, not UTF-8")
-            return Problem(said.format(name=name, encoding=encoding), _how("UTF-16", name))
-    if start.startswith(_ZIP) or start.startswith(_OLD_EXCEL):
+            return Problem(said.format(name=name, encoding=encoding), _how("UTF-16", name), _whole(path, "utf-16"))
+    if start.startswith(b"PK\x03\x04"):
+        return _zip(path, name)
+    for begins, what, how in _STARTS:
+        if start.startswith(begins):
+            return Problem(what.format(name=name), how.format(name=name))
+    if _MARKUP.match(start):
+        return Problem(_("{name}: a web page (HTML or XML), not CSV").format(name=name), _TABLE)
+    if _JSON.match(start):
         return Problem(
-            _("{name}: a spreadsheet or an archive, not CSV").format(name=name),
-            _("save it as 'CSV UTF-8' in the spreadsheet"),
-        )
-    if start.startswith(_GZIP):
-        return Problem(
-            _("{name}: compressed with gzip").format(name=name), _("unpack it: gzip -d {name}").format(name=name)
+            _("{name}: JSON, not CSV").format(name=name),
+            _("write it as CSV: pandas.read_json(...).to_csv(..., index=False)"),
         )
     return None
 
 
-def _nul(name: str, block: bytes, line: int) -> Problem:
+def _zip(path: Path, name: str) -> Problem:
+    """Spreadsheets are archives, too."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            inside = archive.namelist()
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
+        inside = []
+    if any(one.startswith("xl/") or one == "content.xml" for one in inside):
+        return Problem(_("{name}: a spreadsheet, not CSV").format(name=name), _SHEET)
+    return Problem(_("{name}: an archive, not CSV").format(name=name), _("unpack it, and name the CSV file in it"))
+
+
+def _whole(path: Path, codec: str) -> str:
+    """The codec, if the whole file is text in it; else ""."""
+    decoder = codecs.getincrementaldecoder(codec)()
+    try:
+        with path.open("rb") as file:
+            while block := file.read(_BLOCK):
+                if "\0" in decoder.decode(block):
+                    return ""
+            decoder.decode(b"", final=True)
+    except UnicodeError:
+        return ""
+    return codec
+
+
+def _nul(path: Path, name: str, block: bytes, line: int) -> Problem:
     # Latin letters in UTF-16 are every other byte NUL.
     if block.count(b"\0") > len(block) / 4:
-        encoding = "UTF-16LE" if block[1:2] == b"\0" else "UTF-16BE"
+        encoding = "UTF-16LE" if block[1::2].count(b"\0") >= block[::2].count(b"\0") else "UTF-16BE"
         said = _("{name}: the text looks like {encoding} without a mark, not UTF-8")
-        return Problem(said.format(name=name, encoding=encoding), _how(encoding, name))
+        return Problem(said.format(name=name, encoding=encoding), _how(encoding, name), _whole(path, encoding))
     return Problem(
         _("{name}:{line}: a NUL byte: the file is damaged or no text").format(name=name, line=line),
         _("write it again"),
@@ -110,6 +157,8 @@ def _not_utf8(path: Path, name: str) -> Problem:
             try:
                 raw.decode("utf-8")
             except UnicodeDecodeError as error:
+                if error.reason == "unexpected end of data" and not raw.endswith(b"\n"):
+                    break
                 guess = _guess(path, number)
                 if guess is None:
                     said = _("{name}:{line}: byte 0x{byte:02X} is not UTF-8 and no known encoding fits")
@@ -117,7 +166,9 @@ def _not_utf8(path: Path, name: str) -> Problem:
                 encoding, sample = guess
                 said = _("{name}:{line}: the text is {encoding}, not UTF-8 ({sample!r})")
                 return Problem(
-                    said.format(name=name, line=number, encoding=encoding, sample=sample), _how(encoding, name)
+                    said.format(name=name, line=number, encoding=encoding, sample=sample),
+                    _how(encoding, name),
+                    _whole(path, encoding),
                 )
     return Problem(_("{name}: the text ends in the middle of a character").format(name=name), _("write the file again"))
 

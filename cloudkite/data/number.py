@@ -10,7 +10,7 @@ from cloudkite.data import missing
 from cloudkite.show.text import _
 
 _FLOAT32 = 3.4028235e38  # the largest number that TensorFlow's float32 holds
-_THOUSANDS = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d+)?")
+_THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(,\d{3})+(\.\d+)?")
 _DECIMAL_COMMA = re.compile(r"[+-]?(\d+|\d{1,3}(\.\d{3})+),\d+")
 _UNIT = re.compile(r"([$€£₩¥]\s?[+-]?\d[\d.,]*)|([+-]?\d[\d.,]*\s?[%°a-zA-Z$€£₩¥원개명점세]+)")
 _DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}([ T]\d{1,2}:\d{2}.*)?")
@@ -20,6 +20,12 @@ def read(text: str) -> float | None:
     """The number that a field says, as TensorFlow reads it into a float32; None when it says none."""
     value = _finite(text.strip())
     return value if value is not None and abs(value) <= _FLOAT32 else None
+
+
+def written(text: str) -> float | None:
+    """The number that a person means, who may have written commas between its thousands; None when it is none."""
+    value = read(text)
+    return read(text.replace(",", "")) if value is None and _THOUSANDS.fullmatch(text.strip()) else value
 
 
 def _finite(plain: str) -> float | None:
@@ -58,8 +64,14 @@ def wrong(text: str) -> str | None:
         return _("{text!r} for a missing number: leave the field empty").format(text=text)
     if word.lstrip("+-") in ("inf", "infinity") or re.fullmatch(r"[+-]?\d+(\.\d*)?e\+?\d{3,}", word):
         return _("{text!r} is not finite").format(text=text)
+    return almost(text) or _("text {text!r} in a number column").format(text=text)
+
+
+def almost(text: str) -> str | None:
+    """What makes text no number that is one to people, and how to write it; None for other text."""
+    plain = text.strip()
     if _DATE.fullmatch(plain):
-        return _("the date {text!r} in a number column").format(text=text)
+        return _("{text!r} is a date: make a number of it (a year, days since)").format(text=text)
     if _THOUSANDS.fullmatch(plain):
         return _("{text!r} has a thousands separator: write {plain}").format(text=text, plain=plain.replace(",", ""))
     if _DECIMAL_COMMA.fullmatch(plain):
@@ -69,4 +81,4 @@ def wrong(text: str) -> str | None:
         return _("{text!r} has a unit: write the number alone").format(text=text)
     if not plain.isascii() and plain.replace(".", "").isdigit():
         return _("{text!r} has digits that are not ASCII").format(text=text)
-    return _("text {text!r} in a number column").format(text=text)
+    return None

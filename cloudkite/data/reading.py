@@ -1,26 +1,42 @@
 """Reads a person's CSV file, whoever asks: its header, and its records in chunks, each with the line it begins at.
 
-Whether the file is text at all, `encoding` tells before; what its fields say, `number` and `missing`.
+Whether the file is text at all, `encoding` tells; what its fields say, `number` and `missing`. A trainer reads UTF-8
+with commas; `new` and `predict` take what people have, see `form_of`.
 """
 
 from __future__ import annotations
 
 import csv
 import os
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import TextIO
 
+from cloudkite.data import encoding
+from cloudkite.show.errors import BadValue
 from cloudkite.show.text import _
 
 CHUNK = 10_000  # records, or fewer of very long ones
 _FEW, _CHUNK_BYTES = 16, 64 * 2**20
+_FIRST = 2**20  # characters that are looked at of a line
 FIELD = 10 * 2**20  # characters of a field; a quote that is never closed swallows the rest of the file
 QUOTES = _("does a double quote open and not close, or stand inside a field?")
 _OTHERS = {";": _("semicolons"), "\t": _("tabs"), "|": _("bars")}
+
+
+@dataclass(frozen=True)
+class Form:
+    """How a file is written: Python's name of its encoding, and what stands between fields."""
+
+    codec: str = "utf-8-sig"
+    mark: str = ","
+
+
+UTF8 = Form()
 
 
 class Broken(Exception):
@@ -46,8 +62,8 @@ class Chunk:
 class Records:
     """An open file: the header first, then the chunks. Both raise Broken."""
 
-    def __init__(self, file: TextIO) -> None:
-        self._reader = csv.reader(file, strict=True)
+    def __init__(self, file: TextIO, mark: str = ",") -> None:
+        self._reader = csv.reader(file, strict=True, delimiter=mark)
         self._file, self._more = file, True
         self._size = os.fstat(file.fileno()).st_size
 
@@ -72,6 +88,18 @@ class Records:
                 raise broken
             if not self._more:
                 return
+
+    def named(self) -> tuple[list[str], Iterator[Chunk]]:
+        """The first line that isn't blank, [] when there is none, and the chunks of what follows it."""
+        header, chunks = self.header(), self.chunks()
+        if any(header):
+            return header, chunks
+        for chunk in chunks:
+            for i, row in enumerate(chunk.rows, start=1):
+                if any(row):
+                    rest = Chunk(chunk.rows[i:], chunk.lines[i:], chunk.breaks)
+                    return row, chain([rest] if rest.rows else [], chunks)
+        return [], iter(())
 
     def _take(self, most: int) -> tuple[list[list[str]], Sequence[int], Broken | None]:
         rows: list[list[str]] = []
@@ -103,10 +131,27 @@ def _breaks(text: str) -> int:
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[Records]:
-    """The records of a file that is UTF-8 text; a byte order mark is none of it."""
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        yield Records(file)
+def opened(path: Path, form: Form = UTF8) -> Iterator[Records]:
+    """The records of a file that is text; a byte order mark is none of it."""
+    with path.open(encoding=form.codec, newline="") as file:
+        yield Records(file, form.mark)
+
+
+def form_of(path: Path) -> tuple[Form, list[str]]:
+    """How a person's file is written, and notes on what of that is a guess. Raises BadValue for what is no text."""
+    codec, notes = UTF8.codec, []
+    if found := encoding.problem(path, path.name):
+        if not found.codec:
+            raise BadValue(found.what, found.how)
+        codec = found.codec
+        notes.append(_("{what}, and is read as that").format(what=found.what))
+    with path.open(encoding=codec, newline="") as file:
+        first = next((line for line in iter(lambda: file.readline(_FIRST), "") if line.strip(' \r\n",;|\t')), "")
+    bare = re.sub(r'"[^"]*"', "", first)
+    mark = next((one for one in _OTHERS if one in bare), ",") if "," not in bare else ","
+    if mark != ",":
+        notes.append(_("{name}: the fields are separated by {marks}").format(name=path.name, marks=_OTHERS[mark]))
+    return Form(codec, mark), notes
 
 
 def separator(header: Sequence[str]) -> str:

@@ -15,9 +15,10 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 
-from cloudkite.data import encoding, missing, number, reading
+from cloudkite.data import balance, missing, number, reading
 from cloudkite.show.errors import BadValue
 from cloudkite.show.text import _, near
 
@@ -30,6 +31,9 @@ MANY = 100_000  # distinct values that are kept apart, at most
 CLASSES_OF_WHOLE_NUMBERS = 20  # a label with more different whole numbers is a quantity
 COLUMNS = 10_000  # each is an input of the model
 CLASSES = 1000  # a label with more different words is no class
+SAMPLE = 1000  # values that are looked at for what they have in common
+WORDS = 20  # with fewer, what looks like dates or sizes may well be names of kinds
+SENTENCE = 3  # spaces, from which on a text is no name
 FEW = 10  # rows: with fewer, a column of different words says nothing
 
 Value = str | int
@@ -40,6 +44,7 @@ class Column:
     """What the rows say about one column, counted while reading."""
 
     name: str
+    rows: int = 0
     filled: int = 0
     numbers: int = 0
     whole: bool = True
@@ -47,24 +52,41 @@ class Column:
     high: float = -math.inf
     values: Counter[str] = field(default_factory=Counter)
     most: int = MANY  # values that are kept apart
+    compared: int = 0  # filled fields until there were as many
     odd: tuple[str, int] | None = None  # the first value that is no number, and its line
     blanks: set[str] = field(default_factory=set)  # values such as NA
+    grouped: str = ""  # the first value with commas between its thousands
+    steps: bool = True  # each number is the one of the row before, and 1
+    following: float | None = None  # what would be the next one
 
     def add(self, text: str, line: int) -> None:
         """Count one field."""
+        self.rows += 1
         if not text:
             return
         if text.lower() in missing.WORDS:
             self.blanks.add(text)
-        elif (value := number.read(text)) is not None and not CODE.fullmatch(text):
+        elif (value := number.written(text)) is not None and not CODE.fullmatch(text):
             self.numbers += 1
+            self.steps = self.steps and self.following in (None, value)
+            self.following = value + 1
+            if not self.grouped and "," in text:
+                self.grouped = text
             self.whole = self.whole and value.is_integer()
             self.low, self.high = min(self.low, value), max(self.high, value)
         elif self.odd is None:
             self.odd = (text, line)
         self.filled += 1
-        if len(self.values) < self.most or text in self.values:
+        if len(self.values) < self.most:
+            self.compared = self.filled
             self.values[text] += 1
+        elif text in self.values:
+            self.values[text] += 1
+
+    def skip(self) -> None:
+        """A row that isn't counted, as it has no label."""
+        if self.following is not None:
+            self.following += 1
 
     @property
     def numeric(self) -> bool:
@@ -81,6 +103,38 @@ class Column:
         gone = sum(self.values.get(word, 0) for word in blanks)
         return self.filled - gone, len([value for value in self.values if value not in blanks])
 
+    def useless(self, blanks: frozenset[str] = frozenset()) -> str:
+        """Why nothing can be learnt from the column as it is, in words; "" when something can."""
+        filled, distinct = self.counted(blanks)
+        if filled == 0:
+            return _("it is blank")
+        if distinct == 1:
+            return _("it has one value only")
+        if self.numeric:
+            return _("it counts the rows") if self.steps and filled == self.rows >= FEW else ""
+        # By what was compared, so that an id is one in a long file, too.
+        if self.compared < FEW or distinct <= 0.9 * min(self.compared, filled):
+            return ""
+        if self.odd and self.numbers > filled / 2:
+            return _("its numbers have {value} among them in line {line}: {why}").format(
+                value=repr(self.odd[0]), line=self.odd[1], why=number.wrong(self.odd[0]) or _("digits of a code")
+            )
+        if why := self.almost():
+            return why
+        if sum(value.count(" ") >= SENTENCE for value in self.sample) > len(self.sample) / 2:
+            return _("almost every row has another text, and a trainer takes each as one word: make columns of it")
+        return _("almost every row has another value: a name or an id")
+
+    @property
+    def sample(self) -> list[str]:
+        """Some of its values."""
+        return list(islice(self.values, SAMPLE))
+
+    def almost(self) -> str:
+        """What keeps nearly all values from being numbers that are some to people, by an example; "" otherwise."""
+        told = [why for value in self.sample if (why := number.almost(value))]
+        return told[0] if len(told) > 0.9 * len(self.sample) else ""
+
 
 @dataclass(frozen=True)
 class Table:
@@ -90,19 +144,22 @@ class Table:
     header: list[str]
     columns: dict[str, str]  # name -> "number" | "text": what the model sees
     originals: dict[str, str]  # name -> the person's own, for columns that had to be renamed
+    grouped: frozenset[str]  # names of the columns of numbers with commas between thousands
     ranges: dict[str, tuple[float, float]]
     label: str
     classes: tuple[Value, ...]  # () for a number to estimate
     rows: int
     blanks: frozenset[str]
     notes: list[str]
+    form: reading.Form = reading.UTF8
     stamp: tuple[int, int] = (0, 0)  # size and time of change of the file that was read
 
 
 def read(path: Path, label: str) -> Table:
-    """Look at every row of the UTF-8 CSV file `path` (commas, one header line). Raises BadValue."""
+    """Look at every row of the CSV file `path` (one header line). Raises BadValue."""
     stamp = _stamp(path)
-    records = _records(path)
+    form, guesses = _form(path)
+    records = _records(path, form)
     header = _header(path, next(records, (0, []))[1], label)
     most = max(10 * CLASSES, min(MANY, 50 * MANY // len(header)))  # together they must fit into the memory
     columns = [Column(name, most=most) for name in header]
@@ -117,6 +174,8 @@ def read(path: Path, label: str) -> Table:
             )
         if not fields[where]:
             unlabelled += 1
+            for column in columns:
+                column.skip()
             continue
         rows += 1
         for column, text in zip(columns, fields, strict=True):
@@ -127,7 +186,16 @@ def read(path: Path, label: str) -> Table:
     if not rows:
         raise BadValue(_("{path} has no rows with a label").format(path=path.name))
     blanks = frozenset().union(*(column.blanks for column in columns if column.numeric))
-    notes = [_("{count} rows without a label are left out").format(count=unlabelled)] if unlabelled else []
+    notes = [*guesses]
+    if unlabelled:
+        notes.append(_("{count} rows without a label are left out").format(count=unlabelled))
+    notes += [
+        _("column {name}: {text!r} is read as {plain}").format(
+            name=column.name, text=column.grouped, plain=column.grouped.replace(",", "")
+        )
+        for column in columns
+        if column.numeric and column.grouped
+    ]
     if blanks:
         notes.append(_("read as blank: {words}").format(words=", ".join(sorted(blanks))))
     classes = _classes(path, columns[where], blanks, notes)
@@ -135,7 +203,7 @@ def read(path: Path, label: str) -> Table:
     if formulas:
         said = _("{text!r} is a formula to a spreadsheet, and kept as the text it is: don't open the data with one")
         notes.append(said.format(text=formulas[:40]))
-    seen = _choose([column for column in columns if column.name != label], rows, blanks, notes)
+    seen = _choose([column for column in columns if column.name != label], blanks, notes)
     if not seen:
         raise BadValue(
             _("{path} has no column to learn {label} from").format(path=path.name, label=label), " ".join(notes)
@@ -151,12 +219,14 @@ def read(path: Path, label: str) -> Table:
         header=[names[name] for name in header],
         columns={names[column.name]: "number" if column.numeric else "text" for column in seen},
         originals={new: old for old, new in names.items() if old != new},
+        grouped=frozenset(names[column.name] for column in columns if column.numeric and column.grouped),
         ranges={names[column.name]: (column.low, column.high) for column in seen if column.numeric},
         label=label,
         classes=classes,
         rows=rows,
         blanks=blanks,
         notes=notes,
+        form=form,
         stamp=stamp,
     )
 
@@ -171,11 +241,14 @@ def write(table: Table, destination: Path) -> None:
     with destination.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(table.header)
-        records = _records(table.path)
+        records = _records(table.path, table.form)
         next(records)
+        grouped = [i for i, name in enumerate(table.header) if name in table.grouped]
         for _line, fields in records:
             if fields[where] and fields[where] not in (table.blanks if not _is_text(table) else ()):
                 fields = ["" if text in table.blanks and i != where else text for i, text in enumerate(fields)]
+                for i in grouped:
+                    fields[i] = fields[i].replace(",", "")
                 fields[where] = str(int(float(fields[where]))) if whole else fields[where]
                 writer.writerow(fields)
     _unchanged(table)
@@ -200,30 +273,23 @@ def _is_text(table: Table) -> bool:
     return bool(table.classes) and isinstance(table.classes[0], str)
 
 
-def _records(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """(line, fields) of the header and each record; fields trimmed, in NFC, line breaks inside made spaces."""
+def _form(path: Path) -> tuple[reading.Form, list[str]]:
     if not _there(path):
         raise BadValue(_("the file {path} doesn't exist").format(path=path), _("check the name given to --data"))
     if path.is_dir():
         raise BadValue(_("{path} is a folder").format(path=path), _("give --data one CSV file"))
-    if problem := encoding.problem(path, path.name):
-        raise BadValue(problem.what, problem.how)
+    return reading.form_of(path)
+
+
+def _records(path: Path, form: reading.Form) -> Iterator[tuple[int, list[str]]]:
+    """(line, fields) of the header and each record, each field by `clean`."""
     try:
-        with reading.opened(path) as file:
-            header = file.header()
-            records = (
-                (line, row) for chunk in file.chunks() for line, row in zip(chunk.lines, chunk.rows, strict=True)
-            )
-            if not any(header):
-                header = next((row for _line, row in records if any(row)), [])
-            if other := reading.separator(header):
-                raise BadValue(
-                    _("{path}: the fields are separated by {name}").format(path=path.name, name=other),
-                    _("save it with commas (and decimal points)"),
-                )
-            yield 1, _clean(header)
-            for line, fields in records:
-                yield line, _clean(fields)
+        with reading.opened(path, form) as file:
+            header, chunks = file.named()
+            yield 1, list(map(clean, header))
+            for chunk in chunks:
+                for line, fields in zip(chunk.lines, chunk.rows, strict=True):
+                    yield line, list(map(clean, fields))
     except reading.Broken as error:
         raise BadValue(
             _("{path}, line {line}: {why}").format(path=path.name, line=error.line, why=error.why), error.how
@@ -237,8 +303,9 @@ def _there(path: Path) -> bool:
         return False
 
 
-def _clean(fields: list[str]) -> list[str]:
-    return [unicodedata.normalize("NFC", " ".join(text.split())) for text in fields]
+def clean(text: str) -> str:
+    """A field trimmed, in NFC, line breaks and other spaces inside made one space."""
+    return unicodedata.normalize("NFC", " ".join(text.split()))
 
 
 def _header(path: Path, header: list[str], label: str) -> list[str]:
@@ -291,7 +358,7 @@ def _classes(path: Path, label: Column, blanks: frozenset[str], notes: list[str]
         counted = Counter[int]()
         for text, count in label.values.items():
             if text not in blanks:
-                counted[int(float(text))] += count
+                counted[int(float(text.replace(",", "")))] += count
         found = tuple(sorted(counted))
         counts = {str(value): count for value, count in counted.items()}
     else:
@@ -304,36 +371,29 @@ def _classes(path: Path, label: Column, blanks: frozenset[str], notes: list[str]
     shown = ", ".join(str(value) for value in found[:8]) + (", ..." if len(found) > 8 else "")
     notes.append(_("{label} has {count} classes: {shown}").format(label=label.name, count=len(found), shown=shown))
     rare = [value for value, count in counts.items() if count == 1]
+    if uneven := balance.lopsided(counts):
+        notes.append(f"{label.name}: {uneven}")
     if rare:
         notes.append(_("classes with a single row can't be checked: {names}").format(names=", ".join(rare[:8])))
     return found
 
 
-def _choose(columns: Sequence[Column], rows: int, blanks: frozenset[str], notes: list[str]) -> list[Column]:
+def _choose(columns: Sequence[Column], blanks: frozenset[str], notes: list[str]) -> list[Column]:
     """The columns to learn from; `notes` tells which others were left out, and why."""
     chosen = []
     for column in columns:
-        filled, distinct = column.counted(blanks)
-        reason = ""
-        if filled == 0:
-            reason = _("it is blank")
-        elif distinct == 1:
-            reason = _("it has one value only")
-        elif column.numeric:
-            counts_up = column.whole and distinct == filled == rows and column.high - column.low == rows - 1
-            if counts_up and rows >= FEW:
-                reason = _("it counts the rows")
-        elif filled >= FEW and distinct > 0.9 * filled:
-            reason = _("almost every row has another value: a name or an id")
-        if reason:
+        if reason := column.useless(blanks):
             notes.append(_("column {name} is left out: {reason}").format(name=column.name, reason=reason))
             continue
+        filled, distinct = column.counted(blanks)
         if column.odd and column.numbers > filled / 2:
             notes.append(
                 _("column {name} is text because of {value} in line {line}").format(
                     name=column.name, value=repr(column.odd[0]), line=column.odd[1]
                 )
             )
+        elif not column.numeric and distinct > WORDS and (why := column.almost()):
+            notes.append(_("column {name} is text: {why}").format(name=column.name, why=why))
         chosen.append(column)
     return chosen
 

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import environments
 from cloudkite import children
 from cloudkite.show.text import _
 from cloudkite.workspace import CLONE, private_folder
@@ -51,7 +52,8 @@ def build(output: Path, version: str, progress: Callable[[str], Any]) -> None:
 
 def _environment() -> dict[str, str]:
     """The person's own on purpose: it says how Go reaches its modules here. No go.work of a folder above has a say."""
-    return {**os.environ, "CGO_ENABLED": "0", "GOWORK": "off", "GOTOOLCHAIN": "local"}
+    own = environments.package_index_environment(os.environ)
+    return {**own, "CGO_ENABLED": "0", "GOWORK": "off", "GOTOOLCHAIN": "local"}
 
 
 def _go() -> str:

@@ -15,8 +15,9 @@ import tarfile
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
-from typing import IO
+from typing import IO, Any
 
+from cloudkite import network
 from cloudkite.show.text import _
 from cloudkite.workspace import private_folder
 
@@ -70,10 +71,14 @@ def _checksum(text: str, name: str) -> str:
     return only
 
 
-def _text(address: str) -> str:
+def _session() -> Any:
     import requests
 
-    with requests.get(address, timeout=_PATIENCE) as answer:
+    return network.lead(requests.Session())
+
+
+def _text(address: str) -> str:
+    with _session() as session, session.get(address, timeout=_PATIENCE) as answer:
         _refuse_other(address, answer.url)
         answer.raise_for_status()
         return answer.text
@@ -81,10 +86,12 @@ def _text(address: str) -> str:
 
 def _download(address: str, path: Path) -> str:
     """Write what is there to `path`; its SHA-256."""
-    import requests
-
     total, size = hashlib.sha256(), 0
-    with requests.get(address, timeout=_PATIENCE, stream=True) as answer, path.open("wb") as file:
+    with (
+        _session() as session,
+        session.get(address, timeout=_PATIENCE, stream=True) as answer,
+        path.open("wb") as file,
+    ):
         _refuse_other(address, answer.url)
         answer.raise_for_status()
         for piece in answer.iter_content(1 << 20):

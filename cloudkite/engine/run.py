@@ -141,32 +141,44 @@ def down(
     everything: bool = False,
     on_step: OnStep | None = None,
     progress: Progress = _silent,
+    *,
+    watched: bool = False,
 ) -> Outcome:
     """Delete what `up` made; protected resources (data, models) and what they need stay unless `everything`.
+
+    `watched` leaves what watches over money too: budget, alert, and whom they tell.
 
     Can be cut off and called again; with nothing left `changes` is empty. Raises Failed or UserError.
     """
     if not state.read(Folder(account)).rows:
         return Outcome({}, {}, (), 0.0)
     with _opened(account, target, progress) as (folder, stack, _settings):
-        if not state.read(folder).rows:
+        rows = state.read(folder).rows
+        if not rows:
             return Outcome({}, {}, (), 0.0)
         account.outputs_file.unlink(missing_ok=True)
-        if everything:
-            _unprotect(stack)
-        outcome = stack.run("destroy", on_step, exclude_protected=not everything, continue_on_error=True)[1]
+        if everything or any(state.stays(row, everything, watched) != bool(row.get("protect")) for row in rows):
+            _protect(stack, everything, watched)
+        kept = any(state.stays(row, everything, watched) for row in rows)
+        outcome = stack.run("destroy", on_step, exclude_protected=kept, continue_on_error=True)[1]
         warning = backup.keep(folder)
         backup.prune(folder)
         return replace(outcome, warnings=(*outcome.warnings, warning)) if warning else outcome
 
 
-def _unprotect(stack: Stack) -> None:
-    """Let the engine delete protected resources, and buckets with what is in them."""
+def _protect(stack: Stack, everything: bool, watched: bool) -> None:
+    """Protect what stays and nothing else; with `everything`, buckets are deleted with what is in them.
+
+    The next `up` protects again what the program says.
+    """
     document = stack.export()
     changed = False
     for row in document["deployment"].get("resources") or ():
-        changed = bool(row.pop("protect", False)) or changed
-        if row["type"] == "gcp:storage/bucket:Bucket" and not (row.get("outputs") or {}).get("forceDestroy"):
+        stays = state.stays(row, everything, watched)
+        changed = changed or stays != bool(row.get("protect"))
+        row["protect"] = stays
+        emptied = everything and row["type"] == "gcp:storage/bucket:Bucket"
+        if emptied and not (row.get("outputs") or {}).get("forceDestroy"):
             row.setdefault("inputs", {})["forceDestroy"] = row.setdefault("outputs", {})["forceDestroy"] = changed = (
                 True
             )
@@ -185,6 +197,13 @@ def made(account: Account) -> Made:
 
     buckets = {one.name: (one.id, str(one.inputs.get("location", ""))) for one in left(account) if one.kind == "Bucket"}
     return Made(buckets, facts.kept(Folder(account)))
+
+
+def leaving(account: Account, everything: bool = False, watched: bool = False) -> tuple[list[Resource], list[Resource]]:
+    """What `down` would delete, and what it would leave. Raises UserError when the state can't be read."""
+    known = state.read(Folder(account))
+    stay = state.staying(known, everything, watched)
+    return [r for r in known.resources if r.urn not in stay], [r for r in known.resources if r.urn in stay]
 
 
 def status(account: Account) -> Status:

@@ -6,6 +6,7 @@ is known by its connections: the operating system tells which ones its process h
 
 from __future__ import annotations
 
+import asyncio
 import json
 import threading
 from collections.abc import Callable, Iterator
@@ -21,7 +22,7 @@ from pulumi.runtime._grpc_settings import _GRPC_CHANNEL_OPTIONS
 from pulumi.runtime.proto import events_pb2_grpc, language_pb2_grpc
 from pulumi.runtime.settings import SETTINGS
 
-from cloudkite.engine.events import STACK, Events
+from cloudkite.engine.events import STACK
 from cloudkite.engine.folder import PROJECT
 
 _HOST = "127.0.0.1"
@@ -31,7 +32,9 @@ Process = Callable[[], int | None]
 
 
 @contextmanager
-def served(stack: str, events: Events, program: Program | None, engine: Process) -> Iterator[list[str]]:
+def served(
+    stack: str, events: Callable[[EngineEvent], None], program: Program | None, engine: Process
+) -> Iterator[list[str]]:
     """Serve for one run of the engine; gives the arguments that tell it where. `engine` gives its process' number."""
     port = 0
     server = grpc.server(
@@ -93,7 +96,7 @@ class _OnlyEngine(grpc.ServerInterceptor):
 
 
 class _Events(events_pb2_grpc.EventsServicer):
-    def __init__(self, events: Events) -> None:
+    def __init__(self, events: Callable[[EngineEvent], None]) -> None:
         self._events = events
 
     def StreamEvents(self, request_iterator: Any, context: Any) -> empty_pb2.Empty:  # noqa: ARG002
@@ -103,18 +106,45 @@ class _Events(events_pb2_grpc.EventsServicer):
 
 
 class _Language(LanguageServer):
-    """Runs the program of one stack, once."""
+    """Runs the program of one stack, once, and closes its event loop."""
 
     def __init__(self, stack: str, program: Program) -> None:
-        super().__init__(program)
-        self._stack, self._once = stack, threading.Lock()
+        super().__init__(self._in_loop)
+        self._stack, self._program, self._once = stack, program, threading.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def _in_loop(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._program()
 
     def Run(self, request: Any, context: Any) -> Any:
         if (request.project, request.stack) != (PROJECT, self._stack):
             context.abort(grpc.StatusCode.INVALID_ARGUMENT, "the program is of another stack")
         if not self._once.acquire(blocking=False):
             context.abort(grpc.StatusCode.FAILED_PRECONDITION, "the program ran already")
-        return super().Run(request, context)
+        try:
+            return super().Run(request, context)
+        finally:
+            # Here, where the loop ran: the engine may have ended long ago, and whoever waited for it can't know when
+            # this thread lets go of the loop.
+            if self._loop is not None:
+                _close(self._loop)
+
+
+def _close(loop: asyncio.AbstractEventLoop) -> None:
+    """End what a failed program left in its event loop: Pulumi's language host then neither ends nor closes it."""
+    if loop.is_closed():
+        return
+    loop.set_exception_handler(lambda _loop, _context: None)  # Pulumi's own stops the loop
+    loop.call_soon(loop.stop)
+    loop.run_forever()  # takes up a stop that Pulumi's had asked for already: it would end the next run in the middle
+    tasks = asyncio.all_tasks(loop)
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        loop.run_until_complete(asyncio.wait(tasks))
+    loop.run_until_complete(loop.shutdown_asyncgens())
+    loop.close()
 
 
 class Declared:

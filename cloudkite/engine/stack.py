@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -31,7 +29,7 @@ logging.getLogger("grpc._server").setLevel(logging.CRITICAL + 1)
 _DECLARING = threading.Lock()
 
 
-_VERBS = {
+VERBS = {
     "preview": ["preview"],
     "up": ["up", "--yes", "--skip-preview"],
     "refresh": ["refresh", "--yes", "--skip-preview"],
@@ -60,20 +58,16 @@ class Stack:
         self.events = events = Events(on_step)
         declared = served.Declared(name)
         raised: list[Exception] = []
-        loops: list[asyncio.AbstractEventLoop] = []
-        program = self._program(declared, raised, loops) if verb in ("preview", "up") else None
+        program = self._program(declared, raised) if verb in ("preview", "up") else None
         if program is None:
             self._sign_in()
         try:
             with served.served(name, events, program, lambda: self._command.pid) as arguments:
-                self._pulumi([*_VERBS[verb], "--color", "never", *_flags(options), *arguments, "--stack", name])
+                self._pulumi([*VERBS[verb], "--color", "never", *_flags(options), *arguments, "--stack", name])
         except Ended as ended:
             self._refuse_foreign(verb, events, declared)
             problem = raised[0] if raised else None
             raise failures.explain(self._folder, ended, events, problem, clock.seconds) from problem
-        finally:
-            for loop in loops:
-                _close(loop)
         if program:
             self._refuse_foreign(verb, events, declared)
         if events.problem:
@@ -100,14 +94,11 @@ class Stack:
         except NoRoom:
             raise failures.full(self._folder) from None
 
-    def _program(
-        self, declared: served.Declared, raised: list[Exception], loops: list[asyncio.AbstractEventLoop]
-    ) -> Callable[[], None]:
-        """What the engine calls: infra's program. Its own exceptions are kept for our words, its loop to be closed."""
+    def _program(self, declared: served.Declared, raised: list[Exception]) -> Callable[[], None]:
+        """What the engine calls: infra's program. Its own exceptions are kept for our words."""
         token, known = self._token(), self.known
 
         def program() -> None:
-            loops.append(asyncio.get_running_loop())
             declared.watch()
             try:
                 with _DECLARING, _byte_code():
@@ -159,25 +150,6 @@ def _flags(options: dict[str, bool | list[str]]) -> list[str]:
         flag = "--" + name.replace("_", "-")
         flags += [flag] * (value is True) if isinstance(value, bool) else [f"{flag}={each}" for each in value]
     return flags
-
-
-def _close(loop: asyncio.AbstractEventLoop) -> None:
-    """End what a failed program left in its event loop: Pulumi's language host then neither ends nor closes it."""
-    deadline = time.monotonic() + 2
-    while loop.is_running() and time.monotonic() < deadline:
-        time.sleep(0.01)
-    if loop.is_closed() or loop.is_running():
-        return
-    loop.set_exception_handler(lambda _loop, _context: None)  # Pulumi's own stops the loop
-    loop.call_soon(loop.stop)
-    loop.run_forever()  # takes up a stop that Pulumi's had asked for already: it would end the next run in the middle
-    tasks = asyncio.all_tasks(loop)
-    for task in tasks:
-        task.cancel()
-    if tasks:
-        loop.run_until_complete(asyncio.wait(tasks))
-    loop.run_until_complete(loop.shutdown_asyncgens())
-    loop.close()
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,29 @@ def read(folder: Folder) -> State:
             _("the state {path} can't be read: {problem}").format(path=folder.checkpoint, problem=error.strerror),
             _("check the disk and the folder's permissions"),
         ) from None
+
+
+# What watches over money: of no use once nothing bills any more, and not to be missed before.
+WATCHES = frozenset({"Budget", "NotificationChannel", "AlertPolicy"})
+
+
+def staying(known: State, everything: bool = False, watched: bool = False) -> frozenset[str]:
+    """The URNs of what `down` leaves: what is protected unless `everything`, WATCHES if `watched`, what those need."""
+    rows = {row["urn"]: row for row in known.rows}
+    left, found = [urn for urn, row in rows.items() if stays(row, everything, watched)], set()
+    while left:
+        urn = left.pop()
+        if urn in rows and urn not in found:
+            found.add(urn)
+            needs = rows[urn].get("propertyDependencies") or {}
+            left += [*(rows[urn].get("dependencies") or ()), *(one for each in needs.values() for one in each or ())]
+    return frozenset(found)
+
+
+def stays(row: Mapping[str, Any], everything: bool, watched: bool) -> bool:
+    """Whether `down` leaves a resource for its own sake."""
+    watches = kind_of(row["type"]) in WATCHES
+    return watched if watches else bool(row.get("protect")) and not everything
 
 
 def parse(text: str) -> State:

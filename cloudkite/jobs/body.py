@@ -6,7 +6,8 @@ import datetime
 import json
 import re
 import secrets
-from collections.abc import Mapping
+import unicodedata
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from cloudkite.money.prices import DISK_GB, DISK_KIND
 from cloudkite.show.errors import BadValue
 from cloudkite.show.text import _
 
+LONGEST_NAME = 128
+_STEM = 40  # characters
 MANAGED = "cloudkite"  # the value of the label managed-by
 SPOT_RESTARTS = (
     6  # https://cloud.google.com/vertex-ai/docs/training/use-spot-vms: a preempted job starts again so often
@@ -41,7 +44,8 @@ def bootstrap() -> str:
 class JobSpec:
     """Everything that decides a job. `count` accelerators on each of `replicas` machines; `limit_seconds` per run.
 
-    `restarts` lets a preempted spot job start again; `output` is the gs:// folder for model, checkpoints and logs.
+    `restarts` lets a preempted spot job start again; `rehearse` lets a job for GPUs run where there are none. `output`
+    is the gs:// folder for model, checkpoints and logs.
     """
 
     name: str
@@ -60,6 +64,7 @@ class JobSpec:
     replicas: int = 1
     spot: bool = False
     restarts: bool = True
+    rehearse: bool = False
     disk_gb: int = DISK_GB
     disk_kind: str = DISK_KIND
     pins: tuple[str, ...] = ()
@@ -72,6 +77,32 @@ def new_name(trainer: str, now: datetime.datetime | None = None) -> str:
     """A name for a job that sorts by time: penguins-20261124-143005-9f3c."""
     now = now or datetime.datetime.now(datetime.UTC)
     return f"{trainer}-{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+
+
+def stem(name: str) -> str:
+    """What a job's own name gives for the name of its output folder: letters that need no quoting anywhere, or ""."""
+    return re.sub(r"[^a-z0-9]+", "-", name.lower())[:_STEM].strip("-")
+
+
+def check_name(name: str, trainers: Collection[str] = ()) -> None:
+    """Raises BadValue for a name that a person can't give a job: Google refuses it, or it would mean something else.
+
+    https://cloud.google.com/vertex-ai/docs/reference/rest/v1/projects.locations.customJobs: up to 128 characters.
+    """
+    if not name or len(name) > LONGEST_NAME:
+        said = _("a job's name must have 1 to {most} characters, not {count}")
+        raise BadValue(said.format(most=LONGEST_NAME, count=len(name)), _("--name task8"))
+    if name != name.strip() or any(unicodedata.category(letter)[0] == "C" for letter in name):
+        raise BadValue(_("{name!r} isn't a valid name for a job").format(name=name), _NAME_HINT)
+    if name.isdecimal() or name.startswith("-"):
+        said = _("a job can't be called {name}: it would be taken for a job's id, or for an option")
+        raise BadValue(said.format(name=name), _("--name task{name}").format(name=name.lstrip("-")))
+    if name in trainers:
+        said = _("a job can't be called {name}: that is a trainer, and its name means its newest job")
+        raise BadValue(said.format(name=name), _("--name {name}-1").format(name=name))
+
+
+_NAME_HINT = _("without line ends, unseen characters, and spaces at its ends")
 
 
 def restarts(strategy: str, disable_retries: bool) -> int:
@@ -126,7 +157,7 @@ def body(spec: JobSpec) -> dict[str, Any]:
 
 def _environment(spec: JobSpec) -> dict[str, str]:
     made = {"PYTHONUNBUFFERED": "1"}  # lines reach the log as they are written
-    if spec.accelerator.startswith("NVIDIA_"):
+    if spec.accelerator.startswith("NVIDIA_") and not spec.rehearse:
         made |= {
             "CLOUDKITE_GPUS": str(spec.count),
             "LD_LIBRARY_PATH": ":".join(_GPU_PATHS),

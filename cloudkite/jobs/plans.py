@@ -13,7 +13,7 @@ from catalog.book import UnknownName
 from catalog.machines import Machine
 from catalog.prices import Price, disk_kinds
 from cloudkite.accounts.registry import Account
-from cloudkite.jobs.body import SPOT_RESTARTS, check_label
+from cloudkite.jobs.body import SPOT_RESTARTS, check_label, check_name
 from cloudkite.money import limits, prices
 from cloudkite.show.errors import BadValue
 from cloudkite.show.text import _
@@ -28,7 +28,10 @@ DISK_GB = range(100, 64001)  # https://cloud.google.com/vertex-ai/docs/training/
 
 @dataclass(frozen=True)
 class Wishes:
-    """What a person asked for a job; empty means Cloudkite's default. `limit` and `max_cost` are as typed."""
+    """What a person asked for a job; empty means Cloudkite's default. `limit` and `max_cost` are as typed.
+
+    `rehearse`: run a job for accelerators on the CPU, where an account's cloud has none.
+    """
 
     machine: str = ""
     gpu: str = ""
@@ -38,6 +41,8 @@ class Wishes:
     image: str = ""
     limit: str = ""
     max_cost: str = ""
+    rehearse: bool = False
+    name: str = ""
     arguments: tuple[str, ...] = ()
 
 
@@ -46,7 +51,7 @@ class Plan:
     """A job before it is submitted. `price` is for an hour of all of it; `worst_case` in the price's currency.
 
     `max_cost` is what the person allowed, None when they did not say. `notes` are warnings worth reading before
-    consent. `data` are the files here that the job needs.
+    consent. `data` are the files here that the job needs. `name` is the one that the person gave the job, or "".
     """
 
     trainer: Trainer
@@ -68,6 +73,8 @@ class Plan:
     arguments: tuple[str, ...]
     notes: tuple[str, ...]
     data: tuple[Path, ...] = ()
+    rehearse: bool = False
+    name: str = ""
 
     def describe(self) -> str:
         """The machines in a few words: 2 x n1-standard-4 + 1 T4, spot."""
@@ -96,6 +103,8 @@ def plan(
     Raises BadValue for a wish that isn't possible, with what is.
     """
     check_label("trainer", trainer.name)
+    if wishes.name:
+        check_name(wishes.name)
     where = _region(account, region)
     machine, gpu, count = _shape(wishes, where)
     if not 1 <= wishes.workers <= MOST_REPLICAS:
@@ -144,6 +153,8 @@ def plan(
         worst_case=limits.worst_case(price.amount, seconds, again),
         arguments=tuple(wishes.arguments),
         notes=tuple(notes + _notes(wishes.spot, again, price)),
+        rehearse=wishes.rehearse,
+        name=wishes.name,
     )
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import datetime
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
+from urllib.parse import quote
 
 from catalog.book import UnknownName
 from catalog.prices import Price
@@ -18,9 +19,12 @@ from cloudkite.money import limits, prices
 from cloudkite.show.errors import UserError
 from cloudkite.show.text import _
 
+STATES = ("QUEUED", "PENDING", "RUNNING", "SUCCEEDED", "FAILED", "CANCELLING", "CANCELLED", "PAUSED", "EXPIRED",
+          "UPDATING", "PARTIALLY_SUCCEEDED")  # fmt: skip
 ENDED = frozenset({"SUCCEEDED", "FAILED", "CANCELLED", "EXPIRED", "PARTIALLY_SUCCEEDED"})
 _GRANULE = 30  # seconds; time is billed in such steps
 _NOT_TAKEN = frozenset({429, 503})  # answers by which a service says that it did nothing
+_CONSOLE = "https://console.cloud.google.com"
 _PAUSES = (1.0, 2.0, 5.0)  # seconds before a submission that was not taken is sent again
 _ACTIVE = " OR ".join(f'state="JOB_STATE_{state}"' for state in ("QUEUED", "PENDING", "RUNNING", "CANCELLING"))
 
@@ -30,7 +34,8 @@ class Job:
     """One job as the service told it. `name` is its display name; `state` Google's without JOB_STATE_.
 
     `seconds` it ran until now, `cost` of those and `worst_case` in `currency`; both None when the price of its machine
-    is not known. `hourly` is the price of all replicas, `price_date` its date.
+    is not known. `hourly` is the price of all replicas, `price_date` its date. `console` and `console_logs` are pages
+    of Google's console, "" for a job on a local cloud.
     """
 
     id: str
@@ -58,6 +63,8 @@ class Job:
     currency: str
     price_date: str
     labels: dict[str, str] = field(default_factory=dict)
+    console: str = ""
+    console_logs: str = ""
 
     @property
     def active(self) -> bool:
@@ -68,15 +75,15 @@ class Job:
 def create(target: Target, spec: JobSpec) -> Job:
     """Submit a job, once: an answer that was lost may be a job that runs, and is paid for.
 
-    So after a failure the job is looked up by its name, which no other has. It is sent again only where the service
-    said that it did not take it (429, 503) and it is not there either.
+    So after a failure the job is looked up by its output folder, which no other has. It is sent again only where the
+    service said that it did not take it (429, 503) and it is not there either.
     """
     wanted = body(spec)
     for pause in (*_PAUSES, None):
         try:
-            return parse(call(target, "POST", _url(target), _("submit the job"), body=wanted))
+            return _told(target, call(target, "POST", _url(target), _("submit the job"), body=wanted))
         except Passing as failed:
-            if failed.http != 429 and (found := _submitted(target, spec.name, failed)):
+            if failed.http != 429 and (found := _submitted(target, spec, failed)):
                 return found
             if failed.http not in _NOT_TAKEN:
                 hint = _("no job {name} is there: look again with `uv run invoke jobs` before you try again")
@@ -87,14 +94,15 @@ def create(target: Target, spec: JobSpec) -> Job:
     raise UserError(_("submit the job"))  # not reached: the last round returns or raises
 
 
-def _submitted(target: Target, name: str, failed: Passing) -> Job | None:
-    """The job of that name, if there is one after all. Raises UserError when that can't be told."""
+def _submitted(target: Target, spec: JobSpec, failed: Passing) -> Job | None:
+    """The job of that name and output, if there is one after all. Raises UserError when that can't be told."""
     looks = (0, 1, 2) if failed.http not in _NOT_TAKEN else (0,)  # a list may be a little behind
     try:
         for wait in looks:
             time.sleep(wait)
-            if found := next(search(target, everything=True, where=f'display_name="{name}"'), None):
-                return found
+            for found in search(target, everything=True, where=f"display_name={quoted(spec.name)}"):
+                if found.output == spec.output:
+                    return found
     except UserError:
         hint = _("it may have been submitted: look with `uv run invoke jobs` before you try again")
         raise UserError(failed.message, hint) from None
@@ -103,7 +111,7 @@ def _submitted(target: Target, name: str, failed: Passing) -> Job | None:
 
 def get(target: Target, job: str) -> Job:
     """The job with that id."""
-    return parse(call(target, "GET", f"{_url(target)}/{job}", _("look up job {id}").format(id=job)))
+    return _told(target, call(target, "GET", f"{_url(target)}/{job}", _("look up job {id}").format(id=job)))
 
 
 def cancel(target: Target, job: str) -> None:
@@ -136,13 +144,24 @@ def search(
         terms.append(f'create_time>="{since.astimezone(datetime.UTC):%Y-%m-%dT%H:%M:%SZ}"')
     params = {"pageSize": page, **({"filter": " AND ".join(terms)} if terms else {})}
     found = pages(target, _url(target), "customJobs", _("list the jobs"), params)
-    return (parse(raw) for raw in found)
+    return (_told(target, raw) for raw in found)
 
 
-def recent(target: Target, *, everything: bool = False, most: int = 50) -> list[Job]:
-    """The newest jobs, at most `most`."""
+def quoted(text: str) -> str:
+    """A text as a value in the service's filter language."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+def recent(
+    target: Target, *, everything: bool = False, states: Collection[str] = (), trainer: str = "", most: int = 50
+) -> list[Job]:
+    """The newest jobs, at most `most`; only those in one of `states` and of `trainer`, where they are given."""
+    terms = [" OR ".join(f'state="JOB_STATE_{state}"' for state in states)] if states else []
+    terms += [f"labels.trainer={quoted(trainer)}"] if trainer else []
+    where = " AND ".join(f"({term})" for term in terms)
     found = []
-    for job in search(target, everything=everything, page=min(most, 100)):
+    for job in search(target, everything=everything, where=where, page=min(most, 100)):
         found.append(job)
         if len(found) == most:
             break
@@ -154,29 +173,20 @@ def running(target: Target) -> list[Job]:
     return [job for job in search(target, where=_ACTIVE) if job.active]
 
 
-def resolve(target: Target, text: str = "") -> Job:
-    """The job that `text` means: the start of an id or of a name, or the end of a name; the newest when it is "".
-
-    Raises UserError when there is none, or more than one.
-    """
-    if text.isdecimal() and len(text) > 15:  # a whole id needs no list
-        return get(target, text)
-    found = recent(target, most=1 if not text else 200)
-    if text:
-        found = [j for j in found if j.id.startswith(text) or j.name.startswith(text) or j.name.endswith(text)]
-        exact = [j for j in found if text in (j.id, j.name)]
-        found = exact or found
-    if not found:
-        said = _("no job matches {text}").format(text=text) if text else _("no jobs yet")
-        raise UserError(said, _("uv run invoke jobs") if text else _("uv run invoke train NAME"))
-    if len(found) > 1:
-        names = ", ".join(j.name for j in found[:3])
-        raise UserError(
-            _("{count} jobs are called {text}: {names}").format(count=len(found), text=text, names=names),
-            _("give more of the name"),
-            2,
-        )
-    return found[0]
+def _told(target: Target, raw: dict[str, Any]) -> Job:
+    """A job as the service told it, with the console's pages about it where the account is on Google."""
+    job = parse(raw)
+    if not target.account.costs_money:
+        return job
+    project = quote(target.account.project, safe="")
+    # A bound on the time in the query itself: the console would look at the last hour alone.
+    since = f"{job.created - datetime.timedelta(minutes=1):%Y-%m-%dT%H:%M:%SZ}"
+    query = f'resource.type="ml_job" resource.labels.job_id="{job.id}" timestamp>="{since}"'
+    return replace(
+        job,
+        console=f"{_CONSOLE}/vertex-ai/locations/{job.region}/training/{job.id}?project={project}",
+        console_logs=f"{_CONSOLE}/logs/query;query={quote(query, safe='')}?project={project}",
+    )
 
 
 def parse(raw: dict[str, Any], now: datetime.datetime | None = None) -> Job:

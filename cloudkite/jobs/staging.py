@@ -20,14 +20,16 @@ from cloudkite.accounts.api import pages, send
 from cloudkite.accounts.target import Target
 from cloudkite.names import portable
 from cloudkite.show.errors import BadValue, UserError, from_google
-from cloudkite.show.text import _
+from cloudkite.show.text import _, counted
 from cloudkite.workspace import read_json, write_atomically
 
 if TYPE_CHECKING:
     from cloudkite.trainers.wheels import Wheel
 
+HASHES = "hashes.json"  # in a workspace: remembers hashes of files
+FOLDER = "data"  # of the objects that are named by the hash of their content
 _THREADS = 8
-_DIGEST = re.compile("[0-9a-f]{64}")
+DIGEST = re.compile("[0-9a-f]{64}")
 _IN_PARTS = 64 * 2**20  # bytes from which a file goes up in several parts at once
 _PART = 32 * 2**20  # bytes
 Progress = Callable[[str], None]
@@ -89,37 +91,100 @@ def stage_wheel(target: Target, bucket: str, wheel: Wheel) -> Staged:
     return Staged(uri, (uri,), 1, len(data), 0)
 
 
+@dataclass(frozen=True)
+class Look:
+    """What a bucket has of some data files, and what it lacks (`todo`). `key` is the hash of them all."""
+
+    bucket: str
+    key: str
+    hashes: dict[Path, str]
+    todo: tuple[Path, ...]
+    todo_bytes: int
+
+    @property
+    def staged(self) -> Staged:
+        """What is in place when `todo` has been sent."""
+        folder = f"{self.bucket}/{FOLDER}/{self.key}"
+        files = sorted(self.hashes)
+        uris = tuple(f"{folder}/{file.name}" for file in files)
+        uri = pattern(folder, [file.name for file in files])
+        return Staged(uri, uris, len(self.todo), self.todo_bytes, len(files) - len(self.todo))
+
+
 def stage_data(
-    target: Target, bucket: str, files: Sequence[Path], cache: Path, progress: Progress | None = None
+    target: Target,
+    bucket: str,
+    files: Sequence[Path],
+    cache: Path,
+    progress: Progress | None = None,
+    *,
+    pushed: str = "",
 ) -> Staged:
     """Data files at <bucket>/data/<hash of all>/<name>: what is there already is not sent.
 
-    `cache` is a file that remembers hashes by path, size and time of change, so that gigabytes are read once. Raises
-    BadValue for files that share a name.
+    Nothing is sent either when all of them are in `pushed`, the bucket of `data.push`. `cache` is a file that remembers
+    hashes by path, size and time of change, so that gigabytes are read once. Raises BadValue for files that share a
+    name.
     """
-    tell = progress or (lambda _text: None)
+    with ThreadPoolExecutor(1) as beside:  # hashing is done once: whoever comes second finds it in the cache
+        hashes = _hashed(files, cache, progress)
+        looking = beside.submit(_allowed_look, target, pushed, hashes) if pushed else None
+        found = _look(target, bucket, hashes)
+    there = looking.result() if looking else None
+    if there is not None and not there.todo:
+        return there.staged
+    return send_data(target, found, progress)
+
+
+def look(target: Target, bucket: str, files: Sequence[Path], cache: Path, progress: Progress | None = None) -> Look:
+    """What the bucket has of these files. Raises BadValue for files that share a name."""
+    return _look(target, bucket, _hashed(files, cache, progress))
+
+
+def send_data(target: Target, found: Look, progress: Progress | None = None) -> Staged:
+    """Send what the look found lacking."""
+    if found.todo:
+        prefix = f"{FOLDER}/{found.key}/"
+        tell = progress or (lambda _text: None)
+        _upload(target, found.bucket.removeprefix("gs://"), prefix, found.todo, found.todo_bytes, tell)
+    return found.staged
+
+
+def _allowed_look(target: Target, bucket: str, hashes: dict[Path, str]) -> Look | None:
+    """The look at the account's data; None for somebody who may only submit, and stages what they need."""
+    try:
+        return _look(target, bucket, hashes)
+    except UserError:
+        return None
+
+
+def _look(target: Target, bucket: str, hashes: dict[Path, str]) -> Look:
+    key = content_key({file.name: digest for file, digest in hashes.items()})
+    prefix = f"{FOLDER}/{key}/"
+    present = _present(target, bucket.removeprefix("gs://"), prefix)
+    todo = tuple(f for f in sorted(hashes) if present.get(prefix + f.name) != f.stat().st_size)
+    return Look(bucket, key, hashes, todo, sum(f.stat().st_size for f in todo))
+
+
+def _hashed(files: Sequence[Path], cache: Path, progress: Progress | None) -> dict[Path, str]:
+    """The files' hashes. Raises BadValue for names that can't be those of objects side by side."""
     names = [f.name for f in files]
     if len(set(names)) < len(names):
         twice = next(n for n in names if names.count(n) > 1)
         raise BadValue(_("two data files are called {name}").format(name=twice), _("give each its own name"))
     for file in files:
         # As an object it may be called so, but for a job `*` and `[` are a pattern, and a line end cuts the name off.
-        if not portable(file.name) or "[" in file.name:
+        if not usable(file.name):
             raise BadValue(
                 _("a data file is called {name!r}").format(name=file.name),
                 _("rename it: without control characters, brackets and any of {letters}").format(letters='<>:"\\|?*'),
             )
-    hashes = hash_files(files, cache, tell)
-    key = _key(hashes)
-    folder = f"{bucket}/data/{key}"
-    holder, prefix = bucket.removeprefix("gs://"), f"data/{key}/"
-    present = _present(target, holder, prefix)
-    todo = [f for f in sorted(files) if present.get(prefix + f.name) != f.stat().st_size]
-    sent_bytes = sum(f.stat().st_size for f in todo)
-    if todo:
-        _upload(target, holder, prefix, todo, sent_bytes, tell)
-    uris = tuple(f"{folder}/{f.name}" for f in sorted(files))
-    return Staged(pattern(folder, names), uris, len(todo), sent_bytes, len(files) - len(todo))
+    return hash_files(files, cache, progress or (lambda _text: None))
+
+
+def usable(name: str) -> bool:
+    """Whether a data file can have this name: on every system, as an object, and in the address that a job is given."""
+    return portable(name) and "[" not in name
 
 
 def pattern(folder: str, names: Sequence[str]) -> str:
@@ -136,9 +201,9 @@ def hash_files(files: Sequence[Path], cache: Path, tell: Progress = lambda _text
     keys = {file: _stamp(file) for file in files}
     new = [file for file in files if keys[file] not in known]
     if new:
-        tell(_("reading {count} files ...").format(count=len(new)))
+        tell(counted("reading {count} file ...", "reading {count} files ...", len(new)))
         with ThreadPoolExecutor(_THREADS) as pool:  # hashing lets go of the interpreter's lock
-            fresh = dict(zip((keys[f] for f in new), pool.map(_sha256, new), strict=True))
+            fresh = dict(zip((keys[f] for f in new), pool.map(sha256, new), strict=True))
         paths = {key.rsplit("|", 2)[0] for key in fresh}
         kept = {k: v for k, v in known.items() if k.rsplit("|", 2)[0] not in paths}
         known = {**kept, **fresh}
@@ -146,13 +211,11 @@ def hash_files(files: Sequence[Path], cache: Path, tell: Progress = lambda _text
     return {file: known[keys[file]] for file in files}
 
 
-def _key(hashes: Mapping[Path, str]) -> str:
+def content_key(hashes: Mapping[str, str]) -> str:
     """One file is named by its own hash, several by the hash of the list of their names and hashes."""
     if len(hashes) == 1:
         return next(iter(hashes.values()))
-    lines = "".join(
-        f"{digest}  {path.name}\n" for path, digest in sorted(hashes.items(), key=lambda item: item[0].name)
-    )
+    lines = "".join(f"{digest}  {name}\n" for name, digest in sorted(hashes.items()))
     return hashlib.sha256(lines.encode()).hexdigest()
 
 
@@ -162,7 +225,7 @@ def _load(cache: Path) -> dict[str, str]:
     except (OSError, ValueError):
         return {}
     known = found.items() if isinstance(found, dict) else ()
-    return {key: digest for key, digest in known if isinstance(digest, str) and _DIGEST.fullmatch(digest)}
+    return {key: digest for key, digest in known if isinstance(digest, str) and DIGEST.fullmatch(digest)}
 
 
 def _stamp(file: Path) -> str:
@@ -170,7 +233,7 @@ def _stamp(file: Path) -> str:
     return f"{file.resolve()}|{about.st_size}|{about.st_mtime_ns}"
 
 
-def _sha256(file: Path) -> str:
+def sha256(file: Path) -> str:
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 

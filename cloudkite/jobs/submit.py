@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import json
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from catalog import accelerators, images
 from cloudkite.accounts.registry import Account
 from cloudkite.accounts.target import Target
 from cloudkite.jobs import plans, service, staging
-from cloudkite.jobs.body import JobSpec, new_name
+from cloudkite.jobs.body import JobSpec, new_name, stem
 from cloudkite.jobs.plans import Plan, Wishes
 from cloudkite.jobs.service import Job
+from cloudkite.jobs.staging import HASHES
 from cloudkite.show.errors import BadValue
 from cloudkite.show.text import _
 from cloudkite.trainers import folders
 from cloudkite.trainers.folders import Trainer
-from cloudkite.workspace import Workspace
+from cloudkite.workspace import Workspace, read_json
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,54 @@ def plan(account: Account, trainer: Trainer, wishes: Wishes) -> Plan:
     return dataclasses.replace(made, data=files, arguments=arguments)
 
 
+def on_this_machine(workspace: Workspace, plan: Plan) -> Plan:
+    """The plan with what is different where its account is on this machine; one for Google stays as it is.
+
+    Raises BadValue for what the local cloud could only refuse, or run as something else, after the job was submitted.
+    """
+    if plan.account.target != "local":
+        if plan.rehearse:
+            raise BadValue(
+                _("--rehearse is for accounts on the local cloud, and {name} is on Google").format(
+                    name=plan.account.name
+                ),
+                _("leave --rehearse out, or name another account: --account local"),
+            )
+        return plan
+    image = _image_here(workspace, plan.image)
+    missing = accelerators.accelerator(plan.accelerator).short if plan.accelerator else ""
+    if not missing and not (image and image.gpu):
+        return plan
+    if not plan.rehearse:
+        raise BadValue(
+            _("this machine's local cloud has no {gpu}").format(gpu=missing)
+            if missing
+            else _("this machine's local cloud has no GPU, and {uri} is an image for GPUs").format(uri=plan.image),
+            _("add --rehearse to run the job on this machine's CPU, or name an account on Google: --account NAME"),
+        )
+    note = _(
+        "a rehearsal: everything is as on Google but the {gpu}. The trainer runs on this machine's CPU, with "
+        "TensorFlow for CPUs: its speed and its memory tell nothing about the GPU"
+    ).format(gpu=missing or "GPU")
+    return dataclasses.replace(plan, notes=(*plan.notes, note))
+
+
+def _image_here(workspace: Workspace, uri: str) -> images.Image | None:
+    """What stands in for an image, None for one of the person's own. Raises BadValue when nothing does."""
+    own = workspace.localcloud / "images.json"
+    try:
+        return images.image(uri)
+    except LookupError:
+        with contextlib.suppress(OSError, ValueError):
+            if uri in read_json(own):
+                return None
+    known = ", ".join(i.uri for i in images.images().values() if i.kind == "training" and not i.ended)
+    raise BadValue(
+        _("the local cloud has nothing that stands in for the image {uri}").format(uri=uri),
+        _("one of: {known}; or say what is in yours in {path}").format(known=known, path=own),
+    )
+
+
 def submit(
     workspace: Workspace, target: Target, plan: Plan, progress: Callable[[str], None] | None = None
 ) -> Submitted:
@@ -52,10 +104,13 @@ def submit(
     with ThreadPoolExecutor(1) as beside:
         staging_wheel = beside.submit(staging.stage_wheel, target, bucket, wheel)
         if plan.data:
-            data = staging.stage_data(target, bucket, plan.data, workspace.state / "hashes.json", progress)
+            data = staging.stage_data(
+                target, bucket, plan.data, workspace.state / HASHES, progress, pushed=made.buckets.get("data", "")
+            )
     staged = staging_wheel.result()
     arguments = (("--data", data.uri) if data else ()) + plan.arguments
-    name = new_name(plan.trainer.name)
+    unique = new_name(stem(plan.name) or plan.trainer.name)
+    name = plan.name or unique
     job = service.create(
         target,
         JobSpec(
@@ -66,7 +121,7 @@ def submit(
             wheel=staged.uri,
             sha256=wheel.sha256,
             service_account=made.trainer,
-            output=f"{made.buckets['models']}/{plan.trainer.name}/{name}/",
+            output=f"{made.buckets['models']}/{plan.trainer.name}/{unique}/",
             limit_seconds=plan.limit_seconds,
             machine=plan.machine.name,
             accelerator=plan.accelerator,
@@ -75,10 +130,12 @@ def submit(
             replicas=plan.workers,
             spot=plan.spot,
             restarts=plan.restarts > 0,
+            rehearse=plan.rehearse,
             disk_gb=plan.disk_gb,
             disk_kind=plan.disk_kind,
-            pins=pins(plan.trainer.requirements, gpu=plan.accelerator.startswith("NVIDIA_")),
+            pins=_pins(plan),
             arguments=arguments,
+            environment=_environment(plan),
         ),
     )
     fields = {field.name: getattr(job, field.name) for field in dataclasses.fields(Job)}
@@ -86,12 +143,29 @@ def submit(
     return Submitted(**fields, staged=staged.uri, data=data.uri if data else "", sent_bytes=sent, arguments=arguments)
 
 
-def pins(requirements: Sequence[str], gpu: bool) -> tuple[str, ...]:
-    """The trainer's pins as a Linux job needs them: markers decided, TensorFlow with CUDA where there is a GPU."""
+def _environment(plan: Plan) -> dict[str, str]:
+    """A job on this machine has the trainer's pins from its start: nothing can be installed in it."""
+    if plan.account.target != "local" or not plan.trainer.requirements:
+        return {}
+    return {"LOCALCLOUD_REQUIREMENTS": json.dumps(plan.trainer.requirements)}
+
+
+def _pins(plan: Plan) -> tuple[str, ...]:
+    if plan.account.target == "local":
+        return pins(plan.trainer.requirements, gpu=False, here=True)
+    return pins(plan.trainer.requirements, gpu=plan.accelerator.startswith("NVIDIA_"))
+
+
+def pins(requirements: Sequence[str], gpu: bool, here: bool = False) -> tuple[str, ...]:
+    """The trainer's pins as a Linux job needs them: markers decided, TensorFlow with CUDA where there is a GPU.
+
+    `here`: as a job on this machine needs them, whatever its system is.
+    """
     from packaging.requirements import Requirement
 
     # What the training images are; a pin for macOS or Windows means nothing there.
-    there = {"sys_platform": "linux", "platform_system": "Linux", "platform_machine": "x86_64", "os_name": "posix"}
+    linux = {"sys_platform": "linux", "platform_system": "Linux", "platform_machine": "x86_64", "os_name": "posix"}
+    there = {} if here else linux
     kept = []
     for text in requirements:
         wanted = Requirement(text)

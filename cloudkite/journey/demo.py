@@ -14,8 +14,8 @@ from typing import Any
 from cloudkite import workspace
 from cloudkite.accounts import local, registry, settings
 from cloudkite.jobs import plans
-from cloudkite.journey import results, setup, training
-from cloudkite.journey.reach import connect
+from cloudkite.journey import results, setup, teardown, training
+from cloudkite.journey.reach import connect, look_at_machine
 from cloudkite.show import amounts, screen
 from cloudkite.show.errors import UserError
 from cloudkite.show.text import _
@@ -29,6 +29,7 @@ PLACES = CLONE / ".cloudkite" / "demos"
 def run(keep: bool = False) -> None:
     """Narrate and run the journey. Whatever happens, nothing it started is left running, and no file unless `keep`."""
     began = time.monotonic()
+    look_at_machine(workspace.find())
     sweep()
     space = throw_away(_own_folder())
     try:
@@ -40,12 +41,17 @@ def run(keep: bool = False) -> None:
     finally:
         _close(space, keep)
     screen.say(_("done in {time}").format(time=amounts.duration(time.monotonic() - began)), style="bold")
-    screen.say(
-        _("next: uv run invoke new NAME, or your own CSV: uv run invoke new NAME --data FILE.csv --label COLUMN")
-    )
+    screen.say(_("next, with your own"))
+    for what, line in (
+        (_("file"), "uv run invoke new NAME --data FILE.csv --label COLUMN"),
+        (_("code"), "uv run invoke new NAME"),
+        (_("account"), "uv run invoke account.add"),
+    ):
+        screen.say(f"  {what:<9} {line}")
 
 
 def _journey(space: Workspace) -> None:
+    from cloudkite.jobs import submit
     from cloudkite.trainers import folders, making
 
     screen.heading(_("1  An account, set up by Pulumi"))
@@ -53,7 +59,7 @@ def _journey(space: Workspace) -> None:
         "cloudkite-demo", target="local", tier="paid", billing_account="012345-ABCDEF-012345", budget=10.0
     )
     account = registry.add(space, "demo", described)
-    target = connect(space, account)
+    target = connect(space, account, new=True)
     setup.set_up(space, account, target, yes=True, brief=True)
     account = registry.load(space, "demo")
 
@@ -64,7 +70,7 @@ def _journey(space: Workspace) -> None:
 
     screen.heading(_("3  Checked, priced and submitted"))
     wishes = plans.Wishes(arguments=("--epochs", str(EPOCHS)), limit="15m")
-    job = training.start(space, target, training.prepare(space, account, trainer, wishes), yes=True)
+    job = training.start(space, target, submit.plan(account, trainer, wishes), yes=True)
 
     screen.heading(_("4  Followed to its end"))
     ended = training.finish(target, job, brief=True)
@@ -74,7 +80,7 @@ def _journey(space: Workspace) -> None:
     _show_result(space, trainer, model)
 
     screen.heading(_("6  Taken down"))
-    setup.take_down(account, target, everything=True, brief=True)
+    teardown.take_down(account, target, everything=True, brief=True)
     _show_price_on_google(ended)
 
 

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shlex
+import socket
 import subprocess
 import tempfile
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cloudkite.accounts import registry
 from cloudkite.accounts.target import Target
@@ -17,20 +21,37 @@ from cloudkite.children import safe_environment
 from cloudkite.journey.reach import connect
 from cloudkite.show import amounts, screen
 from cloudkite.show.errors import BadValue, UserError
-from cloudkite.show.text import _
+from cloudkite.show.text import _, counted
 from cloudkite.workspace import Workspace, private_folder
+
+if TYPE_CHECKING:
+    from cloudkite.jobs.choosing import Purpose
+    from cloudkite.jobs.service import Job
 
 TENSORBOARD = "tensorboard==2.21.0"
 
 
-def list_jobs(workspace: Workspace, account_name: str, *, everything: bool = False, as_json: bool = False) -> None:
-    """The account's newest jobs."""
+def list_jobs(
+    workspace: Workspace,
+    account_name: str,
+    *,
+    states: Sequence[str] = (),
+    trainer: str = "",
+    everything: bool = False,
+    as_json: bool = False,
+) -> None:
+    """The account's newest jobs; only those in `states` (as typed) and of `trainer`, where they are given."""
     from cloudkite.jobs import service
 
+    wanted = _states(states)
     account = registry.load(workspace, account_name or None)
-    found = service.recent(connect(workspace, account), everything=everything)
+    target = connect(workspace, account)
+    found = service.recent(target, everything=everything, states=wanted, trainer=trainer)
     if as_json:
         screen.as_json(found)
+        return
+    if not found and (wanted or trainer):
+        screen.say(_("no such job; uv run invoke jobs lists all"))
         return
     if not found:
         screen.say(_("no job yet; uv run invoke train NAME starts one"))
@@ -49,7 +70,39 @@ def list_jobs(workspace: Workspace, account_name: str, *, everything: bool = Fal
             for job in found
         ],
         right=[4, 5],
+        spare=[2, 3, 4],
     )
+
+
+def _states(typed: Sequence[str]) -> tuple[str, ...]:
+    """States as Google calls them, from words such as `failed,cancelled`. Raises BadValue for an unknown one."""
+    from cloudkite.jobs import service
+
+    found = []
+    for word in (part.strip() for one in typed for part in one.split(",")):
+        state = word.upper().replace("-", "_").removeprefix("JOB_STATE_")
+        if state not in service.STATES:
+            known = ", ".join(state.lower() for state in service.STATES)
+            raise BadValue(
+                _("{word!r} isn't the state of a job").format(word=word), _("known: {names}").format(names=known)
+            )
+        found.append(state)
+    return tuple(dict.fromkeys(found))
+
+
+def _chosen(workspace: Workspace, target: Target, text: str, purpose: Purpose) -> Job:
+    """The job that a person means, told where they gave neither its name nor its id."""
+    from cloudkite.jobs import choosing
+    from cloudkite.trainers import folders
+
+    job = choosing.choose(target, text, purpose, folders.names(workspace))
+    if text and text not in (job.name, job.id):
+        screen.note(
+            _("job {name} ({state}, {date} UTC)").format(
+                name=job.name, state=job.state, date=f"{job.created:%Y-%m-%d %H:%M}"
+            )
+        )
+    return job
 
 
 def machines(job: Any) -> str:
@@ -63,12 +116,12 @@ def show_logs(
     workspace: Workspace, account_name: str, text: str, *, follow: bool = False, as_json: bool = False
 ) -> None:
     """What a job wrote so far, or until it ends."""
-    from cloudkite.jobs import logs, service
+    from cloudkite.jobs import choosing, logs
     from cloudkite.journey import training
 
     account = registry.load(workspace, account_name or None)
     target = connect(workspace, account)
-    job = service.resolve(target, text)
+    job = _chosen(workspace, target, text, choosing.ANY)
     if follow and not as_json:
         training.finish(target, job)
         return
@@ -84,11 +137,11 @@ def show_logs(
 
 def cancel(workspace: Workspace, account_name: str, text: str, *, as_json: bool = False) -> None:
     """Stop a job."""
-    from cloudkite.jobs import service
+    from cloudkite.jobs import choosing, service
 
     account = registry.load(workspace, account_name or None)
     target = connect(workspace, account)
-    job = service.resolve(target, text)
+    job = _chosen(workspace, target, text, choosing.CANCEL)
     if job.active:
         service.cancel(target, job.id)
     job = service.get(target, job.id)
@@ -100,26 +153,29 @@ def cancel(workspace: Workspace, account_name: str, text: str, *, as_json: bool 
 
 def fetch(workspace: Workspace, account_name: str, text: str, *, as_json: bool = False) -> None:
     """Download a job's model."""
-    from cloudkite.jobs import service
+    from cloudkite.jobs import choosing
 
     account = registry.load(workspace, account_name or None)
     target = connect(workspace, account)
-    job = service.resolve(target, text)
+    job = _chosen(workspace, target, text, choosing.FETCH)
     folder = fetch_job(workspace, target, job, quiet=as_json)
     if as_json:
         screen.as_json({"job": job.id, "model": folder})
     else:
-        screen.say(_("next: uv run invoke predict {name} --row COLUMN=VALUE,...").format(name=folder.parents[1].name))
+        trainer = folder.parents[1]
+        name = trainer.name if trainer.parent == workspace.trainers else shlex.quote(amounts.short(trainer))
+        screen.say(_("next: uv run invoke predict {name} --row COLUMN=VALUE,...").format(name=name))
 
 
 def fetch_job(workspace: Workspace, target: Target, job: Any, quiet: bool = False) -> Path:
     """The body of `fetch`; gives the model's folder."""
     from cloudkite import names
     from cloudkite.models import fetching
+    from cloudkite.trainers import places
 
     # Whoever may submit jobs chooses the names.
-    trainer = names.component(job.trainer or "unknown")
-    folder = workspace.trainers / trainer / "models" / names.component(job.name)
+    trainer = places.folder_of(workspace, job.trainer or "unknown", job.name)
+    folder = trainer / "models" / names.component(job.name)
     with _alone(workspace, folder, job), screen.waiting(_("fetching ...")) as tell:
         fetched = fetching.fetch(target, job, folder, progress=tell)
     for other in sorted(folder.parent.glob(".*.part")):
@@ -152,17 +208,38 @@ def _alone(workspace: Workspace, folder: Path, job: Any) -> Iterator[None]:
         ) from None
 
 
-def predict(workspace: Workspace, name: str, rows: list[str], csv: str, model: str, *, as_json: bool = False) -> None:
-    """Predict rows from the command line or a CSV file with a fetched model."""
+def predict(
+    workspace: Workspace,
+    name: str,
+    rows: list[str],
+    csv: str,
+    model: str = "",
+    output: str = "",
+    *,
+    as_json: bool = False,
+) -> None:
+    """Predict rows from the command line or a CSV file with a fetched model; show the answers, or write a file."""
     from cloudkite.models import predictions
-    from cloudkite.trainers import folders
+    from cloudkite.trainers import folders, places
 
     if bool(rows) == bool(csv):
         raise BadValue(_("nothing to predict") if not rows else _("--row and --csv exclude each other"),
                        _("--row COLUMN=VALUE,... or --csv FILE"))  # fmt: skip
     trainer = folders.find(workspace, name)
+    places.remember(workspace, trainer)
     folder = Path(model) if model else predictions.latest_model(trainer)
-    answers = predictions.predict(workspace, trainer, folder, rows or Path(csv))
+    if output:
+        predictions.check_output(Path(output))  # before it takes time
+    asked = predictions.ask(workspace, trainer, folder, rows or Path(csv), note=screen.note)
+    if output:
+        count = predictions.write(asked, Path(output))
+        if as_json:
+            screen.as_json({"output": output, "rows": count})
+        else:
+            said = counted("{count} row", "{count} rows", count)
+            screen.say(_("{rows} with predictions in {path}").format(rows=said, path=output))
+        return
+    answers = [one for _batch, some in asked for one in some]
     if as_json:
         screen.as_json(answers)
     else:
@@ -193,13 +270,13 @@ def tensorboard(workspace: Workspace, account_name: str, name: str, port: int) -
         raise BadValue(_("--port must be 1 to 65535, not {port}").format(port=port))
     account = registry.load(workspace, account_name or None)
     trainer = folders.find(workspace, name)
+    _refuse_taken(port, name)
     logs = f"{account.outputs().buckets['models']}/{trainer.name}"
     target = connect(workspace, account)
     with screen.waiting(_("preparing TensorBoard ...")) as tell:
         python = environments.environment(
             private_folder(workspace.envs), [*trainer.requirements, TENSORBOARD], progress=tell
         )
-    screen.say(_("TensorBoard over {logs}: http://127.0.0.1:{port}/ (Ctrl-C ends it)").format(logs=logs, port=port))
     # --load_fast=false: its own data server reads gs:// without the target's proxy and certificates.
     # -P: modules come from its environment, not from the folder that it runs in.
     command = [str(python), "-P", "-m", "tensorboard.main", "--logdir", logs, "--port", str(port),
@@ -211,6 +288,9 @@ def tensorboard(workspace: Workspace, account_name: str, name: str, port: int) -
             command, cwd=own, env=safe_environment(environment), stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             text=True, encoding="utf-8", errors="replace",
         ) as child:  # fmt: skip
+            screen.note(_("starting TensorBoard ..."))
+            said = _("TensorBoard over {logs}: http://127.0.0.1:{port}/ (Ctrl-C ends it)").format(logs=logs, port=port)
+            threading.Thread(target=_say_when_it_answers, args=(child, port, said), daemon=True).start()
             for line in child.stdout or ():
                 screen.note(line.rstrip("\n"))
         code = child.returncode
@@ -218,3 +298,36 @@ def tensorboard(workspace: Workspace, account_name: str, name: str, port: int) -
         return
     if code:
         raise UserError(_("TensorBoard ended with exit code {code}").format(code=code), _("another --port?"))
+
+
+def _refuse_taken(port: int, name: str) -> None:
+    """Raise UserError when something else has the port, with one that is free."""
+    if _can_listen(port):
+        return
+    free = next((other for other in range(port + 1, 65536) if _can_listen(other)), 0)
+    raise UserError(
+        _("port {port} is in use, or not yours to use").format(port=port),
+        _("uv run invoke tensorboard {name} --port {free}").format(name=name, free=free or 16006),
+    )
+
+
+def _can_listen(port: int) -> bool:
+    with socket.socket() as one:
+        if os.name == "posix":  # as servers do; on Windows it would mean that two may have the port
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            one.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def _say_when_it_answers(child: subprocess.Popen[str], port: int, said: str) -> None:
+    """Importing TensorFlow takes seconds, in which a browser would find nothing at the address."""
+    while child.poll() is None:
+        with socket.socket() as one:
+            one.settimeout(1)
+            if one.connect_ex(("127.0.0.1", port)) == 0:
+                screen.say(said)
+                return
+        time.sleep(0.2)

@@ -1,4 +1,4 @@
-"""Accounts: describe, set up, take down."""
+"""Accounts: set up, and listed."""
 
 from __future__ import annotations
 
@@ -7,27 +7,28 @@ from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from cloudkite.accounts import registry, settings
+from cloudkite.accounts import registry
 from cloudkite.accounts.registry import Account
 from cloudkite.accounts.target import Target
 from cloudkite.journey import outlook
-from cloudkite.journey.reach import connect
+from cloudkite.journey.reach import connect, refuse_shared
 from cloudkite.show import amounts, screen
-from cloudkite.show.errors import BadValue, UserError
+from cloudkite.show.errors import UserError
 from cloudkite.show.text import _
 from cloudkite.workspace import Workspace
 
 _NEEDED = "resourcemanager.projects.setIamPolicy"  # by every account, and had by no role of those who only use it
 
 if TYPE_CHECKING:
-    from cloudkite.engine import Change, Resource, Step
+    from cloudkite.engine import Change, Step
     from cloudkite.money.prices import MonthlyRow
 
 
 def up(workspace: Workspace, name: str = "", *, yes: bool = False, as_json: bool = False) -> None:
     """Preview, price, consent, then make what is missing."""
     account = registry.load(workspace, name or None)
-    set_up(workspace, account, connect(workspace, account), yes=yes, quiet=as_json)
+    refuse_shared(workspace, account)
+    set_up(workspace, account, connect(workspace, account, new=True), yes=yes, quiet=as_json)
     if as_json:
         screen.as_json(registry.load(workspace, account.name).outputs())
 
@@ -52,14 +53,14 @@ def set_up(
     if not quiet:
         outlook.tell_drift(preview)
     if not quiet and not brief:
-        _show_changes(preview.changes)
+        show_changes(preview.changes)
         show_monthly(prices.monthly(preview.resources, account.region), account)
     check_rights(account, target)
     if not yes and account.costs_money and not screen.confirm(_("set account {name} up?").format(name=account.name)):
         raise UserError(_("nothing was changed"))
     with screen.waiting(_("setting up ..."), live=brief) as tell:
         outlook.check_the_rest(account, target, report, tell)
-        outcome = engine.up(account, target, on_step=_steps(tell, len(preview.changes)), progress=tell)
+        outcome = engine.up(account, target, on_step=steps(tell, len(preview.changes)), progress=tell)
     for warning in outcome.warnings:
         screen.warn(warning)
     say(
@@ -69,93 +70,6 @@ def set_up(
     )
     if not quiet:
         _show_outputs(registry.load(workspace, account.name), brief)
-
-
-def down(
-    workspace: Workspace,
-    name: str = "",
-    *,
-    everything: bool = False,
-    yes: bool = False,
-    confirmed: str = "",
-    as_json: bool = False,
-) -> None:
-    """Take the account down, and show what is left with its monthly price."""
-    account = registry.load(workspace, name or None)
-    target = connect(workspace, account)
-    check_rights(account, target)
-    _consent_to_down(account, target, everything, yes, confirmed)
-    take_down(account, target, everything=everything, as_json=as_json)
-
-
-def _consent_to_down(account: Account, target: Target, everything: bool, yes: bool, confirmed: str) -> None:
-    screen.note(acting_as(account, target))
-    if everything:
-        typed = confirmed or screen.ask(
-            _("this deletes data and models of {name}; type the account's name").format(name=account.name)
-        )
-        if typed != account.name:
-            raise BadValue(
-                _("{typed!r} is not the account's name").format(typed=typed), _("--confirm {n}").format(n=account.name)
-            )
-    elif not yes and not screen.confirm(_("take account {name} down? data and models stay").format(name=account.name)):
-        raise UserError(_("nothing was changed"))
-
-
-def take_down(
-    account: Account,
-    target: Target,
-    *,
-    everything: bool,
-    as_json: bool = False,
-    brief: bool = False,
-) -> list[Resource]:
-    """The body of `down`; gives the resources that are left."""
-    from cloudkite import engine
-    from cloudkite.money import prices
-
-    _end_jobs(account, target)
-    days = undelete_days(engine.left(account))
-    with screen.waiting(_("taking down ..."), live=brief) as tell:
-        outcome = engine.down(account, target, everything=everything, on_step=_steps(tell, 0))
-    left = engine.left(account)
-    if as_json:
-        screen.as_json(left)
-        return left
-    removed = sum(outcome.changes.values())
-    screen.say(
-        _("{count} resources removed in {time}").format(count=removed, time=amounts.duration(outcome.seconds))
-        if removed
-        else _("nothing to remove")
-    )
-    if left:
-        screen.heading(_("left on purpose"))
-        show_monthly(prices.monthly(left, account.region), account)
-        if not everything:
-            screen.say(_("remove them too: uv run invoke down --everything"))
-    else:
-        screen.say(_("nothing is left"))
-        if everything and removed and days:
-            kept = _("Google keeps what was in data and models for another {days} days, to be restored, and bills it")
-            screen.say(kept.format(days=days))
-    return left
-
-
-def undelete_days(resources: Sequence[Resource]) -> int:
-    """For so many days Cloud Storage keeps, and bills, what was in those buckets when they are deleted; 0 for none."""
-    policies = [one.inputs.get("softDeletePolicy") for one in resources if one.kind == "Bucket"]
-    return max((int(p["retentionDurationSeconds"]) // 86400 for p in policies if p), default=0)
-
-
-def _end_jobs(account: Account, target: Target) -> None:
-    """Nothing may go on costing after `down`: running jobs are cancelled first."""
-    from cloudkite.jobs import service
-
-    if not account.outputs_file.is_file():
-        return
-    for job in service.running(target):
-        service.cancel(target, job.id)
-        screen.say(_("cancelled job {name}").format(name=job.name))
 
 
 def acting_as(account: Account, target: Target) -> str:
@@ -187,7 +101,8 @@ def check_rights(account: Account, target: Target) -> None:
         )
 
 
-def _steps(tell: Callable[[str], None], total: int) -> Callable[[Step], None]:
+def steps(tell: Callable[[str], None], total: int = 0) -> Callable[[Step], None]:
+    """What tells each step of the engine: how many are done, of `total` where that is known."""
     done, live = 0, screen.console(error=True).is_terminal  # a pipe gets one line for each resource, when it is done
 
     def on_step(step: Step) -> None:
@@ -202,7 +117,8 @@ def _steps(tell: Callable[[str], None], total: int) -> Callable[[Step], None]:
     return on_step
 
 
-def _show_changes(changes: Sequence[Change]) -> None:
+def show_changes(changes: Sequence[Change]) -> None:
+    """A table of what an engine would do, by kind."""
     grouped: dict[tuple[str, str], list[str]] = defaultdict(list)
     for change in changes:
         grouped[change.op, change.kind].append(change.name)
@@ -291,53 +207,3 @@ def list_accounts(workspace: Workspace, *, as_json: bool = False) -> None:
         screen.warn(f"{name}: {said.message}" + (f" ({said.hint})" if said.hint else ""))
     if current and current not in registry.names(workspace):
         screen.warn(_("account {name}, which is in use, doesn't exist").format(name=current))
-
-
-def add_account(
-    workspace: Workspace,
-    name: str,
-    project: str,
-    region: str,
-    tier: str,
-    owner: str,
-    billing: str,
-    budget: str,
-    currency: str,
-    email: str,
-    *,
-    local: bool,
-) -> None:
-    """Ask for what is missing and write the account's settings file."""
-    name = name or screen.ask(_("name for the account on this machine"))
-    project = project or screen.ask(_("id of the Google Cloud project"))
-    if not local:
-        tier = tier or screen.ask(_("trial or paid"), "trial")
-        owner = owner or screen.ask(_("who submits jobs, e.g. user:me@example.com"))
-        billing = billing or screen.ask(_("billing account, e.g. 012345-ABCDEF-012345"))
-        budget = budget or screen.ask(_("budget per month"), "10")
-        currency = currency or screen.ask(_("currency of the billing account"), "USD")
-        email = email or screen.ask(_("e-mail address for budget alerts"), owner.removeprefix("user:"))
-    account = registry.add(
-        workspace,
-        name,
-        settings.describe(
-            project,
-            region,
-            target="local" if local else "google",
-            tier=tier or "paid",
-            owner=owner,
-            billing_account=billing,
-            budget=_amount(budget) if budget else None,
-            currency=currency or "USD",
-            email=email,
-        ),
-    )
-    screen.say(_("described account {name} in {path}").format(name=name, path=account.settings))
-    screen.say(_("next: uv run invoke up --account {name}").format(name=name))
-
-
-def _amount(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise BadValue(_("budget {text!r} isn't an amount").format(text=text), _("a number, e.g. 10")) from None

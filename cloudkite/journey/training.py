@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cloudkite.accounts import registry
-from cloudkite.accounts.registry import Account
 from cloudkite.accounts.target import Target
-from cloudkite.journey.reach import connect
+from cloudkite.journey.reach import connect, look_at_machine
 from cloudkite.journey.setup import acting_as
 from cloudkite.show import amounts, screen
 from cloudkite.show.errors import FAILED, UserError
@@ -30,9 +29,11 @@ if TYPE_CHECKING:
 
 def check(workspace: Workspace, name: str, account_name: str = "", *, as_json: bool = False) -> None:
     """Check a trainer and show the report; a failed check is exit code 1."""
-    from cloudkite.trainers import folders
+    from cloudkite.trainers import folders, places
 
     trainer = folders.find(workspace, name)
+    look_at_machine(workspace, trainer.requirements)
+    places.remember(workspace, trainer)
     target = None
     if trainer.declared.data.startswith("gs://"):  # only then is a cloud needed
         target = connect(workspace, registry.load(workspace, account_name or None))
@@ -86,6 +87,7 @@ def train(
     as_json: bool = False,
 ) -> None:
     """Check if needed, price, gate, ask, submit, follow. Who asks for the trainer's help gets that alone, here."""
+    from cloudkite.jobs import body, submit
     from cloudkite.trainers import arguments, folders
 
     if arguments.asks_for_help(wishes.arguments):
@@ -93,8 +95,10 @@ def train(
         return
     account = registry.load(workspace, account_name or None)
     trainer = folders.find(workspace, name)
+    if wishes.name:
+        body.check_name(wishes.name, folders.names(workspace))
     account.outputs()  # an account that is not set up is told before anything takes time
-    plan = prepare(workspace, account, trainer, wishes)
+    plan = submit.plan(account, trainer, wishes)
     target = connect(workspace, account)
     job = start(workspace, target, plan, yes=yes, quiet=as_json)
     if as_json:
@@ -115,43 +119,54 @@ def _environment(workspace: Workspace, trainer: Trainer) -> Path:
     """The interpreter of the trainer's environment; says so while it is built."""
     from cloudkite.trainers import folders
 
+    look_at_machine(workspace, trainer.requirements)
     with screen.waiting(_("preparing the trainer's environment ...")) as tell:
         return folders.environment(trainer, workspace, tell)
 
 
-def prepare(workspace: Workspace, account: Account, trainer: Trainer, wishes: Wishes) -> Plan:
-    """What was asked for, checked against the catalogue and the trainer's own parser; nothing is contacted."""
-    from cloudkite.jobs import submit
-    from cloudkite.trainers import arguments
-
-    plan = submit.plan(account, trainer, wishes)
-    arguments.refuse_bad(trainer, _environment(workspace, trainer), plan.arguments)
-    return plan
-
-
 def start(workspace: Workspace, target: Target, plan: Plan, *, yes: bool, quiet: bool = False) -> Submitted:
-    """Everything from a plan to a job that is queued: check, price, gate, consent, submission."""
+    """Everything from a plan to a job that is queued: gate, check, price, consent, submission.
+
+    What a few requests can refuse is refused before anything takes minutes: quotas, budget, what can't run here.
+    """
     from cloudkite.check import steps
-    from cloudkite.jobs import submit
+    from cloudkite.jobs import choosing, submit
     from cloudkite.money import gate
+    from cloudkite.trainers import arguments, places
 
     say = screen.note if quiet else screen.say
     trainer = plan.trainer
+    if plan.name:
+        choosing.refuse_taken(target, plan.name)
+    verdict = gate.judge(target, plan)
+    plan = submit.on_this_machine(workspace, plan)
+    arguments.refuse_bad(trainer, _environment(workspace, trainer), plan.arguments)
     if steps.passed(workspace, trainer, plan.image):
         say(_("check passed before, nothing has changed since"))
     elif not run_check(workspace, trainer, image=plan.image, target=target, quiet=quiet).ok:
         raise _check_failed(trainer)
+    else:
+        verdict = gate.judge(target, plan)  # minutes later: other jobs may have taken what was free
     say(acting_as(plan.account, target))
     _show_price(plan, say)
-    for line in gate.judge(target, plan).notes:
+    for line in (*plan.notes, *verdict.notes):
         say(line)
     gate.consent(plan.account, plan, yes=yes, ask=screen.confirm)
     with screen.waiting(_("staging ...")) as tell:
         job = submit.submit(workspace, target, plan, progress=tell)
+    places.remember(workspace, trainer, job.name)
     say(_("job      {name} ({id})").format(name=job.name, id=job.id))
     say(_("staged   {uri} ({sent} sent)").format(uri=job.staged, sent=amounts.size(job.sent_bytes)))
+    _show_console(job, say)
     say(_("runs     python -m trainer.task {arguments}").format(arguments=" ".join(job.arguments)))
     return job
+
+
+def _show_console(job: Job, say: Callable[[str], None]) -> None:
+    """Where Google's console shows the job; a local cloud has no console."""
+    if job.console:
+        say(_("console  {url}").format(url=job.console))
+        say(_("logs     {url}").format(url=job.console_logs))
 
 
 def _show_price(plan: Plan, say: Callable[[str], None]) -> None:
@@ -190,6 +205,7 @@ def finish(target: Target, job: Job, brief: bool = False) -> Job:
     ended = service.get(target, job.id)
     screen.say(describe_end(ended))
     if ended.state != "SUCCEEDED":
+        _show_console(ended, screen.say)
         raise UserError(
             ended.error or _("job {name} ended as {state}").format(name=ended.name, state=ended.state),
             _("uv run invoke logs --job {id}").format(id=ended.id),

@@ -1,7 +1,8 @@
 """Answers questions about SavedModels, with a trainer's own Python: one JSON question a line in, one answer a line out.
 
-A question is {"model": folder, "rows": [{column: number | text | null}, ...]}, an answer {"tensorflow": version,
-"inputs": {column: data type}, "outputs": {name: [one entry a row]}} or {"error": text}. Runs alone, without Cloudkite.
+A question is {"model": folder, "columns": {column: [number | text | null, ...]}, "rows": count}, an answer
+{"tensorflow": version, "inputs": {column: data type}, "outputs": {name: [one entry a row]}} or {"error": text}.
+Runs alone, without Cloudkite.
 """
 
 import json
@@ -12,6 +13,7 @@ replies = os.fdopen(os.dup(1), "w", encoding="utf-8")
 os.dup2(2, 1)  # what TensorFlow prints is no answer
 
 # Imported while the model is still being trained: it takes seconds.
+import numpy as np  # noqa: E402
 import tensorflow as tf  # noqa: E402  # pyright: ignore[reportMissingModuleSource]
 
 
@@ -20,7 +22,7 @@ def tensor(values: list, spec: tf.TensorSpec) -> tf.Tensor:
     if spec.dtype == tf.string:
         made = tf.constant(["" if v is None else str(v) for v in values])
     elif spec.dtype.is_floating:
-        made = tf.constant([float("nan") if v is None else float(v) for v in values], spec.dtype)
+        made = tf.constant(np.array(values, "float64"), spec.dtype)  # None becomes nan
     else:
         made = tf.constant([0 if v is None else int(v) for v in values], spec.dtype)
     return tf.reshape(made, [len(values)] + [1] * (spec.shape.rank - 1)) if spec.shape.rank else made
@@ -29,7 +31,11 @@ def tensor(values: list, spec: tf.TensorSpec) -> tf.Tensor:
 def plain(value: tf.Tensor) -> list:
     """A tensor as JSON has it."""
     found = value.numpy().tolist()
-    return json.loads(json.dumps(found, default=lambda text: text.decode("utf-8", "replace")))
+    return json.loads(json.dumps(found, default=_text)) if value.dtype == tf.string else found
+
+
+def _text(value: bytes) -> str:
+    return value.decode("utf-8", "replace")
 
 
 def answer(question: dict, loaded: dict) -> dict:
@@ -39,8 +45,8 @@ def answer(question: dict, loaded: dict) -> dict:
         loaded[folder] = tf.saved_model.load(folder)
     signature = loaded[folder].signatures["serving_default"]
     specs = signature.structured_input_signature[1]
-    rows = question["rows"]
-    columns = {name: tensor([row.get(name) for row in rows], spec) for name, spec in specs.items()}
+    given, rows = question["columns"], question["rows"]
+    columns = {name: tensor(given.get(name, [None] * rows), spec) for name, spec in specs.items()}
     outputs = {name: plain(value) for name, value in signature(**columns).items()} if rows else {}
     inputs = {name: spec.dtype.name for name, spec in specs.items()}
     return {"tensorflow": tf.__version__, "inputs": inputs, "outputs": outputs}

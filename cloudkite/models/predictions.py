@@ -6,23 +6,25 @@ import csv  # for files of its own: a person's are read by cloudkite.data.readin
 import io
 import json
 import math
+import os
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from cloudkite.data import encoding, number, reading
+from cloudkite import leftovers
+from cloudkite.data import number
 from cloudkite.models.predictor import Answer, Predictor
+from cloudkite.models.questions import Batch, Questions
 from cloudkite.show.errors import BadValue, UserError
-from cloudkite.show.text import _, near
+from cloudkite.show.text import _
 from cloudkite.trainers import folders
 from cloudkite.trainers.folders import Trainer
 from cloudkite.workspace import Workspace, private_file, read_json
 
-Row = dict[str, float | str | None]
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")  # https://owasp.org/www-community/attacks/CSV_Injection
-_AT_ONCE = 2000  # rows in one question
 _TIME = re.compile(r"\d{8}-\d{6}")  # in the name of a job
 
 
@@ -71,9 +73,13 @@ def facts(model: Path) -> dict[str, Any]:
     lacking = [key for key in ("label", "classes", "columns") if not isinstance(found, dict) or key not in found]
     if lacking:
         raise UserError(_("{path} lacks {keys}").format(path=path, keys=", ".join(lacking)), _ANEW)
-    if wrong := next((key for key, fits in _SHAPES.items() if not fits(found[key])), ""):
+    if wrong := next((key for key, fits in _SHAPES.items() if key in found and not fits(found[key])), ""):
         raise UserError(_("{path}: {key} is not what a trainer writes").format(path=path, key=wrong), _ANEW)
     return found
+
+
+def _is_words(found: Any) -> bool:
+    return isinstance(found, list) and all(isinstance(word, str) for word in found)
 
 
 _ANEW = _("fetch the model again: move its folder away, then uv run invoke fetch")
@@ -81,109 +87,44 @@ _SHAPES: dict[str, Callable[[Any], bool]] = {  # of trainer.json
     "label": lambda label: isinstance(label, str),
     "classes": lambda found: not found or (isinstance(found, list) and all(isinstance(c, str | int) for c in found)),
     "columns": lambda found: isinstance(found, dict) and all(isinstance(kind, str) for kind in found.values()),
+    # Since a trainer may have been made from a file with other names, and tells the words it knows:
+    "headers": lambda found: isinstance(found, dict) and all(isinstance(name, str) for name in found.values()),
+    "words": lambda found: isinstance(found, dict) and all(map(_is_words, found.values())),
 }
 
 
 def predict(
     workspace: Workspace, trainer: Trainer, model: Path, rows: Sequence[str | Mapping[str, Any]] | Path
 ) -> list[dict[str, Any]]:
-    """Predictions for rows, in the trainer's own environment.
+    """Predictions for rows, in the trainer's own environment; see `ask`."""
+    return [one for _batch, answers in ask(workspace, trainer, model, rows) for one in answers]
+
+
+def ask(
+    workspace: Workspace,
+    trainer: Trainer,
+    model: Path,
+    rows: Sequence[str | Mapping[str, Any]] | Path,
+    note: Callable[[str], None] = lambda _line: None,
+) -> Iterator[tuple[Batch, list[dict[str, Any]]]]:
+    """Rows and predictions for them, many at once, from the trainer's own environment.
 
     A row is "column=value,column=value", a JSON object as text, or a mapping; a Path is a CSV file. Columns that are
     not given are blank. Each answer has "prediction" and, for classes, "probability" and "probabilities" by class.
-    Raises BadValue for a column that is unknown or a value that is no number.
+    At the end `note` gets what the rows left to be taken for granted. Raises BadValue for a column that is unknown or a
+    value that isn't a number.
     """
     about = facts(model)
-    columns: dict[str, str] = about["columns"]
-    asked = list(_from_csv(rows, columns) if isinstance(rows, Path) else (parse(row, columns) for row in rows))
-    if not asked:
+    questions = Questions(about)
+    batches = questions.file(rows) if isinstance(rows, Path) else iter([questions.typed(rows)] if rows else [])
+    first = next(batches, None)  # before anything is started: most mistakes are in it
+    if first is None:
         raise BadValue(_("{path}: no rows").format(path=rows) if isinstance(rows, Path) else _("no rows"))
     with Predictor(folders.environment(trainer, workspace)) as predictor:
-        answers = [predictor.ask(model, asked[i : i + _AT_ONCE]) for i in range(0, len(asked), _AT_ONCE)]
-    return [one for answer in answers for one in interpret(answer, about)]
-
-
-def parse(row: str | Mapping[str, Any], columns: Mapping[str, str]) -> Row:
-    """One row as the model wants it: each of `columns` a number, text, or None for blank. Raises BadValue."""
-    given = row if isinstance(row, Mapping) else _read(row)
-    for name in given:
-        if name not in columns:
-            raise BadValue(_("the model has no column {name}").format(name=name), near(name, list(columns)))
-    return {name: _value(name, kind, given.get(name)) for name, kind in columns.items()}
-
-
-def _read(text: str) -> dict[str, Any]:
-    if text.lstrip().startswith("{"):
-        try:
-            return json.loads(text)
-        except (ValueError, RecursionError) as error:
-            raise BadValue(_("the row isn't JSON: {error}").format(error=error), '{"column": value, ...}') from None
-    given: dict[str, Any] = {}
-    # A comma separates columns only where a name and "=" follow: "name=Kim, Min-ji,age=20" has two.
-    for part in re.split(r",(?=\s*[^,=]+=)", text):
-        name, equals, value = part.partition("=")
-        if not equals:
-            raise BadValue(_("{part!r} isn't column=value").format(part=part), "--row column=value,column=value")
-        if name.strip() in given:
-            raise BadValue(_("the column {name} is given twice").format(name=name.strip()))
-        given[name.strip()] = value.strip()
-    return given
-
-
-def _value(name: str, kind: str, value: Any) -> float | str | None:
-    if value is None or value == "" or (isinstance(value, float) and math.isnan(value)):
-        return None
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise BadValue(_("{name} is {value!r}, neither a number nor text").format(name=name, value=value))
-    if kind != "number":
-        return str(value)
-    if why := number.wrong(str(value)):
-        raise BadValue(f"{name}: {why}", _("{name} is a column of numbers").format(name=name))
-    return float(value)
-
-
-def _from_csv(path: Path, columns: Mapping[str, str]) -> Iterator[Row]:
-    if not path.is_file():
-        raise BadValue(_("the file {path} doesn't exist").format(path=path))
-    if problem := encoding.problem(path, path.name):
-        raise BadValue(problem.what, problem.how)
-    try:
-        with reading.opened(path) as file:
-            header = file.header()
-            where = _places(path, header, columns)
-            for chunk in file.chunks():
-                for line, row in zip(chunk.lines, chunk.rows, strict=True):
-                    yield _row(f"{path.name}:{line}", row, len(header), where, columns)
-    except reading.Broken as error:
-        raise BadValue(f"{path.name}:{error.line}: {error.why}", error.how) from None
-
-
-def _places(path: Path, header: list[str], columns: Mapping[str, str]) -> dict[str, int]:
-    """The index of each of the model's columns that the file has. Raises BadValue when there is none, or one twice."""
-    where = {name: header.index(name) for name in columns if name in header}
-    if other := reading.separator(header) if not where else "":
-        said = _("{path}:1: the fields are separated by {name}")
-        raise BadValue(said.format(path=path.name, name=other), _("save the file with commas"))
-    if not where:
-        raise BadValue(
-            _("{path}: no column of the model is in the first line").format(path=path),
-            _("the model has {columns}").format(columns=", ".join(columns)),
-        )
-    if twice := next((name for name in where if header.count(name) > 1), None):
-        raise BadValue(_("{path}:1: the column {column} is there twice").format(path=path.name, column=twice))
-    return where
-
-
-def _row(place: str, row: list[str], width: int, where: Mapping[str, int], columns: Mapping[str, str]) -> Row:
-    if len(row) != width:
-        raise BadValue(
-            _("{place}: {found} fields, expected {width}").format(place=place, found=len(row), width=width),
-            _('a comma inside a field needs quotes: "Kim, Minji"'),
-        )
-    try:
-        return parse({name: row[i] for name, i in where.items()}, columns)
-    except BadValue as error:
-        raise BadValue(f"{place}: {error.message}", error.hint) from None
+        for batch in chain([first], batches):
+            yield batch, interpret(predictor.ask_columns(model, batch.columns, len(batch.fields)), about)
+    for line in questions.notes():
+        note(line)
 
 
 def interpret(answer: Answer, about: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -213,19 +154,20 @@ def read(output: Sequence[Any], classes: Sequence[Any] | None) -> list[dict[str,
     """
     if not classes:
         return [{"prediction": _finite(value)} for value in map(_single, output)]
-    made = []
+    made, names = [], [str(name) for name in classes]
     for shares in output:
         shares = shares if isinstance(shares, list) else [shares]
         if len(shares) == 1 and len(classes) == 2:
             shares = [1 - shares[0], shares[0]]
             best = int(shares[1] >= 0.5)
         elif len(shares) == len(classes):
-            best = max(range(len(shares)), key=lambda i: shares[i])
+            best = shares.index(max(shares))
         else:
             said = _("the model has {outputs} outputs for {count} classes")
             raise UserError(said.format(outputs=len(shares), count=len(classes)))
-        by_class = {str(name): _finite(share) for name, share in zip(classes, shares, strict=True)}
-        made.append({"prediction": str(classes[best]), "probability": _finite(shares[best]), "probabilities": by_class})
+        shares = shares if math.isfinite(sum(shares)) else list(map(_finite, shares))
+        by_class = dict(zip(names, shares, strict=True))
+        made.append({"prediction": names[best], "probability": shares[best], "probabilities": by_class})
     return made
 
 
@@ -237,6 +179,8 @@ def width(output: Sequence[Any]) -> int:
 def _labelled(one: dict[str, Any], label: str) -> dict[str, Any]:
     """An answer with the label that the export gives."""
     shares = one["probabilities"]
+    if one["prediction"] == label:
+        return one
     if label not in shares:
         said = _("the model answers {label}, which is none of {classes}")
         raise UserError(said.format(label=label, classes=", ".join(shares)))
@@ -254,20 +198,61 @@ def _finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def write(answers: Sequence[Mapping[str, Any]], path: Path) -> None:
-    """Save predictions as CSV, or as one JSON object a line, by the file's ending. Raises BadValue for another."""
-    if path.suffix not in (".csv", ".jsonl"):
+def write(pairs: Iterable[tuple[Batch, Sequence[Mapping[str, Any]]]], path: Path) -> int:
+    """Save rows with their predictions beside them and give their number; the file appears when it is complete.
+
+    CSV, or one JSON object a line, by the file's ending. Raises BadValue for another one, and for a file that is there.
+    """
+    check_output(path)
+    part, count = path.with_name(leftovers.prefix("tmp") + path.name), 0
+    try:
+        with io.TextIOWrapper(private_file(part), encoding="utf-8", newline="") as file:
+            table = csv.writer(file)
+            for batch, answers in pairs:
+                names = _beside(batch.names)
+                if path.suffix.lower() == ".jsonl":
+                    rows = (dict(zip(batch.names, fields, strict=True)) for fields in batch.fields)
+                    file.writelines(
+                        json.dumps({**row, **{names[k]: v for k, v in answer.items()}}, ensure_ascii=False) + "\n"
+                        for row, answer in zip(rows, answers, strict=True)
+                    )
+                else:
+                    flat = [key for key in answers[0] if key != "probabilities"]
+                    if not count:
+                        table.writerow(map(_cell, [*batch.names, *(names[key] for key in flat)]))
+                    table.writerows(
+                        map(_cell, [*fields, *(answer[key] for key in flat)])
+                        for fields, answer in zip(batch.fields, answers, strict=True)
+                    )
+                count += len(answers)
+        check_output(path)  # somebody may have made it meanwhile
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+    return count
+
+
+def check_output(path: Path) -> None:
+    """Raise BadValue unless predictions can be written to `path` without losing anything."""
+    if path.suffix.lower() not in (".csv", ".jsonl"):
         raise BadValue(_("{path}: predictions are written to .csv or .jsonl").format(path=path))
-    with io.TextIOWrapper(private_file(path), encoding="utf-8", newline="") as file:
-        if path.suffix == ".jsonl":
-            file.writelines(json.dumps(answer, ensure_ascii=False) + "\n" for answer in answers)
-            return
-        flat = [{_cell(k): _cell(v) for k, v in answer.items() if not isinstance(v, dict)} for answer in answers]
-        table = csv.DictWriter(file, list(flat[0]) if flat else [])
-        table.writeheader()
-        table.writerows(flat)
+    if os.path.lexists(path):
+        raise BadValue(_("{path} is there already").format(path=path), _("choose another name, or delete it"))
+    if not path.parent.is_dir():
+        raise BadValue(_("the folder {path} doesn't exist").format(path=path.parent), _("make it, or choose another"))
+
+
+def _beside(names: Sequence[str]) -> dict[str, str]:
+    """What the parts of an answer are called beside columns that may have those names."""
+    called = {}
+    for key in ("prediction", "probability", "probabilities"):
+        called[key] = key
+        while called[key] in names:
+            called[key] += "_"
+    return called
 
 
 def _cell(value: Any) -> Any:
-    """A field that a spreadsheet takes for text: in front of what would be a formula stands an apostrophe."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
+    """A field that no spreadsheet runs: in front of what would be a formula stands an apostrophe."""
+    formula = isinstance(value, str) and value.startswith(_FORMULA) and number.read(value) is None
+    return f"'{value}" if formula else value

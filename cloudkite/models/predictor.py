@@ -76,8 +76,13 @@ class Predictor:
 
         Raises UserError when it can't be loaded or refuses the rows.
         """
+        names = dict.fromkeys(name for row in rows for name in row)
+        return self.ask_columns(model, {name: [row.get(name) for row in rows] for name in names}, len(rows))
+
+    def ask_columns(self, model: Path, columns: Mapping[str, Sequence[Any]], count: int) -> Answer:
+        """The same for `count` rows, column by column."""
         assert self._child.stdin and self._child.stdout
-        question = json.dumps({"model": str(model), "rows": [dict(row) for row in rows]}) + "\n"
+        question = json.dumps({"model": str(model), "columns": columns, "rows": count}) + "\n"
         patience = threading.Timer(_SECONDS, self._child.kill)
         patience.start()
         try:

@@ -45,7 +45,7 @@ def judge(target: Target, plan: Plan) -> Verdict:
     if refusal:
         raise refusal
     left, notes = fit(plan, spending)
-    return Verdict(spending, left, tuple(readings), (*plan.notes, *notes, *quota.unread(readings)))
+    return Verdict(spending, left, tuple(readings), (*notes, *quota.unread(readings)))
 
 
 def fit(plan: Plan, spending: Spending) -> tuple[Decimal | None, list[str]]:

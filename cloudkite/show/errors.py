@@ -38,16 +38,19 @@ class BadValue(UserError):
         super().__init__(message, hint, BAD_VALUE)
 
 
-def from_google(problem: Any, doing: str = "") -> UserError:
+def from_google(problem: Any, doing: str = "", unpaid: str = "") -> UserError:
     """Google's refusal as `error:` and `hint:`.
 
     `problem` is a requests.Response that failed, or an exception of google.auth, google.api_core or requests.
-    `doing` says what was tried ("submit the job"); it opens the message.
+    `doing` says what was tried ("submit the job"); it opens the message. `unpaid` is what helps where nobody pays for
+    the project, unless it is to link a billing account.
     """
     code, status, message, reason, details = _read(problem)
     said = f"{doing}: {message}" if doing else message
     if getattr(problem, "retryable", False) and status == "RefreshError":  # Google's token endpoint is down
         status = ""
+    if unpaid and _is_unpaid(reason, message):
+        return UserError(said, unpaid, FAILED)
     hint, exit_code = _advise(code, status, reason, message, details)
     if code == 429 and (wait := retry_after(problem)) > 60 and "quota metrics exceed" not in message:
         hint = _("too many requests: try again in {seconds} seconds").format(seconds=round(wait))
@@ -58,6 +61,12 @@ def is_quota(response: Any) -> bool:
     """Whether a 429 is for a quota that must be raised, and not for too many requests a minute, which passes."""
     _code, _status, message, reason, _details = _read(response)
     return response.status_code == 429 and reason != "RATE_LIMIT_EXCEEDED" and "quota metrics exceed" in message
+
+
+def is_off(response: Any) -> bool:
+    """Whether the API that was called is not switched on in the project."""
+    _code, _status, _message, reason, _details = _read(response)
+    return response.status_code == 403 and reason in ("SERVICE_DISABLED", "accessNotConfigured")
 
 
 def retry_after(response: Any) -> float:
@@ -137,10 +146,14 @@ def _plain(code: int, text: str) -> str:
     return _("HTTP {code}, and a page instead of an answer").format(code=code)
 
 
+def _is_unpaid(reason: str, message: str) -> bool:
+    return reason in _UNPAID or "billing account" in message.lower()
+
+
 def _advise(code: int, status: str, reason: str, message: str, details: dict[str, str]) -> tuple[str, int]:
     if reason == "SERVICE_DISABLED":
         return _("`uv run invoke up` enables the APIs of the account; then wait a few minutes"), FAILED
-    if reason in _UNPAID or "billing account" in message.lower():
+    if _is_unpaid(reason, message):
         return _(
             "no open billing account pays for the project (was it unlinked, or did the trial end?): "
             "https://console.cloud.google.com/billing/projects"
@@ -166,6 +179,8 @@ def _advise(code: int, status: str, reason: str, message: str, details: dict[str
         if "quota" in message and reason != "RATE_LIMIT_EXCEEDED":
             return _("choose a smaller machine or another region, or ask for quota in the account's settings"), FAILED
         return _("too many requests: wait a minute and try again"), FAILED
+    if code == 404 and re.search("bucket does not exist", message):
+        return _("`uv run invoke up` makes what is missing of the account"), FAILED
     if code == 404:
         return _("check the name; `uv run invoke jobs` lists what there is"), FAILED
     if code >= 500 or code == 0:

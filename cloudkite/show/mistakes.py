@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,11 +17,12 @@ def told(debug: bool = False) -> Iterator[None]:
     """Run a command's body. A mistake, a refusal or an interruption ends the process with its exit code."""
     try:
         yield
+        sys.stdout.flush()  # here, where a reader that has gone is noticed in time
     except KeyboardInterrupt:
         screen.error(UserError(_("interrupted"), code=INTERRUPTED))
         sys.exit(INTERRUPTED)
     except BrokenPipeError:  # `invoke jobs | head`: the reader has gone, which is no mistake
-        sys.stderr.close()
+        _write_nowhere()
         sys.exit(0)
     except Exception as problem:
         known = _as_user_error(problem)
@@ -29,6 +31,14 @@ def told(debug: bool = False) -> Iterator[None]:
             sys.exit(FAILED)
         screen.error(known)
         sys.exit(known.code)
+
+
+def _write_nowhere() -> None:
+    """What is still to be written goes nowhere: Python would complain at its end."""
+    try:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (OSError, ValueError):  # a stream that is no file
+        sys.stdout = None
 
 
 def _as_user_error(problem: Exception) -> UserError | None:

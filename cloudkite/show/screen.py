@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 _consoles: dict[str, Console] = {}
+_MANY = 1000  # rows, from which on a table is not laid out by the terminal's width
 _PIPE_WIDTH = 160  # columns of a table where there is no terminal to ask
 
 
@@ -32,10 +33,16 @@ def console(error: bool = False) -> Console:
     made = _consoles.get(key)
     if made is None or made.file is not getattr(sys, key):
         made = Console(stderr=error, highlight=False, soft_wrap=True, emoji=False)
+        made.on_broken_pipe = _reader_has_gone
         if not made.is_terminal:
             made.width = _PIPE_WIDTH
         _consoles[key] = made
     return made
+
+
+def _reader_has_gone() -> None:
+    """Rich would end the process as failed; see show/mistakes.py."""
+    raise BrokenPipeError
 
 
 def say(text: str = "", style: str = "") -> None:
@@ -96,11 +103,29 @@ def _json(value: Any, indent: int | None = None) -> str:
     return text if _encodable(text) == text else json.dumps(value, default=_plain, indent=indent)
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], right: Sequence[int] = (), total: Any = None) -> None:
-    """Columns aligned by width; those whose index is in `right` are numbers. `total` is one last line."""
+def table(
+    columns: Sequence[str],
+    rows: Iterable[Sequence[Any]],
+    right: Sequence[int] = (),
+    total: Any = None,
+    spare: Sequence[int] = (),
+) -> None:
+    """Columns aligned by width; those whose index is in `right` are numbers. `total` is one last line.
+
+    Those in `spare` are left out, in that order, as far as the terminal is too narrow for all.
+    """
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
+    rows = [list(row) for row in rows]
+    if len(rows) > _MANY:
+        _long_table(columns, rows)
+        return
+    if left_out := _too_wide(columns, rows, spare):
+        kept = [i for i in range(len(columns)) if i not in left_out]
+        columns, right = [columns[i] for i in kept], [kept.index(i) for i in right if i in kept]
+        rows = [[row[i] for i in kept] for row in rows]
+        total = None if total is None else [total[i] for i in kept]
     made = Table(box=SIMPLE_HEAD if _unicode() else None, pad_edge=False, show_edge=False, header_style="bold")
     for i, name in enumerate(columns):
         number = i in right
@@ -113,29 +138,73 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], right: Sequence
     console().print(made, soft_wrap=False)
 
 
+def _too_wide(columns: Sequence[str], rows: Sequence[Sequence[Any]], spare: Sequence[int]) -> list[int]:
+    """How many of the `spare` columns must go for the others to fit the console."""
+    between = 3  # spaces between two columns
+    widths = [max(_cell(row[i]).cell_len for row in (columns, *rows)) + between for i in range(len(columns))]
+    gone: list[int] = []
+    for i in spare:
+        if sum(width for k, width in enumerate(widths) if k not in gone) - between <= console().width:
+            break
+        gone.append(i)
+    return gone
+
+
+def _long_table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """The same for so many rows that nobody sees them all: aligned and printed at once, in a moment."""
+    lines = [[_one_line(value) for value in row] for row in (columns, *rows)]
+    widths = [max(map(_width, cells)) for cells in zip(*lines, strict=True)]
+    padded = ([cell + " " * (width - _width(cell)) for cell, width in zip(line, widths, strict=True)] for line in lines)
+    print(_encodable("\n".join("  ".join(line).rstrip() for line in padded)))
+
+
+def _width(text: str) -> int:
+    """Columns of a console: Korean letters take two."""
+    if text.isascii():
+        return len(text)
+    from rich.cells import cell_len
+
+    return cell_len(text)
+
+
+def _one_line(value: Any) -> str:
+    text = "" if value is None else str(value)
+    return text if text.isprintable() else visible(text, lines=False)
+
+
 def _cell(value: Any) -> Text:
     from rich.text import Text
 
     # A Text is shown as it is, while rich looks for its markup in strings: [red], [link=...].
-    return Text(_encodable(visible("" if value is None else str(value), lines=False)))
+    return Text(_encodable(_one_line(value)))
+
+
+def can_ask() -> bool:
+    """Whether somebody is at a terminal to answer."""
+    return sys.stdin is not None and sys.stdin.isatty()
 
 
 def confirm(question: str) -> bool:
     """Ask on a terminal; yes is `y`. Raises UserError where nobody can answer."""
-    if not sys.stdin.isatty():
-        raise UserError(_("no terminal to ask: {question}").format(question=question), _("add --yes"), 2)
-    answer = input(_shown(f"{question} [y/N] ")).strip().lower()
-    return answer in ("y", "yes", "ㅛ")  # the same key on a Korean keyboard
+    if not can_ask():
+        raise UserError(_("no terminal to ask on: {question}").format(question=question), _("add --yes"), 2)
+    return _typed(f"{question} [y/N] ").lower() in ("y", "yes", "ㅛ")  # the same key on a Korean keyboard
 
 
 def ask(question: str, default: str = "") -> str:
     """A line typed by a person; `default` when they just press Enter, or where nobody can answer."""
-    if not sys.stdin.isatty():
+    if not can_ask():
         if default:
             return default
         raise BadValue(_("a value is missing: {question}").format(question=question), _("give it as an option"))
-    typed = input(_shown(f"{question}{f' [{default}]' if default else ''}: ")).strip()
-    return typed or default
+    return _typed(f"{question}{f' [{default}]' if default else ''}: ") or default
+
+
+def _typed(question: str) -> str:
+    try:
+        return input(_shown(question)).strip()
+    except EOFError:  # Ctrl-D: no answer, and none to come
+        raise KeyboardInterrupt from None
 
 
 @contextmanager

@@ -46,10 +46,15 @@ def visible_json(text: str) -> str:
 
 def near(word: str, known: list[str]) -> str:
     """A hint for a mistyped name: the closest known names, else all of them (at most ten)."""
-    import difflib
-
-    close = difflib.get_close_matches(word, known, n=3, cutoff=0.5)
-    if close:
-        return _("did you mean {names}?").format(names=_(" or ").join(close))
+    if hint := close(word, known):
+        return hint
     shown = ", ".join(sorted(known)[:10])
     return _("known: {names}").format(names=shown + (", ..." if len(known) > 10 else "")) if known else ""
+
+
+def close(word: str, known: list[str], cutoff: float = 0.5) -> str:
+    """The same where it is of no use to list them all: "" when none is close, `cutoff` of 1 being the same word."""
+    import difflib
+
+    found = difflib.get_close_matches(word, known, n=3, cutoff=cutoff)
+    return _("did you mean {names}?").format(names=_(" or ").join(found)) if found else ""

@@ -67,7 +67,11 @@ def new(
 
 def _check_free(folder: Path) -> None:
     if os.path.lexists(folder):
-        raise BadValue(_("{folder} is there already").format(folder=amounts.short(folder)), _("choose another name"))
+        stray = folder.is_dir() and not (folder / "pyproject.toml").exists()
+        raise BadValue(
+            _("{folder} is there already").format(folder=amounts.short(folder)),
+            _("it isn't a trainer: move it elsewhere, or choose another name") if stray else _("choose another name"),
+        )
 
 
 @contextmanager
@@ -93,7 +97,7 @@ def check_name(name: str) -> None:
     if not _NAME.fullmatch(name) or keyword.iskeyword(name) or names.reserved(name):
         raise BadValue(
             _("{name} isn't a valid name for a trainer").format(name=repr(name)),
-            _("lowercase letters, digits, - and _, first a letter, at most 40, no word that Python or Windows keeps"),
+            _("lowercase letters, digits, - and _, first a letter, at most 40, not a word that Python or Windows keeps"),
         )
 
 
@@ -126,14 +130,14 @@ def fill(trainer: Path, table: Table) -> None:
 
 def rewrite(source: str, table: Table) -> str:
     """The template's data.py with the literals of `table`; its comments stay."""
-    columns = [
-        (f"{_text(name)}: {_blank(kind)}", table.originals.get(name, "")) for name, kind in table.columns.items()
-    ]
+    columns = [(f"{_text(name)}: {_blank(kind)}", "") for name, kind in table.columns.items()]
+    headers = [(f"{_text(name)}: {_text(own)}", "") for name, own in table.originals.items()]
     ranges = [(f"{_text(name)}: ({low!r}, {high!r})", "") for name, (low, high) in table.ranges.items()]
     classes = [_text(value) if isinstance(value, str) else str(value) for value in table.classes]
     short = "(" + ", ".join(classes) + ")"
     literals = {
         "COLUMNS": _lines("{", columns, "}"),
+        "HEADERS": _lines("{", headers, "}"),
         "LABEL": _text(table.label),
         "CLASSES": short if len(short) <= 100 else _lines("(", [(value, "") for value in classes], ")"),
         "DATA": _text(f"data/{_file_name(table)}"),

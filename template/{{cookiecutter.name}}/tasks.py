@@ -1,7 +1,9 @@
-"""The tasks of the Cloudkite clone, for a trainer that lives elsewhere: `invoke --list` in this folder."""
+"""The tasks of the Cloudkite clone, here: `uv run invoke --list` in this folder."""
 
 import importlib.util
 import os
+import shutil
+import subprocess
 import sys
 import tomllib
 from pathlib import Path
@@ -22,12 +24,24 @@ SETTINGS = tomllib.loads((HERE / "pyproject.toml").read_text(encoding="utf-8")).
 PLACES = [HERE / SETTINGS["home"]] if SETTINGS.get("home") else []
 PLACES += [Path(os.environ["CLOUDKITE_HOME"])] if os.environ.get("CLOUDKITE_HOME") else []
 PLACES += [place for place in HERE.parents if is_own(place)]
+PLACES += [Path(sys.prefix).parent]  # `uv run --project CLONE` runs with the clone's own environment
 HOME = next((place.resolve() for place in PLACES if (place / "cloudkite" / "workspace.py").is_file()), None)
 if HOME is None:
     sys.exit(
         "error: the Cloudkite clone of this trainer was not found\n\n"
         "hint: name its folder: `home` under [tool.cloudkite] in pyproject.toml, or CLOUDKITE_HOME"
     )
+
+if importlib.util.find_spec("catalog") is None:
+    # This is the trainer's environment, which has TensorFlow and not what the tasks need: the clone's has that.
+    uv = os.environ.get("UV") or shutil.which("uv")
+    if not uv:
+        sys.exit(f"error: uv was not found\n\nhint: run this with it: uv run --project {HOME} invoke ...")
+    command = [uv, "run", "--project", str(HOME), "invoke", *sys.argv[1:]]
+    variables = {name: value for name, value in os.environ.items() if name not in ("VIRTUAL_ENV", "PYTHONPATH")}
+    if os.name == "posix":
+        os.execve(uv, command, variables)  # Ctrl-C is for the tasks alone
+    sys.exit(subprocess.run(command, env=variables).returncode)
 
 # By its path: this module is called `tasks` too, so `import tasks` would find itself.
 sys.path.insert(0, str(HOME))

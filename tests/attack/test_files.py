@@ -18,7 +18,7 @@ from cloudkite.check import lint, sources
 from cloudkite.engine import cli
 from cloudkite.jobs import staging, submit
 from cloudkite.journey import results
-from cloudkite.models import fetching, predictions
+from cloudkite.models import fetching, predictions, questions
 from cloudkite.show.errors import BadValue, UserError
 from cloudkite.trainers import folders, making
 from cloudkite.trainers.folders import Trainer
@@ -66,7 +66,7 @@ def test_what_is_kept_is_its_owners(no_umask, tmp_path, monkeypatch):
     staging.hash_files(trainer.data_files, space.state / "staging" / "hashes.json")
     log = space.state / "checks" / "grades.log"
     children.run([sys.executable, "-c", "print(1)"], tmp_path, children.safe_environment(), log, 60)
-    predictions.write([{"prediction": "yes"}], space.state / "answers.csv")
+    predictions.write([(questions.Batch(["a"], [["1"]], {}), [{"prediction": "yes"}])], space.state / "answers.csv")
     environments.environment(space.state / "envs" / "deep", [])
     with locks.exclusive(space.state / "locks" / "engine.lock"):
         kept = [path for path in space.state.iterdir() if path != space.trainers]
@@ -106,9 +106,9 @@ FIRST = {
 
 @pytest.mark.parametrize("first", FIRST)
 def test_a_folder_that_a_stranger_made_first_is_refused(shared, stranger, monkeypatch, first):
-    home = shared / "home"
+    home, space = shared / "home", workspace.find()
     home.mkdir(mode=0o700)
-    for name in ("state", "tools", "data/cloudkite", "clone/.cloudkite"):
+    for name in ("state", "tools", "cache", "data/cloudkite", "caches/cloudkite", "clone/.cloudkite"):
         place = shared / name
         if place.parent != shared:
             place.parent.mkdir()
@@ -126,6 +126,12 @@ def test_a_folder_that_a_stranger_made_first_is_refused(shared, stranger, monkey
     monkeypatch.setenv("XDG_DATA_HOME", str(shared / "data"))
     with pytest.raises(UserError, match=said):
         cli.find()
+    for name, value in {"CLOUDKITE_CACHE": "cache", "XDG_CACHE_HOME": "caches"}.items():
+        with monkeypatch.context() as patched:
+            patched.delenv("CLOUDKITE_CACHE", raising=False)
+            patched.setenv(name, str(shared / value))
+            with pytest.raises(UserError, match=said):
+                _ = space.envs
     with pytest.raises(UserError, match=said):
         workspace.private_folder(shared / "clone" / ".cloudkite" / "demos" / "deep")
     assert not list(home.iterdir())

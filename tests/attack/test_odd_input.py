@@ -19,10 +19,10 @@ from cloudkite import workspace
 from cloudkite.accounts import local, registry, settings
 from cloudkite.check import steps
 from cloudkite.commands import local as commands
-from cloudkite.data import declared, encoding, table
+from cloudkite.data import declared, encoding, reading, table
 from cloudkite.jobs import submit
 from cloudkite.journey import setup
-from cloudkite.models import predictions
+from cloudkite.models import predictions, questions
 from cloudkite.show.errors import BadValue, UserError
 from cloudkite.trainers import folders, making
 from tests import trainer_folder
@@ -180,7 +180,7 @@ def test_a_bomb_of_declarations_is_an_error(tmp_path: Path, source: str) -> None
 @pytest.mark.parametrize("row", ["{" * 100_000, '{"a":' * 50_000, "{}x", '{"a": 1e999}', "\ud800=1"])
 def test_a_row_of_any_kind_is_an_error_or_a_row(row: str) -> None:
     try:
-        predictions.parse(row, {"a": "number"})
+        questions.parse(row, {"a": "number"})
     except BadValue as told:
         assert told.message
 
@@ -209,7 +209,7 @@ def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
     assert "doesn't exist" in refused(tmp_path / ("x" * 5000)) and "doesn't exist" in refused(Path("a\0b"))
     for path in (tmp_path / "fifo.csv", Path("/dev/zero")):
         with pytest.raises(BadValue):
-            list(predictions._from_csv(path, {"a": "number"}))
+            list(questions.Questions({"columns": {"a": "number"}}).file(path))
         trainer = folders.Trainer("grades", tmp_path)
         with pytest.raises(BadValue, match="no such file"):
             submit.local_data(trainer, ("--data", str(path)))
@@ -230,7 +230,7 @@ def test_a_hundred_thousand_columns_are_refused_at_once(tmp_path: Path) -> None:
     path = tmp_path / "wide.csv"
     path.write_text(",".join(f"c{i}" for i in range(100_000)) + "\n" + ",".join("1" * 100_000) + "\n")
     assert "100,000 columns" in refused(path, "c5")
-    with predictions.reading.opened(path) as file:
+    with reading.opened(path) as file:
         header = file.header()
         assert len(header) == 100_000 and sum(len(chunk.rows) for chunk in file.chunks()) == 1
 
@@ -241,7 +241,7 @@ def test_long_rows_come_in_small_chunks(tmp_path: Path) -> None:
         file.write("a,b\n")
         for _row in range(200):
             file.write("1," + "x" * 2**20 + "\n")
-    with predictions.reading.opened(path) as file:
+    with reading.opened(path) as file:
         file.header()
         sizes = [len(chunk.rows) for chunk in file.chunks()]
     assert sum(sizes) == 200 and max(sizes) <= 96  # not all 200 MiB at once
@@ -294,7 +294,7 @@ def test_hostile_words_make_a_trainer_that_can_be_read(space: Any, tmp_path: Pat
         rows = csv.writer(file)
         rows.writerow(["n", f"x{label}", label, f"y{label}"])
         rows.writerows([[i % 7, f"{label}{i % 3}", f"{label}{i % 2}", i * 3 % 11] for i in range(40)])
-    label = table._clean([label])[0]
+    label = table.clean(label)
     made = making.new(space, "odd", path, label)
     project = tomllib.loads((made.folder / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     assert project["name"] == "odd" and "\n" not in project["description"]
@@ -330,8 +330,12 @@ def test_formulas_are_told_and_never_written_for_a_spreadsheet(tmp_path: Path) -
     path.write_text("a,b\n" + "".join(f"{i % 17},{'=cmd|x!A1' if i % 2 else 'no'}\n" for i in range(100)))
     looked = table.read(path, "b")
     assert any("'=cmd|x!A1' is a formula to a spreadsheet" in note for note in looked.notes)
-    answers = [{"prediction": word, "=x": 1.0} for word in ("=cmd|x!A1", "@SUM(1)", "+1+cmd", "-2+3", "\t=1", "no")]
-    predictions.write(answers, tmp_path / "out.csv")
+    answers = [
+        {"prediction": word, "probability": 1.0} for word in ("=cmd|x!A1", "@SUM(1)", "+1+cmd", "-2+3", "\t=1", "no")
+    ]
+    batch = questions.Batch(["=a", "b"], [["-2.5", "@SUM(2)"]] * len(answers), {})
+    predictions.write([(batch, answers)], tmp_path / "out.csv")
     with (tmp_path / "out.csv").open(encoding="utf-8", newline="") as file:
         fields = [field for row in csv.reader(file) for field in row]
-    assert not [field for field in fields if field.startswith(("=", "@", "+", "-", "\t"))]
+    assert not [field for field in fields if field.startswith(("=", "@", "+", "-", "\t")) and field != "-2.5"]
+    assert "-2.5" in fields and "'@SUM(2)" in fields

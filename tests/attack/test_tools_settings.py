@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -180,8 +181,11 @@ def test_tensorboard_takes_no_module_of_the_folder_it_is_started_in(plant, share
     monkeypatch.setattr(results, "connect", lambda *_arguments: Here())
     monkeypatch.setattr("cloudkite.trainers.folders.find", lambda *_arguments: trainer)
     monkeypatch.setattr(environments, "environment", lambda *_arguments, **_options: Path(sys.executable))
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
     with pytest.raises(UserError, match="TensorBoard ended"):
-        results.tensorboard(place, "", "grades", 16006)
+        results.tensorboard(place, "", "grades", port)
     assert not (own / "ran").exists()
 
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import ast
 import csv
 import json
+import os
+import shutil
 import subprocess
 import sys
 import tomllib
 import zipfile
 from pathlib import Path
 
+import invoke
 import pytest
 
 from cloudkite.show.errors import BadValue
@@ -47,17 +50,35 @@ def test_cookiecutter_alone_makes_the_same(penguins: Path, tmp_path: Path):
         assert (tmp_path / "penguins" / name).read_bytes() == (penguins / name).read_bytes()
 
 
-def test_few_questions_and_no_hooks():
+@pytest.mark.parametrize("name", ["My Flowers", "꽃", "class", "con", '"', "x-"])
+def test_cookiecutter_alone_refuses_the_names_that_new_refuses(tmp_path: Path, name: str):
+    (tmp_path / "mine").write_text("kept", encoding="utf-8")
+    words = ["-m", "cookiecutter", str(CLONE / "template"), "--no-input", "--default-config", "-o", str(tmp_path)]
+    home = clean_environment(HOME=str(tmp_path), USERPROFILE=str(tmp_path))
+    done = subprocess.run(
+        [sys.executable, *words, f"name={name}"], env=home, cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode != 0
+    assert f"error: {name!r} isn't a valid name for a trainer\n\nhint: lowercase letters" in done.stderr
+    with pytest.raises(BadValue) as caught:
+        making.check_name(name)
+    assert f"error: {caught.value.message}\n\nhint: {caught.value.hint}\n" in done.stderr
+    assert {path.name for path in tmp_path.iterdir() if not path.name.startswith(".")} == {"mine"}
+
+
+def test_few_questions_and_no_hook_that_changes_anything():
     questions = json.loads((CLONE / "template" / "cookiecutter.json").read_text(encoding="utf-8"))
     asked = [name for name in questions if not name.startswith("_")]
     assert len(asked) <= 6
     assert set(questions["__prompts__"]) == set(asked)
-    assert not (CLONE / "template" / "hooks").exists()
+    (hook,) = (CLONE / "template" / "hooks").iterdir()
+    assert hook.name == "pre_gen_project.py"
+    source = hook.read_text(encoding="utf-8").replace("{{ cookiecutter.name | tojson }}", "''")
+    names = {node.names[0].name for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Import)}
+    assert names == {"keyword", "re", "sys"}  # nothing that writes or deletes
 
 
 def test_what_was_left_in_the_template_is_not_generated(tmp_path: Path):
-    import shutil
-
     template = tmp_path / "template"
     shutil.copytree(CLONE / "template", template, ignore=shutil.ignore_patterns("__pycache__", ".*_cache"))
     package = template / "{{cookiecutter.name}}" / "trainer"
@@ -88,7 +109,7 @@ def test_the_project_pins_exactly_and_knows_the_clone(penguins: Path):
 def test_the_columns_can_be_read_without_running_anything(penguins: Path):
     tree = ast.parse((penguins / "trainer" / "data.py").read_text(encoding="utf-8"))
     names = [node.targets[0].id for node in tree.body if isinstance(node, ast.Assign)]  # type: ignore[attr-defined]
-    assert names == ["COLUMNS", "LABEL", "CLASSES", "DATA", "RANGES"]
+    assert names == ["COLUMNS", "HEADERS", "LABEL", "CLASSES", "DATA", "RANGES"]
     assert not any(isinstance(node, ast.Import | ast.ImportFrom) for node in tree.body)
 
 
@@ -142,6 +163,14 @@ def test_a_folder_that_is_there_is_left_alone(space: Workspace):
     assert files(space.trainers / "taken") == set()
 
 
+def _without_the_clone(folder: Path) -> tuple[str, dict[str, str]]:
+    """A Python that has Invoke and nothing else of the clone's environment, and the variables for it."""
+    for path in Path(invoke.__file__).parents[1].glob("invoke*"):
+        shutil.copytree(path, folder / "only" / path.name)
+    python = Path(sys.base_prefix, "python.exe" if os.name == "nt" else "bin/python3")
+    return str(python), {"PYTHONPATH": str(folder / "only")}
+
+
 @pytest.mark.parametrize("by", ["home", "variable"])
 def test_the_tasks_of_the_clone_work_in_a_trainer_elsewhere(space: Workspace, tmp_path: Path, by: str):
     folder = making.new(space, "far", output=tmp_path / "elsewhere").folder
@@ -150,10 +179,11 @@ def test_the_tasks_of_the_clone_work_in_a_trainer_elsewhere(space: Workspace, tm
         settings = folder / "pyproject.toml"
         text = settings.read_text(encoding="utf-8").replace(f"home = {json.dumps(str(CLONE))}", 'home = ""')
         settings.write_text(text, encoding="utf-8")
+        python, alone = _without_the_clone(tmp_path)
         done = subprocess.run(
-            [sys.executable, "-m", "invoke", "--list"],
+            [python, "-m", "invoke", "--list"],
             cwd=folder,
-            env=clean_environment(),
+            env=clean_environment(**alone),
             capture_output=True,
             text=True,
         )
@@ -169,3 +199,33 @@ def test_the_tasks_of_the_clone_work_in_a_trainer_elsewhere(space: Workspace, tm
     )
     assert done.returncode == 0, done.stderr
     assert {"check", "new", "train"} <= {line.split()[0] for line in done.stdout.splitlines() if line.strip()}
+
+
+@pytest.mark.parametrize("by", ["the clone's environment", "the trainer's environment"])
+def test_the_tasks_of_the_clone_work_by_either_environment(space: Workspace, tmp_path: Path, by: str):
+    """`uv run --project CLONE invoke`, and `uv run invoke` in the trainer's folder, which hands over to that."""
+    folder = making.new(space, "far", output=tmp_path / "elsewhere").folder
+    settings = folder / "pyproject.toml"
+    named = f"home = {json.dumps(str(CLONE))}"
+    if by == "the clone's environment":
+        settings.write_text(settings.read_text(encoding="utf-8").replace(named, 'home = ""'), encoding="utf-8")
+        python, more = sys.executable, {}
+    else:
+        from uv import find_uv_bin
+
+        assert "invoke==3.0.3" in tomllib.loads(settings.read_text(encoding="utf-8"))["dependency-groups"]["dev"]
+        python, more = _without_the_clone(tmp_path)
+        more |= {"UV": find_uv_bin(), "UV_NO_SYNC": "1", "UV_OFFLINE": "1"}
+    done = subprocess.run(
+        [python, "-m", "invoke", "predict", "."],
+        cwd=folder,
+        env=clean_environment(**more),
+        capture_output=True,
+        text=True,
+    )
+    assert done.stderr.splitlines()[-3:] == [
+        "error: nothing to predict",
+        "",
+        "hint: --row COLUMN=VALUE,... or --csv FILE",
+    ]
+    assert done.returncode == 2

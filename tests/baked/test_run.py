@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from cloudkite.models import predictions
+from cloudkite.models import predictions, questions
 from cloudkite.trainers import folders, making
 from cloudkite.workspace import Workspace
 from tests.baked.conftest import Run, clean_environment
@@ -334,6 +334,33 @@ def test_trainers_for_own_data(run: Run, space: Workspace, tmp_path: Path, kind,
         assert done.returncode == 0, done.stdout[-5000:]
 
 
+def test_a_rare_class_and_a_persons_own_names(run: Run, space: Workspace, tmp_path: Path):
+    """Accuracy that means nothing is said to; and the very file that made the trainer can be asked about."""
+    chance = random.Random(3)
+    rows = [
+        [f"{chance.random():.3f}", chance.choice(["서울", "부산"]), "예" if i % 40 == 7 else "아니오"]
+        for i in range(2000)
+    ]
+    path = tmp_path / "드문.csv"
+    text = "\n".join(";".join(row) for row in [["키 (cm)", "도시", "합격"], *rows])
+    path.write_text(text, encoding="cp949")
+    folder = making.new(space, "rare", path, "합격").folder
+    said = train(run, folder, tmp_path / "out", "--epochs", "1")
+    assert "note: always '아니오' would have accuracy 0.975; of the held-out rows the model knew 390 of 390" in said
+    found = told(tmp_path / "out")
+    assert found["metrics"]["baseline_accuracy"] == 0.975 and 0.5 <= found["metrics"]["balanced_accuracy"] < 0.9
+    assert found["headers"] == {"ki_cm": "키 (cm)", "dosi": "도시"}
+    assert sorted(found["words"]["dosi"]) == ["", "부산", "서울"]
+    notes: list[str] = []
+    trainer = folders.find(space, "rare")
+    asked = predictions.ask(space, trainer, tmp_path / "out" / "model", path, note=notes.append)
+    assert predictions.write(asked, tmp_path / "answers.csv") == 2000
+    first = (tmp_path / "answers.csv").read_text(encoding="utf-8").splitlines()[:2]
+    assert first[0] == "키 (cm),도시,합격,prediction,probability"
+    assert first[1].startswith(",".join([*rows[0], "아니오,0.9"]))
+    assert "CP949" in notes[0] and "semicolons" in notes[1] and len(notes) == 2
+
+
 def change(folder: Path, file: str, *pairs: tuple[str, str]) -> None:
     """Replace texts in a module of the trainer."""
     path = folder / "trainer" / file
@@ -390,7 +417,7 @@ def test_two_classes_from_one_sigmoid_output(run: Run, space: Workspace, tmp_pat
         assert sum(of_kind) >= 0.75 * len(of_kind), kind
     # The served model itself says so; nobody has to know how many columns the last layer has.
     typed = [{name: parsed if (parsed := one[name]) is not None else "" for name in columns}
-             for one in (predictions.parse(row, columns) for row in asked[:20])]  # fmt: skip
+             for one in (questions.parse(row, columns) for row in asked[:20])]  # fmt: skip
     served = json.loads(run(tmp_path, "-c", _ANSWER, str(model), json.dumps(typed)).stdout)
     assert served["passed"] == [answer["prediction"] for answer in answers[:20]]
     assert [[*answer["probabilities"].values()] for answer in answers[:20]] == [

@@ -10,8 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from cloudkite.workspace import private_folder
-
 CLONE = Path(__file__).resolve().parents[2]
 
 
@@ -41,8 +39,8 @@ class Copy:
 
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory):
-    """A fresh copy for the tests of one file; its local cloud is stopped at the end."""
-    folder = tmp_path_factory.mktemp("clone") / "cloudkite"
+    """A fresh copy for the tests of one file, in a folder as people have; its local cloud is stopped at the end."""
+    folder = tmp_path_factory.mktemp("clone") / "내 문서" / "학습 자료"
     listed = subprocess.run(
         ["git", "ls-files", "-co", "--exclude-standard", "-z"], cwd=CLONE, capture_output=True, check=True
     )
@@ -50,9 +48,6 @@ def copy(tmp_path_factory):
         if name and (CLONE / name).is_file():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(CLONE / name, folder / name)
-    private_folder(CLONE / ".cloudkite" / "envs")
-    (folder / ".cloudkite").mkdir(mode=0o700)
-    (folder / ".cloudkite" / "envs").symlink_to(CLONE / ".cloudkite" / "envs", target_is_directory=True)
     made = Copy(folder)
     yield made
     made.invoke("uv run invoke local.stop")

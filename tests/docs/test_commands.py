@@ -4,6 +4,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import time
 import urllib.request
@@ -59,20 +60,36 @@ def _write_a_scalar(copy):
 def test_tensorboard_serves_until_ctrl_c(copy):
     good(copy, "uv run invoke new penguins")
     _write_a_scalar(copy)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        refused = copy.invoke(f"uv run invoke tensorboard penguins --port {port}")
+        assert refused.returncode == 1
+        assert f"error: port {port} is in use" in refused.stderr
+        (advised,) = re.findall(r"^hint: uv run invoke tensorboard penguins --port (\d+)$", refused.stderr, re.M)
+        assert int(advised) != port
     board = subprocess.Popen(
-        copy.command("uv run invoke tensorboard penguins --port 16006"), cwd=copy.folder, env=copy.environment(),
+        copy.command(f"uv run invoke tensorboard penguins --port {port}"), cwd=copy.folder, env=copy.environment(),
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, encoding="utf-8",
         start_new_session=True,
     )  # fmt: skip
     with board:
+        # The address is shown when it answers.
+        shown = next(line for line in board.stdout or () if line.startswith("TensorBoard over"))
+        assert (
+            shown == f"TensorBoard over gs://mine-project-models/penguins: http://127.0.0.1:{port}/ (Ctrl-C ends it)\n"
+        )
+        address = f"http://127.0.0.1:{port}"
+        urllib.request.urlopen(f"{address}/data/logdir", timeout=30).close()
         deadline = time.monotonic() + 240
         while True:
             assert time.monotonic() < deadline
             assert board.poll() is None, board.stdout.read() if board.stdout else ""
             try:
-                with urllib.request.urlopen("http://127.0.0.1:16006/data/logdir", timeout=5) as answer:
+                with urllib.request.urlopen(f"{address}/data/logdir", timeout=5) as answer:
                     assert json.load(answer)["logdir"] == "gs://mine-project-models/penguins"
-                with urllib.request.urlopen("http://127.0.0.1:16006/data/plugin/scalars/tags", timeout=5) as answer:
+                with urllib.request.urlopen(f"{address}/data/plugin/scalars/tags", timeout=5) as answer:
                     if "loss" in json.load(answer).get("job/logs", {}):  # read from the bucket
                         break
                 time.sleep(0.5)
@@ -94,7 +111,7 @@ def test_the_next_command_says_that_the_local_cloud_was_killed(copy):
         time.sleep(0.05)
     done = good(copy, "uv run invoke jobs")
     assert re.search(r"the local cloud had ended without being stopped", done.stderr)
-    assert "no job yet" in done.stdout
+    assert "no jobs yet" in done.stdout
     assert good(copy, "uv run invoke jobs").stderr == ""
 
 

@@ -56,6 +56,12 @@ def test_the_demo_ends_with_a_real_accuracy_and_leaves_nothing():
     assert "Adelie" in said
     assert re.search(r"on Google this job would have cost about 0\.\d+ USD", said)
     assert re.search(r"nothing is left: no resource, no process, none of [1-9] ports open", said)
+    assert said.rstrip().splitlines()[-4:] == [
+        "next, with your own",
+        "  file      uv run invoke new NAME --data FILE.csv --label COLUMN",
+        "  code      uv run invoke new NAME",
+        "  account   uv run invoke account.add",
+    ]
     assert leftovers() == []
     assert of_a_demo() == []
 

@@ -1,6 +1,8 @@
 """The local cloud's tasks, through Invoke: what they say, and how they refuse what can't be."""
 
 import json
+import os
+import subprocess
 
 import pytest
 
@@ -50,6 +52,18 @@ def test_the_bill_fits_on_a_terminal(running):
     assert json.loads(good(running, "uv run invoke local.bill --month 2020-01 --json"))["lines"] == []
 
 
+@pytest.mark.skipif(os.name == "nt", reason="there is no bash: run it in WSL")
+def test_what_points_a_shell_at_the_local_cloud_says_how_to_undo_it(running):
+    lines = good(running, "uv run invoke local.env").splitlines()
+    assert lines[0].startswith("# ") and lines[0].endswith('to undo it: eval "$(uv run invoke local.env --unset)"')
+    unset = good(running, "uv run invoke local.env --unset")
+    names = [line.removeprefix("export ").partition("=")[0] for line in lines[1:]]
+    assert unset == f"unset {' '.join(names)}\n" and "https_proxy" in names
+    script = "\n".join([*lines, unset, "env"])
+    left = subprocess.run(["bash", "-c", script], env={"PATH": os.environ["PATH"]}, capture_output=True, text=True)
+    assert left.returncode == 0 and not {line.partition("=")[0] for line in left.stdout.splitlines()} & set(names)
+
+
 def test_the_audit_names_who_did_what(running):
     shown = good(running, "uv run invoke local.audit")
     assert shown.startswith("owner@cloudkite-local.iam.gserviceaccount.com\n  granted\n    on billingAccounts/")
@@ -75,7 +89,7 @@ def test_a_fault_waits_happens_and_is_cleared(running):
     ("line", "code", "error", "hint"),
     [
         (
-            "local.clock --forward 3x", 2, "--forward 3x is no time to move by",
+            "local.clock --forward 3x", 2, "--forward 3x isn't a time to move by",
             "a whole number and s, m, h, d or w: 90s, 30m, 12h, 3d, 2w, 1d12h",
         ),
         (
@@ -83,25 +97,27 @@ def test_a_fault_waits_happens_and_is_cleared(running):
             "did you mean storage.objects.get, storage.objects.insert, storage.objects.delete?",
         ),
         (
-            "local.fault storage.objects.get --code 600", 2, "600 can't be answered",
-            "one of 401, 403, 404, 408, 429, 500, 502, 503, 504",
+            "local.fault storage.objects.get --code 600", 2,
+            "--code must be one of 401, 403, 404, 408, 429, 500, 502, 503, 504, not 600",
+            "",
         ),
         (
             "local.fault storage.objects.get --code 503 --region us-central1", 2, "--region goes with stockout only",
             "uv run invoke local.fault stockout --region us-central1",
         ),
-        ("local.fault storage.objects.get --delay -1", 2, "--delay -1 can't be", "0 or more"),
+        ("local.fault storage.objects.get --delay -1", 2, "--delay must be 0 or more, not -1", ""),
         (
-            "local.fault storage.objects.get --code 503 --principal nobody", 2, "--principal nobody can't be",
-            "an account's e-mail address",
+            "local.fault storage.objects.get --code 503 --principal nobody", 2,
+            "--principal must be an account's e-mail address, not nobody",
+            "",
         ),
-        ("local.faults --clear 99", 1, "there is no fault 99", "uv run invoke local.faults"),
+        ("local.faults --clear 99", 1, "no fault has the id 99", "uv run invoke local.faults"),
         (
-            "local.upgrade local", 2, "account local isn't on a free trial",
+            "local.pay local", 2, "account local isn't on a free trial",
             "`uv run invoke account.add --local --tier trial` describes one that is",
         ),
-        ("local.upgrade nobody", 2, "no account is called nobody", "known: local, student"),
-        ("local.bill --month 2026-13", 2, "2026-13 is no month", "a month is YYYY-MM, such as 2026-11"),
+        ("local.pay nobody", 2, "no account is called nobody", "known: local, student"),
+        ("local.bill --month 2026-13", 2, "2026-13 isn't a month", "a month is YYYY-MM, such as 2026-11"),
         ("local.bill --account nobody", 2, "no account is called nobody", "known: local, student"),
         ("local.preempt nobody", 1, "no job matches nobody", "uv run invoke jobs"),
     ],
@@ -126,7 +142,7 @@ def test_the_clock_goes_no_further_than_a_hundred_years(running):
     assert error == "the clock moves forward by 0 to 36500 days, not by 999999 days"
 
 
-@pytest.mark.parametrize("line", ["local.bill --account work", "local.upgrade work", "local.env --account work"])
+@pytest.mark.parametrize("line", ["local.bill --account work", "local.pay work", "local.env --account work"])
 def test_an_account_on_google_is_not_on_the_local_cloud(running, line):
     good(running, "uv run invoke account.add --name work --project work-project --tier paid --budget 5 "
                   "--billing 012345-ABCDEF-012345 --owner user:me@example.com --email me@example.com")  # fmt: skip
@@ -148,21 +164,24 @@ def test_a_student_on_a_trial(running):
         "error: the quota in us-central1 is too small (T4: needs 1, has 0)\n\n"
         "hint: a trial can't ask for quota: take a smaller machine or no GPU, or upgrade to a paid account\n"
     )
-    assert json.loads(good(running, "uv run invoke jobs --json")) == []  # nothing was submitted
+    # A GPU that is not here: refused as well, where the quota would allow it.
+    code, error, hint = refused(running, "uv run invoke train penguins --gpu t4 --account local")
+    assert (code, error) == (2, "this machine's local cloud has no T4")
+    assert hint.startswith("add --rehearse ")
+    for account in ("student", "local"):  # nothing was submitted
+        assert json.loads(good(running, f"uv run invoke jobs --json --account {account}")) == []
+    assert not list((running.folder / ".cloudkite" / "checks").glob("penguins*"))  # and nothing slow was done before
 
     assert "ahead of the real time" in good(running, "uv run invoke local.clock --forward 91d")
     code, error, hint = refused(running, "uv run invoke jobs")
     assert code == 1
     assert error.startswith("list the jobs: This API method requires billing to be enabled. Please enable billing on ")
-    assert hint == (
-        "no open billing account pays for the project (was it unlinked, or did the trial end?): "
-        "https://console.cloud.google.com/billing/projects"
-    )
+    assert hint == "uv run invoke local.upgrade student"
     assert "student-project: trial closed, " in good(running, "uv run invoke local.bill --account student")
 
-    assert good(running, "uv run invoke local.upgrade student").startswith("student-project: trial upgraded, ")
+    assert good(running, "uv run invoke local.pay student").startswith("student-project: trial upgraded, ")
     assert good(running, "uv run invoke jobs").startswith("no job yet")
     assert (
-        refused(running, "uv run invoke local.upgrade student")[1]
-        == "the account of student-project is upgraded already"
+        refused(running, "uv run invoke local.pay student")[1] == "the account of student-project is upgraded already"
     )
+    assert "local.upgrade is called local.pay now" in running.invoke("uv run invoke local.upgrade student").stderr

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from clouds.pages import CLONE, dead_links, same_in_both_languages
@@ -28,3 +30,28 @@ def test_its_links_lead_somewhere(page: str) -> None:
 def test_both_languages_show_the_same() -> None:
     for page in ("docs/reliability", "docs/security"):
         same_in_both_languages(page)
+
+
+# One word for one thing, as docs/style.md has it: what a page must not call it, by what it is called.
+KOREAN = {
+    "트레이너": "학습기|트레이너기",
+    "작업": "잡(?:이|을|은|의|에) ",
+    "워커": "작업자 풀",
+    "데이터": "데이타",
+    "할당량": "쿼터",
+}
+ENGLISH = {"local.pay": r"local\.upgrade"}
+
+
+@pytest.mark.parametrize("language, words", [("ko", KOREAN), ("en", ENGLISH)])
+def test_a_thing_has_one_name(language: str, words: dict[str, str]) -> None:
+    pages = [page for page in CLONE.rglob("*.md") if not {".venv", ".cloudkite", "node_modules"} & set(page.parts)]
+    chosen = [page for page in pages if page.name.endswith(".ko.md") == (language == "ko")]
+    assert len(chosen) >= 4
+    wrong = [
+        f"{page.relative_to(CLONE)}: {found[0]!r} is called {name}"
+        for page in chosen
+        for name, other in words.items()
+        if (found := re.search(other, page.read_text(encoding="utf-8")))
+    ]
+    assert not wrong

@@ -17,6 +17,10 @@ ELSEWHERE = {
     "uv run invoke account.add": "asks; tests/docs/test_commands.py gives its answers as options",
     "uv run invoke up --account NAME": "needs an account on Google",
     "uv run invoke account.use NAME": "tests/docs/test_commands.py",
+    "uv run invoke data.push grades": "needs an account that is set up, and `down` above took it down; "
+    "tests/local/cloudkite/test_pushed_data.py pushes, lists and pulls",
+    "uv run invoke data.list": "the same",
+    "uv run invoke data.pull grades": "the same",
     "uv run invoke local.preempt JOB": "needs a Spot job that runs; tests/local/jobs/test_job_retries.py",
 }
 GRADES = "student,hours,attendance,passed\n" + "".join(

@@ -1,19 +1,20 @@
 """Small programs on the real engine, attached to a local cloud's provider: for what `infra` itself never does."""
 
-import asyncio
 import json
 import re
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pulumi_gcp as gcp
-from pulumi import ResourceOptions, automation
+from pulumi import ResourceOptions
 
 from cloudkite.children import safe_environment
+from cloudkite.engine import served
 from cloudkite.engine.command import Command, Ended
+from cloudkite.engine.folder import PROJECT
+from cloudkite.engine.stack import VERBS
 from tests.engine.conftest import Place
 
 
@@ -42,22 +43,6 @@ class Told:
             self.errors.append(" ".join(re.sub(r"<\{%.*?%\}>", "", event.diagnostic_event.message).split()))
 
 
-def _close(loop: asyncio.AbstractEventLoop) -> None:
-    """Pulumi leaves the loop of a program that failed as it is, and with it open sockets."""
-    deadline = time.monotonic() + 5
-    while loop.is_running() and time.monotonic() < deadline:
-        time.sleep(0.01)
-    if loop.is_closed():
-        return
-    loop.set_exception_handler(lambda _loop, _context: None)
-    if tasks := asyncio.all_tasks(loop):
-        for task in tasks:
-            task.cancel()
-        loop.run_until_complete(asyncio.wait(tasks))
-    loop.run_until_complete(loop.shutdown_asyncgens())
-    loop.close()
-
-
 class Programs:
     """Runs programs in a stack of their own: `up(program)`, `refresh()`, `destroy()`, each gives what it told.
 
@@ -67,25 +52,24 @@ class Programs:
     def __init__(self, place: Place, pulumi: Any, folder: Path) -> None:
         self.place = place
         self.token = place.target.token()  # one for all runs: another would be a change of the provider
-        self.state = folder / "state" / ".pulumi" / "stacks" / "small" / "small.json"
+        self.state = folder / "state" / ".pulumi" / "stacks" / PROJECT / "small.json"
         (folder / "state").mkdir(parents=True)
+        (folder / "Pulumi.yaml").write_text(json.dumps({"name": PROJECT, "runtime": "python"}), encoding="utf-8")
         attached = place.target.pulumi_environment["PULUMI_DEBUG_PROVIDERS"]
-        environment = {
-            "PATH": str(pulumi.path.parent),
-            "PULUMI_HOME": str(folder / "home"),
-            "PULUMI_BACKEND_URL": f"{(folder / 'state').as_uri()}?metadata=skip",
-            "PULUMI_CONFIG_PASSPHRASE": "only for tests",
-            "PULUMI_DEBUG_PROVIDERS": attached,
-            "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "1",
-            "PULUMI_SKIP_UPDATE_CHECK": "1",
-        }
-        self._files = automation.LocalWorkspace(
-            work_dir=str(folder),
-            env_vars=safe_environment(environment),
-            pulumi_command=Command(pulumi),
-            project_settings=automation.ProjectSettings(name="small", runtime="python"),
+        self._environment = safe_environment(
+            {
+                "PATH": str(pulumi.path.parent),
+                "PULUMI_HOME": str(folder / "home"),
+                "PULUMI_BACKEND_URL": f"{(folder / 'state').as_uri()}?metadata=skip",
+                "PULUMI_CONFIG_PASSPHRASE": "only for tests",
+                "PULUMI_DEBUG_COMMANDS": "true",  # lets it take --event-log
+                "PULUMI_DEBUG_PROVIDERS": attached,
+                "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "1",
+                "PULUMI_SKIP_UPDATE_CHECK": "1",
+            }
         )
-        self._stack = automation.Stack.create("small", self._files)
+        self._folder, self._command = str(folder), Command(pulumi)
+        self._pulumi("stack", "init", "small", "--secrets-provider", "passphrase", "--no-select")
 
     def provider(self, **more: Any) -> gcp.Provider:
         """A provider that may work on the place's project."""
@@ -98,11 +82,11 @@ class Programs:
         def whole() -> None:
             program(ResourceOptions(provider=self.provider(**provider)))
 
-        return self._run("up", program=whole)
+        return self._run("up", whole)
 
     def run(self, program: Callable[[], Any]) -> Told:
         """Run a program that makes its own provider."""
-        return self._run("up", program=program)
+        return self._run("up", program)
 
     def refresh(self) -> Told:
         return self._run("refresh")
@@ -110,23 +94,17 @@ class Programs:
     def destroy(self) -> Told:
         return self._run("destroy")
 
-    def _run(self, verb: str, **options: Any) -> Told:
+    def _run(self, verb: str, program: Callable[[], Any] | None = None) -> Told:
         told = Told()
-        loops: list[asyncio.AbstractEventLoop] = []
-        if program := options.get("program"):
-
-            def whole() -> None:
-                loops.append(asyncio.get_running_loop())
-                program()
-
-            options["program"] = whole
         try:
-            getattr(self._stack, verb)(on_event=told, color="never", **options)
+            with served.served("small", told, program, lambda: self._command.pid) as arguments:
+                self._pulumi(*VERBS[verb], "--color", "never", *arguments, "--stack", "small")
         except Ended as ended:
             told.errors = told.errors or [ended.result.stderr]
-        for loop in loops:
-            _close(loop)
         return told
+
+    def _pulumi(self, *arguments: str) -> None:
+        self._command.pipe([*arguments], self._folder, self._environment)
 
     def plain_state(self) -> str:
         """The state as it lies on the disk."""

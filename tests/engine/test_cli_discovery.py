@@ -13,9 +13,10 @@ from concurrent.futures import ThreadPoolExecutor
 import psutil
 import pytest
 
-from cloudkite.engine import cli
+from cloudkite.engine import cli, gobuild, release
 from cloudkite.show.errors import BadValue, UserError
 from cloudkite.workspace import CLONE
+from clouds import company
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="the stand-ins for programs are shell scripts; run on POSIX")
 
@@ -42,6 +43,28 @@ esac""",
 
 
 BUILDS = f"""echo one >&2; echo two >&2; printf '#!/bin/sh\\necho v{cli.PINNED}\\n' > "$output"; chmod +x "$output" """
+
+
+def test_a_release_is_fetched_by_the_persons_proxy_and_certificates(tmp_path, monkeypatch):
+    """Also where only OpenSSL's variable names the authority: requests by itself does not know it."""
+    with company.company(tmp_path) as theirs:
+        for name, value in theirs.variables.items():
+            monkeypatch.setenv(name, value)
+        for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+            monkeypatch.delenv(name, raising=False)
+        assert "sparrow-1.0" in release._text(f"https://{company.HOST}/sparrow/")
+        assert set(theirs.connected) == {f"{company.HOST}:443"}
+
+
+def test_go_is_not_led_to_a_local_cloud(tmp_path, monkeypatch):
+    (tmp_path / "ports.json").write_text("{}", encoding="utf-8")
+    (tmp_path / "ca.pem").write_text("", encoding="utf-8")
+    monkeypatch.setenv("GOPROXY", "https://modules.company")
+    for name, value in {"HTTPS_PROXY": "http://127.0.0.1:1", "SSL_CERT_FILE": str(tmp_path / "ca.pem")}.items():
+        monkeypatch.setenv(name, value)
+    variables = gobuild._environment()
+    assert not {"HTTPS_PROXY", "SSL_CERT_FILE"} & variables.keys()
+    assert variables["GOPROXY"] == "https://modules.company"
 
 
 @pytest.fixture

@@ -1,6 +1,8 @@
 """The local cloud as a provider: what it checks, changes, replaces, refuses, and keeps secret."""
 
+import asyncio
 import threading
+import time
 from pathlib import Path
 
 import pulumi
@@ -42,7 +44,7 @@ WRONG = [
     (
         BUCKET,
         {"location": "US", "versioning": {"enabled": "yes"}, "colour": "red"},
-        ['versioning.enabled is "yes"; a boolean is needed', "colour is no property; there are autoclass, cors,"],
+        ['versioning.enabled is "yes"; a boolean is needed', "colour isn't a property; known are autoclass, cors,"],
     ),
     (
         BUCKET,
@@ -119,6 +121,45 @@ def test_a_bucket_that_somebody_else_deleted_is_made_again(programs):
     programs.place.target.storage().get_bucket(f"{programs.place.account.project}-gone").delete()
     programs.refresh()
     assert programs.up(program).steps == [("create", "box")]
+
+
+def test_days_of_zero_are_sent_when_the_program_says_so(programs):
+    """As terraform-provider-google does it; what the API has no word for is no difference, whatever was read."""
+    conditions = [
+        {"age": 0, "send_age_if_zero": True},
+        {"send_days_since_noncurrent_time_if_zero": True, "with_state": "ARCHIVED"},
+        {"num_newer_versions": 0, "send_num_newer_versions_if_zero": True, "with_state": "ANY"},
+        {"days_since_custom_time": 0, "send_days_since_custom_time_if_zero": True, "matches_prefixes": ["a"]},
+        {"age": 0, "send_age_if_zero": False, "num_newer_versions": 3, "created_before": "", "matches_suffixes": []},
+        {"days_since_noncurrent_time": 7, "send_days_since_noncurrent_time_if_zero": True, "with_state": "LIVE"},
+    ]
+    program = bucket(
+        name=f"{programs.place.account.project}-zero",
+        lifecycle_rules=[{"action": {"type": "Delete"}, "condition": condition} for condition in conditions],
+    )
+    assert programs.up(program).errors == []
+    made = programs.place.target.storage().get_bucket(f"{programs.place.account.project}-zero")
+    assert [dict(rule["condition"]) for rule in made.lifecycle_rules] == [
+        {"age": 0},
+        {"daysSinceNoncurrentTime": 0, "isLive": False},
+        {"numNewerVersions": 0},
+        {"daysSinceCustomTime": 0, "matchesPrefix": ["a"]},
+        {"numNewerVersions": 3},
+        {"daysSinceNoncurrentTime": 7, "isLive": True},
+    ]
+    assert programs.up(program).counts == {}
+    assert {op for op, _ in programs.refresh().steps} <= {"refresh"}
+    assert programs.up(program).counts == {}
+
+    made.lifecycle_rules = [{"action": {"type": "Delete"}, "condition": {"age": 1}}, *list(made.lifecycle_rules)[1:]]
+    made.patch()
+    programs.refresh()
+    assert programs.up(program).steps == [("update", "box")]
+    made.reload()
+    assert next(iter(made.lifecycle_rules))["condition"] == {"age": 0}
+
+    told = programs.up(bucket(lifecycle_rules=[{"action": {"type": "Delete"}, "condition": {"age": 0}}]))
+    assert any("Error 400: Lifecycle rules must have a condition." in error for error in told.errors), told.errors
 
 
 def test_names_that_are_taken_are_refused_as_google_does(programs):
@@ -306,6 +347,49 @@ def test_a_key_file_signs_in_by_its_content_and_never_by_its_path(programs):
         assert any("the local cloud takes only accounts of its own" in error for error in told.errors), told.errors
     told = programs.run(lambda: program(path.read_text(encoding="utf-8"))())
     assert told.errors == [] and told.steps == [("update", "gcp"), ("create", "box")]
+
+
+def test_an_engine_that_ends_before_its_program_leaves_the_loop_to_it(programs):
+    """A failed provider ends the engine, which waits for no program: the thread of that is in Pulumi's own clean-up
+    then, between two runs of the loop. Nobody else may run it there. The two are made to meet.
+    """
+    cleaning, over, closed = threading.Event(), threading.Event(), threading.Event()
+    host: list[threading.Thread] = []
+
+    def program():
+        loop = asyncio.get_running_loop()
+        host.append(threading.current_thread())
+        run, handle, close = loop.run_until_complete, loop.set_exception_handler, loop.close
+
+        def cleaned(future):
+            if not cleaning.is_set():
+                cleaning.set()
+                over.wait(60)
+            return run(future)
+
+        def handled(handler):
+            if threading.current_thread() not in host:  # somebody else begins to close it
+                over.set()
+                for _ in range(5000):
+                    if loop.is_running():
+                        break
+                    time.sleep(0.001)
+            handle(handler)
+
+        def ended():
+            close()
+            closed.set()
+
+        loop.run_until_complete, loop.set_exception_handler, loop.close = cleaned, handled, ended
+        provider = gcp.Provider("gcp", project=programs.place.account.project, credentials="{}")
+        gcp.storage.Bucket("box", location="us-central1", opts=pulumi.ResourceOptions(provider=provider))
+
+    told = programs.run(program)
+    assert cleaning.is_set() and not closed.is_set()
+    over.set()
+    assert any("the local cloud takes only accounts of its own" in error for error in told.errors), told.errors
+    assert closed.wait(60)
+    assert programs.up(bucket()).errors == []
 
 
 def test_in_the_project_of_others_an_account_may_do_what_it_was_granted(programs, describe):

@@ -8,7 +8,8 @@ import pytest
 
 from cloudkite import workspace
 from cloudkite.accounts import registry, settings
-from cloudkite.journey import setup
+from cloudkite.engine.folder import Folder
+from cloudkite.journey import reach, setup
 from cloudkite.show.errors import UserError
 from infra.outputs import Budget, Outputs
 
@@ -164,6 +165,37 @@ def test_an_account_is_not_overwritten(space):
     with pytest.raises(UserError, match="there is an account first already"):
         registry.add(space, "first", settings.describe("my-project"))
     assert (space.accounts / "Pulumi.first.yaml").read_text(encoding="utf-8") == GOOD
+
+
+SHARED = "project my-project is account first's: each account needs a project of its own"
+
+
+def test_a_project_is_one_accounts(space):
+    with pytest.raises(UserError) as refused:
+        registry.add(space, "second", settings.describe("my-project", target="local"))
+    assert (refused.value.message, refused.value.code) == (SHARED, 2)
+    assert refused.value.hint == "uv run invoke account.use first, or give second another project"
+    assert registry.names(space) == ["first"]
+    registry.add(space, "second", settings.describe("my-project"))  # Google's, which is another than the local cloud's
+
+
+def test_up_takes_no_project_that_another_account_is_set_up_in(space):
+    """Also where the files were written by hand; who comes first may set it up."""
+    (space.accounts / "Pulumi.second.yaml").write_text(GOOD, encoding="utf-8")
+    first, second = (registry.load(space, name) for name in ("first", "second"))
+    reach.refuse_shared(space, second)
+    first.outputs_file.write_text("{}", encoding="utf-8")
+    reach.refuse_shared(space, first)
+    with pytest.raises(UserError, match=SHARED):
+        reach.refuse_shared(space, second)
+    first.outputs_file.unlink()  # after `down` its data and models are still there
+    state = first.state / "state" / ".pulumi" / "stacks" / "cloudkite" / "first.json"
+    assert state == Folder(first).checkpoint
+    state.parent.mkdir(parents=True)
+    bucket = {"type": "gcp:storage/bucket:Bucket", "urn": "urn:pulumi:first::cloudkite::x::data", "custom": True}
+    state.write_text(json.dumps({"checkpoint": {"latest": {"resources": [bucket]}}}), encoding="utf-8")
+    with pytest.raises(UserError, match=SHARED):
+        reach.refuse_shared(space, second)
 
 
 def test_broken_outputs_are_named(space):

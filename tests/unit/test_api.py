@@ -55,7 +55,7 @@ def target():
     with requests.Session() as session:
         session.trust_env = False
         account = SimpleNamespace(region="us-central1", project="my-project")
-        yield SimpleNamespace(session=lambda: session, account=account)
+        yield SimpleNamespace(session=lambda: session, account=account, unpaid="")
 
 
 @pytest.mark.parametrize("code", [408, 429, 500, 502, 503, 504])

@@ -49,6 +49,13 @@ def test_code_that_cannot_run_stops_the_check_after_the_data(place, task, messag
     assert not report.ok
 
 
+def test_a_missing_bracket_is_one_message_at_its_place(place):
+    code = "import os\n\nx = max(\n    1,\n\n\ndef f():\n    return {\n\n\ndef g(:\n    pass\n"
+    _report, steps = checked(place, task=code)
+    assert steps["lint"].messages == ("trainer/task.py:3: '(' was never closed",)
+    assert steps["lint"].summary == "1 can't run"
+
+
 def test_style_is_a_warning_by_the_trainers_own_settings(place):
     code = "import os\n\nraise SystemExit('stop')\n"
     _report, steps = checked(place, task=code, pyproject=BARE)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,11 +12,13 @@ from typing import Any
 
 import pytest
 
+from cloudkite import workspace
 from cloudkite.journey import results
 from cloudkite.models import fetching, predictions
 from cloudkite.show import amounts
-from cloudkite.show.errors import UserError
-from cloudkite.trainers import folders
+from cloudkite.show.errors import BadValue, UserError
+from cloudkite.trainers import folders, making, places
+from cloudkite.trainers.folders import Trainer
 from tests import trainer_folder
 from tests.objects import JOB, MODEL, PREFIX, Cloud
 from tests.trees import outside, put, tree
@@ -51,6 +54,36 @@ def test_a_usual_job_goes_where_it_always_went(cloud, space):
     assert {name: (folder / name).read_bytes() for name in MODEL} == MODEL
     assert fetched(space, name="펭귄 분류").name == "펭귄 분류"
     assert fetched(space, trainer="").parent == space.trainers / "unknown" / "models"
+
+
+def test_a_model_comes_to_the_trainer_that_its_job_was_made_with(cloud, space, tmp_path):
+    """Also where it is not in trainers/, and one of that name is; also where it was moved meanwhile."""
+
+    def elsewhere(place: str) -> Trainer:
+        made = trainer_folder.make(workspace.throw_away(tmp_path / place))
+        return Trainer("grades", made.rename(tmp_path / place / "grades"))
+
+    one, other = elsewhere("one"), elsewhere("other")
+    places.remember(space, one, "first")
+    places.remember(space, other, "second")
+    places.remember(space, folders.find(space, "grades"), "third")
+    assert fetched(space, name="first").parents[1] == one.folder
+    assert fetched(space, name="second").parents[1] == other.folder
+    for name in ("third", "of another machine"):
+        assert fetched(space, name=name).parents[1] == space.trainers / "grades"
+    moved = Trainer("grades", one.folder.rename(tmp_path / "grades"))
+    assert predictions.latest_model(moved) == moved.folder / "models" / "first"
+    places.remember(space, moved)  # as `check` and `predict` do
+    assert fetched(space, name="first").parents[1] == moved.folder
+    shutil.rmtree(space.trainers / "grades")
+    assert fetched(space, name="of another machine").parents[1] == moved.folder
+    assert not (space.trainers / "grades").exists()
+    for note in (space.state / "places").rglob("*.json"):
+        note.write_text("[", encoding="utf-8")
+    assert fetched(space, name="first").parents[1] == space.trainers / "grades"
+    with pytest.raises(BadValue) as refused:  # a folder with models alone is in the way, and is said to be no trainer
+        making.new(space, "grades")
+    assert "it isn't a trainer: move it elsewhere" in refused.value.hint
 
 
 @pytest.mark.parametrize(

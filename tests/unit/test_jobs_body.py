@@ -5,12 +5,13 @@ import datetime
 import json
 import re
 from itertools import product
+from urllib.parse import unquote
 
 import pytest
 
 from cloudkite.jobs import body, service
 from cloudkite.show.errors import BadValue
-from tests.jobs import NOW, SPEC, answer
+from tests.jobs import NOW, SPEC, account, answer
 
 SHAPES = {
     "cpu": {},
@@ -137,3 +138,48 @@ def test_a_foreign_job_may_have_no_known_price(machine):
 def test_a_failed_job_tells_why():
     message = "The replica workerpool0-0 exited with a non-zero status of 1."
     assert service.parse(answer(state="JOB_STATE_FAILED", error={"code": 3, "message": message})).error == message
+
+
+@pytest.mark.parametrize("name", ["task8", "과제 8", "a/b", "x" * 128, 'q"uote', "2026-11", "8a"])
+def test_a_job_can_be_called_as_google_lets_it_be(name):
+    body.check_name(name, ["grades"])
+
+
+@pytest.mark.parametrize(
+    "name, said",
+    [
+        ("", "must have 1 to 128 characters, not 0"),
+        ("x" * 129, "must have 1 to 128 characters, not 129"),
+        ("a\nb", "isn't a valid name"),
+        (" a", "isn't a valid name"),
+        ("a\u202eb", "isn't a valid name"),
+        ("4567890123456789012", "taken for a job's id"),
+        ("--yes", "taken for a job's id, or for an option"),
+        ("grades", "that is a trainer"),
+    ],
+)
+def test_a_job_has_no_name_that_would_mean_something_else(name, said):
+    with pytest.raises(BadValue, match=said):
+        body.check_name(name, ["grades"])
+
+
+@pytest.mark.parametrize(
+    "name, expected",
+    [("task8", "task8"), ("My task/../8 *", "my-task-8"), ("과제", ""), ("x" * 99, "x" * 40), ("--", "")],
+)
+def test_a_jobs_own_name_is_harmless_in_its_output_folder(name, expected):
+    assert body.stem(name) == expected
+
+
+def test_a_job_on_google_has_pages_in_the_console():
+    class Google:
+        account = account(project="my-project")
+
+    job = service._told(Google(), answer())  # type: ignore[arg-type]
+    base = "https://console.cloud.google.com"
+    assert job.console == f"{base}/vertex-ai/locations/us-central1/training/4567890123456789012?project=my-project"
+    page, _query, project = job.console_logs.rpartition("?")
+    assert page.startswith(f"{base}/logs/query;query=") and project == "project=my-project"
+    assert unquote(page.partition("query=")[2]) == (
+        'resource.type="ml_job" resource.labels.job_id="4567890123456789012" timestamp>="2026-11-24T14:29:05Z"'
+    )

@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from cloudkite.models import predictions
+from cloudkite.models import predictions, questions
 from cloudkite.models.predictor import Answer
 from cloudkite.show.errors import BadValue, UserError
 from cloudkite.trainers import folders
@@ -83,6 +83,9 @@ def test_a_folder_that_is_no_model(grades, about, message):
         ("city=Kim, Min-ji,hours=3", {"hours": 3.0, "city": "Kim, Min-ji"}),
         ("city=a=b", {"hours": None, "city": "a=b"}),
         ("hours=", {"hours": None, "city": None}),
+        ("hours=NA", {"hours": None, "city": None}),
+        ("hours=0,city=0", {"hours": 0.0, "city": "0"}),
+        ("hours=1,234.5", {"hours": 1234.5, "city": None}),
         ('{"hours": 3, "city": "서울"}', {"hours": 3.0, "city": "서울"}),
         ('{"hours": "3.5", "city": 7}', {"hours": 3.5, "city": "7"}),
         ('{"hours": null}', {"hours": None, "city": None}),
@@ -91,7 +94,7 @@ def test_a_folder_that_is_no_model(grades, about, message):
     ],
 )
 def test_rows(row, expected):
-    assert predictions.parse(row, COLUMNS) == expected
+    assert questions.parse(row, COLUMNS) == expected
 
 
 @pytest.mark.parametrize(
@@ -102,7 +105,6 @@ def test_rows(row, expected):
         ("passed=yes", "the model has no column passed", "known: city, hours"),
         ("hours=abc", "hours: text 'abc' in a number column", "hours is a column of numbers"),
         ("hours=3,5", "hours: '3,5' has a decimal comma: write 3.5", "hours is a column of numbers"),
-        ("hours=NA", "hours: 'NA' for a missing number: leave the field empty", "hours is a column of numbers"),
         ("hours=inf", "hours: 'inf' is not finite", "hours is a column of numbers"),
         ("hours=1,hours=2", "the column hours is given twice", ""),
         ("hours", "'hours' isn't column=value", "--row column=value"),
@@ -114,7 +116,7 @@ def test_rows(row, expected):
 )
 def test_rows_that_cannot_be(row, message, hint):
     with pytest.raises(BadValue) as refused:
-        predictions.parse(row, COLUMNS)
+        questions.parse(row, COLUMNS)
     assert message in refused.value.message
     assert hint in refused.value.hint
     assert refused.value.code == 2
@@ -128,8 +130,7 @@ def test_rows_that_cannot_be(row, message, hint):
         (b"a,b\n1,2\n", "no column of the model is in the first line"),
         (b"hours,city\n", "no rows"),
         (b"hours,city\n1,a\nx,b\n", "rows.csv:3: hours: text 'x' in a number column"),
-        ("hours,city\n1,서울\n".encode("cp949"), "rows.csv:2: the text is CP949, not UTF-8"),
-        (b"hours;city\n1;a\n", "rows.csv:1: the fields are separated by semicolons"),
+        (b"\x89PNG\r\n", "rows.csv: a picture (PNG), not a table"),
         (b"hours,city,hours\n1,a,2\n", "rows.csv:1: the column hours is there twice"),
         (b"hours,city\n\n1,a,b\n", "rows.csv:3: 3 fields, expected 2"),
         (b'hours,city\n1,"a\n2,b\n', "rows.csv:2: unexpected end of data"),
@@ -143,6 +144,61 @@ def test_csv_files_that_cannot_be(grades, tmp_path, content, message):
     with pytest.raises(BadValue) as refused:
         predictions.predict(trainer_folder.space(tmp_path), grades, model, path)
     assert message in refused.value.message
+
+
+# --- a person's own names, words and encodings
+
+OWN = {
+    "columns": {"mommuge": "number", "Size_cm": "number", "Size_cm_": "number", "dosi": "text"},
+    "headers": {"mommuge": "몸무게 (kg)", "Size_cm": "Size (cm)", "Size_cm_": "Size_cm", "dosi": "도시"},
+    "words": {"dosi": ["", "서울", "부산 동래"]},
+}
+READ = {"mommuge": [1234.0, None], "Size_cm": [2.0, 3.0], "Size_cm_": [4.0, 5.0], "dosi": ["서울", "부산 동래"]}
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "cp949", "utf-16", "utf-16-le"])
+@pytest.mark.parametrize("mark", [",", ";", "\t"])
+def test_a_file_as_new_took_it_and_the_copy_that_it_made(tmp_path, encoding, mark):
+    names = ["몸무게 (kg)", "Size (cm)", "Size_cm", "더", "도시"]
+    rows = [['"1,234"', "2", "4", "x", "서울"], ["NA", "3", "5", "y", "  부산  동래"]]
+    path = tmp_path / "rows.csv"
+    path.write_bytes("\n".join(mark.join(row) for row in [names, *rows]).encode(encoding))
+    asked = questions.Questions(OWN)
+    (batch,) = asked.file(path)
+    assert batch.columns == READ
+    assert (batch.names, batch.fields[0]) == (names, ["1,234", "2", "4", "x", "서울"])
+    assert asked.notes()[-2:] == ["read as blank: NA", "몸무게 (kg): '1,234' is read as 1234"]
+    path.write_text("mommuge,Size_cm,Size_cm_,dosi\n1234,2,4,서울\n,3,5,부산 동래\n", encoding="utf-8")
+    (batch,) = questions.Questions(OWN).file(path)
+    assert batch.columns == READ
+
+
+@pytest.mark.parametrize(
+    ("row", "value"),
+    [
+        ("몸무게 (kg)=61.5,도시=서울", 61.5),
+        ("mommuge=61.5", 61.5),
+        ('{"몸무게 (kg)": 61.5}', 61.5),
+        ("도시=서울", None),
+    ],
+)
+def test_a_row_by_either_name(row, value):
+    assert questions.Questions(OWN).typed([row]).columns["mommuge"] == [value]
+
+
+def test_what_rows_leave_to_be_guessed_is_told_once_a_kind():
+    asked = questions.Questions(OWN)
+    asked.typed(["Size (cm)=1,도시=대전", "Size (cm)=2,도시=대전", "Size (cm)=3,몸무게 (kg)=1,도시=광주"])
+    assert asked.notes() == [
+        "not given, so blank to the model: Size_cm",
+        "not given in 2 of 3 rows, so blank to the model: 몸무게 (kg)",
+        "도시: the model never saw '대전', '광주' (3 rows)",
+    ]
+    with pytest.raises(BadValue) as refused:
+        asked.typed(["몸무개 (kg)=3"])
+    assert refused.value.hint == "did you mean 몸무게 (kg)?"
+    with pytest.raises(BadValue, match=r"몸무게 .kg.: text 'x' in a number column"):
+        asked.typed(["mommuge=x"])
 
 
 # --- answers
@@ -193,12 +249,26 @@ def test_outputs_that_do_not_fit(outputs, message):
         answers(outputs)
 
 
-def test_answers_are_written_as_csv_or_json_lines(tmp_path):
+def test_rows_are_written_with_their_answers_beside_them_and_nothing_is_overwritten(tmp_path):
     made = answers({"output_0": [[0.25, 0.75], [1.0, 0.0]]})
-    predictions.write(made, tmp_path / "out.csv")
-    assert (tmp_path / "out.csv").read_text(encoding="utf-8") == "prediction,probability\nyes,0.75\nno,1.0\n"
-    predictions.write(made, tmp_path / "out.jsonl")
-    lines = (tmp_path / "out.jsonl").read_text(encoding="utf-8").splitlines()
-    assert [json.loads(line) for line in lines] == made
+    batch = questions.Batch(["이름", "prediction"], [["a, b", "-1"], ["=c", ""]], {})
+    out = tmp_path / "out.csv"
+    assert predictions.write([(batch, made), (batch, made)], out) == 4
+    lines = ['"a, b",-1,yes,0.75', "'=c,,no,1.0"]
+    assert out.read_text(encoding="utf-8").splitlines() == ["이름,prediction,prediction_,probability", *lines, *lines]
+    predictions.write([(batch, made)], tmp_path / "out.jsonl")
+    first = json.loads((tmp_path / "out.jsonl").read_text(encoding="utf-8").splitlines()[0])
+    assert first == {"이름": "a, b", "prediction": "-1", "prediction_": "yes", "probability": 0.75,
+                     "probabilities": {"no": 0.25, "yes": 0.75}}  # fmt: skip
     with pytest.raises(BadValue, match=r"are written to \.csv or \.jsonl"):
-        predictions.write(made, tmp_path / "out.txt")
+        predictions.write([(batch, made)], tmp_path / "out.txt")
+    with pytest.raises(BadValue, match="is there already"):
+        predictions.write([(batch, made)], out)
+    with pytest.raises(UserError, match="stop"):
+        predictions.write(_cut_off(batch, made), tmp_path / "half.csv")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out.csv", "out.jsonl"]
+
+
+def _cut_off(batch, made):
+    yield batch, made
+    raise UserError("stop")

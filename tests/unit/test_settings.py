@@ -74,7 +74,7 @@ BAD = [
         budget(emails=["a@example.com"] * 2),
         f"cloudkite:budget.emails is ['a@example.com', 'a@example.com']; {EMAILS}",
     ),
-    (budget(amuont=1), "cloudkite:budget.amuont is no setting; did you mean amount?"),
+    (budget(amuont=1), "cloudkite:budget.amuont isn't a setting; did you mean amount?"),
     (quotas(3), "cloudkite:quotas[0] is 3; a mapping is needed"),
     ({"cloudkite:quotas": QUOTA}, f"cloudkite:quotas is {QUOTA!r}"[:-3]),
     (quotas({"value": 1}), "cloudkite:quotas[0] must name one of accelerator, cpus, quotaId, metric"),
@@ -107,8 +107,8 @@ BAD = [
         "cloudkite:logRetentionDays is 'long'; a whole number from 1 to 3650 is needed",
     ),
     ({"cloudkite:stagingDays": 366}, "cloudkite:stagingDays is 366; a whole number from 1 to 365 is needed"),
-    ({"cloudkite:budgett": {}}, "cloudkite:budgett is no setting; did you mean cloudkite:budget?"),
-    ({"gcp:zone": "us-central1-a"}, "gcp:zone is no setting; "),
+    ({"cloudkite:budgett": {}}, "cloudkite:budgett isn't a setting; did you mean cloudkite:budget?"),
+    ({"gcp:zone": "us-central1-a"}, "gcp:zone isn't a setting; "),
 ]
 
 

@@ -25,7 +25,7 @@ def test_files_are_read_once(tmp_path, monkeypatch):
     file, cache = tmp_path / "a.csv", tmp_path / "hashes.json"
     file.write_text("x", encoding="utf-8")
     first = staging.hash_files([file], cache)
-    monkeypatch.setattr(staging, "_sha256", lambda _file: pytest.fail("read again"))
+    monkeypatch.setattr(staging, "sha256", lambda _file: pytest.fail("read again"))
     assert staging.hash_files([file], cache) == first
 
 
@@ -52,7 +52,7 @@ def test_the_place_of_several_files_depends_on_names_and_contents(tmp_path):
     def key(**contents):
         for name, text in contents.items():
             (tmp_path / name).write_text(text, encoding="utf-8")
-        return staging._key({tmp_path / name: staging._sha256(tmp_path / name) for name in contents})
+        return staging.content_key({name: staging.sha256(tmp_path / name) for name in contents})
 
     assert key(a="1", b="2") == key(b="2", a="1")
     assert len({key(a="1", b="2"), key(a="2", b="1"), key(a="1", c="2"), key(a="1", b="2", c="")}) == 4

@@ -1,12 +1,14 @@
 """What a submission makes of a trainer's pins and data before anything is sent."""
 
+import sys
 from types import SimpleNamespace
 
 import pytest
 
-from cloudkite.jobs import submit
+from cloudkite.jobs import plans, submit
 from cloudkite.jobs.plans import Wishes
 from cloudkite.show.errors import BadValue
+from cloudkite.workspace import throw_away
 from tests.jobs import account
 
 PINS = (
@@ -30,6 +32,59 @@ PINS = (
 )
 def test_pins_for_a_linux_job(requirements, gpu, expected):
     assert submit.pins(requirements, gpu) == expected
+
+
+def test_pins_for_a_job_on_this_machine():
+    """Its TensorFlow is the one for CPUs, and markers are this machine's."""
+    here = submit.pins((*PINS, "x==1; python_version < '3'"), gpu=False, here=True)
+    assert here == (f"tensorflow{'-cpu' if sys.platform == 'linux' else ''}==2.21.0", "keras==3.15.1")
+
+
+def planned(tmp_path, target, **wishes):
+    space = throw_away(tmp_path)
+    made = plans.plan(account(target=target), SimpleNamespace(name="penguins"), Wishes(**wishes))
+    return submit.on_this_machine(space, made)
+
+
+GPU_IMAGE = "us-docker.pkg.dev/vertex-ai/training/tf-gpu.2-17.py310:latest"
+REFUSED_HERE = [
+    ("local", {"gpu": "t4"}, "this machine's local cloud has no T4", "add --rehearse"),
+    ("local", {"machine": "a2-highgpu-1g"}, "this machine's local cloud has no A100", "add --rehearse"),
+    ("local", {"gpu": "tpu-v2", "image": "python:3.11"}, "has no TPU-V2", "add --rehearse"),
+    ("local", {"image": GPU_IMAGE}, "is an image for GPUs", "add --rehearse"),
+    ("local", {"image": "python:3.12"}, "nothing that stands in for the image python:3.12", "one of: tensorflow/"),
+    ("google", {"gpu": "t4", "rehearse": True}, "--rehearse is for accounts on the local cloud", "--account local"),
+]
+
+
+@pytest.mark.parametrize(("target", "wishes", "error", "hint"), REFUSED_HERE)
+def test_what_the_local_cloud_can_only_fail_is_refused_before_it_is_submitted(tmp_path, target, wishes, error, hint):
+    with pytest.raises(BadValue) as refused:
+        planned(tmp_path, target, **wishes)
+    assert error in refused.value.message
+    assert hint in refused.value.hint
+
+
+@pytest.mark.parametrize(
+    ("target", "wishes", "notes"),
+    [
+        ("local", {}, 0),
+        ("local", {"image": "python:3.11"}, 0),
+        ("local", {"rehearse": True}, 0),
+        ("local", {"gpu": "t4", "rehearse": True}, 1),
+        ("local", {"image": GPU_IMAGE, "rehearse": True}, 1),
+        ("google", {"gpu": "t4"}, 0),
+        ("google", {"image": "europe-docker.pkg.dev/mine/own:1"}, 1),  # that the catalogue does not know it
+    ],
+)
+def test_what_can_run_is_planned(tmp_path, target, wishes, notes):
+    assert len(planned(tmp_path, target, **wishes).notes) == notes
+
+
+def test_an_image_of_ones_own_is_known_to_the_local_cloud(tmp_path):
+    (tmp_path / "localcloud").mkdir()
+    (tmp_path / "localcloud" / "images.json").write_text('{"own:1": {"requirements": []}}', encoding="utf-8")
+    assert planned(tmp_path, "local", image="own:1").image == "own:1"
 
 
 @pytest.fixture

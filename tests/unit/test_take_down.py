@@ -3,7 +3,7 @@
 import pytest
 
 from cloudkite.engine import Resource
-from cloudkite.journey.setup import undelete_days
+from cloudkite.journey.teardown import undelete_days
 
 
 def bucket(name, seconds):

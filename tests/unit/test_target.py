@@ -44,7 +44,7 @@ def test_google_credentials_are_handed_to_children_and_to_the_engine(account, tm
     path = user_credentials(tmp_path / "cloudsdk_config" / "application_default_credentials.json")
     found = target.connect(space, mine)
     assert found.environment["GOOGLE_APPLICATION_CREDENTIALS"] == str(path)
-    assert found.pulumi_environment == {"GOOGLE_APPLICATION_CREDENTIALS": str(path)}
+    assert found.pulumi_environment["GOOGLE_APPLICATION_CREDENTIALS"] == str(path)
     assert found.credentials.quota_project_id == "my-project"
     assert found.identity == "me@x.org"
 
@@ -66,12 +66,10 @@ def test_credentials_that_cannot_be_used_are_named(account, text):
     assert str(path) in refused.value.message
 
 
-def test_children_see_neither_proxies_nor_credentials_of_this_process(account, monkeypatch, tmp_path):
+def test_children_see_no_credentials_of_this_process(account, monkeypatch, tmp_path):
     space, mine = account
     user_credentials(tmp_path / "cloudsdk_config" / "application_default_credentials.json")
     for name in (
-        "https_proxy",
-        "SSL_CERT_FILE",
         "GOOGLE_CLOUD_PROJECT",
         "PULUMI_ACCESS_TOKEN",
         "CLOUDSDK_CORE_PROJECT",
@@ -81,6 +79,40 @@ def test_children_see_neither_proxies_nor_credentials_of_this_process(account, m
     assert "of-the-person" not in child.values()
     assert child["EXTRA"] == "1"
     assert child["GOOGLE_CLOUD_PROJECT"] == "my-project"
+
+
+def test_what_works_on_google_goes_by_the_persons_proxy_and_certificates(account, monkeypatch, tmp_path):
+    space, mine = account
+    user_credentials(tmp_path / "cloudsdk_config" / "application_default_credentials.json")
+    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    own = {"HTTPS_PROXY": "http://proxy.company:3128", "no_proxy": "intranet", "SSL_CERT_FILE": "/company/ca.crt"}
+    for name, value in own.items():
+        monkeypatch.setenv(name, value)
+    made = target.connect(space, mine)
+    assert own.items() <= made.child_environment().items()
+    assert own.items() <= made.pulumi_environment.items()
+    assert made.session().verify == "/company/ca.crt"
+    assert made.session().trust_env  # no_proxy holds
+
+
+def test_what_works_on_google_never_goes_by_a_local_cloud(account, monkeypatch, tmp_path):
+    """Also in a shell that `local.env` made its client: whom it trusts and asks is not the world's."""
+    space, mine = account
+    user_credentials(tmp_path / "cloudsdk_config" / "application_default_credentials.json")
+    local = {"https_proxy": "http://127.0.0.1:1", "HTTPS_PROXY": "http://127.0.0.1:1", "no_proxy": "localhost"}
+    (tmp_path / "ports.json").write_text("{}", encoding="utf-8")
+    (tmp_path / "ca.pem").write_text("", encoding="utf-8")
+    names = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
+    for name, value in {**local, **dict.fromkeys(names, str(tmp_path / "ca.pem"))}.items():
+        monkeypatch.setenv(name, value)
+    made = target.connect(space, mine)
+    seen = {**made.child_environment(), **made.pulumi_environment}
+    assert not {*local, *names} & seen.keys()
+    session = made.session()
+    settings = session.merge_environment_settings("https://x.googleapis.com", {}, None, None, None)
+    assert not settings["proxies"]
+    assert settings["verify"] != str(tmp_path / "ca.pem")
 
 
 def test_a_session_with_a_proxy_of_its_own_ignores_the_persons(account, tmp_path, monkeypatch):

@@ -27,7 +27,7 @@ def test_the_data_is_small():
     "name", ["n1-standard-1", "n1-standard-2", "e2-standard-2", "ct6e-standard-1t", "N1-STANDARD-4"]
 )
 def test_machines_that_training_does_not_accept(name):
-    with pytest.raises(LookupError, match=f"there is no machine {name}"):
+    with pytest.raises(LookupError, match=f"unknown machine {name}"):
         machines.machine(name)
 
 

@@ -89,7 +89,7 @@ def test_a_killed_builder_keeps_the_lock_as_long_as_its_uv(tmp_path: Path) -> No
 import os, environments
 environments._uv_program = lambda: {str(uv)!r}
 with environments._locked(environments.Path({str(lock)!r}), None) as lock:
-    environments._uv([], [], lambda line: print(line, flush=True), lock)
+    environments._Uv(None, lambda line: print(line, flush=True), lock)([], [])
 """
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as builder:
         assert builder.stdout is not None and builder.stdout.readline() == "at work\n"

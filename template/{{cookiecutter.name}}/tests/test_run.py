@@ -1,6 +1,7 @@
 """Whole runs on small data: they learn, stop, go on exactly, and export what they learned."""
 
 import json
+import math
 import shutil
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 import tensorflow as tf
 from conftest import made, write
 
-from trainer import csv_files, data, experiment, fingerprint
+from trainer import csv_files, data, experiment, export, fingerprint
 
 
 def state(folder: Path) -> dict[str, np.ndarray]:
@@ -32,26 +33,28 @@ def told(folder: Path) -> dict:
 
 
 def test_a_run_learns_and_the_model_answers_by_name(run, tmp_path):
-    assert run("--epochs", "12") == 0
+    """Whatever model.py builds: how well it does is told by the metrics of your own data, not by rows made up here."""
+    rows = made(6)
+    asked = write(tmp_path / "asked.csv", rows)
+    assert run("--epochs", "3", "--ask", str(asked)) == 0
     found = told(tmp_path / "output")
     assert found["label"] == data.LABEL
     assert found["rows"]["training"] + found["rows"]["held_out"] == 120
+    assert found["metrics"] and all(math.isfinite(value) for value in found["metrics"].values())
     served = tf.saved_model.load(str(tmp_path / "output" / "model")).signatures["serving_default"]
-    rows = made(6)
     columns = {
         name: tf.constant([row[name] if blank == "" else float(row[name] or "nan") for row in rows])
         for name, blank in data.COLUMNS.items()
     }
     answers = served(**columns)
+    keras_own = json.loads((tmp_path / "output" / "answers.json").read_text(encoding="utf-8"))
+    for name, expected in export.meaning(tf.constant(keras_own)).items():
+        if expected.dtype.is_floating:
+            np.testing.assert_allclose(answers[name], expected, rtol=1e-3, atol=1e-4)
+        else:
+            assert answers[name].numpy().tolist() == expected.numpy().tolist()
     if data.CLASSES:
-        assert found["metrics"]["accuracy"] > 0.9
         assert answers["probabilities"].shape == (6, len(data.CLASSES))
-        assert [str(a.decode() if isinstance(a, bytes) else a) for a in answers[data.LABEL].numpy()] == [
-            row[data.LABEL] for row in rows
-        ]
-    else:
-        assert found["metrics"]["mae"] < 30  # the label goes from 0 to 112
-        assert answers[data.LABEL].shape == (6,)
 
 
 @pytest.mark.parametrize("memory", ["128", "0"], ids=["in memory", "streamed"])

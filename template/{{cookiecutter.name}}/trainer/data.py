@@ -16,6 +16,9 @@ COLUMNS = {
     "sex": "",
 }
 
+# What the people who have such data call a column, where COLUMNS needs a plainer name: "height_cm": "Height (cm)".
+HEADERS = {}
+
 # The column to predict, and the values it can have; no classes, (), makes it a number to estimate.
 LABEL = "species"
 CLASSES = ("Adelie", "Chinstrap", "Gentoo")

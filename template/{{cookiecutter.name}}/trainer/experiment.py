@@ -63,9 +63,11 @@ def run(job: Job, options: argparse.Namespace) -> dict[str, float]:
     step = looped.run(plan, f"{job.checkpoint_dir}/{fingerprint.short(made_from)}", made_from)
 
     metrics = looped.evaluate()
+    if metrics and data.CLASSES and job.chief:
+        metrics |= beyond_accuracy(job, model, source.held)
     held = int(source.held[1].shape[0]) if source.held else 0
     if job.chief:
-        export.save(model, job.model_dir, metrics, {"training": source.rows, "held_out": held})
+        export.save(model, job.model_dir, metrics, {"training": source.rows, "held_out": held}, source.statistics)
         job.say(f"model: {job.model_dir}")
     if options.ask and job.chief:
         keep_answers(model, options.ask, options.output)
@@ -149,6 +151,30 @@ def first_rows(files: Files, limit: int) -> Table:
     if not count:
         raise Mistake(f"{files.paths[0]}: no rows to validate with", "leave --validation away to hold rows out")
     return arrays.take(arrays.join(blocks), tf.range(min(count, limit)))
+
+
+def beyond_accuracy(job: Job, model: keras.Model, held: Table) -> dict[str, float]:
+    """What accuracy hides where one class is most of the rows: the mean recall of the classes, and what it is to beat.
+
+    `baseline_accuracy` is that of always answering the commonest class; `balanced_accuracy` of that is 1 / classes.
+    """
+    rows, labels = held
+    answers = []
+    for block in tf.data.Dataset.from_tensor_slices(rows).batch(8192):
+        output = export.meaning(model(block, training=False))["probabilities"]
+        answers.append(tf.argmax(output, -1, output_type=tf.int32))
+    table = tf.math.confusion_matrix(labels, tf.concat(answers, 0), len(data.CLASSES)).numpy()  # [class, answer]
+    counts, right = table.sum(1), table.diagonal()
+    recalls = {name: (int(r), int(n)) for name, r, n in zip(data.CLASSES, right, counts, strict=True) if n}
+    most = int(counts.argmax())
+    if counts[most] >= 0.9 * counts.sum() and len(recalls) > 1:
+        found = ", ".join(f"{r} of {n} {name}" for name, (r, n) in recalls.items())
+        always = f"always {data.CLASSES[most]!r} would have accuracy {counts[most] / counts.sum():.4g}"
+        job.say(f"note: {always}; of the held-out rows the model knew {found}", severity="WARNING")
+    return {
+        "balanced_accuracy": sum(r / n for r, n in recalls.values()) / len(recalls),
+        "baseline_accuracy": float(counts[most] / counts.sum()),
+    }
 
 
 def keep_answers(model: keras.Model, file: str, folder: str) -> None:

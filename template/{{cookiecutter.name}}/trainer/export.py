@@ -10,7 +10,13 @@ from trainer import data
 from trainer.mistakes import Mistake
 
 
-def save(model: keras.Model, directory: str, metrics: Mapping[str, float], rows: Mapping[str, int]) -> None:
+def save(
+    model: keras.Model,
+    directory: str,
+    metrics: Mapping[str, float],
+    rows: Mapping[str, int],
+    statistics: Mapping[str, dict],
+) -> None:
     """Write a SavedModel to `directory` (a path or gs://), with assets.extra/trainer.json in it.
 
     Inputs: a scalar a column. Outputs: {LABEL: class, "probabilities": one a class, as in CLASSES} or {LABEL: number}.
@@ -24,7 +30,7 @@ def save(model: keras.Model, directory: str, metrics: Mapping[str, float], rows:
     extra = f"{directory.rstrip('/')}/assets.extra"
     tf.io.gfile.makedirs(extra)
     with tf.io.gfile.GFile(f"{extra}/trainer.json", "w") as file:
-        file.write(json.dumps(describe(metrics, rows), indent=1, ensure_ascii=False) + "\n")
+        file.write(json.dumps(describe(metrics, rows, statistics), indent=1, ensure_ascii=False) + "\n")
 
 
 def answer(model: keras.Model, columns: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
@@ -71,13 +77,15 @@ def check(shape: Sequence) -> None:
     raise Mistake(f"model.py: the model gives {found}, which does not fit {label}", f"the last layer: {layer}")
 
 
-def describe(metrics: Mapping[str, float], rows: Mapping[str, int]) -> dict:
-    """The contents of trainer.json."""
+def describe(metrics: Mapping[str, float], rows: Mapping[str, int], statistics: Mapping[str, dict]) -> dict:
+    """The contents of trainer.json: who asks the model anywhere knows from it what it takes and gives."""
     return {
         "label": data.LABEL,
         "classes": list(data.CLASSES) or None,
         "task": "classification" if data.CLASSES else "regression",
         "columns": {name: "text" if isinstance(blank, str) else "number" for name, blank in data.COLUMNS.items()},
+        "headers": dict(data.HEADERS),
+        "words": {name: found["words"] for name, found in statistics.items() if "words" in found},
         "metrics": dict(metrics),
         "rows": dict(rows),
         "tensorflow": tf.__version__,

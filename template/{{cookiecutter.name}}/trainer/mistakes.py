@@ -121,7 +121,8 @@ def not_utf8(path: str, line: int | None = None) -> Mistake:
     where = f"{path}, line {line}" if line else path
     return Mistake(
         f"{where}: not UTF-8 text",
-        "save it as UTF-8 (in Excel: 'CSV UTF-8'), or convert it: iconv -f CP949 -t UTF-8 old.csv > new.csv",
+        "save it as UTF-8 (in Excel: 'CSV UTF-8'), or convert it: iconv -f ENCODING -t UTF-8 old.csv > new.csv, "
+        "where ENCODING is what it was written in, such as CP949 or UTF-16",
     )
 
 

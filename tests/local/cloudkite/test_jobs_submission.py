@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+import re
+import shutil
 import threading
 
 import pytest
 
-from cloudkite.jobs import logs, service, staging, submit
+from cloudkite.jobs import choosing, logs, service, staging, submit
+from cloudkite.jobs.plans import Wishes
 from cloudkite.models import fetching
 from cloudkite.money import costs, gate
 from cloudkite.show.errors import UserError
+from cloudkite.trainers.folders import Trainer
 from tests.local.place import Place
 
 pytestmark = pytest.mark.slow  # jobs are processes, with an environment of their own
@@ -56,11 +60,20 @@ def test_reading_again_gives_the_same_lines(place, finished):
 def test_jobs_are_found_by_parts_of_their_names(place, finished):
     made, _events, _ended = finished
     for text in (made.id, made.id[:12], made.name, made.name[:20], made.name[-4:]):
-        assert service.resolve(place.target, text).id == made.id
+        assert choosing.choose(place.target, text).id == made.id
     with pytest.raises(UserError, match="no job matches nonsense"):
-        service.resolve(place.target, "nonsense")
+        choosing.choose(place.target, "nonsense")
     assert made.id in {job.id for job in service.recent(place.target)}
     assert made.id in {job.id for job in service.recent(place.target, everything=True)}
+
+
+def test_a_job_with_a_name_of_its_own_keeps_an_output_folder_of_its_own(place):
+    made = submit.submit(place.workspace, place.target, place.plan("--epochs", "1", name="과제/../8"))
+    service.cancel(place.target, made.id)
+    assert made.name == "과제/../8"
+    models = place.account.outputs().buckets["models"]
+    assert re.fullmatch(rf"{re.escape(models)}/tiny/8-\d{{8}}-\d{{6}}-[0-9a-f]{{4}}/", made.output)
+    assert choosing.choose(place.target, "과제/../8").id == made.id
 
 
 def test_the_model_is_fetched_once(place, finished, tmp_path):
@@ -128,6 +141,7 @@ def test_a_failed_job_tells_why_and_has_no_model(place, tmp_path):
 def test_a_running_job_holds_its_worst_case_until_it_is_cancelled(place, tmp_path):
     made = place.submit("--epochs", "1000", "--pause", "0.2")
     seen = threading.Event()
+    assert choosing.choose(place.target, "tiny", choosing.CANCEL).id == made.id
     for event in logs.follow(place.target, made):
         if event.fields.get("epoch"):
             seen.set()
@@ -147,6 +161,26 @@ def test_a_running_job_holds_its_worst_case_until_it_is_cancelled(place, tmp_pat
     month = costs.spent(place.target)
     assert month.spent.amount > 0
     assert made.id not in {job.id for job in service.running(place.target)}
+
+
+def test_a_job_has_what_its_trainer_pins_also_one_for_gpus_that_is_rehearsed(place, tmp_path):
+    """Priced and counted as on Google; it runs on this machine's CPU, with packages that its image lacks."""
+    folder = shutil.copytree(place.trainer.folder, tmp_path / "tiny")
+    pyproject, task = folder / "pyproject.toml", folder / "trainer" / "task.py"
+    pins = """dependencies = ["six==1.17.0", 'colorama==0.4.6; sys_platform == "never"']"""
+    pyproject.write_text(pyproject.read_text().replace("dependencies = []", pins), encoding="utf-8")
+    proof = "\nimport importlib.util, six\nprint('six', six.__version__, importlib.util.find_spec('colorama'))\n"
+    task.write_text(task.read_text() + proof, encoding="utf-8")
+    wishes = Wishes(gpu="t4", rehearse=True)
+    plan = submit.on_this_machine(place.workspace, submit.plan(place.account, Trainer("tiny", folder), wishes))
+    assert plan.notes[-1].startswith("a rehearsal: everything is as on Google but the T4.")
+    made = submit.submit(place.workspace, place.target, plan)
+    told = [event.text for event in logs.follow(place.target, made)]
+    ended = service.get(place.target, made.id)
+    assert ended.state == "SUCCEEDED", told
+    assert "six 1.17.0 None" in told
+    assert ended.accelerator == "NVIDIA_TESLA_T4"
+    assert ended.hourly == plan.price.amount
 
 
 def test_the_gate_reads_quota_and_spending(place, finished):

@@ -42,7 +42,7 @@ def refused(space: Workspace, *words: str) -> UserError:
 
 def test_each_hint_arrives_as_a_task(running: Workspace) -> None:
     for words, message, hint, code in [
-        (("fault", "--clear=99"), "there is no fault 99", "uv run invoke local.faults", 1),
+        (("fault", "--clear=99"), "no fault has the id 99", "uv run invoke local.faults", 1),
         (
             ("fault",), "say what is to fail: METHOD",
             "uv run invoke local.fault storage.objects.get --code 503, or uv run invoke local.faults", 2,
@@ -58,8 +58,8 @@ def test_each_hint_arrives_as_a_task(running: Workspace) -> None:
         (
             ("upgrade", PROJECT), f"{PROJECT} is on no free trial", "uv run invoke local.start makes one that is", 2,
         ),
-        (("bill", "--month=x"), "x is no month", "a month is YYYY-MM, such as 2026-11", 2),
-        (("preempt", "5"), "there is no job 5", "", 1),
+        (("bill", "--month=x"), "x isn't a month", "a month is YYYY-MM, such as 2026-11", 2),
+        (("preempt", "5"), "no job matches 5", "", 1),
     ]:  # fmt: skip
         told = refused(running, *words)
         assert (told.message, told.hint, told.code) == (message, hint, code)
@@ -113,13 +113,13 @@ def test_one_that_dies_without_a_word_for_programs(
 def test_a_note_that_it_had_ended_is_told_once(running: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
     registry.add(running, "mine", settings.describe(PROJECT, target="local"))
     account = registry.load(running, "mine")
-    assert reach.connect(running, account).notes == ()
+    assert reach.connect(running, account, new=True).notes == ()
     server = launch.running(running.localcloud)
     assert server
     killed = psutil.Process(server["pid"])
     killed.kill()
     psutil.wait_procs([killed], timeout=30)
-    made = reach.connect(running, account)
+    made = reach.connect(running, account, new=True)
     assert made.notes[0].startswith("the local cloud had ended without being stopped and was started again: ")
     said = capsys.readouterr()
     assert (said.out, said.err) == ("", f"{made.notes[0]}\n")

@@ -17,7 +17,7 @@ class UnknownName(LookupError):
     """A name that the catalogue lacks. `near` are the known names closest to it, or some of all when none is close."""
 
     def __init__(self, what: str, name: str, known: list[str]) -> None:
-        super().__init__(f"there is no {what} {name}")
+        super().__init__(f"unknown {what} {name}")
         self.what, self.name = what, name
         self.close = tuple(difflib.get_close_matches(name, known, n=3, cutoff=0.5))
         self.near = self.close or tuple(known[:10])

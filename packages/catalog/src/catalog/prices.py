@@ -117,6 +117,15 @@ def operation(region: str, storage_class: str, reads: bool) -> Price:
     )
 
 
+def egress() -> Price:
+    """The price of a GiB that leaves Google for the internet: the first TiB of a month, to most of the world.
+
+    To China and Australia it is dearer.
+    """
+    book = read("resources.json")
+    return Price(Decimal(book["egress_gib"]), book["currency"], "GiB", book["as_of"], "estimate", book["source"])
+
+
 def least_days(storage_class: str) -> int:
     """For how many days an object of a class is charged at least, 0 for as long as it is there."""
     return read("resources.json")["least_days"].get(storage_class, 0)

@@ -23,6 +23,7 @@ Progress = Callable[[str], None]
 
 _LAYOUT = 1  # part of the hash: a new way of building makes new environments
 _PROXIES = ("https_proxy", "http_proxy", "all_proxy", "no_proxy")
+_CERTIFICATES = ("ssl_cert_file", "ssl_cert_dir", "ssl_client_cert", "requests_ca_bundle", "curl_ca_bundle")
 _INTERPRETER = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "CONDA_PREFIX", "__PYVENV_LAUNCHER__")
 
 
@@ -38,14 +39,19 @@ class EnvironmentFailed(Exception):
 
 
 def environment(
-    envs: Path, requirements: Sequence[str], python: str = "3.11", progress: Progress | None = None
+    envs: Path,
+    requirements: Sequence[str],
+    python: str = "3.11",
+    progress: Progress | None = None,
+    variables: Mapping[str, str] | None = None,
 ) -> Path:
     """The Python executable of the environment in `envs` that has `requirements` (pins; markers are kept).
 
     Built on first use, then found by one look at its `.ready` stamp, which is written last: a build that was cut short
     is done again. Of several builders, also in other processes, one builds and the others wait. `progress` gets lines
-    such as "Downloading tensorflow-cpu (245.1MiB)". Raises EnvironmentFailed, and PermissionError for a folder `envs`
-    in which somebody else could have put what is run from here.
+    such as "Downloading tensorflow-cpu (245.1MiB)". `variables` is what uv may see, this process' own by default: they
+    say how the person's network is left. Raises EnvironmentFailed, and PermissionError for a folder `envs` in which
+    somebody else could have put what is run from here.
     """
     folder = envs.absolute() / fingerprint(requirements, python)
     executable = folder / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
@@ -56,10 +62,16 @@ def environment(
     _own(folder.parent)
     with _locked(folder.parent / f"{folder.name}.lock", progress) as lock:
         if not ready.exists():
-            _build(folder, executable, requirements, python, progress or (lambda _line: None), lock)
+            builder = _Uv(variables, progress or (lambda _line: None), lock)
+            _build(folder, executable, requirements, python, builder)
             ready.write_text(json.dumps({"python": python, "requirements": list(requirements)}), encoding="utf-8")
             ready.chmod(0o600)
     return executable
+
+
+def is_ready(envs: Path, requirements: Sequence[str], python: str = "3.11") -> bool:
+    """Whether `environment` would find it built."""
+    return (envs.absolute() / fingerprint(requirements, python) / ".ready").exists()
 
 
 def fingerprint(requirements: Sequence[str], python: str = "3.11") -> str:
@@ -69,13 +81,20 @@ def fingerprint(requirements: Sequence[str], python: str = "3.11") -> str:
     return hashlib.sha256(json.dumps(what).encode()).hexdigest()[:20]
 
 
-def install(executable: Path, target: Path, packages: Sequence[Path], progress: Progress | None = None) -> None:
+def install(
+    executable: Path,
+    target: Path,
+    packages: Sequence[Path],
+    progress: Progress | None = None,
+    variables: Mapping[str, str] | None = None,
+) -> None:
     """Put package files (.tar.gz, .whl) and what they depend on into the folder `target`, for that interpreter.
 
-    Raises EnvironmentFailed.
+    `variables` as for `environment`. Raises EnvironmentFailed.
     """
     names = [str(package.absolute()) for package in packages]
-    _uv(["pip", "install", "--python", str(executable), "--target", str(target.absolute()), *names], names, progress)
+    words = ["pip", "install", "--python", str(executable), "--target", str(target.absolute()), *names]
+    _Uv(variables, progress)(words, names)
 
 
 def package_index_environment(environ: Mapping[str, str]) -> dict[str, str]:
@@ -95,6 +114,38 @@ def package_index_environment(environ: Mapping[str, str]) -> dict[str, str]:
         and not name.startswith(("GOOGLE_", "CLOUDSDK_"))
         and not (name.lower() in _PROXIES and (name.lower() == "no_proxy" or _on_this_machine(value)))
     }
+
+
+def network(environ: Mapping[str, str]) -> dict[str, str]:
+    """The part of `environ` that says how a person's network is left: proxies and certificates."""
+    known = {*_PROXIES, *_CERTIFICATES}
+    return {n: v for n, v in package_index_environment(environ).items() if n.lower() in known}
+
+
+def certificates(environ: Mapping[str, str]) -> str:
+    """The file or folder of authorities that a person trusts; "" for those that a program brings.
+
+    requests alone knows nothing of SSL_CERT_FILE and SSL_CERT_DIR, by which OpenSSL, uv and Go go.
+    """
+    names = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR")
+    return next((environ[name] for name in names if environ.get(name)), "")
+
+
+def index_settings(environ: Mapping[str, str]) -> dict[str, str]:
+    """`network`, and which package index the person uses: what a process has to be told that builds for them."""
+    theirs = {n: v for n, v in environ.items() if n.upper().startswith(("UV_", "PIP_"))}
+    theirs.pop("UV_RUN_RECURSION_DEPTH", None)  # uv's own count
+    return {**theirs, **network(environ)}
+
+
+def told(settings: Mapping[str, str]) -> str:
+    """A fingerprint of `index_settings`, by which one sees whether somebody was told the same."""
+    return hashlib.sha256(json.dumps(sorted(settings.items())).encode()).hexdigest()
+
+
+def is_client_of_local_cloud(environ: Mapping[str, str]) -> bool:
+    """Whether these are the variables of a local cloud's client: what the person's own were is not known then."""
+    return any(_of_local_cloud(value) for value in environ.values())
 
 
 def _of_local_cloud(value: str) -> bool:
@@ -121,13 +172,11 @@ def _refuse_foreign(folder: Path) -> None:
             raise PermissionError(errno.EPERM, "another user owns it or may write to it", str(folder))
 
 
-def _build(
-    folder: Path, executable: Path, requirements: Sequence[str], python: str, progress: Progress, lock: IO[str]
-) -> None:
+def _build(folder: Path, executable: Path, requirements: Sequence[str], python: str, uv: _Uv) -> None:
     shutil.rmtree(folder, ignore_errors=True)
-    _uv(["venv", "--no-project", "--python", _interpreter(python), str(folder)], [f"Python {python}"], None, lock)
+    uv(["venv", "--no-project", "--python", _interpreter(python), str(folder)], [f"Python {python}"], quiet=True)
     if requirements:
-        _uv(["pip", "install", "--python", str(executable), *requirements], requirements, progress, lock)
+        uv(["pip", "install", "--python", str(executable), *requirements], requirements)
 
 
 def _interpreter(python: str) -> str:
@@ -137,36 +186,42 @@ def _interpreter(python: str) -> str:
     return base if python == own and base else python
 
 
-def _uv(
-    arguments: Sequence[str], requirements: Sequence[str], progress: Progress | None, lock: IO[str] | None = None
-) -> None:
-    """Run uv. It shares the `lock`: one that outlives its killed builder keeps the next one out until it ends."""
-    variables = {"UV_HTTP_TIMEOUT": "120", **package_index_environment(os.environ)}
-    command = [_uv_program(), "--color", "never", *_settings(variables), *arguments]
-    lines: list[str] = []
-    with (
-        tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as own,
-        subprocess.Popen(
-            command,
-            env=variables,
-            cwd=own,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            encoding="utf-8",
-            errors="replace",
-            pass_fds=() if lock is None or sys.platform == "win32" else (lock.fileno(),),
-            umask=-1 if sys.platform == "win32" else 0o077,
-        ) as process,
-    ):
-        assert process.stdout is not None
-        for line in process.stdout:
-            lines.append(line.rstrip())
-            if progress and line.strip():
-                progress(line.strip())
-    if process.returncode:
-        raise EnvironmentFailed(_culprit(requirements, lines), "\n".join(lines))
+class _Uv:
+    """Runs uv. It shares the `lock`: one that outlives its killed builder keeps the next one out until it ends."""
+
+    def __init__(
+        self, variables: Mapping[str, str] | None, progress: Progress | None = None, lock: IO[str] | None = None
+    ) -> None:
+        told = os.environ if variables is None else variables
+        self._variables = {"UV_HTTP_TIMEOUT": "120", **package_index_environment(told)}
+        self._progress, self._lock = progress, lock
+
+    def __call__(self, arguments: Sequence[str], requirements: Sequence[str], quiet: bool = False) -> None:
+        command = [_uv_program(), "--color", "never", *_settings(self._variables), *arguments]
+        lines: list[str] = []
+        with (
+            tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as own,
+            subprocess.Popen(
+                command,
+                env=self._variables,
+                cwd=own,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                encoding="utf-8",
+                errors="replace",
+                pass_fds=() if self._lock is None or sys.platform == "win32" else (self._lock.fileno(),),
+                umask=-1 if sys.platform == "win32" else 0o077,
+            ) as process,
+        ):
+            assert process.stdout is not None
+            for line in process.stdout:
+                lines.append(line.rstrip())
+                if self._progress and not quiet and line.strip():
+                    self._progress(line.strip())
+        if process.returncode:
+            raise EnvironmentFailed(_culprit(requirements, lines), "\n".join(lines))
 
 
 def _settings(environ: Mapping[str, str]) -> list[str]:

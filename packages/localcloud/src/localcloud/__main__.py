@@ -11,11 +11,11 @@ from typing import Any, NoReturn
 
 from localcloud import launch
 from localcloud.commands import drills, money, rights
+from localcloud.core.asked.wanted import Wanted
 from localcloud.core.environment import SHELLS, export_lines
 from localcloud.core.state import locks
 from localcloud.core.state.files import Foreign
 from localcloud.core.state.kept import Damaged
-from localcloud.core.wanted import Wanted
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

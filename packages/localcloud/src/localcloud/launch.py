@@ -18,12 +18,14 @@ from typing import IO, Any
 
 import psutil
 
+import environments
 from localcloud.core import hints, ports
+from localcloud.core.asked.wanted import Wanted
+from localcloud.core.network import NOTED
 from localcloud.core.ports import Ports
 from localcloud.core.state import locks
 from localcloud.core.state.files import check_all_own, check_own, private_folder, write_privately
 from localcloud.core.state.kept import Damaged, number, parsed, text, texts, whole
-from localcloud.core.wanted import Wanted
 
 _PATIENCE = 60.0  # seconds that a start or an end may take on a busy machine
 _LONG_PATIENCE = 3600.0  # seconds that a move of the clock may take: what it ends has time to end
@@ -91,7 +93,11 @@ def start(
     fresh: Sequence[str] = (),
     accounts: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """Start the server of `root` unless it runs, and make projects and billing accounts: see Wanted. Raises Failed."""
+    """Start the server of `root` unless it runs, and make projects and billing accounts: see Wanted. Raises Failed.
+
+    One that runs is told of this process' proxies, certificates and package index, where they differ from what it was
+    told before: the environments of jobs are built with them.
+    """
     wanted = Wanted(projects, trials, fresh, accounts)
     try:
         asked = list(wanted.asked())
@@ -105,9 +111,19 @@ def start(
             server = _spawn(root, envs, wanted)
         else:
             _write_created(root, server)
+            _tell_network(root, server)
             for project, body in asked:
                 ask(root, server, "POST", f"/projects/{project}", body)
         return server
+
+
+def _tell_network(root: Path, server: dict[str, Any]) -> None:
+    if environments.is_client_of_local_cloud(os.environ):
+        return
+    settings = environments.index_settings(os.environ)
+    with contextlib.suppress(FileNotFoundError):  # a server of an older version, which can't be told
+        if (root / NOTED).read_text(encoding="ascii") != environments.told(settings):
+            ask(root, server, "POST", "/network", {"settings": settings})
 
 
 def _write_created(root: Path, server: dict[str, Any]) -> None:
@@ -238,7 +254,7 @@ def environment(root: Path, project: str = "") -> dict[str, str]:
     if not project and len(known) == 1:
         project = known[0]
     if project not in known:
-        wanted = f"there is no project {project}" if project else "say which project"
+        wanted = f"no project is called {project}" if project else "say which project"
         start = hints.Command("start", options={"root": "DIR", "project": "ID"})
         hint = f"known: {', '.join(known)}" if known else start
         raise Failed(f"{wanted} in the local cloud in {root}", hint)

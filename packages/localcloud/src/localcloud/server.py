@@ -26,10 +26,11 @@ from localcloud.billing.meter import Billing
 from localcloud.control import births
 from localcloud.core import ports
 from localcloud.core.asked.drills import Drills
+from localcloud.core.asked.wanted import Wanted
 from localcloud.core.cloud import Cloud
+from localcloud.core.network import Network
 from localcloud.core.state import database, locks
 from localcloud.core.state.files import check_all_own, check_own, private_folder, write_privately
-from localcloud.core.wanted import Wanted
 from localcloud.faults.http import faulty_metadata
 from localcloud.identity import persons
 from localcloud.identity.metadata import Metadata
@@ -110,6 +111,7 @@ async def serve(root: Path, envs: Path, wanted: Wanted, ready: Any) -> None:
         database.check(root)
         settings.load(root)
         cloud = assemble(root, envs, numbers)
+        cloud.of(Network)  # from now on others see what it was told
         cloud.of(Metadata)  # reads what it kept: whatever is damaged is told now
         cloud.of(Drills)
         assert cloud.secret  # written before anybody could need it

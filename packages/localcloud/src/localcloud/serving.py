@@ -13,11 +13,11 @@ from typing import Any
 
 from localcloud import server
 from localcloud.core import hints, ports
+from localcloud.core.asked.wanted import Wanted
 from localcloud.core.errors import ApiError
 from localcloud.core.state import locks
 from localcloud.core.state.files import Foreign
 from localcloud.core.state.kept import Damaged
-from localcloud.core.wanted import Wanted
 
 
 def run(root: Path, envs: Path, wanted: Wanted) -> int:

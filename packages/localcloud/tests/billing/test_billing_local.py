@@ -57,8 +57,8 @@ def test_the_clock_and_the_bill_on_the_command_line(place: Place) -> None:
     assert "hint: a whole number and s, m, h, d or w" in command(place.cloud, "clock", "--forward", "soon", code=2)
     assert command(place.cloud, "bill").startswith("nothing was charged\n")
     assert "0.0000 USD" not in command(place.cloud, "bill")
-    assert "there is no project nobody" in command(place.cloud, "bill", "--project", "nobody", code=2)
-    assert "2026-13 is no month" in command(place.cloud, "bill", "--month", "2026-13", code=2)
+    assert "no project is called nobody" in command(place.cloud, "bill", "--project", "nobody", code=2)
+    assert "2026-13 isn't a month" in command(place.cloud, "bill", "--month", "2026-13", code=2)
     assert "is on no free trial" in command(place.cloud, "upgrade", "test-project", code=2)
 
 

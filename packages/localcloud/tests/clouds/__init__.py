@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import platformdirs
 import psutil
 from google.auth.transport.requests import AuthorizedSession, Request
 from google.oauth2 import service_account
@@ -21,7 +22,8 @@ from requests import Session
 from localcloud import launch
 
 PROJECT = "test-project"
-ENVS = Path(__file__).resolve().parents[4] / ".cloudkite" / "envs"  # environments by their pins, shared by all tests
+# Environments by their pins, those of the person who runs the tests: TensorFlow is large.
+ENVS = Path(os.environ.get("CLOUDKITE_CACHE") or platformdirs.user_cache_dir("cloudkite", appauthor=False)) / "envs"
 _IAM = "https://iam.googleapis.com/v1"
 
 

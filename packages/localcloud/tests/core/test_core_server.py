@@ -232,7 +232,7 @@ def test_reset_asks_and_forgets_all_but_the_ports(new_cloud):
     [
         (["start", "--project", "Bad_ID"], "error: project_id 'Bad_ID' contains invalid characters"),
         (["env"], "error: say which project in the local cloud in"),
-        (["env", "--project", "no-such"], "error: there is no project no-such in the local cloud in"),
+        (["env", "--project", "no-such"], "error: no project is called no-such in the local cloud in"),
         (["env", "--shell", "tcsh"], "usage: python -m localcloud"),
         (["dance"], "usage: python -m localcloud"),
     ],

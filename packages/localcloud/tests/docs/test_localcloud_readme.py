@@ -1,11 +1,14 @@
 """The local cloud's own pages are run and read: commands work as written, tables and links are whole."""
 
+import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -86,3 +89,26 @@ def test_every_api_has_a_row() -> None:
     missing = {loader: names - {"www"} - named for loader, names in served.items()}
     assert not {loader: names for loader, names in missing.items() if names}
     assert all(names - {"www"} for names in served.values())
+
+
+def test_the_clients_versions_are_those_that_are_tested() -> None:
+    programs = f"{HOUSE}/tests/languages"
+    node = json.loads(read(f"{programs}/node/package.json"))["dependencies"]
+    java = ElementTree.fromstring(read(f"{programs}/java/pom.xml")).find(".//{*}dependencyManagement//{*}version")
+    assert java is not None
+    tested = {
+        **dict(re.findall(r"^\t(\S+) (v\S+)$", read(f"{programs}/go/go.mod"), re.M)),
+        **node,
+        "com.google.cloud:libraries-bom": java.text,
+    }
+    shown = dict(re.findall(r"`([^`]+)` (v?\d+(?:\.\d+)+)", read(f"{HOUSE}/README.md")))
+    for name, number in shown.items():
+        assert number == (tested.get(name) or metadata.version(name)), name
+    assert node.keys() <= shown.keys() and len(shown) == 13
+
+
+def test_the_table_of_clients_names_each_language() -> None:
+    folders = {path.name for path in (CLONE / HOUSE / "tests" / "languages").iterdir() if path.is_dir()} - {
+        "__pycache__"
+    }
+    assert folders <= {row[0].split(",")[0].lower() for row in rows(f"{HOUSE}/README.md")}

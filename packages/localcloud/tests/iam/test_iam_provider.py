@@ -221,7 +221,7 @@ def test_an_id_is_of_its_kind(local_cloud: Any, attacker: str) -> None:
     with provider(local_cloud, attacker) as stub:
         for kind, resource_id in wrong:
             told = refusal(stub, "Read", kind, resource_id, {"project": "test-project", "billingAccount": "x"})
-            assert told.startswith(f"'{resource_id}' is no"), told
+            assert told.startswith(f"'{resource_id}' isn't"), told
 
 
 def test_pulumi_is_refused_a_condition_where_other_clients_are(local_cloud: Any) -> None:

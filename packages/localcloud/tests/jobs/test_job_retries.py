@@ -323,7 +323,7 @@ def test_only_a_spot_job_that_runs_can_be_preempted(own: Cloud) -> None:
     own.wait(ended)
     with pytest.raises(launch.Failed, match="it has no machines to take away"):
         own.control("POST", f"/preempt/{ended}")
-    with pytest.raises(launch.Failed, match="there is no job 5"):
+    with pytest.raises(launch.Failed, match="no job matches 5"):
         own.control("POST", "/preempt/5")
 
 

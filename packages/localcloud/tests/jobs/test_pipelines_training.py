@@ -156,6 +156,31 @@ def test_a_pipeline_that_cannot_be_is_refused(vertex: AuthorizedSession, change:
 
 
 @pytest.mark.parametrize(
+    "change",
+    [
+        {"trainingTaskInputs": "x"},
+        {"trainingTaskInputs": 5},
+        {"trainingTaskInputs": [1]},
+        {"trainingTaskInputs": False},
+        {"inputs": {"worker_pool_specs": "x"}},
+        {"inputs": {"worker_pool_specs": [1]}},
+        {"inputs": {"scheduling": {"timeout": 5}}},
+        {"inputs": {"scheduling": {"timeout": "xs"}}},
+        {"inputs": {"enable_web_access": "yes"}},
+        {"inputs": {"service_account": 7}},
+        {"inputs": {"colour": "red"}},
+    ],
+)
+def test_inputs_of_another_type_are_refused_in_googles_words(vertex: AuthorizedSession, change: Any) -> None:
+    error = vertex.post(PIPELINES, json=body("", **change)).json()["error"]
+    assert (error["code"], error["status"]) == (400, "INVALID_ARGUMENT")
+    assert error["message"] == (
+        "Unable to parse `training_pipeline.training_task_inputs` into custom task `inputs` defined in the file: "
+        f"{DEFINITIONS}/custom_task_1.0.0.yaml"
+    )
+
+
+@pytest.mark.parametrize(
     ("change", "what"),
     [
         ({"definition": "automl_tables_1.0.0.yaml"}, "training pipelines of automl_tables_1.0.0"),

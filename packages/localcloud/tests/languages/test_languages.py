@@ -1,4 +1,4 @@
-"""Google's clients for Go and Node do what their users do every day, led by the environment variables alone.
+"""Google's clients for Go, Java and Node do what their users do every day, led by the environment variables alone.
 
 Each program prints a line for each step, and how many passed of how many. What they need comes from the registries of
 their languages, once: later runs find it in their caches.
@@ -55,6 +55,18 @@ def test_go(cloud: LocalCloud, tmp_path: Path) -> None:
     program = tmp_path / ("clients.exe" if os.name == "nt" else "clients")
     fetched(["go", "build", "-o", str(program), "."], HERE / "go")
     passes_every_step(cloud, [program], tmp_path)
+
+
+@pytest.mark.skipif(
+    not (shutil.which("java") and shutil.which("mvn")),
+    reason="no Java or no Maven; install a JDK from 17 on and https://maven.apache.org to run this",
+)
+def test_java(cloud: LocalCloud, tmp_path: Path) -> None:
+    mvn, paths = shutil.which("mvn"), tmp_path / "classpath"
+    assert mvn
+    fetched([mvn, "-B", "-q", "dependency:build-classpath", f"-Dmdep.outputFile={paths}"], HERE / "java")
+    classes = paths.read_text(encoding="utf-8").strip()
+    passes_every_step(cloud, ["java", "-cp", classes, HERE / "java" / "Clients.java"], tmp_path)
 
 
 @pytest.mark.skipif(not shutil.which("npm"), reason="no Node; install it from https://nodejs.org to run this")

@@ -103,7 +103,15 @@ def test_list_calls_that_cant_be(session: AuthorizedSession, change: dict[str, A
         ({"textPayload": "x", "logName": "nonsense"}, 'Invalid log name "nonsense"'),
         ({"textPayload": "x", "resource": {"labels": {"a": "b"}}}, "Log entry with empty resource type"),
         ({"textPayload": "x", "jsonPayload": {}}, "more than one payload"),
-        ({"textPayload": "x", "timestamp": "now"}, "Invalid value at 'entries[0].timestamp'"),
+        (
+            {"textPayload": "x", "timestamp": "now"},
+            "Invalid value at 'entries[0].timestamp' (type.googleapis.com/google.protobuf.Timestamp), \"now\"",
+        ),
+        (
+            {"textPayload": "x", "httpRequest": {"status": "many"}},
+            "Invalid value at 'entries[0].httpRequest' (type.googleapis.com/google.logging.type.HttpRequest), "
+            '{"status": "many"}',
+        ),
         ({"textPayload": "x", "colour": "red"}, 'Unknown name "colour"'),
         ({"textPayload": "x" * 300_000}, "exceeds maximum size of 256.0K"),
     ],

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import base64
 import json
+import sqlite3
 import subprocess
 import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -121,6 +123,119 @@ def test_the_exclusions_of_the_default_sink_hold(new_cloud: Callable[[], LocalCl
         assert session.patch(f"{PARENT}/sinks/_Default?updateMask=disabled", json={"disabled": True}).ok
         write(session, "a", {"textPayload": "lost"})
         assert texts(session, "a") == ["in"]
+
+
+def test_every_log_bucket_has_a_view_of_all_that_is_in_it(session: AuthorizedSession, log: str) -> None:
+    """https://cloud.google.com/logging/docs/logs-views: it can be deleted, and not modified."""
+    make(session, f"locations/eu/buckets?bucketId=b-{log}", {})
+    bucket = f"projects/{PROJECT}/locations/eu/buckets/b-{log}"
+    sink = {"name": f"s-{log}", "destination": f"logging.googleapis.com/{bucket}", "filter": f"log_id({log})"}
+    make(session, "sinks", sink)
+    write(session, log, {"textPayload": "seen"})
+    assert texts(session, log, f"{bucket}/views/_AllLogs") == ["seen"]
+    defaults = f"projects/{PROJECT}/locations/global/buckets"
+    for parent, names in (
+        (bucket, ["_AllLogs"]),
+        (f"{defaults}/_Default", ["_AllLogs", "_Default"]),
+        (f"{defaults}/_Required", ["_AllLogs"]),
+    ):
+        listed = session.get(f"{BASE}/{parent}/views").json()["views"]
+        assert [view["name"] for view in listed] == [f"{parent}/views/{name}" for name in names]
+        for view in listed:
+            assert session.get(f"{BASE}/{view['name']}").json() == view
+            changed = session.patch(f"{BASE}/{view['name']}?updateMask=filter", json={"filter": "LOG_ID(a)"})
+            assert changed.json()["error"]["status"] == "FAILED_PRECONDITION", changed.text
+    assert session.delete(f"{BASE}/{defaults}/_Default/views/_Default").status_code == 400
+    assert session.post(f"{BASE}/{bucket}/views?viewId=_AllLogs", json={}).status_code == 409
+
+    assert session.delete(f"{BASE}/{bucket}/views/_AllLogs").ok
+    assert session.get(f"{BASE}/{bucket}/views").json().get("views", []) == []
+    assert session.get(f"{BASE}/{bucket}/views/_AllLogs").status_code == 404
+    assert session.delete(f"{BASE}/{bucket}/views/_AllLogs").status_code == 404
+    assert session.post(f"{BASE}/{bucket}/views?viewId=_AllLogs", json={}).ok
+    assert texts(session, log, f"{bucket}/views/_AllLogs") == ["seen"]
+
+    nowhere = f"{BASE}/projects/{PROJECT}/locations/eu/buckets/none/views"
+    for answer in (
+        session.get(nowhere), session.get(f"{nowhere}/_AllLogs"), session.post(f"{nowhere}?viewId=a", json={}),
+    ):  # fmt: skip
+        assert answer.status_code == 404
+
+
+def test_a_projects_exclusions_are_those_of_its_default_sink(own: AuthorizedSession) -> None:
+    """https://cloud.google.com/logging/docs/reference/v2/rest/v2/projects.exclusions/create"""
+    sink, exclusions = f"{PARENT}/sinks/_Default", f"{PARENT}/exclusions"
+
+    def shown() -> list[tuple[str, str]]:
+        found = [(one["name"], one["filter"]) for one in own.get(sink).json().get("exclusions", [])]
+        listed = own.get(exclusions).json().get("exclusions", [])
+        assert sorted(found) == [(one["name"], one["filter"]) for one in listed]
+        for one in listed:
+            assert own.get(f"{exclusions}/{one['name']}").json() == one
+        return found
+
+    make(own, "exclusions", {"name": "b", "filter": "severity=DEBUG"})
+    make(own, "exclusions", {"name": "a", "filter": "textPayload:noise"})
+    assert shown() == [("b", "severity=DEBUG"), ("a", "textPayload:noise")]
+    assert own.patch(f"{exclusions}/b?updateMask=filter", json={"filter": "severity<=INFO"}).ok
+    assert shown() == [("b", "severity<=INFO"), ("a", "textPayload:noise")]
+    write(own, "x", {"textPayload": "a noise", "severity": "ERROR"}, {"textPayload": "kept", "severity": "ERROR"})
+    assert texts(own, "x") == ["kept"]
+    put = {"exclusions": [{"name": "c", "filter": "textPayload:kept"}]}
+    assert own.patch(f"{sink}?updateMask=exclusions", json=put).ok
+    assert shown() == [("c", "textPayload:kept")]
+    assert own.post(exclusions, json={"name": "c", "filter": "x"}).status_code == 409
+    assert own.delete(f"{exclusions}/c").ok and own.delete(f"{exclusions}/c").status_code == 404
+    assert shown() == []
+
+    for name in "abcdefghij":
+        make(own, "exclusions", {"name": name, "filter": f"textPayload:{name}"})
+    refused = own.post(exclusions, json={"name": "k", "filter": "textPayload:k"})
+    said = "Existing exclusions count: 10 is greater than the limit: 10."
+    assert (refused.status_code, refused.json()["error"]["message"]) == (429, said)
+    assert len(shown()) == 10
+
+
+def test_exclusions_that_an_older_version_kept_by_themselves_hold(new_cloud: Callable[[], LocalCloud]) -> None:
+    cloud = new_cloud()
+    body = {"name": "old", "filter": "severity=DEBUG"}
+    row = (f"projects/{PROJECT}/exclusions/old", "logging-exclusion", json.dumps(body))
+    with closing(sqlite3.connect(cloud.root / "documents" / "documents.sqlite")) as database, database:
+        database.execute("INSERT INTO documents VALUES (?, ?, ?)", row)
+    with cloud.session(self_signed=True) as session:
+        assert session.get(f"{PARENT}/exclusions").json()["exclusions"] == [body]
+        write(session, "a", {"textPayload": "out", "severity": "DEBUG"}, {"textPayload": "in"})
+        assert texts(session, "a") == ["in"]
+        make(session, "exclusions", {"name": "new", "filter": "textPayload:b"})
+        shown = session.get(f"{PARENT}/sinks/_Default").json()["exclusions"]
+        assert [one["name"] for one in shown] == ["old", "new"]
+        assert session.delete(f"{PARENT}/exclusions/old").ok
+        assert [one["name"] for one in session.get(f"{PARENT}/exclusions").json()["exclusions"]] == ["new"]
+
+
+def test_what_a_sink_cant_exclude(session: AuthorizedSession, log: str) -> None:
+    """https://cloud.google.com/logging/quotas: 50 exclusions in a sink; each must have a filter."""
+    sink = {"name": f"s-{log}", "destination": "storage.googleapis.com/b"}
+    some = [{"name": f"e{number}", "filter": f"textPayload:{number}"} for number in range(50)]
+    assert len(make(session, "sinks", {**sink, "exclusions": some})["exclusions"]) == 50
+    for exclusions, said in (
+        ([*some, {"name": "more", "filter": "x"}], "Too many exclusions: a sink can have at most 50, not 51."),
+        ([{"name": "open"}], "Exclusion 'open' must have a filter."),
+        ([{"name": "open", "filter": " "}], "Exclusion 'open' must have a filter."),
+        ([some[0], some[0]], "Duplicate exclusion name: 'e0'"),
+        ([{"name": "-a", "filter": "x"}], "Invalid exclusion name: '-a'"),
+        ("all", "Invalid value at 'sink.exclusions'"),
+    ):
+        for answer in (
+            session.post(f"{PARENT}/sinks", json={**sink, "name": f"t-{log}", "exclusions": exclusions}),
+            session.patch(f"{PARENT}/sinks/s-{log}?updateMask=exclusions", json={"exclusions": exclusions}),
+        ):
+            error = answer.json()["error"]
+            assert (error["code"], error["status"], error["message"]) == (400, "INVALID_ARGUMENT", said)
+    for body in ({"name": f"e-{log}"}, {"name": f"e-{log}", "filter": ""}):
+        answer = session.post(f"{PARENT}/exclusions", json=body)
+        assert answer.json()["error"]["message"] == f"Exclusion 'e-{log}' must have a filter."
+    assert session.post(f"{PARENT}/exclusions", json={"name": "a b", "filter": "x"}).status_code == 400
 
 
 def test_what_is_too_old_or_of_the_future_is_not_kept(session: AuthorizedSession, log: str) -> None:

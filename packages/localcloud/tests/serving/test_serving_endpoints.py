@@ -82,19 +82,46 @@ def test_traffic(api: Any) -> None:
     bad = {first: 50, "0": 40}
     machine = {"machineSpec": {"machineType": "n1-standard-2"}, "minReplicaCount": 1}
     body = {"deployedModel": {"model": model, "dedicatedResources": machine}, "trafficSplit": bad}
-    assert "100 in all" in api.refused("POST", f"{endpoint}:deployModel", body)[2]
+
+    def told(message: str) -> tuple[int, str, str]:
+        return 400, "INVALID_ARGUMENT", f"List of found errors:\t1.Field: traffic_split; Message: {message}\t"
+
+    sum_, range_ = "The traffic percentage values must add up to 100.", "The traffic percentage values must be from 0"
+    foreign = "The DeployedModel with ID `77` does not exist in the endpoint."
+    for split, words in (
+        (bad, sum_),
+        ({first: 0, "0": 0}, sum_),
+        ({first: 150, "0": -50}, f"{range_} to 100."),
+        ({"77": 0, "0": 100}, foreign),
+    ):
+        assert api.refused("POST", f"{endpoint}:deployModel", body | {"trafficSplit": split}) == told(words)
     second = api.deploy(endpoint, f"{model}@1", {first: 50, "0": 50})
     seen = Counter(api.predict(endpoint, 1)["deployedModelId"] for _ in range(40))
     assert set(seen) == {first, second}
     refused = api.refused("POST", f"{endpoint}:undeployModel", {"deployedModelId": first})
     assert refused[:2] == (400, "FAILED_PRECONDITION") and "has traffic assigned" in refused[2]
+    for split, words in (
+        ({"77": 0, second: 100}, foreign),
+        ({"77": 100}, foreign),
+        ({second: 40}, sum_),
+        ({second: 0}, sum_),
+        ({second: 101, first: -1}, f"{range_} to 100."),
+    ):
+        undeploy = {"deployedModelId": first, "trafficSplit": split}
+        assert api.refused("POST", f"{endpoint}:undeployModel", undeploy) == told(words)
+    undeploy = {"deployedModelId": first, "trafficSplit": {first: 50, second: 50}}
+    assert api.refused("POST", f"{endpoint}:undeployModel", undeploy) == refused
     split = {"trafficSplit": {second: 100}}
     assert api.refused("PATCH", endpoint, {"trafficSplit": {"77": 100}}, updateMask="trafficSplit")[0] == 400
     api.call("PATCH", endpoint, split, updateMask="trafficSplit")
     assert {api.predict(endpoint, 1)["deployedModelId"] for _ in range(20)} == {second}
-    for one in (first, second):
-        api.done(api.call("POST", f"{endpoint}:undeployModel", {"deployedModelId": one}))
-    assert "deployedModels" not in api.call("GET", endpoint)
+    undeploy = {"deployedModelId": first, "trafficSplit": {first: 0, second: 100}}
+    api.done(api.call("POST", f"{endpoint}:undeployModel", undeploy))
+    assert api.call("GET", endpoint)["trafficSplit"] == {second: 100}
+    undeploy = {"deployedModelId": second, "trafficSplit": {second: 100}}  # of the last one, nothing is left
+    api.done(api.call("POST", f"{endpoint}:undeployModel", undeploy))
+    shown = api.call("GET", endpoint)
+    assert "deployedModels" not in shown and "trafficSplit" not in shown
 
 
 def test_a_server_that_dies_is_started_again(api: Any) -> None:

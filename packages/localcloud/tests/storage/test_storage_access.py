@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 from xml.etree import ElementTree
@@ -240,6 +241,40 @@ def test_calls_of_a_batch_are_refused_one_by_one(local_cloud, client, session, a
     codes = [response.status_code for response in batch._responses]
     assert codes == [204, 403]
     assert words(email(account), "storage.objects.update", "Storage object") in batch._responses[1].text
+    bucket.delete(force=True)
+
+
+def test_a_call_of_a_batch_may_show_a_token_of_its_own(local_cloud, client, session, account, role):
+    """Java's client signs each call and not the batch, and writes PATCH so: https://cloud.google.com/storage/docs/batch#overview"""
+    bucket = client.create_bucket("signed-in-a-batch")
+    grant(bucket, role, f"serviceAccount:{email(account)}")
+    bucket.blob("a").upload_from_string("x")
+    permit(session, role, o("get"))
+    account.get(f"{HOST}/storage/v1/b/{bucket.name}/o/a")
+    mine, theirs = session.credentials.token, account.credentials.token
+    path = f"/storage/v1/b/{bucket.name}/o/a"
+    calls = [
+        ("POST", f"authorization: Bearer {mine}\nX-HTTP-Method-Override: PATCH\n"),
+        ("PATCH", f"Authorization: Bearer {theirs}\n"),
+        ("GET", f"Authorization: Bearer {theirs}\n"),
+        ("GET", "Authorization: Bearer ya29.somebody-elses\n"),
+        ("GET", "Authorization: Basic x\n"),
+        ("GET", ""),
+    ]
+    parts = "".join(
+        f"--b\nContent-Type: application/http\nContent-ID: <{number}>\n\n{verb} {path} HTTP/1.1\n{shown}\n{{}}\n"
+        for number, (verb, shown) in enumerate(calls)
+    )
+    headers = {"Content-Type": "multipart/mixed; boundary=b"}
+    url = f"{HOST}/batch/storage/v1"
+    with local_cloud.plain_session() as anybody:
+        answer = anybody.post(url, data=f"{parts}--b--", headers=headers)
+    assert re.findall(r"HTTP/1.1 (\d+)", answer.text) == ["200", "403", "200", "401", "401", "401"], answer.text
+    assert words(email(account), "storage.objects.update", "Storage object") in answer.text
+    assert answer.text.count('"message": "Invalid Credentials"') == 4  # twice in each refusal
+    assert "Anonymous caller does not have storage.objects.get access" in answer.text
+    signed = session.post(url, data=f"{parts}--b--", headers=headers)
+    assert re.findall(r"HTTP/1.1 (\d+)", signed.text) == ["200", "403", "200", "401", "401", "200"], signed.text
     bucket.delete(force=True)
 
 

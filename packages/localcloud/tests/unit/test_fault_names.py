@@ -98,10 +98,10 @@ def test_a_method_hits_what_it_names(method: str, hit: list[Seen], missed: list[
     [
         ("", "'' names no method"),
         ("storage", "'storage' names no method"),
-        ("compute.instances.insert", "there is no API compute in the local cloud"),
-        ("example.com/x", "'example.com' is no host of the local cloud"),
-        ("FETCH storage.googleapis.com/x", "'FETCH' is no HTTP method"),
-        ("google.spanner.v1.Spanner/Read", "google.spanner.v1.Spanner is no service of the local cloud"),
+        ("compute.instances.insert", "the local cloud has no API compute"),
+        ("example.com/x", "'example.com' isn't a host of the local cloud"),
+        ("FETCH storage.googleapis.com/x", "'FETCH' isn't an HTTP method"),
+        ("google.spanner.v1.Spanner/Read", "google.spanner.v1.Spanner isn't a service of the local cloud"),
     ],
 )
 def test_a_method_that_cant_be_is_refused_with_a_hint(method: str, message: str) -> None:

@@ -51,7 +51,7 @@ WRONG = [
     (
         BUCKET,
         {**OPEN, "versioning": {"enabled": True, "on": 1}},
-        ("versioning.on", "is no property; there are enabled"),
+        ("versioning.on", "isn't a property; known are enabled"),
     ),
     (BUCKET, {**OPEN, "lifecycleRules": {}}, ("lifecycleRules", "is {}; a list is needed")),
     (
@@ -106,7 +106,7 @@ def test_what_is_not_known_yet_fits():
 def test_a_key_that_is_misspelt_is_told_with_those_that_exist():
     [(path, reason)] = schema.mistakes(BUCKET, {**OPEN, "colour": "red"}, {})
     assert path == "colour"
-    assert reason.startswith("is no property; there are autoclass, cors,")
+    assert reason.startswith("isn't a property; known are autoclass, cors,")
 
 
 def test_what_the_cloud_answers_gets_the_declared_types():

@@ -82,7 +82,7 @@ class Accounts:
         Google does not tell an account that isn't there from one that the caller may not see.
         """
         if not _NAME.fullmatch(name):
-            raise ApiError(400, f"Request contains an invalid argument: {name} is no name of a billing account.")
+            raise ApiError(400, f"Request contains an invalid argument: {name} isn't the name of a billing account.")
         found = self._cloud.documents.find(name)
         if found is None and name != DEFAULT_PAYER and self.kept.find(f"openers/{name}") is None:
             raise ApiError(403, "The caller does not have permission", reason="forbidden")

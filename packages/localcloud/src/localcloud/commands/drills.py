@@ -130,9 +130,9 @@ def _value(name: str, given: Any) -> Any:
         value = int(given) if name in _WHOLE else float(given) if name in _NUMBERS else given
     except ValueError:
         kind = "a whole number" if name in _WHOLE else "a number"
-        raise launch.Failed(f"{option} {given} can't be", kind, 2) from None
+        raise launch.Failed(f"{option} must be {kind}, not {given}", "", 2) from None
     if name == "torn" and value == 0:
-        raise launch.Failed("--torn 0 can't be", "--cut cuts before the first byte", 2)
+        raise launch.Failed("--torn must be more than 0", "--cut cuts before the first byte", 2)
     return value
 
 

@@ -34,7 +34,7 @@ def seconds(text: str) -> int:
     parts = re.findall(r"(\d+)([smhdw])", text)
     if not parts or "".join(map("".join, parts)) != text:
         hint = "a whole number and s, m, h, d or w: 90s, 30m, 12h, 3d, 2w, 1d12h"
-        raise launch.Failed(f"--forward {text} is no time to move by", hint, 2)
+        raise launch.Failed(f"--forward {text} isn't a time to move by", hint, 2)
     return sum(int(number) * _UNITS[unit] for number, unit in parts)
 
 

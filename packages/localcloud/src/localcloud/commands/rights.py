@@ -25,9 +25,7 @@ def audit(options: argparse.Namespace) -> int:
     query = urlencode({"principal": options.principal})
     found = launch.control(options.root, "GET", f"/audit?{query}")
     nobody = f"{options.principal} was granted nothing and asked for nothing"
-    text = "\n\n".join(map(_block, found["principals"])) or (
-        nobody if options.principal else "nobody asked for anything"
-    )
+    text = "\n\n".join(map(_block, found["principals"])) or (nobody if options.principal else "no requests yet")
     print(json.dumps(found, indent=2) if options.json else text)
     return 0
 

@@ -13,6 +13,7 @@ import psutil
 from localcloud.billing.meter import Billing
 from localcloud.control import births, drills, money
 from localcloud.core.errors import Advised, ApiError
+from localcloud.core.network import Network
 from localcloud.iam.access import Access
 from localcloud.projects.store import Projects
 from localcloud.transport.rest import App, Call, Receive, Router, Scope, Send, send_json
@@ -61,6 +62,16 @@ async def status(call: Call) -> dict[str, Any]:
 async def create_project(call: Call) -> dict[str, Any]:
     """Make a project and open billing accounts; what is there stays as it is."""
     return births.make(call.cloud, call.params["project"], call.body)
+
+
+@router.route("POST", "/network")
+async def network(call: Call) -> dict[str, Any]:
+    """Build environments with the `settings` of whoever works with this cloud now: proxies, certificates, index."""
+    settings = call.body.get("settings")
+    if not isinstance(settings, dict) or not all(isinstance(value, str) for value in settings.values()):
+        raise ApiError(400, "settings must be an object of texts.")
+    call.cloud.of(Network).tell(settings)
+    return {}
 
 
 @router.route("GET", "/clock")

@@ -22,12 +22,12 @@ async def _bill(call: Call) -> dict[str, Any]:
     """The bill of one project or all (`project`), for a month in Pacific time or all time (`month`, YYYY-MM)."""
     project, month = call.query.get("project", ""), call.query.get("month", "")
     if month and not re.fullmatch(r"\d{4}-(0[1-9]|1[0-2])", month):
-        raise Advised(400, f"{month} is no month", "a month is YYYY-MM, such as 2026-11")
+        raise Advised(400, f"{month} isn't a month", "a month is YYYY-MM, such as 2026-11")
     if project:
         found = call.cloud.of(Projects).find(project)
         if found is None:
             known = ", ".join(one["projectId"] for one in call.cloud.of(Projects).list())
-            raise Advised(400, f"there is no project {project}", f"known: {known}")
+            raise Advised(400, f"no project is called {project}", f"known: {known}")
         project = found["projectId"]
     await call.cloud.of(Billing).settle()
     await asyncio.to_thread(call.cloud.of(Billing).sample)

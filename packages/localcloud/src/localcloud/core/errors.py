@@ -96,9 +96,9 @@ class ApiError(Exception):
 
 
 class Advised(ApiError):
-    """A refusal by the local cloud's own control, with the step that helps; Google's refusals have none."""
+    """A refusal by the local cloud's own control, with the step that helps, if any; Google's refusals have none."""
 
-    def __init__(self, code: int, message: str, hint: hints.Hint) -> None:
+    def __init__(self, code: int, message: str, hint: hints.Hint = "") -> None:
         super().__init__(code, message)
         self.hint = hints.parts(hint)
 

@@ -138,22 +138,22 @@ def aim(text: str) -> Aim:
     verb, _, rest = text.rpartition(" ")
     verb = verb.strip()
     if verb and verb not in (*VERBS, "*"):
-        raise Advised(400, f"{verb!r} is no HTTP method", f"one of {', '.join(VERBS)}, before host/path")
+        raise Advised(400, f"{verb!r} isn't an HTTP method", f"one of {', '.join(VERBS)}, before host/path")
     first, slash, after = rest.partition("/")
     if not verb and slash and re.fullmatch(r"google(\.[\w*]+)+", first) and after:
         if not any(first.startswith(start.rstrip(".")) for start, _ in RPC_APIS) and "*" not in first:
-            raise Advised(400, f"{first} is no service of the local cloud", _EXAMPLES)
+            raise Advised(400, f"{first} isn't a service of the local cloud", _EXAMPLES)
         return Aim(rpc=rest)
     if slash or verb or first.endswith((".com", ".internal", ".goog")):
         path = after if slash else "*"
         if not any(fnmatchcase(host, first.lower()) for host in _hosts()):
-            raise Advised(400, f"{first or text!r} is no host of the local cloud", _EXAMPLES)
+            raise Advised(400, f"{first or text!r} isn't a host of the local cloud", _EXAMPLES)
         return Aim(pattern=f"{verb or '*'} {first.lower()}/{path}")
     if not re.fullmatch(r"[a-z0-9]+(\.[A-Za-z*]+)+", rest):
         raise Advised(400, f"{text!r} names no method", _EXAMPLES)
     api = rest.partition(".")[0]
     if api not in (*APIS, PULUMI):
-        raise Advised(400, f"there is no API {api} in the local cloud", f"one of {', '.join((*APIS, PULUMI))}")
+        raise Advised(400, f"the local cloud has no API {api}", f"one of {', '.join((*APIS, PULUMI))}")
     return Aim(id=rest)
 
 

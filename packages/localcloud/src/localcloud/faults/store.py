@@ -109,7 +109,7 @@ class Faults:
         """Forget one fault, or all; how many there were. Raises 404 for an id that is none."""
         with self._lock:
             if fault_id and fault_id not in self._faults:
-                raise Advised(404, f"there is no fault {fault_id}", hints.Command("fault", options={"list": True}))
+                raise Advised(404, f"no fault has the id {fault_id}", hints.Command("fault", options={"list": True}))
             gone = [fault_id] if fault_id else [*self._faults]
             for one in gone:
                 del self._faults[one]
@@ -169,7 +169,7 @@ def _checked(wanted: Mapping[str, Any]) -> Fault:
     """Raises 400, with a hint."""
     made = _read({"id": "", **wanted})
     if made.code and made.code not in CODES:
-        raise Advised(400, f"{made.code} can't be answered", f"one of {', '.join(map(str, CODES))}")
+        raise Advised(400, f"--code must be one of {', '.join(map(str, CODES))}, not {made.code}")
     ways = [name for name in ("code", "cut", "torn", "expired") if getattr(made, name)]
     if len(ways) > 1:
         raise Advised(400, f"a request fails in one way: --{ways[0]} or --{ways[1]}", "make two faults")
@@ -178,14 +178,14 @@ def _checked(wanted: Mapping[str, Any]) -> Fault:
     if not ways and not made.delay:
         raise Advised(400, "nothing would happen", "--code, --delay, --cut, --torn or --expired")
     if made.cut not in ("", "before", "after"):
-        raise Advised(400, f"--cut {made.cut} can't be", "--cut, or --cut after")
+        raise Advised(400, f"--cut must be before or after, not {made.cut}", "--cut, or --cut after")
     if not 0 < made.probability <= 1:
-        raise Advised(400, f"--probability {made.probability:g} can't be", "more than 0, at most 1")
+        raise Advised(400, f"--probability must be more than 0 and at most 1, not {made.probability:g}")
     if made.principal and not re.fullmatch(r"[^@\s]+@[^@\s]+", made.principal):
-        raise Advised(400, f"--principal {made.principal} can't be", "an account's e-mail address")
+        raise Advised(400, f"--principal must be an account's e-mail address, not {made.principal}")
     for name, least in (("delay", 0), ("times", 0), ("retry_after", 0), ("torn", HALF)):
         if (value := getattr(made, name)) < least:
             option = name.replace("_", "-")
-            hint = "0 is until it is cleared" if name == "times" else "0 or more"
-            raise Advised(400, f"--{option} {value:g} can't be", hint)
+            hint = "0 is until it is cleared" if name == "times" else ""
+            raise Advised(400, f"--{option} must be 0 or more, not {value:g}", hint)
     return made

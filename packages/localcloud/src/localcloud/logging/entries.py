@@ -133,8 +133,8 @@ def complete(
         entry["jsonPayload"] = _plain(given["jsonPayload"])
     try:
         stamp = nanoseconds(given["timestamp"]) if given.get("timestamp") else now
-    except (ValueError, AttributeError, TypeError) as error:
-        raise ApiError(400, f"Invalid value at 'entries[0].timestamp': {error}") from None
+    except (ValueError, AttributeError, TypeError):
+        raise _invalid("timestamp", "google.protobuf.Timestamp", given["timestamp"]) from None
     if ahead and given.get("timestamp") and abs(now - ahead - stamp) < _DAY:
         stamp += ahead
     entry["timestamp"] = timestamp(stamp)
@@ -154,8 +154,13 @@ def _as_google_writes(field: str, kind: str, value: Any) -> Any:
 
     try:
         return json_format.MessageToDict(json_format.ParseDict(value, message(kind)()))
-    except (json_format.ParseError, TypeError, AttributeError) as error:
-        raise ApiError(400, f"Invalid value at 'entries[0].{field}': {error}") from None
+    except (json_format.ParseError, TypeError, AttributeError):
+        raise _invalid(field, kind, value) from None
+
+
+def _invalid(field: str, kind: str, value: Any) -> ApiError:
+    shown = json.dumps(value, ensure_ascii=False)
+    return ApiError(400, f"Invalid value at 'entries[0].{field}' (type.googleapis.com/{kind}), {shown}")
 
 
 def _plain(value: Any) -> Any:

@@ -75,5 +75,5 @@ def parts(pattern: str, resource_id: str) -> dict[str, str]:
     expression = re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>[^/]+)", re.escape(pattern))
     match = re.fullmatch(expression, resource_id)
     if match is None:
-        raise BadId(f"{resource_id!r} is no id like {pattern}")
+        raise BadId(f"{resource_id!r} isn't an id like {pattern}")
     return match.groupdict()

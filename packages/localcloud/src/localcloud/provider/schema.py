@@ -77,7 +77,7 @@ class _Check:
             if name.startswith("__"):  # the engine's own, such as __defaults
                 continue
             if name not in shape.inputs:
-                yield here, f"is no property; there are {', '.join(sorted(shape.inputs))}"
+                yield here, f"isn't a property; known are {', '.join(sorted(shape.inputs))}"
             else:
                 yield from self.value(shape.inputs[name], value, here, there)
 

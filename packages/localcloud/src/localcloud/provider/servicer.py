@@ -127,7 +127,7 @@ class Provider:
         arguments = bare(load(request.args))
         known = schema.function_inputs(request.tok)
         failures = [
-            pb.CheckFailure(property=name, reason=f"is no argument; there are {', '.join(known)}")
+            pb.CheckFailure(property=name, reason=f"isn't an argument; known are {', '.join(known)}")
             for name in arguments
             if name not in known
         ]

@@ -112,7 +112,7 @@ def duration(text: Any) -> float:
     """Seconds of a google.protobuf.Duration in JSON ("604800s"). Raises 400."""
     matched = re.fullmatch(r"(\d+(?:\.\d{1,9})?)s", str(text))
     if matched is None:
-        raise ApiError(400, f"Request contains an invalid argument: {text!r} is no duration.")
+        raise ApiError(400, f"Request contains an invalid argument: {text!r} isn't a duration.")
     return float(matched[1])
 
 

@@ -18,7 +18,6 @@ from localcloud.transport.rest import App, Receive, Scope, Send, send_json
 from localcloud.transport.unpacking import Unpacked, is_packed
 
 if TYPE_CHECKING:
-    from localcloud.core.asked.callers import Caller
     from localcloud.core.cloud import Cloud
 
 log = logging.getLogger(__name__)
@@ -82,7 +81,9 @@ class Front:
             shown = headers.get(b"authorization", b"")
             if not api.open:
                 anonymous = api.anonymous(shown, scope["query_string"], what)
-                scope["caller"] = ANONYMOUS if anonymous else self.admit(shown, host)
+                known = ANONYMOUS if anonymous else callers.shown(self._verifier, shown.decode("latin-1"), host)
+                scope["caller"] = known
+                # The token goes no further, and into no log.
                 scope["headers"] = [line for line in scope["headers"] if line[0] != b"authorization"]
             if is_packed(scope) and not api.packed(path):
                 receive = Unpacked(scope, receive)
@@ -92,15 +93,6 @@ class Front:
         except ApiError as error:
             return await (api.refuse if api else _refuse)(scope, send, error)
         await app(scope, receive, send)
-
-    def admit(self, shown: bytes, host: str) -> Caller:
-        """Whose Authorization header this is. Raises ApiError 401. The token goes no further, and into no log."""
-        kind, _, bearer = shown.decode("latin-1").partition(" ")
-        if not kind:
-            raise callers.missing()
-        if kind.lower() not in ("bearer", "oauth") or not bearer:
-            raise callers.invalid()
-        return self._verifier.verify(bearer.strip(), host)
 
     async def app(self, loader: str, what: str = "") -> App:
         """The app that "module:function" makes; made once. Raises NotEmulated when there is no such module."""

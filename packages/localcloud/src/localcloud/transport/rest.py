@@ -28,6 +28,7 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 # System parameters of every Google API: https://cloud.google.com/apis/docs/system-parameters
+_SHOWN = 20  # characters around the place where a JSON text can't be read
 _SYSTEM = {
     "alt",
     "$alt",
@@ -221,10 +222,23 @@ def parse_json(raw: bytes) -> Any:
     try:
         body = strict_json.loads(raw)
     except ValueError as error:
-        raise ApiError(400, f"Invalid JSON payload received. {error}") from None
+        raise ApiError(400, f"Invalid JSON payload received. {_unreadable(error)}") from None
     if not isinstance(body, dict):
         raise ApiError(400, 'Invalid JSON payload received. Unknown name "": Root element must be a message.')
     return body
+
+
+def _unreadable(error: ValueError) -> str:
+    """What is wrong with a JSON text, in the words of Google's reader, which shows the place."""
+    if isinstance(error, UnicodeDecodeError):
+        return "Encountered non UTF-8 code points."
+    if not isinstance(error, json.JSONDecodeError):
+        return str(error)
+    text, at = error.doc.rstrip(), error.pos
+    if at >= len(text):
+        return "Unexpected end of string. Expected a value."
+    start = max(0, at - _SHOWN)
+    return f"Unexpected token.\n{text[start : at + _SHOWN]}\n{' ' * (at - start)}^"
 
 
 async def respond(send: Send, answer: Callable[[], Awaitable[Any]]) -> None:

@@ -39,6 +39,16 @@ class Verifier(Protocol):
         ...
 
 
+def shown(verifier: Verifier, header: str, host: str) -> Caller:
+    """Whose Authorization header this is. Raises ApiError 401."""
+    kind, _, bearer = header.partition(" ")
+    if not kind:
+        raise missing()
+    if kind.lower() not in ("bearer", "oauth") or not bearer:
+        raise invalid()
+    return verifier.verify(bearer.strip(), host)
+
+
 def missing() -> ApiError:
     """401 for a request without a credential."""
     details = [error_info("CREDENTIALS_MISSING", "googleapis.com")]

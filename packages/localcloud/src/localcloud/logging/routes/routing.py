@@ -69,13 +69,11 @@ class Routing:
         return found
 
     def _read(self, project: str) -> list[Route]:
-        parent = f"projects/{project}"
-        everywhere = self._configs.list("exclusions", parent)  # they are older than those of sinks, and the _Default's
         routes = []
-        for sink in self._configs.list("sinks", parent):
+        for sink in self._configs.list("sinks", f"projects/{project}"):
             if sink.get("disabled"):
                 continue
-            exclusions = [*sink.get("exclusions", []), *(everywhere if sink["name"] == "_Default" else [])]
+            exclusions = sink.get("exclusions", [])
             excluded = tuple(
                 _match(one["filter"]) for one in exclusions if one.get("filter") and not one.get("disabled")
             )

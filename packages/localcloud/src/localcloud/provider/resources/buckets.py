@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import zip_longest
 from typing import Any
 
 from localcloud.core.asked.permits import Resource
@@ -21,7 +22,14 @@ _CONDITIONS = {
     "matchesStorageClasses": "matchesStorageClass",
 }
 _STATES = {"LIVE": True, "ARCHIVED": False}  # Pulumi's withState is the API's isLive; "ANY" says nothing
-_SEND_ZERO = "IfZero"
+# Zero is what a program did not give, unless it says so: storage_bucket's expandStorageBucketLifecycleRuleCondition in
+# https://github.com/hashicorp/terraform-provider-google. The API has none of these, so they are told as they are known.
+_SEND_ZERO = {
+    "sendAgeIfZero": "age",
+    "sendDaysSinceCustomTimeIfZero": "daysSinceCustomTime",
+    "sendDaysSinceNoncurrentTimeIfZero": "daysSinceNoncurrentTime",
+    "sendNumNewerVersionsIfZero": "numNewerVersions",
+}
 _STORAGE_CLASSES = ("STANDARD", "NEARLINE", "COLDLINE", "ARCHIVE", "MULTI_REGIONAL", "REGIONAL")
 
 
@@ -44,21 +52,33 @@ def _resource(scope: Scope, inputs: Values) -> Values:
 
 def _rule(rule: Values) -> Values:
     given: Values = rule["condition"]
-    condition = {
+    condition: Values = {name: 0 for flag, name in _SEND_ZERO.items() if given.get(flag)}
+    condition |= {
         _CONDITIONS.get(name, name): value
         for name, value in given.items()
-        if name != "withState" and not name.endswith(_SEND_ZERO) and value is not None
+        if name != "withState" and name not in _SEND_ZERO and value
     }
     if (state := given.get("withState")) in _STATES:
         condition["isLive"] = _STATES[state]
     return {"action": rule["action"], "condition": condition}
 
 
-def _rule_as_told(rule: Values) -> Values:
+def _rules_as_told(rules: list[Values], known: list[Values]) -> list[Values]:
+    """Each rule by Pulumi's names, with what was known of it and the API has no word for."""
+    return [_rule_as_told(rule, before) for rule, before in zip_longest(rules, known[: len(rules)], fillvalue={})]
+
+
+def _rule_as_told(rule: Values, known: Values) -> Values:
     back = {theirs: ours for ours, theirs in _CONDITIONS.items()}
     given: Values = rule["condition"]
     condition = {back.get(name, name): value for name, value in given.items() if name != "isLive"}
-    if (live := given.get("isLive")) is not None:
+    live = given.get("isLive")
+    for name, value in (known.get("condition") or {}).items():
+        if name in _SEND_ZERO or (name not in condition and name != "withState" and not value):
+            condition[name] = value
+        elif name == "withState" and live is None:
+            condition[name] = "ANY"
+    if live is not None:
         condition["withState"] = "LIVE" if live else "ARCHIVED"
     return {"action": rule["action"], "condition": condition}
 
@@ -87,7 +107,9 @@ def _read(scope: Scope, resource_id: str, known: Values) -> Values | None:
         "location": _as_written(found["location"], known.get("location")),
         "uniformBucketLevelAccess": access["uniformBucketLevelAccess"]["enabled"],
         "publicAccessPrevention": access["publicAccessPrevention"],
-        "lifecycleRules": [_rule_as_told(rule) for rule in (found.get("lifecycle") or {}).get("rule", [])],
+        "lifecycleRules": _rules_as_told(
+            (found.get("lifecycle") or {}).get("rule", []), known.get("lifecycleRules") or []
+        ),
         "enableObjectRetention": "objectRetention" in found or known.get("enableObjectRetention"),
         "requesterPays": (found.get("billing") or {}).get("requesterPays"),
         "retentionPolicy": found.get("retentionPolicy"),

@@ -85,7 +85,7 @@ class Members:
     def _named(self, resource_id: str) -> Values:
         match = _ID.fullmatch(resource_id)
         if match is None:
-            raise BadId(f"{resource_id!r} is not of the form RESOURCE ROLE MEMBER")
+            raise BadId(f"{resource_id!r} isn't of the form RESOURCE ROLE MEMBER")
         return {**self.told(match["resource"]), "role": match["role"], "member": match["member"]}
 
     def kind(self, api: str, of: str) -> Kind:

@@ -7,10 +7,12 @@ import re
 from http import HTTPStatus
 from urllib.parse import parse_qs, urlsplit
 
+from localcloud.core.asked import callers
+from localcloud.core.asked.callers import Caller, Verifier
 from localcloud.core.asked.drills import Drills
 from localcloud.core.errors import ApiError
 from localcloud.storage.admission import Admission
-from localcloud.storage.errors import invalid, json_body, not_emulated
+from localcloud.storage.errors import StorageError, invalid, json_body, not_emulated
 from localcloud.storage.json.api import JsonApi
 from localcloud.storage.messages import Request, Response, parse_object
 from localcloud.storage.uploads.multipart import boundary
@@ -58,18 +60,33 @@ async def _call(
     line = _LINE.fullmatch(first)
     if not line:
         raise invalid("Failed to parse a request of the batch.")
-    method, url = line[1], urlsplit(line[2])
+    url = urlsplit(line[2])
     queries = parse_qs(url.query, keep_blank_values=True)
-    if not url.path.startswith("/storage/v1/") or queries.get("alt") == ["media"]:
-        raise not_emulated(f"{method} {url.path} in a batch")
     pairs = [line.partition(":") for line in lines]
     headers = {name.strip().lower(): value.strip() for name, _, value in pairs}
-    if drills.active and (refusal := drills.in_batch(method, request.host, url.path, request.caller.email)):
+    method = headers.get("x-http-method-override", line[1]).upper()  # Java's client has no PATCH of its own
+    if not url.path.startswith("/storage/v1/") or queries.get("alt") == ["media"]:
+        raise not_emulated(f"{method} {url.path} in a batch")
+    caller = _caller(request, admission, headers.pop("authorization", ""))
+    if drills.active and (refusal := drills.in_batch(method, request.host, url.path, caller.email)):
         raise refusal
     path = url.path.removeprefix("/storage/v1")
-    asker = admission.of(request.caller, {name: values[-1] for name, values in queries.items()}, headers)
+    asker = admission.of(caller, {name: values[-1] for name, values in queries.items()}, headers)
     try:
         asker.enter()
         return await api.answer(method, path, queries, headers, parse_object(body), asker)
     except ApiError as error:
         raise asker.told(error) from None
+
+
+def _caller(request: Request, admission: Admission, header: str) -> Caller:
+    """Who makes a call: by its own Authorization header (Java's client sends no other), else by that of the request.
+
+    Raises 401.
+    """
+    if not header:
+        return request.caller
+    try:
+        return callers.shown(admission.storage.cloud.of(Verifier), header, request.host)
+    except ApiError:
+        raise StorageError(401, "Invalid Credentials", "authError", location="Authorization") from None

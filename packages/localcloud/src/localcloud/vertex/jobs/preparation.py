@@ -17,6 +17,7 @@ from urllib.parse import quote
 
 from environments import EnvironmentFailed, environment, install
 from localcloud.core.environment import boto_configuration
+from localcloud.core.network import Network
 from localcloud.core.state.files import private_folder, write_privately
 from localcloud.core.state.kept import parsed, texts
 from localcloud.iam.store import Iam
@@ -51,23 +52,28 @@ class Interpreter:
 
 
 def interpreters(cloud: Cloud, job: Job, say: Say) -> dict[str, Interpreter]:
-    """The stand-in of each image that the job names, built if needed: minutes for a new one. Raises CantPrepare."""
-    made: dict[str, Interpreter] = {}
-    for replica in contract.replicas(job.body["jobSpec"]):
-        if replica.image in made:
-            continue
-        try:
-            found, entrypoint = images.find(cloud.root, replica.image)
-            if words := images.warning(found, cloud.clock.now().date()):
-                say(words, "WARNING")
-            progress = _progress(say, replica.image)
-            python = environment(cloud.envs, found.requirements, found.python, progress)
-        except images.UnknownImage as error:
-            raise CantPrepare(str(error)) from None
-        except EnvironmentFailed as error:
-            raise CantPrepare(f"The environment for the image {replica.image} can't be built: {error}") from None
-        made[replica.image] = Interpreter(python, entrypoint)
-    return made
+    """What stands in for each replica's image, built if needed: minutes for a new one. Raises CantPrepare."""
+    made: dict[tuple[str, str], Interpreter] = {}
+    everyone = contract.replicas(job.body["jobSpec"])
+    for replica in everyone:
+        wanted = (replica.image, replica.variable(images.REQUIREMENTS))
+        if wanted not in made:
+            made[wanted] = _interpreter(cloud, *wanted, say)
+    return {one.name: made[one.image, one.variable(images.REQUIREMENTS)] for one in everyone}
+
+
+def _interpreter(cloud: Cloud, image: str, more: str, say: Say) -> Interpreter:
+    try:
+        found, entrypoint = images.find(cloud.root, image, more)
+        if words := images.warning(found, cloud.clock.now().date()):
+            say(words, "WARNING")
+        variables = cloud.of(Network).variables
+        python = environment(cloud.envs, found.requirements, found.python, _progress(say, image), variables)
+    except (images.UnknownImage, images.BadRequirement) as error:
+        raise CantPrepare(str(error)) from None
+    except EnvironmentFailed as error:
+        raise CantPrepare(f"The environment for the image {image} can't be built: {error}") from None
+    return Interpreter(python, entrypoint)
 
 
 def _progress(say: Say, image: str) -> Callable[[str], None]:
@@ -101,7 +107,7 @@ def lay_out(cloud: Cloud, job: Job, found: dict[str, Interpreter], grace: float,
     job_id, trial = (tuned.job, tuned.trial) if tuned else (job.id, "")
     own = contract.variables(job_id, job.number, spec, everyone, _addresses(job.id, everyone), trial)
     for replica in everyone:
-        interpreter = found[replica.image]
+        interpreter = found[replica.name]
         shutil.rmtree(folder / replica.name, ignore_errors=True)  # of the attempt before
         place = private_folder(folder / replica.name)
         variables = base(place, interpreter.python) | own_account | own[replica.name] | job.run.get("variables", {})
@@ -239,7 +245,7 @@ def _packages(
         (wheels if path.suffix == ".whl" else sources).append(path)
     if sources:
         try:
-            install(python, folder / "installed", sources)
+            install(python, folder / "installed", sources, variables=cloud.of(Network).variables)
         except EnvironmentFailed as error:
             raise CantPrepare(f"The package can't be installed: {error}") from None
         return [*wheels, folder / "installed"]

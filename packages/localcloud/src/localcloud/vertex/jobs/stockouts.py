@@ -25,9 +25,9 @@ class Stockouts:
         from catalog.regions import regions
 
         if region not in regions():
-            raise Advised(400, f"there is no region {region or '(none was named)'}", "such as us-central1")
+            raise Advised(400, f"unknown region {region or '(none was named)'}", "such as us-central1")
         if accelerator and accelerator not in accelerators():
-            raise Advised(400, f"there is no accelerator {accelerator}", ", ".join(accelerators()))
+            raise Advised(400, f"unknown accelerator {accelerator}", ", ".join(accelerators()))
         made = {"region": region, "accelerator": accelerator}
         self._documents.put(_name(region, accelerator), _KIND, made)
         return made

@@ -62,7 +62,7 @@ class CustomJobs:
         """
         job = self._jobs.find(job_id)
         if job is None:
-            raise ApiError(404, f"there is no job {job_id}")
+            raise ApiError(404, f"no job matches {job_id}")
         if not retries.is_spot(job):
             raise ApiError(400, f"the job {job_id} is not on Spot: its machines can't be taken away")
         if job.state != "RUNNING":

@@ -117,6 +117,7 @@ def violations(job: Body) -> Iterator[Violation]:
     """All that is wrong with the fields of a custom job, or of a job that has its displayName, labels and jobSpec."""
     yield from texts(job)
     spec = job.get("jobSpec", {})
+    yield from with_nul("job_spec", spec)
     pools = spec.get("workerPoolSpecs", [])
     if not pools:
         yield Violation("job_spec.worker_pool_specs", REQUIRED)
@@ -145,6 +146,19 @@ def texts(given: Body, path: str = "") -> Iterator[Violation]:
     elif len(name) > 128:
         yield Violation(f"{path}display_name", "The display name can be up to 128 characters long.")
     yield from _labels(given.get("labels", {}))
+
+
+def with_nul(path: str, given: Any) -> Iterator[Violation]:
+    """Each text in `given` that holds NUL: no process can be given one, in its command or its environment."""
+    if isinstance(given, str):
+        if "\0" in given:
+            yield Violation(path, "The value must not contain the NUL character.")
+    elif isinstance(given, Mapping):
+        for name, value in given.items():
+            yield from with_nul(f"{path}.{_snake(name)}", value)
+    elif isinstance(given, list):
+        for number, value in enumerate(given):
+            yield from with_nul(f"{path}[{number}]", value)
 
 
 def variables(path: str, given: Iterable[Body]) -> Iterator[Violation]:

@@ -10,15 +10,21 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from localcloud.core.errors import NotEmulated
+from localcloud.core.errors import ApiError, NotEmulated
 from localcloud.vertex.jobs import validation
 from localcloud.vertex.jobs.validation import Violation
-from localcloud.vertex.wire import messages
+from localcloud.vertex.wire import messages, shapes
 
 Body = dict[str, Any]
 
 _CUSTOM = "custom_task_1.0.0.yaml"
-_DEFINITION = re.compile(r"gs://google-cloud-aiplatform/schema/trainingjob/definition/([\w.]+\.yaml)")
+_FOLDER = "gs://google-cloud-aiplatform/schema/trainingjob/definition"
+_DEFINITION = re.compile(rf"{_FOLDER}/([\w.]+\.yaml)")
+# https://github.com/GoogleCloudPlatform/generative-ai/pull/2495
+_UNREADABLE = (
+    "Unable to parse `training_pipeline.training_task_inputs` into custom task `inputs` defined in the file: "
+    f"{_FOLDER}/{_CUSTOM}"
+)
 _OTHERS = ("automl_", "hyperparameter_tuning_job_task_", "custom_task_", "seq2seq_", "tft_", "tide_", "time_series_")
 
 
@@ -49,15 +55,22 @@ def check(pipeline: Mapping[str, Any], location: str) -> Body:
 
 
 def _spec(inputs: Any) -> tuple[Body, list[Violation]]:
-    """The inputs as Google's JSON of a CustomJobSpec. They may be written in snake_case, numbers are all floats."""
+    """The inputs as Google's JSON of a CustomJobSpec. They may be written in snake_case, numbers are all floats.
+
+    Raises 400 for what can't be read as one.
+    """
     from google.protobuf import json_format
 
-    if not isinstance(inputs, dict) or not inputs:
+    if inputs is None or inputs == {}:
         return {}, [Violation("training_task_inputs", validation.REQUIRED)]
+    message_class = messages.load().message("CustomJobSpec")
+    given = _whole(inputs)
+    if not isinstance(given, dict) or [*shapes.wrong(message_class.DESCRIPTOR, given)]:
+        raise ApiError(400, _UNREADABLE)
     try:
-        message = json_format.ParseDict(_whole(inputs), messages.load().message("CustomJobSpec")())
-    except json_format.ParseError as error:
-        return {}, [Violation("training_task_inputs", str(error))]
+        message = json_format.ParseDict(given, message_class())
+    except json_format.ParseError:
+        raise ApiError(400, _UNREADABLE) from None
     return json_format.MessageToDict(message), []
 
 

@@ -49,6 +49,10 @@ class Replica:
         """The `env` of the job's author."""
         return (self.container if self.container is not None else self.package or {}).get("env", [])
 
+    def variable(self, name: str) -> str:
+        """What the job's author set a variable to, as written; "" when they did not."""
+        return next((v.get("value", "") for v in reversed(self.variables) if v["name"] == name), "")
+
 
 def replicas(job_spec: Body) -> list[Replica]:
     """All replicas, the primary one first; empty pools are passed over."""

@@ -169,16 +169,16 @@ class Deployer:
         """End a model's server. Raises 400 while it would still get traffic, 404."""
         endpoint = self._endpoints.find(call, request.get("endpoint", ""))
         one = self._present(endpoint, request.get("deployedModelId", ""))
-        split = {key: percent for key, percent in request.get("trafficSplit", {}).items() if percent}
+        given = request.get("trafficSplit", {})
+        endpoint_rules.check_traffic(given, deployed_ids(endpoint))
         rest = [other for other in endpoint.get("deployedModels", []) if other["id"] != one.id]
-        if split:
-            endpoint_rules.check_traffic(split, {other["id"] for other in rest})
-        elif rest and endpoint.get("trafficSplit", {}).get(one.id):
+        if rest and (given or endpoint.get("trafficSplit", {})).get(one.id):
             words = (
                 f"DeployedModel `{one.id}` has traffic assigned to it: give a traffic_split that unassigns it, or "
                 "update the traffic split of the endpoint first."
             )
             raise ApiError(400, words, "FAILED_PRECONDITION")
+        split = {key: percent for key, percent in given.items() if percent and rest}
         operation = operations.begin(self._cloud, endpoint["name"], "UndeployModelOperationMetadata")
         one = deployments.save(self._cloud, one, state="undeploying", operation=operation, traffic=split or None)
         self._take_out(one)

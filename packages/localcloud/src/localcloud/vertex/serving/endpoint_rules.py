@@ -57,10 +57,12 @@ def check_traffic(split: Mapping[str, int], present: Collection[str], field: str
     if not split:
         return
     if unknown := sorted(set(split) - set(present)):
-        words = f"The deployed model with ID `{unknown[0]}` does not exist in the endpoint."
+        words = f"The DeployedModel with ID `{unknown[0]}` does not exist in the endpoint."
         raise found([Violation(field, words)])
-    if sum(split.values()) != 100 or any(not 0 <= percent <= 100 for percent in split.values()):
-        raise found([Violation(field, "The traffic percentages must be 0 to 100, and 100 in all.")])
+    if any(not 0 <= percent <= 100 for percent in split.values()):
+        raise found([Violation(field, "The traffic percentage values must be from 0 to 100.")])
+    if sum(split.values()) != 100:
+        raise found([Violation(field, "The traffic percentage values must add up to 100.")])
 
 
 def check_deployed(given: Body, present: Collection[str], model: str) -> None:

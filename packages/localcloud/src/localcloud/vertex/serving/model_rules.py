@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from localcloud.core.errors import ApiError, NotEmulated
-from localcloud.vertex.jobs.validation import REQUIRED, Violation, found, refuse, texts, variables
+from localcloud.vertex.jobs.validation import REQUIRED, Violation, found, refuse, texts, variables, with_nul
 from localcloud.vertex.serving.artifacts import is_path
 
 Body = Mapping[str, Any]
@@ -60,6 +60,7 @@ def _violations(request: Body, model: Body) -> Iterator[Violation]:
         if not 1 <= int(port.get("containerPort", 0)) <= 65_535:
             yield Violation(f"model.container_spec.ports[{number}].container_port", "The port must be 1 to 65535.")
     yield from variables("model.container_spec.env", container.get("env", []))
+    yield from with_nul("model.container_spec", container)
     if model_id := request.get("modelId", ""):
         if request.get("parentModel"):
             yield Violation("model_id", "`model_id` can't be set when `parent_model` is.")

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from environments import EnvironmentFailed, environment
 from localcloud.core.errors import ApiError
+from localcloud.core.network import Network
 from localcloud.core.state.files import private_folder, write_privately
 from localcloud.core.state.kept import parsed, whole
 from localcloud.vertex.jobs import preparation
@@ -95,7 +96,7 @@ def interpreter(cloud: Cloud, image_uri: str) -> Path:
     """The Python that stands in for the image, built if needed: minutes for a new one. Raises ApiError."""
     found, _ = artifacts.image(cloud, image_uri)
     try:
-        return environment(cloud.envs, found.requirements, found.python)
+        return environment(cloud.envs, found.requirements, found.python, variables=cloud.of(Network).variables)
     except EnvironmentFailed as error:
         words = f"The environment for the image {image_uri} can't be built: {error}"
         raise ApiError(400, words, "FAILED_PRECONDITION") from None

@@ -29,7 +29,8 @@ _PARENTS = tuple(CONDITIONS.values())
 def check(job: Body, location: str) -> None:
     """Raises 400 for a tuning job that can't be, with all that is wrong; 501 for one that asks for what is not here."""
     trial = {"displayName": job.get("displayName", ""), "labels": job.get("labels", {})}
-    violations = [*_counts(job), *_study(job.get("studySpec", {}))]
+    study = job.get("studySpec", {})
+    violations = [*_counts(job), *_study(study), *validation.with_nul("study_spec", study)]  # they become arguments
     for one in validation.violations(trial | {"jobSpec": job.get("trialJobSpec", {})}):
         violations.append(Violation(re.sub(r"^job_spec", "trial_job_spec", one.path), one.message))
     validation.refuse(violations)

@@ -1,0 +1,222 @@
+"""Taking an account down: what goes, what stays and what that costs; consent; and a look at what is left.
+
+The engine's state knows what `up` made. What the project holds is asked of the APIs, before and after.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from cloudkite.accounts import registry
+from cloudkite.accounts.registry import Account
+from cloudkite.accounts.target import Target
+from cloudkite.journey.reach import connect
+from cloudkite.journey.setup import acting_as, check_rights, show_changes, show_monthly, steps
+from cloudkite.show import amounts, screen
+from cloudkite.show.errors import BadValue, UserError
+from cloudkite.show.text import _, counted
+from cloudkite.workspace import Workspace
+
+if TYPE_CHECKING:
+    from cloudkite.engine import Resource
+    from cloudkite.jobs.service import Job
+    from cloudkite.money.inventory import Inventory, Standing
+
+_CENT = Decimal("0.01")  # what costs less in a month is on no bill
+
+
+@dataclass(frozen=True)
+class _Leaving:
+    """What `down` would do: resources of the state that go and stay, jobs that are cancelled, and all that stands.
+
+    `bills` is what goes on costing when it is done, `watched` that the budget and its alerts therefore stay.
+    """
+
+    goes: Sequence[Resource]
+    stays: Sequence[Resource]
+    jobs: Sequence[Job]
+    standing: Inventory
+    bills: Sequence[Standing]
+
+    @property
+    def watched(self) -> bool:
+        return bool(self.bills)
+
+
+def down(
+    workspace: Workspace,
+    name: str = "",
+    *,
+    everything: bool = False,
+    yes: bool = False,
+    confirmed: str = "",
+    as_json: bool = False,
+) -> None:
+    """Show what goes, what stays and what that costs; with consent take the account down, and show what is left."""
+    account = registry.load(workspace, name or None)
+    target = connect(workspace, account, new=True)
+    check_rights(account, target)
+    with screen.waiting(_("looking at what is there ...")):
+        leaving = _look(account, target, everything)
+    screen.note(acting_as(account, target))
+    if not as_json:
+        _show_leaving(account, leaving, everything)
+    if leaving.goes or leaving.jobs:
+        _consent(account, everything, yes, confirmed)
+    left = take_down(account, target, everything=everything, watched=leaving.watched, jobs=leaving.jobs, quiet=as_json)
+    _show_left(account, target, left, everything, as_json)
+
+
+def _look(account: Account, target: Target, everything: bool) -> _Leaving:
+    from cloudkite import engine
+    from cloudkite.jobs import service
+    from cloudkite.money import inventory
+
+    jobs = service.running(target) if account.outputs_file.is_file() else []
+    goes, _stays = engine.leaving(account, everything)
+    gone = {*map(_place, (one.id for one in goes)), *(_place(job.resource) for job in jobs)}
+    standing = inventory.take(target)
+    bills = [one for one in _costing(standing) if _place(one.ref) not in gone]
+    goes, stays = engine.leaving(account, everything, watched=bool(bills))
+    return _Leaving(goes, stays, jobs, standing, bills)
+
+
+def _costing(standing: Inventory) -> list[Standing]:
+    return [one for one in standing.bills if one.running or one.monthly is None or one.monthly >= _CENT]
+
+
+def _place(name: str) -> str:
+    """A resource's name without its project, which has an id and a number."""
+    parts = name.split("/", 2)
+    return parts[2] if len(parts) == 3 and parts[0] == "projects" else name
+
+
+def _show_leaving(account: Account, leaving: _Leaving, everything: bool) -> None:
+    from cloudkite import engine
+    from cloudkite.money import prices
+
+    if leaving.goes:
+        show_changes([engine.Change("delete", one.kind, one.name, one.urn) for one in leaving.goes])
+    if leaving.jobs:
+        names = ", ".join(job.name for job in leaving.jobs)
+        screen.say(_("jobs that are cancelled first: {names}").format(names=names))
+    going = {_place(one.id) for one in leaving.goes}
+    held = [one for one in leaving.standing.found if one.size and _place(one.ref) in going]
+    if held:
+        screen.heading(_("what is in them, and goes too"))
+        rows = [(one.kind, one.name, one.why, amounts.size(one.size)) for one in held]
+        screen.table([_("what"), _("name"), _("content"), _("size")], rows, right=[3])
+    if leaving.stays:
+        title = _("what stays") if everything else _("what stays: data, models and what they need, unless --everything")
+        screen.heading(title)
+        show_monthly(prices.monthly(leaving.stays, account.region), account)
+    elif days := undelete_days(leaving.goes):
+        kept = _("Google keeps what is in data and models for another {days} days, to be restored, and bills it")
+        screen.say(kept.format(days=days))
+    if leaving.bills:
+        screen.heading(_("what goes on costing; the budget and its alerts stay with it"))
+        _show_standing(leaving.bills)
+
+
+def _consent(account: Account, everything: bool, yes: bool, confirmed: str) -> None:
+    if everything:
+        if not confirmed and not screen.can_ask():
+            raise BadValue(
+                _("--everything deletes data and models of {name}").format(name=account.name),
+                _("add --confirm {name}").format(name=account.name),
+            )
+        typed = confirmed or screen.ask(
+            _("this deletes data and models of {name}; type the account's name").format(name=account.name)
+        )
+        if typed != account.name:
+            raise BadValue(
+                _("{typed!r} isn't the account's name").format(typed=typed), _("--confirm {n}").format(n=account.name)
+            )
+    elif not yes and not screen.confirm(_("take account {name} down? data and models stay").format(name=account.name)):
+        raise UserError(_("nothing was changed"))
+
+
+def take_down(
+    account: Account,
+    target: Target,
+    *,
+    everything: bool,
+    watched: bool = False,
+    jobs: Sequence[Job] | None = None,
+    quiet: bool = False,
+    brief: bool = False,
+) -> list[Resource]:
+    """The body of `down`; gives the resources that are left. `jobs` are those to cancel, by default all that run."""
+    from cloudkite import engine
+    from cloudkite.jobs import service
+
+    say = (lambda *_a, **_k: None) if quiet else screen.say
+    if jobs is None:
+        jobs = service.running(target) if account.outputs_file.is_file() else []
+    for job in jobs:  # nothing may go on costing
+        service.cancel(target, job.id)
+        say(_("cancelled job {name}").format(name=job.name))
+    days = undelete_days(engine.leaving(account, everything, watched)[0])
+    with screen.waiting(_("taking down ..."), live=brief) as tell:
+        outcome = engine.down(account, target, everything=everything, on_step=steps(tell), watched=watched)
+    removed = sum(outcome.changes.values())
+    time = amounts.duration(outcome.seconds)
+    removed_ = counted("{count} resource removed in {time}", "{count} resources removed in {time}", removed, time=time)
+    say(removed_ if removed else _("nothing to remove"))
+    left = engine.left(account)
+    if not left:
+        say(_("nothing is left of what `up` made"))
+        if removed and days and brief:  # else it was said before
+            kept = _("Google keeps what was in data and models for another {days} days, to be restored, and bills it")
+            say(kept.format(days=days))
+    return left
+
+
+def _show_left(account: Account, target: Target, left: Sequence[Resource], everything: bool, as_json: bool) -> None:
+    """What the APIs say after all is done: the proof, with what could not be looked at."""
+    from cloudkite.money import inventory, prices
+
+    with screen.waiting(_("looking at what is left ...")):
+        standing = inventory.take(target)
+    costing = _costing(standing)
+    if as_json:
+        screen.as_json(_as_json(left, standing))
+        return
+    if left:
+        screen.heading(_("left on purpose"))
+        show_monthly(prices.monthly(left, account.region), account)
+        if not everything:
+            screen.say(_("remove them too: uv run invoke down --everything"))
+    if costing:
+        screen.heading(_("what is in the project and costs"))
+        _show_standing(costing)
+    else:
+        rest = len(standing.found) - len(costing)
+        said = _("nothing in the project costs a cent a month")
+        free = counted("{count} thing is there and costs nothing", "{count} things are there and cost nothing", rest)
+        screen.say(f"{said} ({free})" if rest else said)
+    for one in standing.unseen:
+        screen.warn(_("not looked at: {what}").format(what=one))
+
+
+def _show_standing(rows: Sequence[Standing]) -> None:
+    def price(one: Standing) -> str:
+        return amounts.money(one.monthly, "USD")
+
+    known = [one.monthly for one in rows if one.monthly is not None]
+    total = (_("in all"), "", "", amounts.money(sum(known, Decimal(0)), "USD")) if len(known) > 1 else None
+    shown = [(one.kind, one.name, one.why, price(one)) for one in rows]
+    screen.table([_("what"), _("name"), _("how it is counted"), _("USD per month")], shown, right=[3], total=total)
+
+
+def _as_json(left: Sequence[Resource], standing: Inventory) -> dict[str, Any]:
+    return {"left": left, "standing": standing.found, "unseen": standing.unseen, "prices_of": standing.as_of}
+
+
+def undelete_days(resources: Sequence[Resource]) -> int:
+    """For so many days Cloud Storage keeps, and bills, what was in those buckets when they are deleted; 0 for none."""
+    policies = [one.inputs.get("softDeletePolicy") for one in resources if one.kind == "Bucket"]
+    return max((int(p["retentionDurationSeconds"]) // 86400 for p in policies if p), default=0)

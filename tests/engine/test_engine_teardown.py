@@ -1,0 +1,70 @@
+"""`down` looks at the project itself: what it says goes, stays and costs is so, and the budget stays while it costs."""
+
+from __future__ import annotations
+
+import pytest
+
+from cloudkite.engine import state
+from cloudkite.journey import teardown
+from cloudkite.show.errors import UserError
+
+pytestmark = pytest.mark.slow
+WATCHES = {"Budget", "NotificationChannel", "AlertPolicy"}
+
+
+def kinds(place) -> set[str]:
+    return {one.kind for one in place.left()}
+
+
+def test_the_budget_stays_as_long_as_something_costs(place, capsys):
+    place.up()
+    session, project = place.target.session(), place.account.project
+    logs = f"https://logging.googleapis.com/v2/projects/{project}/locations/global/buckets"
+    assert session.post(logs, params={"bucketId": "kept"}, json={"retentionDays": 400}).ok
+    bucket = f"{project}-models"
+    upload = f"https://storage.googleapis.com/upload/storage/v1/b/{bucket}/o?uploadType=media&name=model.keras"
+    assert session.post(upload, data=b"x" * 2000).ok
+
+    with pytest.raises(UserError):  # nobody to agree: but all is shown
+        teardown.down(place.space, place.account.name)
+    shown = capsys.readouterr().out
+    before, costs = shown.split("what goes on costing; the budget and its alerts stay with it")
+    assert "delete   Budget" not in before and "delete   Repository" in before
+    assert "kept" in costs and "keeps logs for 400 days" in costs
+    assert kinds(place) > WATCHES | {"Bucket", "Repository"}
+
+    teardown.down(place.space, place.account.name, yes=True)
+    assert kinds(place) >= WATCHES and "Repository" not in kinds(place)
+    first = capsys.readouterr().out
+    assert "what is in the project and costs" in first and "keeps logs for 400 days" in first
+
+    teardown.down(place.space, place.account.name, yes=True)  # twice in a row says the same
+    second = capsys.readouterr().out
+    assert "nothing to remove" in second
+    assert second.split("left on purpose")[1] == first.split("left on purpose")[1]
+
+    assert place.up().failures == ()
+    assert place.preview().changes == ()
+    assert session.delete(f"{logs}/kept").ok
+    teardown.down(place.space, place.account.name, yes=True)
+    assert not WATCHES & kinds(place)
+    assert "nothing in the project costs a cent a month" in capsys.readouterr().out
+
+    assert place.up().failures == ()
+    teardown.down(place.space, place.account.name, everything=True, confirmed=place.account.name)
+    shown = capsys.readouterr().out
+    row = next(line for line in shown.splitlines() if f"gs://{bucket}" in line)
+    assert "2 objects" in row and "kB" in row  # the model, and a copy of the state
+    assert place.left() == []
+    assert "nothing is left of what `up` made" in shown
+
+
+def test_what_stays_for_its_own_sake():
+    def row(kind, **more):
+        return {"type": kind, "urn": kind, **more}
+
+    data, budget = row("gcp:storage/bucket:Bucket", protect=True), row("gcp:billing/budget:Budget", protect=True)
+    assert state.stays(data, everything=False, watched=False)
+    assert not state.stays(data, everything=True, watched=True)
+    assert not state.stays(budget, everything=False, watched=False)  # protected by an earlier `down`
+    assert state.stays(budget, everything=True, watched=True)
