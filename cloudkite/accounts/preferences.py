@@ -26,15 +26,17 @@ Body = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Choice:
-    """What to declare. `ready` False: the project can't be asked yet, and nothing was chosen for it.
+    """What to declare. `ready` False: the project can't be asked yet, and what the state has stays as it is.
 
-    `warnings` are told beside it; with `mistakes` in the settings nothing may be declared.
+    `likely` is then what will be declared, as far as the settings tell. `warnings` are told beside it; with `mistakes`
+    in the settings nothing may be declared.
     """
 
     preferences: tuple[Preference, ...] = ()
     warnings: tuple[str, ...] = ()
     mistakes: tuple[str, ...] = ()
     ready: bool = True
+    likely: tuple[Preference, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -103,7 +105,8 @@ def choose(target: Target, settings: Settings, kept: Sequence[Preference]) -> Ch
     wanted = written(settings)
     book = read(target, {one.service for one in (*wanted, *kept)})
     if book is None:
-        return Choice(tuple(kept), ready=not wanted and not kept)
+        likely = tuple(kept) or tuple(one for one in wanted if one.quota_id)
+        return Choice(tuple(kept), ready=not wanted and not kept, likely=likely)
     warnings: list[str] = []
     mistakes: list[str] = []
     chosen = []

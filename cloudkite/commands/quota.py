@@ -11,6 +11,6 @@ from cloudkite.commands import ACCOUNT, JSON, command
 def quota(c: Context, all: bool = False, account: str = "", json: bool = False) -> None:
     """Show the quotas of training jobs: asked, granted, pending, used, and what fits now with its price."""
     from cloudkite import workspace
-    from cloudkite.journey import quotas
+    from cloudkite.journey import outlook
 
-    quotas.show(workspace.find(), account, everything=all, as_json=json)
+    outlook.show_quotas(workspace.find(), account, everything=all, as_json=json)

@@ -33,6 +33,11 @@ class Facts:
         return Known(self.services.number, self.choice.preferences)
 
     @property
+    def expected(self) -> Known:
+        """What it will be given, as far as that can be told, for a preview."""
+        return Known(self.services.number, self.choice.likely or self.choice.preferences)
+
+    @property
     def blind(self) -> bool:
         """Whether nothing can be looked at until the first API is on again."""
         return MANAGER not in self.services.on

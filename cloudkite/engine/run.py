@@ -49,7 +49,7 @@ def preview(account: Account, target: Target, progress: Progress = _silent) -> P
         from cloudkite.engine import facts, tries
 
         found = facts.read(folder, target, wanted)
-        stack.known = found.known
+        stack.known = found.expected
         events, outcome = tries.preview(folder, stack, progress, look=not found.blind)
         changes = events.changes()
         if found.blind:

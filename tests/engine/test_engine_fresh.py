@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from cloudkite.accounts import patience
-from cloudkite.journey import quotas
+from cloudkite.journey import outlook
 
 pytestmark = pytest.mark.slow
 
@@ -60,21 +60,21 @@ def test_one_up_sets_a_new_project_up(fresh, monkeypatch):
 
 def test_how_an_account_stands_with_its_quotas(place, capsys):
     place.up()
-    quotas.show(place.space, place.account.name, as_json=True)
+    outlook.show_quotas(place.space, place.account.name, as_json=True)
     told = json.loads(capsys.readouterr().out)
     t4 = next(row for row in told["quotas"] if row["title"] == "T4")
     assert (t4["asked"], t4["granted"], t4["reset"], t4["used"], t4["pending"]) == (1, 1, 12, 0, None)
     with_gpu, without = told["fits"]
     assert with_gpu["accelerator"] and not without["accelerator"]
     assert 0 < without["hourly"] < with_gpu["hourly"]
-    quotas.show(place.space, place.account.name)
+    outlook.show_quotas(place.space, place.account.name)
     said = capsys.readouterr().out
     assert "--all shows them" in said and said.count("fits now: ") == 2
 
     # More than four times what Google gives by itself is reviewed, and granted in part.
     more = wish(place, [{"accelerator": "T4", "value": 100, "request": True}, {"cpus": "n1", "value": 2}])
     more.up()
-    quotas.show(more.space, more.account.name, as_json=True)
+    outlook.show_quotas(more.space, more.account.name, as_json=True)
     rows = {row["title"]: row for row in json.loads(capsys.readouterr().out)["quotas"]}
     assert (rows["T4"]["asked"], rows["T4"]["granted"]) == (100, 48)
     assert (rows["N1 and E2 vCPUs"]["asked"], rows["N1 and E2 vCPUs"]["granted"]) == (2, 2)
