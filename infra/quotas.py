@@ -11,6 +11,9 @@ from infra.apis import Apis
 from infra.known import Preference
 from infra.settings import Settings
 
+# Google never tells them again: after an adoption they are missing, and would be sent for nothing.
+_UNTOLD = ["contactEmail", "justification", "ignoreSafetyChecks"]
+
 
 class Quotas(pulumi.ComponentResource):
     """The preferences that were chosen for the settings (docs/decisions/0029).
@@ -40,8 +43,7 @@ class Quotas(pulumi.ComponentResource):
                     "cloudquotas",
                     "aiplatform",
                     retain_on_delete=True,
-                    # Google never tells them again, so each look would find them missing.
-                    ignore_changes=["contactEmail", "justification"] if one.settled else None,
+                    ignore_changes=_UNTOLD if one.settled else None,
                 ),
             )
         self.register_outputs({"values": {one.slug: one.value for one in preferences}})
