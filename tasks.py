@@ -14,6 +14,7 @@ from cloudkite.commands.jobs import jobs
 from cloudkite.commands.lint import lint
 from cloudkite.commands.logs import logs
 from cloudkite.commands.new import new
+from cloudkite.commands.parity import parity
 from cloudkite.commands.pin import pin
 from cloudkite.commands.predict import predict
 from cloudkite.commands.quota import quota
@@ -24,6 +25,6 @@ from cloudkite.commands.up import up
 
 ns = Collection(
     demo, new, check, train, jobs, logs, cancel, fetch, predict, tensorboard, up, down, test, lint, bench,
-    quota, pin, audit,
+    quota, pin, audit, parity,
     account.collection, data.collection, local.collection,
 )  # fmt: skip

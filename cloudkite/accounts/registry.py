@@ -27,6 +27,8 @@ class Account:
     """One account. `target` is "local" or "google"; `budget` is per month, in `currency`, None without one.
 
     `currency` is None while it is unknown: the settings name none, and no `up` has read the billing account's own.
+    `state` is a folder of this computer's; `shared` says that what `up` made is written down in a bucket of the
+    project instead, for all who work on it.
     """
 
     name: str
@@ -39,6 +41,7 @@ class Account:
     budget: float | None
     settings: Path
     state: Path
+    shared: bool = False
     payer: str = ""  # the billing account that the budget is of
 
     @property
@@ -113,6 +116,7 @@ def load(workspace: Workspace, name: str | None = None) -> Account:
         budget=float(budget["amount"]) if budget else None,
         settings=path,
         state=state,
+        shared=described["state"] == "bucket",
         payer=str(budget.get("billing_account", "")),
     )
 
@@ -214,9 +218,10 @@ def add(workspace: Workspace, name: str, config: Mapping[str, Any]) -> Account:
 
 
 def sharing(workspace: Workspace, name: str, target: str, project: str) -> list[Account]:
-    """The accounts but `name` that are described for the same project."""
+    """The accounts but `name` that are described for the same project, first those that are set up."""
     found, _broken = load_all(workspace)
-    return [one for one in found if one.name != name and (one.target, one.project) == (target, project)]
+    others = [one for one in found if one.name != name and (one.target, one.project) == (target, project)]
+    return sorted(others, key=lambda one: not one.outputs_file.is_file())
 
 
 def shared(other: Account, name: str) -> BadValue:

@@ -16,7 +16,7 @@ from cloudkite.engine.results import (
     Status,
     Step,
 )
-from cloudkite.engine.run import down, leaving, left, made, preview, status, up
+from cloudkite.engine.run import down, fetch, leaving, left, made, preview, status, up
 
 __all__ = [
     "Change",
@@ -31,6 +31,7 @@ __all__ = [
     "Status",
     "Step",
     "down",
+    "fetch",
     "leaving",
     "left",
     "made",

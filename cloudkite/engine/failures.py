@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from cloudkite.engine.events import STACK, Events, kind_of, name_of
 from cloudkite.engine.results import Failed, Failure, Outcome
 from cloudkite.show.errors import BAD_VALUE, FAILED, NOT_SIGNED_IN, UserError
-from cloudkite.show.text import _
+from cloudkite.show.text import _, counted
 
 if TYPE_CHECKING:
     from pulumi.automation.events import StepEventMetadata
@@ -112,7 +112,12 @@ def _lines(folder: Folder, failures: tuple[Failure, ...]) -> str:
 
     if len(failures) == 1:
         return line(failures[0])
-    head = _("{count} resources of account {name} failed").format(count=len(failures), name=folder.account.name)
+    head = counted(
+        "{count} resource of account {name} failed",
+        "{count} resources of account {name} failed",
+        len(failures),
+        name=folder.account.name,
+    )
     shown = [f"  {line(one)}" for one in failures[:_SHOWN]]
     if len(failures) > _SHOWN:
         shown.append(_("  and {count} more").format(count=len(failures) - _SHOWN))
@@ -243,9 +248,13 @@ def foreign(folder: Folder, steps: tuple[StepEventMetadata, ...]) -> Foreign:
     )
 
 
-def held(folder: Folder, pid: int | None) -> UserError:
+class Locked(UserError):
     """Another run is at work on the account."""
-    return UserError(
+
+
+def held(folder: Folder, pid: int | None) -> Locked:
+    """Another run is at work on the account."""
+    return Locked(
         _("another run is at work on account {name}: process {pid}").format(
             name=folder.account.name, pid=pid or _("unknown")
         ),

@@ -19,6 +19,7 @@ from cloudkite.engine import backup, cli, failures, room, state
 from cloudkite.engine.claim import claim
 from cloudkite.engine.folder import ATTACHED, Folder
 from cloudkite.engine.results import Change, Failed, Incomplete, OnStep, Outcome, Preview, Resource, Status
+from cloudkite.engine.shared import share
 from cloudkite.show.errors import UserError
 from cloudkite.show.text import _
 from cloudkite.workspace import write_atomically
@@ -26,7 +27,6 @@ from infra.outputs import OtherSchema, Outputs
 
 if TYPE_CHECKING:
     from cloudkite.engine.stack import Stack
-    from infra.settings import Settings
 
 Progress = Callable[[str], Any]
 
@@ -36,19 +36,20 @@ _UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 _BESIDES = {"Budget", "NotificationChannel", "AlertPolicy", "SQuotaPreference"}  # kinds without which jobs run
 
 
-def _silent(_line: str) -> None:
+def silent(_line: str) -> None:
+    """Where nobody is told of the progress."""
     return None
 
 
-def preview(account: Account, target: Target, progress: Progress = _silent) -> Preview:
+def preview(account: Account, target: Target, progress: Progress = silent) -> Preview:
     """What `up` would change, and all that there would be then. Changes nothing in the cloud.
 
     `progress` is called with lines such as those of a CLI that has to be built first. Raises UserError.
     """
-    with _opened(account, target, progress) as (folder, stack, wanted):
+    with opened(account, target, progress) as (folder, stack):
         from cloudkite.engine import facts, tries
 
-        found = facts.read(folder, target, wanted)
+        found = facts.read(folder, target, stack.settings)
         stack.known = found.expected
         events, outcome = tries.preview(folder, stack, progress, look=not found.blind)
         changes = events.changes()
@@ -65,19 +66,19 @@ def up(
     account: Account,
     target: Target,
     on_step: OnStep | None = None,
-    progress: Progress = _silent,
+    progress: Progress = silent,
 ) -> Outcome:
     """Make what is missing, change what differs; then write outputs.json and copy the state.
 
     Can be cut off at any moment and called again. Raises Failed with what was done until then, or UserError.
     """
-    with _opened(account, target, progress) as (folder, stack, wanted):
+    with opened(account, target, progress, make=True) as (folder, stack):
         from cloudkite.engine import facts
 
-        found = facts.read(folder, target, wanted)
+        found = facts.read(folder, target, stack.settings)
         services.turn_on_first(target, found.services, progress)
         if not found.choice.ready:
-            found = facts.read(folder, target, wanted)
+            found = facts.read(folder, target, stack.settings)
         stack.known = found.known
         try:
             outcome = _made(folder, stack, target, on_step, progress)
@@ -86,7 +87,7 @@ def up(
                 raise
             outcome = incomplete.outcome
         if not found.choice.ready:
-            found = facts.again(folder, target, wanted, progress)
+            found = facts.again(folder, target, stack.settings, progress)
             stack.known = found.known
             more = _made(folder, stack, target, on_step, progress)
             done = Counter(outcome.changes) + Counter(more.changes)
@@ -140,7 +141,7 @@ def down(
     target: Target,
     everything: bool = False,
     on_step: OnStep | None = None,
-    progress: Progress = _silent,
+    progress: Progress = silent,
     *,
     watched: bool = False,
 ) -> Outcome:
@@ -150,11 +151,13 @@ def down(
 
     Can be cut off and called again; with nothing left `changes` is empty. Raises Failed or UserError.
     """
-    if not state.read(Folder(account)).rows:
+    if not account.shared and not state.read(Folder(account)).rows:
         return Outcome({}, {}, (), 0.0)
-    with _opened(account, target, progress) as (folder, stack, _settings):
+    with opened(account, target, progress) as (folder, stack):
         rows = state.read(folder).rows
         if not rows:
+            if everything and stack.shared:
+                stack.shared.remove()
             return Outcome({}, {}, (), 0.0)
         account.outputs_file.unlink(missing_ok=True)
         if everything or any(state.stays(row, everything, watched) != bool(row.get("protect")) for row in rows):
@@ -163,6 +166,8 @@ def down(
         outcome = stack.run("destroy", on_step, exclude_protected=kept, continue_on_error=True)[1]
         warning = backup.keep(folder)
         backup.prune(folder)
+        if everything and stack.shared and not state.read(folder).resources:
+            stack.shared.remove()
         return replace(outcome, warnings=(*outcome.warnings, warning)) if warning else outcome
 
 
@@ -184,6 +189,12 @@ def _protect(stack: Stack, everything: bool, watched: bool) -> None:
             )
     if changed:
         stack.replace(document)
+
+
+def fetch(account: Account, target: Target, progress: Progress = silent) -> None:
+    """Get what a team knows of the account, for all below that only reads the state. Raises UserError."""
+    if account.shared:
+        share(Folder(account), target, progress, make=False)
 
 
 def left(account: Account) -> list[Resource]:
@@ -214,8 +225,10 @@ def status(account: Account) -> Status:
 
 
 @contextmanager
-def _opened(account: Account, target: Target, progress: Progress) -> Iterator[tuple[Folder, Stack, Settings]]:
-    """The account's stack, ready for a run and ours alone."""
+def opened(
+    account: Account, target: Target, progress: Progress, *, make: bool = False
+) -> Iterator[tuple[Folder, Stack]]:
+    """The account's stack, ready for a run and ours alone. `make` lets it make the bucket that a team's state is in."""
     folder = Folder(account)
     config = settings.read(account.settings)
     wanted = settings.check(config, account.name)
@@ -224,16 +237,18 @@ def _opened(account: Account, target: Target, progress: Progress) -> Iterator[tu
     program = cli.find(progress)
     try:
         with locks.exclusive(folder.lock):
-            backup.restore(folder, progress)
+            if not account.shared:
+                backup.restore(folder, progress)
+            shared = share(folder, target, progress, make=make)
             claim(folder, target, progress)
             folder.prepare(config)  # what was checked, whatever the file says by now
             # Imported here, and by who uses it: `invoke --list` and whatever is refused above must not wait for it.
             from cloudkite.engine import recovery
             from cloudkite.engine.stack import Stack
 
-            stack = Stack(folder, target, program)
+            stack = Stack(folder, target, program, wanted, shared)
             recovery.mend(folder, stack, target, progress)
-            yield folder, stack, wanted
+            yield folder, stack
     except locks.Held as other:
         raise failures.held(folder, other.pid) from None
 

@@ -93,15 +93,18 @@ class Accounts:
         return self._cloud.documents.find(name) or _opened(name)
 
     def open(self, name: str, person: str, currency: str, is_open: bool = True) -> Body:
-        """Open an account for a person (see Projects.create), or a closed one; one that is there stays as it is.
-
-        Raises 400 for a name that can't be one.
+        """Open an account for a person (see Projects.create), or a closed one; one that is there stays as it is, and is
+        that person's too. Raises 400 for a name that can't be one.
         """
         with self._lock:
             if _NAME.fullmatch(name) and self.kept.find(f"openers/{name}") is None:
                 self.kept.put(f"openers/{name}", "opener", {"person": person})
                 self.put(_opened(name) | {"currencyCode": currency, "open": is_open})
-            return self.get(name)
+            found = self.get(name)
+            if not self.is_of(name, person):
+                first = self.kept.get(f"openers/{name}")
+                self.kept.put(f"openers/{name}", "opener", first | {"others": [*first.get("others", []), person]})
+            return found
 
     def put(self, account: Body) -> None:
         """Keep an account that differs from what every account is."""
@@ -116,7 +119,7 @@ class Accounts:
         if name == DEFAULT_PAYER:
             return person == ""
         found = self.kept.find(f"openers/{name}")
-        return found is not None and found["person"] == person
+        return found is not None and person in (found["person"], *found.get("others", []))
 
     def state(self, project_id: str) -> str:
         """ "absent" or "closed" where nobody pays for a project, "deleted" for one that is being deleted, else "".
