@@ -37,7 +37,7 @@ def environment(
                 _("uv run invoke up --account {name}").format(name=account.name),
             )
         stack.make()
-        known = facts.read(folder, target, stack.settings).known
+        known = facts.read(folder, target, stack.settings).expected
         token = stack.sign_in()
         found = {
             **folder.backend_of(target, stack.shared.url if stack.shared else ""),
