@@ -13,7 +13,7 @@ from cloudkite.workspace import CLONE
 
 
 def trainer_input(place: Place) -> Iterator[Row]:
-    """Rows per second of training beside an in-memory fit and beside make_csv_dataset."""
+    """Rows per second of the whole trainer beside a bare fit on the same dataset and beside make_csv_dataset."""
     from cloudkite.trainers import folders
 
     python = folders.environment(place.trainer, place.space)

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from cloudkite.check import steps as checking
 from cloudkite.models import predictions, questions
 from cloudkite.trainers import folders, making
 from cloudkite.workspace import Workspace
@@ -37,8 +38,8 @@ _ON_TWO_DEVICES = """
 import sys, tensorflow as tf
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-from trainer import loop, task
-loop.strategy = lambda job: tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+from trainer import experiment, task
+experiment.strategy = lambda job: tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 sys.exit(task.main(sys.argv[1:]))
 """
 _FROM_THE_WHEEL = """
@@ -74,7 +75,7 @@ def test_its_own_tests_pass(run: Run, penguins: Path):
 def test_it_learns_the_penguins(run: Run, penguins: Path, tmp_path: Path, seed: int):
     said = train(run, penguins, tmp_path, "--seed", str(seed)).splitlines()
     assert said[0].startswith("TensorFlow 2.21.0, Keras 3.15.1, Python 3.11.")
-    assert said[1] == "data: 275 rows to train on, 69 held out; 0.0 MB, in memory"
+    assert said[1] == "data: 275 rows to train on, 69 held out; in memory"
     assert said[-1].startswith("held-out: loss=")
     found = told(tmp_path)
     assert found["metrics"]["accuracy"] >= 0.95
@@ -113,16 +114,27 @@ def wait_for_line(process: subprocess.Popen[str], beginning: str) -> None:
     raise AssertionError(f"ended without a line that begins with {beginning!r}")
 
 
+WATCHED = """\
+    plateau = keras.callbacks.ReduceLROnPlateau("loss", factor=0.5, patience=2, min_delta=0.01)
+    return [plateau, keras.callbacks.EarlyStopping("val_loss", patience=30, min_delta=1e-3, restore_best_weights=True)]
+"""
+
+
 @posix
 def test_killed_at_any_moment_it_ends_bit_by_bit_the_same(run: Run, python: Path, penguins: Path, tmp_path: Path):
-    words = ["--epochs", "120", "--save-every", "5"]
-    train(run, penguins, tmp_path / "whole", *words)
-    for epoch in (20, 70):
+    """With callbacks that remember, and killed within an epoch."""
+    penguins = shutil.copytree(penguins, tmp_path / "penguins")
+    others = [("Adam(schedule)", "Adam(rate)"), ("TOGETHER = 32", "TOGETHER = 2")]
+    change(penguins, "model.py", ("    return []\n", WATCHED), *others)
+    words = ["--epochs", "120", "--save-every", "6", "--rate", "0.0005"]
+    whole = train(run, penguins, tmp_path / "whole", *words)
+    assert "learning_rate=0.00025" in whole and "step 960 of 960" not in whole  # both callbacks have acted
+    for epoch in (20, 33):
         with started(python, penguins, tmp_path / "killed", *words) as process:
             wait_for_line(process, f"epoch {epoch}/")
             process.kill()
     with started(python, penguins, tmp_path / "killed", *words) as process:
-        wait_for_line(process, "epoch 90/")
+        wait_for_line(process, "epoch 45/")
         process.send_signal(signal.SIGTERM)
         assert process.stdout
         last = process.stdout.read().splitlines()[-1]
@@ -131,6 +143,7 @@ def test_killed_at_any_moment_it_ends_bit_by_bit_the_same(run: Run, python: Path
     assert (next((tmp_path / "killed").glob("checkpoints/*/")) / f"step-{step:010d}.index").exists()
     said = train(run, penguins, tmp_path / "killed", *words)
     assert f"resumed after step {step} of 960" in said
+    assert said.splitlines()[-1] == whole.splitlines()[-1]
     assert weights(tmp_path / "whole") == weights(tmp_path / "killed")
     assert told(tmp_path / "whole") == told(tmp_path / "killed")
 
@@ -195,10 +208,12 @@ def test_a_run_goes_on_only_with_the_code_it_began_with(run: Run, penguins: Path
     (folder / "trainer" / "layers" / "own.py").write_text("UNITS = 2\n", encoding="utf-8")
     said = train(run, folder, tmp_path / "out", *words)
     assert "resumed" not in said
-    assert f"\nstarts anew: changed since the checkpoints in {before}: the code (layers/own.py, model.py)\n" in said
+    assert (
+        f"\nstarts anew: changed since the checkpoints in {before}: trainer/layers/own.py, trainer/model.py\n" in said
+    )
     (folder / "trainer" / "layers" / "own.py").unlink()
     said = train(run, folder, tmp_path / "out", *words)
-    assert ": the code (layers/own.py)\n" in said
+    assert ": trainer/layers/own.py\n" in said
 
 
 def test_more_epochs_go_on_where_the_model_does_not_depend_on_them(run: Run, penguins: Path, tmp_path: Path):
@@ -227,7 +242,7 @@ def test_a_run_goes_on_with_the_same_code_in_a_wheel(run: Run, space: Workspace,
     assert "resumed after step 3 of 16" in from_wheel("--steps", "5")
     assert "resumed after step 5 of 16" in train(run, folder, tmp_path / "out", *words, "--steps", "7")
     (folder / "trainer" / "layers" / "own.py").write_text("UNITS = 2\n", encoding="utf-8")
-    assert ": the code (layers/own.py)\n" in from_wheel()
+    assert ": trainer/layers/own.py\n" in from_wheel()
 
 
 def free_ports(count: int) -> list[int]:
@@ -269,7 +284,7 @@ def test_two_workers_learn_together_and_resume(python: Path, penguins: Path, tmp
     assert f"resumed after step {step} of 6400" in said[0]
     assert "starts anew" not in said[0]
     (made_from,) = (tmp_path / "two" / "checkpoints").glob("*/run.json")
-    assert json.loads(made_from.read_text(encoding="utf-8"))["options"]["rate"] == 0.005
+    assert json.loads(made_from.read_text(encoding="utf-8"))["--rate"] == 0.005
     assert said[1] == ""  # only the chief speaks
     assert told(tmp_path / "two")["metrics"]["accuracy"] >= 0.95
 
@@ -371,7 +386,30 @@ def change(folder: Path, file: str, *pairs: tuple[str, str]) -> None:
     path.write_text(text, encoding="utf-8")
 
 
-SIGMOID = ('Dense(len(data.CLASSES), activation="softmax")', 'Dense(1, activation="sigmoid")')
+def diffs(readme: Path) -> list[list[str]]:
+    """The changes that a README shows, each as the lines of its block."""
+    return [block.partition("```")[0].strip("\n").splitlines() for block in
+            readme.read_text(encoding="utf-8").split("```diff\n")[1:]]  # fmt: skip
+
+
+def test_the_changes_that_the_readme_shows_pass_the_check_and_train(
+    run: Run, space: Workspace, penguins: Path, tmp_path: Path
+):
+    folder = shutil.copytree(penguins, tmp_path / "penguins")
+    shown = diffs(folder / "README.md")
+    assert len(shown) == 4 and shown == diffs(folder / "README.ko.md")
+    for file, *lines in shown:
+        assert len(lines) <= 10
+        before, after = ("".join(f"{line[1:]}\n" for line in lines if line[0] in kind) for kind in ("- ", "+ "))
+        change(folder, file.removeprefix("--- trainer/"), (before, after))
+    report = checking.check(space, folders.find(space, str(folder)))
+    assert report.ok, report.steps
+    said = train(run, folder, tmp_path / "out")
+    assert told(tmp_path / "out")["metrics"]["accuracy"] >= 0.9
+    assert "island" not in told(tmp_path / "out")["columns"] and "epoch 2/30" in said
+
+
+SIGMOID = ('Dense(len(data.CLASSES), activation="softmax"', 'Dense(1, activation="sigmoid"')
 ALL_METRICS = '["accuracy", keras.metrics.AUC(name="auc"), keras.metrics.Recall(name="recall")]'
 BALANCED = "keras.losses.BinaryFocalCrossentropy(apply_class_balancing=True, alpha=0.6)"
 OWN_WEIGHTS = """\
@@ -425,7 +463,7 @@ def test_two_classes_from_one_sigmoid_output(run: Run, space: Workspace, tmp_pat
     ]
     assert all(abs(sum(row) - 1) < 1e-6 for row in served["probabilities"])
     if metrics != ALL_METRICS:
-        done = run(folder, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", "learns or export")
+        done = run(folder, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", "learns or output")
         assert done.returncode == 0, done.stdout[-5000:]
 
 
@@ -436,7 +474,7 @@ def test_an_output_that_fits_no_label_is_refused_before_training(run: Run, pengu
     done = run(folder, "-m", "trainer.task", "--output", str(tmp_path / "out"))
     assert done.returncode == 2
     assert done.stderr == (
-        "error: model.py: the model gives 1 number a row, which does not fit 3 CLASSES\n\n"
+        "error: model.py: the model gives an output of shape (None, 1), which does not fit 3 CLASSES\n\n"
         'hint: the last layer: Dense(3, activation="softmax")\n'
     )
     assert "epoch" not in done.stdout
@@ -456,5 +494,5 @@ def test_several_files_are_read_by_a_pattern_and_streamed(run: Run, penguins: Pa
         str(penguins / "data/penguins.csv"),
     ]
     said = train(run, penguins, tmp_path, *words)
-    assert "data: 344 rows to train on, 344 held out; 0.0 MB, read anew in each epoch" in said
+    assert "data: 344 rows to train on, 344 held out; read anew in each epoch" in said
     assert told(tmp_path)["metrics"]["accuracy"] >= 0.95

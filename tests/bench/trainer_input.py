@@ -7,6 +7,8 @@ trainer ("ours") and of a yardstick ("peer"), medians of runs in turn, and the m
 from __future__ import annotations
 
 import argparse
+import contextlib
+import io
 import json
 import os
 import statistics
@@ -23,11 +25,13 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 import keras
 import numpy as np
 import tensorflow as tf
-from trainer import arrays, csv_files, data, experiment, loop
+from trainer import data, experiment, export, resume
 from trainer import job as jobs
 from trainer import model as models
+from trainer import rows as rows_of
 
-NUMBERS, WORDS, BATCH = 10, 5, 1024
+BATCH, EPOCHS = 1024, 3
+NUMBERS, WORDS = 10, 5
 Measure = Callable[[], float]  # runs once and gives rows per second
 
 
@@ -67,16 +71,17 @@ def timed(batches, use: Callable, count: int) -> float:
 
 
 class Clock(keras.callbacks.Callback):
-    """Times the last epoch of a fit: the first one also builds what is built once."""
+    """Times a fit from its second epoch on: the first one also builds what is built once. It comes last of all."""
 
     seconds = 0.0
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
-        """Start anew."""
-        self.began = time.perf_counter()
+        """Start."""
+        if epoch == 1:
+            self.began = time.perf_counter()
 
-    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        """Stop."""
+    def on_train_end(self, logs: dict | None = None) -> None:
+        """Stop, when the others are done, too."""
         self.seconds = time.perf_counter() - self.began
 
 
@@ -85,7 +90,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=300_000)
     parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--wide", action="store_true", help="30 numbers and no words, instead of 10 and 5")
     options = parser.parse_args()
+    global NUMBERS, WORDS
+    NUMBERS, WORDS = (30, 0) if options.wide else (10, 5)
     numbers = {f"n{i}": float("nan") for i in range(NUMBERS)}
     data.COLUMNS = {**numbers, **{f"c{i}": "" for i in range(WORDS)}}
     data.LABEL, data.CLASSES, data.RANGES = "label", (0, 1), {}
@@ -97,49 +105,53 @@ def main() -> None:
 
 def measure(path: str, rows: int, runs: int) -> list[dict]:
     """The rows of the report, for the CSV file `path`."""
-    files = csv_files.find(path, data.COLUMNS, data.LABEL, data.CLASSES)
-    table = arrays.join([block[1:] for block in csv_files.once(files)])
-    where = tf.distribute.get_strategy()
-    model = models.build(experiment.describe([table]), 1e-3, 10_000)
-    looped = loop.Loop(
-        model, jobs.read("", {}), where, lambda start: arrays.endless(table, BATCH, 0, start), None, BATCH
-    )
-    steps = rows // BATCH
+    memory, files = (rows_of.read(path, 0.2, size) for size in (2**40, 0))
+    model = models.build(memory.statistics, 1e-3, 10_000)
+    model._symbolic_build(data_batch=memory.stream(BATCH, 1, 0, 0).element_spec)
+    model.optimizer.build(model.trainable_variables)
+    held = tf.data.Dataset.from_tensor_slices(memory.held).batch(BATCH).cache()
     defaults = [0.0] * NUMBERS + [""] * WORDS + [0]
     seed = iter(range(10**6))
+    together = model.steps_per_execution = models.TOGETHER
 
-    def in_memory() -> float:
-        return timed(iter(arrays.endless(table, BATCH, next(seed), 0)), looped.model.train_function, steps)
-
-    def fit() -> float:
-        clock = Clock()
-        model.fit(*table, batch_size=BATCH, epochs=2, verbose=0, callbacks=[clock])
-        return rows / clock.seconds
-
-    def stream():
-        return iter(csv_files.endless(files, 0.2, int(rows * 0.79), BATCH, next(seed), 0))
+    def fit(source: rows_of.Source, whole: bool) -> float:
+        """Bare, or with all that the trainer adds: checkpoints, validation and logs."""
+        steps = source.rows // BATCH // together * together
+        batches = source.stream(BATCH, steps, next(seed), 0).prefetch(tf.data.AUTOTUNE)
+        clock, added, more = Clock(), [], {}
+        with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
+            if whole:
+                job, plan = jobs.read(folder, {}), resume.Plan(EPOCHS * steps, steps, 0, 0)
+                keep = resume.Resume(model, job, plan, [], f"{folder}/checkpoints/a", {})
+                added, more = [experiment.Tell(job, keep), keep], {"validation_data": held}
+            model.fit(
+                batches, steps_per_epoch=steps, epochs=EPOCHS, callbacks=[*added, clock], shuffle=False, verbose=0,
+                **more,
+            )  # fmt: skip
+        return (EPOCHS - 1) * steps * BATCH / clock.seconds
 
     def peer():
         return tf.data.experimental.make_csv_dataset(path, BATCH, column_defaults=defaults, label_name=data.LABEL)
 
     def fit_peer() -> float:
-        few, clock = max(10, steps // 8), Clock()
-        model.fit(peer(), steps_per_epoch=few, epochs=2, shuffle=False, verbose=0, callbacks=[clock])
+        """The same network on what make_csv_dataset gives, prepared by the same functions."""
+        few, clock = max(together, rows // BATCH // 8 // together * together), Clock()
+        ids, _tables = rows_of.encoder(memory.statistics)
+        batches = peer().map(lambda columns, labels: (ids(export.stack(columns)), labels))
+        model.fit(batches, steps_per_epoch=few, epochs=2, shuffle=False, verbose=0, callbacks=[clock])
         return few * BATCH / clock.seconds
 
+    def stream():
+        return iter(files.stream(BATCH, files.rows // BATCH, next(seed), 0).prefetch(tf.data.AUTOTUNE))
+
+    bare = f"bare fit, same dataset, {together} steps together"
     return [
-        paired("training, rows in memory", in_memory, "Keras fit in memory", fit, ">= 0.95", runs),
+        paired("whole trainer, in memory", lambda: fit(memory, True), bare, lambda: fit(memory, False), ">= 0.9", runs),
+        paired("whole trainer, streamed", lambda: fit(files, True), bare, lambda: fit(files, False), ">= 0.9", runs),
+        paired("whole trainer, streamed", lambda: fit(files, True), "fit on make_csv_dataset", fit_peer, ">= 5", runs),
         paired(
-            "training, files streamed", lambda: timed(stream(), looped.model.train_function, steps // 2),
-            "fit on make_csv_dataset", fit_peer, ">= 5", runs,
-        ),
-        paired(
-            "input alone, files streamed", lambda: timed(stream(), next, steps // 2),
-            "make_csv_dataset", lambda: timed(iter(peer()), next, max(10, steps // 8)), ">= 5", runs,
-        ),
-        paired(
-            "training, files streamed", lambda: timed(stream(), looped.model.train_function, steps // 2),
-            "Keras fit in memory", fit, "", runs,
+            "input alone, streamed", lambda: timed(stream(), next, files.rows // BATCH // 2),
+            "make_csv_dataset", lambda: timed(iter(peer()), next, max(10, rows // BATCH // 8)), ">= 5", runs,
         ),
     ]  # fmt: skip
 

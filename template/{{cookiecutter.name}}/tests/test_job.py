@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from trainer import job
 
 SPEC = {
@@ -56,3 +58,10 @@ def test_metrics_for_the_tuning_service(tmp_path):
     assert len(lines) == 100
     assert lines[-2]["accuracy"] == "0.9"
     assert (lines[-1]["trial"], lines[-1]["global_step"], lines[-1]["checkpoint_path"]) == ("7", "60", "")
+
+
+@pytest.mark.parametrize("broken", ["{", "[]", '{"cluster": 3}', '{"task": {"index": "x"}}'])
+@pytest.mark.parametrize("name", ["TF_CONFIG", "CLUSTER_SPEC"])
+def test_a_broken_cluster_is_a_message(name, broken):
+    with pytest.raises(job.Mistake, match=f"{name} isn't what a training service sets"):
+        job.read("out", {name: broken})

@@ -5,20 +5,21 @@ import math
 import shutil
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 from conftest import made, write
 
-from trainer import csv_files, data, experiment, export, fingerprint
+from trainer import data, export, job
+from trainer import model as models
 
 
 def state(folder: Path) -> dict[str, np.ndarray]:
     """All tensors of the newest checkpoint under `folder`."""
     newest = max((folder / "checkpoints").glob("*/step-*.index"), key=lambda path: path.name)
     reader = tf.train.load_checkpoint(str(newest.with_suffix("")))
-    names = [n for n in reader.get_variable_to_shape_map() if n != "_CHECKPOINTABLE_OBJECT_GRAPH"]
-    return {name: reader.get_tensor(name) for name in names}
+    return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map() if name.startswith("state/")}
 
 
 def same(one: Path, other: Path) -> bool:
@@ -53,121 +54,103 @@ def test_a_run_learns_and_the_model_answers_by_name(run, tmp_path):
             np.testing.assert_allclose(answers[name], expected, rtol=1e-3, atol=1e-4)
         else:
             assert answers[name].numpy().tolist() == expected.numpy().tolist()
-    if data.CLASSES:
-        assert answers["probabilities"].shape == (6, len(data.CLASSES))
+
+
+class Remembers(keras.callbacks.Callback):
+    """Stops a run by what it saw in all epochs, as EarlyStopping does."""
+
+    def __init__(self):
+        super().__init__()
+        self.seen = []
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.seen = [*self.seen, logs["loss"]]
+        self.model.stop_training = len(self.seen) == 4
 
 
 @pytest.mark.parametrize("memory", ["128", "0"], ids=["in memory", "streamed"])
-def test_an_interrupted_run_ends_as_one_that_was_not(run, tmp_path, memory):
-    assert run("--epochs", "3", "--memory", memory, output="whole") == 0
-    assert run("--epochs", "3", "--memory", memory, "--steps", "4", output="parts") == 0
-    assert run("--epochs", "3", "--memory", memory, "--steps", "9", output="parts") == 0
-    assert run("--epochs", "3", "--memory", memory, output="parts") == 0
-    assert same(tmp_path / "whole", tmp_path / "parts")
-
-
-def test_a_complete_run_exports_again(run, tmp_path, capsys):
-    assert run("--epochs", "1") == 0
-    before = told(tmp_path / "output")
-    shutil.rmtree(tmp_path / "output" / "model")
-    assert run("--epochs", "1") == 0
-    assert "resumed after step" in capsys.readouterr().out
-    assert told(tmp_path / "output") == before
-
-
-def test_a_damaged_checkpoint_is_passed_over(run, tmp_path, capsys):
-    assert run("--epochs", "3", output="whole") == 0
-    assert run("--epochs", "3", "--steps", "8", "--save-every", "4", output="damaged") == 0
-    newest = max((tmp_path / "damaged").glob("checkpoints/*/step-*.data*"))
+def test_an_interrupted_run_ends_as_one_that_was_not(run, tmp_path, monkeypatch, capsys, memory):
+    """With a callback that remembers, and with a checkpoint that was cut short."""
+    kept = []
+    monkeypatch.setattr(models, "callbacks", lambda: kept.append(Remembers()) or [kept[-1]])
+    words = ["--epochs", "9", "--memory", memory]
+    assert run(*words, output="whole") == 0
+    assert run(*words, "--steps", "10", "--save-every", "4", output="parts") == 0
+    newest = max((tmp_path / "parts").glob("checkpoints/*/step-*.data*"))
     newest.write_bytes(newest.read_bytes()[:100])
-    assert run("--epochs", "3", output="damaged") == 0
+    assert run(*words, output="parts") == 0
     said = capsys.readouterr().out
-    assert "passed over the damaged checkpoint" in said
-    assert "resumed after step 4" in said
-    assert same(tmp_path / "whole", tmp_path / "damaged")
+    assert "passed over the damaged checkpoint" in said and "resumed after step 8 of" in said
+    assert kept[0].seen == kept[-1].seen and len(kept[0].seen) == 4
+    assert same(tmp_path / "whole", tmp_path / "parts")
+    shutil.rmtree(tmp_path / "parts" / "model")
+    assert run(*words, output="parts") == 0  # a complete run exports again
+    assert told(tmp_path / "whole") == told(tmp_path / "parts")
 
 
-ANEW = "starts anew: changed since the checkpoints in "
-
-
-def anew(said: str) -> str:
-    """What a run that starts anew says has changed; "" if it did not start anew."""
-    return next((line.rpartition(": ")[2] for line in said.splitlines() if line.startswith(ANEW)), "")
-
-
-def test_other_settings_begin_a_new_run_and_are_told(run, capsys):
-    words: list[str] = []
+def test_another_run_starts_anew_and_says_why(run, table, capsys):
+    assert run("--epochs", "1", "--rate", "0.01") == 0
     assert run("--epochs", "1") == 0
-    assert "starts anew" not in capsys.readouterr().out
-    for more, changed in [
-        (["--rate", "0.01", "--batch", "8"], "--batch (16, now 8), --rate (0.005, now 0.01)"),
-        (["--epochs", "2", "--validation", "0.3"], "--validation (0.2, now 0.3), --epochs (1, now 2)"),
-        (["--memory", "0", "--seed", "3"], "--memory (in memory, now read anew in each epoch), --seed (0, now 3)"),
-    ]:
-        words += more
-        assert run("--epochs", "1", *words) == 0
-        said = capsys.readouterr().out
-        assert "resumed" not in said
-        assert anew(said) == changed
-    assert run("--epochs", "1", *words) == 0
-    said = capsys.readouterr().out
-    assert "resumed after" in said
-    assert "starts anew" not in said
-
-
-def test_settings_that_do_not_decide_the_course_go_on(run, tmp_path, table, capsys):
-    assert run("--epochs", "2", "--steps", "3") == 0
-    other = shutil.copy(table, tmp_path / "renamed.csv")
-    assert run("--epochs", "2", "--steps", "5", "--save-every", "1", "--data", str(other), "--memory", "64") == 0
-    assert "resumed after step 3" in capsys.readouterr().out
-
-
-def swapped() -> list[dict[str, str]]:
-    """The rows with other labels: the same shape, the same columns."""
+    assert capsys.readouterr().out.rpartition("starts anew: ")[2].splitlines()[0].endswith("--rate (0.01, now 0.005)")
     rows = made(120)
-    labels = [row[data.LABEL] for row in rows]
-    return [{**row, data.LABEL: label} for row, label in zip(rows, labels[1:] + labels[:1], strict=True)]
-
-
-def test_other_data_begin_a_new_run(run, table, capsys):
+    write(table, [{**row, data.LABEL: other[data.LABEL]} for row, other in zip(rows, rows[1:] + rows[:1], strict=True)])
     assert run("--epochs", "1") == 0
-    write(table, swapped())
-    capsys.readouterr()
-    assert run("--epochs", "1") == 0
-    said = capsys.readouterr().out
-    assert "resumed" not in said
-    assert anew(said) == "the data"
+    assert capsys.readouterr().out.partition("starts anew: ")[2].splitlines()[0].endswith(": the data")
 
 
-@pytest.mark.parametrize("reader", [experiment.in_memory, experiment.streamed])
-def test_what_makes_data_other_data(table, reader):
-    def hashed() -> str:
-        return reader(csv_files.find(str(table), data.COLUMNS, data.LABEL, data.CLASSES), 0.2).data["rows"]
-
-    first = hashed()
-    text = table.read_text(encoding="utf-8")
-    table.write_bytes(text.replace("\n", "\r\n").encode())
-    assert hashed() == first
-    header, rows = text.split("\n", 1)
-    table.write_text(f"{header},more\n" + rows.replace("\n", ",\n"), encoding="utf-8")
-    assert hashed() != first
-    write(table, swapped())
-    assert hashed() != first
-    write(table, made(119))
-    assert hashed() != first
-    write(table, made(120))
-    assert hashed() == first
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--epochs", "-1"], "argument --epochs: '-1' is not a whole number from 1 on"),
+        (["--rate", "nan"], "argument --rate: 'nan' is not a number above 0"),
+        (["--validation", "1"], "argument --validation: '1' is not a share from 0 up to 1, such as 0.2"),
+        (["--data", "nothing-*.csv"], "no file matches nothing-*.csv"),
+        (["--epocs", "1"], "unrecognized arguments: --epocs 1"),
+    ],
+)
+def test_a_mistake_is_told_with_a_hint(run, capsys, words, message):
+    assert run(*words) == 2
+    assert capsys.readouterr().err.startswith(f"error: {message}\n\nhint: ")
 
 
-def test_checkpoints_that_do_not_tell_what_they_were_made_from(run, tmp_path):
-    assert run("--epochs", "1") == 0
-    (told_of,) = (tmp_path / "output" / "checkpoints").glob("*/run.json")
-    found = json.loads(told_of.read_text(encoding="utf-8"))
-    assert told_of.parent.name == fingerprint.short(found)
-    for left in ("", "{", "[]", "{}", '{"data": 1, "code": 2, "options": 3, "seed": 4, "model": 5}'):
-        told_of.write_text(left, encoding="utf-8")
-        said = fingerprint.anew(str(told_of.parent.with_name("another")), found)
-        assert said == f"starts anew: the checkpoints in {told_of.parent} do not tell what they were made from"
-    told_of.unlink()
-    assert fingerprint.anew(str(told_of.parent.with_name("another")), found) == said
-    assert fingerprint.anew(str(tmp_path / "elsewhere" / "another"), found) == ""
+@pytest.mark.parametrize("memory", ["128", "0"], ids=["in memory", "streamed"])
+def test_rows_that_are_not_valid_lead_to_the_check(run, tmp_path, capsys, memory):
+    good = write(tmp_path / "rows.csv", made(40)).read_text(encoding="utf-8").splitlines()
+    label = list(made(1)[0]).index(data.LABEL)
+    other = good[4].split(",")
+    other[label] = "none of them"
+    for lines in ([*good[:4], ",".join(other), *good[5:]], [*good[:4], good[4] + ",more"], [good[0].upper()]):
+        path = tmp_path / "broken.csv"
+        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        assert run("--data", str(path), "--memory", memory) == 2
+        said = capsys.readouterr().err
+        assert said.startswith(f"error: {path}: ") and said.endswith("hint: uv run invoke check . tells the line\n")
+
+
+def test_blank_lines_and_windows_line_ends_are_no_mistake(run, tmp_path):
+    path = write(tmp_path / "windows.csv", made(40))
+    text = "\r\n".join(["\ufeff" + path.read_text(encoding="utf-8").replace("\n", "\r\n"), "", ""])
+    path.write_bytes(text.encode())
+    assert run("--data", str(path), "--epochs", "1") == 0
+
+
+@pytest.mark.parametrize(
+    ("classes", "output", "labels", "probabilities"),
+    [
+        (("no", "yes"), [[0.25], [0.75], [0.5]], [b"no", b"yes", b"yes"], [[0.75, 0.25], [0.25, 0.75], [0.5, 0.5]]),
+        (("no", "yes"), [[0.75, 0.25], [0.25, 0.75]], [b"no", b"yes"], [[0.75, 0.25], [0.25, 0.75]]),
+        (("a", "b", "c"), [[0.25, 0.25, 0.5]], [b"c"], [[0.25, 0.25, 0.5]]),
+        ((), [[1.5], [2.5]], [1.5, 2.5], None),
+    ],
+)
+def test_what_an_output_means(monkeypatch, classes, output, labels, probabilities):
+    monkeypatch.setattr(data, "CLASSES", classes)
+    found = {name: value.numpy().tolist() for name, value in export.meaning(tf.constant(output, tf.float32)).items()}
+    assert found == {data.LABEL: labels} | ({"probabilities": probabilities} if probabilities else {})
+
+
+@pytest.mark.parametrize(("classes", "shape"), [(("a", "b"), (None, 3)), ((), (None, 2)), ((), [(None, 1)] * 2)])
+def test_an_output_that_fits_no_label(monkeypatch, classes, shape):
+    monkeypatch.setattr(data, "CLASSES", classes)
+    with pytest.raises(job.Mistake, match=r"does not fit .*\n\nhint: the last layer: Dense"):
+        export.check(shape)

@@ -1,4 +1,4 @@
-"""The finished model for serving: raw columns in, a named answer out, and what a person needs to know beside it."""
+"""The finished model for serving: columns as they are written in, a named answer out, and what people need to know."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -6,36 +6,40 @@ from collections.abc import Mapping, Sequence
 import keras
 import tensorflow as tf
 
-from trainer import data
-from trainer.mistakes import Mistake
+from trainer import data, rows
+from trainer.job import Mistake
 
 
-def save(
-    model: keras.Model,
-    directory: str,
-    metrics: Mapping[str, float],
-    rows: Mapping[str, int],
-    statistics: Mapping[str, dict],
-) -> None:
-    """Write a SavedModel to `directory` (a path or gs://), with assets.extra/trainer.json in it.
+def save(model: keras.Model, directory: str, about: Mapping, statistics: Mapping[str, dict]) -> None:
+    """Write a SavedModel to `directory` (a path or gs://), with trainer.json and model.keras in its assets.extra.
 
     Inputs: a scalar a column. Outputs: {LABEL: class, "probabilities": one a class, as in CLASSES} or {LABEL: number}.
     """
+    encode, tables = rows.encoder(statistics)
     archive = keras.export.ExportArchive()
     archive.track(model)
+    for table in tables:
+        archive.track(table)
     kinds = {name: tf.string if isinstance(blank, str) else tf.float32 for name, blank in data.COLUMNS.items()}
     signature = {name: tf.TensorSpec([None], kind, name=name) for name, kind in kinds.items()}
-    archive.add_endpoint("serve", lambda columns: answer(model, columns), input_signature=[signature])
+    archive.add_endpoint("serve", lambda columns: answer(model, encode(stack(columns))), input_signature=[signature])
     archive.write_out(directory, verbose=False)
     extra = f"{directory.rstrip('/')}/assets.extra"
     tf.io.gfile.makedirs(extra)
     with tf.io.gfile.GFile(f"{extra}/trainer.json", "w") as file:
-        file.write(json.dumps(describe(metrics, rows, statistics), indent=1, ensure_ascii=False) + "\n")
+        file.write(json.dumps({**describe(statistics), **about}, indent=1, ensure_ascii=False) + "\n")
+    model.save(f"{extra}/model.keras")
 
 
-def answer(model: keras.Model, columns: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-    """What the served model says about `columns` ([n] each)."""
-    output = model(columns, training=False)
+def stack(columns: Mapping[str, tf.Tensor]) -> rows.Rows:
+    """A tensor a column -> all numbers in one, all words in another."""
+    kinds = {"numbers": rows.names(text=False), "words": rows.names(text=True)}
+    return {kind: tf.stack([columns[name] for name in names], -1) for kind, names in kinds.items() if names}
+
+
+def answer(model: keras.Model, inputs: rows.Rows) -> dict[str, tf.Tensor]:
+    """What the served model says about rows whose words are encoded."""
+    output = model(inputs, training=False)
     return meaning(output)
 
 
@@ -47,7 +51,7 @@ def meaning(output: object) -> dict[str, tf.Tensor]:
     """
     parts = tf.nest.flatten(output)
     check(parts[0].shape if len(parts) == 1 else parts)
-    (output,) = parts
+    output = tf.cast(parts[0], tf.float32)
     if not data.CLASSES:
         return {data.LABEL: tf.reshape(output, [-1])}
     if output.shape.rank == 1 or output.shape[-1] == 1:
@@ -61,23 +65,17 @@ def meaning(output: object) -> dict[str, tf.Tensor]:
 def check(shape: Sequence) -> None:
     """Raise Mistake unless an output of `shape`, (rows, numbers a row) or (rows,), can be read as the label."""
     count, single = len(data.CLASSES), isinstance(shape, tuple | tf.TensorShape)
-    if single and len(shape) in (1, 2):
-        numbers = shape[1] if len(shape) == 2 else 1
-        if numbers == (count or 1) or (numbers, count) == (1, 2):
-            return
-        found = f"{numbers} number{'s' if numbers != 1 else ''} a row"
-    elif single:
-        found = f"an output of shape (rows, {', '.join(map(str, shape[1:]))})"
-    else:
-        found = f"{len(shape)} outputs"
+    numbers = (shape[1] if len(shape) == 2 else 1) if single and len(shape) in (1, 2) else 0
+    if numbers and (numbers == (count or 1) or (numbers, count) == (1, 2)):
+        return
     layer = f'Dense({count}, activation="softmax")' if count else "Dense(1)"
-    if count == 2:
-        layer += ', or Dense(1, activation="sigmoid")'
+    layer += ', or Dense(1, activation="sigmoid")' if count == 2 else ""
     label = f"{count} CLASSES" if count else "a label that is a number"
+    found = f"an output of shape {tuple(shape)}" if single else f"{len(shape)} outputs"
     raise Mistake(f"model.py: the model gives {found}, which does not fit {label}", f"the last layer: {layer}")
 
 
-def describe(metrics: Mapping[str, float], rows: Mapping[str, int], statistics: Mapping[str, dict]) -> dict:
+def describe(statistics: Mapping[str, dict]) -> dict:
     """The contents of trainer.json: who asks the model anywhere knows from it what it takes and gives."""
     return {
         "label": data.LABEL,
@@ -86,8 +84,6 @@ def describe(metrics: Mapping[str, float], rows: Mapping[str, int], statistics: 
         "columns": {name: "text" if isinstance(blank, str) else "number" for name, blank in data.COLUMNS.items()},
         "headers": dict(data.HEADERS),
         "words": {name: found["words"] for name, found in statistics.items() if "words" in found},
-        "metrics": dict(metrics),
-        "rows": dict(rows),
         "tensorflow": tf.__version__,
         "keras": keras.__version__,
     }

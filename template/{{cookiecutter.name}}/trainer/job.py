@@ -15,6 +15,14 @@ from pathlib import Path
 KEPT = 100  # lines of the tuning service's metric file, as cloudml-hypertune keeps them
 
 
+class Mistake(Exception):
+    """What happened, one step that helps, and the exit code: 2 a value that isn't valid, 1 another failure."""
+
+    def __init__(self, message: str, hint: str = "", code: int = 2) -> None:
+        super().__init__(f"error: {message}" + (f"\n\nhint: {hint}" if hint else ""))
+        self.message, self.hint, self.code = message, hint, code
+
+
 @dataclasses.dataclass(frozen=True)
 class Job:
     """Folders (paths or gs://), which worker this is of how many, and whether a service reads what is printed."""
@@ -44,43 +52,33 @@ class Job:
         path = Path(self.metric_file)
         path.parent.mkdir(parents=True, exist_ok=True)
         lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+        about = {"timestamp": time.time(), "trial": env.get("CLOUD_ML_TRIAL_ID", "0"), "checkpoint_path": ""}
         for name, value in metrics.items():
-            line = {
-                "timestamp": time.time(),
-                "trial": env.get("CLOUD_ML_TRIAL_ID", "0"),
-                name: str(float(value)),
-                "global_step": str(step),
-                "checkpoint_path": "",
-            }
-            lines.append(json.dumps(line, sort_keys=True))
+            lines.append(json.dumps({**about, "global_step": str(step), name: str(float(value))}, sort_keys=True))
         path.write_text("\n".join(lines[-KEPT:]) + "\n", encoding="utf-8")
 
 
 def speak(message: str, severity: str = "INFO", cloud: bool | None = None, **fields: object) -> None:
     """Print `message`: as JSON where Cloud Logging reads stdout (`severity` and `fields` become searchable)."""
-    if cloud is None:
-        cloud = in_cloud(os.environ)
-    if cloud:
+    if bool(os.environ.get("CLOUD_ML_JOB_ID")) if cloud is None else cloud:
         print(json.dumps({"severity": severity, "message": message, **fields}, ensure_ascii=False), flush=True)
     else:
         print(message, file=sys.stderr if severity == "ERROR" else sys.stdout, flush=True)
 
 
-def in_cloud(env: Mapping[str, str]) -> bool:
-    """Whether a training service runs this process."""
-    return bool(env.get("CLOUD_ML_JOB_ID"))
-
-
 def read(output: str = "output", env: MutableMapping[str, str] = os.environ) -> Job:
     """The job as `env` tells it; several workers leave a TF_CONFIG in `env` for TensorFlow to read."""
-    if "TF_CONFIG" not in env and "CLUSTER_SPEC" in env:
-        config = _from_cluster_spec(json.loads(env["CLUSTER_SPEC"]))
-        if config:
-            env["TF_CONFIG"] = json.dumps(config)
-    config = json.loads(env.get("TF_CONFIG") or "{}")
-    cluster, task = config.get("cluster", {}), config.get("task", {})
-    chiefs = len(cluster.get("chief", []))
-    worker = int(task.get("index", 0)) + (chiefs if task.get("type") == "worker" else 0)
+    name = "TF_CONFIG" if "TF_CONFIG" in env else "CLUSTER_SPEC"
+    try:
+        config = json.loads(env.get(name) or "{}")
+        config = _from_cluster_spec(config) if config and name == "CLUSTER_SPEC" else config
+        cluster, task = config.get("cluster", {}), config.get("task", {})
+        chiefs, workers = len(cluster.get("chief", [])), len(cluster.get("worker", []))
+        worker = int(task.get("index", 0)) + (chiefs if task.get("type") == "worker" else 0)
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise Mistake(f"{name} isn't what a training service sets: {env[name][:100]}", f"unset {name}") from error
+    if config and name == "CLUSTER_SPEC":
+        env["TF_CONFIG"] = json.dumps(config)
 
     def place(variable: str, leaf: str) -> str:
         return env.get(variable, "").rstrip("/") or os.path.join(output, leaf)
@@ -90,16 +88,15 @@ def read(output: str = "output", env: MutableMapping[str, str] = os.environ) -> 
         checkpoint_dir=place("AIP_CHECKPOINT_DIR", "checkpoints"),
         log_dir=place("AIP_TENSORBOARD_LOG_DIR", "logs"),
         worker=worker,
-        workers=max(1, chiefs + len(cluster.get("worker", []))),
+        workers=max(1, chiefs + workers),
         metric_file=env.get("CLOUD_ML_HP_METRIC_FILE", ""),
-        cloud=in_cloud(env),
+        cloud=bool(env.get("CLOUD_ML_JOB_ID")),
     )
 
 
 def _from_cluster_spec(spec: dict) -> dict:
     """TF_CONFIG from CLUSTER_SPEC, the one variable that every replica is given; {} for a single worker."""
-    roles = {"workerpool0": "chief", "workerpool1": "worker"}
-    pools, task = spec["cluster"], spec["task"]
+    roles, pools, task = {"workerpool0": "chief", "workerpool1": "worker"}, spec["cluster"], spec["task"]
     if task["type"] not in roles or not pools.get("workerpool1"):
         return {}
     cluster = {roles[pool]: addresses for pool, addresses in pools.items() if pool in roles}

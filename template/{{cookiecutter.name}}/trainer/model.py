@@ -1,4 +1,4 @@
-"""Your model: raw columns in, one probability a class (or one number) out.
+"""Your model: numbers and words of a row in, one probability a class (or one number) out.
 
 For two classes, one probability will do, that of the second: Dense(1, activation="sigmoid"), "binary_crossentropy".
 """
@@ -6,28 +6,59 @@ For two classes, one probability will do, that of the second: Dense(1, activatio
 from collections.abc import Mapping
 
 import keras
+import numpy as np
 
-from trainer import data, preprocess
+from trainer import data, rows
+
+# How much a row of a class counts while learning, where 1 is not right: {"Chinstrap": 2.0}.
+CLASS_WEIGHT = {}
+
+# "mixed_float16" (GPUs) or "mixed_bfloat16" (TPUs, new processors) train faster there, with about three digits.
+PRECISION = "float32"
+
+# Up to so many steps run together, which saves time between small ones. Steps that take a second: 1.
+TOGETHER = 32
+
+
+def callbacks() -> list[keras.callbacks.Callback]:
+    """What watches the training, such as keras.callbacks.EarlyStopping(patience=5); all of it resumes exactly."""
+    return []
+
+
+def features(inputs: Mapping[str, keras.KerasTensor], statistics: Mapping[str, dict]) -> keras.KerasTensor:
+    """[rows, features]: numbers standardised (blank: the mean), words as one of n (unknown: a slot of its own)."""
+    parts = []
+    if "numbers" in inputs:
+        found = [statistics[name] for name in rows.names(text=False)]
+        mean, variance = ([one[what] for one in found] for what in ("mean", "variance"))
+        standard = keras.layers.Normalization(mean=mean, variance=variance, dtype="float32")
+        parts.append(keras.ops.nan_to_num(standard(inputs["numbers"])))
+    if "words" in inputs:
+        # Each slot belongs to one column, and is 1 where that column's word is the slot's.
+        column = np.repeat(range(inputs["words"].shape[1]), rows.slots(statistics))
+        hot = keras.ops.equal(keras.ops.take(inputs["words"], column, axis=1), np.arange(len(column), dtype="int32"))
+        parts.append(keras.ops.cast(hot, "float32"))
+    return keras.layers.Concatenate()(parts) if len(parts) > 1 else parts[0]
 
 
 def build(statistics: Mapping[str, dict], rate: float, steps: int) -> keras.Model:
     """The compiled model. `rate` is the first learning rate; it falls to zero over `steps` training steps."""
-    raw = preprocess.inputs(data.COLUMNS)
-    features = preprocess.encode(raw, statistics)
-    hidden = keras.layers.Dense(64, activation="relu")(features)
+    inputs = rows.inputs()
+    hidden = keras.layers.Dense(64, activation="relu")(features(inputs, statistics))
     hidden = keras.layers.Dropout(0.1)(hidden)
     hidden = keras.layers.Dense(32, activation="relu")(hidden)
     if data.CLASSES:
-        output = keras.layers.Dense(len(data.CLASSES), activation="softmax")(hidden)
+        output = keras.layers.Dense(len(data.CLASSES), activation="softmax", dtype="float32")(hidden)
         loss, metrics = "sparse_categorical_crossentropy", ["accuracy"]
     else:
         label = statistics[data.LABEL]
-        scaled = keras.layers.Dense(1)(hidden)
+        scaled = keras.layers.Dense(1, dtype="float32")(hidden)
         # Back to the label's own unit: a network that must first grow to 100,000 learns nothing for long.
-        output = keras.layers.Rescaling(label["variance"] ** 0.5 or 1.0, offset=label["mean"])(scaled)
+        scale, mean = label["variance"] ** 0.5 or 1.0, label["mean"]
+        output = keras.layers.Rescaling(scale, offset=mean, dtype="float32")(scaled)
         loss, metrics = "mean_squared_error", ["mae"]
-    model = keras.Model(raw, output)
+    model = keras.Model(inputs, output)
     schedule = keras.optimizers.schedules.CosineDecay(rate, steps)
-    # No XLA: it takes longer to start than small models take to train, and does not know text.
+    # jit_compile=True (XLA) takes longer to start than small models take to train; large ones on a GPU gain.
     model.compile(keras.optimizers.Adam(schedule), loss, metrics=metrics, jit_compile=False)
     return model

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from trainer import data, job
-from trainer.mistakes import Mistake
+from trainer.job import Mistake
 
 # TensorFlow reads these when it is imported: no start-up notes, and the same results on every processor.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -57,33 +57,34 @@ def whole(least: int):
 
 def positive(text: str) -> float:
     """A number above zero."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = float("nan")
-    if not 0 < value < float("inf"):
+    value = number(text)
+    if value is None or not 0 < value < float("inf"):
         raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
     return value
 
 
 def part(text: str) -> float | str:
     """A share from 0 up to, not including, 1; anything that is no number is a file pattern."""
-    try:
-        value = float(text)
-    except ValueError:
-        return text
-    if not 0 <= value < 1:
+    value = number(text)
+    if value is not None and not 0 <= value < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a share from 0 up to 1, such as 0.2")
-    return value
+    return text if value is None else value
+
+
+def number(text: str) -> float | None:
+    """The number that `text` is, if it is one."""
+    try:
+        return float(text)
+    except ValueError:
+        return None
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run; 0 done, 2 a value that can't be, 1 another failure, 143 after SIGTERM, 130 after Ctrl-C."""
-    # A container's first process gets no default handlers; the loop sets one that saves first.
+    """Run; 0 done, 2 a value that isn't valid, 1 another failure, 143 after SIGTERM, 130 after Ctrl-C."""
+    # A container's first process gets no default handlers; resume.py sets one that saves first.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
-        options = arguments().parse_args(argv)
-        train(options)
+        train(arguments().parse_args(argv))
     except Mistake as mistake:
         job.speak(str(mistake), severity="ERROR")
         return mistake.code
@@ -103,11 +104,8 @@ def train(options: argparse.Namespace) -> None:
     devices = f"{os.cpu_count()} CPUs, {len(gpus)} GPUs"
     this.say(f"TensorFlow {tf.__version__}, Keras {keras.__version__}, Python {platform.python_version()}, {devices}")
     if options.require_gpu and not gpus:
-        raise Mistake(
-            "a GPU was asked for, but TensorFlow sees none",
-            "check the machine type, and that LD_LIBRARY_PATH has the driver's and CUDA's libraries",
-            code=1,
-        )
+        hint = "check the machine type, and that LD_LIBRARY_PATH has the driver's and CUDA's libraries"
+        raise Mistake("a GPU was asked for, but TensorFlow sees none", hint, code=1)
     from trainer import experiment
 
     experiment.run(this, options)

@@ -101,11 +101,11 @@ def test_a_bug_is_told_with_file_and_line(place, copy, file, old, replacement, e
     [
         ("export.py", "archive.write_out(directory, verbose=False)", "pass", "the run left no SavedModel"),
         ("export.py", 'f"{extra}/trainer.json"', 'f"{extra}/other.json"', "it has no assets.extra/trainer.json"),
-        ("export.py", "= model(columns, training=False)", "= model(columns, training=False) * float('nan')",
+        ("export.py", "= model(inputs, training=False)", "= model(inputs, training=False) * float('nan')",
          "a prediction is not finite"),
-        ("export.py", "= model(columns, training=False)", "= model(columns, training=False) * 3.0",
+        ("export.py", "= model(inputs, training=False)", "= model(inputs, training=False) * 3.0",
          "the outputs aren't probabilities"),
-        ("export.py", "= model(columns, training=False)", "= model(columns, training=False)[:, ::-1]",
+        ("export.py", "= model(inputs, training=False)", "= model(inputs, training=False)[:, ::-1]",
          "the export does not answer as the model does: for island="),
         ("export.py", '"label": data.LABEL', '"label": "kind"', "trainer.json says label kind, data.py species"),
     ],
@@ -126,7 +126,7 @@ def binary(place, tmp_path_factory):
     table.write_text("\n".join(["hours,room,passed", *rows]) + "\n", encoding="utf-8")
     making.new(place, "binary", table, "passed")
     trainer = folders.find(place, "binary")
-    edit(trainer, "model.py", 'Dense(len(data.CLASSES), activation="softmax")', 'Dense(1, activation="sigmoid")')
+    edit(trainer, "model.py", 'Dense(len(data.CLASSES), activation="softmax"', 'Dense(1, activation="sigmoid"')
     edit(trainer, "model.py", '"sparse_categorical_crossentropy"', '"binary_crossentropy"')
     return trainer
 
@@ -137,17 +137,17 @@ def test_two_classes_from_one_sigmoid_output_pass(place, binary):
     assert steps_of(report)["export"].verdict == "ok"
 
 
-ANSWER = "    output = model(columns, training=False)\n    return meaning(output)\n"
+ANSWER = "    output = model(inputs, training=False)\n    return meaning(output)\n"
 ONE_COLUMN = """\
-    output = model(columns, training=False)
+    output = model(inputs, training=False)
     return {data.LABEL: tf.gather(tf.constant(data.CLASSES), tf.argmax(output, -1)), "probabilities": output}
 """
 SWAPPED = """\
-    found = meaning(model(columns, training=False))
+    found = meaning(model(inputs, training=False))
     return {**found, "probabilities": found["probabilities"][:, ::-1]}
 """
 OTHER_LABEL = """\
-    found = meaning(model(columns, training=False))
+    found = meaning(model(inputs, training=False))
     return {**found, data.LABEL: tf.fill(tf.shape(found[data.LABEL]), data.CLASSES[0])}
 """
 

@@ -1,0 +1,217 @@
+"""Exact resume: one callback of Keras' fit that saves all that decides the course of a run, and takes it up again."""
+
+import dataclasses
+import hashlib
+import importlib.resources
+import json
+import os
+import pickle
+import signal
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from os import _exit as exit_at_once
+
+import keras
+import tensorflow as tf
+
+from trainer.job import Job
+
+KEEP = 3  # newest checkpoints; the older ones are removed
+PAUSE = 30.0  # seconds between checkpoints
+GRACE = 15.0  # seconds a worker waits for the chief's checkpoint after SIGTERM
+FILE = "run.json"  # beside the checkpoints: what they were made from
+# Options that leave the course alone, or that stand for something which is looked at itself.
+ELSEWHERE = {"data", "steps", "output", "save_every", "ask", "require_gpu"}
+BROKEN = (tf.errors.OpError, ValueError, IndexError, AssertionError, EOFError, pickle.UnpicklingError)
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """How long to train: `steps` in all, `epoch` steps an epoch; stop after step `stop`, save each `save_every`."""
+
+    steps: int
+    epoch: int
+    stop: int  # 0: at the end
+    save_every: int  # 0: by the clock, each PAUSE seconds
+
+
+class Stopped(Exception):
+    """The run has reached the step after which it was to stop, and is saved."""
+
+
+class Resume(keras.callbacks.Callback):
+    """Saves weights, optimizer, the seeds of Dropout, metrics and what the other callbacks remember; the last of all.
+
+    (model.save, tf.train.Checkpoint(model) and BackupAndRestore forget the seeds, and begin an epoch anew.)
+    """
+
+    def __init__(self, model: keras.Model, job: Job, plan: Plan, others: list, folder: str, made_from: Mapping) -> None:
+        super().__init__()
+        self.job, self.plan, self.others, self.folder, self.made_from = job, plan, others, folder, made_from
+        self.at, self.code, self.due, self.done, self.memory, self.inside = 0, 0, False, False, [], None
+        # Of several replicas each has its own.
+        self.metrics = model.metrics_variables if model.distribute_strategy.num_replicas_in_sync == 1 else []
+        keep = model.variables + model.optimizer.variables
+        self.state = [v.value for v in [*keep, *(v for v in self.metrics if not any(v is one for one in keep))]]
+        self.step, self.kept = tf.Variable(0, dtype=tf.int64, trainable=False), tf.Variable(b"", trainable=False)
+        self.checkpoint = tf.train.Checkpoint(step=self.step, kept=self.kept, state=self.state)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._signalled)
+
+    def _signalled(self, number: int, _frame: object) -> None:
+        self.code = 128 + number
+        if not self.job.chief:
+            # The chief needs this worker for the step under way, then nothing comes any more: don't wait for ever.
+            timer = threading.Timer(GRACE, exit_at_once, [self.code])
+            timer.daemon = True
+            timer.start()
+
+    def found(self) -> list[str]:
+        """Paths, oldest first. The .index file is written last: no index, no checkpoint."""
+        return sorted(path.removesuffix(".index") for path in tf.io.gfile.glob(f"{self.folder}/step-*.index"))
+
+    def restore(self) -> int:
+        """Take up the newest checkpoint that reads back whole and give its step; 0 if there is none."""
+        found = self.found()
+        begun = [variable.numpy() for variable in self.state] if found else []
+        for path in reversed(found):
+            try:
+                self.checkpoint.read(path).assert_existing_objects_matched()
+                # Pickle, as callbacks may remember arrays: whoever can write here can also change the code that runs.
+                self.memory, self.done = pickle.loads(self.kept.numpy())
+            except BROKEN as error:
+                reason = str(error).splitlines()[0][:100]
+                self.job.say(f"passed over the damaged checkpoint {path}: {reason}", severity="WARNING")
+            else:
+                self.at = int(self.step.numpy())
+                self.inside = [v.numpy() for v in self.metrics] if self.at % self.plan.epoch else None
+                self.job.say(f"resumed after step {self.at} of {self.plan.steps} from {self.folder}")
+                return self.at
+        for variable, value in zip(self.state, begun, strict=False):
+            variable.assign(value)  # a damaged checkpoint may have been read in part
+        if not found and self.job.chief and (changed := anew(self.folder, self.made_from)):
+            self.job.say(changed)
+        return 0
+
+    def save(self, done: bool = False) -> None:
+        """Write the state, then drop all but the newest KEEP. `done`: a callback has ended the run before its time."""
+        self.due, self.saved = False, time.monotonic()
+        self.step.assign(self.at)
+        self.kept.assign(pickle.dumps(([dict(remembered(one)) for one in self.others], done)))
+        if self.job.chief:
+            tf.io.gfile.makedirs(self.folder)
+            with tf.io.gfile.GFile(f"{self.folder}/{FILE}", "w") as file:
+                file.write(json.dumps(self.made_from, indent=1, ensure_ascii=False) + "\n")
+            self.checkpoint.write(f"{self.folder}/step-{self.at:010d}")
+            for old in self.found()[:-KEEP]:
+                for path in tf.io.gfile.glob(old + ".*"):
+                    tf.io.gfile.remove(path)
+
+    def on_train_begin(self, logs: dict | None = None) -> None:
+        """After the others, which begin anew: give them back what they remembered."""
+        self.saved = time.monotonic()
+        for other, kept in zip(self.others, self.memory, strict=False):
+            vars(other).update(kept)
+
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
+        """An epoch that was begun before goes on with its metrics."""
+        for variable, value in zip(self.metrics, self.inside or [], strict=False):
+            variable.assign(value)
+        self.inside = None
+
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
+        """Save when it is time. At the end of an epoch that waits until the others have seen its metrics."""
+        self.at += self.model.steps_per_execution
+        every = self.plan.save_every
+        self.due |= self.at % every == 0 if every else time.monotonic() - self.saved > PAUSE
+        self.due |= bool(self.code) or self.at == self.plan.stop
+        if self.at % self.plan.epoch:
+            self._act()
+        elif batch + 1 < self.plan.epoch:
+            self.model.stop_training = Resume  # the rest of an epoch is done: Keras' own count is too high
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        """The others have seen the epoch's metrics."""
+        if self.model.stop_training is Resume:  # not what a callback such as EarlyStopping says
+            self.model.stop_training = False
+        if self.at < self.plan.steps and not self.model.stop_training:
+            self._act()
+
+    def on_train_end(self, logs: dict | None = None) -> None:
+        """The others may have put back the best weights: that is what a complete run exports again."""
+        self.save(done=self.at < self.plan.steps)
+
+    def _act(self) -> None:
+        if self.due and (self.job.chief or not self.code):
+            self.save()
+        if self.code and self.job.chief:
+            where = f"after step {self.at} of {self.plan.steps}"
+            self.job.say(f"stopped by a signal {where}; the same command goes on from it")
+            raise SystemExit(self.code)
+        if self.at == self.plan.stop:
+            raise Stopped
+
+
+def remembered(callback: keras.callbacks.Callback) -> Iterator[tuple[str, object]]:
+    """What a callback remembers. Not `min_delta`: Keras makes it negative when it begins, and would once more."""
+    for name, value in vars(callback).items():
+        simple = isinstance(value, bool | int | float | str | list | dict | tuple | None)
+        if simple and not name.startswith("_") and name not in ("min_delta", "params"):
+            yield name, value
+
+
+def parts(model: keras.Model, options: Mapping, content: str, **decided: object) -> dict[str, object]:
+    """What decides the course of a run; `decided` are options as they were understood, such as the batch."""
+    given = {name: value for name, value in options.items() if name not in ELSEWHERE} | decided
+    found = {f"--{name.replace('_', '-')}": value for name, value in given.items()}
+    code = {f"trainer/{path}": digest(text) for path, text in sorted(sources(importlib.resources.files(__package__)))}
+    try:
+        network = model.to_json()
+    except (TypeError, ValueError, NotImplementedError):  # a layer that can't tell its own settings
+        network = str([(v.path, tuple(v.shape)) for v in model.variables])
+    network = json.dumps([network, model.get_compile_config()], default=str, sort_keys=True)
+    return json.loads(json.dumps({"the data": content, **code, **found, "the model": digest(network.encode())}))
+
+
+def short(found: Mapping) -> str:
+    """8 hex digits. Epochs decide by what the model makes of them alone, such as a falling learning rate."""
+    return digest(json.dumps({**found, "--epochs": 0}, sort_keys=True).encode())[:8]
+
+
+def digest(content: bytes) -> str:
+    """16 hex digits for `content`."""
+    return hashlib.sha256(content).hexdigest()[:16]
+
+
+def sources(folder: object, inside: str = "") -> Iterator[tuple[str, bytes]]:
+    """(path, text) of each Python file of this package, also where it runs from a wheel; line ends don't count."""
+    for one in folder.iterdir():
+        if one.is_dir() and not one.name.startswith(".") and one.name != "__pycache__":
+            yield from sources(one, f"{inside}{one.name}/")
+        elif one.name.endswith(".py") and not one.name.startswith("."):
+            yield inside + one.name, one.read_bytes().replace(b"\r\n", b"\n")
+
+
+def anew(folder: str, found: Mapping) -> str:
+    """What has changed since the newest checkpoint beside `folder`, in a line; "" if there is no checkpoint."""
+    found_there = sorted(tf.io.gfile.glob(f"{os.path.dirname(folder)}/*/step-*.index"))
+    latest = {os.path.dirname(path): path for path in found_there}
+    if not latest:
+        return ""
+    newest = max(latest, key=lambda other: tf.io.gfile.stat(latest[other]).mtime_nsec)
+    try:
+        with tf.io.gfile.GFile(f"{newest}/{FILE}") as file:
+            changed = changes(json.loads(file.read()), found)
+    except (tf.errors.OpError, ValueError, TypeError, KeyError, AttributeError):
+        return f"starts anew: the checkpoints in {newest} do not tell what they were made from"
+    return f"starts anew: changed since the checkpoints in {newest}: {', '.join(changed)}"
+
+
+def changes(before: Mapping, now: Mapping) -> list[str]:
+    """What is not the same. The model follows from the rest: by itself it differs with another Keras, for example."""
+    names = [name for name in dict.fromkeys([*now, *before]) if before.get(name) != now.get(name)]
+    if before["the model"] == now["the model"] and "--epochs" in names:
+        names.remove("--epochs")
+    causes = [name for name in names if name != "the model"] or names
+    return [f"{n} ({before.get(n)}, now {now.get(n)})" if n.startswith("--") else n for n in causes]
