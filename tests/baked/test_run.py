@@ -409,6 +409,37 @@ def test_the_changes_that_the_readme_shows_pass_the_check_and_train(
     assert "island" not in told(tmp_path / "out")["columns"] and "epoch 2/30" in said
 
 
+def test_thousands_of_columns_are_two_inputs_of_the_network(run: Run, penguins: Path, tmp_path: Path):
+    folder = shutil.copytree(penguins, tmp_path / "penguins")
+    columns = {**{f"n{i}": 'float("nan")' for i in range(4980)}, **{f"w{i}": '""' for i in range(20)}}
+    literal = ", ".join(f'"{name}": {blank}' for name, blank in columns.items())
+    (folder / "trainer" / "data.py").write_text(
+        f'COLUMNS = {{{literal}}}\nHEADERS = {{}}\nLABEL = "y"\nCLASSES = ("a", "b")\nDATA = "data/wide.csv"\n'
+        "RANGES = {}\n", encoding="utf-8"
+    )  # fmt: skip
+    chance = random.Random(5)
+    with (folder / "data" / "wide.csv").open("w", encoding="utf-8", newline="") as file:
+        rows = ([round(chance.random(), 3)] * 4980 + [chance.choice("pqr")] * 20 + ["ab"[i % 2]] for i in range(80))
+        csv.writer(file).writerows([[*columns, "y"], *rows])
+    train(run, folder, tmp_path / "out", "--steps", "1")
+    code = (
+        "import sys, keras, tensorflow as tf\n"
+        "served = tf.saved_model.load(sys.argv[1]).signatures['serving_default']\n"
+        "network = keras.saving.load_model(sys.argv[1] + '/assets.extra/model.keras')\n"
+        "print(len(served.structured_input_signature[1]), {k: v.shape for k, v in network.input.items()})"
+    )
+    said = run(tmp_path, "-c", code, str(tmp_path / "out" / "model")).stdout
+    assert said == "5000 {'numbers': (None, 4980), 'words': (None, 20)}\n"
+
+
+def test_lower_precision_xla_and_single_steps_are_choices(run: Run, penguins: Path, tmp_path: Path):
+    folder = shutil.copytree(penguins, tmp_path / "penguins")
+    choices = [('PRECISION = "float32"', 'PRECISION = "mixed_bfloat16"'), ("TOGETHER = 32", "TOGETHER = 1")]
+    change(folder, "model.py", *choices, ("jit_compile=False", "jit_compile=True"))
+    train(run, folder, tmp_path / "out", "--epochs", "6")
+    assert told(tmp_path / "out")["metrics"]["accuracy"] >= 0.9
+
+
 SIGMOID = ('Dense(len(data.CLASSES), activation="softmax"', 'Dense(1, activation="sigmoid"')
 ALL_METRICS = '["accuracy", keras.metrics.AUC(name="auc"), keras.metrics.Recall(name="recall")]'
 BALANCED = "keras.losses.BinaryFocalCrossentropy(apply_class_balancing=True, alpha=0.6)"
