@@ -44,7 +44,7 @@ def make(path: Path, rows: int) -> None:
     with path.open("w", encoding="utf-8") as file:
         file.write(",".join([*data.COLUMNS, data.LABEL]) + "\n")
         for a, b, label in zip(numbers.tolist(), words.tolist(), labels.tolist(), strict=True):
-            file.write(f"{','.join(map(str, a))},{','.join('abcde'[i] for i in b)},{label}\n")
+            file.write(",".join([*map(str, a), *("abcde"[i] for i in b), str(label)]) + "\n")
 
 
 def paired(name: str, ours: Measure, peer_name: str, peer: Measure, target: str, runs: int) -> dict:

@@ -4,6 +4,7 @@ import collections
 import csv
 import dataclasses
 import hashlib
+import re
 from collections.abc import Callable, Iterator, Mapping
 
 import keras
@@ -104,7 +105,8 @@ class Files:
                 self.content.update(b"%d:" % len(hashes) + hashes.numpy().tobytes())  # and how the files share them
                 yield hashes.numpy(), rows, labels
         except tf.errors.OpError as error:
-            raise Mistake(f"{self.paths[0]}: {error.message.splitlines()[0][:300]}", CHECK) from error
+            said = re.sub(r".*Iterator::\S+ | in record \d+| \[\[.*", "", error.message.splitlines()[0])
+            raise Mistake(f"{self.paths[0]}: {said[:300]}", CHECK) from error
 
 
 def find(pattern: str) -> Files:
