@@ -104,9 +104,15 @@ def _interrupted(_number: int, _frame: Any) -> None:
 
 
 def interruptible() -> None:
-    """From here on a Ctrl-C is Python's KeyboardInterrupt again: a command is at work, and puts away what it began."""
+    """From here on a Ctrl-C is Python's KeyboardInterrupt again: a command is at work, and puts away what it began.
+
+    So is a SIGTERM, which would end this process alone, and leave what it started running.
+    """
     if signal.getsignal(signal.SIGINT) is _interrupted:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    main = sys.modules.get("invoke.main")
+    if os.name == "posix" and main is not None and isinstance(main.program, CommandLine):
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 def explain(program: Program, refusal: str, context: ParserContext | None) -> UserError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import shlex
 import tomllib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from cloudkite import names as files
 from cloudkite.data import declared
 from cloudkite.trainers import wheels
 from cloudkite.data.declared import Declared
+from cloudkite.show import amounts
 from cloudkite.show.errors import BadValue, UserError
 from cloudkite.show.text import _, near
 from cloudkite.trainers.wheels import Wheel
@@ -121,6 +123,12 @@ def _path(text: str) -> Path | None:
         return path
     except (OSError, ValueError, RuntimeError):  # not there, longer than names can be, with a NUL, of ~nobody
         return None
+
+
+def typed(workspace: Workspace, trainer: Trainer) -> str:
+    """How a person names the trainer on a command line: by its name alone where that is enough."""
+    usual = trainer.folder.parent.resolve() == workspace.trainers.resolve()
+    return shlex.quote(trainer.name if usual else amounts.short(trainer.folder))
 
 
 def names(workspace: Workspace) -> list[str]:
