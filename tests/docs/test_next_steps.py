@@ -50,5 +50,10 @@ def test_what_is_next_leads_from_a_spreadsheet_to_predictions_and_down(copy: Any
         assert onward and onward != line, f"{line} leads nowhere\n{done.stdout}\n{done.stderr}"
         line = onward
     assert [command for command, code in walked if not code] == JOURNEY
-    assert [command for command, _code in walked] == ["new", "new", *JOURNEY, "down"]  # a bad name, no label, no consent
+    assert [command for command, _code in walked] == [
+        "new",
+        "new",
+        *JOURNEY,
+        "down",
+    ]  # a bad name, no label, no consent
     assert len(re.findall(r"^(?:합격|불합격) ", answers, re.M)) == 80
