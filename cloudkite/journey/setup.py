@@ -42,7 +42,8 @@ def _after_up(workspace: Workspace, account: Account) -> str:
     known = folders.names(workspace)
     if not known:
         return "uv run invoke new NAME"
-    return f"uv run invoke train {shlex.quote(known[0]) if len(known) == 1 else 'NAME'}{registry.option(workspace, account)}"
+    trainer = shlex.quote(known[0]) if len(known) == 1 else "NAME"
+    return f"uv run invoke train {trainer}{registry.option(workspace, account)}"
 
 
 def set_up(
