@@ -1,4 +1,4 @@
-"""What every command of `--list` writes on an account that is set up: into a pipe, in 60 columns, to a reader that goes."""
+"""What every command of `--list` writes on an account that is set up: to a pipe, in 60 columns, to a reader that goes."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def test_in_a_narrow_pipe_and_to_a_reader_that_goes(
 
     there, here = os.pipe()
     os.close(there)
-    with open(here, "w", encoding="utf-8") as gone:
+    with os.fdopen(here, "w", encoding="utf-8") as gone:
         monkeypatch.setattr(sys, "stdout", gone)
         again = ended(line, monkeypatch)
     monkeypatch.undo()
