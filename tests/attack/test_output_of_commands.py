@@ -1,4 +1,4 @@
-"""What every command of `--list` writes on an account that is set up: to a pipe, in 60 columns, to a reader that goes."""
+"""What every command of `--list` writes on an account that is set up: to a pipe, narrow, to a reader that goes."""
 
 from __future__ import annotations
 
