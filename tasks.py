@@ -14,6 +14,7 @@ from cloudkite.commands.jobs import jobs
 from cloudkite.commands.lint import lint
 from cloudkite.commands.logs import logs
 from cloudkite.commands.new import new
+from cloudkite.commands.parity import parity
 from cloudkite.commands.pin import pin
 from cloudkite.commands.predict import predict
 from cloudkite.commands.tensorboard import tensorboard
@@ -23,6 +24,6 @@ from cloudkite.commands.up import up
 
 ns = Collection(
     demo, new, check, train, jobs, logs, cancel, fetch, predict, tensorboard, up, down, test, lint, bench,
-    pin, audit,
+    pin, audit, parity,
     account.collection, data.collection, local.collection,
 )  # fmt: skip

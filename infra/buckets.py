@@ -53,8 +53,8 @@ class Buckets(pulumi.ComponentResource):
         for purpose in PURPOSES:
             bucket = self._bucket(purpose)
             self._grant(bucket, f"{purpose.name}-trainer", identity.trainer, purpose.trainer)
-            if identity.submitter and purpose.submitter:
-                self._grant(bucket, f"{purpose.name}-submitter", identity.submitter, purpose.submitter)
+            for who, member in identity.submitters.items() if purpose.submitter else ():
+                self._grant(bucket, f"{purpose.name}-{who}", member, purpose.submitter)
             self.urls[purpose.name] = bucket.url
         self.register_outputs(dict(self.urls))
 

@@ -13,8 +13,13 @@ TRAINER_ROLES = ("logging.logWriter",)
 SUBMITTER_ROLES = ("aiplatform.user", "cloudquotas.viewer", "logging.viewer", "serviceusage.serviceUsageConsumer")
 
 
+def submitter(settings: Settings, member: str) -> str:
+    """What the grants of a member are named by: `submitter` for the owner, for others with whom it is."""
+    return "submitter" if member == settings.owner else f"submitter-{member.replace(':', '-')}"
+
+
 class Identity(pulumi.ComponentResource):
-    """`trainer` is the member that jobs run as; `submitter` the member that may start them, "" without an owner.
+    """`trainer` is the member that jobs run as; `submitters` are those that may start them, by what to name grants.
 
     No Editor, no Owner and no key: jobs get their token from the machine they run on.
     """
@@ -35,18 +40,24 @@ class Identity(pulumi.ComponentResource):
         )
         self.email: pulumi.Output[str] = account.email
         self.trainer: pulumi.Output[str] = account.member
-        self.submitter = settings.owner
+        self.submitters: dict[str, pulumi.Input[str]] = {}
+        self._account = account
         self._grant("trainer", self.trainer, TRAINER_ROLES)
-        if self.submitter:
-            self._grant("submitter", self.submitter, SUBMITTER_ROLES)
-            gcp.serviceaccount.IAMMember(
-                "submitter-acts-as-trainer",
-                service_account_id=account.name,
-                role="roles/iam.serviceAccountUser",
-                member=self.submitter,
-                opts=apis.child(self, "iam"),
-            )
-        self.register_outputs({"trainer": self.email, "submitter": self.submitter})
+        for member in settings.submitters:
+            self.submit(submitter(settings, member), member)
+        self.register_outputs({"trainer": self.email, "submitter": settings.owner})
+
+    def submit(self, who: str, member: pulumi.Input[str]) -> None:
+        """Let one more member submit jobs; the grants are named by `who`."""
+        self.submitters[who] = member
+        self._grant(who, member, SUBMITTER_ROLES)
+        gcp.serviceaccount.IAMMember(
+            f"{who}-acts-as-trainer",
+            service_account_id=self._account.name,
+            role="roles/iam.serviceAccountUser",
+            member=member,
+            opts=self._apis.child(self, "iam"),
+        )
 
     def _grant(self, who: str, member: pulumi.Input[str], roles: tuple[str, ...]) -> None:
         for role in roles:

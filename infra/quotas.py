@@ -42,7 +42,8 @@ class Quotas(pulumi.ComponentResource):
                 quota_id=choice.apply(lambda pair: pair[0]),
                 dimensions={"region": quota.region},
                 quota_config={"preferred_value": choice.apply(lambda pair: str(pair[1]))},
-                contact_email=settings.contact or None,
+                # Only a request needs them. Google never tells them again, so each is written anew after an adoption.
+                contact_email=settings.contact if quota.request else None,
                 justification="TensorFlow training" if quota.request else None,
                 # Else a decrease of more than 10 % at once is refused; one below what is in use still is.
                 ignore_safety_checks="QUOTA_DECREASE_PERCENTAGE_TOO_HIGH",

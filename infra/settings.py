@@ -21,8 +21,10 @@ from infra.mistakes import ALLOWED, SettingsError, nearest, told
 SCHEMA = Path(__file__).with_name("settings.schema.json")
 VERTEX = "aiplatform.googleapis.com"
 
+_OURS = ("gcp:", "cloudkite:")
+
 # Values that pulumi.Config hands over as JSON text.
-_STRUCTURED = ("budget", "quotas", "logRetentionDays", "stagingDays")
+_STRUCTURED = ("budget", "quotas", "logRetentionDays", "stagingDays", "members")
 
 
 def _setting(name: str, about: str, allowed: str = "", default: Any = ..., **limits: Any) -> Any:
@@ -60,6 +62,8 @@ def _different(values: tuple[str, ...]) -> tuple[str, ...]:
 _REGION = f"{_TRAINING}, like us-central1"
 Region = Annotated[str, AfterValidator(_region), WithJsonSchema({"type": "string", "enum": sorted(regions())})]
 Email = Annotated[str, Field(pattern=r"^[^\s@:,;]+@[^\s@:,;]+\.[^\s@:,;.]+$")]
+Member = Annotated[str, Field(pattern=r"^(user|serviceAccount|group):[^\s@:,;]+@[^\s@:,;]+\.[^\s@:,;.]+$")]
+Members = Annotated[tuple[Member, ...], BeforeValidator(_fixed), AfterValidator(_different)]
 Amount = Annotated[
     Decimal, BeforeValidator(_exact), Field(gt=0), WithJsonSchema({"type": "number", "exclusiveMinimum": 0})
 ]
@@ -180,6 +184,18 @@ class Settings(_Model):
         "",
         pattern=r"^(user|serviceAccount):[^\s@:,;]+@[^\s@:,;]+\.[^\s@:,;.]+$",
     )
+    members: Members = _setting(
+        "cloudkite:members",
+        "Who submits jobs besides the owner; each gets the same permissions.",
+        "a list of different members is needed, each user:E-MAIL, group:E-MAIL or serviceAccount:E-MAIL",
+        (),
+    )
+    state: Literal["folder", "bucket"] = _setting(
+        "cloudkite:state",
+        "Where it is kept what `up` made: in a folder of this computer, or in a bucket of the project, for a team.",
+        "allowed are folder and bucket",
+        "folder",
+    )
     budget: Budget | None = _setting("cloudkite:budget", "A budget per month, before credits.", default=None)
     quotas: Annotated[tuple[Quota, ...], BeforeValidator(_fixed)] = _setting(
         "cloudkite:quotas", "Guard-rails, and requests for more.", default=()
@@ -209,6 +225,11 @@ class Settings(_Model):
         return {"managed-by": "cloudkite", "account": self.stack}
 
     @property
+    def submitters(self) -> tuple[str, ...]:
+        """Everyone who may submit jobs, the owner first."""
+        return tuple(dict.fromkeys(filter(None, (self.owner, *self.members))))
+
+    @property
     def contact(self) -> str:
         """The e-mail address that Google answers requests for quota to, or ""."""
         kind, _, email = self.owner.partition(":")
@@ -220,17 +241,20 @@ class Settings(_Model):
         import pulumi
         from pulumi.runtime.config import CONFIG, get_config_env
 
-        config = {**get_config_env(), **CONFIG.get()}
+        stack, config = pulumi.get_stack(), {**get_config_env(), **CONFIG.get()}
+        if not any(key.startswith(_OURS) for key in config):
+            config = _from_file(stack)  # plain Pulumi, see Pulumi.yaml
         for key in _STRUCTURED:
             if isinstance(text := config.get(f"cloudkite:{key}"), str):
                 config[f"cloudkite:{key}"] = _from_json(text)
-        token = access_token or os.environ.get("GOOGLE_OAUTH_ACCESS_TOKEN")
-        return Settings.parse(config, pulumi.get_stack(), token)
+        # The provider of a local cloud does not see this environment.
+        environment = os.environ.get("CLOUDKITE_PROVIDER_TOKEN") or os.environ.get("GOOGLE_OAUTH_ACCESS_TOKEN")
+        return Settings.parse(config, stack, access_token or environment)
 
     @staticmethod
     def parse(config: Mapping[str, Any], stack: str, access_token: str | None = None) -> Settings:
         """Settings out of the `config` of a settings file. Raises SettingsError that tells all mistakes at once."""
-        given = _given({k: v for k, v in config.items() if str(k).startswith(("gcp:", "cloudkite:"))})
+        given = _given({k: v for k, v in config.items() if str(k).startswith(_OURS)})
         mistakes = []
         settings = None
         try:
@@ -300,6 +324,18 @@ def _together(config: Mapping[str, Any]) -> Iterator[str]:
         if str(key) in seen and all(key):
             yield f"cloudkite:quotas names {key[0]} in {key[1]} twice; one value is needed"
         seen.add(str(key))
+
+
+def _from_file(stack: str) -> dict[str, Any]:
+    """The `config` of the stack's settings file. Raises SettingsError for one that can't be read."""
+    import yaml
+
+    path = Path(__file__).with_name(f"Pulumi.{stack}.yaml")
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return {str(key): value for key, value in document["config"].items()}
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, yaml.YAMLError):
+        raise SettingsError(stack, [f"it has no `config:` or can't be read ({path}); compare with examples/"]) from None
 
 
 def _from_json(text: str) -> Any:

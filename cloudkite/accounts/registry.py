@@ -27,6 +27,8 @@ class Account:
     """One account. `target` is "local" or "google"; `budget` is per month, in `currency`, None without one.
 
     `currency` is None while it is unknown: the settings name none, and no `up` has read the billing account's own.
+    `state` is a folder of this computer's; `shared` says that what `up` made is written down in a bucket of the
+    project instead, for all who work on it.
     """
 
     name: str
@@ -39,6 +41,8 @@ class Account:
     budget: float | None
     settings: Path
     state: Path
+    shared: bool = False
+    payer: str = ""  # the billing account that the budget is of
 
     @property
     def costs_money(self) -> bool:
@@ -112,6 +116,8 @@ def load(workspace: Workspace, name: str | None = None) -> Account:
         budget=float(budget["amount"]) if budget else None,
         settings=path,
         state=state,
+        shared=described["state"] == "bucket",
+        payer=str(budget.get("billing_account", "")),
     )
 
 

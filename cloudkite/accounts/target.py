@@ -205,5 +205,5 @@ def _google(workspace: Workspace, account: Account) -> Target:
 def _local(workspace: Workspace, account: Account) -> Target:
     environment, server, notes = local.started(workspace, account)
     attached = {"PULUMI_DEBUG_PROVIDERS": f"gcp:{server['provider']}"}
-    unpaid = f"uv run invoke local.upgrade {account.name}" if account.tier == "trial" else ""
+    unpaid = f"uv run invoke local.pay {account.name}" if account.tier == "trial" else ""
     return Target(account, environment, attached, server.get("cloud", ""), unpaid, tuple(notes))

@@ -15,7 +15,7 @@ from cloudkite.check.words import Words
 from cloudkite.data import balance, encoding
 from cloudkite.data.declared import NUMBER, Declared
 from cloudkite.data.table import Column
-from cloudkite.show.text import _, near
+from cloudkite.show.text import _, counted, near
 
 MOST_ROWS = 5_000_000  # read in one check; when there are more, the report says so
 _REMEMBERED = 2_000_000  # rows, some 200 MB, that later ones are compared with to find repeated ones
@@ -186,8 +186,14 @@ class _Table:
         elif counts:
             for name in self.declared.classes:
                 if counts[name] < _FEW:
-                    said = _("{label}: {name!r} has {count} rows: too few to learn from")
-                    findings.add(WARNING, said.format(label=label, name=name, count=counts[name]))
+                    said = counted(
+                        "{label}: {name!r} has {count} row: too few to learn from",
+                        "{label}: {name!r} has {count} rows: too few to learn from",
+                        counts[name],
+                        label=label,
+                        name=name,
+                    )
+                    findings.add(WARNING, said)
             if uneven := balance.lopsided(counts):
                 findings.add(WARNING, f"{label}: {uneven}")
 

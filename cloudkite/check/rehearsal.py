@@ -18,7 +18,7 @@ from cloudkite.data.declared import NUMBER, Declared
 from cloudkite.models import predictions, questions
 from cloudkite.models.predictor import QUIET, Answer, Predictor
 from cloudkite.show.errors import UserError
-from cloudkite.show.text import _
+from cloudkite.show.text import _, counted
 from cloudkite.trainers.folders import Trainer
 from cloudkite.workspace import read_json
 
@@ -123,10 +123,16 @@ def reload(predictor: Predictor, output: Path, declared: Declared, raw: list[Raw
         return Outcome((error.message,))
     notes = _answers(empty, _("when every field is blank: "))
     if kept:
-        said = _("{count} rows predicted by a fresh process, as Keras itself predicts them")
-        return Outcome(tuple(problems), tuple(notes), said.format(count=len(rows)))
+        said = counted(
+            "{count} row predicted by a fresh process, as Keras itself predicts it",
+            "{count} rows predicted by a fresh process, as Keras itself predicts them",
+            len(rows),
+        )
+        return Outcome(tuple(problems), tuple(notes), said)
     said = _("the run left no answers of Keras itself ({file}): the export was not compared with them")
-    summary = _("{count} rows predicted by a fresh process").format(count=len(rows))
+    summary = counted(
+        "{count} row predicted by a fresh process", "{count} rows predicted by a fresh process", len(rows)
+    )
     return Outcome(tuple(problems), (said.format(file=ANSWERS), *notes), summary)
 
 

@@ -68,4 +68,13 @@ def use(c: Context, name: str) -> None:
     )
 
 
-collection = Collection("account", list_all, add, use)
+@command(positional=["name"], help={"name": "the account's name", "shell": "bash, fish, powershell or cmd"})
+def env(c: Context, name: str, shell: str = "") -> None:
+    """Print what makes plain Pulumi work on an account: eval "$(uv run invoke account.env NAME)"."""
+    from cloudkite import workspace
+    from cloudkite.journey import shells
+
+    shells.show_pulumi(workspace.find(), name, shell)
+
+
+collection = Collection("account", list_all, add, use, env)

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from cloudkite.data import balance, missing, number, reading
 from cloudkite.show.errors import BadValue
-from cloudkite.show.text import _, near
+from cloudkite.show.text import _, counted, near
 
 # 007, +821012345678, card numbers: digits that are no quantity. Who declares such a column one of numbers is taken at
 # their word by the check; here nobody has said yet what it is.
@@ -188,7 +188,9 @@ def read(path: Path, label: str) -> Table:
     blanks = frozenset().union(*(column.blanks for column in columns if column.numeric))
     notes = [*guesses]
     if unlabelled:
-        notes.append(_("{count} rows without a label are left out").format(count=unlabelled))
+        notes.append(
+            counted("{count} row without a label is left out", "{count} rows without a label are left out", unlabelled)
+        )
     notes += [
         _("column {name}: {text!r} is read as {plain}").format(
             name=column.name, text=column.grouped, plain=column.grouped.replace(",", "")

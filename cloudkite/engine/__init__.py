@@ -4,7 +4,7 @@ Importing it is cheap; Pulumi's packages are imported by the functions that run 
 """
 
 from cloudkite.engine.results import Change, Failed, Failure, OnStep, Outcome, Preview, Resource, Status, Step
-from cloudkite.engine.run import down, leaving, left, preview, status, up
+from cloudkite.engine.run import down, fetch, leaving, left, preview, status, up
 
 __all__ = [
     "Change",
@@ -17,6 +17,7 @@ __all__ = [
     "Status",
     "Step",
     "down",
+    "fetch",
     "leaving",
     "left",
     "preview",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from cloudkite.engine.events import STACK, Events, kind_of, name_of
 from cloudkite.engine.results import Failed, Failure, Outcome
 from cloudkite.show.errors import BAD_VALUE, FAILED, NOT_SIGNED_IN, UserError
-from cloudkite.show.text import _
+from cloudkite.show.text import _, counted
 
 if TYPE_CHECKING:
     from pulumi.automation.events import StepEventMetadata
@@ -26,6 +26,7 @@ _GONE = re.compile(
     r"could not connect to provider|connection error: desc = |error reading from server: |transport is closing"
 )
 _FUNCTION = re.compile(r"invoke of gcp:[\w/]+:(\w+) failed")
+_TRACE = "Traceback (most recent call last)"
 _WRAPPING = re.compile(r"^(?:\d+ errors? occurred:\s*\*?|\* |error: )+\s*", re.IGNORECASE)
 
 
@@ -88,7 +89,10 @@ def found(events: Events) -> tuple[Failure, ...]:
 
 def read(message: str) -> tuple[int, str, str]:
     """(HTTP code or 0, reason or "", the text) of what a provider says."""
-    plain = " ".join(_WRAPPING.sub("", message.strip()).split())
+    said = (
+        message.partition(_TRACE)[0].strip() or message.strip()
+    )  # the SDK tells where in itself a function was called
+    plain = " ".join(_WRAPPING.sub("", said).split())
     refusal = _REFUSAL.search(plain)
     if not refusal:
         return 0, "", plain
@@ -104,7 +108,12 @@ def _lines(folder: Folder, failures: tuple[Failure, ...]) -> str:
 
     if len(failures) == 1:
         return line(failures[0])
-    head = _("{count} resources of account {name} failed").format(count=len(failures), name=folder.account.name)
+    head = counted(
+        "{count} resource of account {name} failed",
+        "{count} resources of account {name} failed",
+        len(failures),
+        name=folder.account.name,
+    )
     shown = [f"  {line(one)}" for one in failures[:_SHOWN]]
     if len(failures) > _SHOWN:
         shown.append(_("  and {count} more").format(count=len(failures) - _SHOWN))
@@ -230,9 +239,13 @@ def foreign(folder: Folder, steps: tuple[StepEventMetadata, ...]) -> Foreign:
     )
 
 
-def held(folder: Folder, pid: int | None) -> UserError:
+class Locked(UserError):
     """Another run is at work on the account."""
-    return UserError(
+
+
+def held(folder: Folder, pid: int | None) -> Locked:
+    """Another run is at work on the account."""
+    return Locked(
         _("another run is at work on account {name}: process {pid}").format(
             name=folder.account.name, pid=pid or _("unknown")
         ),

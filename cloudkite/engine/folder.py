@@ -143,10 +143,21 @@ class Folder:
         except (FileNotFoundError, UnicodeDecodeError):
             return False
 
-    def environment(self, target: Target, program: cli.Cli) -> dict[str, str]:
+    def backend_of(self, target: Target, shared: str) -> dict[str, str]:
+        """How the engine reaches the state: in the bucket that `shared` is the address of, or in the folder for ""."""
+        if not shared:
+            return {"PULUMI_BACKEND_URL": f"file://{self.backend.as_posix()}?metadata=skip"}
+        return {
+            **target.environment,
+            "PULUMI_BACKEND_URL": shared,
+            # The salt of the state is the team's; each one's own settings would have another.
+            "PULUMI_FALLBACK_TO_STATE_SECRETS_MANAGER": "true",
+        }
+
+    def environment(self, target: Target, program: cli.Cli, shared: str = "") -> dict[str, str]:
         """The whole environment of the engine: an allow-list, the target's part, and how we want Pulumi to behave."""
         ours = {
-            "PULUMI_BACKEND_URL": f"file://{self.backend.as_posix()}?metadata=skip",
+            **self.backend_of(target, shared),
             "PULUMI_CONFIG_PASSPHRASE_FILE": str(self.passphrase),
             "PULUMI_HOME": str(private_folder(cli.tools() / "home")),
             "PULUMI_AUTOMATION_API": "true",

@@ -29,7 +29,10 @@ Row = dict[str, Any]
 
 def mend(folder: Folder, stack: Stack, target: Target, progress: Callable[[str], Any]) -> None:
     """Make the account ready for a run. Raises UserError when a living engine holds it."""
-    _clear_locks(folder, progress)
+    if stack.shared:
+        stack.shared.settle()
+    else:
+        _clear_locks(folder, progress)
     before = state.read(folder)
     doubtful = [row for row in before.rows if _is_doubtful(row)]
     if not before.pending and not doubtful:

@@ -18,6 +18,7 @@ from cloudkite.engine import backup, cli, failures, room, state
 from cloudkite.engine.claim import claim
 from cloudkite.engine.folder import ATTACHED, Folder
 from cloudkite.engine.results import Failed, OnStep, Outcome, Preview, Resource, Status
+from cloudkite.engine.shared import share
 from cloudkite.show.errors import UserError
 from cloudkite.show.text import _
 from cloudkite.workspace import write_atomically
@@ -30,16 +31,17 @@ Progress = Callable[[str], Any]
 _TRIES = 3  # of `up`: after each, what existed already is taken over
 
 
-def _silent(_line: str) -> None:
+def silent(_line: str) -> None:
+    """Where nobody is told of the progress."""
     return None
 
 
-def preview(account: Account, target: Target, progress: Progress = _silent) -> Preview:
+def preview(account: Account, target: Target, progress: Progress = silent) -> Preview:
     """What `up` would change, and all that there would be then. Changes nothing in the cloud.
 
     `progress` is called with lines such as those of a CLI that has to be built first. Raises UserError.
     """
-    with _opened(account, target, progress) as (_folder, stack):
+    with opened(account, target, progress) as (_folder, stack):
         events, outcome = stack.run("preview")
         found = Preview(events.changes(), events.same(), events.resources(), tuple(events.warnings), outcome.seconds)
         if not found.changes:
@@ -51,13 +53,13 @@ def up(
     account: Account,
     target: Target,
     on_step: OnStep | None = None,
-    progress: Progress = _silent,
+    progress: Progress = silent,
 ) -> Outcome:
     """Make what is missing, change what differs; then write outputs.json and copy the state.
 
     Can be cut off at any moment and called again. Raises Failed with what was done until then, or UserError.
     """
-    with _opened(account, target, progress) as (folder, stack):
+    with opened(account, target, progress, make=True) as (folder, stack):
         outcome = _up(stack, target, on_step)
         _write_outputs(account, outcome.outputs)
         warning = backup.keep(folder, target, outcome.outputs)
@@ -93,7 +95,7 @@ def down(
     target: Target,
     everything: bool = False,
     on_step: OnStep | None = None,
-    progress: Progress = _silent,
+    progress: Progress = silent,
     *,
     watched: bool = False,
 ) -> Outcome:
@@ -103,11 +105,13 @@ def down(
 
     Can be cut off and called again; with nothing left `changes` is empty. Raises Failed or UserError.
     """
-    if not state.read(Folder(account)).rows:
+    if not account.shared and not state.read(Folder(account)).rows:
         return Outcome({}, {}, (), 0.0)
-    with _opened(account, target, progress) as (folder, stack):
+    with opened(account, target, progress) as (folder, stack):
         rows = state.read(folder).rows
         if not rows:
+            if everything and stack.shared:
+                stack.shared.remove()
             return Outcome({}, {}, (), 0.0)
         account.outputs_file.unlink(missing_ok=True)
         if everything or any(state.stays(row, everything, watched) != bool(row.get("protect")) for row in rows):
@@ -116,6 +120,8 @@ def down(
         outcome = stack.run("destroy", on_step, exclude_protected=kept, continue_on_error=True)[1]
         warning = backup.keep(folder)
         backup.prune(folder)
+        if everything and stack.shared and not state.read(folder).resources:
+            stack.shared.remove()
         return replace(outcome, warnings=(*outcome.warnings, warning)) if warning else outcome
 
 
@@ -139,6 +145,12 @@ def _protect(stack: Stack, everything: bool, watched: bool) -> None:
         stack.replace(document)
 
 
+def fetch(account: Account, target: Target, progress: Progress = silent) -> None:
+    """Get what a team knows of the account, for all below that only reads the state. Raises UserError."""
+    if account.shared:
+        share(Folder(account), target, progress, make=False)
+
+
 def left(account: Account) -> list[Resource]:
     """Resources of the cloud that are in the state. Raises UserError when it can't be read."""
     return list(state.read(Folder(account)).resources)
@@ -159,8 +171,10 @@ def status(account: Account) -> Status:
 
 
 @contextmanager
-def _opened(account: Account, target: Target, progress: Progress) -> Iterator[tuple[Folder, Stack]]:
-    """The account's stack, ready for a run and ours alone."""
+def opened(
+    account: Account, target: Target, progress: Progress, *, make: bool = False
+) -> Iterator[tuple[Folder, Stack]]:
+    """The account's stack, ready for a run and ours alone. `make` lets it make the bucket that a team's state is in."""
     folder = Folder(account)
     config = settings.read(account.settings)
     settings.check(config, account.name)
@@ -169,14 +183,16 @@ def _opened(account: Account, target: Target, progress: Progress) -> Iterator[tu
     program = cli.find(progress)
     try:
         with locks.exclusive(folder.lock):
-            backup.restore(folder, progress)
+            if not account.shared:
+                backup.restore(folder, progress)
+            shared = share(folder, target, progress, make=make)
             claim(folder, target, progress)
             folder.prepare(config)  # what was checked, whatever the file says by now
             # Imported here, for `invoke --list` and whatever is refused above must not wait for the Automation API.
             from cloudkite.engine import recovery
             from cloudkite.engine.stack import Stack
 
-            stack = Stack(folder, target, program)
+            stack = Stack(folder, target, program, shared)
             recovery.mend(folder, stack, target, progress)
             yield folder, stack
     except locks.Held as other:

@@ -18,6 +18,7 @@ from cloudkite.engine.command import Command, Ended, NoRoom
 from cloudkite.engine.events import Events
 from cloudkite.engine.folder import ATTACHED, SECRET, SIGNATURE, Folder
 from cloudkite.engine.results import OnStep, Outcome
+from cloudkite.engine.shared import Shared
 
 # Pulumi's language host is a gRPC server in this process; when a program fails it may fail, too, and gRPC would write
 # a traceback to the terminal. What went wrong comes through the events.
@@ -39,26 +40,36 @@ VERBS = {
 class Stack:
     """Runs the engine on one account. The caller holds the account's lock."""
 
-    def __init__(self, folder: Folder, target: Target, program: cli.Cli) -> None:
-        self._folder, self._target = folder, target
-        self._environment = folder.environment(target, program)
+    def __init__(self, folder: Folder, target: Target, program: cli.Cli, shared: Shared | None = None) -> None:
+        self._folder, self._target, self.program, self.shared = folder, target, program, shared
+        self._environment = folder.environment(target, program, shared.url if shared else "")
         self._command = Command(program, lambda: room.runs_out(folder))
         self.events = Events()  # what the last run told
 
     def run(self, verb: str, on_step: OnStep | None = None, **options: bool | list[str]) -> tuple[Events, Outcome]:
         """One run: preview, up, refresh or destroy. Raises UserError, or Failed with what was done until then.
 
-        `options` are the CLI's, such as continue_on_error=True or target=[URN].
+        `options` are the CLI's, such as continue_on_error=True or target=[URN]. Where a team shares the state, somebody
+        may have begun a run since the last look: then it waits for that.
         """
+        while True:
+            try:
+                return self._run(verb, on_step, options)
+            except failures.Locked:
+                if not self.shared:
+                    raise
+                self.shared.settle()
+
+    def _run(self, verb: str, on_step: OnStep | None, options: dict[str, bool | list[str]]) -> tuple[Events, Outcome]:
         name = self._folder.account.name
         clock = failures.Clock()
-        self._make()
+        self.make()
         self.events = events = Events(on_step)
         declared = served.Declared(name)
         raised: list[Exception] = []
         program = self._program(declared, raised) if verb in ("preview", "up") else None
         if program is None:
-            self._sign_in()
+            self.sign_in()
         try:
             with served.served(name, events, program, lambda: self._command.pid) as arguments:
                 self._pulumi([*VERBS[verb], "--color", "never", *_flags(options), *arguments, "--stack", name])
@@ -77,7 +88,7 @@ class Stack:
         if verb in ("preview", "up") and (steps := events.besides(declared.urns)):
             raise failures.foreign(self._folder, steps)
 
-    def _make(self) -> None:
+    def make(self) -> None:
         """Make the stack where there is none. None is ever selected: each command names its stack."""
         if not self._folder.checkpoint.is_file():
             name = self._folder.account.name
@@ -91,6 +102,9 @@ class Stack:
             self._command.pipe(arguments, str(self._folder.work), self._environment, text)
         except NoRoom:
             raise failures.full(self._folder) from None
+        finally:
+            if self.shared:
+                self.shared.pull()
 
     def _program(self, declared: served.Declared, raised: list[Exception]) -> Callable[[], None]:
         """What the engine calls: infra's program. Its own exceptions are kept for our words."""
@@ -114,27 +128,34 @@ class Stack:
         """What signs an attached provider in: it does not see the engine's environment, as a plug-in does."""
         return self._target.provider_token() if ATTACHED in self._target.pulumi_environment else ""
 
-    def _sign_in(self) -> None:
-        """A run without the program finds the provider in the state, signed in as whoever ran `up`: now it is we."""
+    def sign_in(self) -> str:
+        """A run without the program finds the provider in the state, signed in as whoever ran `up`: now it is we.
+
+        Gives the token, "" where a provider signs itself in.
+        """
         if not (token := self._token()):
-            return
+            return ""
         document = self.export()
         signed = {SIGNATURE: SECRET, "plaintext": json.dumps(token)}
+        changed = False
         for row in document["deployment"].get("resources") or ():
             if row["type"] == "pulumi:providers:gcp":
                 for values in (row.get("inputs"), row.get("outputs")):
                     if values and "accessToken" in values:
                         values["accessToken"] = signed
-        self.replace(document)
+                        changed = True
+        if changed:
+            self.replace(document)
+        return token
 
     def export(self) -> dict[str, Any]:
         """The deployment as `pulumi stack export` gives it, secrets encrypted, without starting the CLI for it."""
         state = json.loads(self._folder.checkpoint.read_text(encoding="utf-8"))
-        return {"version": state["version"], "deployment": state["checkpoint"]["latest"]}
+        return {"version": state["version"], "deployment": state["checkpoint"].get("latest") or {}}
 
     def replace(self, deployment: dict[str, Any]) -> None:
         """Put a changed deployment back; the engine checks that it is consistent."""
-        self._make()
+        self.make()
         try:
             self._pulumi(["stack", "import", "--stack", self._folder.account.name], json.dumps(deployment))
         except Ended as ended:

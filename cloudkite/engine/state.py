@@ -68,7 +68,8 @@ def stays(row: Mapping[str, Any], everything: bool, watched: bool) -> bool:
 
 def parse(text: str) -> State:
     """The state that a file's text is of. Raises ValueError, TypeError, KeyError or AttributeError for no state."""
-    latest = json.loads(text)["checkpoint"]["latest"] or {}
+    # Where the making of a stack was cut off there is a checkpoint, and nothing in it yet.
+    latest = json.loads(text)["checkpoint"].get("latest") or {}
     rows = tuple(latest.get("resources") or ())
     resources = tuple(_resource(r) for r in rows if r.get("custom") and not r["type"].startswith("pulumi:"))
     return State(resources, tuple(latest.get("pending_operations") or ()), rows)
@@ -106,14 +107,15 @@ def locks(folder: Folder) -> Locks:
             continue
         if lock.get("hostname") not in (None, socket.gethostname()):
             alive.append(0)
-        elif _is_engine(pid):
+        elif is_engine(pid):
             alive.append(pid)
         else:
             dead.append(path)
     return Locks(tuple(alive), tuple(dead))
 
 
-def _is_engine(pid: int) -> bool:
+def is_engine(pid: int) -> bool:
+    """Whether the process of that number on this computer is an engine, or may be one."""
     import psutil
 
     try:

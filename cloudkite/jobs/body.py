@@ -19,6 +19,7 @@ from cloudkite.show.text import _
 LONGEST_NAME = 128
 _STEM = 40  # characters
 MANAGED = "cloudkite"  # the value of the label managed-by
+STARTED_BY = "started-by"  # the label that says who submitted a job
 SPOT_RESTARTS = (
     6  # https://cloud.google.com/vertex-ai/docs/training/use-spot-vms: a preempted job starts again so often
 )
@@ -153,6 +154,12 @@ def body(spec: JobSpec) -> dict[str, Any]:
             "baseOutputDirectory": {"outputUriPrefix": spec.output},
         },
     }
+
+
+def name_as_label(identity: str) -> str:
+    """Who that is, as far as a label can say: me@example.com is me-example-com; a service account is NAME-PROJECT."""
+    plain = identity.lower().removesuffix(".gserviceaccount.com").removesuffix(".iam")
+    return re.sub(r"[^a-z0-9_-]+", "-", plain)[:63].strip("-")
 
 
 def _environment(spec: JobSpec) -> dict[str, str]:

@@ -14,7 +14,7 @@ from catalog.book import UnknownName
 from catalog.prices import Price
 from cloudkite.accounts.api import LONGEST, Passing, call, pages
 from cloudkite.accounts.target import Target
-from cloudkite.jobs.body import MANAGED, JobSpec, body, restarts
+from cloudkite.jobs.body import MANAGED, STARTED_BY, JobSpec, body, restarts
 from cloudkite.money import limits, prices
 from cloudkite.show.errors import UserError
 from cloudkite.show.text import _
@@ -67,9 +67,18 @@ class Job:
     console_logs: str = ""
 
     @property
+    def started_by(self) -> str:
+        """Who submitted it, as its label says: "" where it has none."""
+        return self.labels.get(STARTED_BY, "")
+
+    @property
     def active(self) -> bool:
         """Whether it may still cost something."""
         return self.state not in ENDED
+
+
+class Unsure(UserError):
+    """A submission that failed, though the service may have taken the job."""
 
 
 def create(target: Target, spec: JobSpec) -> Job:
@@ -87,7 +96,7 @@ def create(target: Target, spec: JobSpec) -> Job:
                 return found
             if failed.http not in _NOT_TAKEN:
                 hint = _("no job {name} is there: look again with `uv run invoke jobs` before you try again")
-                raise UserError(failed.message, hint.format(name=spec.name)) from None
+                raise Unsure(failed.message, hint.format(name=spec.name)) from None
             if pause is None or failed.wait > LONGEST:
                 raise
             time.sleep(max(pause, failed.wait))
@@ -105,7 +114,7 @@ def _submitted(target: Target, spec: JobSpec, failed: Passing) -> Job | None:
                     return found
     except UserError:
         hint = _("it may have been submitted: look with `uv run invoke jobs` before you try again")
-        raise UserError(failed.message, hint) from None
+        raise Unsure(failed.message, hint) from None
     return None
 
 

@@ -14,10 +14,11 @@ from catalog import accelerators, images
 from cloudkite.accounts.registry import Account
 from cloudkite.accounts.target import Target
 from cloudkite.jobs import plans, service, staging
-from cloudkite.jobs.body import JobSpec, new_name, stem
+from cloudkite.jobs.body import STARTED_BY, JobSpec, name_as_label, new_name, stem
 from cloudkite.jobs.plans import Plan, Wishes
 from cloudkite.jobs.service import Job
 from cloudkite.jobs.staging import HASHES
+from cloudkite.money import reservations
 from cloudkite.show.errors import BadValue
 from cloudkite.show.text import _
 from cloudkite.trainers import folders
@@ -110,34 +111,34 @@ def submit(
     staged = staging_wheel.result()
     arguments = (("--data", data.uri) if data else ()) + plan.arguments
     unique = new_name(stem(plan.name) or plan.trainer.name)
-    name = plan.name or unique
-    job = service.create(
-        target,
-        JobSpec(
-            name=name,
-            trainer=plan.trainer.name,
-            account=plan.account.name,
-            image=plan.image,
-            wheel=staged.uri,
-            sha256=wheel.sha256,
-            service_account=made.trainer,
-            output=f"{made.buckets['models']}/{plan.trainer.name}/{unique}/",
-            limit_seconds=plan.limit_seconds,
-            machine=plan.machine.name,
-            accelerator=plan.accelerator,
-            count=plan.count,
-            topology=plan.machine.topology,
-            replicas=plan.workers,
-            spot=plan.spot,
-            restarts=plan.restarts > 0,
-            rehearse=plan.rehearse,
-            disk_gb=plan.disk_gb,
-            disk_kind=plan.disk_kind,
-            pins=_pins(plan),
-            arguments=arguments,
-            environment=_environment(plan),
-        ),
+    who = name_as_label(target.identity) if "@" in target.identity else ""
+    spec = JobSpec(
+        name=plan.name or unique,
+        trainer=plan.trainer.name,
+        account=plan.account.name,
+        image=plan.image,
+        wheel=staged.uri,
+        sha256=wheel.sha256,
+        service_account=made.trainer,
+        output=f"{made.buckets['models']}/{plan.trainer.name}/{unique}/",
+        limit_seconds=plan.limit_seconds,
+        machine=plan.machine.name,
+        accelerator=plan.accelerator,
+        count=plan.count,
+        topology=plan.machine.topology,
+        replicas=plan.workers,
+        spot=plan.spot,
+        restarts=plan.restarts > 0,
+        rehearse=plan.rehearse,
+        disk_gb=plan.disk_gb,
+        disk_kind=plan.disk_kind,
+        pins=_pins(plan),
+        arguments=arguments,
+        labels={STARTED_BY: who} if who else {},
+        environment=_environment(plan),
     )
+    with reservations.reserved(target, plan, spec.output):
+        job = service.create(target, spec)
     fields = {field.name: getattr(job, field.name) for field in dataclasses.fields(Job)}
     sent = staged.sent_bytes + (data.sent_bytes if data else 0)
     return Submitted(**fields, staged=staged.uri, data=data.uri if data else "", sent_bytes=sent, arguments=arguments)

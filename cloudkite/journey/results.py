@@ -56,10 +56,11 @@ def list_jobs(
         screen.say(_("no job yet; uv run invoke train NAME starts one"))
         return
     screen.table(
-        [_("job"), _("state"), _("machine"), _("created (UTC)"), _("ran"), _("cost")],
+        [_("job"), _("by"), _("state"), _("machine"), _("created (UTC)"), _("ran"), _("cost")],
         [
             (
                 job.name,
+                job.started_by,
                 job.state,
                 machines(job),
                 f"{job.created:%Y-%m-%d %H:%M}",
@@ -68,8 +69,8 @@ def list_jobs(
             )
             for job in found
         ],
-        right=[4, 5],
-        spare=[2, 3, 4],
+        right=[5, 6],
+        spare=[1, 3, 4, 5],
     )
 
 
@@ -183,8 +184,12 @@ def fetch_job(workspace: Workspace, target: Target, job: Any, quiet: bool = Fals
         screen.note(said.format(path=amounts.short(other)))
     if not quiet:
         screen.say(
-            _("{count} files, {size}, in {path}").format(
-                count=fetched.files, size=amounts.size(fetched.bytes), path=amounts.short(fetched.folder)
+            counted(
+                "{count} file, {size}, in {path}",
+                "{count} files, {size}, in {path}",
+                fetched.files,
+                size=amounts.size(fetched.bytes),
+                path=amounts.short(fetched.folder),
             )
         )
     return fetched.folder

@@ -14,7 +14,7 @@ from cloudkite.accounts.target import Target
 from cloudkite.journey.reach import connect, refuse_shared
 from cloudkite.show import amounts, screen
 from cloudkite.show.errors import UserError
-from cloudkite.show.text import _
+from cloudkite.show.text import _, counted
 from cloudkite.workspace import Workspace
 
 _NEEDED = "resourcemanager.projects.setIamPolicy"  # by every account, and had by no role of those who only use it
@@ -60,11 +60,20 @@ def set_up(
     for warning in preview.warnings:
         screen.warn(warning)
     if not preview.changes:
-        say(_("nothing to change: {count} resources are as they should be").format(count=preview.same))
+        say(
+            counted(
+                "nothing to change: {count} resource is as it should be",
+                "nothing to change: {count} resources are as they should be",
+                preview.same,
+            )
+        )
         return
     if not quiet and not brief:
         show_changes(preview.changes)
         show_monthly(prices.monthly(preview.resources, account.region), account)
+        if account.shared:
+            kept = _("what is made is written down in gs://{project}-state, for all members: below 0.01 USD a month")
+            say(kept.format(project=account.project))
     check_rights(account, target)
     if not yes and account.costs_money and not screen.confirm(_("set account {name} up?").format(name=account.name)):
         raise UserError(_("nothing was changed"))
@@ -73,8 +82,12 @@ def set_up(
     for warning in outcome.warnings:
         screen.warn(warning)
     say(
-        _("{count} changes in {time}: account {name} is set up").format(
-            count=sum(outcome.changes.values()), time=amounts.duration(outcome.seconds), name=account.name
+        counted(
+            "{count} change in {time}: account {name} is set up",
+            "{count} changes in {time}: account {name} is set up",
+            sum(outcome.changes.values()),
+            time=amounts.duration(outcome.seconds),
+            name=account.name,
         )
     )
     if not quiet:

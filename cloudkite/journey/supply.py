@@ -7,7 +7,7 @@ import dataclasses
 from cloudkite import advisories, pins
 from cloudkite.show import screen
 from cloudkite.show.errors import UserError
-from cloudkite.show.text import _
+from cloudkite.show.text import _, counted
 from cloudkite.workspace import CLONE, Workspace
 
 
@@ -19,14 +19,22 @@ def pin(upgrade: bool = False) -> None:
         screen.say(f"- {line}")
     for line in new:
         screen.say(f"+ {line}")
-    screen.say(_("{count} packages are pinned in pyproject.toml").format(count=len(pins.kept(CLONE))))
+    screen.say(
+        counted(
+            "{count} package is pinned in pyproject.toml",
+            "{count} packages are pinned in pyproject.toml",
+            len(pins.kept(CLONE)),
+        )
+    )
 
 
 def audit(workspace: Workspace, *, as_json: bool = False) -> None:
     """Look for advisories about every pin. Raises UserError when there are some, or when it could not look."""
     wanted = sorted({*pins.kept(workspace.home), *pins.of_trainers(workspace.home)})
     try:
-        with screen.waiting(_("asking about {count} packages ...").format(count=len(wanted))) as tell:
+        with screen.waiting(
+            counted("asking about {count} package ...", "asking about {count} packages ...", len(wanted))
+        ) as tell:
             found = advisories.look(advisories.tool(workspace, tell), wanted)
     except advisories.CouldNotLook as error:
         if as_json:
@@ -38,12 +46,14 @@ def audit(workspace: Workspace, *, as_json: bool = False) -> None:
         _show(found)
     if found.advisories:
         count = len(found.advisories)
-        said = _("1 known vulnerability") if count == 1 else _("{count} known vulnerabilities").format(count=count)
+        said = counted("{count} known vulnerability", "{count} known vulnerabilities", count)
         raise UserError(said, _("raise the version in pyproject.toml, then: uv run invoke pin"))
 
     if found.unknown:
         raise UserError(
-            _("{count} packages could not be looked up").format(count=len(found.unknown)),
+            counted(
+                "{count} package could not be looked up", "{count} packages could not be looked up", len(found.unknown)
+            ),
             _("they are named above; ask another index of advisories about them"),
         )
 
@@ -58,4 +68,10 @@ def _show(found: advisories.Audit) -> None:
              for one in found.advisories],
         )  # fmt: skip
     else:
-        screen.say(_("no vulnerability is known of {count} packages").format(count=found.looked))
+        screen.say(
+            counted(
+                "no vulnerability is known of {count} package",
+                "no vulnerability is known of {count} packages",
+                found.looked,
+            )
+        )

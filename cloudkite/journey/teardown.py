@@ -5,9 +5,10 @@ The engine's state knows what `up` made. What the project holds is asked of the 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cloudkite.accounts import registry
@@ -51,11 +52,15 @@ def down(
     name: str = "",
     *,
     everything: bool = False,
+    save: Path | None = None,
     yes: bool = False,
     confirmed: str = "",
     as_json: bool = False,
 ) -> None:
-    """Show what goes, what stays and what that costs; with consent take the account down, and show what is left."""
+    """Show what goes, what stays and what that costs; with consent take the account down, and show what is left.
+
+    `save` is a folder that data and models are downloaded to before anything goes.
+    """
     account = registry.load(workspace, name or None)
     target = connect(workspace, account, new=True)
     check_rights(account, target)
@@ -64,8 +69,12 @@ def down(
     screen.note(acting_as(account, target))
     if not as_json:
         _show_leaving(account, leaving, everything)
+    if save:
+        _show_download(account, leaving, save, say=screen.note if as_json else screen.say)
     if leaving.goes or leaving.jobs:
         _consent(account, everything, yes, confirmed)
+    if save:
+        _save(target, leaving, save, say=screen.note if as_json else screen.say)
     left = take_down(account, target, everything=everything, watched=leaving.watched, jobs=leaving.jobs, quiet=as_json)
     _show_left(account, target, left, everything, as_json)
 
@@ -75,8 +84,11 @@ def _look(account: Account, target: Target, everything: bool) -> _Leaving:
     from cloudkite.jobs import service
     from cloudkite.money import inventory
 
-    jobs = service.running(target) if account.outputs_file.is_file() else []
+    engine.fetch(account, target)
     goes, _stays = engine.leaving(account, everything)
+    # Who joined a team's account has no outputs yet, and what they take down may have jobs all the same.
+    ready = account.outputs_file.is_file() or (account.shared and goes)
+    jobs = service.running(target) if ready else []
     gone = {*map(_place, (one.id for one in goes)), *(_place(job.resource) for job in jobs)}
     standing = inventory.take(target)
     bills = [one for one in _costing(standing) if _place(one.ref) not in gone]
@@ -137,6 +149,47 @@ def _consent(account: Account, everything: bool, yes: bool, confirmed: str) -> N
             )
     elif not yes and not screen.confirm(_("take account {name} down? data and models stay").format(name=account.name)):
         raise UserError(_("nothing was changed"))
+
+
+def _kept(leaving: _Leaving) -> dict[str, Standing]:
+    """The account's own buckets that hold a person's work, by what is in them."""
+    by_name = {one.ref: one for one in leaving.standing.found if one.size}
+    made = {one.name: one.id for one in (*leaving.goes, *leaving.stays) if one.kind == "Bucket"}
+    return {purpose: by_name[made[purpose]] for purpose in ("data", "models") if made.get(purpose) in by_name}
+
+
+def _show_download(account: Account, leaving: _Leaving, folder: Path, say: Callable[[str], None]) -> None:
+    from cloudkite.money import stored
+
+    kept = _kept(leaving)
+    if not kept:
+        say(_("data and models are empty: there is nothing to save"))
+        return
+    price = stored.receiving(account.region, [one.size for one in kept.values()])
+    say(
+        _("first saved to {folder}: {size} of data and models, about {price} for the download").format(
+            folder=amounts.short(folder),
+            size=amounts.size(sum(one.size for one in kept.values())),
+            price=amounts.money(price.amount, price.currency),
+        )
+    )
+
+
+def _save(target: Target, leaving: _Leaving, folder: Path, say: Callable[[str], None]) -> None:
+    """Raises UserError before anything is taken down when something can't be saved."""
+    from cloudkite.models import fetching
+
+    for purpose, bucket in _kept(leaving).items():
+        with screen.waiting(_("saving {name} ...").format(name=bucket.name)) as tell:
+            saved = fetching.save(target, bucket.ref, folder / purpose, progress=tell)
+        said = counted(
+            "saved {count} file, {size}, in {path}",
+            "saved {count} files, {size}, in {path}",
+            saved.files,
+            size=amounts.size(saved.bytes),
+            path=amounts.short(saved.folder),
+        )
+        say(said)
 
 
 def take_down(

@@ -1,4 +1,4 @@
-"""Downloads the model that a job made: whole or not at all, and nothing that is there already.
+"""Downloads a folder of a bucket, such as the model that a job made: whole or not at all, and nothing twice.
 
 A folder is replaced only if it has the record of an earlier fetch. That is written first and removed last, so that a
 fetch which was killed knows its own.
@@ -24,7 +24,7 @@ from cloudkite.accounts.target import Target
 from cloudkite.jobs.service import Job
 from cloudkite.show import amounts
 from cloudkite.show.errors import UserError, from_google
-from cloudkite.show.text import _
+from cloudkite.show.text import _, counted
 from cloudkite.workspace import make_folder, private_file, private_folder, read_json
 
 _THREADS = 8
@@ -47,6 +47,20 @@ class Fetched:
         return len(self.names)
 
 
+@dataclass(frozen=True)
+class Source:
+    """What is downloaded: the objects of a bucket under a prefix. `what` names it in messages ("the model of j1").
+
+    `again` is the command that fetches it, `clash` the step that helps where a name can't be a file's.
+    """
+
+    bucket: str
+    prefix: str
+    what: str
+    again: str
+    clash: str
+
+
 def fetch(target: Target, job: Job, folder: Path, progress: Callable[[str], None] | None = None) -> Fetched:
     """The job's model in `folder`, which appears when it is complete; an earlier model there is replaced.
 
@@ -58,12 +72,53 @@ def fetch(target: Target, job: Job, folder: Path, progress: Callable[[str], None
             _("job {name} has not ended ({state})").format(name=job.name, state=job.state),
             _("uv run invoke logs --follow --job {id}").format(id=job.id),
         )
-    objects = _objects(target, job)
+    bucket, _slash, base = job.output.removeprefix("gs://").partition("/")
+    if not bucket:
+        raise UserError(_("job {name} writes no model").format(name=job.name), _("it has no output folder"))
+    prefix = f"{base.rstrip('/')}/model/"
+    source = Source(
+        bucket,
+        prefix,
+        _("the model of {name}").format(name=job.name),
+        f"uv run invoke fetch --job {job.id}",
+        _("see `gcloud storage ls --recursive {place}`, then give it another name in the trainer").format(
+            place=shlex.quote(f"gs://{bucket}/{prefix}")
+        ),
+    )
+    objects = _objects(target, source)
+    if not objects:
+        raise UserError(
+            _("job {name} left no model ({state})").format(name=job.name, state=job.state),
+            _("uv run invoke logs --job {id}").format(id=job.id),
+        )
+    return _bring(target, source, objects, folder, progress)
+
+
+def save(target: Target, bucket: str, folder: Path, progress: Callable[[str], None] | None = None) -> Fetched:
+    """All that is in a bucket, in `folder`; raises UserError as `fetch` does. An empty bucket makes no folder."""
+    source = Source(
+        bucket,
+        "",
+        f"gs://{bucket}",
+        _("the same command"),
+        _("rename it (`gcloud storage mv`), or download that bucket with gcloud and leave --save out"),
+    )
+    objects = _objects(target, source)
+    return _bring(target, source, objects, folder, progress) if objects else Fetched(folder, (), 0, 0)
+
+
+def _bring(
+    target: Target,
+    source: Source,
+    objects: dict[str, dict[str, Any]],
+    folder: Path,
+    progress: Callable[[str], None] | None,
+) -> Fetched:
     listing = {o["name"]: o["generation"] for o in objects.values()}
     total = sum(int(o["size"]) for o in objects.values())
     part, old = (folder.with_name(f".{folder.name}.{what}") for what in ("part", "old"))
     for place in (folder, part, old):
-        _check(place, job)
+        _check(place, source)
     if _recorded(folder) == listing and all((folder / name).is_file() for name in objects):
         _tidy(old)
         return Fetched(folder, tuple(objects), total, 0)
@@ -76,62 +131,50 @@ def fetch(target: Target, job: Job, folder: Path, progress: Callable[[str], None
     for name in todo:
         make_folder((part / name).parent)
     if progress:
-        progress(_("fetching {count} files ...").format(count=len(todo)))
-    _download(target, job, part, todo)
+        progress(counted("fetching {count} file ...", "fetching {count} files ...", len(todo)))
+    _download(target, source, part, todo)
     for name in todo:
         (part / name).chmod(0o600)
     for place in (folder, old):  # a download takes long enough for somebody to put something there
-        _check(place, job)
+        _check(place, source)
     _put_in_place(part, folder, old)
     return Fetched(folder, tuple(objects), total, received)
 
 
-def _objects(target: Target, job: Job) -> dict[str, dict[str, Any]]:
-    """The model's objects by their path inside the model."""
-    bucket, _slash, base = job.output.removeprefix("gs://").partition("/")
-    if not bucket:
-        raise UserError(_("job {name} writes no model").format(name=job.name), _("it has no output folder"))
-    prefix = f"{base.rstrip('/')}/model/"
-    url = f"https://storage.googleapis.com/storage/v1/b/{bucket}/o"
+def _objects(target: Target, source: Source) -> dict[str, dict[str, Any]]:
+    """The objects by their path inside the folder."""
+    url = f"https://storage.googleapis.com/storage/v1/b/{source.bucket}/o"
     fields = "items(name,size,md5Hash,generation),nextPageToken"
-    doing = _("look for the model of {name}").format(name=job.name)
+    doing = _("look for {what}").format(what=source.what)
     found = {}
-    for item in pages(target, url, "items", doing, {"prefix": prefix, "fields": fields}):
-        inside = item["name"].removeprefix(prefix)
+    for item in pages(target, url, "items", doing, {"prefix": source.prefix, "fields": fields}):
+        inside = item["name"].removeprefix(source.prefix)
         if inside and not inside.endswith("/"):  # folders that TensorFlow makes are empty objects
             found[inside] = item
-    if not found:
-        raise UserError(
-            _("job {name} left no model ({state})").format(name=job.name, state=job.state),
-            _("uv run invoke logs --job {id}").format(id=job.id),
-        )
-    _check_names(found, job, f"gs://{bucket}/{prefix}")
+    _check_names(found, source)
     return found
 
 
-def _check_names(found: Iterable[str], job: Job, place: str) -> None:
+def _check_names(found: Iterable[str], source: Source) -> None:
     """Raise UserError unless each object can be a file of its own inside the model's folder, on any system.
 
-    An object may be called anything, and the model needs its files by the names that they have.
+    An object may be called anything, and a model needs its files by the names that they have.
     """
-    hint = _("see `gcloud storage ls --recursive {place}`, then give it another name in the trainer").format(
-        place=shlex.quote(place)
-    )
     paths: dict[str, tuple[str, str]] = {}  # each path and the object that brings it, by the path's key
     for name in found:
         parts = name.split("/")
         if not all(names.portable(part) and names.key(part) != _RECORD for part in parts):
-            said = _("the model of {job} has a file called {name!r}, which is not fetched")
-            raise UserError(said.format(job=job.name, name=name), hint)
+            said = _("{what} has a file called {name!r}, which is not fetched")
+            raise UserError(said.format(what=source.what, name=name), source.clash)
         for depth in range(1, len(parts) + 1):
             path = "/".join(parts[:depth])
             known, other = paths.setdefault(names.key(path), (path, name))
             if other != name and (known != path or path in (name, other)):
-                said = _("the model of {job} has {one!r} and {other!r}, and not every system can hold both")
-                raise UserError(said.format(job=job.name, one=other, other=name), hint)
+                said = _("{what} has {one!r} and {other!r}, and not every system can hold both")
+                raise UserError(said.format(what=source.what, one=other, other=name), source.clash)
 
 
-def _check(folder: Path, job: Job) -> None:
+def _check(folder: Path, source: Source) -> None:
     """Raise UserError unless `folder` may be replaced: a fetch made it, or it is empty, or nothing is there."""
     if not os.path.lexists(folder):
         return
@@ -141,7 +184,7 @@ def _check(folder: Path, job: Job) -> None:
             return
     raise UserError(
         _("{path} was not made by a fetch, and is not replaced").format(path=amounts.short(folder)),
-        _("move it elsewhere, then: uv run invoke fetch --job {id}").format(id=job.id),
+        _("move it elsewhere, then: {command}").format(command=source.again),
     )
 
 
@@ -166,7 +209,7 @@ def _same(file: Path, item: dict[str, Any]) -> bool:
     return base64.b64encode(digest).decode() == item["md5Hash"]
 
 
-def _download(target: Target, job: Job, part: Path, todo: dict[str, dict[str, Any]]) -> None:
+def _download(target: Target, source: Source, part: Path, todo: dict[str, dict[str, Any]]) -> None:
     if not todo:
         return
     import google.api_core.exceptions
@@ -175,7 +218,7 @@ def _download(target: Target, job: Job, part: Path, todo: dict[str, dict[str, An
     from google.cloud.storage import transfer_manager
     from google.cloud.storage.exceptions import DataCorruption, InvalidResponse
 
-    bucket = target.storage().bucket(job.output.removeprefix("gs://").partition("/")[0])
+    bucket = target.storage().bucket(source.bucket)
     pairs = [(bucket.blob(o["name"], generation=int(o["generation"])), str(part / n)) for n, o in todo.items()]
     try:
         transfer_manager.download_many(
@@ -188,7 +231,7 @@ def _download(target: Target, job: Job, part: Path, todo: dict[str, dict[str, An
         InvalidResponse,
         DataCorruption,
     ) as error:
-        raise from_google(error, _("fetch the model of {name}").format(name=job.name)) from None
+        raise from_google(error, _("fetch {what}").format(what=source.what)) from None
 
 
 def _clear(part: Path, objects: Collection[str]) -> None:

@@ -20,7 +20,7 @@ from cloudkite.money import costs, limits, prices, quota
 from cloudkite.money.costs import Spending
 from cloudkite.money.quota import Reading
 from cloudkite.show.errors import BadValue, UserError
-from cloudkite.show.text import _
+from cloudkite.show.text import _, counted
 
 _ENOUGH_MEMORY = 8  # GB; the service's own agents take up to 40 % (documentation of shapes)
 
@@ -59,7 +59,11 @@ def fit(plan: Plan, spending: Spending) -> tuple[Decimal | None, list[str]]:
     notes = []
     if spending.unknown:
         notes.append(
-            _("{count} jobs of this month have no known price and are not counted").format(count=spending.unknown)
+            counted(
+                "{count} job of this month has no known price and isn't counted",
+                "{count} jobs of this month have no known price and aren't counted",
+                spending.unknown,
+            )
         )
     if account.budget is None:
         return None, [*notes, _("account {name} has no budget: only the time limit holds").format(name=account.name)]

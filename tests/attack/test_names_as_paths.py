@@ -17,7 +17,6 @@ from cloudkite.show.errors import BadValue, UserError
 from cloudkite.trainers import folders, wheels
 from cloudkite.trainers.folders import Trainer
 from tests import trainer_folder
-from tests.objects import JOB
 from tests.trees import put, tree
 
 HOSTILE = [
@@ -106,6 +105,7 @@ def test_a_data_files_name_is_no_pattern_for_the_job(tmp_path: Path, name: str) 
         staging.stage_data(None, "gs://bucket", [tmp_path / name], tmp_path / "cache.json")  # type: ignore[arg-type]
 
 
+SOURCE = fetching.Source("b", "m/", "the model of j1", "uv run invoke fetch", "rename it")
 OBJECTS = [
     "../x", "/x", "a//b", "a\\b", "C:x", "a\0b", "x" * 300, "a.", "a ", "NUL", "con/x", "a/../b", "./a", "a\u202eb",
     ".cloudkite-fetched.json", "sub/.CLOUDKITE-fetched.json", ".cloudkite-fetched.json/x", "a\nb", "\u200b",
@@ -115,7 +115,7 @@ OBJECTS = [
 @pytest.mark.parametrize("name", OBJECTS, ids=ascii)
 def test_an_object_that_can_be_no_file_of_the_model_is_refused(name: str) -> None:
     with pytest.raises(UserError, match="is not fetched"):
-        fetching._check_names(["saved_model.pb", name], JOB, "gs://b/m/")
+        fetching._check_names(["saved_model.pb", name], SOURCE)
 
 
 @pytest.mark.parametrize(
@@ -124,7 +124,7 @@ def test_an_object_that_can_be_no_file_of_the_model_is_refused(name: str) -> Non
 )
 def test_objects_that_one_file_would_be_are_refused(pair: tuple[str, str]) -> None:
     with pytest.raises(UserError, match="not every system can hold both"):
-        fetching._check_names(pair, JOB, "gs://b/m/")
+        fetching._check_names(pair, SOURCE)
 
 
 def test_hashes_that_somebody_wrote_into_the_cache_lead_nowhere(tmp_path: Path) -> None:

@@ -256,7 +256,7 @@ def test_an_index_that_does_not_answer_is_no_good_news(stand_in, capsys, answer,
 
 @pytest.mark.parametrize("answer", [ONE_SKIPPED, SILENT])
 def test_one_package_about_which_nothing_is_known_is_no_good_news(stand_in, capsys, answer):
-    with pytest.raises(UserError, match="1 packages could not be looked up"):
+    with pytest.raises(UserError, match="1 package could not be looked up"):
         supply.audit(stand_in(answer), as_json=True)
     assert len(json.loads(capsys.readouterr().out)["unknown"]) == 1
 

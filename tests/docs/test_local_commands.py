@@ -176,7 +176,7 @@ def test_a_student_on_a_trial(running):
     code, error, hint = refused(running, "uv run invoke jobs")
     assert code == 1
     assert error.startswith("list the jobs: This API method requires billing to be enabled. Please enable billing on ")
-    assert hint == "uv run invoke local.upgrade student"
+    assert hint == "uv run invoke local.pay student"
     assert "student-project: trial closed, " in good(running, "uv run invoke local.bill --account student")
 
     assert good(running, "uv run invoke local.pay student").startswith("student-project: trial upgraded, ")

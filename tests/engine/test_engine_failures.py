@@ -49,6 +49,10 @@ def explain(folder, made, stderr="", raised=None):
             (403, "forbidden", "Permission denied"),
         ),
         ('error: Error 400: Bad name., "reason": "invalid"', (400, "invalid", "Bad name")),
+        (
+            "googleapi: Error 403: It is off., forbidden\nTraceback (most recent call last):\n  File x, line 1, in y",
+            (403, "forbidden", "It is off"),
+        ),
         ("something else", (0, "", "something else")),
         ("", (0, "", "")),
     ],

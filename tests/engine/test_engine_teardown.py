@@ -16,7 +16,7 @@ def kinds(place) -> set[str]:
     return {one.kind for one in place.left()}
 
 
-def test_the_budget_stays_as_long_as_something_costs(place, capsys):
+def test_the_budget_stays_as_long_as_something_costs(place, capsys, tmp_path):
     place.up()
     session, project = place.target.session(), place.account.project
     logs = f"https://logging.googleapis.com/v2/projects/{project}/locations/global/buckets"
@@ -51,7 +51,9 @@ def test_the_budget_stays_as_long_as_something_costs(place, capsys):
     assert "nothing in the project costs a cent a month" in capsys.readouterr().out
 
     assert place.up().failures == ()
-    teardown.down(place.space, place.account.name, everything=True, confirmed=place.account.name)
+    saved = tmp_path / "saved"
+    teardown.down(place.space, place.account.name, everything=True, save=saved, confirmed=place.account.name)
+    assert (saved / "models" / "model.keras").read_bytes() == b"x" * 2000
     shown = capsys.readouterr().out
     row = next(line for line in shown.splitlines() if f"gs://{bucket}" in line)
     assert "2 objects" in row and "kB" in row  # the model, and a copy of the state

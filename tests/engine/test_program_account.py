@@ -15,6 +15,7 @@ from cloudkite.children import safe_environment
 from cloudkite.show.errors import UserError
 from cloudkite.workspace import CLONE
 from localcloud.provider.resources.registry import KINDS
+from tests.engine import language_host
 from tests.engine.conftest import Place
 
 pytestmark = pytest.mark.slow
@@ -115,8 +116,6 @@ def test_what_can_not_be_made_again_is_kept(made):
                 ("update", "Budget", "monthly-budget"),
                 ("delete", "AlertPolicy", "job-failed"),
                 ("delete", "NotificationChannel", "mail-owner@example.com"),
-                # Nobody is left whom Google could write to about it.
-                ("update", "SQuotaPreference", "custom-model-training-t4-gpus-us-central1"),
             },
         ),
         (
@@ -132,9 +131,22 @@ def test_what_can_not_be_made_again_is_kept(made):
                 )),
             },
         ),
+        (
+            {"members": ["group:lab@example.com"]},
+            {
+                *(("create", "IAMMember", f"submitter-group-lab@example.com-{role}") for role in (
+                    "acts-as-trainer", "aiplatform-user", "cloudquotas-viewer", "logging-viewer",
+                    "serviceusage-serviceUsageConsumer",
+                )),
+                *(("create", "BucketIAMMember", f"{to}-submitter-group-lab@example.com-{role}") for to, role in (
+                    ("staging", "legacyBucketReader"), ("staging", "objectUser"),
+                    ("models", "legacyBucketReader"), ("models", "objectViewer"),
+                )),
+            },
+        ),
         ({"quotas": None}, {("delete", "SQuotaPreference", "custom-model-training-t4-gpus-us-central1")}),
     ],
-    ids=["staging", "logs", "amount", "billing account", "no e-mail", "no owner", "no quotas"],
+    ids=["staging", "logs", "amount", "billing account", "no e-mail", "no owner", "a member", "no quotas"],
 )  # fmt: skip
 def test_a_setting_changes_what_it_is_about(change, settings, changes):
     seen = change(**settings).preview()
@@ -205,8 +217,8 @@ def test_another_currency_than_the_billing_accounts_is_refused(change):
 
 
 def test_without_a_currency_the_budget_is_in_the_billing_accounts_own(place):
-    payer = "DDDDDD-000000-000004"  # on the local cloud the first budget decides what an account counts in
-    place = place.settings(lambda text: text.replace("012345-6789AB-CDEF01", payer).replace("USD", "KRW"))
+    payer = "DDDDDD-000000-000004"
+    place = place.settings(lambda text: text.replace("012345-6789AB-CDEF01", payer).replace("USD", "KRW")).opened()
     place.up()
     place.account.outputs_file.unlink()
     place = place.settings(lambda text: text.replace("    currency: KRW\n", ""))
@@ -247,9 +259,9 @@ def test_the_examples_work(place, name):
     assert project
     text = example.replace(project[1], place.account.project).replace("target: google", "target: local")
     # Each example names a currency of its own; the account is one that no other test has a budget with.
-    place.settings(
+    place = place.settings(
         lambda _: text.replace("012345-6789AB-CDEF01", f"0000{name[:2].encode().hex().upper()[:2]}-000000-000000")
-    )
+    ).opened()
     assert place.up().failures == ()
 
 
@@ -258,10 +270,7 @@ def test_the_examples_work(place, name):
 )
 def test_the_plain_command_line_runs_it_too(made, pulumi, tmp_path):
     """`pulumi preview` in infra/: the language host is a stand-in over the SDK's, because no registry carries it."""
-    host = tmp_path / "bin" / "pulumi-language-python"
-    host.parent.mkdir()
-    host.write_text(f"#!{sys.executable}\n{_HOST}", encoding="utf-8")
-    host.chmod(0o700)
+    host = language_host.install(tmp_path / "bin")
     shutil.copytree(CLONE / "infra", tmp_path / "infra", ignore=shutil.ignore_patterns("__pycache__", "cli"))
     settings = tmp_path / "infra" / "Pulumi.local.yaml"
     text = settings.read_text(encoding="utf-8")
@@ -292,41 +301,3 @@ def test_the_plain_command_line_runs_it_too(made, pulumi, tmp_path):
     refused = run("preview", "--stack", "local")
     assert "Pulumi.local.yaml: cloudkite:tier is 'gold'; allowed are trial and paid" in refused.stdout + refused.stderr
     assert "Traceback" not in refused.stdout + refused.stderr
-
-
-_HOST = """
-import os, runpy, signal
-from concurrent import futures
-import grpc
-from pulumi.automation._server import LanguageServer
-from pulumi.runtime.proto import language_pb2, language_pb2_grpc, plugin_pb2
-
-
-class Host(LanguageServer):
-    def __init__(self):
-        super().__init__(lambda: None)
-
-    def GetPluginInfo(self, request, context):
-        return plugin_pb2.PluginInfo(version="3.272.0")
-
-    def InstallDependencies(self, request, context):
-        return iter(())
-
-    def Run(self, request, context):
-        folder = request.info.program_directory or request.pwd
-
-        def program():
-            os.chdir(folder)
-            runpy.run_path(os.path.join(folder, "__main__.py"), run_name="__main__")
-
-        self.program = program
-        return super().Run(request, context)
-
-
-signal.signal(signal.SIGINT, signal.SIG_IGN)  # the CLI ends it so
-server = grpc.server(futures.ThreadPoolExecutor(4))
-language_pb2_grpc.add_LanguageRuntimeServicer_to_server(Host(), server)
-print(server.add_insecure_port("127.0.0.1:0"), flush=True)
-server.start()
-server.wait_for_termination()
-"""

@@ -97,7 +97,7 @@ def test_what_stops_a_training(tmp_path, case):
 
 
 WARNINGS = {
-    "few of a class": ([r for r in ROWS if r.endswith("yes")] + ["7,Busan,no"], "passed: 'no' has 1 rows: too few to learn from"),
+    "few of a class": ([r for r in ROWS if r.endswith("yes")] + ["7,Busan,no"], "passed: 'no' has 1 row: too few to learn from"),
     "a class without rows": (ROWS, "passed: 'maybe' has 0 rows: too few to learn from"),
     "all blank": ([r.replace("Seoul", "").replace("Busan", "") for r in ROWS], "city: every field is blank"),
     "all blank numbers": ([f",{'ab'[i // 2 % 2]},{'yes' if i % 2 else 'no'}" for i in range(40)], "hours: every field is blank"),

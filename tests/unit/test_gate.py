@@ -161,6 +161,6 @@ def test_without_a_budget_it_says_that_only_the_limit_holds():
     left, notes = gate.fit(planned(budget=None), spending(unknown=2))
     assert left is None
     assert notes == [
-        "2 jobs of this month have no known price and are not counted",
+        "2 jobs of this month have no known price and aren't counted",
         "account home has no budget: only the time limit holds",
     ]

@@ -140,6 +140,21 @@ def test_a_failed_job_tells_why():
     assert service.parse(answer(state="JOB_STATE_FAILED", error={"code": 3, "message": message})).error == message
 
 
+@pytest.mark.parametrize(
+    ("identity", "label"),
+    [
+        ("Me.Too@example.com", "me-too-example-com"),
+        ("owner@my-project.iam.gserviceaccount.com", "owner-my-project"),
+        ("1234-compute@developer.gserviceaccount.com", "1234-compute-developer"),
+        ("이름@example.com", "example-com"),
+        ("a" * 80 + "@example.com", "a" * 63),
+    ],
+)
+def test_who_submits_is_a_label_that_google_takes(identity, label):
+    assert body.name_as_label(identity) == label
+    body.check_label(body.STARTED_BY, label)
+
+
 @pytest.mark.parametrize("name", ["task8", "과제 8", "a/b", "x" * 128, 'q"uote', "2026-11", "8a"])
 def test_a_job_can_be_called_as_google_lets_it_be(name):
     body.check_name(name, ["grades"])

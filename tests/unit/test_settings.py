@@ -24,6 +24,7 @@ ACCOUNT = "an id like 012345-6789AB-CDEF01 is needed (Billing shows it)"
 AMOUNT = "a number above 0 is needed: the budget of a month"
 FRACTIONS = "fractions of the amount are needed, like [0.5, 0.9, 1.0], each up to 2"
 EMAILS = "a list of at most five different e-mail addresses is needed"
+MEMBERS = "a list of different members is needed, each user:E-MAIL, group:E-MAIL or serviceAccount:E-MAIL"
 MEMBER = "user:E-MAIL or serviceAccount:E-MAIL is needed"
 
 
@@ -51,6 +52,13 @@ BAD = [
     ({"cloudkite:owner": "me@example.com"}, f"cloudkite:owner is 'me@example.com'; {MEMBER}"),
     ({"cloudkite:owner": "group:us@example.com"}, f"cloudkite:owner is 'group:us@example.com'; {MEMBER}"),
     ({"cloudkite:owner": "user:me"}, f"cloudkite:owner is 'user:me'; {MEMBER}"),
+    ({"cloudkite:members": "user:a@example.com"}, f"cloudkite:members is 'user:a@example.com'; {MEMBERS}"),
+    ({"cloudkite:members": ["a@example.com"]}, f"cloudkite:members is ['a@example.com']; {MEMBERS}"),
+    (
+        {"cloudkite:members": ["user:a@example.com"] * 2},
+        f"cloudkite:members is ['user:a@example.com', 'user:a@example.com']; {MEMBERS}",
+    ),
+    ({"cloudkite:state": "gs://mine"}, "cloudkite:state is 'gs://mine'; allowed are folder and bucket"),
     ({"cloudkite:budget": 10}, "cloudkite:budget is 10; a mapping is needed"),
     (budget(amount=-1), f"cloudkite:budget.amount is -1; {AMOUNT}"),
     (budget(amount=0), f"cloudkite:budget.amount is 0; {AMOUNT}"),

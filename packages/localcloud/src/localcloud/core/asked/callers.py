@@ -18,12 +18,14 @@ _CHALLENGE = {"WWW-Authenticate": 'Bearer realm="https://accounts.google.com/"'}
 class Caller:
     """Who sent a request, verified: the e-mail of a service account and the project it belongs to.
 
-    `scopes` are those of its token; None where there are none, and it may all that it has roles for.
+    `scopes` are those of its token; None where there are none, and it may all that it has roles for. A `person` signed
+    in with credentials of their own: such calls are charged to no project unless they name one.
     """
 
     email: str
     project: str
     scopes: frozenset[str] | None = field(default=None, compare=False)
+    person: bool = field(default=False, compare=False)
 
 
 ANONYMOUS = Caller("", "")  # a request without a credential, where an API takes such
