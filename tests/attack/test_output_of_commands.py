@@ -85,7 +85,7 @@ def test_in_a_narrow_pipe_and_to_a_reader_that_goes(
     said = capfd.readouterr()
     assert code in (0, 1, 2), said.err
     assert not re.search("Traceback|\x1b", said.out + said.err), said
-    assert said.out or "error: " in said.err, "a command that says nothing"
+    assert said.out or said.err, "a command that says nothing"
     tables = re.findall("^─+$", said.out, re.M)  # as wide as the rows
     assert tables or command not in ("account.list", "down", "jobs"), said.out
     assert not [rule for rule in tables if len(rule) > NARROW], said.out

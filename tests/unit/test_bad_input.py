@@ -117,7 +117,12 @@ CASES = [
     ("new penguins", 2, "penguins", ""),
     ("new x1 --data nosuch.csv --label y", 2, "nosuch.csv", ""),
     ("new x1 --data good.csv --label z", 2, "z", ""),
-    ("new x1 --data good.csv", 2, "which column of good.csv is to be predicted?", "add --label COLUMN, one of: a, b, y"),
+    (
+        "new x1 --data good.csv",
+        2,
+        "which column of good.csv is to be predicted?",
+        "add --label COLUMN, one of: a, b, y",
+    ),
     ("new x1 --data korean.csv", 2, "which column of korean.csv is to be predicted?", "one of: 이름, 점수"),
     ("new x1 --data nosuch.csv", 2, "the file nosuch.csv doesn't exist", "--data"),
     (
