@@ -17,7 +17,7 @@ COMMANDS = sorted(ns.task_names)
 # Of those that have to be told more than their name.
 WORDS = {
     "account.use": ["local"], "check": ["x"], "local.fault": ["stockout"], "local.preempt": ["x"],
-    "local.upgrade": ["local"], "new": ["x"], "predict": ["x"], "tensorboard": ["x"], "train": ["x"],
+    "local.pay": ["local"], "new": ["x"], "predict": ["x"], "tensorboard": ["x"], "train": ["x"],
 }  # fmt: skip
 
 # Ctrl-C comes where `sys.argv[1]` is imported: there is no waiting for the right moment.

@@ -91,7 +91,7 @@ def test_a_wheels_name_writes_no_line_of_its_metadata() -> None:
 
 @pytest.mark.parametrize("text", ["~nobody-of-that-name", "x" * 5000, "a\0b", "\ud800", "../" * 2000])
 def test_a_trainers_path_that_can_not_be_is_an_error(space: Any, text: str) -> None:
-    with pytest.raises(UserError, match="no trainer is called|doesn't exist"):
+    with pytest.raises(UserError, match=r"no trainer is called|doesn't exist"):
         folders.find(space, text)
 
 

@@ -104,7 +104,7 @@ def test_tensorboard_serves_until_ctrl_c(copy):
         assert board.wait(timeout=60) == 0, said
     assert "Traceback" not in said
     with _start(copy, port) as board:
-        assert any(line.startswith("starting TensorBoard") for line in board.stdout or ())
+        assert any(line.startswith("TensorBoard over") for line in board.stdout or ())  # it has no more to say
         family = psutil.Process(board.pid).children(recursive=True)
         board.terminate()  # what a supervisor sends: to the command alone
         said = board.stdout.read() if board.stdout else ""
