@@ -3,13 +3,27 @@
 Importing it is cheap; Pulumi's packages are imported by the functions that run the engine.
 """
 
-from cloudkite.engine.results import Change, Failed, Failure, OnStep, Outcome, Preview, Resource, Status, Step
-from cloudkite.engine.run import down, fetch, leaving, left, preview, status, up
+from cloudkite.engine.results import (
+    Change,
+    Drift,
+    Failed,
+    Failure,
+    Incomplete,
+    OnStep,
+    Outcome,
+    Preview,
+    Resource,
+    Status,
+    Step,
+)
+from cloudkite.engine.run import down, fetch, leaving, left, made, preview, status, up
 
 __all__ = [
     "Change",
+    "Drift",
     "Failed",
     "Failure",
+    "Incomplete",
     "OnStep",
     "Outcome",
     "Preview",
@@ -20,6 +34,7 @@ __all__ = [
     "fetch",
     "leaving",
     "left",
+    "made",
     "preview",
     "status",
     "up",

@@ -36,8 +36,8 @@ class Place:
     def preview(self):
         return engine.preview(self.account, self.target)
 
-    def up(self, on_step=None):
-        return engine.up(self.account, self.target, on_step)
+    def up(self, on_step=None, progress=lambda _line: None):
+        return engine.up(self.account, self.target, on_step, progress)
 
     def down(self, everything=False):
         return engine.down(self.account, self.target, everything)
@@ -83,15 +83,15 @@ def space():
         local.run(made, "stop")
 
 
-def _describe(space, fresh=False):
-    """A new account's settings: those of the default account, on a project of its own, or on one that is `fresh`."""
+def _describe(space, tier="paid", fresh=False):
+    """A new account's settings: those of the default account, on a project of its own, which may be a `fresh` one."""
     name = f"account-{next(_numbers)}"
     project = f"cloudkite-{name}"
     text = (CLONE / "infra" / "Pulumi.local.yaml").read_text(encoding="utf-8").replace("cloudkite-local", project)
-    (space.accounts / f"Pulumi.{name}.yaml").write_text(text, encoding="utf-8")
+    (space.accounts / f"Pulumi.{name}.yaml").write_text(text.replace("tier: paid", f"tier: {tier}"), encoding="utf-8")
     account = registry.load(space, name)
     if fresh:
-        local.run(space, "start", *local.start_options(account), f"--fresh-project={project}")
+        local.run(space, "start", f"--fresh-project={project}", *local.start_options(account))
     return Place(space, account, target.connect(space, account))
 
 
