@@ -61,6 +61,8 @@ def prepare(copy: Any, state: str) -> None:
         session = target.connect(space, registry.load(space, "local")).session()
         assert session.delete("https://storage.googleapis.com/storage/v1/b/cloudkite-local-data").ok
     elif state == "API off":
+        good(copy, "up --yes")  # as the hint said
+        good(copy, "data.list")
         session = target.connect(space, registry.load(space, "local")).session()
         url = "https://serviceusage.googleapis.com/v1/projects/cloudkite-local/services/aiplatform.googleapis.com"
         assert session.post(f"{url}:disable", json={"disableDependentServices": True}).ok
