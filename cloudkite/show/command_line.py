@@ -226,9 +226,7 @@ def _extra(program: Program, context: ParserContext, word: str) -> UserError:
         return UserError(_("{flag} takes no value").format(flag=flag), _help(context.name))
     # Close to a command, as `up doen`, before it is taken for a name: `jobs penguins`, `up work`.
     close = _close(word, [name for name in program.parser.contexts if "." in word or "." not in name])
-    named = [
-        option for option in ("trainer", "account") if option in context.args and not context.args[option].got_value
-    ]
+    named = [name for name in ("trainer", "account") if (one := context.args.get(name)) and not one.got_value]
     if not close and named and not any(one.positional for one in context.args.values()) and _NAME.fullmatch(word):
         close = f"uv run invoke {context.name} --{named[0]} {word}"
     return UserError(

@@ -44,8 +44,9 @@ def test_max_cost_never_raises_the_time_limit_or_what_is_reserved(wishes, limit)
         assert (capped.limit_seconds, capped.worst_case) == (without.limit_seconds, reserved)
         assert capped.max_cost == Decimal(amount)
     if not limit:
-        less = plan(max_cost=f"{reserved / 2:.2f}", **wishes)
-        assert less.limit_seconds < without.limit_seconds and less.worst_case <= less.max_cost < reserved
+        half = Decimal(f"{reserved / 2:.2f}")
+        less = plan(max_cost=str(half), **wishes)
+        assert less.limit_seconds < without.limit_seconds and less.worst_case <= half < reserved
 
 
 def test_without_restarts_a_spot_job_has_one_run():
