@@ -16,7 +16,7 @@ from tasks import ns
 COMMANDS = sorted(ns.task_names)
 # Of those that have to be told more than their name.
 WORDS = {
-    "account.use": ["local"], "check": ["x"], "local.fault": ["stockout"], "local.preempt": ["x"],
+    "account.env": ["local"], "account.use": ["local"], "check": ["x"], "local.fault": ["stockout"], "local.preempt": ["x"],
     "local.pay": ["local"], "new": ["x"], "predict": ["x"], "tensorboard": ["x"], "train": ["x"],
 }  # fmt: skip
 

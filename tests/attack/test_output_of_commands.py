@@ -23,7 +23,8 @@ from tests.local.place import Place, make_trainer
 NARROW = 60
 # Those that need more than their name, or that go on for minutes: of these the help is read, which is output, too.
 LINES = {
-    "account.add": "account.add --local --name second --project second-project", "account.use": "account.use local",
+    "account.add": "account.add --local --name second --project second-project", "account.env": "account.env local",
+    "account.use": "account.use local",
     "audit": "audit --help", "bench": "bench --help", "check": "check tiny", "data.pull": "data.pull tiny",
     "data.push": "data.push tiny", "demo": "demo --help", "fetch": "fetch tiny", "lint": "lint --help",
     "local.fault": "local.fault storage.objects.get --principal nobody@example.com", "local.pay": "local.pay local",
