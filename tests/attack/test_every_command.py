@@ -16,8 +16,8 @@ from tasks import ns
 COMMANDS = sorted(ns.task_names)
 # Of those that have to be told more than their name.
 WORDS = {
-    "account.env": ["local"], "account.use": ["local"], "check": ["x"], "local.fault": ["stockout"], "local.preempt": ["x"],
-    "local.pay": ["local"], "new": ["x"], "predict": ["x"], "tensorboard": ["x"], "train": ["x"],
+    "account.env": ["local"], "account.use": ["local"], "check": ["x"], "local.fault": ["stockout"],
+    "local.pay": ["local"], "local.preempt": ["x"], "new": ["x"], "predict": ["x"], "tensorboard": ["x"], "train": ["x"],
 }  # fmt: skip
 
 # Ctrl-C comes where `sys.argv[1]` is imported: there is no waiting for the right moment.
