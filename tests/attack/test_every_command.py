@@ -17,7 +17,8 @@ COMMANDS = sorted(ns.task_names)
 # Of those that have to be told more than their name.
 WORDS = {
     "account.env": ["local"], "account.use": ["local"], "check": ["x"], "local.fault": ["stockout"],
-    "local.pay": ["local"], "local.preempt": ["x"], "new": ["x"], "predict": ["x"], "tensorboard": ["x"], "train": ["x"],
+    "local.pay": ["local"],
+    "local.preempt": ["x"], "new": ["x"], "predict": ["x"], "tensorboard": ["x"], "train": ["x"],
 }  # fmt: skip
 
 # Ctrl-C comes where `sys.argv[1]` is imported: there is no waiting for the right moment.
