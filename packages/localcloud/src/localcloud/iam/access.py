@@ -143,6 +143,8 @@ class Access:
             return True
         if not caller.email:
             return False
+        if caller.members:  # no one of Google's accounts: allAuthenticatedUsers are others
+            return not caller.members.isdisjoint(members)
         if f"serviceAccount:{caller.email}" in members or ("allAuthenticatedUsers" in members and not private):
             return True
         return any(self.has_basic(caller.email, member) for member in members if member.startswith("project"))

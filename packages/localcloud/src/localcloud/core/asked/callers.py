@@ -18,12 +18,15 @@ _CHALLENGE = {"WWW-Authenticate": 'Bearer realm="https://accounts.google.com/"'}
 class Caller:
     """Who sent a request, verified: the e-mail of a service account and the project it belongs to.
 
-    `scopes` are those of its token; None where there are none, and it may all that it has roles for.
+    `scopes` are those of its token; None where there are none, and it may all that it has roles for. Who signed in
+    through a workload identity pool has no e-mail: in its place stands its "principal://...", and `members` are all by
+    which policies may name it.
     """
 
     email: str
     project: str
     scopes: frozenset[str] | None = field(default=None, compare=False)
+    members: frozenset[str] = field(default=frozenset(), compare=False)
 
 
 ANONYMOUS = Caller("", "")  # a request without a credential, where an API takes such
