@@ -113,7 +113,9 @@ def members(pool: str, attributes: Mapping[str, str]) -> frozenset[str]:
     """
     root = f"iam.googleapis.com/{pool}"
     found = {subject(pool, attributes), f"principalSet://{root}/*"}
-    return frozenset(found | {f"principalSet://{root}/{name}/{value}" for name, value in attributes.items() if _own(name)})
+    return frozenset(
+        found | {f"principalSet://{root}/{name}/{value}" for name, value in attributes.items() if _own(name)}
+    )
 
 
 def subject(pool: str, attributes: Mapping[str, str]) -> str:
