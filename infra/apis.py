@@ -31,7 +31,7 @@ class Apis(pulumi.ComponentResource):
 
     def __init__(self, settings: Settings, opts: pulumi.ResourceOptions) -> None:
         super().__init__("cloudkite:account:Apis", "apis", None, opts)
-        names = (*ALWAYS, "billingbudgets") if settings.budget else ALWAYS
+        names = [*ALWAYS, *(["billingbudgets"] if settings.budget else []), *(["sts"] if settings.ci else [])]
         self.services = {
             name: gcp.projects.Service(
                 f"api-{name}",

@@ -4,7 +4,7 @@ Importing it is cheap; Pulumi's packages are imported by the functions that run 
 """
 
 from cloudkite.engine.results import Change, Failed, Failure, OnStep, Outcome, Preview, Resource, Status, Step
-from cloudkite.engine.run import down, fetch, leaving, left, preview, status, up
+from cloudkite.engine.run import down, fetch, learn, leaving, left, preview, status, up
 
 __all__ = [
     "Change",
@@ -18,6 +18,7 @@ __all__ = [
     "Step",
     "down",
     "fetch",
+    "learn",
     "leaving",
     "left",
     "preview",
