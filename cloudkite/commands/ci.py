@@ -17,7 +17,7 @@ from cloudkite.show.text import _
         "account": ACCOUNT,
     },
 )
-def workflow(c: Context, trainer: str, max_cost: str, account: str = "") -> None:
+def workflow(c: Context, trainer: str, max_cost: str = "", account: str = "") -> None:
     """Write the workflow for GitHub Actions: check and preview on a pull request, train on a push. Runs nothing."""
     from cloudkite import workspace
     from cloudkite.accounts import registry, workflow

@@ -111,10 +111,10 @@ def place(local_cloud, session, tmp_path_factory) -> Iterator[Place]:
         "buckets": buckets, "images": "", "schema": 1, "labels": {}, "quotas": {},
     }  # fmt: skip
     (home.state / "outputs.json").write_text(json.dumps(outputs), encoding="utf-8")
-    yield Place(home, account, Target(account, local_cloud.environment, {}), _trainer(home.trainers / "tiny"))
+    yield Place(home, account, Target(account, local_cloud.environment, {}), tiny(home.trainers / "tiny"))
 
 
-def _trainer(folder: Path) -> Trainer:
+def tiny(folder: Path) -> Trainer:
     files = {
         "pyproject.toml": '[project]\nname = "tiny"\nversion = "1"\nrequires-python = ">=3.11"\ndependencies = []\n',
         "trainer/__init__.py": "",
