@@ -8,6 +8,7 @@ import pytest
 
 from cloudkite import engine
 from cloudkite.accounts.target import Target
+from cloudkite.engine.run import opened, silent
 from cloudkite.jobs import submit
 from cloudkite.jobs.plans import Wishes
 from cloudkite.show.errors import UserError
@@ -101,6 +102,9 @@ def test_a_push_trains_a_pull_request_previews_and_nobody_else_gets_in(owner, ru
     # A pull request: a preview sees all there is, and finds nothing to change.
     pulled = runner(made.previews, **PULL)
     assert pulled.preview().changes == ()
+    with opened(pulled.account, pulled.target, silent) as (_folder, stack):
+        events, _outcome = stack.run("preview", refresh=True)  # each resource is read
+    assert {one.name for one in events.changes()} <= {"ci-github"}  # whose key is ours, see above
     with pytest.raises(UserError, match="denied"):
         submitted(runner(made.previews, **PULL), trainer)
     # Neither of them acts as the other, and no other branch, event or repository as either.
