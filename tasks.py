@@ -17,6 +17,7 @@ from cloudkite.commands.new import new
 from cloudkite.commands.parity import parity
 from cloudkite.commands.pin import pin
 from cloudkite.commands.predict import predict
+from cloudkite.commands.quota import quota
 from cloudkite.commands.tensorboard import tensorboard
 from cloudkite.commands.test import test
 from cloudkite.commands.train import train
@@ -24,6 +25,6 @@ from cloudkite.commands.up import up
 
 ns = Collection(
     demo, new, check, train, jobs, logs, cancel, fetch, predict, tensorboard, up, down, test, lint, bench,
-    pin, audit, parity,
+    quota, pin, audit, parity,
     account.collection, ci.collection, data.collection, local.collection,
 )  # fmt: skip

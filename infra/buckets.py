@@ -66,7 +66,7 @@ class Buckets(pulumi.ComponentResource):
             rules.append(_rule("Delete", settings.staging_days))
         return gcp.storage.Bucket(
             purpose.name,
-            name=f"{settings.project}-{purpose.name}",
+            name=settings.bucket(purpose.name),
             project=settings.project,
             location=settings.region,  # the jobs' own region: no transfer is billed, and Vertex AI demands it
             storage_class="STANDARD",

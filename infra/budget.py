@@ -46,9 +46,12 @@ class MonthlyBudget(pulumi.ComponentResource):
                 *(_threshold(part, "CURRENT_SPEND") for part in budget.thresholds),
                 _threshold(1.0, "FORECASTED_SPEND"),
             ],
+            # A rule wants somebody to tell; without, Google writes to those who administer the billing account.
             all_updates_rule=billing.BudgetAllUpdatesRuleArgs(
                 monitoring_notification_channels=contacts.channels, enable_project_level_recipients=True
-            ),
+            )
+            if contacts.channels
+            else None,
             opts=apis.child(self, "billingbudgets"),
         )
         self.name: pulumi.Output[str] = made.id

@@ -40,6 +40,13 @@ class Identity(pulumi.ComponentResource):
         )
         self.email: pulumi.Output[str] = account.email
         self.trainer: pulumi.Output[str] = account.member
+        # Vertex AI's own account, which runs the jobs' machines: made by the first use else, and late then.
+        gcp.projects.ServiceIdentity(
+            "vertex-agent",
+            service="aiplatform.googleapis.com",
+            project=settings.project,
+            opts=apis.child(self, "aiplatform"),
+        )
         self.submitters: dict[str, pulumi.Input[str]] = {}
         self._account = account
         self.grant("trainer", self.trainer, TRAINER_ROLES)

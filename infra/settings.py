@@ -15,7 +15,10 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema
 from pydantic.json_schema import GenerateJsonSchema, SkipJsonSchema
 
-from catalog.regions import regions
+from catalog import accelerators, quotas
+from catalog.book import UnknownName
+from catalog.machines import machines
+from catalog.regions import regions, regions_with
 from infra.mistakes import ALLOWED, SettingsError, nearest, told
 
 SCHEMA = Path(__file__).with_name("settings.schema.json")
@@ -119,7 +122,7 @@ class Budget(_Model):
 
 
 class Quota(_Model):
-    """A quota of one region, named by its id or by its metric.
+    """A quota of one region, named by what it is of, or by its id or metric.
 
     Without `request` it is a guard-rail, which lowers and never raises; with it, Google is asked for more, never less.
     """
@@ -141,6 +144,22 @@ class Quota(_Model):
         None,
         pattern=r"^[A-Za-z0-9.-]+\.googleapis\.com/[A-Za-z0-9_/.-]+$",
     )
+    accelerator: str | None = _setting(
+        "accelerator",
+        "The GPU or TPU that training jobs may take so many of, like T4.",
+        "a GPU or TPU is needed, like T4, L4 or TPU_V3",
+        None,
+    )
+    cpus: str | None = _setting(
+        "cpus",
+        "The family of machines of which training jobs may take so many vCPUs, like n1.",
+        "a family of machines is needed, like n1 or e2",
+        None,
+        pattern=r"^[a-z][a-z0-9]+$",
+    )
+    spot: bool = _setting(
+        "spot", "Whether the quota is that of Spot jobs (accelerator and cpus only).", "true or false is needed", False
+    )
     region: Region = _setting("region", "The region it holds in; without it, the account's.", _REGION, "")
     service: str = _setting(
         "service",
@@ -152,6 +171,12 @@ class Quota(_Model):
     request: bool = _setting(
         "request", "Whether Google is asked to raise it to the value.", "true or false is needed", False
     )
+
+    def names(self) -> tuple[str, str]:
+        """The quota's id and its metric; "" for the one that isn't known."""
+        meter = self.accelerator and quotas.accelerators(accelerators.accelerator(self.accelerator).name, self.spot)
+        meter = quotas.vcpus(self.cpus, self.spot) if self.cpus else meter
+        return (meter.id, meter.metric) if meter else (self.quota_id or "", self.metric or "")
 
 
 class Ci(_Model):
@@ -222,6 +247,13 @@ class Settings(_Model):
     quotas: Annotated[tuple[Quota, ...], BeforeValidator(_fixed)] = _setting(
         "cloudkite:quotas", "Guard-rails, and requests for more.", default=()
     )
+    bucket_suffix: str = _setting(
+        "cloudkite:bucketSuffix",
+        "Added to the buckets' names, where somebody else has the names that the project's id gives.",
+        "up to 20 lower-case letters, digits and hyphens are needed",
+        "",
+        pattern=r"^[a-z0-9]([a-z0-9-]{0,18}[a-z0-9])?$",
+    )
     log_retention_days: int = _setting(
         "cloudkite:logRetentionDays",
         "How long logs are kept; beyond 30 days Google charges for them.",
@@ -245,6 +277,10 @@ class Settings(_Model):
     def labels(self) -> dict[str, str]:
         """On everything that can carry labels: only what is labelled so is ever deleted."""
         return {"managed-by": "cloudkite", "account": self.stack}
+
+    def bucket(self, purpose: str) -> str:
+        """The name of the bucket for `purpose`: data, staging or models."""
+        return "-".join(filter(None, (self.project, purpose, self.bucket_suffix)))
 
     @property
     def submitters(self) -> tuple[str, ...]:
@@ -288,8 +324,8 @@ class Settings(_Model):
             mistakes.append("cloudkite:quotas has a request; cloudkite:budget.emails must name whom Google answers")
         if settings is None or mistakes:
             raise SettingsError(stack, mistakes)
-        quotas = tuple(q if q.region else q.model_copy(update={"region": settings.region}) for q in settings.quotas)
-        return settings.model_copy(update={"quotas": quotas, "stack": stack, "access_token": access_token or None})
+        placed = tuple(q if q.region else q.model_copy(update={"region": settings.region}) for q in settings.quotas)
+        return settings.model_copy(update={"quotas": placed, "stack": stack, "access_token": access_token or None})
 
 
 class _Schema(GenerateJsonSchema):
@@ -327,6 +363,9 @@ def _given(value: Any) -> Any:
     return [_given(inner) for inner in value] if isinstance(value, list) else value
 
 
+_NAMES = ("accelerator", "cpus", "quotaId", "metric")  # of a quota: one of them
+
+
 def _together(config: Mapping[str, Any]) -> Iterator[str]:
     """What no single value shows: mistakes between settings."""
     if config.get("cloudkite:ci") is not None and config.get("cloudkite:state", "folder") == "folder":
@@ -334,23 +373,53 @@ def _together(config: Mapping[str, Any]) -> Iterator[str]:
             "cloudkite:ci needs cloudkite:state to be bucket: a runner on GitHub finds there what `up` made; "
             "set cloudkite:state to bucket, or leave ci out"
         )
-    quotas = config.get("cloudkite:quotas", [])
+    rows = config.get("cloudkite:quotas", [])
     seen = set()
-    for number, quota in enumerate(quotas if isinstance(quotas, list) else []):
+    for number, quota in enumerate(rows if isinstance(rows, list) else []):
         if not isinstance(quota, Mapping):
             continue
-        name, place = quota.get("quotaId") or quota.get("metric"), f"cloudkite:quotas[{number}]"
-        if ("quotaId" in quota) == ("metric" in quota):
-            yield f"{place} must name either quotaId or metric"
+        place = f"cloudkite:quotas[{number}]"
+        given = [key for key in _NAMES if key in quota]
+        if len(given) != 1:
+            yield f"{place} must name one of {', '.join(_NAMES)}"
+            continue
+        name, region = quota[given[0]], quota.get("region", config.get("gcp:region", "us-central1"))
+        name = f"Spot {name}" if quota.get("spot") is True else name
+        if given[0] in ("accelerator", "cpus"):
+            yield from _to_be_had(place, given[0], quota, region)
+        elif quota.get("spot") is True:
+            yield f"{place}.spot is True; it goes with accelerator and cpus: a quota's id says itself what it is of"
         if quota.get("request") is True and config.get("cloudkite:tier", "trial") == "trial":
             yield (
                 f"{place}.request is True for {name}; a trial account can't ask for more quota: "
                 "leave request out, or upgrade and set cloudkite:tier to paid"
             )
-        key = (name, quota.get("region", config.get("gcp:region", "us-central1")))
+        key = (name, region)
         if str(key) in seen and all(key):
             yield f"cloudkite:quotas names {key[0]} in {key[1]} twice; one value is needed"
         seen.add(str(key))
+
+
+def _to_be_had(place: str, kind: str, quota: Mapping[str, Any], region: Any) -> Iterator[str]:
+    """Mistakes of a quota that the catalogue names: what there isn't at all, or not in its region."""
+    name, spot = quota[kind], quota.get("spot") is True
+    if kind == "cpus":
+        families = sorted({machine.family for machine in machines().values() if quotas.vcpus(machine.family, spot)})
+        if name not in families:
+            yield f"{place}.cpus is {name!r}; available are {', '.join(families)}"
+        return
+    try:
+        found = accelerators.accelerator(str(name))
+    except UnknownName:
+        there = ", ".join(one.short for one in accelerators.accelerators().values() if not one.ended)
+        yield f"{place}.accelerator is {name!r}; available are {there}"
+        return
+    places = regions_with(found.name)
+    if region in regions() and region not in places:
+        there = ", ".join(places) or "no region"
+        yield f"{place}: jobs can't have {found.short} in {region}; they can in {there}"
+    elif quotas.accelerators(found.name, spot) is None:
+        yield f"{place}: which quota is that of {found.short} isn't known; give its quotaId"
 
 
 def _from_file(stack: str) -> dict[str, Any]:

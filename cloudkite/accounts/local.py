@@ -27,7 +27,7 @@ def started(workspace: Workspace, account: Account) -> tuple[dict[str, str], dic
     server, notes = _running(root), []
     if server is None or not (home / "environment.json").is_file() or _knows_another_network(root):
         killed = server is None and (root / "server.json").is_file()  # a clean stop takes that file away
-        run(workspace, "start", project_option(account))
+        run(workspace, "start", *start_options(account))
         server = _running(root)
         if killed:
             notes.append(
@@ -53,9 +53,13 @@ def started(workspace: Workspace, account: Account) -> tuple[dict[str, str], dic
     return environment, server, notes
 
 
-def project_option(account: Account) -> str:
-    """The option of the local cloud's start that makes the account's project: paid for, or on a free trial."""
-    return f"--{'trial' if account.tier == 'trial' else 'project'}={account.project}"
+def start_options(account: Account) -> list[str]:
+    """The options of the local cloud's start that make the account's project, paid for or on a free trial, and open
+    the billing account that its settings name.
+    """
+    project = f"--{'trial' if account.tier == 'trial' else 'project'}={account.project}"
+    payer = f"--billing-account={account.project}={account.payer}:{account.currency or 'USD'}"
+    return [project, payer] if account.payer else [project]
 
 
 def _knows_another_network(root: Path) -> bool:
@@ -127,7 +131,7 @@ def _told(stderr: str) -> dict[str, Any] | None:
 
 
 # What the tasks say themselves: where the local cloud is, and whose projects are in it.
-_KNOWN = {"root", "envs", "project", "trial"}
+_KNOWN = {"root", "envs", "project", "trial", "billing-account"}
 
 
 def _as_task(part: Any) -> str:

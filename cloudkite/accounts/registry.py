@@ -42,6 +42,7 @@ class Account:
     settings: Path
     state: Path
     shared: bool = False
+    payer: str = ""  # the billing account that the budget is of
 
     @property
     def costs_money(self) -> bool:
@@ -116,6 +117,7 @@ def load(workspace: Workspace, name: str | None = None) -> Account:
         settings=path,
         state=state,
         shared=described["state"] == "bucket",
+        payer=str(budget.get("billing_account", "")),
     )
 
 

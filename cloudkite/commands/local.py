@@ -35,7 +35,7 @@ def _projects(space: Workspace) -> list[str]:
     known, broken = registry.load_all(space)
     for name, mistake in broken.items():
         screen.warn(_("account {name} is left out: {why}").format(name=name, why=mistake.message))
-    return [local.project_option(account) for account in known if account.target == "local"]
+    return [option for account in known if account.target == "local" for option in local.start_options(account)]
 
 
 def _on_it(account: str) -> Account:
@@ -52,10 +52,15 @@ def _on_it(account: str) -> Account:
     return chosen
 
 
-@command(help={"json": JSON})
-def start(c: Context, json: bool = False) -> None:
+@command(
+    help={
+        "fresh-project": "make this project as a new one on Google, where APIs and grants take a while until they work",
+        "json": JSON,
+    },
+)
+def start(c: Context, fresh_project: str = "", json: bool = False) -> None:
     """Start the local cloud; it runs until local.stop."""
-    _local("start", json=json)
+    _local("start", *([f"--fresh-project={fresh_project}"] if fresh_project else []), json=json)
 
 
 @command(help={"json": JSON})

@@ -3,13 +3,27 @@
 Importing it is cheap; Pulumi's packages are imported by the functions that run the engine.
 """
 
-from cloudkite.engine.results import Change, Failed, Failure, OnStep, Outcome, Preview, Resource, Status, Step
-from cloudkite.engine.run import down, fetch, learn, leaving, left, preview, status, up
+from cloudkite.engine.results import (
+    Change,
+    Drift,
+    Failed,
+    Failure,
+    Incomplete,
+    OnStep,
+    Outcome,
+    Preview,
+    Resource,
+    Status,
+    Step,
+)
+from cloudkite.engine.run import down, fetch, learn, leaving, left, made, preview, status, up
 
 __all__ = [
     "Change",
+    "Drift",
     "Failed",
     "Failure",
+    "Incomplete",
     "OnStep",
     "Outcome",
     "Preview",
@@ -21,6 +35,7 @@ __all__ = [
     "learn",
     "leaving",
     "left",
+    "made",
     "preview",
     "status",
     "up",

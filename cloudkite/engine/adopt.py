@@ -60,6 +60,14 @@ _LISTED = {
 }
 
 
+# What makes one of these ours, whatever else differs: `up` then makes it as it should be. No other project can have
+# it, or Google has one alone.
+OURS_BY = {
+    "gcp:storage/bucket:Bucket": ("name", "project", "location"),
+    "gcp:cloudquota/sQuotaPreference:SQuotaPreference": ("parent", "service", "quotaId", "dimensions"),
+}
+
+
 def find(target: Target, kind: str, inputs: Mapping[str, Any]) -> str | None:
     """The id that a resource with these inputs has, or would have; None when there is none, or none can be told."""
     known = {**_defaults(target.account), **{k: v for k, v in inputs.items() if isinstance(v, str)}}

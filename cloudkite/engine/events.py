@@ -9,7 +9,7 @@ from typing import Any
 
 from pulumi.automation.events import EngineEvent, StepEventMetadata
 
-from cloudkite.engine.results import Change, OnStep, Resource, Step
+from cloudkite.engine.results import Change, Drift, OnStep, Resource, Step
 
 STACK = "pulumi:pulumi:Stack"
 
@@ -22,6 +22,8 @@ _SHOWN = {
     "import": "import",
     "import-replacement": "replace",
 }
+
+_LOOK = "refresh"  # a step that reads a resource as it is, before the program runs
 
 # Steps that need no declaration: what leaves the state.
 _GOING = {"delete", "delete-replaced", "discard", "discard-replaced", "read-discard", "remove-pending-replace"}
@@ -37,6 +39,7 @@ class Events:
         self.warnings: list[str] = []
         self.failed: dict[str, StepEventMetadata] = {}
         self.planned: dict[str, StepEventMetadata] = {}
+        self.drift: dict[str, Drift] = {}
         self.problem: Exception | None = None  # of on_step; an exception must not leave the gRPC thread
         self._on_step, self._started = on_step, {}
 
@@ -58,12 +61,19 @@ class Events:
                 self.warnings.append(told.message.strip())
 
     def _start(self, step: StepEventMetadata) -> None:
+        if _op(step) == _LOOK:
+            return
         if _op(step) not in ("replace", "delete-replaced") or step.urn not in self.planned:
             self.planned[step.urn] = step
         self._started[step.urn] = time.monotonic()
         self._tell(step, "start")
 
     def _finish(self, step: StepEventMetadata) -> None:
+        if _op(step) == _LOOK:
+            if is_cloud(step) and (step.new is None or step.diffs):
+                details = tuple(sorted(step.detailed_diff or step.diffs or ()))
+                self.drift[step.urn] = Drift(kind_of(step.type), name_of(step.urn), step.urn, not step.new, details)
+            return
         if step.type == STACK and step.new:
             self.outputs = dict(step.new.outputs or {})
         shown = _SHOWN.get(_op(step))

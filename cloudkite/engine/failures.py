@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from cloudkite.engine.folder import Folder
 
 _SHOWN = 5  # failures told one by one; the rest is counted
+_VERBS = {"refresh": "read"}  # what an operation of the engine's is to people, where that is another word
 
 # "googleapi: Error 403: the message, reason": https://pkg.go.dev/google.golang.org/api/googleapi#Error
 _REFUSAL = re.compile(r"[Ee]rror (\d{3}):?\s*(.*)", re.DOTALL)
@@ -25,7 +26,10 @@ _REASON = re.compile(r",\s*(?:\"reason\":\s*\")?([A-Za-z][A-Za-z_]+)\"?\s*$")
 _GONE = re.compile(
     r"could not connect to provider|connection error: desc = |error reading from server: |transport is closing"
 )
+# Of a resource that needs one which failed: "property bucket value output<string>{} has a problem: ..."
+_FOLLOWS = re.compile(r"\bvalue output<\w+>\{\} has a problem")
 _FUNCTION = re.compile(r"invoke of gcp:[\w/]+:(\w+) failed")
+_TRACE = "Traceback (most recent call last)"
 _WRAPPING = re.compile(r"^(?:\d+ errors? occurred:\s*\*?|\* |error: )+\s*", re.IGNORECASE)
 
 
@@ -83,12 +87,16 @@ def found(events: Events) -> tuple[Failure, ...]:
         code, reason, text = read(message)
         token = urn.split("::")[-2].split("$")[-1] if urn.count("::") >= 3 else ""
         made.append(Failure(kind_of(token), name_of(urn), op, urn, text, code, reason))
-    return tuple(made)
+    causes = [one for one in made if not _FOLLOWS.search(one.message)]
+    return tuple(causes or made)
 
 
 def read(message: str) -> tuple[int, str, str]:
     """(HTTP code or 0, reason or "", the text) of what a provider says."""
-    plain = " ".join(_WRAPPING.sub("", message.strip()).split())
+    said = (
+        message.partition(_TRACE)[0].strip() or message.strip()
+    )  # the SDK tells where in itself a function was called
+    plain = " ".join(_WRAPPING.sub("", said).split())
     refusal = _REFUSAL.search(plain)
     if not refusal:
         return 0, "", plain
@@ -99,7 +107,7 @@ def read(message: str) -> tuple[int, str, str]:
 
 def _lines(folder: Folder, failures: tuple[Failure, ...]) -> str:
     def line(one: Failure) -> str:
-        what = " ".join(filter(None, (one.op, one.kind, one.name)))
+        what = " ".join(filter(None, (_VERBS.get(one.op, one.op), one.kind, one.name)))
         return f"{what}: {one.code or ''} {one.message}".replace(":  ", ": ")
 
     if len(failures) == 1:
@@ -128,7 +136,7 @@ def _advice(failures: tuple[Failure, ...]) -> tuple[str, int]:
 def _hint(one: Failure) -> str:
     if one.code == 401 or "invalid_grant" in one.message:
         return _("sign in again: `gcloud auth application-default login`")
-    if one.reason in ("SERVICE_DISABLED", "accessNotConfigured") or "or it is disabled" in one.message:
+    if is_off(one):
         return _("the API was enabled a moment ago: wait a minute and run the same command again")
     if "billing" in one.message.lower() and one.code in (400, 403):
         return _("link a billing account to the project, and check cloudkite:budget in the account's settings")
@@ -148,6 +156,11 @@ def _hint(one: Failure) -> str:
     if one.code == 412 or "protected" in one.message:
         return _("`uv run invoke down --everything` deletes protected resources, too")
     return ""
+
+
+def is_off(one: Failure) -> bool:
+    """Whether an API is off, or not on yet: Google says the same of both."""
+    return one.reason in ("SERVICE_DISABLED", "accessNotConfigured") or "or it is disabled" in one.message
 
 
 def _settings_mistakes(folder: Folder, events: Events) -> str:

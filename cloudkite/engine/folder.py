@@ -166,6 +166,8 @@ class Folder:
             "PULUMI_DIY_BACKEND_DISABLE_CHECKPOINT_BACKUPS": "1",
             "PULUMI_LOG_ROTATION_MAX_TOTAL_MB": "20",
             "PULUMI_IGNORE_AMBIENT_PLUGINS": "1",
+            # It asks Compute Engine, whose API an account has off; the settings' region is checked before.
+            "PULUMI_GCP_SKIP_REGION_VALIDATION": "true",
             **target.pulumi_environment,
         }
         if ATTACHED in ours or _has_plugin(cli.tools() / "home"):

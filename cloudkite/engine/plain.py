@@ -8,12 +8,13 @@ from pathlib import Path
 
 from cloudkite.accounts.registry import Account
 from cloudkite.accounts.target import Target
-from cloudkite.engine import cli
+from cloudkite.engine import cli, facts
 from cloudkite.engine.folder import ATTACHED
 from cloudkite.engine.run import Progress, opened, silent
 from cloudkite.show.errors import UserError
 from cloudkite.show.text import _
 from cloudkite.workspace import private_folder
+from infra.known import VARIABLE
 
 TOKEN = "CLOUDKITE_PROVIDER_TOKEN"  # noqa: S105  the name of a variable, which infra/settings.py reads
 
@@ -36,12 +37,14 @@ def environment(
                 _("uv run invoke up --account {name}").format(name=account.name),
             )
         stack.make()
+        known = facts.read(folder, target, stack.settings).expected
         token = stack.sign_in()
         found = {
             **folder.backend_of(target, stack.shared.url if stack.shared else ""),
             **target.pulumi_environment,
             "GOOGLE_CLOUD_PROJECT": account.project,
             "PULUMI_STACK": account.name,
+            VARIABLE: known.encoded(),
             "PULUMI_HOME": str(private_folder(cli.tools() / "home")),
             "PULUMI_CONFIG_PASSPHRASE_FILE": str(folder.passphrase),
             # The salt is in the state: the account's settings file needs none, and stays as the person wrote it.

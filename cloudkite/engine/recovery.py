@@ -158,7 +158,8 @@ def _verify(stack: Stack, doubtful: list[Row], options: dict[str, Any]) -> int:
 
 def _is_ours(wanted: dict[str, Any], row: Row) -> bool:
     known = {**(row.get("outputs") or {}), **(row.get("inputs") or {})}
-    return adopt.same_where_both_say(wanted, known)
+    keys = adopt.OURS_BY.get(row["type"], tuple(wanted))
+    return adopt.same_where_both_say({key: wanted[key] for key in keys if key in wanted}, known)
 
 
 def _drop(stack: Stack, urns: set[str]) -> None:

@@ -34,10 +34,22 @@ class Change:
 
 
 @dataclass(frozen=True)
+class Drift:
+    """What somebody else did to a resource since the last run. `gone`: it was deleted; else `details` differ."""
+
+    kind: str
+    name: str
+    urn: str
+    gone: bool
+    details: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Preview:
     """`resources` are all that there will be after `up`; `same` counts those that stay as they are.
 
-    `warnings` are the program's, e.g. of a guard-rail that can't hold.
+    `drift` is what others changed since the last run, and what `changes` repair. `warnings` are the program's, e.g. of
+    a guard-rail that can't hold.
     """
 
     changes: tuple[Change, ...]
@@ -45,6 +57,7 @@ class Preview:
     resources: tuple[Resource, ...]
     warnings: tuple[str, ...]
     seconds: float
+    drift: tuple[Drift, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -103,3 +116,7 @@ class Failed(UserError):
     def __init__(self, message: str, hint: str, code: int, outcome: Outcome) -> None:
         super().__init__(message, hint, code)
         self.outcome = outcome
+
+
+class Incomplete(Failed):
+    """What failed is nothing that a job needs: all else is there, and the outputs are written."""

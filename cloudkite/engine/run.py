@@ -11,24 +11,29 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from cloudkite import locks
-from cloudkite.accounts import settings
+from cloudkite.accounts import services, settings
+from cloudkite.accounts.preflight import Made
 from cloudkite.accounts.registry import Account
 from cloudkite.accounts.target import Target
 from cloudkite.engine import backup, cli, failures, room, state
 from cloudkite.engine.claim import claim
 from cloudkite.engine.folder import ATTACHED, Folder
-from cloudkite.engine.results import Failed, OnStep, Outcome, Preview, Resource, Status
+from cloudkite.engine.results import Change, Failed, Incomplete, OnStep, Outcome, Preview, Resource, Status
 from cloudkite.engine.shared import Shared, share
 from cloudkite.show.errors import UserError
 from cloudkite.show.text import _
 from cloudkite.workspace import write_atomically
+from infra.outputs import OtherSchema, Outputs
 
 if TYPE_CHECKING:
     from cloudkite.engine.stack import Stack
 
 Progress = Callable[[str], Any]
 
-_TRIES = 3  # of `up`: after each, what existed already is taken over
+# What the engine writes for a value that isn't known:
+# https://github.com/pulumi/pulumi/blob/master/sdk/go/common/resource/plugin/rpc.go
+_UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
+_BESIDES = {"Budget", "NotificationChannel", "AlertPolicy", "SQuotaPreference"}  # kinds without which jobs run
 
 
 def silent(_line: str) -> None:
@@ -41,12 +46,20 @@ def preview(account: Account, target: Target, progress: Progress = silent) -> Pr
 
     `progress` is called with lines such as those of a CLI that has to be built first. Raises UserError.
     """
-    with opened(account, target, progress) as (_folder, stack):
-        events, outcome = stack.run("preview")
-        found = Preview(events.changes(), events.same(), events.resources(), tuple(events.warnings), outcome.seconds)
-        if not found.changes:
+    with opened(account, target, progress) as (folder, stack):
+        from cloudkite.engine import facts, tries
+
+        found = facts.read(folder, target, stack.settings)
+        stack.known = found.expected
+        events, outcome = tries.preview(folder, stack, progress, look=not found.blind)
+        changes = events.changes()
+        if found.blind:
+            changes = (*_turned_on(state.read(folder)), *changes)
+        drift = tuple(one for change in changes if (one := events.drift.get(change.urn)))
+        warnings = (*found.choice.warnings, *events.warnings)
+        if not changes:
             _write_outputs(account, outcome.outputs)  # in case a run was cut off between the cloud and this file
-        return found
+        return Preview(changes, events.same(), events.resources(), warnings, outcome.seconds, drift)
 
 
 def up(
@@ -60,34 +73,67 @@ def up(
     Can be cut off at any moment and called again. Raises Failed with what was done until then, or UserError.
     """
     with opened(account, target, progress, make=True) as (folder, stack):
-        outcome = _up(stack, target, on_step)
-        _write_outputs(account, outcome.outputs)
-        warning = backup.keep(folder, target, outcome.outputs)
-        backup.prune(folder)
-        return replace(outcome, warnings=(*outcome.warnings, warning)) if warning else outcome
+        from cloudkite.engine import facts
 
-
-def _up(stack: Stack, target: Target, on_step: OnStep | None) -> Outcome:
-    from cloudkite.engine import recovery
-
-    changes: Counter[str] = Counter()
-    seconds = 0.0
-    for tries in range(1, _TRIES + 1):
+        found = facts.read(folder, target, stack.settings)
+        services.turn_on_first(target, found.services, progress)
+        if not found.choice.ready:
+            found = facts.read(folder, target, stack.settings)
+        stack.known = found.known
         try:
-            # What doesn't depend on a failure is made all the same: one run tells all that is wrong.
-            last = stack.run("up", on_step, continue_on_error=True)[1]
-            return replace(last, changes=dict(changes + Counter(last.changes)), seconds=seconds + last.seconds)
-        except failures.Foreign as foreign:
-            recovery.remove(stack, foreign)
-            raise
-        except Failed as failed:
-            changes.update(failed.outcome.changes)
-            seconds += failed.outcome.seconds
-            taken = recovery.take_over(stack, target, failed) if tries < _TRIES else 0
-            if not taken:
+            outcome = _made(folder, stack, target, on_step, progress)
+        except Incomplete as incomplete:
+            if found.choice.ready:
                 raise
-            changes["adopt"] += taken
-    raise AssertionError("the last try returns or raises")
+            outcome = incomplete.outcome
+        if not found.choice.ready:
+            found = facts.again(folder, target, stack.settings, progress)
+            stack.known = found.known
+            more = _made(folder, stack, target, on_step, progress)
+            done = Counter(outcome.changes) + Counter(more.changes)
+            outcome = replace(more, changes=dict(done), seconds=outcome.seconds + more.seconds)
+        return replace(outcome, warnings=(*found.choice.warnings, *outcome.warnings))
+
+
+def _made(folder: Folder, stack: Stack, target: Target, on_step: OnStep | None, progress: Progress) -> Outcome:
+    """One `up` of the program, its outputs written. Raises Failed, Incomplete where jobs can run all the same."""
+    from cloudkite.engine import tries
+
+    try:
+        return _keep(folder, target, tries.up(folder, stack, target, on_step, progress))
+    except Failed as failed:
+        raise _all_but(folder, target, failed) from None
+
+
+def _turned_on(known: state.State) -> tuple[Change, ...]:
+    """The first API, without which no other can be looked at, as a change: the state says that it is on."""
+    first = next((one for one in known.resources if one.inputs.get("service") == services.MANAGER), None)
+    return (Change("create", first.kind, first.name, first.urn),) if first else ()
+
+
+def _keep(folder: Folder, target: Target, outcome: Outcome) -> Outcome:
+    """Write what the tasks read, and copy the state."""
+    _write_outputs(folder.account, outcome.outputs)
+    warning = backup.keep(folder, target, outcome.outputs)
+    backup.prune(folder)
+    return replace(outcome, warnings=(*outcome.warnings, warning)) if warning else outcome
+
+
+def _all_but(folder: Folder, target: Target, failed: Failed) -> Failed:
+    """The failure; where only what no job needs is missing, all else is ready to be used, and it is said so."""
+    missing = {one.kind for one in failed.outcome.failures}
+    # What isn't known, because the resource that says it could not be made, is left out.
+    outputs = {name: value for name, value in failed.outcome.outputs.items() if _UNKNOWN not in json.dumps(value)}
+    try:
+        Outputs.read(outputs)
+    except (KeyError, OtherSchema):
+        return failed
+    if not missing or not missing <= _BESIDES:
+        return failed
+    outcome = _keep(folder, target, replace(failed.outcome, outputs=outputs))
+    said = _("account {name} can be used, but isn't complete:\n  {missing}")
+    told = said.format(name=folder.account.name, missing=failed.message)
+    return Incomplete(told, failed.hint, failed.code, outcome)
 
 
 def down(
@@ -166,6 +212,14 @@ def left(account: Account) -> list[Resource]:
     return list(state.read(Folder(account)).resources)
 
 
+def made(account: Account) -> Made:
+    """What the state has of the things that settings can't move or forget. Raises UserError when it can't be read."""
+    from cloudkite.engine import facts
+
+    buckets = {one.name: (one.id, str(one.inputs.get("location", ""))) for one in left(account) if one.kind == "Bucket"}
+    return Made(buckets, facts.kept(Folder(account)))
+
+
 def leaving(account: Account, everything: bool = False, watched: bool = False) -> tuple[list[Resource], list[Resource]]:
     """What `down` would delete, and what it would leave. Raises UserError when the state can't be read."""
     known = state.read(Folder(account))
@@ -187,7 +241,7 @@ def opened(
     """The account's stack, ready for a run and ours alone. `make` lets it make the bucket that a team's state is in."""
     folder = Folder(account)
     config = settings.read(account.settings)
-    settings.check(config, account.name)
+    wanted = settings.check(config, account.name)
     _probe(account, target)
     room.check(folder)
     program = cli.find(progress)
@@ -198,11 +252,11 @@ def opened(
             shared = share(folder, target, progress, make=make)
             claim(folder, target, progress)
             folder.prepare(config)  # what was checked, whatever the file says by now
-            # Imported here, for `invoke --list` and whatever is refused above must not wait for the Automation API.
+            # Imported here, and by who uses it: `invoke --list` and whatever is refused above must not wait for it.
             from cloudkite.engine import recovery
             from cloudkite.engine.stack import Stack
 
-            stack = Stack(folder, target, program, shared)
+            stack = Stack(folder, target, program, wanted, shared)
             recovery.mend(folder, stack, target, progress)
             yield folder, stack
     except locks.Held as other:

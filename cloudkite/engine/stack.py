@@ -19,6 +19,8 @@ from cloudkite.engine.events import Events
 from cloudkite.engine.folder import ATTACHED, SECRET, SIGNATURE, Folder
 from cloudkite.engine.results import OnStep, Outcome
 from cloudkite.engine.shared import Shared
+from infra.known import Known
+from infra.settings import Settings
 
 # Pulumi's language host is a gRPC server in this process; when a program fails it may fail, too, and gRPC would write
 # a traceback to the terminal. What went wrong comes through the events.
@@ -40,11 +42,15 @@ VERBS = {
 class Stack:
     """Runs the engine on one account. The caller holds the account's lock."""
 
-    def __init__(self, folder: Folder, target: Target, program: cli.Cli, shared: Shared | None = None) -> None:
+    def __init__(
+        self, folder: Folder, target: Target, program: cli.Cli, settings: Settings, shared: Shared | None = None
+    ) -> None:
         self._folder, self._target, self.program, self.shared = folder, target, program, shared
         self._environment = folder.environment(target, program, shared.url if shared else "")
         self._command = Command(program, lambda: room.runs_out(folder))
         self.events = Events()  # what the last run told
+        self.settings = settings  # as they were checked, whatever the file says by now
+        self.known: Known | None = None  # what the program is given
 
     def run(self, verb: str, on_step: OnStep | None = None, **options: bool | list[str]) -> tuple[Events, Outcome]:
         """One run: preview, up, refresh or destroy. Raises UserError, or Failed with what was done until then.
@@ -108,7 +114,7 @@ class Stack:
 
     def _program(self, declared: served.Declared, raised: list[Exception]) -> Callable[[], None]:
         """What the engine calls: infra's program. Its own exceptions are kept for our words."""
-        token = self._token()
+        token, known = self._token(), self.known
 
         def program() -> None:
             declared.watch()
@@ -116,7 +122,7 @@ class Stack:
                 with _DECLARING, _byte_code():
                     from infra.program import run
 
-                    run(token)
+                    run(token, known)
             except Exception as problem:
                 raised.append(problem)
                 # The engine prints a RunError without a traceback.

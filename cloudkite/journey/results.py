@@ -54,7 +54,7 @@ def list_jobs(
         screen.say(_("no such job; uv run invoke jobs lists all"))
         return
     if not found:
-        screen.say(_("no job yet; uv run invoke train NAME starts one"))
+        screen.say(_("no jobs yet; `uv run invoke train NAME` starts one"))
         return
     screen.table(
         [_("job"), _("by"), _("state"), _("machine"), _("created (UTC)"), _("ran"), _("cost")],

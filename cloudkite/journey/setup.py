@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from cloudkite.accounts import registry
 from cloudkite.accounts.registry import Account
 from cloudkite.accounts.target import Target
+from cloudkite.journey import outlook
 from cloudkite.journey.reach import connect, refuse_shared
 from cloudkite.show import amounts, screen
 from cloudkite.show.errors import UserError
@@ -52,6 +53,7 @@ def set_up(
     say = (lambda *_a, **_k: None) if quiet else screen.say
     say(acting_as(account, target))
     with screen.waiting(_("looking at what is there ...")) as tell:
+        report = None if look else outlook.check(account, target)
         preview = engine.preview(account, target, progress=tell)
     for warning in preview.warnings:
         screen.warn(warning)
@@ -67,19 +69,22 @@ def set_up(
             )
         )
         return
+    if not quiet:
+        outlook.tell_drift(preview)
     if not quiet and not brief:
         show_changes(preview.changes)
         show_monthly(prices.monthly(preview.resources, account.region), account)
         if account.shared:
             kept = _("what is made is written down in gs://{project}-state, for all members: below 0.01 USD a month")
             say(kept.format(project=account.project))
-    if look:
+    if report is None:
         say(_("a preview: nothing was changed"))
         return
     check_rights(account, target)
     if not yes and account.costs_money and not screen.confirm(_("set account {name} up?").format(name=account.name)):
         raise UserError(_("nothing was changed"))
     with screen.waiting(_("setting up ..."), live=brief) as tell:
+        outlook.check_the_rest(account, target, report, tell)
         outcome = engine.up(account, target, on_step=steps(tell, len(preview.changes)), progress=tell)
     for warning in outcome.warnings:
         screen.warn(warning)

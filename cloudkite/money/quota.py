@@ -11,11 +11,10 @@ from typing import Any
 
 from catalog.quotas import SERVICE, Need
 from cloudkite.accounts.api import pages, send
+from cloudkite.accounts.preferences import UNLIMITED, effective
 from cloudkite.accounts.target import Target
 from cloudkite.show.errors import UserError, from_google
 from cloudkite.show.text import _
-
-_UNLIMITED = -1
 
 
 @dataclass(frozen=True)
@@ -32,7 +31,7 @@ class Reading:
     @property
     def enough(self) -> bool:
         """Whether the job fits as far as is known; what could not be read never blocks."""
-        return self.limit is None or self.limit == _UNLIMITED or self.limit >= self.needed
+        return self.limit is None or self.limit == UNLIMITED or self.limit >= self.needed
 
 
 def read(target: Target, needs: Sequence[Need]) -> list[Reading]:
@@ -70,27 +69,6 @@ def _info(target: Target, need: Need) -> dict[str, Any] | None:
     return next(
         (i for i in infos if i.get("metric") == need.meter.metric and "region" in i.get("dimensions", [])), None
     )
-
-
-def effective(info: dict[str, Any], region: str) -> int | None:
-    """The limit of a QuotaInfo in a region, None when it says nothing about it.
-
-    An entry of the region's own wins over one for a list of places, that over one for everywhere.
-    """
-    found: dict[int, int] = {}
-    for entry in info.get("dimensionsInfos", []):
-        value = entry.get("details", {}).get("value")
-        own = entry.get("dimensions", {}).get("region")
-        places = entry.get("applicableLocations", ["global"])
-        if value is None:
-            continue
-        if own == region:
-            found[0] = int(value)
-        elif own is None and region in places:
-            found[1] = int(value)
-        elif own is None and places == ["global"]:
-            found[2] = int(value)
-    return found[min(found)] if found else None
 
 
 def unread(readings: Sequence[Reading]) -> list[str]:

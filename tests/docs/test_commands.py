@@ -127,4 +127,4 @@ def test_everything_goes_and_what_google_keeps_is_said(copy):
     good(copy, "uv run invoke up --yes")
     said = good(copy, "uv run invoke down --everything --yes --confirm mine").stdout
     assert "nothing is left" in said
-    assert "Google keeps what was in data and models for another 7 days, to be restored, and bills it" in said
+    assert "Google keeps what is in data and models for another 7 days, to be restored, and bills it" in said

@@ -180,7 +180,7 @@ def test_a_student_on_a_trial(running):
     assert "student-project: trial closed, " in good(running, "uv run invoke local.bill --account student")
 
     assert good(running, "uv run invoke local.pay student").startswith("student-project: trial upgraded, ")
-    assert good(running, "uv run invoke jobs").startswith("no job yet")
+    assert good(running, "uv run invoke jobs").startswith("no jobs yet")
     assert (
         refused(running, "uv run invoke local.pay student")[1] == "the account of student-project is upgraded already"
     )

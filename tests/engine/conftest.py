@@ -36,8 +36,8 @@ class Place:
     def preview(self):
         return engine.preview(self.account, self.target)
 
-    def up(self, on_step=None):
-        return engine.up(self.account, self.target, on_step)
+    def up(self, on_step=None, progress=lambda _line: None):
+        return engine.up(self.account, self.target, on_step, progress)
 
     def down(self, everything=False):
         return engine.down(self.account, self.target, everything)
@@ -50,6 +50,11 @@ class Place:
         path = self.account.settings
         path.write_text(change(path.read_text(encoding="utf-8")), encoding="utf-8")
         return Place(self.space, registry.load(self.space, self.account.name), self.target)
+
+    def opened(self):
+        """The same, once the billing account that its settings name is open: a start of the local cloud does that."""
+        local.run(self.space, "start", *local.start_options(self.account))
+        return self
 
     def process(self, verb="up"):
         """The same in a process of its own, to be interrupted or killed."""
@@ -78,19 +83,23 @@ def space():
         local.run(made, "stop")
 
 
-def _describe(space):
-    """A new account's settings: those of the default account, on a project of its own."""
+def _describe(space, tier="paid", fresh=False):
+    """A new account's settings: those of the default account, on a project of its own, which may be a `fresh` one."""
     name = f"account-{next(_numbers)}"
     project = f"cloudkite-{name}"
     text = (CLONE / "infra" / "Pulumi.local.yaml").read_text(encoding="utf-8").replace("cloudkite-local", project)
-    (space.accounts / f"Pulumi.{name}.yaml").write_text(text, encoding="utf-8")
+    (space.accounts / f"Pulumi.{name}.yaml").write_text(text.replace("tier: paid", f"tier: {tier}"), encoding="utf-8")
     account = registry.load(space, name)
+    if fresh:
+        local.run(space, "start", f"--fresh-project={project}", *local.start_options(account))
     return Place(space, account, target.connect(space, account))
 
 
 @pytest.fixture
 def describe():
-    """Makes accounts that were never set up: call it with a workspace."""
+    """Makes accounts that were never set up: call it with a workspace, and `fresh=True` for a project where things take
+    a while, as in a new one on Google.
+    """
     return _describe
 
 

@@ -49,6 +49,10 @@ def explain(folder, made, stderr="", raised=None):
             (403, "forbidden", "Permission denied"),
         ),
         ('error: Error 400: Bad name., "reason": "invalid"', (400, "invalid", "Bad name")),
+        (
+            "googleapi: Error 403: It is off., forbidden\nTraceback (most recent call last):\n  File x, line 1, in y",
+            (403, "forbidden", "It is off"),
+        ),
         ("something else", (0, "", "something else")),
         ("", (0, "", "")),
     ],
@@ -156,3 +160,10 @@ def test_a_problem_of_the_callers_own_progress_is_kept(folder):
     step = {"op": "create", "urn": URN, "type": "gcp:storage/bucket:Bucket", "new": {"custom": True}}
     made(EngineEvent.from_json({"sequence": 1, "timestamp": 1, "resourcePreEvent": {"metadata": step}}))
     assert isinstance(made.problem, BrokenPipeError)
+
+
+def test_what_only_follows_from_a_failure_is_not_told(folder):
+    made = events("googleapi: Error 403: no, forbidden")
+    member = URN.replace("bucket:Bucket::data", "bucketIAMMember:BucketIAMMember::data-trainer")
+    made.errors.append((member, "property bucket value output<string>{} has a problem: bucket is required"))
+    assert explain(folder, made).message == "create Bucket data: 403 no"

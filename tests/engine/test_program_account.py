@@ -71,7 +71,9 @@ def test_each_resource_waits_for_the_apis_that_it_needs_and_for_no_other(made):
         if row["type"].endswith(":Budget"):
             needed.add("billingbudgets")
         if row["type"].endswith(":SQuotaPreference"):
-            needed.add("aiplatform")  # whose quota it is: it is read before
+            needed.add("aiplatform")  # whose quota it is
+        if row["type"].endswith(":ServiceIdentity"):
+            needed.add("aiplatform")  # whose own account it is
         if waits != needed:
             assert (name, waits - {"cloudresourcemanager", "aiplatform"}) == (name, needed - {"aiplatform"})
 
@@ -116,8 +118,6 @@ def test_what_can_not_be_made_again_is_kept(made):
                 ("update", "Budget", "monthly-budget"),
                 ("delete", "AlertPolicy", "job-failed"),
                 ("delete", "NotificationChannel", "mail-owner@example.com"),
-                # Nobody is left whom Google could write to about it.
-                ("update", "SQuotaPreference", "custom-model-training-t4-gpus-us-central1"),
             },
         ),
         (
@@ -146,7 +146,8 @@ def test_what_can_not_be_made_again_is_kept(made):
                 )),
             },
         ),
-        ({"quotas": None}, {("delete", "SQuotaPreference", "custom-model-training-t4-gpus-us-central1")}),
+        # It goes back to what it is by itself.
+        ({"quotas": None}, {("update", "SQuotaPreference", "custom-model-training-t4-gpus-us-central1")}),
     ],
     ids=["staging", "logs", "amount", "billing account", "no e-mail", "no owner", "a member", "no quotas"],
 )  # fmt: skip
@@ -171,22 +172,23 @@ def test_data_is_not_moved_to_another_region_by_a_change_of_settings(made):
 def test_quotas_by_metric_and_guard_rails_that_can_not_raise(change):
     asked = [
         {"metric": CPUS, "value": 16},
-        {"quotaId": T4, "value": 5},
+        {"accelerator": "T4", "value": 50},
         {"quotaId": T4, "region": "us-west1", "value": 4, "request": True},
         {"quotaId": T4, "region": "europe-west4", "value": 1, "request": True},
     ]
     place = change(quotas=asked)
     seen = place.preview()
     assert set(seen.warnings) == {
-        f"quota {T4} in us-central1 is 1: a guard-rail of 5 can't raise it (`request: true` asks Google for more)",
-        f"quota {T4} in europe-west4 is 2: there is no need to ask for 1 (without `request: true` it would be lowered)",
+        f"quota {T4} in us-central1 is 12 by itself: a guard-rail of 50 can't raise it (`request: true` asks Google "
+        "for more)",
+        f"quota {T4} in europe-west4 is 2 by itself: you don't have to ask for 1 (without `request: true` it would be "
+        "lowered)",
     }
     wished = {resource.name: resource.inputs for resource in seen.resources if resource.kind == "SQuotaPreference"}
     assert {name: inputs["quotaConfig"]["preferredValue"] for name, inputs in wished.items()} == {
         "custom-model-training-cpus-us-central1": "16",
-        "custom-model-training-t4-gpus-us-central1": "1",
+        "custom-model-training-t4-gpus-us-central1": "12",
         "custom-model-training-t4-gpus-us-west1": "4",
-        "custom-model-training-t4-gpus-europe-west4": "2",
     }
     cpus = wished["custom-model-training-cpus-us-central1"]
     assert cpus["quotaId"] == "CustomModelTrainingCPUsPerProjectPerRegion"
@@ -199,7 +201,7 @@ def test_quotas_by_metric_and_guard_rails_that_can_not_raise(change):
     ("quota", "advice"),
     [
         ({"quotaId": T4.replace("T4", "T5")}, f"did you mean {T4}?"),
-        ({"quotaId": "Bananas"}, "none of the 43 that there are looks like it"),
+        ({"quotaId": "Bananas"}, "no quota has a name like it"),
     ],
 )
 def test_a_quota_that_is_not_there_is_named(change, quota, advice):
@@ -219,8 +221,8 @@ def test_another_currency_than_the_billing_accounts_is_refused(change):
 
 
 def test_without_a_currency_the_budget_is_in_the_billing_accounts_own(place):
-    payer = "DDDDDD-000000-000004"  # on the local cloud the first budget decides what an account counts in
-    place = place.settings(lambda text: text.replace("012345-6789AB-CDEF01", payer).replace("USD", "KRW"))
+    payer = "DDDDDD-000000-000004"
+    place = place.settings(lambda text: text.replace("012345-6789AB-CDEF01", payer).replace("USD", "KRW")).opened()
     place.up()
     place.account.outputs_file.unlink()
     place = place.settings(lambda text: text.replace("    currency: KRW\n", ""))
@@ -261,9 +263,9 @@ def test_the_examples_work(place, name):
     assert project
     text = example.replace(project[1], place.account.project).replace("target: google", "target: local")
     # Each example names a currency of its own; the account is one that no other test has a budget with.
-    place.settings(
+    place = place.settings(
         lambda _: text.replace("012345-6789AB-CDEF01", f"0000{name[:2].encode().hex().upper()[:2]}-000000-000000")
-    )
+    ).opened()
     assert place.up().failures == ()
 
 

@@ -181,6 +181,24 @@ def test_an_api_that_is_off_refuses(programs):
     assert any("Error 403: Artifact Registry API has not been used in project" in error for error in told.errors)
 
 
+def test_in_a_fresh_project_apis_take_a_while_and_are_read_through_resource_manager(space, describe, pulumi, tmp_path):
+    fresh = Programs(describe(space, fresh=True), pulumi, tmp_path / "fresh")
+
+    def program(opts):
+        for name in ("cloudresourcemanager", "artifactregistry"):
+            gcp.projects.Service(name, service=f"{name}.googleapis.com", disable_on_destroy=False, opts=opts)
+
+    # To read which APIs are on, the provider asks Resource Manager, and does not ask again while that is off.
+    first = fresh.up(program)
+    assert any("Error 403: Cloud Resource Manager API has not been used in project" in error for error in first.errors)
+    tries = 1
+    while fresh.refresh().errors or fresh.up(program).errors:
+        tries += 1
+        assert tries <= 6
+    assert fresh.up(program).steps == []
+    assert set(fresh.resources()) >= {"cloudresourcemanager", "artifactregistry"}
+
+
 def test_an_account_that_is_not_there_gets_no_role(programs):
     project = programs.place.account.project
 
@@ -258,9 +276,9 @@ def test_all_other_kinds_live(programs):
 
     first = programs.up(program)
     assert first.errors == []
-    assert programs.up(program).counts == {}
+    assert programs.up(program).steps == []
     assert {op for op, _ in programs.refresh().steps} <= {"refresh"}
-    assert programs.up(program).counts == {}
+    assert programs.up(program).steps == []
     second = programs.up(lambda opts: program(opts, "two"))
     assert second.errors == []
     assert dict.fromkeys(name for _, name in second.steps) == dict.fromkeys(

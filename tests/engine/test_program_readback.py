@@ -31,6 +31,7 @@ READ_BACK = {
     "Repository",
     "SQuotaPreference",
     "Service",
+    "ServiceIdentity",
 }
 # What the resources above are given that has no effect here, by property: kept and told, no more.
 DECLARED_ONLY = {
@@ -115,7 +116,9 @@ def test_who_may_do_what(seen, declared, place):
     trainer, submitter = (
         f"serviceAccount:{name}@{project}.iam.gserviceaccount.com" for name in ("trainer", "owner")
     )  # fmt: skip
+    vertex = f"serviceAccount:service-{seen['number']}@gcp-sa-aiplatform.iam.gserviceaccount.com"
     assert policy(seen["project_policy"]) == {
+        ("roles/aiplatform.serviceAgent", vertex),  # Google's own account, made early; Google grants it this itself
         ("roles/owner", submitter),  # whose project it is; not granted by the program
         ("roles/logging.logWriter", trainer),
         ("roles/aiplatform.user", submitter),

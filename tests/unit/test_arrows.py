@@ -22,8 +22,9 @@ ALLOWED = {
 }
 # Parts of cloudkite/ may import from the program what it takes and gives; the engine runs it.
 OF_THE_PROGRAM = {
-    "engine": {"infra.program", "infra.mistakes", "infra.outputs"},
-    "accounts": {"infra.settings", "infra.mistakes", "infra.outputs"},
+    "money": {"infra.known", "infra.settings"},
+    "engine": {"infra.program", "infra.mistakes", "infra.outputs", "infra.known", "infra.settings"},
+    "accounts": {"infra.settings", "infra.mistakes", "infra.outputs", "infra.known"},
 }
 HEAVY = {
     "pulumi",

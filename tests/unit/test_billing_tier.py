@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
 
-from cloudkite.accounts.local import project_option
+from cloudkite.accounts.local import start_options
 from cloudkite.accounts.registry import Account
 
 
@@ -16,4 +17,6 @@ def test_a_trial_account_is_rehearsed_on_a_trial(tier: str, option: str) -> None
         name="home", target="local", project="my-project", region="us-central1", tier=tier, owner="", currency="USD",
         budget=None, settings=Path("Pulumi.home.yaml"), state=Path("state"),
     )  # fmt: skip
-    assert project_option(account) == option
+    assert start_options(account) == [option]
+    paid = dataclasses.replace(account, payer="012345-6789AB-CDEF01", currency="KRW")
+    assert start_options(paid) == [option, "--billing-account=my-project=012345-6789AB-CDEF01:KRW"]

@@ -24,6 +24,7 @@ MOST = 12  # loose modules in a folder, __init__.py apart
 # may be as full as they like: one looks there for the name of what is tested, and no test imports another.
 FULL = {
     "cloudkite/commands": "a command each, by its name",
+    "cloudkite/journey": "what people do with the tasks: a module for each",
     "cloudkite/engine": "the Pulumi engine: found, run, locked and taken up again, behind one door",
     "infra": "the Pulumi program: a module for each thing that an account is given",
 }

@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 
 from localcloud import launch
 from localcloud.commands import drills, money, rights
+from localcloud.core.asked.wanted import Wanted
 from localcloud.core.environment import SHELLS, export_lines
 from localcloud.core.state import locks
 from localcloud.core.state.files import Foreign
@@ -92,6 +93,22 @@ def _parser() -> argparse.ArgumentParser:
         one.add_argument(
             "--trial", action="extend", nargs="+", default=[], metavar="ID", help="make these on a free trial"
         )
+        one.add_argument(
+            "--fresh-project",
+            action="extend",
+            nargs="+",
+            default=[],
+            metavar="ID",
+            help="make these as new on Google: APIs and grants take a while until they work",
+        )
+        one.add_argument(
+            "--billing-account",
+            action="extend",
+            nargs="+",
+            default=[],
+            metavar="ID=ACCOUNT:CURRENCY",
+            help="open this billing account, which pays for the project (:closed after it: closed)",
+        )
         one.add_argument("--envs", type=Path, help="folder of Python environments for jobs (default: ROOT/envs)")
     verbs.add_parser("stop", parents=[shared], help="stop it, and all jobs that run in it")
     verbs.add_parser("status", parents=[shared], help="show its process, ports and folder, and what it holds")
@@ -116,7 +133,14 @@ def _say(options: argparse.Namespace, value: dict[str, Any], text: str) -> int:
 
 
 def _start(options: argparse.Namespace) -> int:
-    server = launch.start(options.root, _envs(options), options.project, options.trial)
+    server = launch.start(
+        options.root,
+        _envs(options),
+        options.project,
+        options.trial,
+        options.fresh_project,
+        options.billing_account,
+    )
     return _say(options, server, f"The local cloud in {options.root} runs (process {server['pid']}).")
 
 
@@ -173,7 +197,8 @@ def _serve(options: argparse.Namespace) -> int:
     """Be the server: one line of JSON on standard output when ready, or why not; then nothing."""
     from localcloud import serving
 
-    return serving.run(options.root, _envs(options), options.project, options.trial)
+    wanted = Wanted(options.project, options.trial, options.fresh_project, options.billing_account)
+    return serving.run(options.root, _envs(options), wanted)
 
 
 _VERBS = {

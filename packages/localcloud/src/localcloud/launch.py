@@ -20,6 +20,7 @@ import psutil
 
 import environments
 from localcloud.core import hints, ports
+from localcloud.core.asked.wanted import Wanted
 from localcloud.core.network import NOTED
 from localcloud.core.ports import Ports
 from localcloud.core.state import locks
@@ -84,25 +85,35 @@ def required(root: Path) -> dict[str, Any]:
     return server
 
 
-def start(root: Path, envs: Path, projects: Sequence[str] = (), trials: Sequence[str] = ()) -> dict[str, Any]:
-    """Start the server of `root` unless it runs, and make the projects; `trials` on a free trial. Raises Failed.
+def start(
+    root: Path,
+    envs: Path,
+    projects: Sequence[str] = (),
+    trials: Sequence[str] = (),
+    fresh: Sequence[str] = (),
+    accounts: Sequence[str] = (),
+) -> dict[str, Any]:
+    """Start the server of `root` unless it runs, and make projects and billing accounts: see Wanted. Raises Failed.
 
     One that runs is told of this process' proxies, certificates and package index, where they differ from what it was
     told before: the environments of jobs are built with them.
     """
+    wanted = Wanted(projects, trials, fresh, accounts)
+    try:
+        asked = list(wanted.asked())
+    except ValueError as error:
+        raise Failed(str(error), code=2) from None
     private_folder(root)
     check_all_own(root)
     with _alone(root):
         server = running(root)
         if server is None:
-            server = _spawn(root, envs, projects, trials)
+            server = _spawn(root, envs, wanted)
         else:
             _write_created(root, server)
             _tell_network(root, server)
-            for project in projects:
-                ask(root, server, "POST", f"/projects/{project}")
-            for project in trials:
-                ask(root, server, "POST", f"/projects/{project}", {"trial": True})
+            for project, body in asked:
+                ask(root, server, "POST", f"/projects/{project}", body)
         return server
 
 
@@ -179,7 +190,7 @@ def _after_a_kill(root: Path) -> dict[str, Any] | None:
         if not (root / "vertex" / "jobs").is_dir():
             return None
         envs = root / "envs"
-    return _spawn(root, envs, ())
+    return _spawn(root, envs, Wanted())
 
 
 def status(root: Path) -> dict[str, Any]:
@@ -291,9 +302,8 @@ def _command(root: Path) -> list[str]:
     return [sys.executable, "-m", "localcloud", "serve", "--root", str(root)]
 
 
-def _spawn(root: Path, envs: Path, projects: Sequence[str], trials: Sequence[str] = ()) -> dict[str, Any]:
-    command = [*_command(root), "--envs", str(envs)]
-    command += [f"--project={project}" for project in projects] + [f"--trial={project}" for project in trials]
+def _spawn(root: Path, envs: Path, wanted: Wanted) -> dict[str, Any]:
+    command = [*_command(root), "--envs", str(envs), *wanted.options()]
     flags: dict[str, Any] = {"start_new_session": True}  # it outlives the shell
     if sys.platform == "win32":
         flags = {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW}

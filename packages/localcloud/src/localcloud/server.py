@@ -23,14 +23,16 @@ import uvicorn
 from localcloud import __version__
 from localcloud.apis import TABLES, apis, assemble
 from localcloud.billing.meter import Billing
+from localcloud.control import births
 from localcloud.core import ports
 from localcloud.core.asked.drills import Drills
-from localcloud.core.asked.usage import DEFAULT_PAYER
+from localcloud.core.asked.wanted import Wanted
 from localcloud.core.cloud import Cloud
 from localcloud.core.network import Network
 from localcloud.core.state import database, locks
 from localcloud.core.state.files import check_all_own, check_own, private_folder, write_privately
 from localcloud.faults.http import faulty_metadata
+from localcloud.identity import persons
 from localcloud.identity.metadata import Metadata
 from localcloud.identity.tokens import Tokens
 from localcloud.projects.store import Projects
@@ -93,8 +95,8 @@ def tls_context(root: Path) -> ssl.SSLContext:
     return context
 
 
-async def serve(root: Path, envs: Path, projects: list[str], trials: list[str], ready: Any) -> None:
-    """Serve until told to end, with these projects, paid ones and on free trials.
+async def serve(root: Path, envs: Path, wanted: Wanted, ready: Any) -> None:
+    """Serve until told to end, with what is wanted.
 
     Calls `ready(description)` once all ports answer. Raises PortTaken, locks.Busy, Damaged, Foreign.
     """
@@ -115,11 +117,10 @@ async def serve(root: Path, envs: Path, projects: list[str], trials: list[str], 
         assert cloud.secret  # written before anybody could need it
         for project in cloud.of(Projects).list():
             cloud.of(Projects).write_files(project)  # ports and certificates may be new
+            persons.write(cloud, project["projectId"])
         cloud.of(Billing).adopt_old()
-        for project in projects:
-            cloud.of(Projects).create(project, payer=DEFAULT_PAYER)
-        for project in trials:
-            cloud.of(Billing).create_trial(project)
+        for project, body in wanted.asked():
+            births.make(cloud, project, body)
         end = asyncio.Event()
         _end_by_signal(end)
         cloud.on_end(end.set)

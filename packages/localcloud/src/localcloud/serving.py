@@ -13,13 +13,14 @@ from typing import Any
 
 from localcloud import server
 from localcloud.core import hints, ports
+from localcloud.core.asked.wanted import Wanted
 from localcloud.core.errors import ApiError
 from localcloud.core.state import locks
 from localcloud.core.state.files import Foreign
 from localcloud.core.state.kept import Damaged
 
 
-def run(root: Path, envs: Path, projects: list[str], trials: list[str]) -> int:
+def run(root: Path, envs: Path, wanted: Wanted) -> int:
     """Serve until told to end. Standard output gets one line: server.json's content, or {"error", "hint": pieces}."""
     os.umask(0o077)  # whatever any part writes is for the owner alone
     os.chdir(root)
@@ -29,7 +30,7 @@ def run(root: Path, envs: Path, projects: list[str], trials: list[str]) -> int:
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("localcloud").setLevel(level)
     try:
-        asyncio.run(server.serve(root, envs, projects, trials, _say))
+        asyncio.run(server.serve(root, envs, wanted, _say))
     except ports.PortTaken as error:
         _say({"error": str(error), "hint": hints.as_json(error.hint)})
         return 1

@@ -47,6 +47,7 @@ def cloud(tmp_path: Path) -> Cloud:
     made = assemble(tmp_path, tmp_path / "envs", Ports(1, 2, 3, 4, 5), Fixed())
     for project in ("test-project", "other-project"):
         made.of(Projects).create(project, payer=ACCOUNT)
+    made.of(Billing).accounts.open(ACCOUNT, "", "USD")
     made.of(Projects).enable("test-project", "pubsub.googleapis.com", "billingbudgets.googleapis.com")
     made.of(PubSub).create_topic(TOPIC)
     made.of(PubSub).create_subscription(SUBSCRIPTION, {"topic": TOPIC, "messageRetentionDuration": "2678400s"})

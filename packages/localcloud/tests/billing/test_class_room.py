@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from google.auth.transport.requests import AuthorizedSession
 
-from clouds import LocalCloud
+from clouds import LocalCloud, opened
 from localcloud import launch
 
 pytestmark = pytest.mark.slow
@@ -125,6 +125,7 @@ def accounts(tmp_path: Path) -> Iterator[tuple[Account, Account]]:
         account = Account(cloud, cloud.session())
         made.append(account)
         _set_up(account)
+    opened(made[1].cloud, PAYER.removeprefix("billingAccounts/"))
     yield made[0], made[1]
     for account in made:
         account.session.close()

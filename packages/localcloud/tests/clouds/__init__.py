@@ -140,10 +140,23 @@ Start = Callable[..., LocalCloud]
 APIS = ("cloudresourcemanager", "iam", "iamcredentials")
 
 
+# Billing accounts of the tests' person, beside the one that pays.
+ACCOUNTS = ("012345-6789AB-CDEF01", "BBBBBB-000000-000002")
+
+
+def opened(cloud: LocalCloud, account: str, currency: str = "USD", is_open: bool = True) -> str:
+    """Open a billing account for who owns the cloud's project, which it doesn't pay for; gives its name."""
+    one = {"account": account, "currency": currency, "open": is_open, "pays": False}
+    launch.ask(cloud.root, cloud.server, "POST", f"/projects/{cloud.project}", {"accounts": [one]})
+    return f"billingAccounts/{account}"
+
+
 def started(root: Path, project: str) -> LocalCloud:
     """The server of `root`, started unless it runs, with a project in which APIS are on."""
     launch.start(root, root / "envs", [project])
     cloud = LocalCloud(root, project)
+    accounts = [{"account": account, "pays": False} for account in ACCOUNTS]
+    launch.ask(root, cloud.server, "POST", f"/projects/{project}", {"accounts": accounts})
     cloud.enable(*APIS)
     return cloud
 

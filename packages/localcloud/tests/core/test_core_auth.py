@@ -277,7 +277,7 @@ def test_an_empty_audience_is_as_good_as_none(local_cloud):
 
 
 def test_other_grants_are_refused(local_cloud):
-    answer = local_cloud.plain_session().post(TOKEN, data={"grant_type": "refresh_token", "refresh_token": "1//x"})
+    answer = local_cloud.plain_session().post(TOKEN, data={"grant_type": "password", "username": "x"})
     assert (answer.status_code, answer.json()["error"]) == (400, "unsupported_grant_type")
 
 

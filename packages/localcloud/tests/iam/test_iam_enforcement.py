@@ -17,6 +17,7 @@ USAGE, BILLING = "https://serviceusage.googleapis.com/v1", "https://cloudbilling
 BUDGETS = "https://billingbudgets.googleapis.com/v1"
 PROJECT = "projects/test-project"
 ACCOUNT = "billingAccounts/012345-6789AB-CDEF01"
+PAYER = "billingAccounts/10CA1C-10D000-000001"  # which pays for the project
 
 
 def new_key(cloud: Any, name: str, *roles: str) -> dict[str, Any]:
@@ -289,8 +290,8 @@ def test_an_editor_makes_budgets_of_the_project_only(local_cloud: Any) -> None:
     editor = new_account(local_cloud, "an-editor", "roles/editor")
     local_cloud.enable("cloudbilling", "billingbudgets")
     budget = {"amount": {"specifiedAmount": {"units": "10", "currencyCode": "USD"}}, "displayName": "x"}
-    assert editor.post(f"{BUDGETS}/{ACCOUNT}/budgets", json=budget).status_code == 403
+    assert editor.post(f"{BUDGETS}/{PAYER}/budgets", json=budget).status_code == 403
     own = budget | {"budgetFilter": {"projects": [PROJECT]}}
-    made = editor.post(f"{BUDGETS}/{ACCOUNT}/budgets", json=own)
+    made = editor.post(f"{BUDGETS}/{PAYER}/budgets", json=own)
     assert made.ok, made.text
     assert editor.delete(f"{BUDGETS}/{made.json()['name']}").ok

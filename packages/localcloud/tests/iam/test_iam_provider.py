@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -24,10 +25,10 @@ def struct(values: dict[str, Any]) -> struct_pb2.Struct:
 
 
 @contextmanager
-def provider(cloud: Any, token: str) -> Iterator[services.ResourceProviderStub]:
+def provider(cloud: Any, token: str, **more: str) -> Iterator[services.ResourceProviderStub]:
     with grpc.insecure_channel(f"127.0.0.1:{cloud.server['provider']}") as channel:
         stub = services.ResourceProviderStub(channel)
-        given = struct({"accessToken": token, "project": "test-project", "region": "us-central1"})
+        given = struct({"accessToken": token, "project": "test-project", "region": "us-central1", **more})
         stub.Configure(pb.ConfigureRequest(args=given), timeout=60)
         yield stub
 
@@ -117,6 +118,37 @@ def test_what_the_account_may_not_take_away_or_look_up(local_cloud: Any, token: 
         stub.Invoke(pb.InvokeRequest(tok="gcp:organizations/getProject:getProject", args=struct({})), timeout=60)
     with provider(local_cloud, owner) as stub:
         stub.Delete(delete, timeout=60)
+
+
+def test_googles_own_account_is_made_before_it_is_needed(local_cloud: Any, token: str) -> None:
+    urn = "urn:pulumi:dev::p::gcp:projects/serviceIdentity:ServiceIdentity::x"
+    request = pb.CreateRequest(urn=urn, properties=struct({"service": "aiplatform.googleapis.com"}))
+    with provider(local_cloud, token) as stub, pytest.raises(grpc.RpcError, match=r"serviceusage\.services\.enable"):
+        stub.Create(request, timeout=60)
+    with provider(local_cloud, local_cloud.token()) as stub:
+        made = stub.Create(request, timeout=60)
+        told = stub.Read(pb.ReadRequest(id=made.id, urn=urn, properties=made.properties), timeout=60)
+    assert made.properties["email"].endswith("@gcp-sa-aiplatform.iam.gserviceaccount.com")
+    assert told.properties["member"] == f"serviceAccount:{made.properties['email']}"
+
+
+def test_a_person_names_the_project_that_budgets_are_charged_to(local_cloud: Any, token: str) -> None:
+    """As `user_project_override` and `billing_project` of a program do."""
+    adc = json.loads((local_cloud.root / "projects" / "test-project" / "adc.json").read_text(encoding="utf-8"))
+    fields = {name: adc[name] for name in ("client_id", "refresh_token")} | {"grant_type": "refresh_token"}
+    person = local_cloud.plain_session().post("https://oauth2.googleapis.com/token", data=fields).json()["access_token"]
+    budget = struct({"billingAccount": "012345-6789AB-CDEF01", "amount": {"specifiedAmount": {"units": "5"}}})
+    request = pb.CreateRequest(urn="urn:pulumi:dev::p::gcp:billing/budget:Budget::x", properties=budget)
+    with provider(local_cloud, person) as stub:
+        with pytest.raises(grpc.RpcError, match=r"billingbudgets\.googleapis\.com API requires a quota project"):
+            stub.Create(request, timeout=60)
+        quotas = struct({"parent": "projects/test-project", "service": "aiplatform.googleapis.com"})
+        look = pb.InvokeRequest(tok="gcp:cloudquota/getSQuotaInfos:getSQuotaInfos", args=quotas)
+        with pytest.raises(grpc.RpcError, match=r"cloudquotas\.googleapis\.com API requires a quota project"):
+            stub.Invoke(look, timeout=60)
+    with provider(local_cloud, person, userProjectOverride="true", billingProject="test-project") as stub:
+        made = stub.Create(request, timeout=60)
+        stub.Delete(pb.DeleteRequest(id=made.id, urn=request.urn, properties=made.properties), timeout=60)
 
 
 def refusal(stub: services.ResourceProviderStub, verb: str, kind: str, resource_id: str, values: dict[str, Any]) -> str:

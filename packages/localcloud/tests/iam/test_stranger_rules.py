@@ -17,7 +17,7 @@ from localcloud import launch
 
 pytestmark = pytest.mark.slow
 
-ACCOUNT = "billingAccounts/012345-6789AB-CDEF01"
+ACCOUNT = "billingAccounts/10CA1C-10D000-000001"  # which pays for the project
 BUDGETS = "https://billingbudgets.googleapis.com/v1"
 STORAGE = "https://storage.googleapis.com/storage/v1"
 PUBSUB = "https://pubsub.googleapis.com/v1/projects/test-project"

@@ -5,6 +5,8 @@ import re
 
 import pytest
 
+from clouds import opened
+
 PROJECT = "test-project"
 APIS = "billingbudgets cloudbilling cloudquotas monitoring artifactregistry cloudresourcemanager".split()
 T4 = "CustomModelTrainingT4GPUsPerProjectPerRegion"
@@ -29,6 +31,7 @@ def refused(response):
 
 
 def test_a_budget_by_googles_client(local_cloud):
+    opened(local_cloud, "AAAAAA-000000-000001", "EUR")
     told = seen(
         local_cloud,
         """
@@ -95,11 +98,11 @@ def test_budgets_that_can_not_be(session, body, message):
     assert told == (400, "INVALID_ARGUMENT", f"Request contains an invalid argument: {message}.")
 
 
-def test_a_billing_account_counts_in_one_currency(session):
-    account = "https://cloudbilling.googleapis.com/v1/billingAccounts/CCCCCC-000000-000003"
-    assert session.get(account).json()["currencyCode"] == "USD"
+def test_a_billing_account_counts_in_one_currency(local_cloud, session):
+    account = f"https://cloudbilling.googleapis.com/v1/{opened(local_cloud, 'CCCCCC-000000-000003', 'KRW')}"
     budgets = account.replace("cloudbilling", "billingbudgets") + "/budgets"
     won = {"specifiedAmount": {"currencyCode": "KRW", "units": "10000"}}
+    assert "KRW" in refused(session.post(budgets, json={"amount": USD}))[2]  # the first no less than others
     assert session.post(budgets, json={"amount": won}).ok
     assert session.get(account).json()["currencyCode"] == "KRW"
     assert "KRW" in refused(session.post(budgets, json={"amount": USD}))[2]
@@ -107,12 +110,30 @@ def test_a_billing_account_counts_in_one_currency(session):
     assert own["amount"]["specifiedAmount"] == {"currencyCode": "KRW", "units": "5"}
 
 
-def test_who_pays_for_a_project(session):
+def test_an_account_that_nobody_opened_is_not_there(local_cloud, session):
+    base = "https://cloudbilling.googleapis.com/v1"
+    there = [account["name"] for account in session.get(f"{base}/billingAccounts").json()["billingAccounts"]]
+    name = "billingAccounts/FFFFFF-FFFFFF-FFFFFF"
+    assert name not in there and "billingAccounts/BBBBBB-000000-000002" in there
+    assert refused(session.get(f"{base}/{name}"))[:2] == (403, "PERMISSION_DENIED")
+    budgets = f"https://billingbudgets.googleapis.com/v1/{name}/budgets"
+    number = session.get(f"https://cloudresourcemanager.googleapis.com/v1/projects/{PROJECT}").json()["projectNumber"]
+    of_the_project = {"amount": USD, "budgetFilter": {"projects": [f"projects/{number}"]}}
+    for body in ({"amount": USD}, of_the_project):
+        assert refused(session.post(budgets, json=body))[:2] == (403, "PERMISSION_DENIED")
+    info = f"{base}/projects/{PROJECT}/billingInfo"
+    assert refused(session.put(info, json={"billingAccountName": name}))[:2] == (403, "PERMISSION_DENIED")
+    closed = opened(local_cloud, "FFFFFF-000000-000006", is_open=False)
+    assert session.get(f"{base}/{closed}").json()["open"] is False
+    assert refused(session.put(info, json={"billingAccountName": closed}))[:2] == (400, "FAILED_PRECONDITION")
+
+
+def test_who_pays_for_a_project(local_cloud, session):
     base = "https://cloudbilling.googleapis.com/v1"
     info = f"{base}/projects/{PROJECT}/billingInfo"
     before = session.get(info).json()
     try:
-        name = "billingAccounts/DDDDDD-000000-000004"
+        name = opened(local_cloud, "DDDDDD-000000-000004")
         linked = session.put(info, json={"billingAccountName": name}).json()
         assert (linked["billingAccountName"], linked["billingEnabled"]) == (name, True)
         assert session.get(info).json() == linked
@@ -157,12 +178,14 @@ def test_a_preference_is_a_quota_that_holds(session):
     told = refused(session.post(PREFERENCES, params={"quotaPreferenceId": "again"}, json=preference(1)))
     assert told[:2] == (409, "ALREADY_EXISTS")
     mask = {"updateMask": "quotaConfig"}
-    wish = {"quotaConfig": {"preferredValue": "4"}}
+    back = session.patch(f"{PREFERENCES}/t4", params=mask, json={"quotaConfig": {"preferredValue": "4"}})
+    assert back.ok and value(session, "us-central1") == "4"  # up to what holds without it, nobody asks
+    wish = {"quotaConfig": {"preferredValue": "13"}}
     told = refused(session.patch(f"{PREFERENCES}/t4", params=mask, json=wish))
     assert told[2] == "Request contains an invalid argument: contact_email is required to increase a quota."
     more = {"updateMask": "quotaConfig,contactEmail"}
     assert session.patch(f"{PREFERENCES}/t4", params=more, json={**wish, "contactEmail": "me@example.com"}).ok
-    assert value(session, "us-central1") == "4"
+    assert value(session, "us-central1") == "13"
 
 
 def test_a_preference_without_an_id_gets_one(session):

@@ -14,6 +14,7 @@ from google.api_core import exceptions
 from google.auth.transport.requests import AuthorizedSession
 from google.cloud import storage
 
+from clouds import opened
 from clouds.storage import grant
 
 pytestmark = pytest.mark.slow
@@ -354,7 +355,8 @@ def test_another_pays_only_for_whom_they_let(local_cloud, client, session, accou
     with local_cloud.session(key) as payer:
         services = "https://serviceusage.googleapis.com/v1/projects/payers-project/services"
         payer.post(f"{services}/cloudbilling.googleapis.com:enable")
-        linked = payer.put(link, json={"billingAccountName": "billingAccounts/ABCDEF-000000-000001"})
+        paying = opened(type(local_cloud)(local_cloud.root, "payers-project"), "ABCDEF-000000-000001")
+        linked = payer.put(link, json={"billingAccountName": paying})
         assert linked.status_code == 200, linked.text
         theirs = storage.Client(project="payers-project", credentials=payer.credentials, _http=payer)
         grant(bucket, "roles/storage.objectViewer", f"serviceAccount:{email(payer)}")

@@ -5,8 +5,9 @@ import json
 import pytest
 
 from localcloud.provider import schema, snapshot
-from localcloud.provider.differences import differences, relevant, top
 from localcloud.provider.functions import FUNCTIONS
+from localcloud.provider.plan.differences import differences, kept, top
+from localcloud.provider.plan.rules import rules
 from localcloud.provider.resources.registry import KINDS
 from localcloud.provider.wire import UNKNOWN, bare, dump, hide, load, mark, secret
 
@@ -26,13 +27,14 @@ def test_what_a_kind_says_of_properties_is_of_the_sdk(token):
     kind, shape = KINDS[token], schema.resource(token)
     assert shape is not None
     known = set(shape.inputs)
-    assert kind.force_new <= known
-    assert kind.kept <= known
+    plan = rules(token)
+    assert plan.force_new <= known
+    assert {top(path) for path in plan.unread} <= known
     assert kind.refused <= known
     assert not kind.autoname or kind.autoname in known
     assert {top(path) for path in kind.choices} <= known
     if kind.update is None:  # then every property must replace, or be none that the cloud has
-        assert known <= kind.force_new | kind.kept | kind.refused
+        assert known <= plan.force_new | plan.unread | kind.refused
 
 
 AMOUNT = {"specifiedAmount": {"units": "1"}}
@@ -165,8 +167,9 @@ def test_differences(old, new, found):
 
 def test_ignored_differences_are_left_out():
     old, new = {"a": {"b": 1, "c": 1}, "d": [1]}, {"a": {"b": 2, "c": 2}, "d": [2]}
-    assert relevant(old, new, ["a.b", "d"]) == [("a.c", "UPDATE")]
-    assert relevant(old, new, ["a"]) == [("d[0]", "UPDATE")]
+    found = list(differences(old, new))
+    assert kept(found, ["a.b", "d"]) == [("a.c", "UPDATE")]
+    assert kept(found, ["a"]) == [("d[0]", "UPDATE")]
 
 
 def test_values_go_over_the_wire_unchanged():

@@ -77,17 +77,34 @@ class Accounts:
         self._states: dict[str, str] = {}
 
     def get(self, name: str) -> Body:
-        """The account. Raises 400 for a name that can't be one."""
+        """The account. Raises 400 for a name that can't be one, 403 for one that isn't there.
+
+        Google does not tell an account that isn't there from one that the caller may not see.
+        """
         if not _NAME.fullmatch(name):
             raise ApiError(400, f"Request contains an invalid argument: {name} isn't the name of a billing account.")
         found = self._cloud.documents.find(name)
-        return found or {
-            "name": name,
-            "open": True,
-            "displayName": "Billing account of the local cloud",
-            "masterBillingAccount": "",
-            "currencyCode": "USD",
-        }
+        if found is None and name != DEFAULT_PAYER and self.kept.find(f"openers/{name}") is None:
+            raise ApiError(403, "The caller does not have permission", reason="forbidden")
+        return found or _opened(name)
+
+    def paying(self, name: str) -> Body:
+        """The account that pays for something, so it is there."""
+        return self._cloud.documents.find(name) or _opened(name)
+
+    def open(self, name: str, person: str, currency: str, is_open: bool = True) -> Body:
+        """Open an account for a person (see Projects.create), or a closed one; one that is there stays as it is, and is
+        that person's too. Raises 400 for a name that can't be one.
+        """
+        with self._lock:
+            if _NAME.fullmatch(name) and self.kept.find(f"openers/{name}") is None:
+                self.kept.put(f"openers/{name}", "opener", {"person": person})
+                self.put(_opened(name) | {"currencyCode": currency, "open": is_open})
+            found = self.get(name)
+            if not self.is_of(name, person):
+                first = self.kept.get(f"openers/{name}")
+                self.kept.put(f"openers/{name}", "opener", first | {"others": [*first.get("others", []), person]})
+            return found
 
     def put(self, account: Body) -> None:
         """Keep an account that differs from what every account is."""
@@ -95,17 +112,14 @@ class Accounts:
         self.forget_states()
 
     def is_of(self, name: str, person: str) -> bool:
-        """Whether a person (see Projects.create) has opened an account: who is the first to ask, has.
+        """Whether an account is there and was opened for a person (see Projects.create).
 
         The one that pays for the command line's projects is their person's, a trial's that of its project.
         """
         if name == DEFAULT_PAYER:
             return person == ""
-        with self._lock:
-            found = self.kept.find(f"openers/{name}")
-            if found is None:
-                found = self.kept.put(f"openers/{name}", "opener", {"person": person})
-            return found["person"] == person
+        found = self.kept.find(f"openers/{name}")
+        return found is not None and person in (found["person"], *found.get("others", []))
 
     def state(self, project_id: str) -> str:
         """ "absent" or "closed" where nobody pays for a project, "deleted" for one that is being deleted, else "".
@@ -116,7 +130,7 @@ class Accounts:
         if found is None:
             project = self._cloud.of(Projects).find(project_id)
             name = project["billingAccount"] if project else ""
-            found = "absent" if not name else "" if self.get(name)["open"] else "closed"
+            found = "absent" if not name else "" if self.paying(name)["open"] else "closed"
             if project and project["state"] != "ACTIVE":
                 found = "deleted"
             self._states[project_id] = found
@@ -197,6 +211,17 @@ class Accounts:
 
     def _put_trial(self, trial: Trial) -> None:
         self.kept.put(f"trials/{trial.project}", _TRIAL, dict(vars(trial)))
+
+
+def _opened(name: str) -> Body:
+    """What an account is as long as nothing else is known of it."""
+    return {
+        "name": name,
+        "open": True,
+        "displayName": "Billing account of the local cloud",
+        "masterBillingAccount": "",
+        "currencyCode": "USD",
+    }
 
 
 def trial_account(project_id: str) -> str:

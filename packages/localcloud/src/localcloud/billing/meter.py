@@ -113,7 +113,7 @@ class Billing:
         now = int(self._cloud.clock.time())
         wanted = [line for line in self.lines() if project in ("", line.project)]
         hourly = charges.hourly(self.ledger.spans(), self.ledger.levels(), now)
-        currencies = {self.accounts.get(payer)["currencyCode"] for payer in {line.payer for line in wanted}}
+        currencies = {self.accounts.paying(payer)["currencyCode"] for payer in {line.payer for line in wanted}}
         return report.bill(
             [line for line in wanted if line.day.isoformat().startswith(month)],
             [line for line in hourly if project in ("", line.project)],
@@ -176,6 +176,18 @@ class Billing:
         if made["billingAccount"] == trial_account(project_id) and self.accounts.trial(project_id) is None:
             self.accounts.start_trial(project_id)
         return made
+
+    def open_account(self, project_id: str, name: str, currency: str, is_open: bool = True, pays: bool = True) -> Body:
+        """Open a billing account for who owns a project, unless it is there; gives it. Raises 400.
+
+        It `pays` for the project from then on, if it is open and nobody chose who does.
+        """
+        project = self._cloud.of(Projects).get(project_id)
+        found = self.accounts.open(name, project.get("person", ""), currency, is_open)
+        if pays and found["open"] and self.accounts.is_of(name, project.get("person", "")):
+            self.sample()
+            self.accounts.rename(project["projectId"], name)
+        return found
 
     def check_paid(self, project: Body, service: str) -> None:
         """Raises 403 BILLING_DISABLED where `service` needs an open billing account and the project has none."""

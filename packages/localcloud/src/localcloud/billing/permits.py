@@ -1,7 +1,7 @@
 """Who may see and change billing accounts and budgets.
 
-Simplified: whoever is the first to ask about a billing account has opened it. The owner accounts of that person's
-projects are its administrators; others get roles on it by its policy.
+The owner accounts of the projects of the person for whom a billing account was opened are its administrators; others
+get roles on it by its policy.
 """
 
 from __future__ import annotations
@@ -60,7 +60,8 @@ def allow_budget(cloud: Cloud, caller: Caller, verb: str, name: str, budget: Bud
         return
     projects = ((budget or {}).get("budgetFilter") or {}).get("projects") or []
     found = cloud.of(Projects).find(projects[0].removeprefix("projects/")) if len(projects) == 1 else None
-    if found is not None:
+    # A project's own budget is one of the account that pays for it.
+    if found is not None and (verb != "create" or found["billingAccount"] == name):
         single = f"billing.resourcebudgets.{'read' if verb in ('get', 'list') else 'write'}"
         if cloud.of(Access).allows(caller, single, access.project(found["projectId"])):
             return

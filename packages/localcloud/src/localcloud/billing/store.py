@@ -1,8 +1,9 @@
 """Who pays for projects, and budgets: what is kept, and what Google refuses.
 
-Simplified: every well-formed billing account exists, and is open unless the end of its trial closed it; `permits` says
-who may see it. It counts in the currency of the first budget that names one, else in US dollars; a budget in another
-currency is refused, as on Google.
+A billing account is there if it was opened, by the start of this cloud or with a trial; `permits` says who may see it.
+It has a currency, and a budget in another one is refused, as on Google.
+
+Simplified: a budget lets its account pay for the projects that it is for, where only this cloud itself chose who pays.
 """
 
 from __future__ import annotations
@@ -37,15 +38,15 @@ _lock = threading.RLock()
 
 
 def get_account(cloud: Cloud, name: str) -> Body:
-    """A billing account by name ("billingAccounts/012345-6789AB-CDEF01"). Raises 400 for a name that can't be."""
+    """A billing account by name ("billingAccounts/012345-6789AB-CDEF01"). Raises 400, 403."""
     return cloud.of(Accounts).get(name)
 
 
 def accounts(cloud: Cloud) -> list[Body]:
-    """The billing accounts that a project or a budget names."""
+    """The billing accounts that were opened, or pay for a project."""
     names = {project["billingAccount"] for project in cloud.of(Projects).list()}
-    names |= {"/".join(budget["name"].split("/")[:2]) for budget in cloud.documents.list(_BUDGET_KIND)}
-    return [get_account(cloud, name) for name in sorted(names - {""})]
+    names |= {account["name"] for account in cloud.documents.list(KIND)}
+    return [cloud.of(Accounts).paying(name) for name in sorted(names - {""})]
 
 
 def info(cloud: Cloud, project: str) -> Body:
@@ -68,10 +69,6 @@ def create_budget(cloud: Cloud, parent: str, body: Body) -> Body:
         budget: Body = _checked(cloud, payer, body) | {"name": name, "etag": new_etag()}
         _adopt(cloud, parent, budget)
         _let_publish(cloud, budget)
-        if not cloud.documents.find(parent):
-            amount: Body = budget["amount"]
-            currency = amount.get("specifiedAmount", {}).get("currencyCode", payer["currencyCode"])
-            cloud.documents.put(parent, KIND, payer | {"currencyCode": currency})
         return cloud.documents.create(name, _BUDGET_KIND, budget)
 
 
@@ -151,7 +148,9 @@ def _checked(cloud: Cloud, payer: Body, body: Body) -> Body:
     if "specifiedAmount" in amount:
         budget["amount"] = {"specifiedAmount": _money(cloud, payer, amount["specifiedAmount"])}
     budget["budgetFilter"] = _filter(cloud, budget.get("budgetFilter") or {})
-    budget["thresholdRules"] = [_threshold(rule) for rule in budget.get("thresholdRules") or []]
+    # In which order Google gives them back isn't documented; see docs/google.md.
+    rules = [_threshold(rule) for rule in budget.get("thresholdRules") or []]
+    budget["thresholdRules"] = sorted(rules, key=lambda rule: (rule["thresholdPercent"], rule["spendBasis"]))
     rule = budget.get("notificationsRule")
     if rule:
         channels = rule.get("monitoringNotificationChannels") or []
@@ -175,8 +174,7 @@ def _checked(cloud: Cloud, payer: Body, body: Body) -> Body:
 
 def _money(cloud: Cloud, payer: Body, money: Body) -> Body:
     currency = money.get("currencyCode") or payer["currencyCode"]
-    known = cloud.documents.find(payer["name"]) is not None
-    if known and currency != payer["currencyCode"]:
+    if currency != payer["currencyCode"]:
         raise _bad(f"currency_code {currency} must match the billing account's currency, {payer['currencyCode']}")
     try:
         units, nanos = int(money.get("units") or 0), int(money.get("nanos") or 0)

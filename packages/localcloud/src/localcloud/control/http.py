@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 
 from localcloud.billing.meter import Billing
-from localcloud.control import drills, money
-from localcloud.core.asked.usage import DEFAULT_PAYER
+from localcloud.control import births, drills, money
 from localcloud.core.errors import Advised, ApiError
 from localcloud.core.network import Network
 from localcloud.iam.access import Access
@@ -61,10 +60,8 @@ async def status(call: Call) -> dict[str, Any]:
 
 @router.route("POST", "/projects/{project}")
 async def create_project(call: Call) -> dict[str, Any]:
-    """Make a project that is paid for, or with `trial` one on a free trial; one that is there stays as it is."""
-    if call.body.get("trial"):
-        return call.cloud.of(Billing).create_trial(call.params["project"])
-    return call.cloud.of(Projects).create(call.params["project"], payer=DEFAULT_PAYER)
+    """Make a project and open billing accounts; what is there stays as it is."""
+    return births.make(call.cloud, call.params["project"], call.body)
 
 
 @router.route("POST", "/network")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from localcloud.core.asked.permits import Resource, denied
+from localcloud.core.asked.settling import Settling
 from localcloud.core.errors import ApiError
 from localcloud.iam import roles, scopes
 from localcloud.iam.audit import Audit
@@ -96,9 +97,10 @@ class Access:
             raise denied(permission, resource.name, domain or resource.service)
 
     def _allows(self, caller: Caller, permission: str, resource: Resource) -> bool:
-        policies = resource.policies
+        policies, iam = resource.policies, self._cloud.of(Iam)
         if resource.person not in ("", caller.email) and not permission.endswith((".get", ".list", ".getIamPolicy")):
             policies = policies[:1]
+        early = False
         for policy in policies:
             for grant in self._of(policy):
                 if permission not in grant.permissions or not self._is_one(caller, grant.members, resource.private):
@@ -106,7 +108,11 @@ class Access:
                 if grant.condition is None or conditions.holds(
                     grant.condition, resource.name, resource.service, resource.type, self._cloud.clock.now()
                 ):
-                    return True
+                    if not iam.is_early(policy, grant.role, f"serviceAccount:{caller.email}"):
+                        return True
+                    early = True
+        if early:
+            self._cloud.of(Settling).wait()
         return False
 
     def _of(self, policy: str) -> list[_Grant]:

@@ -18,11 +18,14 @@ _NOT_ON_PROJECTS = re.compile("allUsers|allAuthenticatedUsers|project(Owner|Edit
 
 @dataclass(frozen=True)
 class Known:
-    """What there is: custom roles and service accounts, None for one that isn't there; whose a bucket is."""
+    """What there is: custom roles and service accounts, None for one that isn't there; whose a bucket is; whether one
+    of Google's own agents is there yet.
+    """
 
     role: Callable[[str], Body | None]
     account: Callable[[str], Body | None]
     bucket_project: Callable[[str], str]
+    agent: Callable[[str], bool]
 
 
 def check(known: Known, resource: str, policy: Policy, before: Policy) -> None:
@@ -61,7 +64,7 @@ def _exists(known: Known, email: str) -> bool:
     if re.fullmatch(r"[^@]+@(?!gcp-sa-)[^@.]+\.iam\.gserviceaccount\.com", email):
         return known.account(email) is not None
     workload = re.fullmatch(r"[^@\[\]]+\.svc\.id\.goog\[[^/\]]+/[^/\]]+\]", email)
-    return bool(workload or re.fullmatch(r"[^@]+@[^@]+\.gserviceaccount\.com", email))
+    return bool(workload or (re.fullmatch(r"[^@]+@[^@]+\.gserviceaccount\.com", email) and known.agent(email)))
 
 
 def _check_owners(owners: set[str], before: set[str]) -> None:

@@ -134,6 +134,11 @@ def roles_of(policy: Policy) -> set[str]:
     return {binding["role"] for binding in policy.get("bindings", [])}
 
 
+def pairs(policy: Policy) -> set[tuple[str, str]]:
+    """(role, member) of all that a policy grants."""
+    return {(binding["role"], member) for binding in policy.get("bindings", []) for member in binding["members"]}
+
+
 def members_of(policy: Policy) -> set[str]:
     """Everybody whom the policy names."""
     return {member for binding in policy.get("bindings", []) for member in binding.get("members", [])}

@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from localcloud.core.asked.directory import Buckets, Directory
+from localcloud.core.asked.settling import AGENT, GRANT, Settling
 from localcloud.core.errors import ApiError
 from localcloud.core.state.documents import Documents, apply_mask
 from localcloud.iam import grants, jwt, policies
@@ -44,9 +45,13 @@ class Iam:
         self._lock = threading.RLock()
         self.generation = 0
         self.policy_generation = 0
+        self._since: dict[tuple[str, str, str], float] = {}  # when grants were made that work only after a while
         self.custom_roles = CustomRoles(self._kept, cloud.clock, self._role_changed)
         self._known = Known(
-            self.custom_roles.find, self.find_service_account, lambda name: cloud.of(Buckets).bucket_project(name)
+            self.custom_roles.find,
+            self.find_service_account,
+            lambda name: cloud.of(Buckets).bucket_project(name),
+            self._has_agent,
         )
         cloud.count("service accounts", lambda: len(self._kept.list("account")))
 
@@ -101,6 +106,18 @@ class Iam:
                 if role := _AGENT_ROLES.get(service):
                     self.add_member(f"projects/{found['projectId']}", role, f"serviceAccount:{email}")
         return email
+
+    def _has_agent(self, email: str) -> bool:
+        """Whether one of Google's agents is there: in a fresh project it appears a while after its API is on."""
+        match = _AGENT.fullmatch(email)
+        project = self._cloud.of(Directory).find(re.split(r"[-@]", email)[1]) if match else None
+        if match is None or project is None or not project.get("fresh") or self.find_service_account(email):
+            return True
+        name = match[1].removeprefix("gcp-sa-").removesuffix("-cc")
+        service = "storage" if name == "gs-project-accounts" else name
+        since = project.get("enabledAt", {}).get(f"{service}.googleapis.com")
+        on = f"{service}.googleapis.com" in project["services"]
+        return on and (since is None or not self._cloud.of(Settling).refuses(since, AGENT))
 
     def _create_account(
         self, project: str, email: str, display_name: str = "", description: str = "", agent: bool = False
@@ -274,8 +291,24 @@ class Iam:
             grants.check(self._known, resource, made, present)
             kept = {"resource": resource, "policy": made}
             put = self._kept.put(f"policies/{resource}", "policy", kept)["policy"]
+            self._note_new(resource, made, present)
             self.policy_generation += 1
             return put
+
+    def _note_new(self, resource: str, policy: Policy, before: Policy) -> None:
+        """In a fresh project a grant takes a while until it works; what projects and agents have by themselves not."""
+        kind, _, name = resource.partition("/")
+        project = self._cloud.of(Buckets).bucket_project(name) if kind == "buckets" else name.partition("/")[0]
+        if kind in ("buckets", "projects") and self._cloud.of(Settling).is_fresh(project):
+            now = self._cloud.clock.time()
+            for role, member in policies.pairs(policy) - policies.pairs(before):
+                if not member.startswith("project") and not _AGENT.fullmatch(member.partition(":")[2]):
+                    self._since[resource, role, member] = now
+
+    def is_early(self, resource: str, role: str, member: str) -> bool:
+        """Whether a grant was made so recently that it doesn't work yet. A restart of the server forgets it."""
+        since = self._since.get((resource, role, member)) if self._since else None
+        return since is not None and self._cloud.of(Settling).is_early(since, GRANT)
 
     def list_policies(self) -> list[tuple[str, Policy]]:
         """(resource, policy) of all that have one."""

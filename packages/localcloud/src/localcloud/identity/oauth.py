@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs
 
+from localcloud.core.asked.callers import invalid
 from localcloud.core.errors import ApiError, NotEmulated
 from localcloud.iam.store import Iam
+from localcloud.identity import persons
 from localcloud.identity.tokens import InvalidGrant, Tokens
 from localcloud.transport.rest import App, Call, Receive, Router, Scope, Send, parse_json, read_body, send_json
 
@@ -44,6 +46,9 @@ def user_app(cloud: Cloud) -> App:
     router = Router()
 
     async def userinfo(call: Call) -> dict:
+        scopes = call.caller.scopes or frozenset()
+        if call.caller.person and persons.EMAIL not in scopes:  # who asked for less is told nothing
+            raise invalid()
         account = call.cloud.of(Iam).get_service_account(call.caller.email)
         return {"sub": account["uniqueId"], "email": account["email"], "email_verified": True}
 
@@ -65,12 +70,17 @@ def _fields(scope: Scope, raw: bytes) -> dict[str, list[str]]:
 
 
 async def _token(cloud: Cloud, fields: dict[str, list[str]], send: Send) -> None:
-    grant = fields.get("grant_type", [""])[-1]
-    if grant != _GRANT:
-        text = f"Invalid grant_type: {grant}. The local cloud takes service-account assertions only."
+    grant, client, refresh, scope, assertion = (
+        fields.get(name, [""])[-1] for name in ("grant_type", "client_id", "refresh_token", "scope", "assertion")
+    )
+    if grant not in (_GRANT, "refresh_token"):
+        text = f"Invalid grant_type: {grant}. The local cloud takes service-account assertions and refresh tokens only."
         return await send_json(send, {"error": "unsupported_grant_type", "error_description": text}, 400)
     try:
-        await send_json(send, cloud.of(Tokens).exchange(fields.get("assertion", [""])[-1]))
+        if grant == _GRANT:
+            await send_json(send, cloud.of(Tokens).exchange(assertion))
+        else:
+            await send_json(send, persons.refresh(cloud, client, refresh, scope))
     except InvalidGrant as refusal:
         await send_json(send, {"error": refusal.error, "error_description": str(refusal)}, 400)
 
@@ -83,6 +93,7 @@ async def _tokeninfo(cloud: Cloud, token: str, send: Send) -> None:
     except ApiError:
         body = {"error": "invalid_token", "error_description": "Invalid Value"}
         return await send_json(send, body, 400)
+    told = not claims.get("person") or persons.EMAIL in str(claims.get("scope", ""))
     left = int(claims["exp"] - cloud.clock.wall())
     await send_json(
         send,
@@ -92,8 +103,7 @@ async def _tokeninfo(cloud: Cloud, token: str, send: Send) -> None:
             "scope": claims.get("scope", ""),
             "exp": str(int(claims["exp"])),
             "expires_in": str(left),
-            "email": claims["sub"],
-            "email_verified": "true",
+            **({"email": claims["sub"], "email_verified": "true"} if told else {}),
             "access_type": "online",
         },
     )

@@ -37,6 +37,7 @@ TOKEN_URIS = (
 )
 _OWN_KEY = "localcloud"  # the key id that tokens of this cloud itself name
 _ACCESS = "at+jwt"  # header type of access tokens: an ID token can't pass for one (RFC 9068)
+_REFRESH = "refresh+jwt"
 _HOUR = 3600
 _DAY = timedelta(days=1)
 _SKEW = 300  # seconds that clocks may differ
@@ -98,11 +99,31 @@ class Tokens:
         """The same key as a JSON Web Key."""
         return [jwt.web_key(self._key, _OWN_KEY)]
 
-    def mint(self, email: str, ttl: int = _HOUR, key_id: str = "", scope: str = SCOPE) -> str:
+    def refresh_token(self, email: str) -> str:
+        """What a person's credentials hold: it ends with the account only, and is the same each time."""
+        claims = {"sub": email, "uid": self._cloud.of(Iam).get_service_account(email)["uniqueId"]}
+        return "1//" + jwt.sign(claims, self._key, _OWN_KEY, _REFRESH)
+
+    def refreshed(self, token: str) -> str:
+        """Whose refresh token it is. Raises InvalidGrant."""
+        try:
+            parsed = jwt.parse(token.removeprefix("1//"))
+            if parsed.header.get("typ") != _REFRESH:
+                raise jwt.BadToken("no refresh token")
+            parsed.verify(self.public_pem)
+        except jwt.BadToken:
+            raise InvalidGrant("Bad Request") from None
+        account = self._cloud.of(Iam).find_service_account(str(parsed.claims.get("sub", "")))
+        if account is None or account.get("disabled") or account["uniqueId"] != parsed.claims.get("uid"):
+            raise InvalidGrant("Token has been expired or revoked.")
+        return account["email"]
+
+    def mint(self, email: str, ttl: int = _HOUR, key_id: str = "", scope: str = SCOPE, person: bool = False) -> str:
         """An access token of the service account `email` for `ttl` seconds. Raises 404 for an unknown account."""
         account = self._cloud.of(Iam).get_service_account(email)
         now = int(self._cloud.clock.wall())
         claims = {"sub": email, "uid": account["uniqueId"], "scope": scope, "iat": now, "exp": now + ttl}
+        claims |= {"person": True} if person else {}
         return jwt.sign(claims | ({"key": key_id} if key_id else {}), self._key, _OWN_KEY, _ACCESS)
 
     def mint_federated(self, provider: str, found: Mapping[str, str], scope: str, ttl: int) -> str:
@@ -194,7 +215,8 @@ class Tokens:
         if key_id == _OWN_KEY and claims.get("uid") != account["uniqueId"]:
             raise jwt.BadToken("the token is of an account that was deleted")
         scopes = None if api else frozenset(str(claims.get("scope", "")).split())
-        return Caller(email, account["projectId"], scopes), _number(claims, "exp"), api
+        person = bool(claims.get("person"))
+        return Caller(email, account["projectId"], scopes, person), _number(claims, "exp"), api
 
     def _federated(self, claims: Mapping[str, Any]) -> Caller:
         """Who signed in through a workload identity pool."""

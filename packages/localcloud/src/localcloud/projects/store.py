@@ -178,7 +178,11 @@ class Projects:
             if on.issuperset(services):
                 return False
             self._cloud.of(Usage).check_activation(found, [service for service in services if service not in on])
-            self.update(found["projectId"], services=sorted(on.union(services)))
+            changes: Body = {"services": sorted(on.union(services))}
+            if found.get("fresh"):
+                new = dict.fromkeys(set(services) - on, self._cloud.clock.time())
+                changes["enabledAt"] = {**found.get("enabledAt", {}), **new}
+            self.update(found["projectId"], **changes)
         if "compute.googleapis.com" in services:  # it comes with the default account of machines
             email = f"{found['projectNumber']}-compute@developer.gserviceaccount.com"
             self._ensure_compute_account(found["projectId"], email)

@@ -12,7 +12,7 @@ from localcloud.projects.store import Projects
 from localcloud.provider import permits
 from localcloud.provider.scope import Scope, Values
 from localcloud.quotas.store import quota_info, quota_infos
-from localcloud.services.enabled import require
+from localcloud.services.enabled import require, require_quota_project
 
 Function = Callable[[Scope, Values], Values]
 
@@ -63,6 +63,7 @@ def _get_billing_account(scope: Scope, arguments: Values) -> Values:
 
 
 def _quota_project(scope: Scope, arguments: Values) -> str:
+    require_quota_project(scope.caller, scope.consumer, "cloudquotas.googleapis.com")
     project = arguments["parent"].removeprefix("projects/")
     found = require(scope.cloud, project, "cloudquotas.googleapis.com")["projectId"]
     permits.require(scope, "cloudquotas.quotas.get", access.project(found))

@@ -21,9 +21,9 @@ class Kind:
     `delete(scope, id, known)`. All raise ApiError. Without `delete` it stays in the cloud.
 
     `ids` is what its ids look like: one of another kind is refused. `api` is what must be on in the project, such as
-    "storage"; `force_new` are properties that can't change; `kept` those that only the program and the state know;
-    `refused` those of the SDK that are not emulated; `autoname` is the one to fill when the program names nothing;
-    `named_by_cloud` says that two of it can live side by side; `choices` are allowed strings (see schema.mistakes).
+    "storage"; `refused` are properties of the SDK that are not emulated; `autoname` is the one to fill when the program
+    names nothing; `named_by_cloud` says that two of it can live side by side; `choices` are allowed strings (see
+    schema.mistakes). What can change, and what a read tells, is in plan/table.py.
 
     `rights` are the permissions to "create", "read", "update" and "delete" it on what `on(scope, id, values)` gives;
     `permit(scope, action, id, values)` asks in their place where one permission is not enough.
@@ -35,8 +35,6 @@ class Kind:
     delete: Callable[[Scope, str, Values], None] | None = None
     ids: str = ""
     api: str = ""
-    force_new: frozenset[str] = frozenset()
-    kept: frozenset[str] = frozenset()
     refused: frozenset[str] = frozenset()
     autoname: str = ""
     named_by_cloud: bool = False

@@ -42,7 +42,8 @@ def resource(token: str) -> Shape | None:
 
 
 @cache
-def _nested(name: str) -> Shape:
+def nested(name: str) -> Shape:
+    """The shape of an entry of "types"."""
     row = _book()["types"][name]
     return Shape(row["inputs"], tuple(row["required"]), {})
 
@@ -101,7 +102,7 @@ class _Check:
             if not isinstance(value, dict):
                 yield path, f"is {_shown(value)}; an object is needed"
                 return
-            yield from self.properties(_nested(kind[1:]), value, path, pattern)
+            yield from self.properties(nested(kind[1:]), value, path, pattern)
         elif not _fits(kind, value):
             yield path, f"is {_shown(value)}; a {kind} is needed"
         elif (allowed := self.choices.get(pattern)) and value not in allowed:
@@ -153,7 +154,7 @@ def _without_computed(kind: str, value: Any) -> Any:
     if kind.endswith("[]") and isinstance(value, list):
         return [_without_computed(kind[:-2], item) for item in value]
     if kind.startswith("#") and isinstance(value, dict):
-        types = _nested(kind[1:]).inputs
+        types = nested(kind[1:]).inputs
         return {name: _without_computed(types[name], item) for name, item in value.items() if name in types}
     return value
 
@@ -171,7 +172,7 @@ def refreshed(token: str, inputs: Mapping[str, Any], outputs: Mapping[str, Any])
 
 def _refreshed(kind: str, before: Any, now: Any) -> Any:
     if kind.startswith("#") and isinstance(before, dict) and isinstance(now, dict):
-        types = _nested(kind[1:]).inputs
+        types = nested(kind[1:]).inputs
         return {name: _refreshed(types[name], before[name], now.get(name)) for name in before if name in types}
     if kind.endswith("[]") and isinstance(before, list) and isinstance(now, list):
         if len(before) == len(now):
@@ -188,7 +189,7 @@ def _coerced(kind: str, value: Any) -> Any:
     if kind.endswith("{}"):
         return {name: _coerced(kind[:-2], item) for name, item in value.items()} if isinstance(value, dict) else value
     if kind.startswith("#"):
-        types = _nested(kind[1:]).inputs
+        types = nested(kind[1:]).inputs
         return {name: _coerced(types[name], item) for name, item in value.items() if name in types}
     if kind in ("integer", "number") and isinstance(value, str):
         number = float(value)

@@ -22,6 +22,7 @@ class Scope:
     project: str
     region: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
+    consumer: str = ""  # the project that all calls are charged to, with user_project_override
 
     def project_of(self, values: Mapping[str, Any]) -> str:
         """The project that a resource names, else the provider's."""

@@ -18,9 +18,11 @@ from pulumi.runtime.proto import provider_pb2 as pb
 
 from localcloud.core.errors import ApiError
 from localcloud.identity.tokens import PROVIDER, Tokens
-from localcloud.provider import differences, faults, schema
+from localcloud.provider import faults, schema
 from localcloud.provider.functions import FUNCTIONS
 from localcloud.provider.kinds import BadId, Kind
+from localcloud.provider.plan import differences
+from localcloud.provider.plan.rules import rules
 from localcloud.provider.resources.registry import KINDS
 from localcloud.provider.scope import Scope, Values
 from localcloud.provider.wire import UNKNOWN, bare, dump, hide, is_unknown, load
@@ -95,7 +97,9 @@ class Provider:
         labels = given.get("defaultLabels") or {}
         # The SDK sends whatever is no text as JSON.
         labels = json.loads(labels) if isinstance(labels, str) else labels
-        self._scopes[peer] = Scope(self._cloud, caller, project, given.get("region", ""), labels), token
+        override = str(given.get("userProjectOverride", "")).lower() == "true"
+        consumer = str(given.get("billingProject") or project) if override else ""
+        self._scopes[peer] = Scope(self._cloud, caller, project, given.get("region", ""), labels, consumer), token
         return pb.ConfigureResponse(
             acceptSecrets=True, supportsPreview=True, acceptResources=False, acceptOutputs=False
         )  # fmt: skip
@@ -144,22 +148,24 @@ class Provider:
             news[kind.autoname] = olds.get(kind.autoname) or _autoname(request)
         wrong = schema.mistakes(token, news, kind.choices)
         wrong += [(name, "is not emulated by the local cloud") for name in news if name in kind.refused]
+        wrong += rules(token).missing(bare(news))
         return pb.CheckResponse(
             inputs=dump(news),
             failures=[pb.CheckFailure(property=path, reason=f"{path} {reason}") for path, reason in wrong],
         )
 
-    async def diff(self, request: pb.DiffRequest, _peer: str) -> pb.DiffResponse:
-        _, kind = _kind(request)
-        old = bare(load(request.old_inputs)) or bare(load(request.olds))
-        found = differences.relevant(old, bare(load(request.news)), list(request.ignoreChanges))
+    async def diff(self, request: pb.DiffRequest, peer: str) -> pb.DiffResponse:
+        token, kind = _kind(request)
+        scope = self._scopes.get(peer)
+        labels = scope[0].labels if scope else {}
+        found = rules(token).changes(bare(load(request.olds)), bare(load(request.news)), labels)
         detail: dict[str, pb.PropertyDiff] = {}
         replaces: set[str] = set()
-        for path, change in found:
-            if differences.top(path) in kind.force_new:
+        for path, change in differences.kept(found, list(request.ignoreChanges)):
+            if differences.top(path) in rules(token).force_new:
                 replaces.add(differences.top(path))
                 change += "_REPLACE"
-            detail[path] = pb.PropertyDiff(kind=pb.PropertyDiff.Kind.Value(change), inputDiff=True)
+            detail[path] = pb.PropertyDiff(kind=pb.PropertyDiff.Kind.Value(change), inputDiff=False)
         return pb.DiffResponse(
             changes=_some(detail),
             replaces=sorted(replaces),
@@ -200,7 +206,7 @@ class Provider:
         now = await self._ask(peer, token, "read", look)
         if now is None:
             return pb.ReadResponse()
-        outputs = {**{name: known[name] for name in kind.kept if name in known}, **schema.coerce(token, now)}
+        outputs = rules(token).read(schema.coerce(token, now), bare(olds))
         told = schema.refreshed(token, bare(inputs), outputs) if inputs else schema.inputs_of(token, outputs)
         # Labels are secret in what was known of every resource, as the SDK asks: a bucket or repository that is called
         # as a label's value would be hidden with them, and all that is made of its name.
@@ -246,11 +252,11 @@ class Provider:
 
 
 def _outputs(token: str, kind: Kind, scope: Scope, resource_id: str, inputs: Values) -> Values:
-    """The resource as it is now; what the cloud does not keep is as the program gave it."""
+    """The state of a resource that was just made or changed: as it is read now."""
     now = kind.read(scope, resource_id, inputs)
     if now is None:
         raise ApiError(404, f"{resource_id} is gone right after it was made")
-    return {**inputs, **schema.coerce(token, now)}
+    return rules(token).made(schema.coerce(token, now), inputs, scope.labels)
 
 
 def _kind(request: Any) -> tuple[str, Kind]:

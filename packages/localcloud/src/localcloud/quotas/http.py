@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from localcloud.core.paging import page
 from localcloud.quotas import store
-from localcloud.services.enabled import require
+from localcloud.services.enabled import require, require_quota_project
 from localcloud.transport.rest import App, Call, Handler, Router
 from localcloud.transport.transcoding import Table, transcoded
 
@@ -45,6 +45,7 @@ def table(cloud: Cloud) -> Table:
 
 
 def _project(call: Call) -> str:
+    require_quota_project(call.caller, call.consumer, SERVICE)
     return require(call.cloud, call.params["project"], SERVICE)["projectId"]
 
 
@@ -64,7 +65,7 @@ async def get_info(call: Call) -> Body:
 
 @_route("GET", _PREFERENCES, needs="cloudquotas.quotas.get")
 async def list_preferences(call: Call) -> Body:
-    return page("quotaPreferences", call.cloud.documents.list(store.KIND, f"projects/{_project(call)}/"), call.query)
+    return page("quotaPreferences", store.preferences(call.cloud, _project(call)), call.query)
 
 
 @_route("POST", _PREFERENCES, needs="cloudquotas.quotas.update")
@@ -76,7 +77,7 @@ async def create_preference(call: Call) -> Body:
 
 @_route("GET", f"{_PREFERENCES}/{{id}}", needs="cloudquotas.quotas.get")
 async def get_preference(call: Call) -> Body:
-    return call.cloud.documents.get(_name(call))
+    return store.get(call.cloud, _name(call))
 
 
 @_route("PATCH", f"{_PREFERENCES}/{{id}}", needs="cloudquotas.quotas.update")

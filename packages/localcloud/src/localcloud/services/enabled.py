@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from localcloud.core.asked.settling import API, Settling
 from localcloud.core.asked.usage import Usage
 from localcloud.core.errors import ApiError, error_info
 from localcloud.iam import access
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 # Answers for a project that is being deleted too: its owner, who undeletes it, is an account of the project itself.
 _PROJECTS = "cloudresourcemanager.googleapis.com"
+_CLIENTS_PROJECT = "764086051850"  # gcloud's own
+_CHARGED_TO_CLIENTS = frozenset(("billingbudgets.googleapis.com", "cloudquotas.googleapis.com"))
 Body = dict[str, Any]
 _CONSOLE = "https://console.developers.google.com/apis/api"
 
@@ -43,10 +46,31 @@ def require_for(cloud: Cloud, caller: Caller, consumer: str, service: str) -> No
     That is the one which the call names for it, `consumer`, if the caller may use it, else the caller's own.
     https://cloud.google.com/apis/docs/system-parameters
     """
+    require_quota_project(caller, consumer, service)
     if consumer and consumer != caller.project:
         require_named(cloud, caller, consumer, service)
     else:
         require(cloud, caller.project, service)
+
+
+def require_quota_project(caller: Caller, consumer: str, service: str) -> None:
+    """Raises 403 where a person calls an API that belongs to no project, and names none that the call is charged to.
+
+    It is then charged to the project of the program that the person signed in with, where the API is off:
+    https://cloud.google.com/docs/authentication/adc-troubleshooting/user-creds
+    """
+    if not caller.person or consumer or service not in _CHARGED_TO_CLIENTS:
+        return
+    message = (
+        "Your application is authenticating by using local Application Default Credentials. "
+        f"The {service} API requires a quota project, which is not set by default. To learn how to set your quota "
+        "project, see https://cloud.google.com/docs/authentication/adc-troubleshooting/user-creds ."
+    )
+    details = [
+        error_info("SERVICE_DISABLED", "googleapis.com", consumer=f"projects/{_CLIENTS_PROJECT}", service=service),
+        {"@type": "type.googleapis.com/google.rpc.LocalizedMessage", "locale": "en-US", "message": message},
+    ]
+    raise ApiError(403, message, reason="forbidden", details=details)
 
 
 def require_named(cloud: Cloud, caller: Caller, consumer: str, service: str) -> None:
@@ -82,7 +106,7 @@ def require(cloud: Cloud, project: str, service: str) -> dict[str, Any]:
     """
     found = cloud.of(Projects).get(project)
     Enabled(cloud).refuse_deleted(project, service)
-    if service in found["services"]:
+    if service in found["services"] and not _too_early(cloud, found, service):
         cloud.of(Usage).check_paid(found, service)
         return found
     name, url = title(service), f"{_CONSOLE}/{service}/overview?project={found['projectId']}"
@@ -109,6 +133,11 @@ def require(cloud: Cloud, project: str, service: str) -> dict[str, Any]:
         },
     ]
     raise ApiError(403, message, reason="forbidden", details=details)
+
+
+def _too_early(cloud: Cloud, project: Body, service: str) -> bool:
+    since = project.get("enabledAt", {}).get(service)
+    return since is not None and cloud.of(Settling).refuses(since, API)
 
 
 def deleted(project: dict[str, Any], service: str) -> ApiError:

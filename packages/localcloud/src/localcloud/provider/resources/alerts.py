@@ -66,8 +66,6 @@ KINDS = {
         ids="projects/{project}/notificationChannels/{name}",
         api="monitoring",
         rights=permits.rights("monitoring.notificationChannels"),
-        force_new=names("project type"),
-        kept=names("forceDelete deletionPolicy"),
         named_by_cloud=True,
     ),
     "monitoring/alertPolicy:AlertPolicy": Kind(
@@ -78,8 +76,6 @@ KINDS = {
         ids="projects/{project}/alertPolicies/{name}",
         api="monitoring",
         rights=permits.rights("monitoring.alertPolicies"),
-        force_new=names("project"),
-        kept=names("deletionPolicy"),
         named_by_cloud=True,
         choices={
             "combiner": ("AND", "OR", "AND_WITH_MATCHING_RESOURCE"),

@@ -6,7 +6,7 @@ from localcloud.billing import store
 from localcloud.billing.permits import allow_budget, allow_change, allow_told
 from localcloud.provider.kinds import Kind, names
 from localcloud.provider.scope import Scope, Values
-from localcloud.services.enabled import require
+from localcloud.services.enabled import require, require_quota_project
 
 
 def _body(inputs: Values) -> Values:
@@ -41,6 +41,7 @@ def _delete(scope: Scope, resource_id: str, _known: Values) -> None:
 
 
 def _permit(scope: Scope, action: str, resource_id: str, values: Values) -> None:
+    require_quota_project(scope.caller, scope.consumer, "billingbudgets.googleapis.com")
     account = resource_id.split("/")[1] if resource_id else values["billingAccount"].removeprefix("billingAccounts/")
     verb, made = "get" if action == "read" else action, _body(values)
     if action == "create":
@@ -61,8 +62,6 @@ KINDS = {
         _delete,
         ids="billingAccounts/{account}/budgets/{name}",
         permit=_permit,
-        force_new=names("billingAccount"),
-        kept=names("deletionPolicy"),
         named_by_cloud=True,
         choices={
             "budgetFilter.calendarPeriod": ("MONTH", "QUARTER", "YEAR"),

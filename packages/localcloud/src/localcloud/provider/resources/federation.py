@@ -47,8 +47,8 @@ class _Federated:
     def delete(self, scope: Scope, resource_id: str, _known: Values) -> None:
         scope.cloud.of(Pools).delete(self.kind, resource_id)
 
-    def as_kind(self, fixed: str, refused: str) -> Kind:
-        """The kind, with the properties that can't change and those that are not emulated."""
+    def as_kind(self, refused: str) -> Kind:
+        """The kind, with the properties that are not emulated."""
         return Kind(
             self.create,
             self.read,
@@ -57,8 +57,6 @@ class _Federated:
             ids=_IDS[self.kind],
             api="iam",
             rights=permits.rights(f"iam.googleapis.com/{self.kind}s"),
-            force_new=names(f"project workloadIdentityPoolId {fixed}"),
-            kept=names("deletionPolicy"),
             refused=names(refused),
         )
 
@@ -66,8 +64,8 @@ class _Federated:
 KINDS = {
     "iam/workloadIdentityPool:WorkloadIdentityPool": _Federated(
         POOL, ("displayName", "description", "disabled")
-    ).as_kind("mode", "attestationRules inlineCertificateIssuanceConfig inlineTrustConfig mode"),
+    ).as_kind("attestationRules inlineCertificateIssuanceConfig inlineTrustConfig mode"),
     "iam/workloadIdentityPoolProvider:WorkloadIdentityPoolProvider": _Federated(
         PROVIDER, ("displayName", "description", "disabled", "attributeMapping", "attributeCondition", "oidc")
-    ).as_kind("workloadIdentityPoolProviderId", "aws saml x509"),
+    ).as_kind("aws saml x509"),
 }

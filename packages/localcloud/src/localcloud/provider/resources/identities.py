@@ -7,7 +7,7 @@ from localcloud.core.errors import ApiError
 from localcloud.iam import access
 from localcloud.iam.store import Iam
 from localcloud.provider import permits
-from localcloud.provider.kinds import Kind, names, parts
+from localcloud.provider.kinds import Kind, parts
 from localcloud.provider.scope import Scope, Values
 
 _ACCOUNT = "projects/{project}/serviceAccounts/{email}"
@@ -131,8 +131,6 @@ KINDS = {
         api="iam",
         rights=permits.rights("iam.serviceAccounts"),
         on=_account_on,
-        force_new=names("accountId project"),
-        kept=names("createIgnoreAlreadyExists deletionPolicy"),
     ),
     "projects/iAMCustomRole:IAMCustomRole": Kind(
         _create_role,
@@ -142,7 +140,5 @@ KINDS = {
         ids=_ROLE,
         api="iam",
         rights=permits.rights("iam.roles"),
-        force_new=names("roleId project"),
-        kept=names("deletionPolicy"),
     ),
 }

@@ -70,8 +70,6 @@ KINDS = {
         api="artifactregistry",
         rights=permits.rights("artifactregistry.repositories"),
         on=_on,
-        force_new=names("repositoryId location format project mode kmsKeyName"),
-        kept=names("deletionPolicy"),
         refused=names("mavenConfig remoteRepositoryConfig virtualRepositoryConfig"),
         choices={
             "format": store.FORMATS,

@@ -13,6 +13,7 @@ from localcloud.provider.scope import Scope, Values
 _BUCKET = "projects/{project}/locations/{location}/buckets/{bucketId}"
 # Every project has these; the real provider leaves them when it is told to delete.
 _BUILTIN = ("_Default", "_Required")
+_SHARED = "serviceAccount:cloud-logs@system.gserviceaccount.com"  # who writes for the sinks of everybody
 
 
 def _bucket(inputs: Values) -> Values:
@@ -89,6 +90,8 @@ class _Named:
     def read(self, scope: Scope, resource_id: str, known: Values) -> Values | None:
         name = self.full(scope, resource_id, known)
         found = _find(scope, name)
+        if found and self.collection == "sinks":
+            found["uniqueWriterIdentity"] = found.get("writerIdentity") != _SHARED
         return found and found | {"project": name.split("/")[1]}
 
     def update(self, scope: Scope, resource_id: str, inputs: Values) -> None:
@@ -98,8 +101,8 @@ class _Named:
     def delete(self, scope: Scope, resource_id: str, known: Values) -> None:
         scope.cloud.of(Logs).configs.delete(self.full(scope, resource_id, known))
 
-    def kind(self, fixed: str = "", kept: str = "") -> Kind:
-        """The kind, with properties that can't change, and those that only the program has."""
+    def kind(self) -> Kind:
+        """The kind."""
         return Kind(
             self.create,
             self.read,
@@ -108,8 +111,6 @@ class _Named:
             ids="{name}" if self.bare_id else f"projects/{{project}}/{self.collection}/{{name}}",
             api="logging",
             rights=permits.rights(f"logging.{'logMetrics' if self.collection == 'metrics' else self.collection}"),
-            force_new=names(f"name project {fixed}"),
-            kept=names(kept),
             autoname="name",
         )
 
@@ -123,17 +124,15 @@ KINDS = {
         ids=_BUCKET,
         api="logging",
         rights=permits.rights("logging.buckets"),
-        force_new=names("project location bucketId"),
-        kept=names("deletionPolicy"),
         refused=names("cmekSettings"),
     ),
     "logging/projectExclusion:ProjectExclusion": _Named("exclusions", names("description filter disabled")).kind(),
     "logging/projectSink:ProjectSink": _Named(
         "sinks", names("destination filter description disabled exclusions bigqueryOptions")
-    ).kind("uniqueWriterIdentity", "deletionPolicy customWriterIdentity"),
+    ).kind(),
     "logging/metric:Metric": _Named(
         "metrics",
         names("filter description disabled bucketName metricDescriptor labelExtractors valueExtractor bucketOptions"),
         bare_id=True,
-    ).kind(kept="deletionPolicy"),
+    ).kind(),
 }

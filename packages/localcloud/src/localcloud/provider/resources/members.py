@@ -13,7 +13,7 @@ from localcloud.core.errors import ApiError
 from localcloud.iam import access
 from localcloud.iam.store import Iam
 from localcloud.projects.store import Projects
-from localcloud.provider.kinds import BadId, Kind, names, parts
+from localcloud.provider.kinds import BadId, Kind, parts
 from localcloud.provider.scope import Scope, Values
 from localcloud.storage.store import Storage
 
@@ -88,11 +88,10 @@ class Members:
             raise BadId(f"{resource_id!r} isn't of the form RESOURCE ROLE MEMBER")
         return {**self.told(match["resource"]), "role": match["role"], "member": match["member"]}
 
-    def kind(self, fixed: str, api: str, of: str) -> Kind:
-        """The kind, whose properties `fixed` can't change, in the policies of `of` ("storage.buckets")."""
-        force_new = names(f"role member condition {fixed}")
+    def kind(self, api: str, of: str) -> Kind:
+        """The kind, in the policies of `of` ("storage.buckets")."""
         rights = {"create": f"{of}.setIamPolicy", "read": f"{of}.getIamPolicy", "delete": f"{of}.setIamPolicy"}
-        return Kind(self.create, self.read, delete=self.delete, api=api, force_new=force_new, rights=rights, on=self.on)
+        return Kind(self.create, self.read, delete=self.delete, api=api, rights=rights, on=self.on)
 
 
 def _resource(scope: Scope, policy: str) -> Resource:
@@ -137,20 +136,20 @@ def _repository(scope: Scope, values: Values) -> str:
 KINDS = {
     "projects/iAMMember:IAMMember": Members(
         label=lambda values: values["project"], told=lambda label: {"project": label}, policy=_project
-    ).kind("project", "cloudresourcemanager", "resourcemanager.projects"),
+    ).kind("cloudresourcemanager", "resourcemanager.projects"),
     "serviceaccount/iAMMember:IAMMember": Members(
         label=lambda values: values["serviceAccountId"],
         told=lambda label: {"serviceAccountId": label},
         policy=_account,
-    ).kind("serviceAccountId", "iam", "iam.serviceAccounts"),
+    ).kind("iam", "iam.serviceAccounts"),
     "storage/bucketIAMMember:BucketIAMMember": Members(
         label=lambda values: f"b/{values['bucket'].removeprefix('b/')}",
         told=lambda label: {"bucket": label.removeprefix("b/")},
         policy=_bucket,
-    ).kind("bucket", "storage", "storage.buckets"),
+    ).kind("storage", "storage.buckets"),
     "artifactregistry/repositoryIamMember:RepositoryIamMember": Members(
         label=lambda values: values["repository"] if "/" in values["repository"] else _REPOSITORY.format_map(values),
         told=lambda label: parts(_REPOSITORY, label),
         policy=_repository,
-    ).kind("repository location project", "artifactregistry", "artifactregistry.repositories"),
+    ).kind("artifactregistry", "artifactregistry.repositories"),
 }

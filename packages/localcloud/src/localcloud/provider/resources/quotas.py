@@ -7,6 +7,7 @@ from localcloud.provider import permits
 from localcloud.provider.kinds import Kind, names, parts
 from localcloud.provider.scope import Scope, Values
 from localcloud.quotas import store
+from localcloud.services.enabled import require_quota_project
 
 _ID = "projects/{project}/locations/global/quotaPreferences/{name}"
 _FIELDS = names("service quotaId dimensions quotaConfig contactEmail justification")
@@ -26,7 +27,7 @@ def _create(scope: Scope, inputs: Values) -> str:
 
 
 def _read(scope: Scope, resource_id: str, _known: Values) -> Values | None:
-    found = scope.cloud.documents.find(resource_id)
+    found = store.find(scope.cloud, resource_id)
     if found is None:
         return None
     named = parts(_ID, resource_id)
@@ -34,11 +35,14 @@ def _read(scope: Scope, resource_id: str, _known: Values) -> Values | None:
 
 
 def _update(scope: Scope, resource_id: str, inputs: Values) -> None:
-    mask = "quotaConfig,contactEmail,justification"
-    store.update(scope.cloud, resource_id, _body(inputs), mask, inputs.get("ignoreSafetyChecks", ""))
+    """Under the name that the program gives now, as the real provider does: another name is one that isn't there."""
+    name = resource_id if inputs.get("name") is None else f"{resource_id.rpartition('/')[0]}/{inputs['name']}"
+    mask = ",".join(sorted(_FIELDS & {*inputs, "contactEmail", "justification"}))
+    store.update(scope.cloud, name, _body(inputs), mask, inputs.get("ignoreSafetyChecks", ""))
 
 
 def _on(scope: Scope, resource_id: str, values: Values) -> Resource:
+    require_quota_project(scope.caller, scope.consumer, "cloudquotas.googleapis.com")
     return permits.project(scope, resource_id, {"project": _project(scope, values)})
 
 
@@ -55,8 +59,6 @@ KINDS = {
             "read": "cloudquotas.quotas.get",
             "update": "cloudquotas.quotas.update",
         },
-        force_new=names("parent name service quotaId dimensions"),
-        kept=names("ignoreSafetyChecks"),
         autoname="name",
         choices={"ignoreSafetyChecks": ("QUOTA_DECREASE_BELOW_USAGE", store.TOO_HIGH)},
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
 ADD, DELETE, UPDATE = "ADD", "DELETE", "UPDATE"
@@ -34,12 +34,10 @@ def top(path: str) -> str:
     return re.split(r"[.\[]", path, maxsplit=1)[0]
 
 
-def relevant(
-    old: Mapping[str, Any], new: Mapping[str, Any], ignored: Collection[str]
-) -> list[tuple[str, str]]:  # fmt: skip
+def kept(found: Iterable[tuple[str, str]], ignored: Collection[str]) -> list[tuple[str, str]]:
     """The differences without those that the program asked to ignore (a property or a path in it)."""
     return [
         (path, change)
-        for path, change in differences(dict(old), dict(new))
+        for path, change in found
         if not any(path == skip or path.startswith((f"{skip}.", f"{skip}[")) for skip in ignored)
     ]
