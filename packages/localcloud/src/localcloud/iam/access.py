@@ -108,7 +108,8 @@ class Access:
                 if grant.condition is None or conditions.holds(
                     grant.condition, resource.name, resource.service, resource.type, self._cloud.clock.now()
                 ):
-                    if not iam.is_early(policy, grant.role, f"serviceAccount:{caller.email}"):
+                    named = (caller.members & grant.members) or {f"serviceAccount:{caller.email}"}
+                    if not all(iam.is_early(policy, grant.role, member) for member in named):
                         return True
                     early = True
         if early:

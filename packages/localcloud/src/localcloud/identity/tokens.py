@@ -226,7 +226,7 @@ class Tokens:
             raise jwt.BadToken("the provider is gone")
         pool = provider.rpartition("/providers/")[0]
         members, scopes = attributes.members(pool, found), frozenset(str(claims.get("scope", "")).split())
-        return Caller(attributes.subject(pool, found), project["projectId"], scopes, members)
+        return Caller(attributes.subject(pool, found), project["projectId"], scopes, members=members)
 
     def _registered(self, key_id: str, email: str) -> str:
         """The public key of the account's key."""
