@@ -1,5 +1,6 @@
 """A repository on GitHub: `up` lets it in, a runner signs in as it does there, and may no more than it needs."""
 
+import base64
 import dataclasses
 import json
 import time
@@ -13,6 +14,7 @@ from cloudkite.jobs import submit
 from cloudkite.jobs.plans import Wishes
 from cloudkite.show.errors import UserError
 from infra import settings
+from localcloud import launch
 from localcloud.iam import jwt
 from tests.engine.conftest import Place
 from tests.local.place import tiny
@@ -99,12 +101,11 @@ def test_a_push_trains_a_pull_request_previews_and_nobody_else_gets_in(owner, ru
         f"https://storage.googleapis.com/storage/v1/b/{owner.account.project}-state/o/.cloudkite%2Fpassphrase"
     )
     assert state.status_code == 403
-    # A pull request: a preview sees all there is, and finds nothing to change.
+    # A pull request: a preview finds nothing to change but our key.
     pulled = runner(made.previews, **PULL)
-    assert pulled.preview().changes == ()
-    with opened(pulled.account, pulled.target, silent) as (_folder, stack):
-        events, _outcome = stack.run("preview", refresh=True)  # each resource is read
-    assert {one.name for one in events.changes()} <= {"ci-github"}  # whose key is ours, see above
+    assert [(one.op, one.name, one.details) for one in pulled.preview().changes] == [
+        ("update", "ci-github", ("oidc.jwksJson",))
+    ]
     with pytest.raises(UserError, match="denied"):
         submitted(runner(made.previews, **PULL), trainer)
     # Neither of them acts as the other, and no other branch, event or repository as either.
@@ -120,7 +121,25 @@ def test_a_push_trains_a_pull_request_previews_and_nobody_else_gets_in(owner, ru
             runner(email, **claims).target.token()
 
 
-def test_the_pool_outlives_down_and_is_taken_over_again(place, monkeypatch):
+def look_as(owner, email, folder):
+    """A preview by an account of the project, which has to read each resource, and what it made of its rights.
+
+    On Google the provider signs in as whoever runs it; here it reads as whom the state says.
+    """
+    made = owner.target.session().post(f"{IAM}/projects/-/serviceAccounts/{email}/keys", json={}).json()
+    key = folder / "key.json"
+    key.write_bytes(base64.b64decode(made["privateKeyData"]))
+    here = owner.target
+    environment = {**here.environment, "GOOGLE_APPLICATION_CREDENTIALS": str(key)}
+    target = Target(owner.account, environment, here.pulumi_environment, here.cloud)
+    with opened(owner.account, target, silent) as (_folder, stack):
+        stack.sign_in()
+    found = engine.preview(owner.account, target)
+    (rights,) = launch.control(owner.space.localcloud, "GET", f"/audit?principal={email}")["principals"]
+    return found, rights
+
+
+def test_the_pool_outlives_down_and_is_taken_over_again(place, monkeypatch, tmp_path):
     """With the state in a folder, which no settings may say with `ci`: in a bucket each run takes a minute."""
     monkeypatch.setattr(settings, "_together", lambda _config: ())
     owner = with_ci(place).settings(lambda text: text.replace("  cloudkite:state: bucket\n", ""))
@@ -129,6 +148,12 @@ def test_the_pool_outlives_down_and_is_taken_over_again(place, monkeypatch):
     state.iam_configuration.uniform_bucket_level_access_enabled = True
     storage.create_bucket(state, location="us-central1")
     owner.up()
+    # Whoever previews can read all but the budget, which is the billing account's; no role was given in vain.
+    found, rights = look_as(owner, owner.account.outputs().ci.previews, tmp_path)
+    assert found.changes == ()
+    assert [warning.partition(":")[0] for warning in found.warnings] == ["Budget monthly-budget was not looked at"]
+    assert {row["permission"].partition(".")[0] for row in rights["refused"]} == {"billing"}
+    assert {row["role"] for row in rights["unused"]} == {"roles/storage.objectViewer"}  # the state is in a folder here
     provider = owner.account.outputs().ci.provider
     url = f"{IAM}/{provider}"
     owner.down()
