@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from decimal import Decimal
@@ -31,6 +32,19 @@ def up(workspace: Workspace, name: str = "", *, yes: bool = False, as_json: bool
     set_up(workspace, account, connect(workspace, account, new=True), yes=yes, quiet=as_json, look=look)
     if as_json and not look:
         screen.as_json(registry.load(workspace, account.name).outputs())
+    else:
+        screen.say(_("next: {command}").format(command=_after_up(workspace, account)))
+
+
+def _after_up(workspace: Workspace, account: Account) -> str:
+    """Training what there is, or making it first."""
+    from cloudkite.trainers import folders
+
+    known = folders.names(workspace)
+    if not known:
+        return "uv run invoke new NAME"
+    trainer = shlex.quote(known[0]) if len(known) == 1 else "NAME"
+    return f"uv run invoke train {trainer}{registry.option(workspace, account)}"
 
 
 def set_up(
@@ -187,7 +201,6 @@ def _show_outputs(account: Account, brief: bool) -> None:
             (_("region"), made.region),
         ],
     )
-    screen.say(_("next: uv run invoke new NAME, then uv run invoke train NAME"))
 
 
 def list_accounts(workspace: Workspace, *, as_json: bool = False) -> None:

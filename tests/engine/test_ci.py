@@ -17,7 +17,7 @@ from infra import settings
 from localcloud import launch
 from localcloud.iam import jwt
 from tests.engine.conftest import Place
-from tests.local.place import tiny
+from tests.local.place import make_trainer
 
 pytestmark = pytest.mark.slow
 
@@ -89,7 +89,7 @@ def test_a_push_trains_a_pull_request_previews_and_nobody_else_gets_in(owner, ru
     assert (made.repository, made.branch) == ("kim/grades", "main")
     assert made.provider.endswith("/locations/global/workloadIdentityPools/cloudkite/providers/github")
     trust_our_key(owner)
-    trainer = tiny(tmp_path / "tiny")
+    trainer = make_trainer(tmp_path / "tiny")
     # A push to main: what `up` made is found in the team's bucket, and a job is submitted as `ci-train`.
     pushed = runner(made.trains, **PUSH)
     assert pushed.target.identity == made.trains
