@@ -35,7 +35,7 @@ class Apis(pulumi.ComponentResource):
 
     def __init__(self, settings: Settings, opts: pulumi.ResourceOptions) -> None:
         super().__init__("cloudkite:account:Apis", "apis", None, opts)
-        names = (*ALWAYS, "billingbudgets") if settings.budget else ALWAYS
+        names = [*ALWAYS, *(["billingbudgets"] if settings.budget else []), *(["sts"] if settings.ci else [])]
         self.services: dict[str, gcp.projects.Service] = {}
         for name in sorted(names, key=lambda name: name != _FIRST):
             self.services[name] = gcp.projects.Service(

@@ -30,13 +30,26 @@ _API = "gcp:projects/service:Service"
 
 
 def preview(folder: Folder, stack: Stack, progress: Progress, look: bool = True) -> tuple[Events, Outcome]:
-    """What `up` would do. What can't be looked at, because its API was turned off, is left out."""
-    patience, blind = Patience(progress), frozenset[str]()
+    """What `up` would do. What can't be looked at, because its API was turned off, is left out.
+
+    So is what whoever looks may not read, which is told: a budget is the billing account's, and no runner's.
+    """
+    patience, blind, unread = Patience(progress), frozenset[str](), dict[str, str]()
     while True:
         try:
-            return stack.run("preview", refresh=look, run_program=look, exclude=sorted(blind))
+            events, outcome = stack.run("preview", refresh=look, run_program=look, exclude=sorted(blind))
+            events.warnings += unread.values()
+            return events, outcome
         except Failed as failed:
-            more = _behind_apis(folder, failed.outcome.failures)
+            denied = [one for one in failed.outcome.failures if one.op in ("", _LOOK) and one.code == 403]
+            unread |= {
+                one.urn: _("{kind} {name} was not looked at: {why}").format(
+                    kind=one.kind, name=one.name, why=one.message
+                )
+                for one in denied
+                if not failures.is_off(one)
+            }
+            more = _behind_apis(folder, failed.outcome.failures) | unread.keys()
             if more > blind:
                 blind |= more
             elif not _wait(patience, failed.outcome.failures):

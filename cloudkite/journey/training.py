@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from cloudkite.accounts import registry
 from cloudkite.accounts.registry import Account
 from cloudkite.accounts.target import Target
-from cloudkite.journey.reach import connect, look_at_machine
+from cloudkite.journey.reach import check_set_up, connect, look_at_machine
 from cloudkite.journey.setup import acting_as
 from cloudkite.show import amounts, screen
 from cloudkite.show.errors import FAILED, UserError
@@ -114,7 +114,7 @@ def train(
     trainer = folders.find(workspace, name)
     if wishes.name:
         body.check_name(wishes.name, folders.names(workspace))
-    account.outputs()  # an account that is not set up is told before anything takes time
+    check_set_up(workspace, account)
     plan = submit.plan(account, trainer, wishes)
     target = connect(workspace, account)
     job = start(workspace, target, plan, yes=yes, quiet=as_json)
