@@ -236,7 +236,9 @@ def test_the_engine_acts_as_whoever_is_signed_in(place: Place, keys: dict[str, d
     theirs = dataclasses.replace(place.target, environment=environment)
     before = place.left()
     seen = engine.preview(place.account, theirs)
-    assert any("submitter-logging-viewer was not looked at: Permission" in said for said in seen.warnings), seen.warnings
+    assert any("submitter-logging-viewer was not looked at: Permission" in said for said in seen.warnings), (
+        seen.warnings
+    )
     changed = place.settings(lambda text: text.replace("Days: 30", "Days: 31"))
     try:
         with pytest.raises(engine.Failed) as refused:
