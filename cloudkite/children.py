@@ -8,6 +8,7 @@ import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from cloudkite.workspace import make_folder, private_file
 
@@ -57,7 +58,7 @@ def run(command: Sequence[str], cwd: Path, environment: Mapping[str, str], log: 
             end(child)
 
 
-def end(child: subprocess.Popen[bytes]) -> None:
+def end(child: subprocess.Popen[Any]) -> None:
     """End a child and all its descendants, and wait until they are gone."""
     import psutil
 

@@ -26,22 +26,25 @@ ALWAYS = (
 )
 
 
+# The provider asks it for the project before it looks at any other API.
+_FIRST = "cloudresourcemanager"
+
+
 class Apis(pulumi.ComponentResource):
     """Switched on, and left on by `down`: another program in the project may need them, and being on costs nothing."""
 
     def __init__(self, settings: Settings, opts: pulumi.ResourceOptions) -> None:
         super().__init__("cloudkite:account:Apis", "apis", None, opts)
-        names = (*ALWAYS, "billingbudgets") if settings.budget else ALWAYS
-        self.services = {
-            name: gcp.projects.Service(
+        names = [*ALWAYS, *(["billingbudgets"] if settings.budget else []), *(["sts"] if settings.ci else [])]
+        self.services: dict[str, gcp.projects.Service] = {}
+        for name in sorted(names, key=lambda name: name != _FIRST):
+            self.services[name] = gcp.projects.Service(
                 f"api-{name}",
                 service=f"{name}.googleapis.com",
                 project=settings.project,
                 disable_on_destroy=False,
-                opts=pulumi.ResourceOptions(parent=self),
+                opts=pulumi.ResourceOptions(parent=self, depends_on=[*self.services.values()][:1]),
             )
-            for name in names
-        }
         self.register_outputs({"enabled": sorted(self.services)})
 
     def needed(self, *names: str) -> list[pulumi.Resource]:

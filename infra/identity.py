@@ -49,7 +49,7 @@ class Identity(pulumi.ComponentResource):
         )
         self.submitters: dict[str, pulumi.Input[str]] = {}
         self._account = account
-        self._grant("trainer", self.trainer, TRAINER_ROLES)
+        self.grant("trainer", self.trainer, TRAINER_ROLES)
         for member in settings.submitters:
             self.submit(submitter(settings, member), member)
         self.register_outputs({"trainer": self.email, "submitter": settings.owner})
@@ -57,7 +57,7 @@ class Identity(pulumi.ComponentResource):
     def submit(self, who: str, member: pulumi.Input[str]) -> None:
         """Let one more member submit jobs; the grants are named by `who`."""
         self.submitters[who] = member
-        self._grant(who, member, SUBMITTER_ROLES)
+        self.grant(who, member, SUBMITTER_ROLES)
         gcp.serviceaccount.IAMMember(
             f"{who}-acts-as-trainer",
             service_account_id=self._account.name,
@@ -66,7 +66,8 @@ class Identity(pulumi.ComponentResource):
             opts=self._apis.child(self, "iam"),
         )
 
-    def _grant(self, who: str, member: pulumi.Input[str], roles: tuple[str, ...]) -> None:
+    def grant(self, who: str, member: pulumi.Input[str], roles: tuple[str, ...]) -> None:
+        """Give a member roles on the project; the grants are named by `who`."""
         for role in roles:
             gcp.projects.IAMMember(
                 f"{who}-{role.replace('.', '-')}",

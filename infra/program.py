@@ -11,13 +11,14 @@ import pulumi_gcp as gcp
 from infra.apis import Apis
 from infra.buckets import Buckets
 from infra.budget import MonthlyBudget
+from infra.ci import GitHub
 from infra.contacts import Contacts
 from infra.identity import Identity
 from infra.images import Images
 from infra.known import Known, Preference, written
 from infra.logs import Logs
 from infra.mistakes import SettingsError
-from infra.outputs import Budget, Outputs
+from infra.outputs import Budget, Ci, Outputs
 from infra.quotas import Quotas
 from infra.settings import Settings
 
@@ -56,6 +57,7 @@ def build(settings: Settings, known: Known | None = None) -> Outputs:
     apis = Apis(settings, opts)
     number = pulumi.Output.from_input(known.project_number) if known else _number(settings, apis, provider)
     identity = Identity(settings, apis, opts)
+    ci = GitHub(settings, settings.ci, apis, identity, opts) if settings.ci else None  # before the buckets it may use
     buckets = Buckets(settings, apis, identity, opts)
     contacts = Contacts(settings, apis, opts)
     Logs(settings, apis, contacts, opts)
@@ -75,6 +77,7 @@ def build(settings: Settings, known: Known | None = None) -> Outputs:
         budget=_budget(settings, budget),
         labels=settings.labels,
         quotas=_quotas(preferences),
+        ci=_ci(settings, ci),
     )
 
 
@@ -110,6 +113,13 @@ def _budget(settings: Settings, made: MonthlyBudget | None) -> Budget | None:
     if settings.budget is None or made is None:
         return None
     return Budget(_later(made.name), float(settings.budget.amount), _later(made.currency))
+
+
+def _ci(settings: Settings, made: GitHub | None) -> Ci | None:
+    if settings.ci is None or made is None:
+        return None
+    given = settings.ci
+    return Ci(given.repository, given.branch, _later(made.provider), _later(made.trains), _later(made.previews))
 
 
 def _later(value: pulumi.Output[T]) -> T:

@@ -27,7 +27,7 @@ VERTEX = "aiplatform.googleapis.com"
 _OURS = ("gcp:", "cloudkite:")
 
 # Values that pulumi.Config hands over as JSON text.
-_STRUCTURED = ("budget", "quotas", "logRetentionDays", "stagingDays", "members")
+_STRUCTURED = ("budget", "quotas", "logRetentionDays", "stagingDays", "members", "ci")
 
 
 def _setting(name: str, about: str, allowed: str = "", default: Any = ..., **limits: Any) -> Any:
@@ -179,6 +179,25 @@ class Quota(_Model):
         return (meter.id, meter.metric) if meter else (self.quota_id or "", self.metric or "")
 
 
+class Ci(_Model):
+    """A repository on GitHub whose workflow previews on a pull request, and trains when its branch changes."""
+
+    repository: str = _setting(
+        "repository",
+        "OWNER/NAME, spelled as on GitHub: the only repository whose workflow is let in.",
+        "OWNER/NAME of a repository on GitHub is needed",
+        pattern=r"^[A-Za-z0-9](-?[A-Za-z0-9]){0,38}/[A-Za-z0-9._-]{0,99}[A-Za-z0-9_-]$",
+    )
+    branch: str = _setting(
+        "branch",
+        "What is pushed to this branch is trained.",
+        "the name of a branch is needed, like main",
+        "main",
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*$",
+        max_length=100,
+    )
+
+
 class Settings(_Model):
     """One account. `owner` is the member that submits jobs ("" for none); `access_token` signs the provider in.
 
@@ -222,6 +241,9 @@ class Settings(_Model):
         "folder",
     )
     budget: Budget | None = _setting("cloudkite:budget", "A budget per month, before credits.", default=None)
+    ci: Ci | None = _setting(
+        "cloudkite:ci", "A repository on GitHub that previews and trains, without a key.", default=None
+    )
     quotas: Annotated[tuple[Quota, ...], BeforeValidator(_fixed)] = _setting(
         "cloudkite:quotas", "Guard-rails, and requests for more.", default=()
     )
@@ -346,6 +368,11 @@ _NAMES = ("accelerator", "cpus", "quotaId", "metric")  # of a quota: one of them
 
 def _together(config: Mapping[str, Any]) -> Iterator[str]:
     """What no single value shows: mistakes between settings."""
+    if config.get("cloudkite:ci") is not None and config.get("cloudkite:state", "folder") == "folder":
+        yield (
+            "cloudkite:ci needs cloudkite:state to be bucket: a runner on GitHub finds there what `up` made; "
+            "set cloudkite:state to bucket, or leave ci out"
+        )
     rows = config.get("cloudkite:quotas", [])
     seen = set()
     for number, quota in enumerate(rows if isinstance(rows, list) else []):

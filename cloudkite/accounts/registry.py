@@ -181,6 +181,11 @@ def chosen(workspace: Workspace) -> str:
     return os.environ.get("CLOUDKITE_ACCOUNT") or current(workspace)
 
 
+def option(workspace: Workspace, account: Account) -> str:
+    """What names the account on the command line that is shown as the next: nothing for the one in use."""
+    return "" if account.name == chosen(workspace) else f" --account {account.name}"
+
+
 def current(workspace: Workspace) -> str:
     """The account in use. Raises UserError when the file that says so names none."""
     path = workspace.state / "account"

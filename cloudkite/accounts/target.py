@@ -78,11 +78,13 @@ class Target:
     def provider_token(self) -> str:
         """A token that only the local cloud's provider takes: whoever sees it on its way can do nothing else with it.
 
-        Raises UserError.
+        Who has no key to sign one with gets a usual one. Raises UserError.
         """
         import google.auth.exceptions
         from google.auth import jwt
 
+        if not hasattr(self.credentials, "signer"):
+            return self.token()
         try:
             made = jwt.Credentials.from_service_account_file(
                 self.environment["GOOGLE_APPLICATION_CREDENTIALS"],
@@ -154,7 +156,7 @@ _SIGN_IN = _("gcloud auth application-default login")
 
 
 def _credentials(info: dict[str, Any], project: str) -> Any:
-    """Credentials of the kinds that `gcloud auth application-default login` and service accounts write."""
+    """Credentials of the kinds that `gcloud auth application-default login`, service accounts and runners write."""
     kind = info.get("type")
     if kind == "service_account":
         from google.oauth2 import service_account
@@ -171,6 +173,14 @@ def _credentials(info: dict[str, Any], project: str) -> Any:
         from google.auth.impersonated_credentials import Credentials
 
         return Credentials.from_impersonated_service_account_info(info, scopes=[SCOPE])
+    if (
+        kind == "external_account"
+    ):  # what google-github-actions/auth writes on a runner: a token of GitHub's, and no key
+        from google.auth.identity_pool import Credentials
+
+        if not info.get("service_account_impersonation_url"):
+            raise ValueError(_("they name no service account to act as"))
+        return Credentials.from_info(info).with_scopes([SCOPE])
     raise ValueError(_("they are of type {kind!r}").format(kind=kind))
 
 

@@ -7,10 +7,12 @@ from invoke.context import Context
 from cloudkite.commands import ACCOUNT, JSON, command
 
 
-@command(help={"yes": "do not ask", "account": ACCOUNT, "json": JSON})
-def up(c: Context, yes: bool = False, account: str = "", json: bool = False) -> None:
+@command(
+    help={"yes": "do not ask", "preview": "show what would change, and end", "account": ACCOUNT, "json": JSON},
+)
+def up(c: Context, yes: bool = False, preview: bool = False, account: str = "", json: bool = False) -> None:
     """Set the account up: preview, monthly price, consent, then create what is missing."""
     from cloudkite import workspace
     from cloudkite.journey import setup
 
-    setup.up(workspace.find(), account, yes=yes, as_json=json)
+    setup.up(workspace.find(), account, yes=yes, as_json=json, look=preview)

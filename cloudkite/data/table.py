@@ -263,6 +263,13 @@ def _unchanged(table: Table) -> None:
         )
 
 
+def columns(path: Path) -> list[str]:
+    """The columns that a person's file has, by its first line. Raises BadValue as `read` does."""
+    form, _notes = _form(path)
+    _line, header = next(_records(path, form))
+    return [name for name in header if name]
+
+
 def _stamp(path: Path) -> tuple[int, int]:
     try:
         about = path.stat()
@@ -411,7 +418,7 @@ def _plain_names(header: Sequence[str], label: str) -> dict[str, str]:
         if name == label:
             names[name] = name
             continue
-        plain = re.sub(r"\W+", "_", _ascii(name), flags=re.ASCII).strip("_")
+        plain = re.sub(r"\W+", "_", in_latin(name), flags=re.ASCII).strip("_")
         plain = plain if plain[:1].isalpha() else f"column_{i}" + (f"_{plain}" if plain else "")
         while plain.lower() in taken or keyword.iskeyword(plain):
             plain += "_"
@@ -420,9 +427,10 @@ def _plain_names(header: Sequence[str], label: str) -> dict[str, str]:
     return names
 
 
-def _ascii(name: str) -> str:
+def in_latin(name: str) -> str:
+    """What of a name can be said in ASCII: letters without their accents, Hangul as it sounds."""
     out = ""
-    for letter in name:
+    for letter in unicodedata.normalize("NFC", name):
         said = unicodedata.name(letter, "")
         if said.startswith("HANGUL SYLLABLE "):
             out += said.removeprefix("HANGUL SYLLABLE ").lower()

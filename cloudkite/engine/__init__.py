@@ -16,7 +16,7 @@ from cloudkite.engine.results import (
     Status,
     Step,
 )
-from cloudkite.engine.run import down, fetch, leaving, left, made, preview, status, up
+from cloudkite.engine.run import down, fetch, learn, leaving, left, made, preview, status, up
 
 __all__ = [
     "Change",
@@ -32,6 +32,7 @@ __all__ = [
     "Step",
     "down",
     "fetch",
+    "learn",
     "leaving",
     "left",
     "made",

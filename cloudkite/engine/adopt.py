@@ -5,6 +5,7 @@ Kinds that are missing here can be created twice without harm: enabling an API, 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 from cloudkite.accounts.registry import Account
 from cloudkite.accounts.target import Target
 
+_POOL = "projects/{project}/locations/global/workloadIdentityPools/{workloadIdentityPoolId}"
 _EMAIL = "{accountId}@{project}.iam.gserviceaccount.com"
 
 # Ids as the provider keeps them in the state; {} are inputs, or the account's own where the inputs leave them out:
@@ -20,12 +22,20 @@ _NAMED = {
     "gcp:storage/bucket:Bucket": "{name}",
     "gcp:serviceaccount/account:Account": "projects/{project}/serviceAccounts/" + _EMAIL,
     "gcp:artifactregistry/repository:Repository": "projects/{project}/locations/{location}/repositories/{repositoryId}",
+    "gcp:iam/workloadIdentityPool:WorkloadIdentityPool": _POOL,
+    "gcp:iam/workloadIdentityPoolProvider:WorkloadIdentityPoolProvider": (
+        _POOL + "/providers/{workloadIdentityPoolProviderId}"
+    ),
     "gcp:logging/metric:Metric": "{name}",
     "gcp:logging/projectBucketConfig:ProjectBucketConfig": "projects/{project}/locations/{location}/buckets/{bucketId}",
     "gcp:logging/projectExclusion:ProjectExclusion": "projects/{project}/exclusions/{name}",
     "gcp:logging/projectSink:ProjectSink": "projects/{project}/sinks/{name}",
     "gcp:cloudquota/sQuotaPreference:SQuotaPreference": "{parent}/locations/global/quotaPreferences/{name}",
 }
+
+# What is deleted keeps its id for 30 days: it is taken back, so that it can be taken over.
+_KEPT = "gcp:iam/workloadIdentityPool"
+_UNDELETE = 20  # seconds that taking it back may last
 
 
 @dataclass(frozen=True)
@@ -63,12 +73,24 @@ def find(target: Target, kind: str, inputs: Mapping[str, Any]) -> str | None:
     known = {**_defaults(target.account), **{k: v for k, v in inputs.items() if isinstance(v, str)}}
     try:
         if kind in _NAMED:
-            return _NAMED[kind].format_map(known)
+            found = _NAMED[kind].format_map(known)
+            if kind.startswith(_KEPT):
+                _undelete(target, f"https://iam.googleapis.com/v1/{found}")
+            return found
         if kind in _LISTED:
             return _in_list(target, _LISTED[kind], known, inputs)
     except KeyError:  # an input that was not known yet when the engine died
         return None
     return None
+
+
+def _undelete(target: Target, url: str) -> None:
+    """Take back what was deleted; whether it worked, the engine finds out when it looks."""
+    session, deadline = target.session(), time.monotonic() + _UNDELETE
+    while (answer := session.get(url, timeout=30)).ok and answer.json().get("state") == "DELETED":
+        if not session.post(f"{url}:undelete", json={}, timeout=30).ok or time.monotonic() > deadline:
+            return
+        time.sleep(0.5)
 
 
 def _defaults(account: Account) -> dict[str, str]:

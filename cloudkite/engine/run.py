@@ -19,7 +19,7 @@ from cloudkite.engine import backup, cli, failures, room, state
 from cloudkite.engine.claim import claim
 from cloudkite.engine.folder import ATTACHED, Folder
 from cloudkite.engine.results import Change, Failed, Incomplete, OnStep, Outcome, Preview, Resource, Status
-from cloudkite.engine.shared import share
+from cloudkite.engine.shared import Shared, share
 from cloudkite.show.errors import UserError
 from cloudkite.show.text import _
 from cloudkite.workspace import write_atomically
@@ -195,6 +195,16 @@ def fetch(account: Account, target: Target, progress: Progress = silent) -> None
     """Get what a team knows of the account, for all below that only reads the state. Raises UserError."""
     if account.shared:
         share(Folder(account), target, progress, make=False)
+
+
+def learn(account: Account, target: Target) -> None:
+    """Write outputs.json on a computer that never set up an account which a team shares: a runner, or a new member's.
+
+    Raises UserError when the state can't be read.
+    """
+    there = account.outputs_file.is_file() or not account.shared
+    if not there and (outputs := Shared(Folder(account), target, silent).outputs()):
+        _write_outputs(account, outputs)
 
 
 def left(account: Account) -> list[Resource]:

@@ -10,7 +10,7 @@ import json
 import secrets
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -73,6 +73,18 @@ class Shared:
             return
         self._generation = answer.headers.get("X-Goog-Generation", "")
         write_atomically(path, answer.text, 0o600)
+
+    def outputs(self) -> Mapping[str, Any]:
+        """What `up` made, for who may read that and nothing else of the state; empty where it never ran.
+
+        Raises UserError.
+        """
+        answer = self._get(self._checkpoint)
+        try:
+            rows = state.parse(answer.text).rows if answer is not None else ()
+        except (ValueError, TypeError, KeyError, AttributeError):
+            rows = ()  # what is wrong with it, `up` says
+        return next((row.get("outputs") or {} for row in rows if row["type"] == "pulumi:pulumi:Stack"), {})
 
     def settle(self) -> None:
         """Wait until nobody else is at work, and fetch what the last one left. Raises UserError after a long while."""

@@ -1,7 +1,8 @@
 """One preview or `up` in as many tries as it needs: each looks at the cloud first, and what isn't ready is waited for.
 
-The engine reads every resource of its state before the program runs (`--refresh`): in parallel, by the provider that
-made them. So what others changed since is seen and repaired (docs/decisions/0027).
+The engine reads every resource of its state (`--refresh`), in parallel and by the provider as the program declares it
+now (`--run-program`): the one in the state is signed in with a token of the last run. So what others changed since is
+seen and repaired (docs/decisions/0027).
 """
 
 from __future__ import annotations
@@ -29,13 +30,26 @@ _API = "gcp:projects/service:Service"
 
 
 def preview(folder: Folder, stack: Stack, progress: Progress, look: bool = True) -> tuple[Events, Outcome]:
-    """What `up` would do. What can't be looked at, because its API was turned off, is left out."""
-    patience, blind = Patience(progress), frozenset[str]()
+    """What `up` would do. What can't be looked at, because its API was turned off, is left out.
+
+    So is what whoever looks may not read, which is told: a budget is the billing account's, and no runner's.
+    """
+    patience, blind, unread = Patience(progress), frozenset[str](), dict[str, str]()
     while True:
         try:
-            return stack.run("preview", refresh=look, exclude=sorted(blind))
+            events, outcome = stack.run("preview", refresh=look, run_program=look, exclude=sorted(blind))
+            events.warnings += unread.values()
+            return events, outcome
         except Failed as failed:
-            more = _behind_apis(folder, failed.outcome.failures)
+            denied = [one for one in failed.outcome.failures if one.op in ("", _LOOK) and one.code == 403]
+            unread |= {
+                one.urn: _("{kind} {name} was not looked at: {why}").format(
+                    kind=one.kind, name=one.name, why=one.message
+                )
+                for one in denied
+                if not failures.is_off(one)
+            }
+            more = _behind_apis(folder, failed.outcome.failures) | unread.keys()
             if more > blind:
                 blind |= more
             elif not _wait(patience, failed.outcome.failures):
@@ -50,7 +64,9 @@ def up(folder: Folder, stack: Stack, target: Target, on_step: OnStep | None, pro
     while True:
         try:
             # What doesn't depend on a failure is made all the same: one run tells all that is wrong.
-            last = stack.run("up", on_step, refresh=True, exclude=sorted(blind), continue_on_error=True)[1]
+            last = stack.run(
+                "up", on_step, refresh=True, run_program=True, exclude=sorted(blind), continue_on_error=True
+            )[1]
         except failures.Foreign as foreign:
             recovery.remove(stack, foreign)
             raise

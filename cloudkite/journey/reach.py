@@ -25,9 +25,18 @@ def connect(workspace: Workspace, account: Account, *, new: bool = False) -> tar
     made = target.connect(workspace, account)
     for note in made.notes:
         screen.note(note)
-    if not new and not account.outputs_file.is_file() and not _left(account):
-        account.outputs()  # raises, with the hint
+    if not new and not account.outputs_file.is_file():
+        _learn(account, made)
+        if not account.outputs_file.is_file() and not _left(account):
+            account.outputs()  # raises, with the hint
     return made
+
+
+def check_set_up(workspace: Workspace, account: Account) -> None:
+    """Raise UserError for an account that is not set up, before anything takes time."""
+    if account.shared and not account.outputs_file.is_file():
+        _learn(account, target.connect(workspace, account))
+    account.outputs()
 
 
 def look_at_machine(workspace: Workspace, requirements: Sequence[str] | None = None, *, stops: bool = True) -> None:
@@ -58,6 +67,13 @@ def refuse_shared(workspace: Workspace, account: Account) -> None:
     for other in registry.sharing(workspace, account.name, account.target, account.project):
         if other.outputs_file.is_file() or _left(other):
             raise registry.shared(other, account.name)
+
+
+def _learn(account: Account, found: target.Target) -> None:
+    """A team's account may be set up though this computer has never heard of it."""
+    from cloudkite import engine
+
+    engine.learn(account, found)
 
 
 def _left(account: Account) -> bool:

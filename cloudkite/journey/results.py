@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shlex
 import socket
 import subprocess
 import tempfile
@@ -17,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from cloudkite.accounts import registry
 from cloudkite.accounts.target import Target
-from cloudkite.children import safe_environment
+from cloudkite.children import end, safe_environment
 from cloudkite.journey.reach import connect
 from cloudkite.show import amounts, screen
 from cloudkite.show.errors import BadValue, UserError
@@ -124,7 +123,7 @@ def show_logs(
     target = connect(workspace, account)
     job = _chosen(workspace, target, text, choosing.ANY)
     if follow and not as_json:
-        training.finish(target, job)
+        training.after_job(workspace, account, training.finish(target, job))
         return
     for line in logs.follow(target, job.id) if follow else logs.read(target, job.id):
         if not line.text:
@@ -155,6 +154,7 @@ def cancel(workspace: Workspace, account_name: str, text: str, *, as_json: bool 
 def fetch(workspace: Workspace, account_name: str, text: str, *, as_json: bool = False) -> None:
     """Download a job's model."""
     from cloudkite.jobs import choosing
+    from cloudkite.trainers import folders
 
     account = registry.load(workspace, account_name or None)
     target = connect(workspace, account)
@@ -163,9 +163,9 @@ def fetch(workspace: Workspace, account_name: str, text: str, *, as_json: bool =
     if as_json:
         screen.as_json({"job": job.id, "model": folder})
     else:
-        trainer = folder.parents[1]
-        name = trainer.name if trainer.parent == workspace.trainers else shlex.quote(amounts.short(trainer))
-        screen.say(_("next: uv run invoke predict {name} --row COLUMN=VALUE,...").format(name=name))
+        trainer = folders.Trainer(folder.parents[1].name, folder.parents[1])
+        line = f"uv run invoke predict {folders.typed(workspace, trainer)}"
+        screen.say(_("next: {command} --csv FILE, or --row COLUMN=VALUE,...").format(command=line))
 
 
 def fetch_job(workspace: Workspace, target: Target, job: Any, quiet: bool = False) -> Path:
@@ -243,12 +243,24 @@ def predict(
         else:
             said = counted("{count} row", "{count} rows", count)
             screen.say(_("{rows} with predictions in {path}").format(rows=said, path=output))
+            _after_predict(workspace)
         return
     answers = [one for _batch, some in asked for one in some]
     if as_json:
         screen.as_json(answers)
     else:
         show_predictions(answers)
+        _after_predict(workspace)
+
+
+def _after_predict(workspace: Workspace) -> None:
+    """The account in use, while it is set up, may cost: taking it down is the end of the way. Beside the answers."""
+    try:
+        ready = registry.load(workspace).outputs_file.is_file()
+    except UserError:  # predicting needs no account
+        return
+    if ready:
+        screen.note(_("next: uv run invoke down, when you are done"))
 
 
 def show_predictions(answers: list[dict[str, Any]]) -> None:
@@ -296,8 +308,12 @@ def tensorboard(workspace: Workspace, account_name: str, name: str, port: int) -
             screen.note(_("starting TensorBoard ..."))
             said = _("TensorBoard over {logs}: http://127.0.0.1:{port}/ (Ctrl-C ends it)").format(logs=logs, port=port)
             threading.Thread(target=_say_when_it_answers, args=(child, port, said), daemon=True).start()
-            for line in child.stdout or ():
-                screen.note(line.rstrip("\n"))
+            try:
+                for line in child.stdout or ():
+                    screen.note(line.rstrip("\n"))
+            except BaseException:  # a SIGTERM reaches this process alone, a Ctrl-C both
+                end(child)
+                raise
         code = child.returncode
     except KeyboardInterrupt:
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from decimal import Decimal
@@ -24,29 +25,55 @@ if TYPE_CHECKING:
     from cloudkite.money.prices import MonthlyRow
 
 
-def up(workspace: Workspace, name: str = "", *, yes: bool = False, as_json: bool = False) -> None:
-    """Preview, price, consent, then make what is missing."""
+def up(workspace: Workspace, name: str = "", *, yes: bool = False, as_json: bool = False, look: bool = False) -> None:
+    """Preview, price, consent, then make what is missing; with `look` show what that is, and end."""
     account = registry.load(workspace, name or None)
     refuse_shared(workspace, account)
-    set_up(workspace, account, connect(workspace, account, new=True), yes=yes, quiet=as_json)
-    if as_json:
+    set_up(workspace, account, connect(workspace, account, new=True), yes=yes, quiet=as_json, look=look)
+    if as_json and not look:
         screen.as_json(registry.load(workspace, account.name).outputs())
+    else:
+        screen.say(_("next: {command}").format(command=_after_up(workspace, account)))
+
+
+def _after_up(workspace: Workspace, account: Account) -> str:
+    """Training what there is, or making it first."""
+    from cloudkite.trainers import folders
+
+    known = folders.names(workspace)
+    if not known:
+        return "uv run invoke new NAME"
+    trainer = shlex.quote(known[0]) if len(known) == 1 else "NAME"
+    return f"uv run invoke train {trainer}{registry.option(workspace, account)}"
 
 
 def set_up(
-    workspace: Workspace, account: Account, target: Target, *, yes: bool, quiet: bool = False, brief: bool = False
+    workspace: Workspace,
+    account: Account,
+    target: Target,
+    *,
+    yes: bool,
+    quiet: bool = False,
+    brief: bool = False,
+    look: bool = False,
 ) -> None:
-    """The body of `up`, for an account and its target. `brief` tells the result alone, `quiet` nothing."""
+    """The body of `up`, for an account and its target. `brief` tells the result alone, `quiet` nothing.
+
+    With `look` it ends with what would change, in JSON where it is `quiet`; for that nobody needs the right to more.
+    """
     from cloudkite import engine
     from cloudkite.money import prices
 
     say = (lambda *_a, **_k: None) if quiet else screen.say
     say(acting_as(account, target))
     with screen.waiting(_("looking at what is there ...")) as tell:
-        report = outlook.check(account, target)
+        report = None if look else outlook.check(account, target)
         preview = engine.preview(account, target, progress=tell)
     for warning in preview.warnings:
         screen.warn(warning)
+    if look and quiet:
+        screen.as_json(preview.changes)
+        return
     if not preview.changes:
         say(
             counted(
@@ -64,6 +91,9 @@ def set_up(
         if account.shared:
             kept = _("what is made is written down in gs://{project}-state, for all members: below 0.01 USD a month")
             say(kept.format(project=account.project))
+    if report is None:
+        say(_("a preview: nothing was changed"))
+        return
     check_rights(account, target)
     if not yes and account.costs_money and not screen.confirm(_("set account {name} up?").format(name=account.name)):
         raise UserError(_("nothing was changed"))
@@ -171,7 +201,6 @@ def _show_outputs(account: Account, brief: bool) -> None:
             (_("region"), made.region),
         ],
     )
-    screen.say(_("next: uv run invoke new NAME, then uv run invoke train NAME"))
 
 
 def list_accounts(workspace: Workspace, *, as_json: bool = False) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cloudkite.accounts import registry
+from cloudkite.accounts.registry import Account
 from cloudkite.accounts.target import Target
-from cloudkite.journey.reach import connect, look_at_machine
+from cloudkite.journey.reach import check_set_up, connect, look_at_machine
 from cloudkite.journey.setup import acting_as
 from cloudkite.show import amounts, screen
 from cloudkite.show.errors import FAILED, UserError
@@ -42,6 +44,21 @@ def check(workspace: Workspace, name: str, account_name: str = "", *, as_json: b
         screen.as_json(report)
     if not report.ok:
         raise _check_failed(trainer)
+    if not as_json:
+        screen.say(_("next: {command}").format(command=_after_check(workspace, trainer, account_name)))
+
+
+def _after_check(workspace: Workspace, trainer: Trainer, account_name: str) -> str:
+    """Training it; where there is no account yet to train it in, that comes first."""
+    from cloudkite.trainers import folders
+
+    line = f"uv run invoke train {folders.typed(workspace, trainer)}"
+    try:
+        account = registry.load(workspace, account_name or None)
+        other = registry.option(workspace, account)
+    except UserError:  # a check needs no account: `train` says what is wrong with it
+        return line
+    return f"{line}{other}" if account.outputs_file.is_file() else f"uv run invoke up{other}"
 
 
 def run_check(
@@ -97,14 +114,17 @@ def train(
     trainer = folders.find(workspace, name)
     if wishes.name:
         body.check_name(wishes.name, folders.names(workspace))
-    account.outputs()  # an account that is not set up is told before anything takes time
+    check_set_up(workspace, account)
     plan = submit.plan(account, trainer, wishes)
     target = connect(workspace, account)
     job = start(workspace, target, plan, yes=yes, quiet=as_json)
     if as_json:
         screen.as_json(job)
     elif follow:
-        finish(target, job)
+        after_job(workspace, account, finish(target, job))
+    else:
+        line = f"uv run invoke logs {shlex.quote(job.name)} --follow{registry.option(workspace, account)}"
+        screen.say(_("next: {command}").format(command=line))
 
 
 def _show_help(workspace: Workspace, trainer: Trainer) -> None:
@@ -212,6 +232,13 @@ def finish(target: Target, job: Job, brief: bool = False) -> Job:
             FAILED,
         )
     return ended
+
+
+def after_job(workspace: Workspace, account: Account, job: Job) -> None:
+    """What comes after a job that was followed to its end."""
+    if job.state == "SUCCEEDED":
+        line = f"uv run invoke fetch {shlex.quote(job.name)}{registry.option(workspace, account)}"
+        screen.say(_("next: {command}").format(command=line))
 
 
 def _skipped(event: Event) -> bool:

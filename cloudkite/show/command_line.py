@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from cloudkite.show.errors import UserError
 
+_NAME = re.compile(r"[a-z][a-z0-9_-]*")  # of an account or a trainer
 _HELP = {"-h", "--help"}
 
 
@@ -48,6 +49,7 @@ class CommandLine(Program):
             raise Exit
         with self._told():
             super().parse_tasks()
+            _refuse_rest(self)
 
     def parse_cleanup(self) -> None:
         """`--list`, `--help COMMAND`, or nothing at all."""
@@ -104,9 +106,15 @@ def _interrupted(_number: int, _frame: Any) -> None:
 
 
 def interruptible() -> None:
-    """From here on a Ctrl-C is Python's KeyboardInterrupt again: a command is at work, and puts away what it began."""
+    """From here on a Ctrl-C is Python's KeyboardInterrupt again: a command is at work, and puts away what it began.
+
+    So is a SIGTERM, which would end this process alone, and leave what it started running.
+    """
     if signal.getsignal(signal.SIGINT) is _interrupted:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    main = sys.modules.get("invoke.main")
+    if os.name == "posix" and main is not None and isinstance(main.program, CommandLine):
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 def explain(program: Program, refusal: str, context: ParserContext | None) -> UserError:
@@ -216,16 +224,28 @@ def _extra(program: Program, context: ParserContext, word: str) -> UserError:
     switch = next((w for w in program.core.unparsed if w.startswith("-") and w.partition("=")[2] == word), "")
     if flag := switch.partition("=")[0]:
         return UserError(_("{flag} takes no value").format(flag=flag), _help(context.name))
-    job = context.args.get("job")
-    if job is not None and not job.got_value:
-        return UserError(
-            _("{command} takes no {word}").format(command=context.name, word=word),
-            f"uv run invoke {context.name} --job {shlex.quote(word)}",
-        )
+    # Close to a command, as `up doen`, before it is taken for a name: `jobs penguins`, `up work`.
+    close = _close(word, [name for name in program.parser.contexts if "." in word or "." not in name])
+    named = [name for name in ("trainer", "account") if (one := context.args.get(name)) and not one.got_value]
+    if not close and named and not any(one.positional for one in context.args.values()) and _NAME.fullmatch(word):
+        close = f"uv run invoke {context.name} --{named[0]} {word}"
     return UserError(
-        _("{command} takes no {word}").format(command=context.name, word=word),
-        _close(word, list(program.parser.contexts)) or _help(context.name),
+        _("{command} takes no {word}").format(command=context.name, word=word), close or _help(context.name)
     )
+
+
+def _refuse_rest(program: Program) -> None:
+    """Raise UserError for words after `--` that no command takes: `cancel -- NAME` would cancel the newest job."""
+    from cloudkite.show.errors import UserError
+    from cloudkite.show.text import _
+
+    asked = [context.name for context in program.tasks]
+    if program.core.remainder and asked and "train" not in asked:
+        rest = program.argv[_dashes(program.argv) + 1 :]
+        raise UserError(
+            _("{command} takes nothing after --").format(command=asked[-1]),
+            shlex.join(["uv", "run", "invoke", *program.core.unparsed, *rest]),
+        )
 
 
 def _number(program: Program, refusal: ValueError) -> Exception:

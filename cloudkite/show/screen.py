@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import json
+import os
 import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -34,7 +35,7 @@ def console(error: bool = False) -> Console:
     if made is None or made.file is not getattr(sys, key):
         made = Console(stderr=error, highlight=False, soft_wrap=True, emoji=False)
         made.on_broken_pipe = _reader_has_gone
-        if not made.is_terminal:
+        if not made.is_terminal and not os.environ.get("COLUMNS", "").isdecimal():  # who says it knows the reader
             made.width = _PIPE_WIDTH
         _consoles[key] = made
     return made

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import shlex
 import tomllib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -16,8 +17,9 @@ from cloudkite import names as files
 from cloudkite.data import declared
 from cloudkite.trainers import wheels
 from cloudkite.data.declared import Declared
+from cloudkite.show import amounts
 from cloudkite.show.errors import BadValue, UserError
-from cloudkite.show.text import _, near
+from cloudkite.show.text import _, close, near
 from cloudkite.trainers.wheels import Wheel
 from cloudkite.workspace import Workspace, private_folder
 
@@ -110,7 +112,17 @@ def find(workspace: Workspace, name_or_path: str = "") -> Trainer:
         if lacking := _lacking(folder):
             raise BadValue(_("{path} isn't a trainer: it has no {file}").format(path=path, file=lacking), _MAKE)
         return Trainer(folder.name, folder)
+    if path is None and _is_path(name_or_path):
+        raise BadValue(
+            _("the folder {path} doesn't exist").format(path=name_or_path),
+            close(Path(name_or_path).name, known) or _("give the folder where the trainer is now"),
+        )
     raise BadValue(_("no trainer is called {name}").format(name=name_or_path), near(name_or_path, known) or _MAKE)
+
+
+def _is_path(text: str) -> bool:
+    """Whether a person meant a folder by it, and not a trainer's name."""
+    return text.startswith((".", "~")) or "/" in text or os.sep in text
 
 
 def _path(text: str) -> Path | None:
@@ -121,6 +133,12 @@ def _path(text: str) -> Path | None:
         return path
     except (OSError, ValueError, RuntimeError):  # not there, longer than names can be, with a NUL, of ~nobody
         return None
+
+
+def typed(workspace: Workspace, trainer: Trainer) -> str:
+    """How a person names the trainer on a command line: by its name alone where that is enough."""
+    usual = trainer.folder.parent.resolve() == workspace.trainers.resolve()
+    return shlex.quote(trainer.name if usual else amounts.short(trainer.folder))
 
 
 def names(workspace: Workspace) -> list[str]:

@@ -8,6 +8,7 @@ import json
 import keyword
 import os
 import re
+import shlex
 import shutil
 import tempfile
 import unicodedata
@@ -19,7 +20,7 @@ from pathlib import Path
 from cloudkite import leftovers, names
 from cloudkite.show import amounts
 from cloudkite.show.errors import BadValue, UserError
-from cloudkite.data.table import Table, read, write
+from cloudkite.data.table import Table, columns, in_latin, read, write
 from cloudkite.show.text import _, visible, visible_json
 from cloudkite.workspace import Workspace, private_file
 
@@ -44,9 +45,18 @@ def new(
     With `data`, a UTF-8 CSV file, and `label`, the column to predict, the trainer is for those. It appears whole or
     not at all. Raises BadValue for a name, a folder or a file that can't be.
     """
-    check_name(name)
+    try:
+        check_name(name)
+    except BadValue as rule:
+        other = _suggestion(name)
+        again = _again(other, data, label, output)
+        hint = _("{rule}; for example `{command}`").format(rule=rule.hint, command=again) if other else rule.hint
+        raise BadValue(rule.message, hint) from None
     if data and not label:
-        raise BadValue(_("which column of {path} is to be predicted?").format(path=data.name), _("add --label COLUMN"))
+        raise BadValue(
+            _("which column of {path} is to be predicted?").format(path=data.name),
+            _("add --label COLUMN, one of: {names}").format(names=_few(columns(data))),
+        )
     if label and not data:
         raise BadValue(_("--label {label} needs a file").format(label=label), _("add --data FILE.csv"))
     parent = (output or workspace.trainers).resolve()
@@ -99,6 +109,27 @@ def check_name(name: str) -> None:
             _("{name} isn't a valid name for a trainer").format(name=repr(name)),
             _("lowercase letters, digits, - and _, first a letter, at most 40, not a word that Python or Windows keeps"),
         )
+
+
+def _suggestion(name: str) -> str:
+    """A name near to one that isn't valid, in Latin letters; "" when nothing is left of it."""
+    near = re.sub(r"[^a-z0-9_]+", "-", in_latin(name).lower()).lstrip("0123456789-_")[:40].rstrip("-_")
+    try:
+        check_name(near)
+    except BadValue:
+        return ""
+    return near
+
+
+def _again(name: str, data: Path | None, label: str | None, output: Path | None) -> str:
+    """The command line that makes a trainer."""
+    given = {"--data": data, "--label": label, "--output": output}
+    options = [word for option, value in given.items() if value for word in (option, str(value))]
+    return shlex.join(["uv", "run", "invoke", "new", name, *options])
+
+
+def _few(names: list[str]) -> str:
+    return ", ".join(names[:10]) + (", ..." if len(names) > 10 else "")
 
 
 def bake(template: Path, name: str, into: Path, description: str = "", home: str = "") -> Path:

@@ -199,7 +199,7 @@ def test_what_the_program_does_not_declare_fails_the_run_and_is_removed(under_at
     assert "evil-thing (evil:index:Thing)" in told.value.message
     assert "evil-provider (pulumi:providers:gcp)" in told.value.message
     assert "evil-bucket (gcp:storage/bucket:Bucket)" in told.value.message
-    assert "other users of this machine" in told.value.hint
+    assert "another user of this machine" in told.value.hint
     rows = state.read(attacked.folder).rows
     assert not [row["urn"] for row in rows if "evil" in row["urn"]]
     names = [bucket.name for bucket in attacked.target.storage().list_buckets()]
@@ -213,12 +213,8 @@ def test_a_resource_of_ours_that_a_stranger_claims_is_not_deleted(under_attack, 
     attacked.up()
     data = next(each for each in attacked.left() if (each.kind, each.name) == ("Bucket", "data"))
     attacked.target.storage().bucket(data.id).blob("kept").upload_from_string("x")
-    with (
-        under_attack(ALIAS, data.urn, json.dumps(data.inputs)) as attack,
-        pytest.raises(Foreign, match="evil-alias"),
-    ):
+    with under_attack(ALIAS, data.urn, json.dumps(data.inputs)), pytest.raises(Foreign, match="evil-alias"):
         attacked.up()
-    assert json.loads(attack.result().stdout)["told"].endswith("::evil-alias")
     attacked.up()
     assert attacked.up().changes == {}
     assert data in attacked.left()

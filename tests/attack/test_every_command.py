@@ -16,8 +16,9 @@ from tasks import ns
 COMMANDS = sorted(ns.task_names)
 # Of those that have to be told more than their name.
 WORDS = {
-    "account.use": ["local"], "check": ["x"], "local.fault": ["stockout"], "local.preempt": ["x"],
-    "local.upgrade": ["local"], "new": ["x"], "predict": ["x"], "tensorboard": ["x"], "train": ["x"],
+    "account.env": ["local"], "account.use": ["local"], "check": ["x"], "local.fault": ["stockout"],
+    "local.pay": ["local"],
+    "local.preempt": ["x"], "new": ["x"], "predict": ["x"], "tensorboard": ["x"], "train": ["x"],
 }  # fmt: skip
 
 # Ctrl-C comes where `sys.argv[1]` is imported: there is no waiting for the right moment.
@@ -83,3 +84,21 @@ def test_without_a_terminal_there_is_no_colour(line: str, environment: dict[str,
         stdin=subprocess.DEVNULL, capture_output=True, text=True, encoding="utf-8",
     )  # fmt: skip
     assert "\x1b" not in done.stdout + done.stderr and "Traceback" not in done.stderr
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no pseudo-terminals in Python: set NO_COLOR and look")
+@pytest.mark.parametrize("colours", [True, False])
+def test_no_color_is_heard_on_a_terminal(colours: bool, environment: dict[str, str]) -> None:
+    import pty
+
+    there, here = pty.openpty()
+    wanted = {**environment, "TERM": "xterm-256color", "NO_COLOR": "" if colours else "1"}
+    run = [sys.executable, "-m", "invoke", "nosuch"]
+    try:
+        subprocess.run(run, cwd=CLONE, env=wanted, stdin=subprocess.DEVNULL, stdout=here, stderr=here, timeout=60)
+        said = os.read(there, 10_000).decode()
+    finally:
+        os.close(there)
+        os.close(here)
+    assert "unknown command nosuch" in said
+    assert bool(re.search(r"\x1b\[[0-9;]*3[0-9]", said)) == colours

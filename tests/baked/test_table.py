@@ -251,6 +251,7 @@ def test_new_tells_what_it_changed_before_what_it_made(space: Workspace, tmp_pat
 
 
 def test_data_and_label_go_together(space: Workspace, tmp_path: Path):
+    save(tmp_path / "a.csv", "x,y\n1,2\n")
     for data, label, said in [
         (tmp_path / "a.csv", None, "which column of a.csv is to be predicted?"),
         (None, "y", "--label y needs a file"),

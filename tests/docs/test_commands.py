@@ -56,6 +56,14 @@ def _write_a_scalar(copy):
     subprocess.run([str(python), "-c", script], env=found.child_environment(), check=True, timeout=120)
 
 
+def _start(copy, port):
+    return subprocess.Popen(
+        copy.command(f"uv run invoke tensorboard penguins --port {port}"), cwd=copy.folder, env=copy.environment(),
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, encoding="utf-8",
+        start_new_session=True,
+    )  # fmt: skip
+
+
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT for another process; try Ctrl-C by hand")
 def test_tensorboard_serves_until_ctrl_c(copy):
     good(copy, "uv run invoke new penguins")
@@ -69,11 +77,7 @@ def test_tensorboard_serves_until_ctrl_c(copy):
         assert f"error: port {port} is in use" in refused.stderr
         (advised,) = re.findall(r"^hint: uv run invoke tensorboard penguins --port (\d+)$", refused.stderr, re.M)
         assert int(advised) != port
-    board = subprocess.Popen(
-        copy.command(f"uv run invoke tensorboard penguins --port {port}"), cwd=copy.folder, env=copy.environment(),
-        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, encoding="utf-8",
-        start_new_session=True,
-    )  # fmt: skip
+    board = _start(copy, port)
     with board:
         # The address is shown when it answers.
         shown = next(line for line in board.stdout or () if line.startswith("TensorBoard over"))
@@ -98,6 +102,13 @@ def test_tensorboard_serves_until_ctrl_c(copy):
         os.killpg(board.pid, signal.SIGINT)
         said = board.stdout.read() if board.stdout else ""
         assert board.wait(timeout=60) == 0, said
+    assert "Traceback" not in said
+    with _start(copy, port) as board:
+        assert any(line.startswith("TensorBoard over") for line in board.stdout or ())  # it has no more to say
+        family = psutil.Process(board.pid).children(recursive=True)
+        board.terminate()  # what a supervisor sends: to the command alone
+        said = board.stdout.read() if board.stdout else ""
+    assert family and not psutil.wait_procs(family, timeout=30)[1], "TensorBoard goes on without its command"
     assert "Traceback" not in said
 
 

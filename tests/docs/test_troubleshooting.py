@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from typing import Any
 
 import pytest
@@ -26,8 +27,7 @@ def sections(text: str) -> list[tuple[str, list[Row]]]:
 
 def fits(pattern: str, said: str) -> bool:
     """Whether it is what the page shows; `…` stands for more."""
-    start, more, _end = pattern.partition("…")
-    return said.startswith(start) if more else said == pattern
+    return re.fullmatch(".*".join(map(re.escape, pattern.split("…"))), said, re.DOTALL) is not None
 
 
 def good(copy: Any, line: str) -> None:
@@ -41,13 +41,28 @@ def prepare(copy: Any, state: str) -> None:
     space = Workspace(home, home / ".cloudkite", home / "infra", home / "trainers")
     if state == "described":
         good(copy, "new penguins")
+    elif state == "moved":
+        good(copy, "new far --output ../elsewhere")
+        (home.parent / "elsewhere").rename(home.parent / "gone")
     elif state == "signed out":
         (space.accounts / "Pulumi.work.yaml").write_text("config:\n  gcp:project: work-project\n", encoding="utf-8")
+    elif state == "half set up":
+        with subprocess.Popen(
+            copy.command("uv run invoke up --yes"), cwd=home, env=copy.environment(), stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, encoding="utf-8",
+        ) as up:  # fmt: skip
+            assert any(line.startswith("20/") for line in up.stderr or ()), "it ended before it was killed"
+            up.kill()
     elif state == "set up":
         good(copy, "up --yes")
         text = (space.accounts / "Pulumi.local.yaml").read_text(encoding="utf-8")
         (space.accounts / "Pulumi.double.yaml").write_text(text, encoding="utf-8")  # by hand
+    elif state == "bucket gone":
+        session = target.connect(space, registry.load(space, "local")).session()
+        assert session.delete("https://storage.googleapis.com/storage/v1/b/cloudkite-local-data").ok
     elif state == "API off":
+        good(copy, "up --yes")  # as the hint said
+        good(copy, "data.list")
         session = target.connect(space, registry.load(space, "local")).session()
         url = "https://serviceusage.googleapis.com/v1/projects/cloudkite-local/services/aiplatform.googleapis.com"
         assert session.post(f"{url}:disable", json={"disableDependentServices": True}).ok
@@ -57,6 +72,11 @@ def prepare(copy: Any, state: str) -> None:
         good(copy, "local.clock --forward 91d")
     elif state == "stopped":
         good(copy, "local.stop")
+    elif state == "damaged":
+        for file in (space.localcloud / "iam").glob("iam.sqlite*"):  # with what SQLite keeps beside it
+            file.write_bytes(b"damaged" if file.name == "iam.sqlite" else b"")
+    elif state == "reset":
+        good(copy, "local.reset --yes")
     else:
         raise AssertionError(state)
 
@@ -79,6 +99,7 @@ def test_every_line_is_what_the_command_says(copy: Any, monkeypatch: pytest.Monk
                 wrong.append((state, command, done.returncode, message, step))
         monkeypatch.undo()
     assert not wrong
+    good(copy, "up --yes")  # the last of all states but the command line's leads on, too
 
 
 def test_both_pages_have_the_same_tables() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from cloudkite import engine
 from cloudkite.accounts import local, registry
-from cloudkite.engine import Failed
+from cloudkite.engine import Failed, run
 
 pytestmark = pytest.mark.slow
 
@@ -95,3 +95,13 @@ def test_a_bucket_that_is_refused_is_no_account_to_be_used(place):
         local.run(place.space, "fault", "--clear")
     assert not place.account.outputs_file.exists()
     assert engine.status(place.account).resources
+
+
+def test_who_looks_is_who_runs_it_now_and_not_whose_token_the_state_keeps(place, monkeypatch):
+    """The token of the last run is over half an hour later, and may have been another person's."""
+    place.up()
+    with run.opened(place.account, place.target, print) as (_folder, stack):
+        monkeypatch.setattr(stack, "_token", lambda: "over.and.done")
+        stack.sign_in()
+    assert place.preview().changes == ()
+    assert place.up().changes == {}

@@ -15,12 +15,11 @@ pytestmark = pytest.mark.slow
 # is told by itself. test_each_kind_is_drilled holds them against what an account has.
 ROWS = (
     ("projects/service:Service",),
-    ("organizations/getProject:getProject",),
-    ("cloudquota/getSQuotaInfos:getSQuotaInfos",),
     (
         "artifactregistry/repository:Repository",
         "logging/projectBucketConfig:ProjectBucketConfig",
         "monitoring/notificationChannel:NotificationChannel",
+        "projects/serviceIdentity:ServiceIdentity",
         "serviceaccount/account:Account",
         "storage/bucket:Bucket",
     ),

@@ -94,7 +94,7 @@ def test_down_keeps_data_and_models_and_up_goes_on(place):
     assert bucket.blob("grades.csv").exists()
 
     # A quota preference can't be deleted: it stays in the cloud, and is taken over.
-    assert place.up().changes == {"create": made - len(left) - 1, "adopt": 1, "update": 1}
+    assert place.up().changes == {"create": made - len(left) - 1, "adopt": 1}
     assert place.account.outputs().buckets == urls
 
 
@@ -107,8 +107,7 @@ def test_down_with_everything_leaves_nothing(place):
     assert not any(place.account.project in name for name in buckets(place))
     assert place.down(everything=True).changes == {}
     assert place.down().changes == {}
-    # The quota preference, which nobody can delete; an update writes into the state what no read of it tells.
-    assert place.up().changes == {"create": made - 1, "adopt": 1, "update": 1}
+    assert place.up().changes == {"create": made - 1, "adopt": 1}  # the quota preference, which nobody can delete
 
 
 def test_down_of_an_account_that_was_never_set_up(place):

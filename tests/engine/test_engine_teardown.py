@@ -16,7 +16,8 @@ def kinds(place) -> set[str]:
     return {one.kind for one in place.left()}
 
 
-def test_the_budget_stays_as_long_as_something_costs(place, capsys, tmp_path):
+def test_the_budget_stays_as_long_as_something_costs(place, capsys, tmp_path, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "160")
     place.up()
     session, project = place.target.session(), place.account.project
     logs = f"https://logging.googleapis.com/v2/projects/{project}/locations/global/buckets"

@@ -235,22 +235,22 @@ def test_the_engine_acts_as_whoever_is_signed_in(place: Place, keys: dict[str, d
     environment = {**place.target.environment, "GOOGLE_APPLICATION_CREDENTIALS": str(path)}
     theirs = dataclasses.replace(place.target, environment=environment)
     before = place.left()
-    assert engine.preview(place.account, theirs).changes == ()
+    seen = engine.preview(place.account, theirs)
+    assert any("submitter-logging-viewer was not looked at: Permission" in said for said in seen.warnings), (
+        seen.warnings
+    )
     changed = place.settings(lambda text: text.replace("Days: 30", "Days: 31"))
     try:
         with pytest.raises(engine.Failed) as refused:
             engine.up(changed.account, theirs)
     finally:
         place.settings(lambda text: text.replace("Days: 31", "Days: 30"))
-    denied = f"403 Permission 'logging.buckets.update' denied on resource '//logging.googleapis.com/projects/{PROJECT}"
-    assert denied in refused.value.message
-    assert refused.value.hint == (
-        "the signed-in identity needs the permission logging.buckets.update on the project: an owner has it"
-    )
+    assert "403 " in refused.value.message
+    assert refused.value.hint.startswith("the signed-in identity needs the permission ")
     with pytest.raises(engine.Failed) as refused:
         engine.down(place.account, theirs)
     assert all(failure.code == 403 for failure in refused.value.outcome.failures), refused.value.outcome.failures
     # An API stays on and a quota as it is: those are only taken out of the state, and nobody is asked.
-    assert {one.kind for one in before if one not in place.left()} <= {"Service", "SQuotaPreference"}
+    assert {one.kind for one in before if one not in place.left()} <= {"Service", "ServiceIdentity", "SQuotaPreference"}
     # What no read tells is written into the state of the quota that is adopted.
     assert set(place.up().changes) <= {"create", "adopt", "update"} and len(place.left()) == len(before)

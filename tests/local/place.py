@@ -111,10 +111,11 @@ def place(local_cloud, session, tmp_path_factory) -> Iterator[Place]:
         "buckets": buckets, "images": "", "schema": 1, "labels": {}, "quotas": {},
     }  # fmt: skip
     (home.state / "outputs.json").write_text(json.dumps(outputs), encoding="utf-8")
-    yield Place(home, account, Target(account, local_cloud.environment, {}), _trainer(home.trainers / "tiny"))
+    yield Place(home, account, Target(account, local_cloud.environment, {}), make_trainer(home.trainers / "tiny"))
 
 
-def _trainer(folder: Path) -> Trainer:
+def make_trainer(folder: Path) -> Trainer:
+    """The trainer that needs nothing, in a folder."""
     files = {
         "pyproject.toml": '[project]\nname = "tiny"\nversion = "1"\nrequires-python = ">=3.11"\ndependencies = []\n',
         "trainer/__init__.py": "",

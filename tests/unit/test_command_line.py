@@ -23,6 +23,7 @@ def said(line: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytes
     """(exit code, standard output, standard error) of `invoke` with these words."""
     monkeypatch.chdir(CLONE)
     screen._consoles.clear()
+    monkeypatch.setattr(sys, "argv", ["invoke", *line])  # where `fetch` sees whether it has a name
     with pytest.raises(SystemExit) as ended:
         CommandLine(name="Invoke", binary="invoke").run(["invoke", *line])
     screen._consoles.clear()
@@ -47,7 +48,13 @@ def said(line: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytes
         ("predict --row a=1", "predict needs: trainer", "uv run invoke predict TRAINER"),
         ("train penguins --machine", "--machine needs a value", takes("train")),
         ("train penguins --max-cost", "--max-cost needs a value", takes("train")),
-        ("cancel penguins", "cancel takes no penguins", "uv run invoke cancel --job penguins"),
+        ("cancel penguins flowers", "cancel takes no flowers", takes("cancel")),
+        ("fetch penguins --json flowers", "fetch takes no flowers", takes("fetch")),
+        ("logs --follow penguins flowers", "logs takes no flowers", takes("logs")),
+        ("cancel -- penguins", "cancel takes nothing after --", "uv run invoke cancel penguins"),
+        ("fetch --job", "--job needs a value", takes("fetch")),
+        ("jobs penguins", "jobs takes no penguins", "uv run invoke jobs --trainer penguins"),
+        ("down work", "down takes no work", "uv run invoke down --account work"),
         ("pin --upgrad", "pin has no option --upgrad", "did you mean --upgrade?"),
         ("jobs -x", "jobs has no option -x", takes("jobs")),
         ("jobs --json=3", "--json takes no value", takes("jobs")),
@@ -99,6 +106,30 @@ def test_every_command_shows_its_help_wherever_it_is_asked(
 
 def test_nothing_asked_lists_the_commands(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     assert said([], capsys, monkeypatch) == said(["--list"], capsys, monkeypatch)
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["{} p", "{} p --account a", "{} --account a p", "{} --job p", "{} --job=p", "{} p --job q", "{}", "{} --json"],
+)
+@pytest.mark.parametrize("command", ["cancel", "fetch", "logs"])
+def test_a_name_may_follow_with_or_without_its_option(
+    command: str, line: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the order, the command gets it, and does its work on that job alone."""
+    words = line.format(command).split()
+    got: list[tuple[str, str]] = []
+    monkeypatch.setattr(
+        f"cloudkite.journey.results.{'show_logs' if command == 'logs' else command}",
+        lambda _space, account, job, **_more: got.append((account, job)),
+    )
+    monkeypatch.setattr(sys, "argv", ["invoke", *words])
+    monkeypatch.chdir(CLONE)
+    if "q" in words:
+        assert said(words, capsys, monkeypatch)[0] == 1 and not got
+        return
+    CommandLine(name="Invoke", binary="invoke").run(["invoke", *words], exit=False)
+    assert got == [("a" if "a" in words else "", "p" if "p" in line else "")]
 
 
 def test_invoke_itself_speaks_so() -> None:

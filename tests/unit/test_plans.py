@@ -34,6 +34,21 @@ def test_a_plan_is_priced(wishes, described, hourly, worst, limit):
     assert made.limit_seconds == limit
 
 
+@pytest.mark.parametrize("limit", ["", "30m"])
+@pytest.mark.parametrize("wishes", [{}, {"gpu": "t4"}, {"workers": 3}, {"gpu": "t4", "spot": True}], ids=str)
+def test_max_cost_never_raises_the_time_limit_or_what_is_reserved(wishes, limit):
+    without = plan(limit=limit, **wishes)
+    reserved = without.worst_case
+    for amount in ("2.5", "8", "1000"):  # more than any of these jobs may cost anyway
+        capped = plan(limit=limit, max_cost=amount, **wishes)
+        assert (capped.limit_seconds, capped.worst_case) == (without.limit_seconds, reserved)
+        assert capped.max_cost == Decimal(amount)
+    if not limit:
+        half = Decimal(f"{reserved / 2:.2f}")
+        less = plan(max_cost=str(half), **wishes)
+        assert less.limit_seconds < without.limit_seconds and less.worst_case <= half < reserved
+
+
 def test_without_restarts_a_spot_job_has_one_run():
     made = plan(gpu="t4", spot=True, options={"restarts": False})
     assert made.restarts == 0

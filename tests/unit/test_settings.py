@@ -25,11 +25,17 @@ AMOUNT = "a number above 0 is needed: the budget of a month"
 FRACTIONS = "fractions of the amount are needed, like [0.5, 0.9, 1.0], each up to 2"
 EMAILS = "a list of at most five different e-mail addresses is needed"
 MEMBERS = "a list of different members is needed, each user:E-MAIL, group:E-MAIL or serviceAccount:E-MAIL"
+REPOSITORY = "OWNER/NAME of a repository on GitHub is needed"
+SHARED = {"cloudkite:state": "bucket"}
 MEMBER = "user:E-MAIL or serviceAccount:E-MAIL is needed"
 
 
 def budget(**changes):
     return {"cloudkite:budget": {**BUDGET, **changes}}
+
+
+def ci(**changes):
+    return {**SHARED, "cloudkite:ci": {"repository": "kim/grades", **changes}}
 
 
 def quotas(*given):
@@ -59,6 +65,25 @@ BAD = [
         f"cloudkite:members is ['user:a@example.com', 'user:a@example.com']; {MEMBERS}",
     ),
     ({"cloudkite:state": "gs://mine"}, "cloudkite:state is 'gs://mine'; allowed are folder and bucket"),
+    ({**SHARED, "cloudkite:ci": "kim/grades"}, "cloudkite:ci is 'kim/grades'; a mapping is needed"),
+    (ci(repository="grades"), f"cloudkite:ci.repository is 'grades'; {REPOSITORY}"),
+    (
+        ci(repository="https://github.com/kim/grades"),
+        f"cloudkite:ci.repository is 'https://github.com/kim/grades'; {REPOSITORY}",
+    ),
+    (
+        ci(repository="kim/grades' || true || '"),
+        f"""cloudkite:ci.repository is "kim/grades' || true || '"; {REPOSITORY}""",
+    ),
+    (ci(repository="kim/.."), f"cloudkite:ci.repository is 'kim/..'; {REPOSITORY}"),
+    (ci(repository=None), f"cloudkite:ci.repository is missing; {REPOSITORY}"),
+    (ci(branch="main:x"), "cloudkite:ci.branch is 'main:x'; the name of a branch is needed, like main"),
+    (ci(brnach="main"), "cloudkite:ci.brnach isn't a setting; did you mean branch?"),
+    (
+        {**ci(), "cloudkite:state": "folder"},
+        "cloudkite:ci needs cloudkite:state to be bucket: a runner on GitHub finds there what `up` made; "
+        "set cloudkite:state to bucket, or leave ci out",
+    ),
     ({"cloudkite:budget": 10}, "cloudkite:budget is 10; a mapping is needed"),
     (budget(amount=-1), f"cloudkite:budget.amount is -1; {AMOUNT}"),
     (budget(amount=0), f"cloudkite:budget.amount is 0; {AMOUNT}"),

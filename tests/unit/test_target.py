@@ -128,3 +128,48 @@ def test_a_session_with_a_proxy_of_its_own_ignores_the_persons(account, tmp_path
     assert session.proxies["https"] == "http://127.0.0.1:1"
     assert session.verify == environment["REQUESTS_CA_BUNDLE"]
     assert not session.trust_env
+
+
+def runner_credentials(path, **changes):
+    """What google-github-actions/auth writes on a runner."""
+    base = "https://iamcredentials.googleapis.com/v1/projects/-/serviceAccounts"
+    info = {
+        "type": "external_account",
+        "audience": "//iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/cloudkite/providers/github",
+        "subject_token_type": "urn:ietf:params:oauth:token-type:jwt",
+        "token_url": "https://sts.googleapis.com/v1/token",
+        "service_account_impersonation_url": f"{base}/ci-train@my-project.iam.gserviceaccount.com:generateAccessToken",
+        "credential_source": {
+            "url": "https://example.com/token",
+            "headers": {"Authorization": "Bearer x"},
+            "format": {"type": "json", "subject_token_field_name": "value"},
+        },
+        **changes,
+    }
+    path.write_text(json.dumps({key: value for key, value in info.items() if value}), encoding="utf-8")
+    return str(path)
+
+
+def test_a_runner_without_a_key_acts_as_a_service_account(account, tmp_path, monkeypatch):
+    space, mine = account
+    path = runner_credentials(tmp_path / "gha-creds-1.json")
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", path)
+    found = target.connect(space, mine)
+    assert found.identity == "ci-train@my-project.iam.gserviceaccount.com"
+    assert found.pulumi_environment["GOOGLE_APPLICATION_CREDENTIALS"] == path
+
+
+@pytest.mark.parametrize(
+    "changes, said",
+    [
+        ({"service_account_impersonation_url": None}, "they name no service account to act as"),
+        ({"credential_source": {"executable": {"command": "/bin/true"}}}, "can't be used"),
+    ],
+)
+def test_credentials_of_a_runner_that_are_not_taken(account, tmp_path, monkeypatch, changes, said):
+    space, mine = account
+    path = runner_credentials(tmp_path / "gha-creds-1.json", **changes)
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", path)
+    with pytest.raises(UserError, match=said) as refused:
+        target.connect(space, mine).credentials  # noqa: B018
+    assert refused.value.code == 4

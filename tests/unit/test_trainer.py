@@ -42,7 +42,8 @@ def test_a_trainer_is_found_by_name_by_path_and_as_the_only_one(place, grades, t
         (["grades", "wine"], "", "which trainer?", "one of: grades, wine"),
         (["grades", "wine"], "grade", "no trainer is called grade", "did you mean grades?"),
         (["grades", "wine"], "zzz", "no trainer is called zzz", "known: grades, wine"),
-        (["grades"], "../none/", "no trainer is called ../none/", "known: grades"),
+        (["grades"], "../none/", "the folder ../none/ doesn't exist", "give the folder where the trainer is now"),
+        (["grades"], "~/moved/grades", "the folder ~/moved/grades doesn't exist", "did you mean grades?"),
     ],
 )
 def test_an_unknown_trainer(place, monkeypatch, tmp_path, made, asked, message, hint):

@@ -28,6 +28,7 @@ HOSTS: list[tuple[str, str]] = [
     (r"logging\.googleapis\.com/.*", "localcloud.logging.http:app"),
     (r"cloudresourcemanager\.googleapis\.com/.*", "localcloud.projects.http:app"),
     (r"serviceusage\.googleapis\.com/.*", "localcloud.services.http:app"),
+    (r"iam\.googleapis\.com/v1/projects/[^/]+/locations/.*", "localcloud.iam.federation.http:app"),
     (r"iam\.googleapis\.com/.*", "localcloud.iam.http:app"),
     (r"iamcredentials\.googleapis\.com/.*", "localcloud.credentials.http:app"),
     (r"(billingbudgets|cloudbilling)\.googleapis\.com/.*", "localcloud.billing.http:app"),
@@ -43,6 +44,7 @@ OPEN_HOSTS: list[tuple[str, str]] = [
     (r"oauth2\.googleapis\.com/.*", "localcloud.identity.oauth:app"),
     (r"accounts\.google\.com/.*", "localcloud.identity.oauth:app"),
     (r"www\.googleapis\.com/oauth2/.*", "localcloud.identity.oauth:app"),
+    (r"sts\.googleapis\.com/.*", "localcloud.identity.sts:app"),
     (r"(localhost|127\.0\.0\.1)/.*", "localcloud.control.http:app"),
 ]
 

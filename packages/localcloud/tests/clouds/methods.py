@@ -53,6 +53,7 @@ HTTP = {  # module of a router -> the hosts that it answers
     "localcloud.projects.http": ["cloudresourcemanager.googleapis.com"],
     "localcloud.services.http": ["serviceusage.googleapis.com"],
     "localcloud.iam.http": ["iam.googleapis.com"],
+    "localcloud.iam.federation.http": ["iam.googleapis.com"],
     "localcloud.credentials.http": ["iamcredentials.googleapis.com"],
     "localcloud.billing.http": ["cloudbilling.googleapis.com", "billingbudgets.googleapis.com"],
     "localcloud.quotas.http": ["cloudquotas.googleapis.com"],
@@ -61,7 +62,7 @@ HTTP = {  # module of a router -> the hosts that it answers
     "localcloud.pubsub.http": ["pubsub.googleapis.com"],
 }
 # Left out here: Storage has no Router (below), and these tell a caller about its own token.
-APART = {"localcloud.storage.http", "localcloud.identity.oauth"}
+APART = {"localcloud.storage.http", "localcloud.identity.oauth", "localcloud.identity.sts"}
 # Bodies that a method looks at before it can know what is asked for.
 BODIES: dict[tuple[str, str], Any] = {
     ("POST", "/v2/entries:list"): {"resourceNames": ["projects/walked-project"]},

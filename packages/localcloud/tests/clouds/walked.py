@@ -48,7 +48,7 @@ class Place:
         if name == "operation":
             return self.parts.get(f"operations of {version}", "1")
         if shape in (None, "*"):
-            return self.parts.get(before) or {"project": self.project}[name]
+            return self.parts.get(before) or {"project": self.project}.get(name, "none")
         expression = re.escape(shape).replace(r"\*\*", ".+").replace(r"\*", "[^/]+")
         made_up = shape.replace("*", self.project, 1).replace("*", REGION, 1).replace("*", "1")
         return next((known for known in self.names if re.fullmatch(expression, known)), made_up)
@@ -116,6 +116,14 @@ def furnish(place: Place) -> None:
         place.add(made("POST", f"https://iam.googleapis.com/v1/{account}/keys", {})["name"])
         made("POST", f"https://iam.googleapis.com/v1/{root}/roles", {"roleId": "walked", "role": {"title": "w"}})
         place.add(f"{root}/roles/walked")
+        pools = f"https://iam.googleapis.com/v1/{root}/locations/global/workloadIdentityPools"
+        made("POST", f"{pools}?workloadIdentityPoolId=walked-pool", {})
+        issuer = {
+            "oidc": {"issuerUri": "https://token.example.com"},
+            "attributeMapping": {"google.subject": "assertion.sub"},
+        }
+        made("POST", f"{pools}/walked-pool/providers?workloadIdentityPoolProviderId=walked", issuer)
+        place.parts |= {"workloadIdentityPools": "walked-pool", "providers": "walked"}
         made("PUT", f"https://pubsub.googleapis.com/v1/{topic}", {})
         made("PUT", f"https://pubsub.googleapis.com/v1/{root}/subscriptions/walked", {"topic": topic})
         place.names += [topic, f"{root}/subscriptions/walked"]

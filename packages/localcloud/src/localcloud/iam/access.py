@@ -108,7 +108,8 @@ class Access:
                 if grant.condition is None or conditions.holds(
                     grant.condition, resource.name, resource.service, resource.type, self._cloud.clock.now()
                 ):
-                    if not iam.is_early(policy, grant.role, f"serviceAccount:{caller.email}"):
+                    named = (caller.members & grant.members) or {f"serviceAccount:{caller.email}"}
+                    if not all(iam.is_early(policy, grant.role, member) for member in named):
                         return True
                     early = True
         if early:
@@ -149,6 +150,8 @@ class Access:
             return True
         if not caller.email:
             return False
+        if caller.members:  # no one of Google's accounts: allAuthenticatedUsers are others
+            return not caller.members.isdisjoint(members)
         if f"serviceAccount:{caller.email}" in members or ("allAuthenticatedUsers" in members and not private):
             return True
         return any(self.has_basic(caller.email, member) for member in members if member.startswith("project"))

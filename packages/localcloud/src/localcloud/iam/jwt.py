@@ -92,6 +92,21 @@ def web_key(key: rsa.RSAPrivateKey, key_id: str) -> dict[str, str]:
     return {"kty": "RSA", "alg": _ALGORITHM, "use": "sig", "kid": key_id, "n": public["n"], "e": public["e"]}
 
 
+def pem_of_web_key(key: Mapping[str, Any]) -> str:
+    """The public key of a JSON Web Key (RFC 7517). Raises BadToken for one that isn't of RSA."""
+    import jwt
+    from jwt.algorithms import RSAAlgorithm
+
+    try:
+        found = RSAAlgorithm.from_jwk(dict(key))
+    except (jwt.PyJWTError, ValueError) as error:
+        raise BadToken("not an RSA key") from error
+    if not isinstance(found, rsa.RSAPublicKey):
+        raise BadToken("not a public key")
+    encoding, form = serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    return found.public_bytes(encoding, form).decode()
+
+
 def load_private_pem(pem: str) -> rsa.RSAPrivateKey:
     """The inverse of `private_pem`."""
     key = serialization.load_pem_private_key(pem.encode(), None)

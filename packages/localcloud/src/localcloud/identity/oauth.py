@@ -88,6 +88,8 @@ async def _token(cloud: Cloud, fields: dict[str, list[str]], send: Send) -> None
 async def _tokeninfo(cloud: Cloud, token: str, send: Send) -> None:
     try:
         claims = cloud.of(Tokens).claims(token)
+        if "provider" in claims:  # of a workload identity pool: no account of Google's
+            raise ApiError(400, "Invalid Value")
     except ApiError:
         body = {"error": "invalid_token", "error_description": "Invalid Value"}
         return await send_json(send, body, 400)

@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import json
 import re
+from collections.abc import Mapping
 from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -14,9 +15,12 @@ from urllib.parse import urlsplit
 from cryptography.exceptions import UnsupportedAlgorithm
 
 from localcloud.core.asked.callers import Caller, invalid
+from localcloud.core.asked.directory import Directory
 from localcloud.core.state.files import write_privately
 from localcloud.core.state.kept import Damaged, anew
 from localcloud.iam import jwt
+from localcloud.iam.federation import attributes
+from localcloud.iam.federation.pools import Pools
 from localcloud.iam.store import Iam
 
 if TYPE_CHECKING:
@@ -122,6 +126,12 @@ class Tokens:
         claims |= {"person": True} if person else {}
         return jwt.sign(claims | ({"key": key_id} if key_id else {}), self._key, _OWN_KEY, _ACCESS)
 
+    def mint_federated(self, provider: str, found: Mapping[str, str], scope: str, ttl: int) -> str:
+        """An access token of whom a provider vouches for, by the attributes that it gave; it ends with the provider."""
+        now = int(self._cloud.clock.wall())
+        claims = {"sub": found["google.subject"], "provider": provider, "attributes": dict(found)}
+        return jwt.sign(claims | {"scope": scope, "iat": now, "exp": now + ttl}, self._key, _OWN_KEY, _ACCESS)
+
     def identity(self, email: str, audience: str) -> str:
         """An OpenID Connect ID token: https://cloud.google.com/docs/authentication/token-types#id"""
         account = self._cloud.of(Iam).get_service_account(email)
@@ -192,6 +202,8 @@ class Tokens:
                 raise jwt.BadToken("not an access token")
             if _number(claims, "exp") - _number(claims, "iat") > _HOUR:
                 raise jwt.BadToken("of an older version, which gave Pulumi tokens without an end")
+            if "provider" in claims:
+                return self._federated(claims), _number(claims, "exp"), ""
             if bought_with := claims.get("key"):
                 self._registered(str(bought_with), email)
         else:
@@ -205,6 +217,16 @@ class Tokens:
         scopes = None if api else frozenset(str(claims.get("scope", "")).split())
         person = bool(claims.get("person"))
         return Caller(email, account["projectId"], scopes, person), _number(claims, "exp"), api
+
+    def _federated(self, claims: Mapping[str, Any]) -> Caller:
+        """Who signed in through a workload identity pool."""
+        provider, found = str(claims["provider"]), dict(claims["attributes"])
+        project = self._cloud.of(Directory).find(provider.split("/")[1])
+        if project is None or self._cloud.of(Pools).admitting(provider) is None:
+            raise jwt.BadToken("the provider is gone")
+        pool = provider.rpartition("/providers/")[0]
+        members, scopes = attributes.members(pool, found), frozenset(str(claims.get("scope", "")).split())
+        return Caller(attributes.subject(pool, found), project["projectId"], scopes, members=members)
 
     def _registered(self, key_id: str, email: str) -> str:
         """The public key of the account's key."""

@@ -19,13 +19,16 @@ class Caller:
     """Who sent a request, verified: the e-mail of a service account and the project it belongs to.
 
     `scopes` are those of its token; None where there are none, and it may all that it has roles for. A `person` signed
-    in with credentials of their own: such calls are charged to no project unless they name one.
+    in with credentials of their own: such calls are charged to no project unless they name one. Who signed in through
+    a workload identity pool has no e-mail: in its place stands its "principal://...", and `members` are all by which
+    policies may name it.
     """
 
     email: str
     project: str
     scopes: frozenset[str] | None = field(default=None, compare=False)
     person: bool = field(default=False, compare=False)
+    members: frozenset[str] = field(default=frozenset(), compare=False)
 
 
 ANONYMOUS = Caller("", "")  # a request without a credential, where an API takes such

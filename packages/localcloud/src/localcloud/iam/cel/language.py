@@ -31,11 +31,15 @@ _DEEPEST = 50  # brackets in brackets
 
 def compiled(text: str, attributes: Mapping[str, str]) -> Compiled:
     """The condition `text` over `attributes` (name -> type). Raises BadExpression unless it is a boolean."""
-    parser = _Parser(text, attributes)
-    made = parser.whole()
+    made = expression(text, attributes)
     if made.type != "bool":
         raise BadExpression(f"expected type 'bool' but found '{made.type}'")
     return made
+
+
+def expression(text: str, attributes: Mapping[str, str]) -> Compiled:
+    """The same, of whatever type it is."""
+    return _Parser(text, attributes).whole()
 
 
 class _Parser:

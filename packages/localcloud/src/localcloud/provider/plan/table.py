@@ -35,6 +35,8 @@ _CHANNEL = "monitoring/notificationChannel:NotificationChannel"
 _EXCLUSION = "logging/projectExclusion:ProjectExclusion"
 _METRIC = "logging/metric:Metric"
 _POLICY = "monitoring/alertPolicy:AlertPolicy"
+_POOL = "iam/workloadIdentityPool:WorkloadIdentityPool"
+_POOL_PROVIDER = "iam/workloadIdentityPoolProvider:WorkloadIdentityPoolProvider"
 _QUOTA = "cloudquota/sQuotaPreference:SQuotaPreference"
 _REPOSITORY = "artifactregistry/repository:Repository"
 _ROLE = "projects/iAMCustomRole:IAMCustomRole"
@@ -107,6 +109,13 @@ ROWS = (
     Row(_ROLE, FORCE_NEW, "roleId project", "what-replaces-an-identity"),
     Row(_ROLE, SET, "permissions", "sets"),
     Row(_ROLE, DEFAULT, "stage", "defaults", "GA"),
+    Row(_POOL, FORCE_NEW, "workloadIdentityPoolId project mode", "what-replaces-a-pool-of-identities"),
+    Row(
+        _POOL_PROVIDER,
+        FORCE_NEW,
+        "workloadIdentityPoolId workloadIdentityPoolProviderId project",
+        "what-replaces-a-pool-of-identities",
+    ),
     Row("projects/iAMMember:IAMMember", FORCE_NEW, "project role member condition", "a-grant-is-replaced"),
     Row(
         "serviceaccount/iAMMember:IAMMember",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from localcloud.core.asked.permits import Resource
-from localcloud.core.asked.settling import Settling
 from localcloud.core.errors import ApiError
 from localcloud.iam.store import Iam
 from localcloud.projects.store import Projects
@@ -21,12 +20,8 @@ def _create(scope: Scope, inputs: Values) -> str:
 
 
 def _look_at(scope: Scope, project: str) -> None:
-    """The real provider asks Resource Manager for the project before it reads which APIs are on.
-
-    Simplified: nobody is held up by that in a project that is settled.
-    """
-    if scope.cloud.of(Settling).is_fresh(project):
-        require(scope.cloud, scope.project or scope.caller.project, "cloudresourcemanager.googleapis.com")
+    """The real provider asks Resource Manager for the project before it reads which APIs are on."""
+    require(scope.cloud, scope.project or scope.caller.project, "cloudresourcemanager.googleapis.com")
     permits.require(scope, "resourcemanager.projects.get", permits.project(scope, "", {"project": project}))
 
 

@@ -3,9 +3,20 @@
 from __future__ import annotations
 
 from localcloud.provider.kinds import Kind
-from localcloud.provider.resources import alerts, buckets, budgets, identities, images, logs, members, projects, quotas
+from localcloud.provider.resources import (
+    alerts,
+    buckets,
+    budgets,
+    federation,
+    identities,
+    images,
+    logs,
+    members,
+    projects,
+    quotas,
+)
 
-_FAMILIES = (alerts, budgets, buckets, identities, images, logs, members, projects, quotas)
+_FAMILIES = (alerts, budgets, buckets, federation, identities, images, logs, members, projects, quotas)
 
 # "gcp:storage/bucket:Bucket" -> Kind
 KINDS: dict[str, Kind] = {f"gcp:{name}": kind for family in _FAMILIES for name, kind in family.KINDS.items()}
