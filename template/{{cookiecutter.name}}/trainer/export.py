@@ -7,7 +7,7 @@ import keras
 import tensorflow as tf
 
 from trainer import data, rows
-from trainer.job import Mistake
+from trainer.job import Mistake, speak
 
 
 def save(model: keras.Model, directory: str, about: Mapping, statistics: Mapping[str, dict]) -> None:
@@ -28,7 +28,10 @@ def save(model: keras.Model, directory: str, about: Mapping, statistics: Mapping
     tf.io.gfile.makedirs(extra)
     with tf.io.gfile.GFile(f"{extra}/trainer.json", "w") as file:
         file.write(json.dumps({**describe(statistics), **about}, indent=1, ensure_ascii=False) + "\n")
-    model.save(f"{extra}/model.keras")
+    try:
+        model.save(f"{extra}/model.keras")
+    except (TypeError, ValueError, NotImplementedError) as error:  # a layer that can't tell its own settings
+        speak(f"note: without model.keras: {str(error).splitlines()[0][:200]}", severity="WARNING")
 
 
 def stack(columns: Mapping[str, tf.Tensor]) -> rows.Rows:

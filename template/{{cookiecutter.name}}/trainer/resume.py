@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from os import _exit as exit_at_once
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from trainer.job import Job
@@ -128,7 +129,7 @@ class Resume(keras.callbacks.Callback):
         self.due |= bool(self.code) or self.at == self.plan.stop
         if self.at % self.plan.epoch:
             self._act()
-        elif batch + 1 < self.plan.epoch:
+        elif batch + 1 < self.plan.epoch and not self.model.stop_training:
             self.model.stop_training = Resume  # the rest of an epoch is done: Keras' own count is too high
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
@@ -156,8 +157,12 @@ class Resume(keras.callbacks.Callback):
 def remembered(callback: keras.callbacks.Callback) -> Iterator[tuple[str, object]]:
     """What a callback remembers. Not `min_delta`: Keras makes it negative when it begins, and would once more."""
     for name, value in vars(callback).items():
-        simple = isinstance(value, bool | int | float | str | list | dict | tuple | None)
+        simple = isinstance(value, int | float | str | list | dict | tuple | np.ndarray | None)
         if simple and not name.startswith("_") and name not in ("min_delta", "params"):
+            try:
+                pickle.dumps(value)
+            except (TypeError, AttributeError, pickle.PicklingError):  # a list of files, for example
+                continue
             yield name, value
 
 
