@@ -220,7 +220,7 @@ def test_who_may(sessions: dict[str, AuthorizedSession], one: Try) -> None:
             assert "denied" in error["message"] or "permission" in error["message"].lower(), error
 
 
-# People's calls are charged to a project that they name and must be let use; an account of the project, as here, need not.
+# A person's calls are charged to a project that they name and must be let use; an account of the project needs it not.
 FOR_PEOPLE = "roles/serviceusage.serviceUsageConsumer"
 Grant = tuple[str, str, str]  # "t" or "s", the role, and the resource that its policy is of
 
