@@ -19,7 +19,7 @@ from google.auth.transport.requests import AuthorizedSession, Request
 from google.oauth2 import service_account
 
 from cloudkite import engine
-from cloudkite.accounts import registry, target
+from cloudkite.accounts import local, registry, target
 from cloudkite.workspace import CLONE
 from tests.engine.conftest import Place
 
@@ -90,6 +90,7 @@ TRIES = [
     Try("overwrite models", write("models", "x"), "t"),
     Try("read models", at("GET", bucket("models", "/o/x"), alt="media"), "ts"),
     Try("list models", at("GET", bucket("models", "/o")), "ts"),
+    Try("see the models bucket", at("GET", bucket("models")), "ts"),
     # nobody changes buckets or who may use them
     Try("make a bucket", at("POST", f"{STORAGE}/b", {"name": "permits-own"}, project=PROJECT), ""),
     Try("list buckets", at("GET", f"{STORAGE}/b", project=PROJECT), ""),
@@ -217,6 +218,72 @@ def test_who_may(sessions: dict[str, AuthorizedSession], one: Try) -> None:
         assert answers[letter].status_code == 403, answers[letter].text
         if error is not None:
             assert "denied" in error["message"] or "permission" in error["message"].lower(), error
+
+
+# A person's calls are charged to a project that they name and must be let use; an account of the project needs it not.
+FOR_PEOPLE = "roles/serviceusage.serviceUsageConsumer"
+Grant = tuple[str, str, str]  # "t" or "s", the role, and the resource that its policy is of
+
+
+def policy_of(owner: AuthorizedSession, resource: str, change: dict[str, Any] | None = None) -> dict[str, Any]:
+    """The policy of a bucket ("b/NAME"), of the trainer's account ("account") or of the project (""), or a new one."""
+    if resource.startswith("b/"):
+        url = f"{STORAGE}/{resource}/iam"
+        answer = owner.put(url, json=change) if change else owner.get(url)
+    else:
+        of = ACCOUNT if resource else f"{MANAGER}/projects/{PROJECT}"
+        verb = "setIamPolicy" if change else "getIamPolicy"
+        answer = owner.post(f"{of}:{verb}", json={"policy": change} if change else {})
+    assert answer.ok, answer.text
+    return answer.json()
+
+
+def grants(owner: AuthorizedSession) -> list[Grant]:
+    """Everything that `up` granted to the trainer and the submitter."""
+    found = []
+    for resource in ("", "account", *(f"b/{PROJECT}-{name}" for name in ("data", "staging", "models"))):
+        for binding in policy_of(owner, resource).get("bindings", []):
+            for letter, name in (("t", "trainer"), ("s", "submitter")):
+                if f"serviceAccount:{name}@{PROJECT}.iam.gserviceaccount.com" in binding["members"]:
+                    found.append((letter, binding["role"], resource))
+    return found
+
+
+def test_without_any_one_grant_something_is_refused_in_googles_words(
+    place: Place, sessions: dict[str, AuthorizedSession]
+) -> None:
+    owner = sessions["o"]
+    wanted = grants(owner)
+    assert len(wanted) == sum(one.kind.endswith("IAMMember") for one in place.left())
+    idle = []
+    for letter, role, resource in wanted:
+        before = policy_of(owner, resource)
+        member = f"serviceAccount:{'trainer' if letter == 't' else 'submitter'}@{PROJECT}.iam.gserviceaccount.com"
+        less = [
+            {**one, "members": [who for who in one["members"] if who != member]} if one["role"] == role else one
+            for one in before["bindings"]
+        ]
+        policy_of(owner, resource, {**before, "bindings": [one for one in less if one["members"]]})
+        try:
+            answers = [one.do(sessions[letter]) for one in TRIES if letter in one.who]
+        finally:
+            after = policy_of(owner, resource)
+            policy_of(owner, resource, {**before, "etag": after["etag"]})
+        refused = [answer for answer in answers if not answer.ok]
+        told = " ".join(answer.text for answer in refused)
+        if not refused or not any(word in told for word in ("denied", "does not have", "do not have permission")):
+            idle.append((letter, role, resource, told))
+    assert [(letter, role) for letter, role, *_rest in idle] == [("s", FOR_PEOPLE)], idle
+
+
+def test_no_grant_was_never_used(place: Place, sessions: dict[str, AuthorizedSession]) -> None:
+    for one in TRIES:
+        for letter in one.who:
+            assert one.do(sessions[letter]).ok, one.name
+    for name in ("trainer", "submitter"):
+        who = f"{name}@{PROJECT}.iam.gserviceaccount.com"
+        (told,) = json.loads(local.run(place.space, "audit", "--principal", who, "--json"))["principals"]
+        assert {row["role"] for row in told["unused"]} == ({FOR_PEOPLE} if name == "submitter" else set())
 
 
 def test_the_owner_of_a_job_is_asked_to_act_as_its_account(sessions: dict[str, AuthorizedSession]) -> None:
