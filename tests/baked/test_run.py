@@ -272,6 +272,32 @@ def free_ports(count: int) -> list[int]:
     return ports
 
 
+ENDED_WHILE_VALIDATING = """\
+    import os
+    import signal
+
+    class Ended(keras.callbacks.Callback):
+        def on_test_begin(self, logs=None):
+            if not os.path.exists("ended"):
+                open("ended", "w").close()
+                os.kill(os.getpid(), signal.SIGTERM)
+
+    return [Ended()]
+"""
+
+
+@posix
+def test_a_signal_while_an_epoch_is_validated_loses_nothing(run: Run, python: Path, penguins: Path, tmp_path: Path):
+    penguins = shutil.copytree(penguins, tmp_path / "penguins")
+    change(penguins, "model.py", ("    return []\n", ENDED_WHILE_VALIDATING))
+    with started(python, penguins, tmp_path / "ended", "--epochs", "3") as process:
+        assert process.stdout
+        said = process.stdout.read()
+        assert process.wait() == 143, said
+    step = int(said.partition("stopped by a signal after step ")[2].split()[0])
+    assert f"resumed after step {step} of {3 * step}" in train(run, penguins, tmp_path / "ended", "--epochs", "3")
+
+
 @posix
 def test_two_workers_learn_together_and_resume(python: Path, penguins: Path, tmp_path: Path):
     def workers(*words: str) -> list[subprocess.Popen[str]]:

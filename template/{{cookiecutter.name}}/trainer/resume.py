@@ -1,11 +1,12 @@
 """Exact resume: one callback of Keras' fit that saves all that decides the course of a run, and takes it up again."""
 
+import base64
 import dataclasses
 import hashlib
 import importlib.resources
+import io
 import json
 import os
-import pickle
 import signal
 import threading
 import time
@@ -24,7 +25,7 @@ GRACE = 15.0  # seconds a worker waits for the chief's checkpoint after SIGTERM
 FILE = "run.json"  # beside the checkpoints: what they were made from
 # Options that leave the course alone, or that stand for something which is looked at itself.
 ELSEWHERE = {"data", "steps", "output", "save_every", "ask", "require_gpu"}
-BROKEN = (tf.errors.OpError, ValueError, IndexError, AssertionError, EOFError, pickle.UnpicklingError)
+BROKEN = (tf.errors.OpError, ValueError, IndexError, AssertionError, EOFError, TypeError, KeyError)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,8 +80,7 @@ class Resume(keras.callbacks.Callback):
         for path in reversed(found):
             try:
                 self.checkpoint.read(path).assert_existing_objects_matched()
-                # Pickle, as callbacks may remember arrays: whoever can write here can also change the code that runs.
-                self.memory, self.done = pickle.loads(self.kept.numpy())
+                self.memory, self.done = json.loads(self.kept.numpy(), object_hook=array_again)
             except BROKEN as error:
                 reason = str(error).splitlines()[0][:100]
                 self.job.say(f"passed over the damaged checkpoint {path}: {reason}", severity="WARNING")
@@ -99,7 +99,7 @@ class Resume(keras.callbacks.Callback):
         """Write the state, then drop all but the newest KEEP. `done`: a callback has ended the run before its time."""
         self.due, self.saved = False, time.monotonic()
         self.step.assign(self.at)
-        self.kept.assign(pickle.dumps(([dict(remembered(one)) for one in self.others], done)))
+        self.kept.assign(json.dumps(([dict(remembered(one)) for one in self.others], done), default=array_in_json))
         if self.job.chief:
             tf.io.gfile.makedirs(self.folder)
             with tf.io.gfile.GFile(f"{self.folder}/{FILE}", "w") as file:
@@ -144,7 +144,8 @@ class Resume(keras.callbacks.Callback):
         self.save(done=self.at < self.plan.steps)
 
     def _act(self) -> None:
-        if self.due and (self.job.chief or not self.code):
+        # A signal may also come after the last step of an epoch, while that is validated.
+        if self.job.chief if self.code else self.due:
             self.save()
         if self.code and self.job.chief:
             where = f"after step {self.at} of {self.plan.steps}"
@@ -157,13 +158,30 @@ class Resume(keras.callbacks.Callback):
 def remembered(callback: keras.callbacks.Callback) -> Iterator[tuple[str, object]]:
     """What a callback remembers. Not `min_delta`: Keras makes it negative when it begins, and would once more."""
     for name, value in vars(callback).items():
-        simple = isinstance(value, int | float | str | list | dict | tuple | np.ndarray | None)
+        simple = isinstance(value, int | float | str | list | dict | tuple | np.ndarray | np.generic | None)
         if simple and not name.startswith("_") and name not in ("min_delta", "params"):
             try:
-                pickle.dumps(value)
-            except (TypeError, AttributeError, pickle.PicklingError):  # a list of files, for example
+                json.dumps(value, default=array_in_json)
+            except (TypeError, ValueError):  # a list of files, for example
                 continue
             yield name, value
+
+
+def array_in_json(value: object) -> dict[str, str]:
+    """What JSON lacks: arrays, and NumPy's numbers. A checkpoint is data: reading one runs nobody's code."""
+    if not isinstance(value, np.ndarray | np.generic):
+        raise TypeError(type(value).__name__)
+    file = io.BytesIO()
+    np.save(file, value, allow_pickle=False)
+    return {"array": base64.b64encode(file.getvalue()).decode()}
+
+
+def array_again(found: dict) -> object:
+    """The same, back."""
+    if found.keys() != {"array"} or not isinstance(found["array"], str):
+        return found
+    value = np.load(io.BytesIO(base64.b64decode(found["array"])), allow_pickle=False)
+    return value if value.ndim else value[()]
 
 
 def parts(model: keras.Model, options: Mapping, content: str, **decided: object) -> dict[str, object]:
