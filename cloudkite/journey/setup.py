@@ -66,6 +66,8 @@ def set_up(
 
     say = (lambda *_a, **_k: None) if quiet else screen.say
     say(acting_as(account, target))
+    if not look:
+        check_rights(account, target)
     with screen.waiting(_("looking at what is there ...")) as tell:
         report = None if look else outlook.check(account, target)
         preview = engine.preview(account, target, progress=tell)
@@ -94,7 +96,6 @@ def set_up(
     if report is None:
         say(_("a preview: nothing was changed"))
         return
-    check_rights(account, target)
     if not yes and account.costs_money and not screen.confirm(_("set account {name} up?").format(name=account.name)):
         raise UserError(_("nothing was changed"))
     with screen.waiting(_("setting up ..."), live=brief) as tell:

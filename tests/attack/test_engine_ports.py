@@ -213,7 +213,7 @@ def test_a_resource_of_ours_that_a_stranger_claims_is_not_deleted(under_attack, 
     attacked.up()
     data = next(each for each in attacked.left() if (each.kind, each.name) == ("Bucket", "data"))
     attacked.target.storage().bucket(data.id).blob("kept").upload_from_string("x")
-    with under_attack(ALIAS, data.urn, json.dumps(data.inputs)), pytest.raises(Foreign, match="evil-alias"):
+    with under_attack(ALIAS, data.urn, json.dumps(data.inputs)), pytest.raises(Foreign):
         attacked.up()
     attacked.up()
     assert attacked.up().changes == {}
