@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from cloudkite.workspace import private_file, private_folder
+from cloudkite.show.errors import UserError
+from cloudkite.show.text import _
+from cloudkite.workspace import Workspace, private_file, private_folder
+
+GOES_ON = _("wait for it, or end it and run the same command again: it goes on where that one stopped")
 
 
 class Held(Exception):
@@ -38,6 +43,22 @@ def exclusive(path: Path, patience: float = 0.0) -> Iterator[None]:
     finally:
         _note(path).unlink(missing_ok=True)
         lock.release()
+
+
+@contextmanager
+def folder(
+    workspace: Workspace, verb: str, path: Path, told: Callable[[str], str], hint: str, patience: float = 0.0
+) -> Iterator[None]:
+    """Hold a folder against other commands that do the same to it: two would mix what they write.
+
+    Raises UserError after `patience` seconds; `told` makes its message of the other process' number.
+    """
+    digest = hashlib.sha256(os.fsencode(path)).hexdigest()[:16]
+    try:
+        with exclusive(workspace.locks / f"{verb}-{digest}.lock", patience):
+            yield
+    except Held as other:
+        raise UserError(told(str(other.pid or "?")), hint) from None
 
 
 def _note(path: Path) -> Path:

@@ -9,7 +9,7 @@ import stat
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Literal
 
 from cloudkite.show.errors import UserError
 from cloudkite.show.text import _
@@ -67,22 +67,38 @@ def cache() -> Path:
 
     Raises UserError when it isn't the person's own: what is in there is run.
     """
-    given = os.environ.get("CLOUDKITE_CACHE")
-    if given:
-        refuse_foreign(Path(given))
-        return Path(given).resolve()
+    return _moved("CLOUDKITE_CACHE") or _own(user_folder("cache"))
+
+
+def tools() -> Path:
+    """The folder of programs that Cloudkite installs, in the user's data; CLOUDKITE_TOOLS moves it.
+
+    Raises UserError when it isn't the person's own: what is in there is run.
+    """
+    return _moved("CLOUDKITE_TOOLS") or _own(_own(user_folder("data")) / "tools")
+
+
+def user_folder(kind: Literal["cache", "data"]) -> Path:
+    """Where this system keeps what a program caches for its user, or their data."""
     import platformdirs
 
-    ours = Path(platformdirs.user_cache_dir("cloudkite", appauthor=False))
-    refuse_foreign(ours)
-    return ours
+    where = platformdirs.user_cache_dir if kind == "cache" else platformdirs.user_data_dir
+    return Path(where("cloudkite", appauthor=False))
+
+
+def _moved(variable: str) -> Path | None:
+    given = os.environ.get(variable)
+    return _own(Path(given)).resolve() if given else None
+
+
+def _own(folder: Path) -> Path:
+    refuse_foreign(folder)
+    return folder
 
 
 def google_accounts() -> Path:
     """Where accounts on Google keep their state: outside the clone, where `git clean` can't destroy it."""
-    import platformdirs
-
-    return Path(platformdirs.user_data_dir("cloudkite", appauthor=False)) / "accounts"
+    return user_folder("data") / "accounts"
 
 
 def private_folder(folder: Path) -> Path:

@@ -102,6 +102,35 @@ def send(
     raise UserError(doing)  # not reached: the last round returns or raises
 
 
+def put_object(
+    target: Target,
+    bucket: str,
+    name: str,
+    data: bytes,
+    doing: str,
+    generation: int = 0,
+    headers: Mapping[str, str] | None = None,
+) -> bool:
+    """Write an object of Cloud Storage in one request, if it has that generation (0: if there is none) until then.
+
+    Says whether it did; False is that somebody was quicker. Raises UserError for anything else. The condition makes a
+    second try of the same upload harmless.
+    """
+    answer = send(
+        target,
+        "POST",
+        f"https://storage.googleapis.com/upload/storage/v1/b/{bucket}/o",
+        doing,
+        again=True,
+        params={"uploadType": "media", "name": name, "ifGenerationMatch": str(generation), "fields": "size"},
+        data=data,
+        headers={"Content-Type": "application/octet-stream", **(headers or {})},
+    )
+    if not answer.ok and answer.status_code != 412:
+        raise from_google(answer, doing)
+    return answer.ok
+
+
 def pages(
     target: Target, url: str, key: str, doing: str, params: Mapping[str, Any] | None = None
 ) -> Iterator[dict[str, Any]]:

@@ -9,10 +9,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from cloudkite.accounts import services
 from cloudkite.accounts.api import send
 from cloudkite.accounts.target import Target
-from cloudkite.show.errors import from_google
+from cloudkite.show.errors import from_google, is_off
 from cloudkite.show.text import _
 from infra.mistakes import nearest
 
@@ -87,7 +86,7 @@ def _all(target: Target, url: str) -> list[Body] | None:
     while True:
         query = {"pageSize": 500, **({"pageToken": token} if token else {})}
         response = send(target, "GET", url, doing, again=True, params=query)
-        if services.is_off(response):
+        if is_off(response):
             return None
         if not response.ok:
             raise from_google(response, doing)

@@ -14,7 +14,7 @@ from cloudkite.accounts import preferences, services
 from cloudkite.accounts.api import send
 from cloudkite.accounts.services import Services
 from cloudkite.accounts.target import Target
-from cloudkite.show.errors import UserError
+from cloudkite.show.errors import UserError, is_off
 from cloudkite.show.text import _
 
 if TYPE_CHECKING:
@@ -206,6 +206,6 @@ def _ask(target: Target, url: str) -> dict[str, Any] | None:
 def _may(target: Target, url: str, permission: str) -> bool | None:
     """Whether the caller has a permission, None where that can't be asked."""
     response = send(target, "POST", url, _("look up the permissions"), again=True, json={"permissions": [permission]})
-    if services.is_off(response):
+    if is_off(response):
         return None
     return response.ok and permission in response.json().get("permissions", ())

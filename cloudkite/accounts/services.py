@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from cloudkite.accounts.api import call, send
 from cloudkite.accounts.patience import Patience, Progress
 from cloudkite.accounts.target import Target
-from cloudkite.show.errors import UserError, from_google
+from cloudkite.show.errors import UserError, from_google, is_off
 from cloudkite.show.text import _
 
 MANAGER, USAGE = "cloudresourcemanager.googleapis.com", "serviceusage.googleapis.com"
@@ -76,8 +75,3 @@ def turn_on_first(target: Target, found: Services, progress: Progress) -> None:
                 break
             if not patience.wait(name):
                 raise from_google(response, doing)
-
-
-def is_off(response: Any) -> bool:
-    """Whether a refusal says that an API is off, or not on yet."""
-    return response.status_code == 403 and '"SERVICE_DISABLED"' in response.text

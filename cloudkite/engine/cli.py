@@ -21,7 +21,7 @@ from cloudkite import locks
 from cloudkite.children import program, safe_environment
 from cloudkite.show.errors import BadValue, UserError
 from cloudkite.show.text import _
-from cloudkite.workspace import private_folder, refuse_foreign
+from cloudkite.workspace import private_folder, tools
 
 PINNED = "3.259.0"  # as in infra/cli/go.mod; everything here was proven with it, so nothing older is taken
 _PROGRAM = "pulumi.exe" if os.name == "nt" else "pulumi"
@@ -42,23 +42,6 @@ class Cli:
 
 class Unavailable(Exception):
     """One way of getting the CLI did not work; the text says why."""
-
-
-def tools() -> Path:
-    """The folder of programs that Cloudkite installs, in the user's data; CLOUDKITE_TOOLS moves it.
-
-    Raises UserError when it isn't the person's own: what is in there is run.
-    """
-    given = os.environ.get("CLOUDKITE_TOOLS")
-    if given:
-        refuse_foreign(Path(given))
-        return Path(given).resolve()
-    import platformdirs
-
-    ours = Path(platformdirs.user_data_dir("cloudkite", appauthor=False))
-    for folder in (ours, ours / "tools"):
-        refuse_foreign(folder)
-    return ours / "tools"
 
 
 def installed() -> Path:

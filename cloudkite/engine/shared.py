@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from cloudkite.accounts.api import call, pages, send
+from cloudkite.accounts.api import call, pages, put_object, send
 from cloudkite.accounts.target import Target
 from cloudkite.engine import state
 from cloudkite.engine.folder import Folder, write_if_new
@@ -186,19 +186,7 @@ class Shared:
 
     def put_new(self, name: str, text: str) -> bool:
         """Write an object, unless there is one; says whether it did."""
-        answer = send(
-            self.target,
-            "POST",
-            f"{_BASE}/upload/storage/v1/b/{name_of(self.folder)}/o",
-            self._doing,
-            again=True,  # the precondition makes a second upload harmless
-            params={"uploadType": "media", "name": name, "ifGenerationMatch": "0"},
-            data=text.encode(),
-            headers={"Content-Type": "application/octet-stream"},
-        )
-        if not answer.ok and answer.status_code != 412:
-            raise from_google(answer, self._doing)
-        return answer.ok
+        return put_object(self.target, name_of(self.folder), name, text.encode(), self._doing)
 
     def _delete(self, name: str) -> None:
         answer = send(self.target, "DELETE", self._place(name), self._doing, again=True)

@@ -20,7 +20,7 @@ from typing import IO, Any
 from urllib.parse import quote
 
 from cloudkite import names
-from cloudkite.accounts.api import pages, send
+from cloudkite.accounts.api import pages, put_object, send
 from cloudkite.accounts.target import Target
 from cloudkite.jobs import staging
 from cloudkite.jobs.service import moment
@@ -74,19 +74,16 @@ def push(target: Target, trainer: str, found: Look, progress: Progress | None = 
     files = [
         {"name": file.name, "size": file.stat().st_size, "sha256": digest} for file, digest in found.hashes.items()
     ]
-    doing = _("record what was pushed")
-    answer = send(
+    record = json.dumps({"files": sorted(files, key=lambda file: str(file["name"]))}).encode()
+    # Where it is there already it can only say the same, by its name.
+    put_object(
         target,
-        "POST",
-        f"https://storage.googleapis.com/upload/storage/v1/b/{found.bucket.removeprefix('gs://')}/o",
-        doing,
-        again=True,  # the precondition makes a second one harmless
-        params={"uploadType": "media", "name": _record(trainer, found.key), "ifGenerationMatch": "0"},
-        data=json.dumps({"files": sorted(files, key=lambda file: str(file["name"]))}).encode(),
+        found.bucket.removeprefix("gs://"),
+        _record(trainer, found.key),
+        record,
+        _("record what was pushed"),
         headers={"Content-Type": "application/json"},
     )
-    if not answer.ok and answer.status_code != 412:  # 412: it is there, and by its name it can only say the same
-        raise from_google(answer, doing)
     return staged
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from cloudkite.accounts.api import pages, send
+from cloudkite.accounts.api import pages, put_object, send
 from cloudkite.accounts.target import Target
 from cloudkite.names import portable
 from cloudkite.show.errors import BadValue, UserError, from_google
@@ -73,21 +73,8 @@ def stage_wheel(target: Target, bucket: str, wheel: Wheel) -> Staged:
         raise UserError(
             _("{path} changed while it was staged").format(path=wheel.path), _("run the same command again")
         )
-    sent = send(
-        target,
-        "POST",
-        f"{base}/upload/storage/v1/b/{holder}/o",
-        doing,
-        again=True,  # the precondition makes a second upload harmless
-        params={"uploadType": "media", "name": name, "ifGenerationMatch": "0", "fields": "size"},
-        data=data,
-        headers={
-            "Content-Type": "application/octet-stream",
-            "X-Goog-Hash": "md5=" + base64.b64encode(hashlib.md5(data, usedforsecurity=False).digest()).decode(),
-        },
-    )
-    if not sent.ok and sent.status_code != 412:  # 412: somebody else was quicker with the same bytes
-        raise from_google(sent, doing)
+    digest = "md5=" + base64.b64encode(hashlib.md5(data, usedforsecurity=False).digest()).decode()
+    put_object(target, holder, name, data, doing, headers={"X-Goog-Hash": digest})  # others have the same bytes
     return Staged(uri, (uri,), 1, len(data), 0)
 
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from decimal import Decimal
 from pathlib import Path
 
@@ -176,20 +174,10 @@ def _destination(workspace: Workspace, name: str, output: str) -> tuple[str, Pat
     return trainer.file, folder
 
 
-@contextmanager
-def _alone(workspace: Workspace, folder: Path) -> Iterator[None]:
-    """Hold a folder against other pulls into it: two would mix what they receive."""
-    digest = hashlib.sha256(os.fsencode(folder)).hexdigest()[:16]
-    try:
-        with locks.exclusive(workspace.locks / f"pull-{digest}.lock"):
-            yield
-    except locks.Held as other:
-        raise UserError(
-            _("another command pulls data into {folder} (process {pid})").format(
-                folder=amounts.short(folder), pid=other.pid or "?"
-            ),
-            _("wait for it, or end it and run the same command again: it goes on where that one stopped"),
-        ) from None
+def _alone(workspace: Workspace, folder: Path) -> AbstractContextManager[None]:
+    said = _("another command pulls data into {folder} (process {pid})")
+    shown = amounts.short(folder)
+    return locks.folder(workspace, "pull", folder, lambda pid: said.format(folder=shown, pid=pid), locks.GOES_ON)
 
 
 def _consent(account: Account, said: str, price: Price, say: Callable[[str], None], question: str, yes: bool) -> None:

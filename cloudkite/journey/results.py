@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import socket
 import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -195,22 +194,11 @@ def fetch_job(workspace: Workspace, target: Target, job: Any, quiet: bool = Fals
     return fetched.folder
 
 
-@contextmanager
-def _alone(workspace: Workspace, folder: Path, job: Any) -> Iterator[None]:
-    """Two downloads into the same folder would write over each other. Raises UserError while there is another."""
+def _alone(workspace: Workspace, folder: Path, job: Any) -> AbstractContextManager[None]:
     from cloudkite import locks
 
-    digest = hashlib.sha256(os.fsencode(folder)).hexdigest()[:16]
-    try:
-        with locks.exclusive(workspace.locks / f"fetch-{digest}.lock"):
-            yield
-    except locks.Held as other:
-        raise UserError(
-            _("another command fetches the model of {name} (process {pid})").format(
-                name=job.name, pid=other.pid or "?"
-            ),
-            _("wait for it, or end it and run the same command again: it goes on where that one stopped"),
-        ) from None
+    said = _("another command fetches the model of {name} (process {pid})")
+    return locks.folder(workspace, "fetch", folder, lambda pid: said.format(name=job.name, pid=pid), locks.GOES_ON)
 
 
 def predict(

@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from cloudkite.jobs.service import Job
     from cloudkite.money.inventory import Inventory, Standing
 
-_CENT = Decimal("0.01")  # what costs less in a month is on no bill
-
 
 @dataclass(frozen=True)
 class _Leaving:
@@ -91,13 +89,9 @@ def _look(account: Account, target: Target, everything: bool) -> _Leaving:
     jobs = service.running(target) if ready else []
     gone = {*map(_place, (one.id for one in goes)), *(_place(job.resource) for job in jobs)}
     standing = inventory.take(target)
-    bills = [one for one in _costing(standing) if _place(one.ref) not in gone]
+    bills = [one for one in standing.bills if _place(one.ref) not in gone]
     goes, stays = engine.leaving(account, everything, watched=bool(bills))
     return _Leaving(goes, stays, jobs, standing, bills)
-
-
-def _costing(standing: Inventory) -> list[Standing]:
-    return [one for one in standing.bills if one.running or one.monthly is None or one.monthly >= _CENT]
 
 
 def _place(name: str) -> str:
@@ -126,8 +120,7 @@ def _show_leaving(account: Account, leaving: _Leaving, everything: bool) -> None
         screen.heading(title)
         show_monthly(prices.monthly(leaving.stays, account.region), account)
     elif days := undelete_days(leaving.goes):
-        kept = _("Google keeps what is in data and models for another {days} days, to be restored, and bills it")
-        screen.say(kept.format(days=days))
+        screen.say(_kept_by_google(days))
     if leaving.bills:
         screen.heading(_("what goes on costing; the budget and its alerts stay with it"))
         _show_standing(leaving.bills)
@@ -223,8 +216,7 @@ def take_down(
     if not left:
         say(_("nothing is left of what `up` made"))
         if removed and days and brief:  # else it was said before
-            kept = _("Google keeps what was in data and models for another {days} days, to be restored, and bills it")
-            say(kept.format(days=days))
+            say(_kept_by_google(days))
     return left
 
 
@@ -234,7 +226,7 @@ def _show_left(account: Account, target: Target, left: Sequence[Resource], every
 
     with screen.waiting(_("looking at what is left ...")):
         standing = inventory.take(target)
-    costing = _costing(standing)
+    costing = standing.bills
     if as_json:
         screen.as_json(_as_json(left, standing))
         return
@@ -267,6 +259,11 @@ def _show_standing(rows: Sequence[Standing]) -> None:
 
 def _as_json(left: Sequence[Resource], standing: Inventory) -> dict[str, Any]:
     return {"left": left, "standing": standing.found, "unseen": standing.unseen, "prices_of": standing.as_of}
+
+
+def _kept_by_google(days: int) -> str:
+    said = _("Google keeps what is in data and models for another {days} days, to be restored, and bills it")
+    return said.format(days=days)
 
 
 def undelete_days(resources: Sequence[Resource]) -> int:

@@ -20,6 +20,7 @@ from cloudkite.accounts.target import Target
 from cloudkite.show.errors import UserError, from_google, is_off
 from cloudkite.show.text import _, counted
 
+_CENT = Decimal("0.01")  # what costs less in a month is on no bill
 HOURS = 730  # of a month, as Google's price lists count them
 _GB = Decimal(10) ** 9
 _FREE_LOG_DAYS = 30  # https://cloud.google.com/stackdriver/pricing: longer costs by the GiB
@@ -56,8 +57,8 @@ class Inventory:
 
     @property
     def bills(self) -> tuple[Standing, ...]:
-        """What costs something, or may: an unknown price is no price of zero."""
-        return tuple(one for one in self.found if one.monthly is None or one.monthly > 0 or one.running)
+        """What costs a cent a month or more, or may: an unknown price is no price of zero."""
+        return tuple(one for one in self.found if one.running or one.monthly is None or one.monthly >= _CENT)
 
 
 @dataclass(frozen=True)
@@ -103,8 +104,7 @@ def _enabled(target: Target) -> set[str] | None:
 
 def _look(target: Target, look: _Look, region: str) -> tuple[list[Standing], str]:
     url = look.url.format(project=target.account.project, region=region)
-    params = {"project": target.account.project} if look.api == "storage" else {}
-    entries, problem = _entries(target, url, look.key, params)
+    entries, problem = _entries(target, url, look.key, {})
     told = [replace(one, ref=one.ref or entry["name"]) for entry in entries for one in look.told(target, entry, region)]
     return told, problem
 
@@ -213,7 +213,7 @@ def _nothing(kind: str, why: str) -> Callable[[Target, Mapping[str, Any], str], 
 def _bucket(target: Target, entry: Mapping[str, Any], _region: str) -> Iterator[Standing]:
     name, place = entry["name"], str(entry.get("location", "")).lower()
     url = f"https://storage.googleapis.com/storage/v1/b/{name}/o"
-    live, old, kept = Counts(), Counts(), Counts()
+    live, old, kept = _Counts(), _Counts(), _Counts()
     fields = "items(size,storageClass,timeDeleted),nextPageToken"
     objects, problem = _entries(target, url, "items", {"versions": "true", "fields": fields}, _MOST_PAGES)
     for one in objects:
@@ -237,7 +237,7 @@ def _bucket(target: Target, entry: Mapping[str, Any], _region: str) -> Iterator[
     yield Standing(_("bucket"), f"gs://{name}" + (f" ({of})" if of else ""), price, ", ".join(parts), size=size)
 
 
-class Counts:
+class _Counts:
     """Bytes of objects, and their price a month; None once one of them has none."""
 
     def __init__(self) -> None:
@@ -345,7 +345,7 @@ _LOOKS = (
             [Standing(_("TensorBoard"), f"{_short(entry['name'])} ({region})", None, _("by the GiB that it holds"))]
         ),
     ),
-    _Look(_("buckets"), "storage", "https://storage.googleapis.com/storage/v1/b", "items", _bucket),
+    _Look(_("buckets"), "storage", "https://storage.googleapis.com/storage/v1/b?project={project}", "items", _bucket),
     _Look(
         _("image repositories"), "artifactregistry",
         "https://artifactregistry.googleapis.com/v1/projects/{project}/locations/{region}/repositories",

@@ -64,7 +64,7 @@ def is_quota(response: Any) -> bool:
 
 
 def is_off(response: Any) -> bool:
-    """Whether the API that was called is not switched on in the project."""
+    """Whether a refusal says that the API is off in the project, or not on yet."""
     _code, _status, _message, reason, _details = _read(response)
     return response.status_code == 403 and reason in ("SERVICE_DISABLED", "accessNotConfigured")
 

@@ -13,7 +13,7 @@ import shutil
 import tempfile
 import unicodedata
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -84,22 +84,14 @@ def _check_free(folder: Path) -> None:
         )
 
 
-@contextmanager
-def _alone(workspace: Workspace, parent: Path) -> Iterator[None]:
-    """One command at a time makes trainers in a folder; others wait. Raises UserError after a minute."""
+def _alone(workspace: Workspace, parent: Path) -> AbstractContextManager[None]:
+    """One command at a time makes trainers in a folder; others wait, a minute at most."""
     from cloudkite import locks
 
-    digest = hashlib.sha256(os.fsencode(parent)).hexdigest()[:16]
-    try:
-        with locks.exclusive(workspace.locks / f"new-{digest}.lock", _PATIENCE):
-            yield
-    except locks.Held as other:
-        raise UserError(
-            _("another command makes a trainer in {folder} (process {pid})").format(
-                folder=amounts.short(parent), pid=other.pid or "?"
-            ),
-            _("run the same command again when it has ended"),
-        ) from None
+    said = _("another command makes a trainer in {folder} (process {pid})")
+    hint = _("run the same command again when it has ended")
+    shown = amounts.short(parent)
+    return locks.folder(workspace, "new", parent, lambda pid: said.format(folder=shown, pid=pid), hint, _PATIENCE)
 
 
 def check_name(name: str) -> None:
