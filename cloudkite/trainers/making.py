@@ -153,7 +153,7 @@ def fill(trainer: Path, table: Table) -> None:
 
 def rewrite(source: str, table: Table) -> str:
     """The template's data.py with the literals of `table`; its comments stay."""
-    columns = [(f"{_text(name)}: {_blank(kind)}", "") for name, kind in table.columns.items()]
+    columns = [(f"{_text(name)}: {_text(kind)}", "") for name, kind in table.columns.items()]
     headers = [(f"{_text(name)}: {_text(own)}", "") for name, own in table.originals.items()]
     ranges = [(f"{_text(name)}: ({low!r}, {high!r})", "") for name, (low, high) in table.ranges.items()]
     classes = [_text(value) if isinstance(value, str) else str(value) for value in table.classes]
@@ -196,10 +196,6 @@ def _file_name(table: Table) -> str:
 
 def _text(value: str) -> str:
     return visible_json(json.dumps(value, ensure_ascii=False))  # a string of JSON is one of Python too
-
-
-def _blank(kind: str) -> str:
-    return 'float("nan")' if kind == "number" else '""'
 
 
 def _description(table: Table | None) -> str:

@@ -5,15 +5,15 @@ Command: python -m trainer.task
 Only literals here: other programs read this file without running it.
 """
 
-# The columns the model sees; others in the file are left alone. The value is what a blank field means:
-# float("nan") makes a column of numbers (blank: the mean), "" a column of text (blank: a word of its own).
+# The columns the model sees; others in the file are left alone. A "number" that is blank counts as the mean, a blank
+# "category" (one of few words) as a word of its own.
 COLUMNS = {
-    "island": "",
-    "bill_length_mm": float("nan"),
-    "bill_depth_mm": float("nan"),
-    "flipper_length_mm": float("nan"),
-    "body_mass_g": float("nan"),
-    "sex": "",
+    "island": "category",
+    "bill_length_mm": "number",
+    "bill_depth_mm": "number",
+    "flipper_length_mm": "number",
+    "body_mass_g": "number",
+    "sex": "category",
 }
 
 # What the people who have such data call a column, where COLUMNS needs a plainer name: "height_cm": "Height (cm)".

@@ -20,7 +20,7 @@ def save(model: keras.Model, directory: str, about: Mapping, statistics: Mapping
     archive.track(model)
     for table in tables:
         archive.track(table)
-    kinds = {name: tf.string if isinstance(blank, str) else tf.float32 for name, blank in data.COLUMNS.items()}
+    kinds = {name: tf.float32 if kind == "number" else tf.string for name, kind in data.COLUMNS.items()}
     signature = {name: tf.TensorSpec([None], kind, name=name) for name, kind in kinds.items()}
     archive.add_endpoint("serve", lambda columns: answer(model, encode(stack(columns))), input_signature=[signature])
     archive.write_out(directory, verbose=False)
@@ -84,7 +84,7 @@ def describe(statistics: Mapping[str, dict]) -> dict:
         "label": data.LABEL,
         "classes": list(data.CLASSES) or None,
         "task": "classification" if data.CLASSES else "regression",
-        "columns": {name: "text" if isinstance(blank, str) else "number" for name, blank in data.COLUMNS.items()},
+        "columns": dict(data.COLUMNS),
         "headers": dict(data.HEADERS),
         "words": {name: found["words"] for name, found in statistics.items() if "words" in found},
         "tensorflow": tf.__version__,

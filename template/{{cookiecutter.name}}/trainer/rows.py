@@ -27,7 +27,7 @@ Table = tuple[Rows, tf.Tensor]  # rows and labels: an index into CLASSES, or a f
 
 def names(text: bool) -> list[str]:
     """The columns of text, or those of numbers, in the order of data.py."""
-    return [name for name, blank in data.COLUMNS.items() if isinstance(blank, str) == text]
+    return [name for name, kind in data.COLUMNS.items() if (kind != "number") == text]
 
 
 def inputs() -> dict[str, keras.KerasTensor]:
@@ -70,7 +70,8 @@ class Files:
 
     def decode(self, lines: tf.Tensor) -> Table:
         """[n] lines -> rows and labels (-1: not in CLASSES). All fields are split, so a missing one is noticed."""
-        wanted = {**data.COLUMNS, data.LABEL: "" if data.CLASSES else float("nan")}
+        wanted = {name: float("nan") for name in names(text=False)}
+        wanted[data.LABEL] = "" if data.CLASSES else float("nan")
         fields = tf.io.decode_csv(lines, [[wanted.get(name, "")] for name in self.header])
         row = dict(zip(self.header, fields, strict=True))
         answer = row[data.LABEL]
