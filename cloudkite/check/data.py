@@ -19,7 +19,7 @@ from cloudkite.check.columns.sample import Sample
 from cloudkite.check.columns.words import Texts, Words
 from cloudkite.check.findings import FAILED, NOTE, WARNING, Findings
 from cloudkite.check.rows import Chunk, Headers, Source
-from cloudkite.data import encoding, number
+from cloudkite.data import encoding, number, reading
 from cloudkite.data.declared import ARRAY, CATEGORY, DATE, LETTERS, NUMBER, TEXT, Declared
 from cloudkite.data.table import Column
 from cloudkite.show.text import _, counted, near
@@ -65,13 +65,15 @@ def check_data(
     sources: Sequence[Source],
     held_out: Sequence[Source] = (),
     progress: Callable[[str], None] | None = None,
+    findings: Findings | None = None,
 ) -> DataReport:
     """Read `sources` (rows to train on) and `held_out` (rows to validate with), and tell all that is wrong at once.
 
-    Up to 5,000,000 rows of each are read; the report says when there are more.
+    `findings` may have what was found before. Up to 5,000,000 rows of each are read; the report says when there are
+    more.
     """
     tell = progress or (lambda _line: None)
-    report = DataReport(files=len(sources) + len(held_out))
+    report = DataReport(findings or Findings(), files=len(sources) + len(held_out))
     training = report.table = Table(declared, report, Memory())
     training.read(sources, tell)
     if held_out:
@@ -89,10 +91,11 @@ def check_new(
     sources: Sequence[Source],
     known: Mapping[str, Known],
     progress: Callable[[str], None] | None = None,
+    findings: Findings | None = None,
 ) -> DataReport:
     """Read rows that are not to be trained on, with or without a label, and tell how they differ from what is `known`
     of each column of those that were."""
-    report = DataReport(files=len(sources))
+    report = DataReport(findings or Findings(), files=len(sources))
     table = report.table = Table(declared, report, Memory(), new=True)
     table.read(sources, progress or (lambda _line: None))
     table.tell_new(known)
@@ -128,7 +131,8 @@ class Table:
         self.sample = Sample([*dict.fromkeys((*needed, label))])
         self.unused: dict[str, Column] = {}
         loaded = declared.loads and not new
-        self._headers = Headers(list(dict.fromkeys(needed)), (label,) if new else (), alike=not (new or loaded))
+        own = {header: name for name, header in declared.headers.items()} if new else {}
+        self._headers = Headers(list(dict.fromkeys(needed)), (label,) if new else (), not (new or loaded), own)
 
     def read(self, sources: Sequence[Source], tell: Callable[[str], None]) -> None:
         """All rows of all files."""
@@ -142,7 +146,8 @@ class Table:
             tell(_("reading {name} ...").format(name=source.name))
             if not source.whole:
                 findings.add(NOTE, _("{name}: only the beginning was checked").format(name=source.name))
-            if problem := encoding.problem(source.path, source.name):
+            problem = encoding.problem(source.path, source.name) if source.form == reading.UTF8 else None
+            if problem:
                 findings.add(FAILED, str(problem))
                 continue
             for chunk in rows.chunks(source, self._headers, findings, self.unused):

@@ -6,8 +6,8 @@ a first line that is blank is a mistake here, while `new` mends it in the copy t
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from cloudkite.check.findings import FAILED, Findings
@@ -21,12 +21,14 @@ class Source:
     """A file to check. `name` is how messages call it; `whole` is False for the beginning of a larger one.
 
     `loaded`: what a trainer's own load() gave, written down to be read here; its rows have numbers and no lines.
+    `form`: how a file is written that no trainer reads as it is.
     """
 
     name: str
     path: Path
     whole: bool = True
     loaded: bool = False
+    form: reading.Form = reading.UTF8
 
 
 @dataclass(frozen=True)
@@ -46,11 +48,13 @@ class Chunk:
 
 @dataclass
 class Headers:
-    """What a file's first line must have, and what it may; `first` is that of the first file, which all must have."""
+    """What a file's first line must have, and what it may; `first` is that of the first file, which all must have where
+    they are read `alike`. `names` has those of columns by what a person's own file calls them."""
 
     wanted: Sequence[str]
     maybe: Sequence[str] = ()
     alike: bool = True
+    names: Mapping[str, str] = field(default_factory=dict)
     first: tuple[str, list[str]] | None = None
 
 
@@ -60,8 +64,8 @@ def chunks(source: Source, headers: Headers, findings: Findings, unused: dict[st
     Columns that nobody declared are added to `unused`, with what the first rows of the first file say of each.
     """
     try:
-        with reading.opened(source.path) as file:
-            header = file.header()
+        with reading.opened(source.path, source.form) as file:
+            header = [headers.names.get(field.strip(), field) for field in file.header()]
             where = _places(source.name, header, headers, findings)
             if where:
                 more = {name: i for i, name in enumerate(header) if name not in where and name not in unused}

@@ -19,6 +19,7 @@ from cloudkite.show.text import _
 
 SOME, MUCH = 0.1, 0.25  # PSI
 _CHANCE = 1.95  # of Kolmogorov's distribution: one comparison in a thousand is as far off by chance
+_NORMAL = 3.09  # what a normal number is below in 999 of 1,000 cases
 _ENOUGH = 20  # rows, with fewer nothing is said of a distribution
 _PARTS = 10
 _LEAST = 1e-4  # a share that is none counts as this one
@@ -99,22 +100,30 @@ def words(name: str, known: Known, new: Mapping[str, int], findings: Findings) -
         said = _("{name}: {share} of the rows have a word that was not learnt from: {words}")
         text = said.format(name=name, share=share_of(share), words=shown + (", ..." if len(strange) > 3 else ""))
         findings.add(WARNING if share >= _RARE else NOTE, text)
-    if known.counts and min(rows, sum(old.values())) >= _ENOUGH:
+    shared = {word: count for word, count in new.items() if word in old}
+    total, rows = sum(old.values()), sum(shared.values())
+    if known.counts and len(old) > 1 and min(rows, total) >= _ENOUGH:
         common = [word for word, _count in Counter(old).most_common(_PARTS - 1)]
-        first, second = ([some.get(word, 0) for word in common] for some in (old, new))
-        first.append(sum(old.values()) - sum(first))
-        second.append(rows - sum(second))
+        first, second = ([some.get(word, 0) for word in common] for some in (old, shared))
+        if rest := total - sum(first):
+            first.append(rest)
+            second.append(rows - sum(second))
         index = stability(first, second)
-        noise = 3 * len(first) * (1 / rows + 1 / sum(old.values()))  # what chance alone may well make of it
-        if index >= max(SOME, noise):
+        if index >= max(SOME, chance_of(len(first) - 1) * (1 / rows + 1 / total)):
             said = _(
-                "{name}: other shares than in the rows learnt from, e.g. {word!r} {new}, and was {old}"
-                " (PSI {index:.2f})"
+                "{name}: other shares than those learnt from, e.g. {word!r} {new}, and was {old} (PSI {index:.2f})"
             )
-            most = max(common, key=lambda word: abs(new.get(word, 0) / rows - old[word] / sum(old.values())))
-            shares = {"new": share_of(new.get(most, 0) / rows), "old": share_of(old[most] / sum(old.values()))}
+            most = max(common, key=lambda word: abs(shared.get(word, 0) / rows - old[word] / total))
+            shares = {"new": share_of(shared.get(most, 0) / rows), "old": share_of(old[most] / total)}
             text = said.format(name=name, word=most, index=index, **shares)
             findings.add(WARNING if index >= MUCH else NOTE, text)
+
+
+def chance_of(freedom: int) -> float:
+    """What a chi-squared number is below in 999 of 1,000 cases, after Wilson and Hilferty (1931): the PSI of two
+    samples of one distribution, times their harmonic size, is nearly one."""
+    spread = 2 / (9 * freedom)
+    return freedom * (1 - spread + _NORMAL * math.sqrt(spread)) ** 3
 
 
 def blanks(name: str, known: Known, share: float, rows: int, findings: Findings) -> None:

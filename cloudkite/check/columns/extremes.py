@@ -90,12 +90,13 @@ class Extremes:
                 ),
                 default=-1,
             )
+            others = _without(rest, kept[: last + 1])
             for value in kept[: last + 1]:
                 count, place = end[value]
                 said = counted(
                     "{place}:{name}: {value:.15g} is far outside of the others ({low:.6g} to {high:.6g})",
                     "{place}:{name}: {value:.15g} ({count}x) is far outside of the others ({low:.6g} to {high:.6g})",
-                    count, place=place, name=name, value=value, low=quantile(rest, 0.01), high=quantile(rest, 0.99),
+                    count, place=place, name=name, value=value, low=quantile(others, 0.01), high=quantile(others, 0.99),
                 )  # fmt: skip
                 advice = _("correct it or leave the field empty: one such number moves the mean of all")
                 findings.repeat(WARNING, said, ("outlier", name), advice)
