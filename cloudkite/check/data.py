@@ -177,7 +177,7 @@ class Table:
             for name, one in watch.items():
                 one.take(chunk.columns[name], labels)
         features = zip(*(chunk.columns[name] for name in declared.columns), strict=True)
-        self.repeats.take(chunk.name, features, labels, chunk.rows if self.unused else None, chunk.lines)
+        self.repeats.take(chunk.name, features, labels, chunk.rows if self.unused else None, chunk.place)
 
     def _take_order(self, chunk: Chunk) -> None:
         """What GROUP and TIME are given."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from cloudkite.check.findings import NOTE, WARNING, Findings
@@ -38,9 +38,9 @@ class Repeats:
         features: Iterable[tuple[str, ...]],
         labels: Sequence[str],
         rows: Sequence[Sequence[str]] | None,
-        places: Sequence[int],
+        place: Callable[[int], str],
     ) -> None:
-        """A chunk of the file `name`: what the model sees of each row, its label, its line; and all fields of it, in
+        """A chunk of the file `name`: what the model sees of each row, its label, its place; and all fields of it, in
         `rows`, where the model doesn't see all."""
         seen, whole, most = self.memory.seen, self.memory.whole, REMEMBERED // 2 if rows else REMEMBERED
         pairs = {label: self._pairs.setdefault((name, label), (name, label)) for label in set(labels)}
@@ -62,7 +62,7 @@ class Repeats:
             first, label = before
             if label != labels[i]:
                 self.other_label += 1
-                self.example = self.example or f"{name}:{places[i]}"
+                self.example = self.example or place(i)
             elif not rows or hash(tuple(rows[i])) in whole:
                 self._again[first, name] += 1
                 continue
