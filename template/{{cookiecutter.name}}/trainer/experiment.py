@@ -92,15 +92,17 @@ def run(job: Job, options: argparse.Namespace) -> dict[str, float]:
             if keep.code:  # another worker has stopped already, and this step can't be had without it
                 raise SystemExit(keep.code) from None
             raise
-    metrics: dict = {}
+    metrics: dict[str, float] = {}
+    recall: dict[str, dict] = {}
     for part, some in known.items():
         found = in_order(model.evaluate(some, return_dict=True, verbose=0))
         if job.chief and data.CLASSES:
-            found |= beyond_accuracy(job, model, rows.held(*held[part], 8192))
+            more, recall[part] = beyond_accuracy(job, model, rows.held(*held[part], 8192))
+            found |= more
         metrics |= {f"test_{name}" if part == "test" else name: value for name, value in found.items()}
 
     if job.chief:
-        about: dict = {"metrics": metrics, "rows": {"training": len(training), "held_out": count["validation"]}}
+        about: dict = {"metrics": metrics, "recall": recall.get("validation"), "rows": {"training": len(training), "held_out": count["validation"]}}
         about["rows"] |= {"test": count["test"]} if count["test"] else {}
         if earlier:
             about["continued_from"] = {"path": options.before, "words": "widened" if options.widen else "kept"}
@@ -108,10 +110,9 @@ def run(job: Job, options: argparse.Namespace) -> dict[str, float]:
         job.say(f"model: {job.model_dir}")
         if options.ask:
             keep_answers(model, options, statistics)
-    told = {name: value for name, value in metrics.items() if isinstance(value, float)}
-    summary = " ".join(f"{name}={value:.4g}" for name, value in told.items()) or "no rows were held out"
+    summary = " ".join(f"{name}={value:.4g}" for name, value in metrics.items()) or "no rows were held out"
     where_to = f"{count['validation']} rows, step {keep.at} of {plan.steps}"
-    job.say(f"held-out: {summary} ({where_to})", metrics=told, step=keep.at)
+    job.say(f"held-out: {summary} ({where_to})", metrics=metrics, step=keep.at)
     return metrics
 
 
@@ -192,7 +193,7 @@ def in_order(metrics: dict[str, float]) -> dict[str, float]:
     return {name: float(metrics[name]) for name in names}
 
 
-def beyond_accuracy(job: Job, model: keras.Model, held: tf.data.Dataset) -> dict:
+def beyond_accuracy(job: Job, model: keras.Model, held: tf.data.Dataset) -> tuple[dict, dict]:
     """What accuracy hides where one class is most of the rows: the recall of each class, and what is to be beaten.
 
     `baseline_accuracy` is that of always answering the commonest class; `balanced_accuracy` of that is 1 / classes.
@@ -208,11 +209,8 @@ def beyond_accuracy(job: Job, model: keras.Model, held: tf.data.Dataset) -> dict
         found = ", ".join(f"{r} of {n} {name}" for name, (r, n) in recall.items())
         always = f"always {data.CLASSES[most]!r} would have accuracy {counts[most] / counts.sum():.4g}"
         job.say(f"note: {always}; of the held-out rows the model knew {found}", severity="WARNING")
-    return {
-        "balanced_accuracy": float(np.mean([r / n for r, n in recall.values()])),
-        "baseline_accuracy": float(counts[most] / counts.sum()),
-        "recall": recall,
-    }
+    balanced, baseline = np.mean([r / n for r, n in recall.values()]), counts[most] / counts.sum()
+    return {"balanced_accuracy": float(balanced), "baseline_accuracy": float(baseline)}, recall
 
 
 def keep_answers(model: keras.Model, options: argparse.Namespace, statistics: dict) -> None:
