@@ -26,6 +26,7 @@ SECONDS = 600  # after which two steps are taken for endless
 STEPS = 2
 _FRAME = re.compile(r'^\s*File "(?P<file>.+?)", line (?P<line>\d+)', re.MULTILINE)
 _TRACEBACK = "Traceback (most recent call last):"
+_CLASSES = 10  # whose recall is shown, the rarest first
 _SOME = 40  # rows that the export is asked about
 _BEGINNING = 1000  # rows among which they are spread
 _NEAR = 1e-4  # of the largest number: two answers that are nearer are equal but for rounding
@@ -66,7 +67,8 @@ def train(
     variables = safe_environment({**QUIET, "PYTHONDONTWRITEBYTECODE": "1", **asked, **(environment or {})})
     code = children.run(command, trainer.folder, variables, log, SECONDS)
     if code == 0:
-        return Outcome(summary=_("{count} steps").format(count=STEPS))
+        told = quality(_about(output))
+        return Outcome(summary=_("{count} steps").format(count=STEPS) + (f"; {told}" if told else ""))
     said = log.read_text(encoding="utf-8", errors="replace")
     if code == children.TOO_LONG:
         problem = [_("no end after {seconds} seconds").format(seconds=SECONDS)]
@@ -145,12 +147,37 @@ def reload(predictor: Predictor, output: Path, declared: Declared, rows: list[Ro
 
 def tensorflow_of(output: Path) -> str:
     """The TensorFlow that the export in `output` says it was made with; "" when it doesn't say."""
+    return str(_about(output).get("tensorflow", ""))
+
+
+def _about(output: Path) -> dict[str, Any]:
+    """What the export in `output` tells of itself; {} where there is none, or it can't be read."""
     for path in sorted(output.rglob("assets.extra/trainer.json")):
         try:
-            return str(read_json(path).get("tensorflow", ""))
-        except (OSError, ValueError, AttributeError):
+            found = read_json(path)
+        except (OSError, ValueError):
             continue
-    return ""
+        if isinstance(found, dict):
+            return found
+    return {}
+
+
+def quality(about: Mapping[str, Any]) -> str:
+    """What a model's trainer.json tells of the held-out rows, in words: accuracy, beside what a model that knows
+    nothing has, and how many rows of each class were right; "" where it tells less.
+    """
+    metrics, recall = about.get("metrics"), about.get("recall")
+    parts = []
+    if isinstance(metrics, dict):
+        accuracy, base = metrics.get("accuracy"), metrics.get("baseline_accuracy")
+        if isinstance(accuracy, int | float) and isinstance(base, int | float):
+            said = _("accuracy {accuracy:.3g} of held-out rows, always the commonest {base:.3g}")
+            parts.append(said.format(accuracy=accuracy, base=base))
+    if isinstance(recall, dict) and all(isinstance(n, list) and len(n) == 2 for n in recall.values()) and recall:
+        rarest = sorted(recall.items(), key=lambda item: item[1][1])[:_CLASSES]
+        shown = ", ".join(f"{right} of {count} {name}" for name, (right, count) in rarest)
+        parts.append(_("right: {classes}").format(classes=shown + (", ..." if len(recall) > _CLASSES else "")))
+    return "; ".join(parts)
 
 
 def some_rows(declared: Declared, sources: list[Source]) -> list[Raw]:
