@@ -16,6 +16,7 @@ from cloudkite.trainers import folders, making
 
 pytestmark = pytest.mark.slow
 
+CALLED = "model(encode(columns), training=False)"
 BASE = "344 rows, 3 classes; always 'Adelie' is right in 44%: the accuracy to beat"
 QUALITY = (
     r"2 steps; accuracy 0\.\d+ of held-out rows, always the commonest 0\.4\d*; "
@@ -108,11 +109,11 @@ def test_a_bug_is_told_with_file_and_line(place, copy, file, old, replacement, e
     [
         ("export.py", "archive.write_out(directory, verbose=False)", "pass", "the run left no SavedModel"),
         ("export.py", 'f"{extra}/trainer.json"', 'f"{extra}/other.json"', "it has no assets.extra/trainer.json"),
-        ("export.py", "= model(inputs, training=False)", "= model(inputs, training=False) * float('nan')",
+        ("export.py", CALLED, f"{CALLED} * float('nan')",
          "a prediction is not finite"),
-        ("export.py", "= model(inputs, training=False)", "= model(inputs, training=False) * 3.0",
+        ("export.py", CALLED, f"{CALLED} * 3.0",
          "the outputs aren't probabilities"),
-        ("export.py", "= model(inputs, training=False)", "= model(inputs, training=False)[:, ::-1]",
+        ("export.py", CALLED, f"{CALLED}[:, ::-1]",
          "the export does not answer as the model does: for island="),
         ("export.py", '"label": data.LABEL', '"label": "kind"', "trainer.json says label kind, data.py species"),
     ],
@@ -144,17 +145,21 @@ def test_two_classes_from_one_sigmoid_output_pass(place, binary):
     assert steps_of(report)["export"].verdict == "ok"
 
 
-ANSWER = "    output = model(inputs, training=False)\n    return meaning(output)\n"
-ONE_COLUMN = """\
-    output = model(inputs, training=False)
+ONE_COLUMN = """
+
+def other(output):
     return {data.LABEL: tf.gather(tf.constant(data.CLASSES), tf.argmax(output, -1)), "probabilities": output}
 """
-SWAPPED = """\
-    found = meaning(model(inputs, training=False))
+SWAPPED = """
+
+def other(output):
+    found = meaning(output)
     return {**found, "probabilities": found["probabilities"][:, ::-1]}
 """
-OTHER_LABEL = """\
-    found = meaning(model(inputs, training=False))
+OTHER_LABEL = """
+
+def other(output):
+    found = meaning(output)
     return {**found, data.LABEL: tf.fill(tf.shape(found[data.LABEL]), data.CLASSES[0])}
 """
 
@@ -172,7 +177,9 @@ def test_an_export_that_answers_otherwise_than_keras(place, binary, tmp_path, an
     folder = tmp_path / "binary"
     shutil.copytree(binary.folder, folder)
     copy = folders.find(place, str(folder))
-    edit(copy, "export.py", ANSWER, answer)
+    edit(copy, "export.py", f"meaning({CALLED})", f"other({CALLED})")
+    with (copy.package / "export.py").open("a", encoding="utf-8") as file:
+        file.write(answer)
     report = checking.check(place, copy)
     export = steps_of(report)["export"]
     assert (export.verdict, report.ok) == ("failed", False)
