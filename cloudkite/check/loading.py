@@ -21,7 +21,7 @@ from cloudkite.workspace import read_json
 SECONDS = 600  # after which load() is taken for endless
 NAME = "load()"
 QUESTIONS = "questions.npz"  # beside Keras' own answers, in a run's output folder
-_SCRIPT = Path(__file__).with_name("load_rows.py")
+_SCRIPT = Path(__file__).parent / "inside" / "load_rows.py"
 
 
 def rows(

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv  # for files of its own: a person's are read by cloudkite.data.reading
+import json
 import math
 import re
-from collections.abc import Mapping
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,11 +23,14 @@ from cloudkite.models import predictions, questions
 from cloudkite.models.predictor import QUIET, Answer, Predictor
 from cloudkite.show.errors import UserError
 from cloudkite.show.text import _, counted
+from cloudkite.trainers import folders
 from cloudkite.trainers.folders import Trainer
-from cloudkite.workspace import read_json
+from cloudkite.workspace import make_folder, private_file, read_json
 
 SECONDS = 600  # after which two steps are taken for endless
 STEPS = 2
+_TOGETHER = Path(__file__).parent / "inside" / "rehearse.py"
+_READ_AT_IMPORT = re.compile(r"\b(?:KERAS|OMP|TF|TF2|XLA)_[A-Z_]+\b")
 _FRAME = re.compile(r'^\s*File "(?P<file>.+?)", line (?P<line>\d+)', re.MULTILINE)
 _TRACEBACK = "Traceback (most recent call last):"
 _CLASSES = 10  # whose recall is shown, the rarest first
@@ -46,6 +53,49 @@ class Outcome:
     summary: str = ""
 
 
+@contextlib.contextmanager
+def together(
+    trainer: Trainer, python: Path, output: Path, log: Path, data: Path | None = None, ask: str = ""
+) -> Iterator[tuple[Predictor, Callable[[], Outcome]]]:
+    """What loads the export later, and what gives the outcome of the run as `train` does, both started at once.
+
+    TensorFlow is imported once for both where a process can be forked and the trainer doesn't change what TensorFlow
+    reads at its import.
+    """
+    if sys.platform != "linux" or _changes_import(trainer):
+        with Predictor(python) as predictor:
+            yield predictor, lambda: train(trainer, python, output, log, data, ask=ask)
+        return
+    make_folder(log.parent)
+    private_file(log).close()
+    ended = output.with_name("ended")
+    order = {"folder": str(trainer.folder), "arguments": _arguments(output, data), "log": str(log),
+             "ended": str(ended), "variables": {"PYTHONDONTWRITEBYTECODE": "1", **_asked(ask)}}  # fmt: skip
+    with Predictor(python, [str(_TOGETHER), json.dumps(order)]) as predictor:
+        yield predictor, lambda: _outcome(_wait(predictor, ended), trainer, output, log)
+
+
+def _changes_import(trainer: Trainer) -> bool:
+    """Whether the package names variables that are read when TensorFlow or Keras is imported."""
+    found: set[str] = set()
+    for path in folders.package_files(trainer):
+        if path.suffix == ".py":
+            found |= set(_READ_AT_IMPORT.findall(path.read_text(encoding="utf-8", errors="replace")))
+    return bool(found - QUIET.keys() - {"TF_CONFIG"})
+
+
+def _wait(predictor: Predictor, ended: Path) -> int:
+    """The exit code of the run, once it has one."""
+    late = time.monotonic() + SECONDS
+    while not ended.is_file():
+        if time.monotonic() > late:
+            return children.TOO_LONG
+        if predictor.ended and not ended.is_file():
+            return 1
+        time.sleep(0.02)
+    return int(ended.read_text(encoding="ascii"))
+
+
 def train(
     trainer: Trainer,
     python: Path,
@@ -61,11 +111,22 @@ def train(
     file or what load() is given, it also leaves Keras' own answers to those rows in `output`. That is asked for by a
     variable: a trainer that does not know it runs all the same.
     """
-    command = [str(python), "-m", "trainer.task", "--steps", str(STEPS), "--epochs", "1", "--output", str(output)]
-    command += ["--data", str(data)] if data else []
-    asked = {"CLOUDKITE_ASK": ask} if ask else {}
-    variables = safe_environment({**QUIET, "PYTHONDONTWRITEBYTECODE": "1", **asked, **(environment or {})})
-    code = children.run(command, trainer.folder, variables, log, SECONDS)
+    command = [str(python), "-m", "trainer.task", *_arguments(output, data)]
+    variables = safe_environment({**QUIET, "PYTHONDONTWRITEBYTECODE": "1", **_asked(ask), **(environment or {})})
+    return _outcome(children.run(command, trainer.folder, variables, log, SECONDS), trainer, output, log)
+
+
+def _arguments(output: Path, data: Path | None) -> list[str]:
+    found = ["--steps", str(STEPS), "--epochs", "1", "--output", str(output)]
+    return found + (["--data", str(data)] if data else [])
+
+
+def _asked(ask: str) -> dict[str, str]:
+    return {"CLOUDKITE_ASK": ask} if ask else {}
+
+
+def _outcome(code: int, trainer: Trainer, output: Path, log: Path) -> Outcome:
+    """What came of a run that ended with `code` and said what is in `log`."""
     if code == 0:
         told = quality(_about(output))
         return Outcome(summary=_("{count} steps").format(count=STEPS) + (f"; {told}" if told else ""))

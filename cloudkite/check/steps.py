@@ -18,7 +18,6 @@ from cloudkite.check import data, lint, loading, parity, rehearsal, sources
 from cloudkite.check.findings import FAILED, WARNING, Findings
 from cloudkite.check.parity import Version
 from cloudkite.check.rows import Source
-from cloudkite.models.predictor import Predictor
 from cloudkite.show.errors import UserError
 from cloudkite.show.text import _
 from cloudkite.trainers import folders
@@ -184,7 +183,6 @@ class _Run:
         with contextlib.ExitStack() as stack:
             with _timed(steps) as done:
                 python = folders.environment(self.trainer, self.workspace, self.tell)
-                predictor = stack.enter_context(Predictor(python))
                 self.tell(_("two training steps ..."))
                 if declared.loads:
                     rows, ask = [], loading.pattern(self.trainer)
@@ -192,16 +190,16 @@ class _Run:
                     raw, ask = rehearsal.some_rows(declared, self.sources), str(output.with_name("ask.csv"))
                     rehearsal.write_rows(raw, Path(ask))
                     rows = rehearsal.parsed(declared, raw)
-                outcome = rehearsal.train(self.trainer, python, output, log, self.sample, ask=ask)
-                done(*_read(outcome))
+                both = rehearsal.together(self.trainer, python, output, log, self.sample, ask)
+                predictor, outcome = stack.enter_context(both)
+                done(*_read(outcome()))
             if done.step.verdict == FAILED:
                 return [done.step, Step(export, SKIPPED, _("nothing was exported"))]
             self.tell(_("loading the export ..."))
             with _timed(export) as reloaded:
                 if declared.loads:
                     rows = loading.questions(python, self.trainer, output, log.with_suffix(".questions.log"))
-                outcome = rehearsal.reload(predictor, output, declared, rows)
-                reloaded(*_read(outcome))
+                reloaded(*_read(rehearsal.reload(predictor, output, declared, rows)))
         return [done.step, reloaded.step]
 
     def versions(self, output: Path, training: str, serving: str) -> tuple[Step, tuple[Version, ...]]:
