@@ -98,8 +98,8 @@ def test_the_project_pins_exactly_and_knows_the_clone(penguins: Path):
     project = tomllib.loads((penguins / "pyproject.toml").read_text(encoding="utf-8"))
     assert project["project"]["name"] == "penguins"
     assert project["project"]["dependencies"] == [
-        "tensorflow-cpu==2.21.0 ; sys_platform == 'linux'",
-        "tensorflow==2.21.0 ; sys_platform != 'linux'",
+        "tensorflow-cpu==2.21.0 ; sys_platform == 'linux' and platform_machine == 'x86_64'",
+        "tensorflow==2.21.0 ; sys_platform != 'linux' or platform_machine != 'x86_64'",
         "keras==3.15.1",
     ]
     assert project["tool"]["cloudkite"]["home"] == str(CLONE)
