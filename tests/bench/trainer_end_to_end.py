@@ -20,11 +20,10 @@ import trainer_input as inputs
 
 HERE = Path(__file__).resolve().parent
 EPOCHS = "3"
-# fmt: off
-WITH_PANDAS = ["uv", "run", "--no-project", "--python", "3.11", "--with", "pandas==2.3.3",
-               "--with", "tensorflow-cpu==2.21.0 ; sys_platform == 'linux' and platform_machine == 'x86_64'",
-               "--with", "tensorflow==2.21.0 ; sys_platform != 'linux' or platform_machine != 'x86_64'", "--with", "keras==3.15.1", "python"]
-# fmt: on
+X86 = "sys_platform == 'linux' and platform_machine == 'x86_64'"
+ELSEWHERE = "sys_platform != 'linux' or platform_machine != 'x86_64'"
+PINS = ["pandas==2.3.3", "keras==3.15.1", f"tensorflow-cpu==2.21.0 ; {X86}", f"tensorflow==2.21.0 ; {ELSEWHERE}"]
+WITH_PANDAS = ["uv", "run", "--no-project", "--python", "3.11", *(w for pin in PINS for w in ("--with", pin)), "python"]
 UNIT = 1024 if sys.platform == "linux" else 1  # bytes that ru_maxrss counts in
 
 
