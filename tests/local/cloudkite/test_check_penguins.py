@@ -93,7 +93,12 @@ def test_the_environment_is_that_of_the_training_image(place, penguins, python):
     ("file", "old", "replacement", "error"),
     [
         ("model.py", "    return model\n", "    return model.nothing\n", "has no attribute 'nothing'"),
-        ("experiment.py", "\ndef run(", '\nraise RuntimeError("not today")\n\n\ndef run(', "RuntimeError: not today"),
+        (
+            "experiment.py",
+            "    keras.utils.clear_session()",
+            '    raise RuntimeError("not today")',
+            "RuntimeError: not today",
+        ),
     ],
 )
 def test_a_bug_is_told_with_file_and_line(place, copy, file, old, replacement, error):
@@ -107,15 +112,15 @@ def test_a_bug_is_told_with_file_and_line(place, copy, file, old, replacement, e
 @pytest.mark.parametrize(
     ("file", "old", "replacement", "message"),
     [
-        ("export.py", "archive.write_out(directory, verbose=False)", "pass", "the run left no SavedModel"),
-        ("export.py", 'f"{extra}/trainer.json"', 'f"{extra}/other.json"', "it has no assets.extra/trainer.json"),
-        ("export.py", CALLED, f"{CALLED} * float('nan')",
+        ("kit/export.py", "archive.write_out(directory, verbose=False)", "pass", "the run left no SavedModel"),
+        ("kit/export.py", 'f"{extra}/trainer.json"', 'f"{extra}/other.json"', "it has no assets.extra/trainer.json"),
+        ("kit/export.py", CALLED, f"{CALLED} * float('nan')",
          "a prediction is not finite"),
-        ("export.py", CALLED, f"{CALLED} * 3.0",
+        ("kit/export.py", CALLED, f"{CALLED} * 3.0",
          "the outputs aren't probabilities"),
-        ("export.py", CALLED, f"{CALLED}[:, ::-1]",
+        ("kit/export.py", CALLED, f"{CALLED}[:, ::-1]",
          "the export does not answer as the model does: for island="),
-        ("export.py", '"label": data.LABEL', '"label": "kind"', "trainer.json says label kind, data.py species"),
+        ("kit/export.py", '"label": data.LABEL', '"label": "kind"', "trainer.json says label kind, data.py species"),
     ],
 )  # fmt: skip
 def test_an_export_that_breaks(place, copy, file, old, replacement, message):
@@ -177,8 +182,8 @@ def test_an_export_that_answers_otherwise_than_keras(place, binary, tmp_path, an
     folder = tmp_path / "binary"
     shutil.copytree(binary.folder, folder)
     copy = folders.find(place, str(folder))
-    edit(copy, "export.py", f"meaning({CALLED})", f"other({CALLED})")
-    with (copy.package / "export.py").open("a", encoding="utf-8") as file:
+    edit(copy, "kit/export.py", f"meaning({CALLED})", f"other({CALLED})")
+    with (copy.package / "kit" / "export.py").open("a", encoding="utf-8") as file:
         file.write(answer)
     report = checking.check(place, copy)
     export = steps_of(report)["export"]
