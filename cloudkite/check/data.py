@@ -45,9 +45,9 @@ class DataReport:
     @property
     def summary(self) -> str:
         """One line for the report."""
-        rows = _("{rows:,} rows").format(rows=self.rows)
+        rows = counted("{count:,} row", "{count:,} rows", self.rows)
         files = _(" in {count} files").format(count=self.files) if self.files > 1 else ""
-        classes = _(", {count} classes").format(count=len(self.classes)) if self.classes else ""
+        classes = counted(", {count} class", ", {count} classes", len(self.classes)) if self.classes else ""
         return rows + files + classes + self.base_rate
 
     @property

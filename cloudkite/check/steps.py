@@ -27,7 +27,7 @@ from cloudkite.workspace import Workspace, private_folder, read_json, write_atom
 if TYPE_CHECKING:
     from cloudkite.accounts.target import Target
 
-_CHECK = 2  # a report of another number is from another check, and asked for again
+_CHECK = 3  # a report of another number is from another check, and asked for again
 SKIPPED = "skipped"
 Tell = Callable[[str], None]
 

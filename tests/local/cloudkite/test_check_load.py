@@ -8,6 +8,7 @@ import pytest
 
 from cloudkite import workspace
 from cloudkite.check import loading
+from cloudkite.check import steps as checking
 from cloudkite.check.data import MOST_ROWS, check_data, check_new
 from cloudkite.check.findings import Findings
 from cloudkite.show.errors import UserError
@@ -150,6 +151,45 @@ def test_a_load_without_an_end_is_ended(read, monkeypatch):
     with pytest.raises(UserError, match=r"didn't end within 2 seconds") as ended:
         read("import itertools", "(found for _ in itertools.count())")
     assert ended.value.hint == "is the dataset endless? leave out repeat()"
+
+
+LEARNT = """\
+import numpy as np
+
+COLUMNS = {columns}
+HEADERS = {{}}
+LABEL = "kind"
+CLASSES = ("no", "yes")
+DATA = "data/all.npz"
+GROUP = ""
+TIME = ""
+
+
+def load(pattern: str) -> dict[str, np.ndarray]:
+    chance = np.random.default_rng(3)
+    size = chance.normal(50, 10, 200).astype("float32")
+    size[7] = np.nan
+    return {{
+        "picture": chance.random((200, 4, 4)).astype("float32"),
+        "size": size,
+        "place": np.array(["Seoul", "Busan", "Jeju", ""])[np.arange(200) % 4],
+        "kind": np.where(size + chance.normal(0, 5, 200) > 50, "yes", "no"),
+    }}
+"""
+
+
+def test_a_trainer_with_its_own_load_passes_the_whole_check(tmp_path):
+    """Read, trained, exported, and asked about rows that its run left, in a process that knows nothing of load()."""
+    place = workspace.throw_away(tmp_path)
+    making.new(place, "penguins")
+    trainer = folders.find(place, "penguins")
+    columns = {"size": "number", "place": "category"}
+    (trainer.package / "data.py").write_text(LEARNT.format(columns=columns), encoding="utf-8")
+    report = checking.check(place, trainer)
+    steps = {step.name: step for step in report.steps}
+    assert report.ok, report.steps
+    assert steps["data"].summary.startswith("200 rows, 2 classes")
+    assert steps["export"].summary == "40 rows predicted by a fresh process, as Keras itself predicts them"
 
 
 def test_groups_of_rows_that_load_gives(read):
