@@ -17,6 +17,7 @@ class Sample:
 
     def __init__(self, names: Sequence[str]) -> None:
         self.names = list(names)
+        self._at = {name: i for i, name in enumerate(self.names)}
         self.rows: list[tuple[str, ...]] = []
         self.seen = 0
         self._most = max(100, min(MOST, _FIELDS // max(1, len(self.names))))
@@ -44,7 +45,7 @@ class Sample:
 
     def column(self, name: str) -> list[str]:
         """The fields of one column."""
-        at = self.names.index(name)
+        at = self._at[name]
         return [row[at] for row in self.rows]
 
     def numbers(self, name: str) -> list[float]:
