@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from cloudkite.accounts.api import send
+from cloudkite.accounts.api import send, table
 from cloudkite.accounts.target import Target
 from cloudkite.show.errors import from_google, is_off
 from cloudkite.show.text import _
@@ -90,7 +90,7 @@ def _all(target: Target, url: str) -> list[Body] | None:
             return None
         if not response.ok:
             raise from_google(response, doing)
-        page = response.json()
+        page = table(response, doing)
         found += page.get(url.rpartition("/")[2], [])
         token = page.get("nextPageToken", "")
         if not token:

@@ -15,7 +15,7 @@ from typing import Any
 from catalog import prices as book
 from catalog import regions
 from catalog.book import UnknownName, read
-from cloudkite.accounts.api import send
+from cloudkite.accounts.api import send, table
 from cloudkite.accounts.target import Target
 from cloudkite.show.errors import UserError, from_google, is_off
 from cloudkite.show.text import _, counted
@@ -119,13 +119,13 @@ def _entries(
         asked = {**params, **({"pageToken": token} if token else {})}
         try:
             answer = send(target, "GET", url, key, again=True, params=asked)
+            page = table(answer, key) if answer.ok else {}
         except UserError as error:  # the network, a sign-in: what is found elsewhere still counts
             return found, error.message
         if not answer.ok:
             # What is off, or what a local cloud does not have at all, holds nothing.
             none = is_off(answer) or answer.status_code == 501
             return found, "" if none else from_google(answer).message.partition("\n")[0][:160]
-        page = answer.json()
         entries = page.get(key, [])
         # Compute Engine's lists over all zones are tables: zone -> {"disks": [...]}
         found += (
