@@ -121,18 +121,13 @@ PAGE = b"<html>Sign in to the network of Example Ltd.</html>"
 
 
 @pytest.fixture
-def behind_a_login_page(server):
+def behind_a_login_page(server, target):
     """A target whose network answers whatever is asked with 200 and a page of its own."""
     server.answers = [(200, PAGE)] * 100
-
-    class Session(requests.Session):
-        def request(self, method, url, **more):
-            return super().request(method, server.url, **more)
-
-    with Session() as session:
-        session.trust_env = False
-        account = SimpleNamespace(region="us-central1", project="my-project")
-        yield SimpleNamespace(session=lambda: session, account=account, unpaid="")
+    elsewhere = SimpleNamespace(
+        request=lambda method, _url, **more: target.session().request(method, server.url, **more)
+    )
+    return SimpleNamespace(session=lambda: elsewhere, account=target.account, unpaid="")
 
 
 @pytest.mark.parametrize(
