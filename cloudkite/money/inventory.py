@@ -233,6 +233,8 @@ def _bucket(target: Target, entry: Mapping[str, Any], _region: str) -> Iterator[
     of = _of_google(name)
     known = all(one.price is not None for one in (live, old, kept))
     price = sum((one.price or Decimal(0) for one in (live, old, kept)), Decimal(0)) if known else None
+    if problem and price is not None and price < _CENT:
+        price = None  # what could not be looked at may cost
     size = live.size + old.size + kept.size
     yield Standing(_("bucket"), f"gs://{name}" + (f" ({of})" if of else ""), price, ", ".join(parts), size=size)
 

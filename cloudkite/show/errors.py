@@ -172,10 +172,12 @@ def _advise(code: int, status: str, reason: str, message: str, details: dict[str
     if code == 403:
         missing = details.get("permission") or (re.search(r"'([a-z]+\.[A-Za-z.]+)'", message) or ["", ""])[1]
         if missing:
-            return _("the permission {name} is missing; `uv run invoke up` grants what Cloudkite needs").format(
-                name=missing
-            ), FAILED
-        return _("the signed-in identity may not do this; `uv run invoke up` grants what Cloudkite needs"), FAILED
+            said = _("the permission {name} is missing; an owner of the project grants what Cloudkite needs: {command}")
+            return said.format(name=missing, command="uv run invoke up"), FAILED
+        return _(
+            "the signed-in identity may not do this; an owner of the project grants what Cloudkite needs: "
+            "uv run invoke up"
+        ), FAILED
     if code == 429 or status == "RESOURCE_EXHAUSTED":
         if "quota" in message and reason != "RATE_LIMIT_EXCEEDED":
             return _("choose a smaller machine or another region, or ask for quota in the account's settings"), FAILED
