@@ -12,9 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from cloudkite.show.errors import BadValue
-from cloudkite.show.text import _, near
+from cloudkite.show.text import _, close, near
 
-NUMBER, TEXT = "number", "text"
+# What a column holds: a number; one of few words; sentences, as words or as single letters and pairs of them (which
+# suits Korean, Japanese and Chinese); a day or moment in ISO 8601; or, told by its sizes, an array of numbers.
+NUMBER, CATEGORY, TEXT, LETTERS, DATE, ARRAY = "number", "category", "text", "letters", "date", "array"
+KINDS = (NUMBER, CATEGORY, TEXT, LETTERS, DATE)
 _MOST = 1_000_000  # values in one declaration
 # TensorFlow makes Python arguments of a signature's inputs, so a column must be able to name one.
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
@@ -24,10 +27,12 @@ _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 class Declared:
     """The declarations of one data.py.
 
-    `columns` maps a feature to "number" or "text"; `classes` is empty when the label is a number; `ranges` holds the
-    lowest and highest value expected; `data` is a path or pattern, relative to the trainer's folder, or gs://.
-    `allow` lists findings of the check that are meant to be, such as "leak:column". `headers` is what the person's own
-    file called a column.
+    `columns` maps a feature to its kind, `shapes` those that are arrays to the sizes of one; `classes` is empty when
+    the label is a number; `ranges` holds the lowest and highest value expected; `data` is a path or pattern, relative
+    to the trainer's folder, or gs://. `allow` lists findings of the check that are meant to be, such as "leak:column".
+    `headers` is what the person's own file called a column. Rows with the same value in the column `group` stay in one
+    part; the rows that are the newest by the column `time` are held out; "" for neither. `loads`: data.py has a
+    function `load`, which gives the rows in place of a CSV file.
     """
 
     source: Path
@@ -38,6 +43,10 @@ class Declared:
     ranges: dict[str, tuple[float, float]]
     allow: tuple[str, ...] = ()
     headers: dict[str, str] = field(default_factory=dict)
+    shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    group: str = ""
+    time: str = ""
+    loads: bool = False
 
     def shown(self, name: str) -> str:
         """A column as a report names it: what the person's file called it comes first."""
@@ -61,7 +70,7 @@ def read(path: Path) -> Declared:
         raise BadValue(f"{path}{line}: {said}", _("fix the Python in that line")) from None
     values = _Values(path, tree)
     label = values.text("LABEL")
-    columns = values.columns()
+    columns, shapes = values.columns()
     if label in columns:
         raise values.wrong("COLUMNS", _("the label {name} is among the columns").format(name=label),
                            _("the model would see the answer: take it out of COLUMNS"))  # fmt: skip
@@ -74,6 +83,10 @@ def read(path: Path) -> Declared:
         ranges=values.ranges(columns),
         allow=values.allow(columns),
         headers=values.headers(),
+        shapes=shapes,
+        group=values.column("GROUP"),
+        time=values.column("TIME"),
+        loads=any(isinstance(node, ast.FunctionDef) and node.name == "load" for node in tree.body),
     )
 
 
@@ -146,12 +159,19 @@ class _Values:
             raise self.wrong(name, _("{name} is {value!r}").format(name=name, value=value), _HOW[name])
         return value
 
-    def columns(self) -> dict[str, str]:
+    def column(self, name: str) -> str:
+        """The column of the data that `name` is given, if any."""
+        value = self._get(name) if name in self._nodes else ""
+        if not isinstance(value, str):
+            raise self.wrong(name, _("{name} is {value!r}").format(name=name, value=value), _HOW[name])
+        return value
+
+    def columns(self) -> tuple[dict[str, str], dict[str, tuple[int, ...]]]:
         value = self._get("COLUMNS")
         if not isinstance(value, dict) or not value:
             raise self.wrong("COLUMNS", _("COLUMNS names no column"), _HOW["COLUMNS"])
-        kinds, lower = {}, {}
-        for name, blank in value.items():
+        kinds, shapes, lower = {}, {}, {}
+        for name, given in value.items():
             if not isinstance(name, str) or not _NAME.fullmatch(name) or keyword.iskeyword(name) or name == "self":
                 raise self.wrong("COLUMNS", _("the column {name!r} can't name an input of a model").format(name=name),
                                  _("rename it here and in the file: letters a to z, digits and _"))  # fmt: skip
@@ -159,11 +179,14 @@ class _Values:
                 raise self.wrong("COLUMNS", _("{a} and {b} differ by capital letters only").format(a=other, b=name),
                                  _("rename one of them"))  # fmt: skip
             lower[name.lower()] = name
-            if isinstance(blank, bool) or not isinstance(blank, str | int | float):
-                raise self.wrong("COLUMNS", _("the column {name} is {value!r}").format(name=name, value=blank),
-                                 _HOW["COLUMNS"])  # fmt: skip
-            kinds[name] = TEXT if isinstance(blank, str) else NUMBER
-        return kinds
+            kind = _kind(given)
+            if not kind:
+                raise self.wrong("COLUMNS", _("the column {name} is {value!r}").format(name=name, value=given),
+                                 close(str(given), list(KINDS)) or _HOW["COLUMNS"])  # fmt: skip
+            kinds[name] = kind
+            if kind == ARRAY:
+                shapes[name] = given
+        return kinds, shapes
 
     def classes(self) -> tuple[str, ...]:
         value = self._get("CLASSES")
@@ -203,6 +226,18 @@ class _Values:
         return value
 
 
+def _kind(given: Any) -> str:
+    """The kind of column that a value in COLUMNS stands for; "" for none. A blank field's value is the older way."""
+    if isinstance(given, tuple):
+        sizes = all(isinstance(size, int) and not isinstance(size, bool) and size > 0 for size in given)
+        return ARRAY if given and sizes else ""
+    if given == "":
+        return CATEGORY
+    if isinstance(given, int | float) and not isinstance(given, bool):
+        return NUMBER
+    return given if given in KINDS else ""
+
+
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and not math.isnan(value)
 
@@ -210,7 +245,11 @@ def _is_number(value: Any) -> bool:
 _HEADERS = _('HEADERS = {"column": "what your file calls it"}')
 _RANGES = _('RANGES = {"column": (lowest, highest)}')
 _HOW = {
-    "COLUMNS": _('COLUMNS = {"height": float("nan"), "city": ""}: numbers are float("nan"), text is ""'),
+    "COLUMNS": _(
+        'COLUMNS = {"height": "number", "city": "category"}; a column may also be "text", "letters" or "date"'
+    ),
+    "GROUP": _('GROUP = "patient": the column whose equal values stay together, or "" for none'),
+    "TIME": _('TIME = "visited_on": the column by which the newest rows are held out, or "" for none'),
     "LABEL": _('LABEL = "column": the name of the column to predict'),
     "CLASSES": _('CLASSES = ("no", "yes"), or () when the label is a number'),
     "DATA": _('DATA = "data/file.csv", a pattern such as "data/*.csv", or gs://...'),

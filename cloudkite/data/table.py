@@ -19,6 +19,7 @@ from itertools import islice
 from pathlib import Path
 
 from cloudkite.data import balance, missing, number, reading
+from cloudkite.data.declared import CATEGORY, NUMBER
 from cloudkite.show.errors import BadValue
 from cloudkite.show.text import _, counted, near
 
@@ -142,7 +143,7 @@ class Table:
 
     path: Path
     header: list[str]
-    columns: dict[str, str]  # name -> "number" | "text": what the model sees
+    columns: dict[str, str]  # name -> its kind: what the model sees
     originals: dict[str, str]  # name -> the person's own, for columns that had to be renamed
     grouped: frozenset[str]  # names of the columns of numbers with commas between thousands
     ranges: dict[str, tuple[float, float]]
@@ -219,7 +220,7 @@ def read(path: Path, label: str) -> Table:
     return Table(
         path=path,
         header=[names[name] for name in header],
-        columns={names[column.name]: "number" if column.numeric else "text" for column in seen},
+        columns={names[column.name]: NUMBER if column.numeric else CATEGORY for column in seen},
         originals={new: old for old, new in names.items() if old != new},
         grouped=frozenset(names[column.name] for column in columns if column.numeric and column.grouped),
         ranges={names[column.name]: (column.low, column.high) for column in seen if column.numeric},

@@ -153,7 +153,7 @@ def fill(trainer: Path, table: Table) -> None:
 
 def rewrite(source: str, table: Table) -> str:
     """The template's data.py with the literals of `table`; its comments stay."""
-    columns = [(f"{_text(name)}: {_blank(kind)}", "") for name, kind in table.columns.items()]
+    columns = [(f"{_text(name)}: {_text(kind)}", "") for name, kind in table.columns.items()]
     headers = [(f"{_text(name)}: {_text(own)}", "") for name, own in table.originals.items()]
     ranges = [(f"{_text(name)}: ({low!r}, {high!r})", "") for name, (low, high) in table.ranges.items()]
     classes = [_text(value) if isinstance(value, str) else str(value) for value in table.classes]
@@ -168,14 +168,14 @@ def rewrite(source: str, table: Table) -> str:
     }
     lines = source.splitlines(keepends=True)
     for node in reversed(ast.parse(source).body):
-        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
-            name = node.targets[0].id
+        name = node.targets[0].id if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) else ""
+        if name in literals:
             lines[node.lineno - 1 : node.end_lineno] = [f"{name} = {literals[name]}\n"]
         elif isinstance(node, ast.Expr) and node.lineno == 1:
             said = [
                 '"""Your data: the columns, the label and where they come from.\n\n',
                 "Command: python -m trainer.task\n",
-                "Only literals here: other programs read this file without running it.\n",
+                "Literals, which other programs read without running them.\n",
                 '"""\n',
             ]
             lines[: node.end_lineno] = said
@@ -196,10 +196,6 @@ def _file_name(table: Table) -> str:
 
 def _text(value: str) -> str:
     return visible_json(json.dumps(value, ensure_ascii=False))  # a string of JSON is one of Python too
-
-
-def _blank(kind: str) -> str:
-    return 'float("nan")' if kind == "number" else '""'
 
 
 def _description(table: Table | None) -> str:

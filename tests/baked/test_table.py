@@ -94,7 +94,7 @@ def test_what_spreadsheets_write(tmp_path: Path, encoding: str, mark: str, told:
     text = rows(lambda i: i % 7 / 2, lambda i: ["서울", "부산, 동래"][i % 2] if mark != "," else "서울부산"[i % 3],
                 lambda i: "예아니오"[i % 2], header="키,도시,합격").replace(",", mark)  # fmt: skip
     found = table.read(save(tmp_path / "t.csv", text.replace("부산" + mark, "부산,"), encoding), "합격")
-    assert found.rows == 30 and found.columns == {"ki": "number", "dosi": "text"}
+    assert found.rows == 30 and found.columns == {"ki": "number", "dosi": "category"}
     assert all(said in note for said, note in zip(told, found.notes, strict=False))
     assert bool(told) == found.notes[0].startswith("t.csv")
     table.write(found, tmp_path / "copy.csv")
@@ -155,7 +155,7 @@ def test_kinds_of_columns(tmp_path: Path):
         header="id,name,length,kind,code,empty,constant,odd,passed",
     )  # fmt: skip
     found = table.read(save(tmp_path / "t.csv", "\ufeff" + text.replace("\n", "\r\n")), "passed")
-    assert found.columns == {"length": "number", "kind": "text", "code": "text"}
+    assert found.columns == {"length": "number", "kind": "category", "code": "category"}
     assert found.ranges == {"length": (0.25, 7.25)}
     assert (found.label, found.classes, found.rows) == ("passed", (0, 1), 30)
     assert found.notes == [
@@ -229,7 +229,7 @@ def test_the_generated_data_module_says_what_was_found(space: Workspace, tmp_pat
     source = (folder / "trainer" / "data.py").read_text(encoding="utf-8")
     exec(compile(source, "data.py", "exec"), values)
     assert values["CLASSES"] == tuple(sorted(nasty))
-    assert str(values["COLUMNS"]) == "{'mommuge': nan, 'kind': ''}"
+    assert str(values["COLUMNS"]) == "{'mommuge': 'number', 'kind': 'category'}"
     assert (values["LABEL"], values["DATA"], values["RANGES"]) == ("y", "data/my_data_.csv", {"mommuge": (0.0, 3.0)})
     assert values["HEADERS"] == {"mommuge": "몸무게"}
     assert ast.get_docstring(ast.parse(source))

@@ -17,7 +17,7 @@ from cloudkite.data.declared import Declared
 from cloudkite.data.number import wrong
 from cloudkite.data.table import Column
 
-COLUMNS = {"hours": "number", "city": "text"}
+COLUMNS = {"hours": "number", "city": "category"}
 HEADER = "hours,city,passed"
 # Forty rows: no column gives the label away, none is there twice.
 ROWS = [f"{i % 13}.{i},{'Seoul' if i % 3 else 'Busan'},{'yes' if i % 2 else 'no'}" for i in range(40)]
@@ -250,7 +250,7 @@ def test_a_label_that_is_a_number(tmp_path, rows, line):
 def test_free_text_may_be_the_only_column(tmp_path):
     text = "words,passed\n" + "".join(f"a text about {i},{'yes' if i % 2 else 'no'}\n" for i in range(60))
     path = write(tmp_path / "a.csv", text.encode())
-    assert check_data(declare(columns={"words": "text"}), [path]).findings.lines() == ()
+    assert check_data(declare(columns={"words": "category"}), [path]).findings.lines() == ()
 
 
 # --- several files

@@ -24,7 +24,7 @@ def read(tmp_path, text):
 
 def test_a_plain_file(tmp_path):
     found = read(tmp_path, GOOD)
-    assert found.columns == {"hours": "number", "city": "text"}
+    assert found.columns == {"hours": "number", "city": "category"}
     assert (found.label, found.classes, found.data) == ("passed", ("no", "yes"), "data/grades.csv")
     assert (found.ranges, found.allow) == ({}, ())
 
@@ -37,10 +37,23 @@ def test_everything_that_may_stand_there(tmp_path):
         'LABEL = "y"\nCLASSES = [0, 1, 2]\nDATA = "gs://b/*.csv"\n'
         'RANGES = {"a": (-1, 1.5), "b": (float("-inf"), 3)}\nALLOW = ("leak:e",)\n',
     )
-    assert found.columns == {"a": "number", "b": "number", "c": "number", "d": "number", "e": "text"}
+    assert found.columns == {"a": "number", "b": "number", "c": "number", "d": "number", "e": "category"}
     assert found.classes == ("0", "1", "2")
     assert found.ranges == {"a": (-1.0, 1.5), "b": (-math.inf, 3.0)}
     assert found.allow == ("leak:e",)
+
+
+def test_every_kind_of_column_and_the_parts_that_rows_go_to(tmp_path):
+    found = read(
+        tmp_path,
+        'COLUMNS = {"a": "number", "b": "category", "c": "text", "d": "letters", "e": "date", "f": (28, 28)}\n'
+        'LABEL = "y"\nCLASSES = ()\nDATA = "data/a.npz"\nGROUP = "patient"\nTIME = "e"\n'
+        "def load(path):\n    return {}\n",
+    )
+    assert found.columns == dict(zip("abcdef", [*declared.KINDS, "array"], strict=True))
+    assert (found.shapes, found.group, found.time, found.loads) == ({"f": (28, 28)}, "patient", "e", True)
+    plain = read(tmp_path, GOOD)
+    assert (plain.shapes, plain.group, plain.time, plain.loads) == ({}, "", "", False)
 
 
 def test_nothing_is_run(tmp_path):
@@ -60,9 +73,12 @@ def test_nothing_is_run(tmp_path):
         ('LABEL = "passed"', "LABEL = LABEL", "data.py:3: LABEL is not a literal", "without running it"),
         ('LABEL = "passed"', 'LABEL = "city"', "data.py:2: the label city is among the columns", "see the answer"),
         ('float("nan")', 'float("x")', "data.py:2: COLUMNS is not a literal", "without running it"),
-        ('float("nan")', "None", "data.py:2: the column hours is None", 'text is ""'),
-        ('float("nan")', "True", "data.py:2: the column hours is True", 'text is ""'),
-        ('{"hours": float("nan"), "city": ""}', "{}", "data.py:2: COLUMNS names no column", 'text is ""'),
+        ('float("nan")', "None", "data.py:2: the column hours is None", '"city": "category"'),
+        ('float("nan")', "True", "data.py:2: the column hours is True", '"city": "category"'),
+        ('float("nan")', '"numbr"', "data.py:2: the column hours is 'numbr'", "did you mean number?"),
+        ('float("nan")', "(28, 0)", "data.py:2: the column hours is (28, 0)", '"city": "category"'),
+        ('DATA = "', 'GROUP = 3\nDATA = "', "data.py:5: GROUP is 3", "whose equal values stay together"),
+        ('{"hours": float("nan"), "city": ""}', "{}", "data.py:2: COLUMNS names no column", '"city": "category"'),
         (
             '{"hours": float("nan"), "city": ""}',
             "{c: 0 for c in 'ab'}",

@@ -11,7 +11,7 @@ from cloudkite.show.errors import BadValue, UserError
 from cloudkite.trainers import folders
 from tests import trainer_folder
 
-COLUMNS = {"hours": "number", "city": "text"}
+COLUMNS = {"hours": "number", "city": "category"}
 ABOUT = {"label": "passed", "classes": ["no", "yes"], "columns": COLUMNS, "task": "classification"}
 
 
@@ -149,7 +149,7 @@ def test_csv_files_that_cannot_be(grades, tmp_path, content, message):
 # --- a person's own names, words and encodings
 
 OWN = {
-    "columns": {"mommuge": "number", "Size_cm": "number", "Size_cm_": "number", "dosi": "text"},
+    "columns": {"mommuge": "number", "Size_cm": "number", "Size_cm_": "number", "dosi": "category"},
     "headers": {"mommuge": "몸무게 (kg)", "Size_cm": "Size (cm)", "Size_cm_": "Size_cm", "dosi": "도시"},
     "words": {"dosi": ["", "서울", "부산 동래"]},
 }

@@ -18,7 +18,7 @@ from cloudkite.data.declared import Declared
 from cloudkite.show.errors import BadValue
 
 DECLARED = Declared(
-    Path("trainer/data.py"), {"hours": "number", "city": "text"}, "passed", ("no", "yes"), "data/*.csv", {}
+    Path("trainer/data.py"), {"hours": "number", "city": "category"}, "passed", ("no", "yes"), "data/*.csv", {}
 )
 HEADER = "hours,city,passed"
 # Forty rows from which both read a column of numbers, one of text, and two classes.
@@ -200,7 +200,7 @@ def test_no_number_to_either(tmp_path, value):
     if number.wrong(value) == f"{value!r} for a missing number: leave the field empty":
         assert kind == "number"  # read as blank
     else:
-        assert kind == "text"
+        assert kind == "category"
     assert [line for line in told if line.startswith("a.csv:42:hours: ")]
     assert number.read(value) is None and number.all_of([value]) is None
 
@@ -212,7 +212,7 @@ def test_nan_is_a_missing_number_to_both(tmp_path):
 
 @pytest.mark.parametrize("code", ["007", "-01", "+821012345678", "1234567890123456"])
 def test_digits_that_are_no_quantity_are_text_until_somebody_declares_a_number(tmp_path, code):
-    assert hours(tmp_path, code) == ("text", [])
+    assert hours(tmp_path, code) == ("category", [])
 
 
 def test_lines_are_counted_across_chunks_line_breaks_and_blank_lines(tmp_path, monkeypatch):
