@@ -423,8 +423,8 @@ class Column:
             )  # fmt: skip
             told.append(_("column {name}: {what}").format(name=self.name, what=what))
         if found.kind in (NUMBER, DATE):
-            for text in sorted({one[0] for key, kept in self.first.items() if key != "blank" for one in kept},
-                               key=lambda text: self.values.get(text, 0), reverse=True):  # fmt: skip
+            kept = {one for key, some in self.first.items() if key != "blank" for one in some}
+            for text, _line in sorted(kept, key=lambda one: (-self.values[one[0]], one[1])):
                 plain = found.field.plain(text)
                 if plain and plain != text:
                     said = _("column {name}: {text!r} is read as {plain}")

@@ -290,7 +290,8 @@ def _body(texts: list[list[str]], at: int) -> int:
     """The index of the first row. A header goes on below names that leave gaps, as cells that were merged do, with
     words where the rows have digits."""
     width = len(texts[at])
-    gaps = [i for i, name in enumerate(texts[at]) if i and (not name or name in texts[at][:i])]
+    times = Counter(texts[at])
+    gaps = [i for i, name in enumerate(texts[at]) if i and (not name or times[name] > 1)]
     body = at + 1
     while gaps and body < min(len(texts) - 1, at + 3):
         row, later = texts[body], texts[body + 1 :]

@@ -158,7 +158,7 @@ def read(path: Path, label: str, wishes: Wishes | None = None) -> Table:
             _("{path} has no column to learn {label} from").format(path=path.name, label=label), " ".join(notes)
         )
     notes += _suggestions(columns, label, group)
-    called = _plain_names([column.name for column in columns], label)
+    called = plain_names([column.name for column in columns], label)
     notes += [
         _("column {old} is called {new}, as a model's inputs need plain names").format(old=old, new=new)
         for old, new in called.items()
@@ -563,7 +563,7 @@ def _classes(path: Path, label: Column, verdict: Verdict, notes: list[str]) -> t
     return found
 
 
-def _plain_names(header: Sequence[str], label: str) -> dict[str, str]:
+def plain_names(header: Sequence[str], label: str) -> dict[str, str]:
     """Name -> a name that TensorFlow takes for an input: ASCII letters, digits and _, no Python keyword, unique.
 
     Hangul is spelled as Unicode names its syllables; the label keeps its name, as outputs may have any.
