@@ -75,12 +75,12 @@ def _sort(text: str) -> tuple[str, Numeral | None]:
     """What a field that is filled may be: "blank", "code", "number", "date ymd", "clock" or "word"."""
     if text.lower() in missing.WORDS:
         return "blank", None
+    if found := fields.dates(text):  # 05.03.2024 is no code
+        return f"date {' '.join(sorted(found))}", None
     if CODE.fullmatch(text):
-        return ("date", None) if fields.dates(text) else ("code", None)
+        return "code", None
     if found := fields.numeral(text):
         return "number", found
-    if found := fields.dates(text):
-        return f"date {' '.join(sorted(found))}", None
     return ("clock" if fields.clock(text) else "word"), None
 
 
@@ -90,7 +90,7 @@ class Column:
 
     name: str
     most: int = MANY  # values that are kept apart
-    blank: Collection[str] = ()  # words, in lower case, that a person said stand for a missing value
+    blank: frozenset[str] = frozenset()  # words, in lower case, that a person said stand for a missing value
     rows: int = 0
     filled: int = 0  # words for a blank included
     numbers: int = 0
@@ -123,7 +123,8 @@ class Column:
         else:
             many = [text for text in found if text in self.values]
         self.values.update(many)
-        values, joined = number.all_of(found), "\n".join(found)
+        values = None if self.blank and not self.blank.isdisjoint(map(str.lower, found)) else number.all_of(found)
+        joined = "\n".join(found)
         if values is not None and not _CODES.search(joined) and ("." not in joined or _FRACTION.search(joined)):
             self.numbers += len(values)
             self.sorts["number"] += len(values)
@@ -240,7 +241,7 @@ class Column:
         if self.sorts["code"] and self.sorts["code"] + self.numbers > self.said / 2:
             return self._words(label, _("digits of a code"))
         if self.sorts["clock"] > most:
-            return self._read(Field(NUMBER, style=CLOCK, blank=frozenset(self.blank)), Span(0, math.inf, whole=False))
+            return self._read(Field(NUMBER, style=CLOCK, blank=self.blank), Span(0, math.inf, whole=False))
         if self.numbers > most:
             found = self._numbers("", style)
             if found.kind or found.reason or found.refused:
@@ -278,8 +279,8 @@ class Column:
 
     def _open(self, what: str, *ways: tuple[str, str]) -> Verdict:
         """Refused, with what can be said of the column to settle it."""
-        quoted = [f"--as {_quoted(f'{self.name}={way}')}" + (f" ({means})" if means else "") for way, means in ways]
-        return Verdict(Field(CATEGORY), refused=(f"{self.name}: {what}", _(" or ").join(quoted)))
+        options = [f"--as {quoted(f'{self.name}={way}')}" + (f" ({means})" if means else "") for way, means in ways]
+        return Verdict(Field(CATEGORY), refused=(f"{self.name}: {what}", _(" or ").join(options)))
 
     def _dates(self, forced: str, order: str) -> Verdict:
         own = forced or self.sure_order
@@ -298,7 +299,7 @@ class Column:
                         text=text, one=meant[fits[0]], other=meant[fits[1]]
                     )
                     return self._open(said, *((fit, meant[fit]) for fit in fits))
-        return self._read(Field(DATE, order=own if own != YMD else "", blank=frozenset(self.blank)), None)
+        return self._read(Field(DATE, order=own if own != YMD else "", blank=self.blank), None)
 
     def _numbers(self, own: str, style: str, forced: bool = False) -> Verdict:
         """Numbers, if their style and their unit can be told; no kind for what are words after all."""
@@ -327,15 +328,13 @@ class Column:
             not forced and span.whole and span.low >= 19_000_101 and span.high < 21_010_000 and len(self.values) > 2
             and all(map(fields.compact, self.sample))
         ):  # fmt: skip
-            return self._read(Field(DATE, blank=frozenset(self.blank)), None)
+            return self._read(Field(DATE, blank=self.blank), None)
         if not forced:
             if len(self.values) - len(self.blanks) == 1 or span.low == span.high:
                 return Verdict(Field(NUMBER), reason=_("it has one value only"))
             if self.steps and self.filled == self.rows >= FEW:
                 return Verdict(Field(NUMBER), reason=_("it counts the rows"))
-        return self._read(
-            Field(NUMBER, style=GERMAN if own == GERMAN else "", unit=units, blank=frozenset(self.blank)), span
-        )
+        return self._read(Field(NUMBER, style=GERMAN if own == GERMAN else "", unit=units, blank=self.blank), span)
 
     def _unit(self, forced: bool) -> str | Verdict:
         """The unit that stands beside most numbers or some of them, "" for none."""
@@ -459,6 +458,6 @@ def is_prose(sample: Sequence[str], east: bool) -> bool:
     return sum(words) >= least * len(sample) or sum(n >= least for n in words) > len(words) / 2
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
     """As it is typed in a shell."""
     return text if re.fullmatch(r"[\w=.-]+", text) else "'" + text.replace("'", "'\\''") + "'"

@@ -69,14 +69,23 @@ def look(path: Path, label: str, wishes: Wishes) -> Loaded | None:
             _("{path}: a single array, without a label").format(path=path.name),
             _("save both in one file: np.savez('data.npz', x=..., y=...)"),
         )
-    if start.startswith(b"PK") and zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            names = archive.namelist()
-        if names and all(name.endswith(".npy") for name in names):
-            return _arrays(path, label, wishes)
+    if not is_one(path):
+        return None
     if "tfrecord" in path.name.lower():
         return _records(path, (path,), path.name, label, wishes)
-    return None
+    return _arrays(path, label, wishes)
+
+
+def is_one(path: Path) -> bool:
+    """Whether a file holds arrays or records, whatever is to be predicted."""
+    if not path.is_file():
+        return False
+    if "tfrecord" in path.name.lower():
+        return True
+    if not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as archive:
+        return all(name.endswith(".npy") for name in archive.namelist())
 
 
 def columns(path: Path) -> list[str]:
@@ -134,7 +143,7 @@ def _folder(path: Path, label: str, wishes: Wishes) -> Loaded:
 def _left_out(files: Sequence[Path], top: Path, why: str) -> str:
     shown = ", ".join(file.relative_to(top).as_posix() for file in files[:_SHOWN])
     return counted(
-        "{count} file is left out, {why}: {names}", "{count} files are left out, {why}: {names}", len(files),
+        "{count} file is left out ({why}): {names}", "{count} files are left out ({why}): {names}", len(files),
         why=why, names=shown + (", ..." if len(files) > _SHOWN else ""),
     )  # fmt: skip
 
@@ -168,7 +177,7 @@ def _images(path: Path, files: dict[str, list[Path]], label: str, wishes: Wishes
                 sizes.append(size)
                 good.setdefault(name, []).append(file)
     if broken:
-        notes.append(_left_out(broken, path, _("as they are no whole images")))
+        notes.append(_left_out(broken, path, _("not whole images")))
     classes = _classes_of(path, good, label, notes)
     heights, widths = sorted(h for h, _w, _c in sizes), sorted(w for _h, w, _c in sizes)
     height, width = heights[len(heights) // 2], widths[len(widths) // 2]

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from cloudkite.data import balance, encoding, fields, missing, reading, sheets
-from cloudkite.data.column import FEW, FORCED, MANY, Column, Verdict, is_east, is_prose
+from cloudkite.data.column import FEW, FORCED, MANY, Column, Verdict, is_east, is_prose, quoted
 from cloudkite.data.declared import CATEGORY, DATE, LETTERS, NUMBER, TEXT
 from cloudkite.data.fields import ENGLISH, GERMAN, Field, clean
 from cloudkite.show.errors import BadValue
@@ -189,13 +189,8 @@ def read(path: Path, label: str, wishes: Wishes | None = None) -> Table:
         blanks=blanks,
         notes=notes,
         shown=[
-            (
-                column.name,
-                _role(column.name, label, group, kinds.get(called[column.name], "")),
-                _example(column),
-                "; ".join(note.removeprefix(f"column {column.name}: ") for note in told[column.name][:1]),
-            )
-            for column in columns
+            (column.name, _role(column.name, label, group, kinds.get(called[column.name], "")), *_example(column, one))
+            for column, one in zip(columns, verdicts, strict=True)
         ],
         first=first,
         form=form,
@@ -205,7 +200,8 @@ def read(path: Path, label: str, wishes: Wishes | None = None) -> Table:
         alike=frozenset(
             called[column.name]
             for column, one in zip(columns, verdicts, strict=True)
-            if (column.plain and not one.field.form if one.field.kind in (NUMBER, DATE) else not blanks)
+            if one.field.kind != DATE
+            and (column.plain and not one.field.form if one.field.kind == NUMBER else not blanks)
         ),
         places=places,
         foot=rows.foot,
@@ -476,10 +472,10 @@ def _suggestions(columns: Sequence[Column], label: str, group: str) -> list[str]
         distinct = len(column.values)
         if distinct >= FEW / 2 and 2 <= column.compared / distinct <= 50:
             said = _(
-                "column {name}: each value is in {times:.1f} rows: --group {name} keeps the rows of one together when "
-                "some are held out"
+                "column {name}: each value is in {times:.1f} rows: --group {option} keeps those together when rows are "
+                "held out"
             )
-            told.append(said.format(name=column.name, times=column.compared / distinct))
+            told.append(said.format(name=column.name, times=column.compared / distinct, option=quoted(column.name)))
     return told
 
 
@@ -489,9 +485,12 @@ def _role(name: str, label: str, group: str, kind: str) -> str:
     return _("the group") if name == group else kind or _("left out")
 
 
-def _example(column: Column) -> str:
+def _example(column: Column, verdict: Verdict) -> tuple[str, str]:
+    """A field as it stands there, and what becomes of it."""
     text = max(column.sample[:20], key=lambda value: column.values[value], default="")
-    return text if len(text) <= 30 else text[:27] + "..."
+    plain = verdict.field.plain(text)
+    note = _("as {plain}").format(plain=plain) if verdict.kind and plain not in (None, "", text) else ""
+    return text if len(text) <= 30 else text[:27] + "...", verdict.reason or note
 
 
 def _forms(form: reading.Form, how: Mapping[str, Field], wishes: Wishes) -> dict[str, dict[str, Any]]:

@@ -41,5 +41,6 @@ def load(pattern: str) -> dict[str, np.ndarray]:
     for name, kind in COLUMNS.items():
         if (kind == "number" or isinstance(kind, tuple)) and rows[name].dtype != "uint8":
             rows[name] = rows[name].astype("float32")
-    rows[LABEL] = rows[LABEL].reshape(-1)
+    answers = rows[LABEL].reshape(-1)
+    rows[LABEL] = answers.astype("int64") if CLASSES and isinstance(CLASSES[0], int) else answers
     return rows

@@ -20,6 +20,10 @@ CLASSES = ("cat", "dog")
 # The folder that is read without --data, from this trainer's folder.
 DATA = "data/images"
 
+# Rows to hold out are chosen by chance; files say nothing of a group or a time.
+GROUP = ""
+TIME = ""
+
 RANGES = {}
 
 

@@ -46,6 +46,8 @@ def load(pattern: str) -> tf.data.Dataset:
                 row[name] = tf.image.resize(pixels, kind[:2], antialias=True)
             elif STORED[name] != "string":
                 row[name] = tf.cast(row[name], tf.float32)
+        if CLASSES and isinstance(CLASSES[0], int):
+            row[LABEL] = tf.cast(row[LABEL], tf.int64)
         return row
 
     files = tf.data.TFRecordDataset(sorted(tf.io.gfile.glob(pattern)))
