@@ -373,49 +373,59 @@ def _arrays(path: Path, label: str, wishes: Wishes) -> Loaded:
     notes: list[str] = []
     columns: dict[str, Kind] = {}
     ranges: dict[str, tuple[float, float]] = {}
-    try:
-        with np.load(path) as arrays:
-            _chosen(path, arrays.files, label, wishes)
-            answer = arrays[label]
-            if answer.ndim == 2 and answer.shape[1] > 1:
-                raise BadValue(
-                    _("{path}: {name} has {count} numbers a row").format(
-                        path=path.name, name=label, count=answer.shape[1]
-                    ),
-                    _("a label is one value: for one-hot classes save np.argmax({name}, axis=1)").format(name=label),
-                )
-            rows = len(answer)
-            if answer.dtype.kind == "b":
-                raise BadValue(
-                    _("{path}: {name} holds True and False").format(path=path.name, name=label),
-                    _("save {name}.astype(int)").format(name=label),
-                )
-            classes = _labels(path, label, answer.reshape(-1).tolist(), notes)
-            for name in arrays.files:
-                if name in (label, wishes.group):
-                    continue
-                values = arrays[name]
-                kind = values.dtype.kind
-                if not values.ndim or len(values) != rows:
-                    said = _("array {name} is left out: it has {count} rows, and {label} has {rows}")
-                    notes.append(
-                        said.format(name=name, count=len(values) if values.ndim else 0, label=label, rows=rows)
-                    )
-                elif kind in "USO" and values.ndim == 1:
-                    columns[name] = _words([str(value) for value in values[:_SAMPLE]])
-                elif kind in "biuf":
-                    columns[name] = tuple(values.shape[1:]) or NUMBER
-                    if values.ndim == 1:
-                        ranges[name] = (float(np.nanmin(values)), float(np.nanmax(values)))
-                else:
-                    said = _("array {name} is left out: it holds {kind}")
-                    notes.append(said.format(name=name, kind=values.dtype))
-    except ValueError as error:  # pickled objects, which run code when they are read
+    shapes = _shapes(path)
+    _chosen(path, list(shapes), label, wishes)
+    sizes, kind = shapes[label]
+    if len(sizes) > 2 or (len(sizes) == 2 and sizes[1] > 1) or not sizes:
         raise BadValue(
-            _("{path} can't be read: {error}").format(path=path.name, error=str(error)[:200]),
-            _("save arrays of numbers or texts: x.astype('float32'), names.astype(str)"),
-        ) from None
-    return _made(path, ARRAYS, (path,), path.name, label, classes, rows, columns, ranges, {}, wishes, notes)
+            _("{path}: {name} has the sizes {sizes}").format(path=path.name, name=label, sizes=sizes),
+            _("a label is one value a row: of one-hot classes save np.argmax({name}, axis=1)").format(name=label),
+        )
+    if kind not in "iufUS":
+        raise BadValue(
+            _("{path}: {name} holds neither numbers nor texts").format(path=path.name, name=label),
+            _("save {name}.astype(int), or {name}.astype(str)").format(name=label),
+        )
+    with np.load(path) as arrays:
+        classes = _labels(path, label, arrays[label].astype("U" if kind == "S" else arrays[label].dtype)
+                          .reshape(-1).tolist(), notes)  # fmt: skip
+        for name, (shape, kind) in shapes.items():
+            if name in (label, wishes.group):
+                continue
+            if shape[:1] != sizes[:1]:
+                said = _("array {name} is left out: it has {count} rows, and {label} has {rows}")
+                notes.append(said.format(name=name, count=shape[0] if shape else 0, label=label, rows=sizes[0]))
+            elif kind in "US" and len(shape) == 1:
+                columns[name] = _words([str(value) for value in arrays[name][:_SAMPLE]])
+            elif kind in "biuf" and len(shape) == 1:
+                columns[name] = NUMBER
+                values = arrays[name]
+                ranges[name] = (float(np.nanmin(values)), float(np.nanmax(values)))
+            elif kind in "biuf":
+                columns[name] = shape[1:]
+            else:
+                said = _("array {name} is left out: it holds neither numbers nor texts")
+                notes.append(said.format(name=name))
+    return _made(path, ARRAYS, (path,), path.name, label, classes, sizes[0], columns, ranges, {}, wishes, notes)
+
+
+def _shapes(path: Path) -> dict[str, tuple[tuple[int, ...], str]]:
+    """The sizes and the kind of data of each array, without reading it: numpy's letter, such as f for fractions."""
+    from numpy.lib import format as npy
+
+    found = {}
+    with zipfile.ZipFile(path) as archive:
+        for name in archive.namelist():
+            with archive.open(name) as file:
+                try:
+                    read = npy.read_array_header_1_0 if npy.read_magic(file) == (1, 0) else npy.read_array_header_2_0
+                    shape, _fortran, kind = read(file)
+                except ValueError as error:
+                    raise BadValue(
+                        _("{path} can't be read: {error}").format(path=path.name, error=str(error)[:200])
+                    ) from None
+            found[name.removesuffix(".npy")] = (tuple(shape), kind.kind)
+    return found
 
 
 def _made(
