@@ -251,11 +251,11 @@ def _reader(table: Table, name: str, answer: bool) -> _Reader | None:
     if answer and table.classes and isinstance(table.classes[0], str):
         return None
     if answer and table.classes:
-        return _Reader(lambda text: str(int(float(made))) if (made := how.plain(text)) else "")
+        return _Reader(lambda text: str(int(float(made))) if (made := how.of_clean(text)) else "")
     if name in table.alike:
         return None
     if how.kind in (NUMBER, DATE):
-        return _Reader(lambda text: how.plain(text) or "")
+        return _Reader(lambda text: how.of_clean(text) or "")
     return _Reader(lambda text: "" if text in table.blanks else text)
 
 
