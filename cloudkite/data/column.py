@@ -233,6 +233,9 @@ class Column:
         if not self.said:
             return Verdict(Field(CATEGORY), reason=_("it is blank"))
         dated = self.orders.total()
+        single = len(self.values) - len(self.blanks) == 1 and (self.filled == self.rows or dated or self.numbers)
+        if single and not forced and not label:  # whatever it says
+            return Verdict(Field(CATEGORY), reason=_("it has one value only"))
         most = (1 - STRAY) * self.said
         if forced in (DATE, YMD, DMY, MDY) or (not forced and dated > most):
             return self._dates(forced if forced in (YMD, DMY, MDY) else "", order)
@@ -330,7 +333,7 @@ class Column:
         ):  # fmt: skip
             return self._read(Field(DATE, blank=self.blank), None)
         if not forced:
-            if len(self.values) - len(self.blanks) == 1 or span.low == span.high:
+            if span.low == span.high:
                 return Verdict(Field(NUMBER), reason=_("it has one value only"))
             if self.steps and self.filled == self.rows >= FEW:
                 return Verdict(Field(NUMBER), reason=_("it counts the rows"))
