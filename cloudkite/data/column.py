@@ -37,6 +37,7 @@ STRAY = 0.05  # the share of fields below which those that don't fit are left bl
 _DATE_SORTS = {(YMD,): "date ymd", (DMY,): "date dmy", (DMY, MDY): "date dmy mdy"}  # the usual ones, at a glance
 _KEPT = 3  # fields of each sort whose lines are kept
 OUT = "out"
+POINTS = "points"  # a style of which only that is likely: each 1.234 is one and a fraction, if all fields have one
 FORCED = (NUMBER, ENGLISH, GERMAN, CATEGORY, TEXT, LETTERS, DATE, YMD, DMY, MDY, OUT)  # what a person may say it is
 
 
@@ -321,6 +322,8 @@ class Column:
         if not own and self.styles["either"]:
             text = self._like("either")
             found = fields.numeral(text)
+            if style == POINTS:
+                style = ENGLISH if "." in text and not self.styles[""] else ""
             if not style and found:
                 said = _("{text!r} may be {one} or {other}")
                 ways = ((ENGLISH, found.english or ""), (GERMAN, found.german or ""))

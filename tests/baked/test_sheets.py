@@ -161,6 +161,8 @@ def test_one_stray_value_is_told_by_its_line_and_not_paid_for_with_the_column(tm
 OPEN: dict[str, tuple[Make, str, str, str, str]] = {
     "1.234 in a file of semicolons": (lambda i: f"{1 + i % 9}.{100 + i}", ";", "'1.100' may be 1.100 or 1100",
                                       "x=german", "1100"),
+    "987 and 1.234 in a file of tabs": (lambda i: f"{1 + i % 9}.{100 + i}" if i % 5 else "987", "\t",
+                                        "'2.101' may be 2.101 or 2101", "x=german", "987"),
     "1,234 in a file of tabs": (lambda i: f"{1 + i % 9},{100 + i}", "\t", "'1,100' may be 1100 or 1.100",
                                 "x=english", "1100"),
     "two styles": (lambda i: f"{i}.5" if i % 2 else f"{i},5", ";", "numbers of two styles", "x=german", "0.5"),
@@ -196,6 +198,8 @@ def test_other_columns_settle_what_one_leaves_open(tmp_path: Path):
     assert values[0] == "1100" and found.forms == {"x": {"style": "german"}, "more": {"style": "german"}}
     found, values = column(tmp_path, lambda i: f"{1 + i % 9}.{100 + i}", ";", more=lambda i: f"{i}.5")
     assert values[0] == "1.100" and not found.forms
+    found, values = column(tmp_path, lambda i: f"{1 + i % 9}.{100 + i}", "\t")
+    assert values[0] == "1.100" and not found.forms  # programs write tabs, and spreadsheets where 1.234 is a thousand ;
     found, values = column(tmp_path, lambda i: f"3/{5 + i % 2}/2024", more=lambda i: f"{i % 28 + 1}/{i % 12 + 1}/2024")
     assert values[0] == "2024-05-03"
 
