@@ -123,7 +123,7 @@ class _Reader:
                 raise BadValue(
                     _("the file {path} doesn't exist").format(path=path), _("check the name given to --data")
                 )
-            form, notes = reading.form_of(path)
+            form, notes = reading.form_of(path, {*declared.columns, *declared.headers.values(), declared.label})
             for note in notes:
                 findings.add("note", note)
             sources = [Source(path.name, path, form=form)]

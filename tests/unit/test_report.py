@@ -13,7 +13,7 @@ from tests import trainer_folder
 
 DATA_PY = """\
 COLUMNS = {"height": "number", "city": "category", "note": "text", "born": "date"}
-HEADERS = {"height": "키 (cm)"}
+HEADERS = {"height": "신장 (cm)"}
 LABEL = "passed"
 CLASSES = ("no", "yes")
 DATA = "data/grades.csv"
@@ -54,7 +54,7 @@ def test_each_column_is_shown_with_what_it_holds_and_what_it_tells(place, capsys
     assert said[1].startswith("passed: no ") and "%), yes " in said[1]
     assert said[2].startswith("always the commonest is right in 5") and said[2].endswith("%: the accuracy to beat")
     height, city, note, born = (next(line for line in said if line.startswith(name))
-                                for name in ("키 (cm) (height)", "city", "note", "born"))  # fmt: skip
+                                for name in ("신장 (cm) (height)", "city", "note", "born"))  # fmt: skip
     assert "number" in height and "mean 1" in height and any(bar in height for bar in "▅▆▇█")
     assert 40 < int(height.rstrip().rpartition(" ")[2].rstrip("%")) < 90
     assert "8.5%" in city and "<b>Jeju</b> 33%" in city
@@ -71,7 +71,7 @@ def test_the_same_as_json(place, capsys):
     columns = {column["name"]: column for column in found["columns"]}
     height = columns["height"]
     assert (height["header"], height["kind"], height["blanks"], len(height["histogram"])) == (
-        "키 (cm)",
+        "신장 (cm)",
         "number",
         0,
         10,
@@ -87,14 +87,14 @@ def test_a_label_that_is_a_number_has_an_error_to_beat(place, capsys):
     make(place, REGRESSION, rows(label=lambda height: f"{2 * height:.1f}"))
     said = shown(capsys, looking.report, place, "grades")
     assert "always the mean is wrong by 19" in said or "always the mean is wrong by 2" in said
-    height = next(line for line in said.splitlines() if line.startswith("키 (cm)"))
+    height = next(line for line in said.splitlines() if line.startswith("신장 (cm)"))
     assert int(height.rstrip().rpartition(" ")[2].rstrip("%")) > 80
 
 
 def test_what_is_wrong_is_part_of_the_report_and_no_failure(place, capsys):
     make(place, lines=[*rows(), "tall,Seoul,x,2001-01-11,yes", "170,Seoul,x,11.1.2001,maybe"])
     said = shown(capsys, looking.report, place, "grades")
-    assert "error: grades.csv:202:키 (cm) (height): text 'tall' in a number column" in said
+    assert "error: grades.csv:202:신장 (cm) (height): text 'tall' in a number column" in said
     assert "error: grades.csv:203:born: '11.1.2001' isn't a date" in said
     assert "error: grades.csv:203:passed: 'maybe' is not in CLASSES" in said
     make(place, lines=[])
@@ -125,7 +125,7 @@ def test_a_page_needs_nothing_else_and_runs_nothing(place, tmp_path, capsys):
     assert not [a for _tag, attributes in read.tags for a in attributes if a in ("src", "href") or a.startswith("on")]
     assert "default-src 'none'" in written
     assert names.count("tr") == 5 and names.count("svg") == 1
-    assert "<b>Jeju</b> 33%" in read.text and "키 (cm) (height)" in read.text
+    assert "<b>Jeju</b> 33%" in read.text and "신장 (cm) (height)" in read.text
 
 
 @pytest.mark.parametrize("output", ["page.txt", "page", "page.html/page.html"])
@@ -157,13 +157,13 @@ def test_new_rows_like_the_old_ones(place, tmp_path, capsys):
 
 
 def test_new_rows_that_differ_in_the_persons_own_words(place, tmp_path, capsys):
-    """Their own header, no label, semicolons, a byte order mark: as a file comes in."""
+    """Their own header, no label, semicolons, an old encoding: as a file comes in."""
     make(place)
     lines = [line.rpartition(",")[0].replace(",", ";") for line in rows(80, mean=200, seed=9)]
-    path = new_file(tmp_path, lines, "키 (cm);city;note;born", "utf-8-sig")
+    path = new_file(tmp_path, lines, "신장 (cm);city;note;born", "cp949")
     said = shown(capsys, looking.compare, place, "grades", path)
     assert "warning  data  80 rows" in said
-    assert "warning: 키 (cm) (height): other numbers than those learnt from: half are 1" in said
+    assert "warning: 신장 (cm) (height): other numbers than those learnt from: half are 1" in said
     assert "note: new.csv: the fields are separated by semicolons" in said
     found = json.loads(shown(capsys, looking.compare, place, "grades", path, as_json=True))
     assert (found["verdict"], found["rows"]) == ("warning", 80)
@@ -176,7 +176,7 @@ def test_new_rows_that_do_not_fit_are_a_failure(place, tmp_path, capsys):
     with pytest.raises(UserError, match="doesn't fit the trainer grades") as refused:
         looking.compare(place, "grades", new_file(tmp_path, ["tall,Seoul,x,2001-01-11,yes"]))
     assert refused.value.code == 1
-    assert "new.csv:2:키 (cm) (height): text 'tall' in a number column" in capsys.readouterr().out
+    assert "new.csv:2:신장 (cm) (height): text 'tall' in a number column" in capsys.readouterr().out
     with pytest.raises(UserError, match="doesn't fit"):
         looking.compare(place, "grades", new_file(tmp_path, ["170"], "height"))
     assert "the column city is missing" in capsys.readouterr().out
@@ -201,5 +201,8 @@ def test_without_the_old_rows_the_newest_model_tells_of_them(place, tmp_path, ca
     looking.compare(place, "grades", path)
     said = capsys.readouterr()
     assert "compared with what the newest model tells of the rows it learnt from" in said.err
-    assert "warning: 키 (cm) (height): a mean of 2" in said.out or "warning: 키 (cm) (height): a mean of 19" in said.out
+    assert (
+        "warning: 신장 (cm) (height): a mean of 2" in said.out
+        or "warning: 신장 (cm) (height): a mean of 19" in said.out
+    )
     assert "warning: city: 32% of the rows have a word that was not learnt from: '<b>Jeju</b>'" in said.out
