@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from cloudkite.check import steps as checking
-from cloudkite.models import predictions, questions
+from cloudkite.models import beside, predictions, questions
 from cloudkite.trainers import folders, making
 from cloudkite.workspace import Workspace
 from tests.baked.conftest import Run, clean_environment
@@ -412,7 +412,7 @@ def test_a_rare_class_and_a_persons_own_names(run: Run, space: Workspace, tmp_pa
     notes: list[str] = []
     trainer = folders.find(space, "rare")
     asked = predictions.ask(space, trainer, tmp_path / "out" / "model", path, note=notes.append)
-    assert predictions.write(asked, tmp_path / "answers.csv") == 2000
+    assert beside.write(asked, tmp_path / "answers.csv") == 2000
     first = (tmp_path / "answers.csv").read_text(encoding="utf-8").splitlines()[:2]
     assert first[0] == "키 (cm),도시,합격,prediction,probability"
     assert first[1].startswith(",".join([*rows[0], "아니오,0.9"]))

@@ -1,11 +1,12 @@
 """Fetched models and rows to predict; with TensorFlow itself: tests/local/cloudkite/test_check_penguins.py."""
 
+import csv
 import json
 import os
 
 import pytest
 
-from cloudkite.models import predictions, questions
+from cloudkite.models import beside, predictions, questions
 from cloudkite.models.predictor import Answer
 from cloudkite.show.errors import BadValue, UserError
 from cloudkite.trainers import folders
@@ -64,6 +65,13 @@ def test_no_model(grades):
         ("{", "trainer.json can't be read"),
         ("[]", "lacks label, classes, columns"),
         ({"label": "passed", "classes": None}, "lacks columns"),
+        ({**ABOUT, "columns": {"photo": []}}, "columns is not what a trainer writes"),
+        ({**ABOUT, "columns": {"photo": [28, "28"]}}, "columns is not what a trainer writes"),
+        ({**ABOUT, "statistics": {"hours": 3}}, "statistics is not what a trainer writes"),
+        (
+            {**ABOUT, "statistics": {"seen": {"low": "2024-01-01", "high": 3}}},
+            "statistics is not what a trainer writes",
+        ),
     ],
 )
 def test_a_folder_that_is_no_model(grades, about, message):
@@ -201,6 +209,91 @@ def test_what_rows_leave_to_be_guessed_is_told_once_a_kind():
         asked.typed(["mommuge=x"])
 
 
+# --- dates, sentences, letters, arrays
+
+KINDS = {
+    **ABOUT,
+    "columns": {"seen": "date", "note": "text", "name": "letters", "photo": [2, 3], "city": "category"},
+    "headers": {"seen": "방문일"},
+    "words": {},
+    "statistics": {
+        "seen": {"low": "2024-01-01", "high": "2024-12-31T10:00"},
+        "note": {"words": ["good", "bad"]},
+        "name": {"words": ["김", "민", "김민"]},
+        "city": {"words": ["", "Seoul"]},
+    },
+}
+PHOTO = "[[1, 2, 3], [4, 5.5, 6]]"
+FLAT = [1.0, 2.0, 3.0, 4.0, 5.5, 6.0]
+
+
+def test_each_kind_of_a_file_and_what_is_told_of_it(grades, tmp_path):
+    path = tmp_path / "rows.csv"
+    rows = [
+        ["2024-03-05", "Very GOOD!", "김철수", PHOTO, "Seoul"],
+        [" 2024-03-05 14:30 ", "meh", "Bob", "", "Jeju"],
+        ["NA", "n/a", "", PHOTO, "none"],
+        ["2026-01-02T08:00:30", "", "민", PHOTO, ""],
+        ["2023-12-31", "so so", "Bob", PHOTO, "Jeju"],
+    ]
+    with path.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([["방문일", "note", "name", "photo", "city"], *rows])
+    asked = questions.Questions(predictions.facts(fetched(grades, "x", KINDS)))
+    (batch,) = asked.file(path)
+    photos = batch.columns.pop("photo")
+    assert photos[0] == photos[2] == FLAT and [value != value for value in photos[1]] == [True] * 6
+    assert batch.columns == {
+        "seen": ["2024-03-05", "2024-03-05T14:30", "", "2026-01-02T08:00:30", "2023-12-31"],
+        "note": ["Very GOOD!", "meh", "", "", "so so"],
+        "name": ["김철수", "Bob", "", "민", "Bob"],
+        "city": ["Seoul", "Jeju", "", "", "Jeju"],
+    }
+    assert asked.notes() == [
+        "read as blank: NA, n/a, none",
+        "방문일: there are dates outside of those that the model saw, 2024-01-01 to 2024-12-31: 2023-12-31, 2026-01-02",
+        "note: the model knows no word of 'meh', 'so so' (2 rows)",
+        "name: the model knows no letter of 'Bob' (2 rows)",
+        "city: the model never saw 'Jeju' (2 rows)",
+    ]
+
+
+def test_a_category_that_an_older_export_calls_text():
+    about = {**ABOUT, "columns": {"city": "text"}, "words": {"city": ["", "Seoul"]}}
+    asked = questions.Questions(about)
+    assert asked.typed(["city= Seoul", "city=Jeju Island"]).columns == {"city": ["Seoul", "Jeju Island"]}
+    assert asked.notes() == ["city: the model never saw 'Jeju Island' (1 row)"]
+
+
+@pytest.mark.parametrize(
+    ("row", "message", "hint"),
+    [
+        (
+            "방문일=5.3.2024",
+            "방문일: '5.3.2024' isn't a date",
+            "write it as 2024-03-05, or 2024-03-05T14:30 with a time",
+        ),
+        ("seen=2024-02-30", "방문일: '2024-02-30' isn't a date", "write it as 2024-03-05"),
+        ("seen=20240305", "방문일: '20240305' isn't a date", "write it as 2024-03-05"),
+        ("photo=[1, 2, 3]", "photo: an array of 3 numbers, not 2 x 3", "write it as JSON: --row '{\"photo\": [...]}'"),
+        ('{"photo": [[1, 2, 3], [4, 5]]}', "photo: it isn't an array of numbers", "write it as JSON"),
+        ('{"photo": [[1, 2, 3], [4, 5, true]]}', "photo: it isn't an array of numbers", "write it as JSON"),
+        ("photo=cat.png", "photo: 'cat.png' isn't JSON", "write it as JSON"),
+    ],
+)
+def test_values_that_a_column_cannot_have(row, message, hint):
+    with pytest.raises(BadValue) as refused:
+        questions.Questions(KINDS).typed([row])
+    assert refused.value.message == message
+    assert hint in refused.value.hint
+
+
+def test_a_date_that_is_none_is_told_with_its_line(tmp_path):
+    path = tmp_path / "rows.csv"
+    path.write_text("방문일\n2024-03-05\n\nsoon\n", encoding="utf-8")
+    with pytest.raises(BadValue, match=r"rows\.csv:4: 방문일: 'soon' isn't a date"):
+        list(questions.Questions(KINDS).file(path))
+
+
 # --- answers
 
 
@@ -250,22 +343,22 @@ def test_outputs_that_do_not_fit(outputs, message):
 
 
 def test_rows_are_written_with_their_answers_beside_them_and_nothing_is_overwritten(tmp_path):
-    made = answers({"output_0": [[0.25, 0.75], [1.0, 0.0]]})
+    made = predictions.Answers(["yes", "no"], {"no": [0.25, 1.0], "yes": [0.75, 0.0]})
     batch = questions.Batch(["이름", "prediction"], [["a, b", "-1"], ["=c", ""]], {})
     out = tmp_path / "out.csv"
-    assert predictions.write([(batch, made), (batch, made)], out) == 4
+    assert beside.write([(batch, made), (batch, made)], out) == 4
     lines = ['"a, b",-1,yes,0.75', "'=c,,no,1.0"]
     assert out.read_text(encoding="utf-8").splitlines() == ["이름,prediction,prediction_,probability", *lines, *lines]
-    predictions.write([(batch, made)], tmp_path / "out.jsonl")
+    beside.write([(batch, made)], tmp_path / "out.jsonl")
     first = json.loads((tmp_path / "out.jsonl").read_text(encoding="utf-8").splitlines()[0])
     assert first == {"이름": "a, b", "prediction": "-1", "prediction_": "yes", "probability": 0.75,
                      "probabilities": {"no": 0.25, "yes": 0.75}}  # fmt: skip
     with pytest.raises(BadValue, match=r"are written to \.csv or \.jsonl"):
-        predictions.write([(batch, made)], tmp_path / "out.txt")
+        beside.write([(batch, made)], tmp_path / "out.txt")
     with pytest.raises(BadValue, match="is there already"):
-        predictions.write([(batch, made)], out)
+        beside.write([(batch, made)], out)
     with pytest.raises(UserError, match="stop"):
-        predictions.write(_cut_off(batch, made), tmp_path / "half.csv")
+        beside.write(_cut_off(batch, made), tmp_path / "half.csv")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out.csv", "out.jsonl"]
 
 
