@@ -34,7 +34,7 @@ def write(pairs: Iterable[tuple[Batch, Answers]], path: Path) -> int:
             for batch, answers in pairs:
                 names = _called(batch.names)
                 if path.suffix.lower() == ".jsonl":
-                    rows = (dict(zip(batch.names, fields, strict=True)) for fields in batch.fields)
+                    rows = (dict(zip(batch.names, row, strict=True)) for row in zip(*batch.fields, strict=True))
                     file.writelines(
                         json.dumps({**row, **{names[k]: v for k, v in answer.items()}}, ensure_ascii=False) + "\n"
                         for row, answer in zip(rows, answers.rows(), strict=True)
@@ -43,9 +43,9 @@ def write(pairs: Iterable[tuple[Batch, Answers]], path: Path) -> int:
                     columns = answers.columns
                     if not count:
                         table.writerow(_cells([*batch.names, *(names[key] for key in columns)]))
-                    beside = [*zip(*batch.fields, strict=True), *columns.values()]
-                    table.writerows(zip(*map(_cells, beside), strict=True))
-                count += len(batch.fields)
+                    together = map(_cells, [*batch.fields, *columns.values()])
+                    table.writerows(zip(*together, strict=True))
+                count += batch.rows
         check(path)  # somebody may have made it meanwhile
         part.replace(path)
     finally:
@@ -75,6 +75,12 @@ def _called(names: Sequence[str]) -> dict[str, str]:
 
 def _cells(values: Sequence[Any]) -> Sequence[Any]:
     """Fields that no spreadsheet runs: in front of what would be a formula stands an apostrophe."""
+    try:
+        joined = "\n" + "\n".join(values)  # looking at all of them at once is fast
+    except TypeError:  # numbers of an answer, or a row that was typed as JSON
+        joined = ""
+    if joined and not any(f"\n{mark}" in joined for mark in _FORMULA):
+        return values
     doubtful = [value for value in values if isinstance(value, str) and value[:1] in _FORMULA]
     if number.all_of(doubtful) is not None:
         return values

@@ -82,13 +82,12 @@ class Numbers(Column):
     _grouped = ""
 
     def read(self, texts: Sequence[str], place: Place, /) -> list[Value]:
-        numbers = number.all_of([text for text in texts if text])
+        filled = [text for text in texts if text] if "" in texts else texts
+        numbers = number.all_of(filled)
         if numbers is None:
             return [self._number(text, place, row) for row, text in enumerate(texts)]
-        if len(numbers) == len(texts):
-            return list(numbers)
         following = iter(numbers)
-        return [next(following) if text else None for text in texts]
+        return [next(following) if text else None for text in texts] if filled is not texts else [*following]
 
     def _number(self, text: str, place: Place, row: int) -> float | None:
         plain = text.strip()

@@ -158,7 +158,7 @@ def ask(
     with ThreadPoolExecutor(1) as beside, Predictor(python) as predictor:
 
         def answer(batch: Batch) -> Answers:
-            return _answers(predictor.ask_columns(model, batch.columns, len(batch.fields)), about)
+            return _answers(predictor.ask_columns(model, batch.columns, batch.rows), about)
 
         asked = beside.submit(answer, batch)
         for following in batches:  # is read, and written by who called, while the model answers the rows before

@@ -23,10 +23,11 @@ from cloudkite.show.text import _, near
 
 @dataclass(frozen=True)
 class Batch:
-    """Rows to ask about: `names` and `fields` as they were written, `columns` as the model wants them."""
+    """Rows to ask about: `names` and the `fields` of each as they were written, `columns` as the model wants them."""
 
+    rows: int
     names: list[str]
-    fields: list[list[Any]]
+    fields: list[Sequence[Any]]
     columns: dict[str, list[Value]]
 
 
@@ -54,8 +55,8 @@ class Questions:
         given = [row if isinstance(row, Mapping) else _parse(row) for row in rows]
         parts = [self._typed(row) for row in given]
         names = list(dict.fromkeys(name for row in given for name in row))
-        fields = [["" if row.get(name) is None else row[name] for name in names] for row in given]
-        return Batch(names, fields, {name: [part[name] for part in parts] for name in self._columns})
+        fields: list[Sequence[Any]] = [["" if row.get(name) is None else row[name] for row in given] for name in names]
+        return Batch(len(given), names, fields, {name: [part[name] for part in parts] for name in self._columns})
 
     def _typed(self, row: Mapping[str, Any]) -> dict[str, Value]:
         names = list(row)
@@ -104,13 +105,13 @@ class Questions:
             said = _("{found} fields, expected {width}").format(found=len(chunk.rows[at]), width=len(header))
             raise BadValue(place(at) + said, _('a comma inside a field needs quotes: "Kim, Minji"'))
         self._count(len(chunk.rows), where)
-        by_index = list(zip(*chunk.rows, strict=True))
+        by_index: list[Sequence[Any]] = list(zip(*chunk.rows, strict=True))
         blank = [""] * len(chunk.rows)
         found = {
             name: column.read(by_index[where[name]] if name in where else blank, place)
             for name, column in self._columns.items()
         }
-        return Batch(header, chunk.rows, found)
+        return Batch(len(chunk.rows), header, by_index, found)
 
     def _count(self, rows: int, where: Mapping[str, int]) -> None:
         self._rows += rows

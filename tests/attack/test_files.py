@@ -67,7 +67,7 @@ def test_what_is_kept_is_its_owners(no_umask, tmp_path, monkeypatch):
     log = space.state / "checks" / "grades.log"
     children.run([sys.executable, "-c", "print(1)"], tmp_path, children.safe_environment(), log, 60)
     answers = predictions.Answers(["yes"])
-    beside.write([(questions.Batch(["a"], [["1"]], {}), answers)], space.state / "answers.csv")
+    beside.write([(questions.Batch(1, ["a"], [["1"]], {}), answers)], space.state / "answers.csv")
     environments.environment(space.state / "envs" / "deep", [])
     with locks.exclusive(space.state / "locks" / "engine.lock"):
         kept = [path for path in space.state.iterdir() if path != space.trainers]

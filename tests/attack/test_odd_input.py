@@ -331,7 +331,7 @@ def test_formulas_are_told_and_never_written_for_a_spreadsheet(tmp_path: Path) -
     looked = table.read(path, "b")
     assert any("'=cmd|x!A1' is a formula to a spreadsheet" in note for note in looked.notes)
     words = ["=cmd|x!A1", "@SUM(1)", "+1+cmd", "-2+3", "\t=1", "no"]
-    batch = questions.Batch(["=a", "b"], [["-2.5", "@SUM(2)"]] * len(words), {})
+    batch = questions.Batch(len(words), ["=a", "b"], [["-2.5"] * len(words), ["@SUM(2)"] * len(words)], {})
     beside.write([(batch, predictions.Answers(words))], tmp_path / "out.csv")
     with (tmp_path / "out.csv").open(encoding="utf-8", newline="") as file:
         fields = [field for row in csv.reader(file) for field in row]

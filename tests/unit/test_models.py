@@ -174,7 +174,7 @@ def test_a_file_as_new_took_it_and_the_copy_that_it_made(tmp_path, encoding, mar
     asked = questions.Questions(OWN)
     (batch,) = asked.file(path)
     assert batch.columns == READ
-    assert (batch.names, batch.fields[0]) == (names, ["1,234", "2", "4", "x", "서울"])
+    assert (batch.names, [field[0] for field in batch.fields]) == (names, ["1,234", "2", "4", "x", "서울"])
     assert asked.notes()[-2:] == ["read as blank: NA", "몸무게 (kg): '1,234' is read as 1234"]
     path.write_text("mommuge,Size_cm,Size_cm_,dosi\n1234,2,4,서울\n,3,5,부산 동래\n", encoding="utf-8")
     (batch,) = questions.Questions(OWN).file(path)
@@ -344,7 +344,7 @@ def test_outputs_that_do_not_fit(outputs, message):
 
 def test_rows_are_written_with_their_answers_beside_them_and_nothing_is_overwritten(tmp_path):
     made = predictions.Answers(["yes", "no"], {"no": [0.25, 1.0], "yes": [0.75, 0.0]})
-    batch = questions.Batch(["이름", "prediction"], [["a, b", "-1"], ["=c", ""]], {})
+    batch = questions.Batch(2, ["이름", "prediction"], [["a, b", "=c"], ["-1", ""]], {})
     out = tmp_path / "out.csv"
     assert beside.write([(batch, made), (batch, made)], out) == 4
     lines = ['"a, b",-1,yes,0.75', "'=c,,no,1.0"]
