@@ -19,6 +19,8 @@ _OPTIONS = {
     "limit": "time limit, e.g. 30m, 1h, 2h30m (default: 1h)",
     "rehearse": "on a local account: run a GPU job on this machine's CPU, to try everything but the GPU",
     "max-cost": "the most it may cost; lowers the default time limit where that could cost more",
+    "continue": "learn on from a model's folder, checkpoints (here or gs://), or a job",
+    "widen": "with --continue: also learn words that are new, and the new data's statistics",
     "name": "the job's name, for jobs, logs, fetch and cancel (default: trainer and time)",
     "yes": "do not ask",
     "detach": "submit and do not follow",
@@ -40,6 +42,8 @@ def train(
     rehearse: bool = False,
     limit: str = "",
     max_cost: str = "",
+    continue_: str = "",
+    widen: bool = False,
     name: str = "",
     yes: bool = False,
     detach: bool = False,
@@ -53,7 +57,7 @@ def train(
 
     wishes = Wishes(
         machine=machine, gpu=gpu, gpus=gpus, workers=workers, spot=spot, image=image, limit=limit, max_cost=max_cost,
-        name=name, rehearse=rehearse, arguments=tuple(_after_dashes()),
+        name=name, rehearse=rehearse, arguments=tuple(_after_dashes()), earlier=continue_, widen=widen,
     )  # fmt: skip
     training.train(workspace.find(), trainer, account, wishes, yes=yes, follow=not detach, as_json=json)
 

@@ -19,6 +19,7 @@ from cloudkite.show.errors import BadValue
 from cloudkite.show.text import _
 
 if TYPE_CHECKING:
+    from cloudkite.jobs.earlier import Earlier
     from cloudkite.trainers.folders import Trainer
 
 DEFAULT_MACHINE = "e2-standard-4"  # the cheapest with four vCPUs: 0.154 USD an hour in us-central1
@@ -30,7 +31,8 @@ DISK_GB = range(100, 64001)  # https://cloud.google.com/vertex-ai/docs/training/
 class Wishes:
     """What a person asked for a job; empty means Cloudkite's default. `limit` and `max_cost` are as typed.
 
-    `rehearse`: run a job for accelerators on the CPU, where an account's cloud has none.
+    `rehearse`: run a job for accelerators on the CPU, where an account's cloud has none. `earlier`: what to learn on
+    from, as typed; see `cloudkite.jobs.earlier`.
     """
 
     machine: str = ""
@@ -44,6 +46,8 @@ class Wishes:
     rehearse: bool = False
     name: str = ""
     arguments: tuple[str, ...] = ()
+    earlier: str = ""
+    widen: bool = False
 
 
 @dataclass(frozen=True)
@@ -51,7 +55,8 @@ class Plan:
     """A job before it is submitted. `price` is for an hour of all of it; `worst_case` in the price's currency.
 
     `max_cost` is what the person allowed, None when they did not say. `notes` are warnings worth reading before
-    consent. `data` are the files here that the job needs. `name` is the one that the person gave the job, or "".
+    consent. `data` are the files here that the job needs, `earlier` what it learns on from. `name` is the one that the
+    person gave the job, or "".
     """
 
     trainer: Trainer
@@ -75,6 +80,7 @@ class Plan:
     data: tuple[Path, ...] = ()
     rehearse: bool = False
     name: str = ""
+    earlier: Earlier | None = None
 
     def describe(self) -> str:
         """The machines in a few words: 2 x n1-standard-4 + 1 T4, spot."""
@@ -105,6 +111,8 @@ def plan(
     check_label("trainer", trainer.name)
     if wishes.name:
         check_name(wishes.name)
+    if wishes.widen and not wishes.earlier:
+        raise BadValue(_("--widen goes with --continue"), _("--continue JOB --widen"))
     where = _region(account, region)
     machine, gpu, count = _shape(wishes, where)
     if not 1 <= wishes.workers <= MOST_REPLICAS:

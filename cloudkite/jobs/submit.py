@@ -101,15 +101,19 @@ def submit(
     made = plan.account.outputs()
     bucket = made.buckets["staging"]
     wheel = folders.build_wheel(plan.trainer, workspace)
-    data = None
+    data = sent = None
     with ThreadPoolExecutor(1) as beside:
         staging_wheel = beside.submit(staging.stage_wheel, target, bucket, wheel)
         if plan.data:
             data = staging.stage_data(
                 target, bucket, plan.data, workspace.state / HASHES, progress, pushed=made.buckets.get("data", "")
             )
+        if plan.earlier and plan.earlier.files:
+            folder, files = plan.earlier.folder, plan.earlier.files
+            sent = staging.stage_folder(target, bucket, folder, files, workspace.state / HASHES, progress)
     staged = staging_wheel.result()
     arguments = (("--data", data.uri) if data else ()) + plan.arguments
+    arguments += plan.earlier.options(sent.uri if sent else "") if plan.earlier else ()
     unique = new_name(stem(plan.name) or plan.trainer.name)
     who = name_as_label(target.identity) if "@" in target.identity else ""
     spec = JobSpec(
@@ -140,8 +144,9 @@ def submit(
     with reservations.reserved(target, plan, spec.output):
         job = service.create(target, spec)
     fields = {field.name: getattr(job, field.name) for field in dataclasses.fields(Job)}
-    sent = staged.sent_bytes + (data.sent_bytes if data else 0)
-    return Submitted(**fields, staged=staged.uri, data=data.uri if data else "", sent_bytes=sent, arguments=arguments)
+    sent_bytes = sum(one.sent_bytes for one in (staged, data, sent) if one)
+    told = {"staged": staged.uri, "data": data.uri if data else "", "sent_bytes": sent_bytes, "arguments": arguments}
+    return Submitted(**fields, **told)
 
 
 def _environment(plan: Plan) -> dict[str, str]:

@@ -64,6 +64,11 @@ def facts(model: Path) -> dict[str, Any]:
         ) from None
     except (ValueError, OSError) as error:
         raise UserError(_("{path} can't be read: {error}").format(path=path, error=error), _ANEW) from None
+    return checked(found, str(path))
+
+
+def checked(found: Any, path: str) -> dict[str, Any]:
+    """What was read from the trainer.json at `path`. Raises UserError unless a trainer wrote it."""
     lacking = [key for key in ("label", "classes", "columns") if not isinstance(found, dict) or key not in found]
     if lacking:
         raise UserError(_("{path} lacks {keys}").format(path=path, keys=", ".join(lacking)), _ANEW)
