@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from catalog import accelerators, images
+from catalog import accelerators, images, tpus
 from cloudkite.accounts.registry import Account
 from cloudkite.accounts.target import Target
 from cloudkite.jobs import plans, service, staging
@@ -61,7 +61,8 @@ def on_this_machine(workspace: Workspace, plan: Plan) -> Plan:
             )
         return plan
     image = _image_here(workspace, plan.image)
-    missing = accelerators.accelerator(plan.accelerator).short if plan.accelerator else ""
+    kind = plan.accelerator or plan.machine.chip
+    missing = accelerators.accelerator(kind).short if kind else ""
     if not missing and not (image and image.gpu):
         return plan
     if not plan.rehearse:
@@ -159,11 +160,13 @@ def _environment(plan: Plan) -> dict[str, str]:
 def _pins(plan: Plan) -> tuple[str, ...]:
     if plan.account.target == "local":
         return pins(plan.trainer.requirements, gpu=False, here=True)
-    return pins(plan.trainer.requirements, gpu=plan.accelerator.startswith("NVIDIA_"))
+    return pins(plan.trainer.requirements, gpu=plan.accelerator.startswith("NVIDIA_"), tpu=plan.machine.tpu)
 
 
-def pins(requirements: Sequence[str], gpu: bool, here: bool = False) -> tuple[str, ...]:
+def pins(requirements: Sequence[str], gpu: bool, here: bool = False, tpu: bool = False) -> tuple[str, ...]:
     """The trainer's pins as a Linux job needs them: markers decided, TensorFlow with CUDA where there is a GPU.
+
+    On a TPU it is the TensorFlow that is built for TPUs.
 
     `here`: as a job on this machine needs them, whatever its system is.
     """
@@ -179,6 +182,9 @@ def pins(requirements: Sequence[str], gpu: bool, here: bool = False) -> tuple[st
             continue
         name = wanted.name
         extras = ",".join(sorted(wanted.extras))
+        if tpu and name in ("tensorflow", "tensorflow-cpu"):
+            kept += tpus.software().pins
+            continue
         if gpu and name in ("tensorflow", "tensorflow-cpu"):
             name, extras = "tensorflow", "and-cuda"
         kept.append(f"{name}{f'[{extras}]' if extras else ''}{wanted.specifier}")
