@@ -168,14 +168,14 @@ def rewrite(source: str, table: Table) -> str:
     }
     lines = source.splitlines(keepends=True)
     for node in reversed(ast.parse(source).body):
-        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
-            name = node.targets[0].id
+        name = node.targets[0].id if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) else ""
+        if name in literals:
             lines[node.lineno - 1 : node.end_lineno] = [f"{name} = {literals[name]}\n"]
         elif isinstance(node, ast.Expr) and node.lineno == 1:
             said = [
                 '"""Your data: the columns, the label and where they come from.\n\n',
                 "Command: python -m trainer.task\n",
-                "Only literals here: other programs read this file without running it.\n",
+                "Literals, which other programs read without running them.\n",
                 '"""\n',
             ]
             lines[: node.end_lineno] = said

@@ -75,7 +75,7 @@ def test_its_own_tests_pass(run: Run, penguins: Path):
 def test_it_learns_the_penguins(run: Run, penguins: Path, tmp_path: Path, seed: int):
     said = train(run, penguins, tmp_path, "--seed", str(seed)).splitlines()
     assert said[0].startswith("TensorFlow 2.21.0, Keras 3.15.1, Python 3.11.")
-    assert said[1] == "data: 275 rows to train on, 69 held out; in memory"
+    assert said[1] == "data: 275 rows to train on, 69 held out"
     assert said[-1].startswith("held-out: loss=")
     found = told(tmp_path)
     assert found["metrics"]["accuracy"] >= 0.95
@@ -454,10 +454,10 @@ def test_the_changes_that_the_readme_shows_pass_the_check_and_train(
 
 def test_thousands_of_columns_are_two_inputs_of_the_network(run: Run, penguins: Path, tmp_path: Path):
     folder = shutil.copytree(penguins, tmp_path / "penguins")
-    columns = {**{f"n{i}": 'float("nan")' for i in range(4980)}, **{f"w{i}": '""' for i in range(20)}}
-    literal = ", ".join(f'"{name}": {blank}' for name, blank in columns.items())
+    columns = {**{f"n{i}": "number" for i in range(4980)}, **{f"w{i}": "category" for i in range(20)}}
     (folder / "trainer" / "data.py").write_text(
-        f'COLUMNS = {{{literal}}}\nHEADERS = {{}}\nLABEL = "y"\nCLASSES = ("a", "b")\nDATA = "data/wide.csv"\n'
+        f'COLUMNS = {columns}\nHEADERS = {{}}\nGROUP = TIME = ""\n'
+        f'LABEL = "y"\nCLASSES = ("a", "b")\nDATA = "data/wide.csv"\n'
         "RANGES = {}\n", encoding="utf-8"
     )  # fmt: skip
     chance = random.Random(5)
@@ -554,7 +554,7 @@ def test_an_output_that_fits_no_label_is_refused_before_training(run: Run, pengu
     assert "epoch" not in done.stdout
 
 
-def test_several_files_are_read_by_a_pattern_and_streamed(run: Run, penguins: Path, tmp_path: Path):
+def test_several_files_are_read_by_a_pattern(run: Run, penguins: Path, tmp_path: Path):
     lines = (penguins / "data" / "penguins.csv").read_text(encoding="utf-8").splitlines()
     for i in range(3):
         part = [lines[0], *lines[1 + i :: 3]]
@@ -562,11 +562,9 @@ def test_several_files_are_read_by_a_pattern_and_streamed(run: Run, penguins: Pa
     words = [
         "--data",
         str(tmp_path / "part-*.csv"),
-        "--memory",
-        "0",
         "--validation",
         str(penguins / "data/penguins.csv"),
     ]
     said = train(run, penguins, tmp_path, *words)
-    assert "data: 344 rows to train on, 344 held out; read anew in each epoch" in said
+    assert "data: 344 rows to train on, 344 held out" in said
     assert told(tmp_path)["metrics"]["accuracy"] >= 0.95

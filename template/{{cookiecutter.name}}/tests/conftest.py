@@ -18,7 +18,13 @@ def made(count: int) -> list[dict[str, str]]:
     rows = []
     for i in range(count):
         kind = i % max(2, len(data.CLASSES))
-        row = {name: f"w{kind}" if blank == "" else str(kind + i / 1000) for name, blank in data.COLUMNS.items()}
+        values = {"number": kind + i / 1000, "date": f"2026-0{1 + kind % 9}-{1 + i % 28:02}"}
+        row = {name: str(values.get(what, f"word{kind}")) for name, what in data.COLUMNS.items()}
+        row |= {
+            name: f"g{i % 30}" if name == data.GROUP else str(i)
+            for name in (data.GROUP, data.TIME)
+            if name and name not in row
+        }
         for j, name in enumerate(list(row)[1:]):
             row[name] = "" if (i + j) % 7 == 3 else row[name]
         row[data.LABEL] = str(data.CLASSES[kind]) if data.CLASSES else str(100 * kind + i / 10)

@@ -3,12 +3,14 @@
 import argparse
 import json
 import math
+import os
 import time
 
 import keras
+import numpy as np
 import tensorflow as tf
 
-from trainer import data, export, resume, rows
+from trainer import data, export, prepare, resume, rows
 from trainer import model as models
 from trainer.job import Job, Mistake
 
@@ -27,48 +29,61 @@ def run(job: Job, options: argparse.Namespace) -> dict[str, float]:
     keras.utils.set_random_seed(options.seed + 1)
     keras.mixed_precision.set_dtype_policy(models.PRECISION)
 
-    source = rows.read(options.data, options.validation, options.memory * 2**20)
-    held = len(source.held[1]) if source.held else 0
-    job.say(f"data: {source.rows} rows to train on, {held} held out; {source.how}")
-    tell_ranges(job, source.statistics)
-    batch = batch_size(options.batch, source.rows, where.num_replicas_in_sync)
+    earlier = resume.earlier(options.before, vars(models)) if options.before else None
+    shares = [0.0 if isinstance(part, str) else part for part in (options.validation, options.test)]
+    source = rows.read(options.data, *shares, earlier and earlier.statistics, options.widen)
+    training, statistics = source.parts["training"], source.statistics
+    held = {part: (source.table, chosen) for part, chosen in source.parts.items() if part != "training"}
+    for part in held:
+        if isinstance(pattern := getattr(options, part), str):
+            other = rows.read(pattern, 0, 0, statistics, widen=False)
+            held[part] = (other.table, other.parts["training"])
+    count = {part: len(chosen) for part, (_, chosen) in held.items()}
+    also = f", {count['test']} for the test" if count["test"] else ""
+    job.say(f"data: {len(training)} rows to train on, {count['validation']} held out{also}")
+    batch = batch_size(options.batch, len(training), where.num_replicas_in_sync)
     if batch != options.batch:
         job.say(f"batch: {batch} rows" + (f" ({options.batch} do not fit)" if options.batch else ""))
-    steps = source.rows // batch
+    steps = len(training) // batch
     # Steps that run together divide an epoch; a fiftieth of it may wait for the next epoch's order.
     together = max(n for n in range(1, models.TOGETHER + 1) if steps % n <= steps // 50)
     steps -= steps % together
     plan = resume.Plan(steps * options.epochs, steps, options.steps, options.save_every)
+    weights = np.array([models.CLASS_WEIGHT.get(name, 1) for name in data.CLASSES], "float32")
+    weights = weights if models.CLASS_WEIGHT else None
+
+    def train(start: int) -> tf.data.Dataset:
+        return rows.stream(source.table, training, batch, steps, options.seed, start, job.worker, job.workers, weights)
 
     with where.scope():
-        model = models.build(source.statistics, options.rate, plan.steps)
+        model = models.build(statistics, options.rate, plan.steps)
         # A model that is a class of one's own tells its shape only when it is called: at the export, at the latest.
         export.check(getattr(model, "output_shape", (None, len(data.CLASSES) or 1)))
         # The metrics exist from here on, so that they can be put back. Keras would build them of a batch of all
         # devices, which fails where their parts differ in size.
-        model._symbolic_build(data_batch=source.stream(batch, steps, 0, 0).element_spec)
+        model._symbolic_build(data_batch=train(0).element_spec)
         model._maybe_symbolic_build = lambda **_: None
         model.optimizer.build(model.trainable_variables)
-    share = options.validation if isinstance(options.validation, float) else 0.0
-    decided = {"batch": batch, "memory": source.how, "validation": share}
-    made_from = resume.parts(model, vars(options), source.content, **decided)
+        if earlier:
+            earlier.give(model, statistics)
+    decided = {"--batch": batch, "--validation": shares[0], "--test": shares[1], "the data": source.content}
+    decided |= {"--continue": resume.digest(b"".join(v.tobytes() for v in earlier.values.values()))} if earlier else {}
     callbacks = models.callbacks()
-    folder = f"{job.checkpoint_dir}/{resume.short(made_from)}"
-    keep = resume.Resume(model, job, plan, callbacks, folder, made_from)
+    keep = resume.Resume(model, job, plan, callbacks, resume.parts(model, vars(options), **decided), statistics)
     start = keep.restore()
 
-    part = source.stream(batch, steps, options.seed, start, job.worker, job.workers)
-    train = part.map(weighted, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
-    validation = tf.data.Dataset.from_tensor_slices(source.held).batch(max(batch, 1024)).cache() if held else None
+    known = {part: rows.held(*some, max(batch, 1024)) for part, some in held.items() if len(some[1])}
     if job.workers > 1:
-        train, validation = spread(model, where, train, validation)
+        part, known = spread(model, where, train(start), known)
+    else:
+        part = train(start).prefetch(tf.data.AUTOTUNE)
     if not keep.done and start < min(plan.steps, plan.stop or plan.steps):
         # From a step that does not divide by it, fewer run together: a run stops and goes on anywhere. On several
         # devices each step runs alone: TensorFlow 2.21 can't loop over their batches within one graph.
         model.steps_per_execution = math.gcd(together, start, plan.stop) if where.num_replicas_in_sync == 1 else 1
         try:
             model.fit(
-                train, validation_data=validation, steps_per_epoch=steps, initial_epoch=start // steps,
+                part, validation_data=known.get("validation"), steps_per_epoch=steps, initial_epoch=start // steps,
                 epochs=options.epochs, callbacks=[*callbacks, Tell(job, keep), keep], shuffle=False, verbose=0,
             )  # fmt: skip
         except resume.Stopped:
@@ -77,23 +92,36 @@ def run(job: Job, options: argparse.Namespace) -> dict[str, float]:
             if keep.code:  # another worker has stopped already, and this step can't be had without it
                 raise SystemExit(keep.code) from None
             raise
-    metrics = in_order(model.evaluate(validation, return_dict=True, verbose=0)) if held else {}
+    metrics: dict[str, float] = {}
+    recall: dict[str, dict] = {}
+    for part, some in known.items():
+        found = in_order(model.evaluate(some, return_dict=True, verbose=0))
+        if job.chief and data.CLASSES:
+            more, recall[part] = beyond_accuracy(job, model, rows.held(*held[part], 8192))
+            found |= more
+        metrics |= {f"test_{name}" if part == "test" else name: value for name, value in found.items()}
 
     if job.chief:
-        if metrics and data.CLASSES:
-            metrics |= beyond_accuracy(job, model, source.held)
-        about = {"metrics": metrics, "rows": {"training": source.rows, "held_out": held}}
-        export.save(model, job.model_dir, about, source.statistics)
+        about: dict = {"metrics": metrics, "recall": recall.get("validation"), "rows": {"training": len(training), "held_out": count["validation"]}}
+        about["rows"] |= {"test": count["test"]} if count["test"] else {}
+        if earlier:
+            about["continued_from"] = {"path": options.before, "words": "widened" if options.widen else "kept"}
+        export.save(model, job.model_dir, about, statistics)
         job.say(f"model: {job.model_dir}")
         if options.ask:
-            keep_answers(model, options, source)
+            keep_answers(model, options, statistics)
     summary = " ".join(f"{name}={value:.4g}" for name, value in metrics.items()) or "no rows were held out"
-    job.say(f"held-out: {summary} ({held} rows, step {keep.at} of {plan.steps})", metrics=metrics, step=keep.at)
+    where_to = f"{count['validation']} rows, step {keep.at} of {plan.steps}"
+    job.say(f"held-out: {summary} ({where_to})", metrics=metrics, step=keep.at)
     return metrics
 
 
 def strategy(job: Job) -> tf.distribute.Strategy:
-    """How the work is spread: several workers, several GPUs, or neither."""
+    """How the work is spread: a TPU (experimental), several workers, several GPUs, or none of these."""
+    if os.environ.get("CLOUDKITE_TPU") == "1":
+        tpu = tf.distribute.cluster_resolver.TPUClusterResolver("local")
+        tf.tpu.experimental.initialize_tpu_system(tpu)
+        return tf.distribute.TPUStrategy(tpu)
     if job.workers > 1:
         return tf.distribute.MultiWorkerMirroredStrategy()
     if len(tf.config.list_physical_devices("GPU")) > 1:
@@ -101,15 +129,18 @@ def strategy(job: Job) -> tf.distribute.Strategy:
     return tf.distribute.get_strategy()
 
 
-def spread(model: keras.Model, where: tf.distribute.Strategy, train: tf.data.Dataset, held: tf.data.Dataset | None):
+def spread(model: keras.Model, where: tf.distribute.Strategy, train: tf.data.Dataset, held: dict) -> tuple:
     """Datasets and steps as Keras needs them for several workers: each has its part of a batch already, all see every
     held-out row, and what a step logs has an axis to average over."""
 
     def with_axis(step):
         return lambda batch: {name: tf.expand_dims(value, 0) for name, value in step(batch).items()}
 
+    def spread_out(part: tf.data.Dataset) -> object:
+        return where.distribute_datasets_from_function(lambda _: part)
+
     model.train_step, model.test_step = with_axis(model.train_step), with_axis(model.test_step)
-    return [part and where.distribute_datasets_from_function(lambda _, part=part: part) for part in (train, held)]
+    return spread_out(train), {name: spread_out(part) for name, part in held.items()}
 
 
 def batch_size(wanted: int | None, rows: int, replicas: int) -> int:
@@ -119,23 +150,6 @@ def batch_size(wanted: int | None, rows: int, replicas: int) -> int:
     if not each:
         raise Mistake(f"{rows} rows in batches of {wanted} are too few for {replicas} replicas", "use fewer workers")
     return each * replicas
-
-
-def weighted(inputs: rows.Rows, labels: tf.Tensor) -> tuple:
-    """Rows, labels and, where model.py asks for it, what each row counts."""
-    if not models.CLASS_WEIGHT:
-        return inputs, labels
-    return inputs, labels, tf.gather([float(models.CLASS_WEIGHT.get(name, 1)) for name in data.CLASSES], labels)
-
-
-def tell_ranges(job: Job, statistics: dict[str, dict]) -> None:
-    """Tell which columns leave the range that data.py expects."""
-    for name, (low, high) in data.RANGES.items():
-        found = statistics.get(name, {"low": low, "high": high})
-        slack = 1e-6 * max(abs(low), abs(high))  # the numbers are read as float32
-        if found["low"] < low - slack or found["high"] > high + slack:
-            told = f"note: {name} goes from {found['low']:g} to {found['high']:g}, outside its range in data.py"
-            job.say(f"{told} ({low:g} to {high:g}): another unit?", severity="WARNING")
 
 
 class Tell(keras.callbacks.Callback):
@@ -179,34 +193,43 @@ def in_order(metrics: dict[str, float]) -> dict[str, float]:
     return {name: float(metrics[name]) for name in names}
 
 
-def beyond_accuracy(job: Job, model: keras.Model, held: rows.Table) -> dict[str, float]:
-    """What accuracy hides where one class is most of the rows: the mean recall of the classes, and what it is to beat.
+def beyond_accuracy(job: Job, model: keras.Model, held: tf.data.Dataset) -> tuple[dict, dict]:
+    """What accuracy hides where one class is most of the rows: the recall of each class, and what is to be beaten.
 
     `baseline_accuracy` is that of always answering the commonest class; `balanced_accuracy` of that is 1 / classes.
     """
-    blocks = tf.data.Dataset.from_tensor_slices(held[0]).batch(8192)  # not model.predict, which needs all workers
-    answers = [tf.argmax(export.meaning(model(block, training=False))["probabilities"], -1) for block in blocks]
-    table = tf.math.confusion_matrix(held[1], tf.concat(answers, 0), len(data.CLASSES)).numpy()  # [class, answer]
+    count, table = len(data.CLASSES), 0
+    for inputs, labels in held:  # not model.predict, which needs all workers
+        answers = tf.argmax(export.meaning(model(inputs, training=False))["probabilities"], -1)
+        table += tf.math.confusion_matrix(labels, answers, count).numpy()  # [class, answer]
     counts, right = table.sum(1), table.diagonal()
-    recalls = {name: (int(r), int(n)) for name, r, n in zip(data.CLASSES, right, counts, strict=True) if n}
+    recall = {str(name): [int(r), int(n)] for name, r, n in zip(data.CLASSES, right, counts, strict=True) if n}
     most = int(counts.argmax())
-    if counts[most] >= 0.9 * counts.sum() and len(recalls) > 1:
-        found = ", ".join(f"{r} of {n} {name}" for name, (r, n) in recalls.items())
+    if counts[most] >= 0.9 * counts.sum() and len(recall) > 1:
+        found = ", ".join(f"{r} of {n} {name}" for name, (r, n) in recall.items())
         always = f"always {data.CLASSES[most]!r} would have accuracy {counts[most] / counts.sum():.4g}"
         job.say(f"note: {always}; of the held-out rows the model knew {found}", severity="WARNING")
-    return {
-        "balanced_accuracy": sum(r / n for r, n in recalls.values()) / len(recalls),
-        "baseline_accuracy": float(counts[most] / counts.sum()),
-    }
+    balanced, baseline = np.mean([r / n for r, n in recall.values()]), counts[most] / counts.sum()
+    return {"balanced_accuracy": float(balanced), "baseline_accuracy": float(baseline)}, recall
 
 
-def keep_answers(model: keras.Model, options: argparse.Namespace, source: rows.Source) -> None:
-    """Write what Keras itself answers to the rows of a CSV file, as the last layer gives it: answers.json.
+def keep_answers(model: keras.Model, options: argparse.Namespace, statistics: dict) -> None:
+    """Write what Keras itself answers to rows, as the last layer gives it: answers.json; without a CSV file that says
+    which, to the first 40, and these: questions.npz.
 
     It goes by nothing of the export, so that an export can be compared with it.
     """
-    asked, _labels = rows.first(rows.find(options.ask))
-    (output,) = tf.nest.flatten(model(rows.encoder(source.statistics)[0](asked), training=False))
+    (columns,) = rows.blocks(options.ask).unbatch().batch(40 if hasattr(data, "load") else 10_000).take(1)
+    (output,) = tf.nest.flatten(model(prepare.encoder(statistics)[0](columns), training=False))
     tf.io.gfile.makedirs(options.output)
     with tf.io.gfile.GFile(f"{options.output.rstrip('/')}/answers.json", "w") as answers:
         answers.write(json.dumps(tf.cast(output, tf.float32).numpy().tolist()))
+    if hasattr(data, "load"):
+        with tf.io.gfile.GFile(f"{options.output.rstrip('/')}/questions.npz", "wb") as questions:
+            np.savez(
+                questions,
+                **{
+                    name: columns[name].numpy().astype("U" if columns[name].dtype == tf.string else None)
+                    for name in data.COLUMNS
+                },
+            )

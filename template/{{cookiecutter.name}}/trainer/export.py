@@ -6,23 +6,23 @@ from collections.abc import Mapping, Sequence
 import keras
 import tensorflow as tf
 
-from trainer import data, rows
+from trainer import data, prepare
 from trainer.job import Mistake, speak
 
 
-def save(model: keras.Model, directory: str, about: Mapping, statistics: Mapping[str, dict]) -> None:
+def save(model: keras.Model, directory: str, about: Mapping, statistics: prepare.Statistics) -> None:
     """Write a SavedModel to `directory` (a path or gs://), with trainer.json and model.keras in its assets.extra.
 
     Inputs: a scalar a column. Outputs: {LABEL: class, "probabilities": one a class, as in CLASSES} or {LABEL: number}.
     """
-    encode, tables = rows.encoder(statistics)
+    encode, tables = prepare.encoder(statistics)
     archive = keras.export.ExportArchive()
-    archive.track(model)
-    for table in tables:
-        archive.track(table)
-    kinds = {name: tf.float32 if kind == "number" else tf.string for name, kind in data.COLUMNS.items()}
-    signature = {name: tf.TensorSpec([None], kind, name=name) for name, kind in kinds.items()}
-    archive.add_endpoint("serve", lambda columns: answer(model, encode(stack(columns))), input_signature=[signature])
+    for one in (model, *tables):
+        archive.track(one)
+    signature = {name: tf.TensorSpec([None], tf.string, name=name) for name in data.COLUMNS}
+    signature |= {name: tf.TensorSpec([None], tf.float32, name=name) for name in prepare.names("number")}
+    signature |= {name: tf.TensorSpec([None, *sizes], tf.float32, name) for name, sizes in prepare.arrays().items()}
+    archive.add_endpoint("serve", lambda columns: meaning(model(encode(columns), training=False)), [signature])
     archive.write_out(directory, verbose=False)
     extra = f"{directory.rstrip('/')}/assets.extra"
     tf.io.gfile.makedirs(extra)
@@ -32,18 +32,6 @@ def save(model: keras.Model, directory: str, about: Mapping, statistics: Mapping
         model.save(f"{extra}/model.keras")
     except (TypeError, ValueError, NotImplementedError) as error:  # a layer that can't tell its own settings
         speak(f"note: without model.keras: {str(error).splitlines()[0][:200]}", severity="WARNING")
-
-
-def stack(columns: Mapping[str, tf.Tensor]) -> rows.Rows:
-    """A tensor a column -> all numbers in one, all words in another."""
-    kinds = {"numbers": rows.names(text=False), "words": rows.names(text=True)}
-    return {kind: tf.stack([columns[name] for name in names], -1) for kind, names in kinds.items() if names}
-
-
-def answer(model: keras.Model, inputs: rows.Rows) -> dict[str, tf.Tensor]:
-    """What the served model says about rows whose words are encoded."""
-    output = model(inputs, training=False)
-    return meaning(output)
 
 
 def meaning(output: object) -> dict[str, tf.Tensor]:
@@ -78,7 +66,7 @@ def check(shape: Sequence) -> None:
     raise Mistake(f"model.py: the model gives {found}, which does not fit {label}", f"the last layer: {layer}")
 
 
-def describe(statistics: Mapping[str, dict]) -> dict:
+def describe(statistics: prepare.Statistics) -> dict:
     """The contents of trainer.json: who asks the model anywhere knows from it what it takes and gives."""
     return {
         "label": data.LABEL,
@@ -86,7 +74,9 @@ def describe(statistics: Mapping[str, dict]) -> dict:
         "task": "classification" if data.CLASSES else "regression",
         "columns": dict(data.COLUMNS),
         "headers": dict(data.HEADERS),
-        "words": {name: found["words"] for name, found in statistics.items() if "words" in found},
+        "forms": dict(getattr(data, "FORMS", {})),
+        "words": {name: statistics[name]["words"] for name in prepare.names("category")},
+        "statistics": statistics,
         "tensorflow": tf.__version__,
         "keras": keras.__version__,
     }

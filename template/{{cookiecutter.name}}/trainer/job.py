@@ -12,15 +12,13 @@ import time
 from collections.abc import Mapping, MutableMapping
 from pathlib import Path
 
-KEPT = 100  # lines of the tuning service's metric file, as cloudml-hypertune keeps them
-
 
 class Mistake(Exception):
     """What happened, one step that helps, and the exit code: 2 a value that isn't valid, 1 another failure."""
 
     def __init__(self, message: str, hint: str = "", code: int = 2) -> None:
         super().__init__(f"error: {message}" + (f"\n\nhint: {hint}" if hint else ""))
-        self.message, self.hint, self.code = message, hint, code
+        self.code = code
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,16 +44,15 @@ class Job:
             speak(message, cloud=self.cloud, **fields)
 
     def report(self, metrics: Mapping[str, float], step: int, env: Mapping[str, str] = os.environ) -> None:
-        """Tell the tuning service, in the line format of cloudml-hypertune 0.1: a line for each metric."""
-        if not self.metric_file or not self.chief:
-            return
-        path = Path(self.metric_file)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-        about = {"timestamp": time.time(), "trial": env.get("CLOUD_ML_TRIAL_ID", "0"), "checkpoint_path": ""}
-        for name, value in metrics.items():
-            lines.append(json.dumps({**about, "global_step": str(step), name: str(float(value))}, sort_keys=True))
-        path.write_text("\n".join(lines[-KEPT:]) + "\n", encoding="utf-8")
+        """Tell the tuning service, as cloudml-hypertune 0.1 does: a line for each metric, the newest 100."""
+        if self.metric_file and self.chief:
+            path = Path(self.metric_file)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+            about = {"timestamp": time.time(), "trial": env.get("CLOUD_ML_TRIAL_ID", "0"), "checkpoint_path": ""}
+            about["global_step"] = str(step)
+            lines += [json.dumps(about | {name: str(value)}, sort_keys=True) for name, value in metrics.items()]
+            path.write_text("\n".join(lines[-100:]) + "\n", encoding="utf-8")
 
 
 def speak(message: str, severity: str = "INFO", cloud: bool | None = None, **fields: object) -> None:
@@ -69,16 +66,18 @@ def speak(message: str, severity: str = "INFO", cloud: bool | None = None, **fie
 def read(output: str = "output", env: MutableMapping[str, str] = os.environ) -> Job:
     """The job as `env` tells it; several workers leave a TF_CONFIG in `env` for TensorFlow to read."""
     name = "TF_CONFIG" if "TF_CONFIG" in env else "CLUSTER_SPEC"
+    roles = {"workerpool0": "chief", "workerpool1": "worker"}  # a CLUSTER_SPEC's names of what TF_CONFIG calls so
     try:
         config = json.loads(env.get(name) or "{}")
-        config = _from_cluster_spec(config) if config and name == "CLUSTER_SPEC" else config
-        cluster, task = config.get("cluster", {}), config.get("task", {})
-        chiefs, workers = len(cluster.get("chief", [])), len(cluster.get("worker", []))
-        worker = int(task.get("index", 0)) + (chiefs if task.get("type") == "worker" else 0)
+        cluster = {roles.get(pool, pool): list(hosts) for pool, hosts in config.get("cluster", {}).items()}
+        task = {"type": "chief", "index": 0} | config.get("task", {})
+        task = {"type": roles.get(task["type"], task["type"]), "index": int(task["index"])}
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise Mistake(f"{name} isn't what a training service sets: {env[name][:100]}", f"unset {name}") from error
-    if config and name == "CLUSTER_SPEC":
-        env["TF_CONFIG"] = json.dumps(config)
+    chiefs, workers = len(cluster.get("chief", [])), len(cluster.get("worker", []))
+    if workers and name == "CLUSTER_SPEC" and task["type"] in cluster:
+        kept = {role: hosts for role, hosts in cluster.items() if role in roles.values()}
+        env["TF_CONFIG"] = json.dumps({"cluster": kept, "task": task})
 
     def place(variable: str, leaf: str) -> str:
         return env.get(variable, "").rstrip("/") or os.path.join(output, leaf)
@@ -87,17 +86,8 @@ def read(output: str = "output", env: MutableMapping[str, str] = os.environ) -> 
         model_dir=place("AIP_MODEL_DIR", "model"),
         checkpoint_dir=place("AIP_CHECKPOINT_DIR", "checkpoints"),
         log_dir=place("AIP_TENSORBOARD_LOG_DIR", "logs"),
-        worker=worker,
+        worker=task["index"] + (chiefs if task["type"] == "worker" else 0),
         workers=max(1, chiefs + workers),
         metric_file=env.get("CLOUD_ML_HP_METRIC_FILE", ""),
         cloud=bool(env.get("CLOUD_ML_JOB_ID")),
     )
-
-
-def _from_cluster_spec(spec: dict) -> dict:
-    """TF_CONFIG from CLUSTER_SPEC, the one variable that every replica is given; {} for a single worker."""
-    roles, pools, task = {"workerpool0": "chief", "workerpool1": "worker"}, spec["cluster"], spec["task"]
-    if task["type"] not in roles or not pools.get("workerpool1"):
-        return {}
-    cluster = {roles[pool]: addresses for pool, addresses in pools.items() if pool in roles}
-    return {"cluster": cluster, "task": {"type": roles[task["type"]], "index": int(task["index"])}}

@@ -8,10 +8,13 @@ from collections.abc import Mapping
 import keras
 import numpy as np
 
-from trainer import data, rows
+from trainer import data, prepare
 
 # How much a row of a class counts while learning, where 1 is not right: {"Chinstrap": 2.0}.
 CLASS_WEIGHT = {}
+
+# False: numbers reach the network as they are, for scales that mean something.
+NORMALISE = True
 
 # "mixed_float16" (GPUs) or "mixed_bfloat16" (TPUs, new processors) train faster there, with about three digits.
 PRECISION = "float32"
@@ -27,23 +30,38 @@ def callbacks() -> list[keras.callbacks.Callback]:
 
 def features(inputs: Mapping[str, keras.KerasTensor], statistics: Mapping[str, dict]) -> keras.KerasTensor:
     """[rows, features]: numbers standardised (blank: the mean), words as one of n (unknown: a slot of its own)."""
+
+    def standard(values: keras.KerasTensor, *names: str) -> keras.KerasTensor:
+        if NORMALISE:
+            found = (np.hstack([statistics[name][what] for name in names]) for what in ("mean", "variance"))
+            mean, variance = map(np.squeeze, found)
+            axis = -1 if mean.ndim else None
+            values = keras.layers.Normalization(axis, mean=mean, variance=variance, dtype="float32")(values)
+        return keras.ops.nan_to_num(values)
+
     parts = []
     if "numbers" in inputs:
-        found = [statistics[name] for name in rows.names(text=False)]
-        mean, variance = ([one[what] for one in found] for what in ("mean", "variance"))
-        standard = keras.layers.Normalization(mean=mean, variance=variance, dtype="float32")
-        parts.append(keras.ops.nan_to_num(standard(inputs["numbers"])))
+        parts.append(standard(inputs["numbers"], *prepare.names("number", "date")))
     if "words" in inputs:
         # Each slot belongs to one column, and is 1 where that column's word is the slot's.
-        column = np.repeat(range(inputs["words"].shape[1]), rows.slots(statistics))
+        column = np.repeat(range(inputs["words"].shape[1]), prepare.slots(statistics, "category"))
         hot = keras.ops.equal(keras.ops.take(inputs["words"], column, axis=1), np.arange(len(column), dtype="int32"))
         parts.append(keras.ops.cast(hot, "float32"))
+    if "counts" in inputs:
+        parts.append(keras.ops.log1p(inputs["counts"]))
+    for name, sizes in prepare.arrays().items():
+        image = standard(inputs[name], name)
+        if len(sizes) == 3:  # height, width, colours
+            for filters in (16, 32):
+                image = keras.layers.Conv2D(filters, 3, activation="relu", padding="same")(image)
+                image = keras.layers.MaxPooling2D()(image)
+        parts.append(keras.layers.Flatten()(image))
     return keras.layers.Concatenate()(parts) if len(parts) > 1 else parts[0]
 
 
 def build(statistics: Mapping[str, dict], rate: float, steps: int) -> keras.Model:
     """The compiled model. `rate` is the first learning rate; it falls to zero over `steps` training steps."""
-    inputs = rows.inputs()
+    inputs = prepare.inputs(statistics)
     hidden = keras.layers.Dense(64, activation="relu")(features(inputs, statistics))
     hidden = keras.layers.Dropout(0.1)(hidden)
     hidden = keras.layers.Dense(32, activation="relu")(hidden)

@@ -1,7 +1,6 @@
 """Exact resume: one callback of Keras' fit that saves all that decides the course of a run, and takes it up again."""
 
 import base64
-import dataclasses
 import hashlib
 import importlib.resources
 import io
@@ -12,24 +11,26 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from os import _exit as exit_at_once
+from typing import NamedTuple
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from trainer.job import Job
+from trainer import prepare
+from trainer.job import Job, Mistake
 
 KEEP = 3  # newest checkpoints; the older ones are removed
 PAUSE = 30.0  # seconds between checkpoints
 GRACE = 15.0  # seconds a worker waits for the chief's checkpoint after SIGTERM
 FILE = "run.json"  # beside the checkpoints: what they were made from
 # Options that leave the course alone, or that stand for something which is looked at itself.
-ELSEWHERE = {"data", "steps", "output", "save_every", "ask", "require_gpu"}
+ELSEWHERE = {"data", "steps", "output", "save_every", "ask", "require_gpu", "before"}
 BROKEN = (tf.errors.OpError, ValueError, IndexError, AssertionError, EOFError, TypeError, KeyError)
+VALUE = "{}/.ATTRIBUTES/VARIABLE_VALUE"  # what tf.train.Checkpoint calls a variable
 
 
-@dataclasses.dataclass(frozen=True)
-class Plan:
+class Plan(NamedTuple):
     """How long to train: `steps` in all, `epoch` steps an epoch; stop after step `stop`, save each `save_every`."""
 
     steps: int
@@ -48,14 +49,20 @@ class Resume(keras.callbacks.Callback):
     (model.save, tf.train.Checkpoint(model) and BackupAndRestore forget the seeds, and begin an epoch anew.)
     """
 
-    def __init__(self, model: keras.Model, job: Job, plan: Plan, others: list, folder: str, made_from: Mapping) -> None:
+    def __init__(
+        self, model: keras.Model, job: Job, plan: Plan, others: list, made_from: Mapping, statistics: Mapping
+    ) -> None:
         super().__init__()
-        self.job, self.plan, self.others, self.folder, self.made_from = job, plan, others, folder, made_from
+        self.job, self.plan, self.others, self.made_from, self.about = job, plan, others, made_from, statistics
+        # Epochs decide by what the model makes of them alone, such as a falling learning rate.
+        name = digest(json.dumps({**made_from, "--epochs": 0}, sort_keys=True).encode())[:8]
+        self.folder = f"{job.checkpoint_dir}/{name}"
         self.at, self.code, self.due, self.done, self.memory, self.inside = 0, 0, False, False, [], None
         # Of several replicas each has its own.
         self.metrics = model.metrics_variables if model.distribute_strategy.num_replicas_in_sync == 1 else []
-        keep = model.variables + model.optimizer.variables
-        self.state = [v.value for v in [*keep, *(v for v in self.metrics if not any(v is one for one in keep))]]
+        every = [*model.variables, *model.optimizer.variables, *self.metrics]
+        self.variables = list({id(one): one for one in every}.values())
+        self.state = [one.value for one in self.variables]
         self.step, self.kept = tf.Variable(0, dtype=tf.int64, trainable=False), tf.Variable(b"", trainable=False)
         self.checkpoint = tf.train.Checkpoint(step=self.step, kept=self.kept, state=self.state)
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -69,18 +76,15 @@ class Resume(keras.callbacks.Callback):
             timer.daemon = True
             timer.start()
 
-    def found(self) -> list[str]:
-        """Paths, oldest first. The .index file is written last: no index, no checkpoint."""
-        return sorted(path.removesuffix(".index") for path in tf.io.gfile.glob(f"{self.folder}/step-*.index"))
-
     def restore(self) -> int:
         """Take up the newest checkpoint that reads back whole and give its step; 0 if there is none."""
-        found = self.found()
+        found = checkpoints(self.folder)
         begun = [variable.numpy() for variable in self.state] if found else []
         for path in reversed(found):
             try:
                 self.checkpoint.read(path).assert_existing_objects_matched()
-                self.memory, self.done = json.loads(self.kept.numpy(), object_hook=array_again)
+                kept = json.loads(self.kept.numpy(), object_hook=array_again)
+                self.memory, self.done = kept["memory"], kept["done"]
             except BROKEN as error:
                 reason = str(error).splitlines()[0][:100]
                 self.job.say(f"passed over the damaged checkpoint {path}: {reason}", severity="WARNING")
@@ -99,13 +103,15 @@ class Resume(keras.callbacks.Callback):
         """Write the state, then drop all but the newest KEEP. `done`: a callback has ended the run before its time."""
         self.due, self.saved = False, time.monotonic()
         self.step.assign(self.at)
-        self.kept.assign(json.dumps(([dict(remembered(one)) for one in self.others], done), default=array_in_json))
+        kept = {"memory": [dict(remembered(one)) for one in self.others], "done": done, "statistics": self.about}
+        kept["names"] = [one.path for one in self.variables]
+        self.kept.assign(json.dumps(kept, default=array_in_json))
         if self.job.chief:
             tf.io.gfile.makedirs(self.folder)
             with tf.io.gfile.GFile(f"{self.folder}/{FILE}", "w") as file:
                 file.write(json.dumps(self.made_from, indent=1, ensure_ascii=False) + "\n")
             self.checkpoint.write(f"{self.folder}/step-{self.at:010d}")
-            for old in self.found()[:-KEEP]:
+            for old in checkpoints(self.folder)[:-KEEP]:
                 for path in tf.io.gfile.glob(old + ".*"):
                     tf.io.gfile.remove(path)
 
@@ -155,6 +161,11 @@ class Resume(keras.callbacks.Callback):
             raise Stopped
 
 
+def checkpoints(folder: str) -> list[str]:
+    """Paths, oldest first. The .index file is written last: no index, no checkpoint."""
+    return sorted(path.removesuffix(".index") for path in tf.io.gfile.glob(f"{folder}/step-*.index"))
+
+
 def remembered(callback: keras.callbacks.Callback) -> Iterator[tuple[str, object]]:
     """What a callback remembers. Not `min_delta`: Keras makes it negative when it begins, and would once more."""
     for name, value in vars(callback).items():
@@ -184,22 +195,62 @@ def array_again(found: dict) -> object:
     return value if value.ndim else value[()]
 
 
-def parts(model: keras.Model, options: Mapping, content: str, **decided: object) -> dict[str, object]:
-    """What decides the course of a run; `decided` are options as they were understood, such as the batch."""
-    given = {name: value for name, value in options.items() if name not in ELSEWHERE} | decided
-    found = {f"--{name.replace('_', '-')}": value for name, value in given.items()}
+class Earlier(NamedTuple):
+    """What an earlier run learned, and how it prepared its rows."""
+
+    statistics: dict[str, dict]
+    values: dict[str, np.ndarray]
+
+    def give(self, model: keras.Model, statistics: prepare.Statistics) -> None:
+        """Give the model the weights and the optimizer's state; words that are new begin as they would anyway."""
+        old, new = prepare.layout(self.statistics), prepare.layout(statistics)
+        place = {name: i for i, name in enumerate(old)}
+        known = [i for i, name in enumerate(new) if name in place]
+        for variable in [*model.weights, *model.optimizer.variables]:
+            value, fresh = self.values.get(variable.path, np.zeros(0)), variable.numpy()
+            if value.shape != fresh.shape and len(value) - len(old) == len(fresh) - len(new):
+                fresh[known] = value[[place[new[i]] for i in known]]
+                fresh[len(new) :] = value[len(old) :]
+            elif value.shape == fresh.shape:
+                fresh = value
+            else:
+                raise Mistake(
+                    f"model.py isn't as in the run to learn on from: {variable.path}", "leave --continue away"
+                )
+            variable.assign(fresh)
+        if not isinstance(model.optimizer._learning_rate, keras.Variable):
+            model.optimizer.iterations.assign(0)  # the rate falls once more
+
+
+def earlier(path: str, custom: Mapping) -> Earlier:
+    """Read a model's folder, or one of checkpoints. Raises Mistake."""
+    path = path.rstrip("/")
+    found = checkpoints(path) or checkpoints(f"{path}/*")
+    try:
+        if found:
+            reader = tf.train.load_checkpoint(max(found, key=lambda one: tf.io.gfile.stat(f"{one}.index").mtime_nsec))
+            kept = json.loads(reader.get_tensor(VALUE.format("kept")))
+            names = enumerate(kept["names"])
+            return Earlier(kept["statistics"], {n: reader.get_tensor(VALUE.format(f"state/{i}")) for i, n in names})
+        with tf.io.gfile.GFile(f"{path}/assets.extra/trainer.json") as file:
+            statistics = json.loads(file.read())["statistics"]
+        model = keras.saving.load_model(f"{path}/assets.extra/model.keras", custom)
+        return Earlier(statistics, {one.path: one.numpy() for one in [*model.weights, *model.optimizer.variables]})
+    except (*BROKEN, OSError, AttributeError) as error:
+        said = f"{path} isn't a model or a folder of checkpoints to learn on from: {str(error).splitlines()[0][:200]}"
+        raise Mistake(said, "--continue takes a folder with assets.extra, or with step-... files") from error
+
+
+def parts(model: keras.Model, options: Mapping, **more: object) -> dict[str, object]:
+    """What decides the course of a run: options, `more` as they were understood, code, model."""
+    found = {f"--{name.replace('_', '-')}": value for name, value in options.items() if name not in ELSEWHERE}
     code = {f"trainer/{path}": digest(text) for path, text in sorted(sources(importlib.resources.files(__package__)))}
     try:
         network = model.to_json()
     except (TypeError, ValueError, NotImplementedError):  # a layer that can't tell its own settings
         network = str([(v.path, tuple(v.shape)) for v in model.variables])
     network = json.dumps([network, model.get_compile_config()], default=str, sort_keys=True)
-    return json.loads(json.dumps({"the data": content, **code, **found, "the model": digest(network.encode())}))
-
-
-def short(found: Mapping) -> str:
-    """8 hex digits. Epochs decide by what the model makes of them alone, such as a falling learning rate."""
-    return digest(json.dumps({**found, "--epochs": 0}, sort_keys=True).encode())[:8]
+    return json.loads(json.dumps({**code, **found, **more, "the model": digest(network.encode())}))
 
 
 def digest(content: bytes) -> str:
@@ -216,25 +267,19 @@ def sources(folder: object, inside: str = "") -> Iterator[tuple[str, bytes]]:
             yield inside + one.name, one.read_bytes().replace(b"\r\n", b"\n")
 
 
-def anew(folder: str, found: Mapping) -> str:
+def anew(folder: str, now: Mapping) -> str:
     """What has changed since the newest checkpoint beside `folder`, in a line; "" if there is no checkpoint."""
-    found_there = sorted(tf.io.gfile.glob(f"{os.path.dirname(folder)}/*/step-*.index"))
-    latest = {os.path.dirname(path): path for path in found_there}
-    if not latest:
+    found = checkpoints(f"{os.path.dirname(folder)}/*")
+    if not found:
         return ""
-    newest = max(latest, key=lambda other: tf.io.gfile.stat(latest[other]).mtime_nsec)
+    newest = os.path.dirname(max(found, key=lambda path: tf.io.gfile.stat(f"{path}.index").mtime_nsec))
     try:
         with tf.io.gfile.GFile(f"{newest}/{FILE}") as file:
-            changed = changes(json.loads(file.read()), found)
-    except (tf.errors.OpError, ValueError, TypeError, KeyError, AttributeError):
+            before = dict(json.loads(file.read()))
+    except (tf.errors.OpError, ValueError, TypeError):
         return f"starts anew: the checkpoints in {newest} do not tell what they were made from"
-    return f"starts anew: changed since the checkpoints in {newest}: {', '.join(changed)}"
-
-
-def changes(before: Mapping, now: Mapping) -> list[str]:
-    """What is not the same. The model follows from the rest: by itself it differs with another Keras, for example."""
     names = [name for name in dict.fromkeys([*now, *before]) if before.get(name) != now.get(name)]
-    if before["the model"] == now["the model"] and "--epochs" in names:
-        names.remove("--epochs")
-    causes = [name for name in names if name != "the model"] or names
-    return [f"{n} ({before.get(n)}, now {now.get(n)})" if n.startswith("--") else n for n in causes]
+    # The model follows from the rest: by itself it differs with another Keras, for example.
+    causes = [name for name in names if name != "the model" and (name != "--epochs" or "the model" in names)] or names
+    told = [f"{n} ({before.get(n)}, now {now.get(n)})" if n.startswith("--") else n for n in causes]
+    return f"starts anew: changed since the checkpoints in {newest}: {', '.join(told)}"

@@ -1,316 +1,265 @@
-"""CSV files, here or gs://bucket/part-*.csv, as numbers and words: read once, then as endless, repeatable batches."""
+"""The rows: read, shared out into parts, kept as numbers on this machine's disk, dealt out in repeatable batches."""
 
 import collections
+import contextlib
 import csv
-import dataclasses
+import datetime
 import hashlib
-import re
-from collections.abc import Callable, Iterator, Mapping
+import tempfile
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
 
-import keras
 import numpy as np
 import tensorflow as tf
 
-from trainer import data
+from trainer import data, prepare
 from trainer.job import Mistake
+from trainer.prepare import Statistics
 
-AUTO = tf.data.AUTOTUNE
-CHUNK, BLOCK = 8192, 65536  # lines that are decoded together, and those that are shuffled together
-SLOTS = 1 << 30  # the hash of a line is below this
-HELD = 50_000  # held-out rows that are kept, at most, of files too large for memory
-WORDS, COUNTED = 1000, 200_000  # words of a column with a slot of their own, and those that are counted at most
+CHUNK, BLOCK, MIXED = 8192, 1024, 256  # lines read together; rows that stay neighbours, blocks of those mixed together
+AT_ONCE = 1 << 20  # numbers that are dealt out together, about
+WORDS = {"category": 1000, "text": 2000, "letters": 2000}  # the commonest, which get a place of their own
 CHECK = "uv run invoke check . tells the line"
 
-Rows = dict[str, tf.Tensor]  # "numbers": [n, columns] float32, "words": [n, columns] string, or int32 once encoded
-Table = tuple[Rows, tf.Tensor]  # rows and labels: an index into CLASSES, or a float32
+
+class Table(NamedTuple):
+    """Rows as the network takes them, and their labels: places in CLASSES, or numbers."""
+
+    inputs: dict[str, np.ndarray]
+    labels: np.ndarray
+
+    def take(self, rows: np.ndarray, weights: np.ndarray | None) -> tuple:
+        """Inputs, labels and, with `weights` for each class, what each of these `rows` counts."""
+        labels = self.labels[rows]
+        inputs = {name: values[rows] for name, values in self.inputs.items()}
+        return (inputs, labels) if weights is None else (inputs, labels, weights[labels])
 
 
-def names(text: bool) -> list[str]:
-    """The columns of text, or those of numbers, in the order of data.py."""
-    return [name for name, kind in data.COLUMNS.items() if (kind != "number") == text]
+def blocks(pattern: str) -> tf.data.Dataset:
+    """The columns of CSV files, or those that data.py's `load` gives, with a hash of each row, many rows together."""
+    if hasattr(data, "load"):
+        found = data.load(pattern)
+        found = tf.data.Dataset.from_tensor_slices(dict(found)).batch(CHUNK) if isinstance(found, Mapping) else found
+        return found.map(lambda columns: {**columns, "row hash": hashes(columns)})
+    # A file of exactly that name wins: "[" or "*" in a folder's name isn't a pattern then.
+    paths = [pattern] if tf.io.gfile.exists(pattern) else sorted(tf.io.gfile.glob(pattern))
+    if not paths:
+        raise Mistake(f"no file matches {pattern}", "give --data a file, or a pattern such as 'gs://bucket/*.csv'")
+    headers = [next(csv.reader([tf.io.gfile.GFile(p, "rb").readline().decode("utf-8-sig")]), []) for p in paths]
+    wanted = {*data.COLUMNS, data.LABEL, data.GROUP or data.LABEL, data.TIME or data.LABEL}
+    if any(header != headers[0] for header in headers) or any(headers[0].count(name) != 1 for name in wanted):
+        raise ValueError("its header doesn't fit data.py or the other files")
+    numbers = {*prepare.names("number"), *([] if data.CLASSES else [data.LABEL])}
+    blanks = [[float("nan") if name in numbers else ""] for name in headers[0]]
+
+    def decode(lines: tf.Tensor) -> dict[str, tf.Tensor]:
+        columns = dict(zip(headers[0], tf.io.decode_csv(lines, blanks), strict=True))  # all, so none can be missing
+        hashed = tf.strings.to_hash_bucket_fast(lines, 1 << 40)
+        return {**{name: columns[name] for name in wanted}, "row hash": hashed}
+
+    def one(path: tf.Tensor) -> tf.data.Dataset:
+        lines = tf.data.TextLineDataset(path, buffer_size=1 << 20).skip(1).batch(CHUNK)
+        return lines.map(lambda some: tf.boolean_mask(some, tf.strings.length(some) > 0))
+
+    files = tf.data.Dataset.from_tensor_slices(paths)
+    lines = files.interleave(one, cycle_length=4, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    return lines.map(decode, num_parallel_calls=tf.data.AUTOTUNE)
 
 
-def inputs() -> dict[str, keras.KerasTensor]:
-    """What the network gets: all numbers of a row in one input, the ids of all its words in another."""
-    kinds = {"numbers": (len(names(text=False)), "float32"), "words": (len(names(text=True)), "int32")}
-    return {name: keras.Input((count,), name=name, dtype=kind) for name, (count, kind) in kinds.items() if count}
+def hashes(columns: prepare.Columns) -> tf.Tensor:
+    """[rows]: the same on every machine, and for equal rows."""
+    texts = []
+    for _, values in sorted(columns.items()):
+        if values.dtype != tf.string:
+            bits = tf.cast(tf.bitcast(tf.cast(values, tf.float32), tf.int32), tf.int64)
+            bits = tf.reshape(bits, [tf.shape(bits)[0], int(np.prod(bits.shape[1:]))])
+            values = tf.strings.as_string(tf.reduce_sum(bits * (tf.range(bits.shape[1], dtype=tf.int64) * 2 + 1), -1))
+        texts.append(values)
+    return tf.strings.to_hash_bucket_fast(tf.strings.join(texts, "\0"), 1 << 40)
 
 
-def slots(statistics: Mapping[str, dict]) -> list[int]:
-    """How many ids each column of text has: its words, blank among them, and one for all others."""
-    return [len(statistics[name]["words"]) + 1 for name in names(text=True)]
+class Source(NamedTuple):
+    """All rows, the numbers of those of each part, what those to train on are like, and a hash of all."""
 
-
-def encoder(statistics: Mapping[str, dict]) -> tuple[Callable[[Rows], Rows], list]:
-    """Words -> ids, no two columns sharing one; and the tables that it looks them up in."""
-    first = np.cumsum([0, *slots(statistics)]).tolist()
-    tables = []
-    for name, start in zip(names(text=True), first, strict=False):
-        words = statistics[name]["words"]
-        ids = tf.range(start + 1, start + 1 + len(words), dtype=tf.int64)
-        tables.append(tf.lookup.StaticHashTable(tf.lookup.KeyValueTensorInitializer(words, ids), start))
-
-    def encode(rows: Rows) -> Rows:
-        if not tables:
-            return rows
-        found = [table.lookup(rows["words"][:, i]) for i, table in enumerate(tables)]
-        return {**rows, "words": tf.cast(tf.stack(found, -1), tf.int32)}
-
-    return encode, tables
-
-
-@dataclasses.dataclass(frozen=True)
-class Files:
-    """CSV files with the same header, and how their lines become rows."""
-
-    paths: list[str]
-    header: list[str]
-    size: int  # bytes of all
-    content: object = dataclasses.field(default_factory=hashlib.sha256)  # of what `once` has read
-
-    def decode(self, lines: tf.Tensor) -> Table:
-        """[n] lines -> rows and labels (-1: not in CLASSES). All fields are split, so a missing one is noticed."""
-        wanted = {name: float("nan") for name in names(text=False)}
-        wanted[data.LABEL] = "" if data.CLASSES else float("nan")
-        fields = tf.io.decode_csv(lines, [[wanted.get(name, "")] for name in self.header])
-        row = dict(zip(self.header, fields, strict=True))
-        answer = row[data.LABEL]
-        if data.CLASSES:
-            same = tf.equal(answer[:, None], tf.constant([str(c) for c in data.CLASSES]))
-            answer = tf.where(tf.reduce_any(same, 1), tf.argmax(same, 1, output_type=tf.int32), -1)
-        kinds = {"numbers": names(text=False), "words": names(text=True)}
-        return {kind: tf.stack([row[name] for name in found], -1) for kind, found in kinds.items() if found}, answer
-
-    def chunks(self, paths: tf.Tensor) -> tf.data.Dataset:
-        """[n] lines of the files `paths`, at most CHUNK together and without blank ones, in a repeatable order."""
-
-        def one(path: tf.Tensor) -> tf.data.Dataset:
-            lines = tf.data.TextLineDataset(path, buffer_size=1 << 20).skip(1).batch(CHUNK)
-            return lines.map(lambda found: tf.boolean_mask(found, tf.strings.length(found) > 0))
-
-        files = tf.data.Dataset.from_tensor_slices(paths)
-        return files.interleave(one, cycle_length=4, num_parallel_calls=AUTO, deterministic=True)
-
-    def once(self) -> Iterator[tuple[np.ndarray, Rows, tf.Tensor]]:
-        """Every row once, in blocks: hashes of the lines, rows, labels. `content` gets a hash of all in the end."""
-        self.content.update(",".join(self.header).encode())
-
-        def hashed(lines: tf.Tensor) -> tuple:
-            return tf.strings.to_hash_bucket_fast(lines, SLOTS), *self.decode(lines)
-
-        try:
-            for hashes, rows, labels in self.chunks(tf.constant(self.paths)).map(hashed, num_parallel_calls=AUTO):
-                good = labels >= 0 if data.CLASSES else tf.math.is_finite(labels)
-                if not tf.reduce_all(good) or np.isinf(rows.get("numbers", 0.0)).any():
-                    raise Mistake(f"{self.paths[0]}: a label or a number isn't valid", CHECK)
-                self.content.update(b"%d:" % len(hashes) + hashes.numpy().tobytes())  # and how the files share them
-                yield hashes.numpy(), rows, labels
-        except tf.errors.OpError as error:
-            said = re.sub(r".*Iterator::\S+ | in record \d+| \[\[.*", "", error.message.splitlines()[0])
-            raise Mistake(f"{self.paths[0]}: {said[:300]}", CHECK) from error
-
-
-def find(pattern: str) -> Files:
-    """The files that `pattern` names (wildcards *, ?)."""
-    try:
-        # A file of exactly that name wins: "[" or "*" in a folder's name is no pattern then.
-        paths = [pattern] if tf.io.gfile.exists(pattern) else sorted(tf.io.gfile.glob(pattern))
-        if not paths:
-            raise Mistake(f"no file matches {pattern}", "give --data a file, or a pattern such as 'gs://bucket/*.csv'")
-        headers = []
-        for path in paths:
-            with tf.io.gfile.GFile(path, "rb") as file:
-                headers.append(next(csv.reader([file.readline().decode("utf-8-sig").rstrip("\r\n")]), []))
-        size = sum(tf.io.gfile.stat(path).length for path in paths)
-    except (tf.errors.OpError, UnicodeDecodeError) as error:
-        raise Mistake(f"{pattern}: {str(error).splitlines()[0][:300]}", CHECK) from error
-    wrong = [name for name in (*data.COLUMNS, data.LABEL) if headers[0].count(name) != 1]
-    if wrong or any(header != headers[0] for header in headers):
-        raise Mistake(f"{paths[0]}: its header doesn't fit data.py or the other files: {', '.join(wrong)}", CHECK)
-    return Files(paths, headers[0], size)
-
-
-class Statistics:
-    """Mean, variance and range of numbers (blanks left out) and the commonest words of text, block by block.
-
-    Sums are kept in float64 and merged as Chan, Golub and LeVeque (1979) do, so no pass over the rows is repeated.
-    """
-
-    def __init__(self) -> None:
-        self.numbers = [*names(text=False), *([] if data.CLASSES else [data.LABEL])]
-        self.count, self.mean, self.spread = (np.zeros(len(self.numbers)) for _ in range(3))
-        self.low, self.high = np.full(len(self.numbers), np.inf), np.full(len(self.numbers), -np.inf)
-        self.words = {name: collections.Counter() for name in names(text=True)}
-        self.rows = 0
-
-    def add(self, rows: Rows, labels: tf.Tensor) -> None:
-        """Count a block of rows."""
-        self.rows += len(labels)
-        parts = [rows["numbers"]] if "numbers" in rows else []
-        parts += [] if data.CLASSES else [labels[:, None]]
-        if parts:
-            values = np.concatenate(parts, -1).astype("float64")
-            there = ~np.isnan(values)
-            count = there.sum(0)
-            mean = np.where(there, values, 0).sum(0) / np.maximum(count, 1)
-            delta, both = np.where(count, mean - self.mean, 0), np.maximum(self.count + count, 1)
-            self.spread += (np.where(there, values - mean, 0) ** 2).sum(0) + delta**2 * count * self.count / both
-            self.mean += delta * count / both
-            self.count += count
-            self.low = np.minimum(self.low, np.where(there, values, np.inf).min(0, initial=np.inf))
-            self.high = np.maximum(self.high, np.where(there, values, -np.inf).max(0, initial=-np.inf))
-        for i, (name, counter) in enumerate(self.words.items()):
-            words, _, counts = tf.unique_with_counts(rows["words"][:, i])
-            counter.update(dict(zip(words.numpy().tolist(), counts.numpy().tolist(), strict=True)))
-            if len(counter) > COUNTED:  # the rare half of so many: names or ids, which get no slot
-                self.words[name] = collections.Counter(dict(counter.most_common(COUNTED // 2)))
-
-    def result(self) -> dict[str, dict]:
-        """{column: {"mean", "variance", "low", "high"}} for numbers, {column: {"words": [...]}} for text."""
-        variance = np.where(self.count > 0, self.spread / np.maximum(self.count, 1), 1.0)
-        columns = zip(self.mean, variance, self.low, self.high, strict=True)
-        keys = ("mean", "variance", "low", "high")
-        found = {n: dict(zip(keys, map(float, c), strict=True)) for n, c in zip(self.numbers, columns, strict=True)}
-        for name, counter in self.words.items():
-            counter.pop(b"", None)
-            common = sorted(counter.items(), key=lambda pair: (-pair[1], pair[0]))[:WORDS]
-            # Blank comes first: a word of its own, also where no training row is blank.
-            found[name] = {"words": ["", *(word.decode("utf-8", "replace") for word, _ in common)]}
-        return found
-
-
-@dataclasses.dataclass(frozen=True)
-class Source:
-    """The rows to train on: how many, what they are like, and the stream of them; and the rows held out."""
-
-    rows: int
+    table: Table
+    parts: dict[str, np.ndarray]
     statistics: dict[str, dict]
-    held: Table | None  # words encoded
-    stream: Callable[..., tf.data.Dataset]  # (batch=, steps=, seed=, start=, worker=, workers=)
-    content: str  # a hash of all lines
-    how: str  # "in memory" or "read anew in each epoch"
+    content: str
 
 
-def read(pattern: str, validation: float | str, memory: int) -> Source:
-    """Read the files once: into memory if they are at most `memory` bytes, else for statistics and held-out rows."""
-    files, share = find(pattern), validation if isinstance(validation, float) else 0.0
-    source = in_memory(files, share) if files.size <= memory else streamed(files, share)
-    if source.rows < 1:
-        raise Mistake(f"{pattern}: no rows to train on", "a header and at least two rows are needed")
-    if isinstance(validation, str):
-        rows, labels = first(find(validation))
-        source = dataclasses.replace(source, held=(encoder(source.statistics)[0](rows), labels))
-    return source
+def read(pattern: str, validation: float, test: float, given: Statistics | None = None, widen: bool = True) -> Source:
+    """Read the data. `given` statistics of an earlier run stay, or, to `widen` them, get the words that are new."""
+    try:
+        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+            found = blocks(pattern).prefetch(2).cache(f"{folder}/rows")
+            labels, keys, content = [], [], hashlib.sha256()
+            for block in found:
+                labels.append(places(block[data.LABEL]))
+                keys.append(key(block))
+                content.update(block["row hash"].numpy().tobytes())
+            labels = np.concatenate([*labels, []]).astype("int32" if data.CLASSES else "float32")
+            which = parts(labels, np.concatenate([*keys, []]), validation, test)
+            words = dict(given) if given and not widen else vocabularies(found, which == 0, given or {})
+            table = Table(encoded(found, words), labels)
+    except (tf.errors.OpError, ValueError, KeyError) as error:
+        raise Mistake(f"{pattern}: {str(error).splitlines()[0][:300]}", CHECK) from error
+    if not (labels >= 0 if data.CLASSES else np.isfinite(labels)).all() or not (which == 0).any():
+        raise Mistake(f"{pattern}: a label isn't valid, or there are too few rows", CHECK)
+    named = {name: np.flatnonzero(which == part) for part, name in enumerate(("training", "validation", "test"))}
+    known = words if given and not widen else words | moments(table, named["training"])
+    return Source(table, named, known, content.hexdigest()[:16])
 
 
-def first(files: Files) -> Table:
-    """The first HELD rows."""
-    blocks, count = [], 0
-    for _, *table in files.once():
-        blocks.append(tuple(table))
-        count += len(table[1])
-        if count >= HELD:
-            break
-    if not count:
-        raise Mistake(f"{files.paths[0]}: no rows to validate with", "leave --validation away to hold rows out")
-    return take(join(blocks), slice(HELD))
+def places(label: tf.Tensor) -> np.ndarray:
+    """The places of labels in CLASSES (-1: none), or the numbers that they are."""
+    if not data.CLASSES:
+        return label.numpy()
+    label = label if label.dtype == tf.string else tf.strings.as_string(label)
+    same = tf.equal(label[:, None], tf.constant([str(one) for one in data.CLASSES]))
+    return tf.where(tf.reduce_any(same, 1), tf.argmax(same, 1), -1).numpy()
 
 
-def join(blocks: list) -> Table:
-    """One of all, in their order."""
-    return tf.nest.map_structure(lambda *parts: tf.concat(parts, 0), *blocks)
+def key(block: prepare.Columns) -> np.ndarray:
+    """What decides the part of a row, the lowest being held out: a hash, of it or of its GROUP, or minus its TIME."""
+    values = block[data.TIME or data.GROUP or "row hash"]
+    if data.TIME and values.dtype == tf.string:
+        return np.array([-when(text.decode()) for text in values.numpy()])
+    if data.GROUP and not data.TIME:
+        values = tf.strings.to_hash_bucket_fast(
+            values if values.dtype == tf.string else tf.strings.as_string(values), 1 << 40
+        )
+    return values.numpy().astype("float64") * (-1 if data.TIME else 1)
 
 
-def take(table: Table, chosen: np.ndarray | slice) -> Table:
-    """The rows `chosen`: a mask, or a slice."""
-    pick = (lambda values: values[chosen]) if isinstance(chosen, slice) else lambda v: tf.boolean_mask(v, chosen)
-    return tf.nest.map_structure(pick, tuple(table))
+def when(text: str) -> float:
+    """A date in ISO 8601, or a number, as one that grows; what is neither is of old."""
+    try:
+        return datetime.datetime.fromisoformat(text).replace(tzinfo=datetime.UTC).timestamp()
+    except ValueError:
+        try:
+            return float(text)
+        except ValueError:
+            return float("-inf")
 
 
-def in_memory(files: Files, share: float) -> Source:
-    """All rows as tensors; `share` of each class is held out."""
-    blocks = list(files.once())
-    if not blocks:
-        return Source(0, {}, None, tf.data.Dataset.range, "", "in memory")
-    hashes, *table = (join(parts) for parts in zip(*blocks, strict=True))
-    out = held_out(hashes.numpy(), table[1].numpy(), share)
-    statistics = Statistics()
-    statistics.add(*take(table, ~out))
-    found = statistics.result()
-    table = encoder(found)[0](table[0]), table[1]
-    train = take(table, ~out)
+def parts(labels: np.ndarray, keys: np.ndarray, validation: float, test: float) -> np.ndarray:
+    """For each row 0, to train on, 1, for validation, or 2, the test: shares of each class, or, if the label is a
+    number or there is a GROUP or TIME, of all. Rows with the same key stay together; one of each kind is trained on."""
+    which = np.zeros(len(labels), "int8")
+    alike = not data.CLASSES or data.GROUP or data.TIME
+    for rows in [np.arange(len(labels))] if alike else [np.flatnonzero(labels == one) for one in np.unique(labels)]:
+        _, inverse, counts = np.unique(keys[rows], return_inverse=True, return_counts=True)
+        ends = np.cumsum(counts)
+        for part, share in ((1, validation + test), (2, test)):
+            if share and len(ends) > 1:
+                held = ends <= max(round(share * len(rows)), ends[0])
+                held[-1] = False
+                which[rows[held[inverse]]] = part
+    return which
 
-    def stream(batch: int, steps: int, seed: int, start: int, worker: int = 0, workers: int = 1) -> tf.data.Dataset:
-        """The part for `worker` of each batch from `start` on. The order of epoch e depends only on (seed, e);
-        rows that do not fill the steps of an epoch wait for the next epoch's order."""
+
+def vocabularies(found: tf.data.Dataset, chosen: np.ndarray, before: Statistics) -> dict[str, dict]:
+    """The words of `before`, and the commonest ones in the rows that `chosen` marks."""
+    counters = {name: collections.Counter() for name in prepare.names("category", "text", "letters")}
+    at = 0
+    for block in found if counters else []:
+        mask = chosen[at : at + len(block["row hash"])]
+        at += len(mask)
+        for name, counter in counters.items():
+            words = tf.boolean_mask(block[name], mask)
+            words = words if data.COLUMNS[name] == "category" else prepare.tokens(name, words).flat_values
+            unique, _, counts = tf.unique_with_counts(words)
+            counter.update(dict(zip(unique.numpy().tolist(), counts.numpy().tolist(), strict=True)))
+    known = {}
+    for name, counter in counters.items():
+        best = sorted(counter.items(), key=lambda pair: (-pair[1], pair[0]))[: WORDS[data.COLUMNS[name]]]
+        # A blank category is a word of its own, also where no training row is blank.
+        first = before.get(name, {"words": [""] * (data.COLUMNS[name] == "category")})["words"]
+        known[name] = {"words": [*dict.fromkeys([*first, *(word.decode("utf-8", "replace") for word, _ in best)])]}
+    return known
+
+
+def encoded(found: tf.data.Dataset, words: Statistics) -> dict[str, np.ndarray]:
+    """All rows as the network takes them, in files that are read as they are needed."""
+    encode, _ = prepare.encoder(words)
+    files: dict[str, tuple] = {}
+    with contextlib.ExitStack() as opened:
+        for block in found.map(encode, num_parallel_calls=tf.data.AUTOTUNE).prefetch(2).as_numpy_iterator():
+            for name, values in block.items():
+                values = values.astype("uint16") if name == "counts" else values
+                if name not in files:
+                    files[name] = opened.enter_context(tempfile.TemporaryFile()), values.dtype, values.shape[1:]
+                files[name][0].write(np.ascontiguousarray(values).data)
+        return {name: np.memmap(file, kind, "r").reshape(-1, *sizes) for name, (file, kind, sizes) in files.items()}
+
+
+def moments(table: Table, rows: np.ndarray) -> dict[str, dict]:
+    """Mean, variance and range of the numbers in these rows, without blanks, in float64; lists for a date's numbers."""
+    found: dict[str, dict] = {}
+    numbers = iter(_moments(table.inputs["numbers"], rows) if "numbers" in table.inputs else ())
+    for name in prepare.names("number", "date"):
+        date = [next(numbers) for _ in range(prepare.PARTS)] if name in prepare.names("date") else []
+        found[name] = {what: [one[what] for one in date] for what in date[0]} if date else next(numbers)
+    for name in prepare.arrays():
+        (found[name],) = _moments(table.inputs[name].reshape(len(table.labels), -1), rows, axis=None)
+    if not data.CLASSES:
+        (found[data.LABEL],) = _moments(table.labels[:, None], rows)
+    return found
+
+
+def _moments(values: np.ndarray, rows: np.ndarray, axis: int | None = 0) -> list[dict[str, float]]:
+    chunks = [rows[i : i + 4 * CHUNK] for i in range(0, len(rows), 4 * CHUNK)]
+    count, total, spread, low, high = 0, 0.0, 0.0, np.inf, -np.inf
+    for chunk in chunks:
+        part = values[chunk].astype("float64")
+        low, high = np.fmin(low, np.fmin.reduce(part, axis)), np.fmax(high, np.fmax.reduce(part, axis))
+        count, total = count + np.sum(~np.isnan(part), axis), total + np.nansum(part, axis)
+    mean = total / np.maximum(count, 1)
+    for chunk in chunks:
+        spread = spread + np.nansum((values[chunk] - mean) ** 2, axis)
+    variance = np.where(count, spread / np.maximum(count, 1), 1.0)
+    columns = zip(*map(np.ravel, (mean, variance, low, high)), strict=True)
+    return [dict(zip(("mean", "variance", "low", "high"), map(float, one), strict=True)) for one in columns]
+
+
+def order(count: int, seed: int, epoch: int) -> np.ndarray:
+    """The numbers up to `count`, mixed; of very many, those that are near each other on the disk stay so."""
+    chance = np.random.default_rng([seed, epoch])
+    blocks = chance.permutation(-(-count // BLOCK))
+    found = [(blocks[i : i + MIXED, None] * BLOCK + np.arange(BLOCK)).ravel() for i in range(0, len(blocks), MIXED)]
+    return np.concatenate([chance.permutation(some[some < count]) for some in found])
+
+
+def stream(
+    table: Table, rows: np.ndarray, batch: int, steps: int, seed: int, start: int, worker: int = 0, workers: int = 1,
+    weights: np.ndarray | None = None,
+) -> tf.data.Dataset:  # fmt: skip
+    """The part for `worker` of each batch from step `start` on, for ever. The order of epoch e depends on (seed, e)
+    alone; rows that don't fill the `steps` of an epoch wait for the next one's order."""
+    each = batch // workers
+    some = table.take(rows[:1], weights)
+    together = max(1, AT_ONCE // (each * sum(values.size for values in tf.nest.flatten(some))))
+
+    def deal() -> Iterator[tuple]:
         epoch, inside = divmod(start, steps)
-        each = batch // workers
+        while True:
+            chosen = rows[order(len(rows), seed, epoch)[: steps * batch]].reshape(steps, batch)
+            for i in range(inside, steps, together):
+                few = chosen[i : i + together, worker * each : (worker + 1) * each]
+                yield table.take(few, weights)
+            epoch, inside = epoch + 1, 0
 
-        def order(epoch: tf.Tensor) -> tf.data.Dataset:
-            mixed = tf.random.experimental.stateless_shuffle(tf.range(len(train[1])), seed=tf.stack([seed, epoch]))
-            whole = tf.reshape(mixed[: steps * batch], [-1, batch])
-            return tf.data.Dataset.from_tensor_slices(whole[:, worker * each : (worker + 1) * each])
-
-        chosen = tf.data.Dataset.range(epoch, 2**40).flat_map(order).skip(inside)
-        return chosen.map(lambda i: tf.nest.map_structure(lambda v: tf.gather(v, i), train), num_parallel_calls=AUTO)
-
-    held = take(table, out) if out.any() else None
-    return Source(statistics.rows, found, held, stream, files.content.hexdigest()[:16], "in memory")
+    shape = tf.nest.map_structure(lambda values: tf.TensorSpec([None, each, *values.shape[1:]], values.dtype), some)
+    return tf.data.Dataset.from_generator(deal, output_signature=shape).unbatch()
 
 
-def held_out(hashes: np.ndarray, labels: np.ndarray, share: float) -> np.ndarray:
-    """A mask of the rows to hold out: `share` of each class (of all rows for a number), lowest hashes first.
+def held(table: Table, rows: np.ndarray, batch: int) -> tf.data.Dataset:
+    """These rows once, in their order."""
 
-    It depends on what the rows say, not on their order or a seed; a class with two rows or more has one in each part.
-    """
-    mask = np.zeros(len(labels), bool)
-    groups = [labels == labels] if labels.dtype.kind == "f" else [labels == kind for kind in np.unique(labels)]
-    for group in groups:
-        chosen = np.flatnonzero(group)
-        count = min(max(1, round(share * len(chosen))), len(chosen) - 1) if share else 0
-        mask[chosen[np.argsort(hashes[chosen], kind="stable")[:count]]] = True
-    return mask
+    def deal() -> Iterator[tuple]:
+        yield from (table.take(rows[i : i + batch], None) for i in range(0, len(rows), batch))
 
-
-def streamed(files: Files, share: float) -> Source:
-    """Statistics of the files and the first held-out rows; the stream reads the files again in each epoch.
-
-    Lines whose hash is low are held out: a rule that needs no memory and puts equal lines together.
-    """
-    statistics, held, kept = Statistics(), [], 0
-    for hashes, *table in files.once():
-        out = hashes < int(share * SLOTS)
-        statistics.add(*take(table, ~out))
-        if kept < HELD and out.any():
-            held.append(take(table, out))
-            kept += int(out.sum())
-    found = statistics.result()
-    encode, _ = encoder(found)
-
-    def stream(batch: int, steps: int, seed: int, start: int, worker: int = 0, workers: int = 1) -> tf.data.Dataset:
-        """As of rows in memory, but shuffled among the files and within blocks."""
-        epoch, inside = divmod(start, steps)
-        each = batch // workers
-
-        def mixed(values: tf.Tensor, number: tf.Tensor, epoch: tf.Tensor) -> tf.Tensor:
-            seeds = tf.stack([tf.cast(seed, tf.int64), epoch * 1_000_003 + number + 1])
-            return tf.random.experimental.stateless_shuffle(values, seed=seeds)
-
-        def lines(epoch: tf.Tensor) -> tf.data.Dataset:
-            def block(number: tf.Tensor, found: tf.Tensor) -> tf.Tensor:
-                training = tf.strings.to_hash_bucket_fast(found, SLOTS) >= int(share * SLOTS)
-                return mixed(tf.boolean_mask(found, training), number, epoch)
-
-            order = mixed(tf.constant(files.paths), tf.constant(-1, tf.int64), epoch)
-            blocks = files.chunks(order).rebatch(BLOCK).enumerate().map(block, num_parallel_calls=2)
-            return blocks.rebatch(batch, drop_remainder=True).take(steps)
-
-        def decoded(lines: tf.Tensor) -> Table:
-            rows, labels = files.decode(lines[worker * each : (worker + 1) * each])
-            return encode(rows), labels
-
-        return tf.data.Dataset.range(epoch, 2**40).flat_map(lines).skip(inside).map(decoded, num_parallel_calls=AUTO)
-
-    rows, labels = take(join(held), slice(HELD)) if held else ({}, None)
-    part = (encode(rows), labels) if held else None
-    return Source(statistics.rows, found, part, stream, files.content.hexdigest()[:16], "read anew in each epoch")
+    some = table.take(rows[:1], None)
+    shape = tf.nest.map_structure(lambda values: tf.TensorSpec([None, *values.shape[1:]], values.dtype), some)
+    found = tf.data.Dataset.from_generator(deal, output_signature=shape)
+    return found.apply(tf.data.experimental.assert_cardinality(-(-len(rows) // batch)))

@@ -5,6 +5,7 @@ import os
 import platform
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
@@ -26,10 +27,11 @@ class Parser(argparse.ArgumentParser):
 def arguments() -> argparse.ArgumentParser:
     """The options of a run."""
     beside = Path(__file__).resolve().parent.parent / data.DATA
-    parser = Parser(prog="python -m trainer.task", description=f"Learns {data.LABEL} from a CSV file.")
+    parser = Parser(prog="python -m trainer.task", description=f"Learns {data.LABEL} from {data.DATA}.")
     option = parser.add_argument
-    option("--data", default=str(beside), metavar="PATTERN", help=f"CSV files, gs:// too (default: {data.DATA})")
-    option("--validation", type=part, default=0.2, metavar="SHARE|PATTERN", help="rows to hold out (default: 0.2)")
+    option("--data", default=str(beside), metavar="PATTERN", help=f"other rows, gs:// too (default: {data.DATA})")
+    option("--validation", type=share, default=0.2, metavar="SHARE|PATTERN", help="rows to hold out (default: 0.2)")
+    option("--test", type=share, default=0.0, metavar="SHARE|PATTERN", help="rows for a last look (default: none)")
     option("--epochs", type=whole(1), default=30, help="passes over the rows (default: 30)")
     option("--steps", type=whole(1), default=0, help="stop after this step")
     option("--batch", type=whole(1), help="rows a step (default: 32 to 1024, by the number of rows)")
@@ -37,14 +39,15 @@ def arguments() -> argparse.ArgumentParser:
     option("--seed", type=whole(0), default=0, help="another seed, another order and first weights (default: 0)")
     option("--output", default="output", metavar="DIR", help="model, checkpoints, logs (default: output)")
     option("--save-every", type=whole(1), default=0, metavar="STEPS", help="checkpoints (default: each 30 seconds)")
-    option("--memory", type=whole(0), default=128, metavar="MB", help="hold files up to this in memory (default: 128)")
+    option("--continue", dest="before", default="", metavar="DIR", help="learn on from that model, or checkpoints")
+    option("--widen", action="store_true", help="with --continue: learn new words and the new rows' statistics, too")
     asked = os.environ.get("CLOUDKITE_ASK", "")
-    option("--ask", default=asked, metavar="FILE", help="also write Keras' own answers to these rows, answers.json")
+    option("--ask", default=asked, metavar="PATTERN", help="also write Keras' own answers to these rows, answers.json")
     option("--require-gpu", action="store_true", default=os.environ.get("CLOUDKITE_REQUIRE_GPU") == "1")
     return parser
 
 
-def whole(least: int):
+def whole(least: int) -> Callable[[str], int]:
     """A reader of whole numbers from `least` to 2**31 - 1."""
 
     def read(text: str) -> int:
@@ -57,13 +60,13 @@ def whole(least: int):
 
 def positive(text: str) -> float:
     """A number above zero."""
-    value = number(text)
-    if value is None or not 0 < value < float("inf"):
+    value = number(text) or 0.0
+    if not 0 < value < float("inf"):
         raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
     return value
 
 
-def part(text: str) -> float | str:
+def share(text: str) -> float | str:
     """A share from 0 up to, not including, 1; anything that is no number is a file pattern."""
     value = number(text)
     if value is not None and not 0 <= value < 1:
