@@ -10,6 +10,8 @@ import pytest
 
 from cloudkite.jobs import earlier, logs, service, submit
 from cloudkite.show.errors import BadValue, UserError
+from cloudkite.trainers import folders, making
+from clouds import LocalCloud
 from tests.local.place import Place
 
 pytestmark = pytest.mark.slow  # jobs are processes, with an environment of their own
@@ -109,3 +111,31 @@ def test_what_is_not_there_or_of_another_kind_is_refused(place: Place, finished:
     with pytest.raises(BadValue, match=r"can't be learned on from: it has not ended"):
         earlier.find(place.target, place.trainer, made.name)
     service.cancel(place.target, made.id)
+
+
+_RUN = """
+import os, sys
+sys.path.insert(0, os.environ["FOLDER"])
+from trainer import task
+sys.exit(task.main(os.environ["WORDS"].split()))
+"""
+
+
+def test_a_generated_trainer_learns_on_from_what_was_found(place: Place, local_cloud: LocalCloud, session):
+    trainer = folders.Trainer("penguins", making.new(place.workspace, "penguins").folder)
+    python = folders.environment(trainer, place.workspace)
+    models = place.account.outputs().buckets["models"]
+
+    def run(name: str, *more: str) -> dict:
+        words = ["--output", f"{models}/{name}", "--epochs", "2", *more]
+        env = {"FOLDER": str(trainer.folder), "WORDS": " ".join(words), "CUDA_VISIBLE_DEVICES": "-1"}
+        local_cloud.run(_RUN, env=env, python=python, timeout=300)
+        path = urllib.parse.quote(f"{name}/model/assets.extra/trainer.json", safe="")
+        bucket = models.removeprefix("gs://")
+        return session.get(f"https://storage.googleapis.com/storage/v1/b/{bucket}/o/{path}?alt=media").json()
+
+    assert "continued_from" not in run("one")
+    model = earlier.find(place.target, trainer, f"{models}/one", widen=True)
+    assert run("two", *model.options())["continued_from"] == {"path": f"{models}/one/model", "words": "widened"}
+    steps = earlier.find(place.target, trainer, f"{models}/one/checkpoints")
+    assert run("three", *steps.options())["continued_from"] == {"path": f"{models}/one/checkpoints", "words": "kept"}
