@@ -20,6 +20,7 @@ Value = float | str | list[float] | None  # None: blank; a list: an array, its l
 _SHOWN = 3  # texts in a note
 _KEPT = 1000  # different texts that are counted for a note
 _TEXT_SHOWN = 40  # characters of one
+_EPOCH = datetime.date(1970, 1, 1).toordinal()
 _TOKEN = re.compile(r"\w\w+")  # as CountVectorizer makes words of text
 Place = Callable[[int], str]  # where a row comes from: "rows.csv:3: ", or ""
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2})?)?")
@@ -253,6 +254,16 @@ def _is_date(text: str) -> bool:
     return True
 
 
+def _day(end: Any) -> str:
+    """The first or last date of the training data in ISO 8601, of which a trainer may tell days since 1970; or ""."""
+    if isinstance(end, str):
+        return end
+    days: Any = end[0] if isinstance(end, list) and end else None
+    if not isinstance(days, int | float) or not 0 < _EPOCH + days < datetime.date.max.toordinal():
+        return ""
+    return datetime.date.fromordinal(_EPOCH + int(days)).isoformat()
+
+
 def columns(about: Mapping[str, Any], blanks: Counter[str]) -> dict[str, Column]:
     """The columns of the model that `trainer.json` tells `about`, by the model's own names."""
     headers, words, statistics = (about.get(key) or {} for key in ("headers", "words", "statistics"))
@@ -262,7 +273,7 @@ def columns(about: Mapping[str, Any], blanks: Counter[str]) -> dict[str, Column]
         if kind == NUMBER:
             made[name] = Numbers(header, blanks)
         elif kind == DATE:
-            made[name] = Dates(header, blanks, known.get("low") or "", known.get("high") or "")
+            made[name] = Dates(header, blanks, *(_day(known.get(end)) for end in ("low", "high")))
         elif kind in (TEXT, LETTERS) and name not in words:  # an older export says "text" for a category
             made[name] = Texts(header, blanks, known.get("words", ()), kind == LETTERS)
         elif isinstance(kind, list) or kind == ARRAY:

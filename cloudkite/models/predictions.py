@@ -91,7 +91,7 @@ def _is_statistics(found: Any) -> bool:
     if not isinstance(found, dict) or not _is_words(found.get("words", [])):
         return False
     ends = [found[end] for end in ("low", "high") if found.get(end) is not None]
-    return all(isinstance(end, str) for end in ends) or all(isinstance(end, int | float) for end in ends)
+    return any(all(isinstance(end, kind) for end in ends) for kind in (str, int | float, list))
 
 
 _ANEW = _("fetch the model again: move its folder away, then uv run invoke fetch")

@@ -68,6 +68,7 @@ def test_no_model(grades):
         ({**ABOUT, "columns": {"photo": []}}, "columns is not what a trainer writes"),
         ({**ABOUT, "columns": {"photo": [28, "28"]}}, "columns is not what a trainer writes"),
         ({**ABOUT, "statistics": {"hours": 3}}, "statistics is not what a trainer writes"),
+        ({**ABOUT, "statistics": {"seen": {"low": {}}}}, "statistics is not what a trainer writes"),
         (
             {**ABOUT, "statistics": {"seen": {"low": "2024-01-01", "high": 3}}},
             "statistics is not what a trainer writes",
@@ -255,6 +256,21 @@ def test_each_kind_of_a_file_and_what_is_told_of_it(grades, tmp_path):
         "name: the model knows no letter of 'Bob' (2 rows)",
         "city: the model never saw 'Jeju' (2 rows)",
     ]
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "told"),
+    [
+        ([19723.0, 2024.0, 1.0], [20088.0, 2024.0, 12.0], "2024-01-01 to 2024-12-31: 2025-01-01"),
+        ([float("inf")], [float("-inf")], ""),
+        (None, None, ""),
+    ],
+)
+def test_dates_of_the_training_data_as_days_since_1970(low, high, told):
+    about = {**ABOUT, "columns": {"seen": "date"}, "statistics": {"seen": {"low": low, "high": high}}}
+    asked = questions.Questions(about)
+    asked.typed(["seen=2024-12-31", "seen=2025-01-01"])
+    assert [note.partition("saw, ")[2] for note in asked.notes()] == ([told] if told else [])
 
 
 def test_a_category_that_an_older_export_calls_text():
