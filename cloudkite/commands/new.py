@@ -2,36 +2,55 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
 from invoke.context import Context
 
 from cloudkite.commands import command
-from cloudkite.show.text import _
+
+_OPTIONS = {
+    "name": "the trainer's name, its folder in trainers/",
+    "data": "a table (CSV, TSV, Excel, Parquet, SQLite), arrays (.npz), TFRecord, or a folder of images or texts",
+    "label": "the column to predict",
+    "as": "COLUMN=KIND, where a column isn't what it looks like: number, english, german, category, text, letters, "
+    "date, ymd, dmy, mdy, out; may be repeated",
+    "missing": "a value that stands for a missing one, e.g. --missing=-999; may be repeated",
+    "encoding": "the encoding of the text, e.g. cp949 (default: as it looks)",
+    "sheet": "the sheet of a spreadsheet (default: the first that has the label)",
+    "query": "SQL whose rows to take from a SQLite file, as they are now",
+    "group": "a column whose equal values stay in one part: a patient, a class",
+    "time": "a column of dates or numbers by which the newest rows are held out",
+    "size": "pixels to which images are brought: 64, or 48x64 (default: at most 64)",
+    "output": "another folder than trainers/ to put it in",
+    "yes": "do not ask",
+}
 
 
-@command(
-    positional=["name"],
-    help={
-        "name": "the trainer's name, its folder in trainers/",
-        "data": "a CSV file with a header; the columns are read from it",
-        "label": "the column to predict",
-        "output": "another folder than trainers/ to put it in",
-    },
-)
-def new(c: Context, name: str, data: str = "", label: str = "", output: str = "") -> None:
-    """Make a trainer: on the Palmer penguins, or on your own CSV with --data and --label."""
+@command(positional=["name"], iterable=["as_", "missing"], help=_OPTIONS)
+def new(
+    c: Context,
+    name: str,
+    data: str = "",
+    label: str = "",
+    as_: list[str] | None = None,
+    missing: list[str] | None = None,
+    encoding: str = "",
+    sheet: str = "",
+    query: str = "",
+    group: str = "",
+    time: str = "",
+    size: str = "",
+    output: str = "",
+    yes: bool = False,
+) -> None:
+    """Make a trainer: on the Palmer penguins, or on your own data with --data and --label."""
     from cloudkite import workspace
+    from cloudkite.data.table import Wishes
+    from cloudkite.journey import creation
     from cloudkite.journey.reach import look_at_machine
-    from cloudkite.show import screen
-    from cloudkite.trainers import making
 
+    wishes = Wishes(
+        kinds=creation.kinds(as_ or []), codec=encoding, sheet=sheet, query=query, missing=tuple(missing or ()),
+        group=group, time=time, size=creation.size(size),
+    )  # fmt: skip
     space = workspace.find()
     look_at_machine(space, stops=False)
-    made = making.new(space, name, Path(data) if data else None, label or None, Path(output) if output else None)
-    for note in made.notes:
-        screen.note(note)
-    screen.say(_("made {folder}").format(folder=os.path.relpath(made.folder)))
-    shown = os.path.relpath(made.folder) if output else name
-    screen.say(_("next: {command}").format(command=f"uv run invoke check {shown}"))
+    creation.new(space, name, data, label, output, wishes, yes=yes)

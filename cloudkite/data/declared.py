@@ -32,7 +32,8 @@ class Declared:
     to the trainer's folder, or gs://. `allow` lists findings of the check that are meant to be, such as "leak:column".
     `headers` is what the person's own file called a column. Rows with the same value in the column `group` stay in one
     part; the rows that are the newest by the column `time` are held out; "" for neither. `loads`: data.py has a
-    function `load`, which gives the rows in place of a CSV file.
+    function `load`, which gives the rows in place of a CSV file. `forms` tells how the person's own file writes its
+    columns, see `fields.of`.
     """
 
     source: Path
@@ -47,6 +48,7 @@ class Declared:
     group: str = ""
     time: str = ""
     loads: bool = False
+    forms: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def shown(self, name: str) -> str:
         """A column as a report names it: what the person's file called it comes first."""
@@ -86,6 +88,7 @@ def read(path: Path) -> Declared:
         shapes=shapes,
         group=values.column("GROUP"),
         time=values.column("TIME"),
+        forms=values.forms(),
         loads=any(isinstance(node, ast.FunctionDef) and node.name == "load" for node in tree.body),
     )
 
@@ -217,6 +220,18 @@ class _Values:
             raise self.wrong("HEADERS", _("HEADERS is {value!r}").format(value=value), _HEADERS)
         return value
 
+    def forms(self) -> dict[str, dict[str, Any]]:
+        value = self._get("FORMS") if "FORMS" in self._nodes else {}
+        if not isinstance(value, dict) or not all(isinstance(form, dict) for form in value.values()):
+            raise self.wrong("FORMS", _("FORMS is {value!r}").format(value=value), _FORMS)
+        known = {"": ("codec", "sheet", "query", "missing")}
+        for name, form in value.items():
+            allowed = known.get(name, ("style", "unit", "order"))
+            if other := next((key for key in form if key not in allowed), None):
+                raise self.wrong("FORMS", _("FORMS has {key!r} for {name!r}").format(key=other, name=name),
+                                 near(str(other), list(allowed)))  # fmt: skip
+        return value
+
     def allow(self, columns: Mapping[str, str]) -> tuple[str, ...]:
         value = self._get("ALLOW") if "ALLOW" in self._nodes else ()
         known = [f"leak:{name}" for name in columns]
@@ -243,6 +258,7 @@ def _is_number(value: Any) -> bool:
 
 
 _HEADERS = _('HEADERS = {"column": "what your file calls it"}')
+_FORMS = _('FORMS = {"column": {"style": "german", "unit": "kg", "order": "dmy"}}')
 _RANGES = _('RANGES = {"column": (lowest, highest)}')
 _HOW = {
     "COLUMNS": _(

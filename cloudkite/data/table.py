@@ -1,4 +1,4 @@
-"""What a person's CSV file holds: which columns are numbers or text, the label's classes, and what to leave out.
+"""What a person's table holds: which columns are numbers, dates or text, the label's classes, and what to leave out.
 
 A trainer gets a cleaned copy, so much that `cloudkite.check.rows` has to refuse is mended here: spaces around fields,
 line breaks in them, blank lines above the header, rows without a label. Any column may be chosen to learn from, so each
@@ -9,227 +9,202 @@ from __future__ import annotations
 
 import csv
 import keyword
-import math
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import compress, islice
 from pathlib import Path
+from typing import Any
 
-from cloudkite.data import balance, missing, number, reading
-from cloudkite.data.declared import CATEGORY, NUMBER
+from cloudkite.data import balance, encoding, fields, missing, reading, sheets
+from cloudkite.data.column import FEW, FORCED, MANY, Column, Verdict, is_east, is_prose, quoted
+from cloudkite.data.declared import CATEGORY, DATE, LETTERS, NUMBER, TEXT
+from cloudkite.data.fields import ENGLISH, GERMAN, Field, clean
 from cloudkite.show.errors import BadValue
 from cloudkite.show.text import _, counted, near
 
-# 007, +821012345678, card numbers: digits that are no quantity. Who declares such a column one of numbers is taken at
-# their word by the check; here nobody has said yet what it is.
-CODE = re.compile(r"[+-]?0\d.*|\+\d{7,}|\d{16,}")
 # What a spreadsheet may run: https://owasp.org/www-community/attacks/CSV_Injection. A dash alone, or +82, is common.
 FORMULA = re.compile(r"[=@]|[+-].*[(|!]")
-MANY = 100_000  # distinct values that are kept apart, at most
+# The last lines of a report, by what stands in their first field.
+_TOTAL = re.compile(
+    r"(grand )?total|sum|subtotal|average|mean|summe|gesamt|합계|총계|소계|총합|평균|계|合計|平均", re.IGNORECASE
+)
+_FOOT = 3  # lines at the end that may be such
+_GROUP = re.compile(
+    r"(?i)(patient|user|person|subject|session|customer|client|member|household|student|participant|device|visitor|"
+    r"환자|회원|고객|사용자|이용자|학생|세션|참가자|대상자)[\s_-]*(id|no|nr|number|code|key|번호|아이디|코드)?"
+)
+_UNCLEAN = ("  ", " \n", "\n ", "\t", "\r", "\v", "\f", "\x1c", "\x1d", "\x1e", "\x1f")  # between or in fields
 CLASSES_OF_WHOLE_NUMBERS = 20  # a label with more different whole numbers is a quantity
 COLUMNS = 10_000  # each is an input of the model
 CLASSES = 1000  # a label with more different words is no class
-SAMPLE = 1000  # values that are looked at for what they have in common
-WORDS = 20  # with fewer, what looks like dates or sizes may well be names of kinds
-SENTENCE = 3  # spaces, from which on a text is no name
-FEW = 10  # rows: with fewer, a column of different words says nothing
+SHOWN = 3  # rows
 
 Value = str | int
 
 
-@dataclass
-class Column:
-    """What the rows say about one column, counted while reading."""
+@dataclass(frozen=True)
+class Wishes:
+    """What a person said about a file beyond its label; "" and () leave it to what the file shows."""
 
-    name: str
-    rows: int = 0
-    filled: int = 0
-    numbers: int = 0
-    whole: bool = True
-    low: float = math.inf
-    high: float = -math.inf
-    values: Counter[str] = field(default_factory=Counter)
-    most: int = MANY  # values that are kept apart
-    compared: int = 0  # filled fields until there were as many
-    odd: tuple[str, int] | None = None  # the first value that is no number, and its line
-    blanks: set[str] = field(default_factory=set)  # values such as NA
-    grouped: str = ""  # the first value with commas between its thousands
-    steps: bool = True  # each number is the one of the row before, and 1
-    following: float | None = None  # what would be the next one
-
-    def add(self, text: str, line: int) -> None:
-        """Count one field."""
-        self.rows += 1
-        if not text:
-            return
-        if text.lower() in missing.WORDS:
-            self.blanks.add(text)
-        elif (value := number.written(text)) is not None and not CODE.fullmatch(text):
-            self.numbers += 1
-            self.steps = self.steps and self.following in (None, value)
-            self.following = value + 1
-            if not self.grouped and "," in text:
-                self.grouped = text
-            self.whole = self.whole and value.is_integer()
-            self.low, self.high = min(self.low, value), max(self.high, value)
-        elif self.odd is None:
-            self.odd = (text, line)
-        self.filled += 1
-        if len(self.values) < self.most:
-            self.compared = self.filled
-            self.values[text] += 1
-        elif text in self.values:
-            self.values[text] += 1
-
-    def skip(self) -> None:
-        """A row that isn't counted, as it has no label."""
-        if self.following is not None:
-            self.following += 1
-
-    @property
-    def numeric(self) -> bool:
-        """Whether every filled field is a number or a word for a blank, and one at least is a number."""
-        return self.numbers > 0 and self.odd is None
-
-    @property
-    def texts(self) -> Iterable[str]:
-        """The values of a column that is not of numbers."""
-        return () if self.numeric else self.values
-
-    def counted(self, blanks: frozenset[str]) -> tuple[int, int]:
-        """Filled fields, and distinct values (at most `most`) among them, leaving `blanks` out."""
-        gone = sum(self.values.get(word, 0) for word in blanks)
-        return self.filled - gone, len([value for value in self.values if value not in blanks])
-
-    def useless(self, blanks: frozenset[str] = frozenset()) -> str:
-        """Why nothing can be learnt from the column as it is, in words; "" when something can."""
-        filled, distinct = self.counted(blanks)
-        if filled == 0:
-            return _("it is blank")
-        if distinct == 1:
-            return _("it has one value only")
-        if self.numeric:
-            return _("it counts the rows") if self.steps and filled == self.rows >= FEW else ""
-        # By what was compared, so that an id is one in a long file, too.
-        if self.compared < FEW or distinct <= 0.9 * min(self.compared, filled):
-            return ""
-        if self.odd and self.numbers > filled / 2:
-            return _("its numbers have {value} among them in line {line}: {why}").format(
-                value=repr(self.odd[0]), line=self.odd[1], why=number.wrong(self.odd[0]) or _("digits of a code")
-            )
-        if why := self.almost():
-            return why
-        if sum(value.count(" ") >= SENTENCE for value in self.sample) > len(self.sample) / 2:
-            return _("almost every row has another text, and a trainer takes each as one word: make columns of it")
-        return _("almost every row has another value: a name or an id")
-
-    @property
-    def sample(self) -> list[str]:
-        """Some of its values."""
-        return list(islice(self.values, SAMPLE))
-
-    def almost(self) -> str:
-        """What keeps nearly all values from being numbers that are some to people, by an example; "" otherwise."""
-        told = [why for value in self.sample if (why := number.almost(value))]
-        return told[0] if len(told) > 0.9 * len(self.sample) else ""
+    kinds: Mapping[str, str] = field(default_factory=dict)  # column -> one of column.FORCED
+    codec: str = ""
+    sheet: str = ""
+    query: str = ""
+    missing: tuple[str, ...] = ()
+    group: str = ""
+    time: str = ""
+    size: tuple[int, int] | None = None  # of images: height and width
 
 
 @dataclass(frozen=True)
 class Table:
-    """A CSV file as a trainer will read it. Names are those of the cleaned copy that `write` makes."""
+    """A person's table as a trainer will read it. Names are those of the cleaned copy that `write` makes."""
 
     path: Path
     header: list[str]
     columns: dict[str, str]  # name -> its kind: what the model sees
     originals: dict[str, str]  # name -> the person's own, for columns that had to be renamed
-    grouped: frozenset[str]  # names of the columns of numbers with commas between thousands
+    fields: dict[str, Field]  # name -> how its fields are read, for every column
     ranges: dict[str, tuple[float, float]]
     label: str
     classes: tuple[Value, ...]  # () for a number to estimate
     rows: int
     blanks: frozenset[str]
     notes: list[str]
+    shown: list[tuple[str, str, str, str]] = field(default_factory=list)  # column, kind, example, what was done
+    first: list[dict[str, str]] = field(default_factory=list)  # the first rows as they will be, by the person's names
     form: reading.Form = reading.UTF8
+    forms: dict[str, dict[str, Any]] = field(default_factory=dict)  # what who reads such a file again must know
+    group: str = ""
+    time: str = ""
+    alike: frozenset[str] = frozenset()  # names of columns whose fields stay as they are
+    places: tuple[int, ...] = ()  # where in the file the columns of `header` are
+    foot: int = 0  # lines at the end that hold totals
     stamp: tuple[int, int] = (0, 0)  # size and time of change of the file that was read
 
 
-def read(path: Path, label: str) -> Table:
-    """Look at every row of the CSV file `path` (one header line). Raises BadValue."""
-    stamp = _stamp(path)
-    form, guesses = _form(path)
-    records = _records(path, form)
-    header = _header(path, next(records, (0, []))[1], label)
-    most = max(10 * CLASSES, min(MANY, 50 * MANY // len(header)))  # together they must fit into the memory
-    columns = [Column(name, most=most) for name in header]
-    where, rows, unlabelled = header.index(label), 0, 0
-    for line, fields in records:
-        if len(fields) != len(header):
-            raise BadValue(
-                _("{path}, line {line}: {found} fields, but the header has {wanted}").format(
-                    path=path.name, line=line, found=len(fields), wanted=len(header)
-                ),
-                _('put text that holds a comma in double quotes: "Kim, Minji"'),
-            )
-        if not fields[where]:
-            unlabelled += 1
-            for column in columns:
-                column.skip()
-            continue
-        rows += 1
-        for column, text in zip(columns, fields, strict=True):
-            column.add(text, line)
-    if columns[where].numeric:  # words such as NA are no labels there
-        gone = sum(columns[where].values[word] for word in columns[where].blanks)
-        rows, unlabelled = rows - gone, unlabelled + gone
-    if not rows:
+def read(path: Path, label: str, wishes: Wishes | None = None) -> Table:
+    """Look at every row of the table in `path`. Raises BadValue."""
+    wishes = wishes or Wishes()
+    label, stamp = clean(label), _stamp(path)
+    wanted = [clean(name) for name in (label, wishes.group, wishes.time, *wishes.kinds) if name]
+    form, guesses = _form(path, wanted, wishes)
+    rows = _Rows(path, form)
+    names = _header(path, rows.header, label)
+    _known(path, names, wishes)
+    most = max(10 * CLASSES, min(MANY, 50 * MANY // len(names)))  # together they must fit into the memory
+    blank = frozenset(clean(word).lower() for word in wishes.missing)
+    columns = [Column(name, most, blank) for name in names]
+    where, total, unlabelled, first = names.index(label), 0, 0, []
+    for chunk in rows:
+        texts, lines = chunk.columns, chunk.lines
+        at: Sequence[int] = range(total + unlabelled, total + unlabelled + len(lines))
+        if "" in texts[where]:
+            kept = list(map(bool, texts[where]))
+            texts = [list(compress(column, kept)) for column in texts]
+            lines, at = list(compress(lines, kept)), list(compress(at, kept))
+            unlabelled += len(kept) - len(lines)
+        total += len(lines)
+        if len(first) < SHOWN:
+            first += [
+                dict(zip(names, row, strict=True)) for row in islice(zip(*texts, strict=True), SHOWN - len(first))
+            ]
+        for column, found in zip(columns, texts, strict=True):
+            column.add_all(found, lines, at)
+    columns, places = _named(path, columns)
+    verdicts = _settled(path, columns, label, wishes, form)
+    answer, verdict = next((c, v) for c, v in zip(columns, verdicts, strict=True) if c.name == label)
+    if verdict.kind == NUMBER:  # words such as NA are no labels there
+        gone = sum(answer.values[word] for word in answer.blanks) + verdict.count
+        total, unlabelled = total - gone, unlabelled + gone
+    if total <= 0:
         raise BadValue(_("{path} has no rows with a label").format(path=path.name))
-    blanks = frozenset().union(*(column.blanks for column in columns if column.numeric))
+    blanks = frozenset().union(
+        *(c.blanks for c, v in zip(columns, verdicts, strict=True) if v.field.kind in (NUMBER, DATE))
+    )
     notes = [*guesses]
     if unlabelled:
         notes.append(
             counted("{count} row without a label is left out", "{count} rows without a label are left out", unlabelled)
         )
-    notes += [
-        _("column {name}: {text!r} is read as {plain}").format(
-            name=column.name, text=column.grouped, plain=column.grouped.replace(",", "")
-        )
-        for column in columns
-        if column.numeric and column.grouped
-    ]
+    if rows.foot:
+        notes.append(
+            counted("the last line holds totals, and is left out",
+                    "the last {count} lines hold totals, and are left out", rows.foot)
+        )  # fmt: skip
     if blanks:
         notes.append(_("read as blank: {words}").format(words=", ".join(sorted(blanks))))
-    classes = _classes(path, columns[where], blanks, notes)
-    formulas = next((text for column in columns for text in (column.name, *column.texts) if FORMULA.match(text)), "")
-    if formulas:
+    texts = [text for column in columns for text in (column.name, *column.texts)]
+    if odd := encoding.garbled(texts[: 20 * CLASSES]):
+        notes.append(_("{seen}: take the file from before, or --encoding").format(seen=odd))
+    if formula := next((text for text in texts if FORMULA.match(text)), ""):
         said = _("{text!r} is a formula to a spreadsheet, and kept as the text it is: don't open the data with one")
-        notes.append(said.format(text=formulas[:40]))
-    seen = _choose([column for column in columns if column.name != label], blanks, notes)
+        notes.append(said.format(text=formula[:40]))
+    classes = _classes(path, answer, verdict, notes)
+    group, time = clean(wishes.group), clean(wishes.time)
+    seen = [
+        (column, one)
+        for column, one in zip(columns, verdicts, strict=True)
+        if one.kind and column.name not in (label, group)
+    ] or _last_chance(columns, verdicts, (label, group))
+    told = {column.name: _told(column, one) for column, one in zip(columns, verdicts, strict=True)}
+    notes += [note for name, some in told.items() if name != group for note in some]
     if not seen:
         raise BadValue(
             _("{path} has no column to learn {label} from").format(path=path.name, label=label), " ".join(notes)
         )
-    names = _plain_names(header, label)
+    notes += _suggestions(columns, label, group)
+    called = plain_names([column.name for column in columns], label)
     notes += [
         _("column {old} is called {new}, as a model's inputs need plain names").format(old=old, new=new)
-        for old, new in names.items()
-        if old != new and any(column.name == old for column in seen)
+        for old, new in called.items()
+        if old != new and any(column.name == old for column, _one in seen)
     ]
+    by_name = dict(zip((column.name for column in columns), verdicts, strict=True))
+    if time and by_name[time].field.kind not in (NUMBER, DATE):
+        raise BadValue(
+            _("--time {name} is neither a date nor a number").format(name=time),
+            _("name a column of dates, or leave --time out"),
+        )
+    kinds = {called[column.name]: one.kind for column, one in seen}
+    how = {called[name]: one.field for name, one in by_name.items()}
     return Table(
         path=path,
-        header=[names[name] for name in header],
-        columns={names[column.name]: NUMBER if column.numeric else CATEGORY for column in seen},
-        originals={new: old for old, new in names.items() if old != new},
-        grouped=frozenset(names[column.name] for column in columns if column.numeric and column.grouped),
-        ranges={names[column.name]: (column.low, column.high) for column in seen if column.numeric},
+        header=[called[column.name] for column in columns],
+        columns=kinds,
+        originals={new: old for old, new in called.items() if old != new},
+        fields=how,
+        ranges={
+            called[column.name]: (one.span.low, one.span.high)
+            for column, one in seen
+            if one.kind == NUMBER and one.span and one.span.high < float("inf")
+        },
         label=label,
         classes=classes,
-        rows=rows,
+        rows=total,
         blanks=blanks,
         notes=notes,
+        shown=[
+            (column.name, _role(column.name, label, group, kinds.get(called[column.name], "")), *_example(column, one))
+            for column, one in zip(columns, verdicts, strict=True)
+        ],
+        first=first,
         form=form,
+        forms=_forms(form, how, wishes),
+        group=called.get(group, ""),
+        time=called.get(time, ""),
+        alike=frozenset(
+            called[column.name]
+            for column, one in zip(columns, verdicts, strict=True)
+            if one.field.kind != DATE
+            and (column.plain and not one.field.form if one.field.kind == NUMBER else not blanks)
+        ),
+        places=places,
+        foot=rows.foot,
         stamp=stamp,
     )
 
@@ -239,22 +214,117 @@ def write(table: Table, destination: Path) -> None:
 
     Raises BadValue when the file is another than the one that was read.
     """
-    where, whole = table.header.index(table.label), bool(table.classes) and isinstance(table.classes[0], int)
+    where = table.header.index(table.label)
     _unchanged(table)
+    readers = [_reader(table, name, answer=i == where) for i, name in enumerate(table.header)]
     with destination.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(table.header)
-        records = _records(table.path, table.form)
-        next(records)
-        grouped = [i for i, name in enumerate(table.header) if name in table.grouped]
-        for _line, fields in records:
-            if fields[where] and fields[where] not in (table.blanks if not _is_text(table) else ()):
-                fields = ["" if text in table.blanks and i != where else text for i, text in enumerate(fields)]
-                for i in grouped:
-                    fields[i] = fields[i].replace(",", "")
-                fields[where] = str(int(float(fields[where]))) if whole else fields[where]
-                writer.writerow(fields)
+        for chunk in _Rows(table.path, table.form):
+            texts = [chunk.columns[place] for place in table.places]
+            made = [
+                list(map(reader.__getitem__, found)) if reader is not None else found
+                for reader, found in zip(readers, texts, strict=True)
+            ]
+            rows = zip(*made, strict=True)
+            writer.writerows(rows if all(made[where]) else (row for row in rows if row[where]))
     _unchanged(table)
+
+
+class _Reader(dict[str, str]):
+    """What each field of a column becomes in the copy: each distinct one is worked on once, as far as memory goes."""
+
+    def __init__(self, read: Callable[[str], str]) -> None:
+        super().__init__()
+        self._read = read
+
+    def __missing__(self, text: str) -> str:
+        if len(self) > MANY:
+            self.clear()
+        made = self[text] = self._read(text)
+        return made
+
+
+def _reader(table: Table, name: str, answer: bool) -> _Reader | None:
+    """None where all stays as it is."""
+    how = table.fields[name]
+    if answer and table.classes and isinstance(table.classes[0], str):
+        return None
+    if answer and table.classes:
+        return _Reader(lambda text: str(int(float(made))) if (made := how.plain(text)) else "")
+    if name in table.alike:
+        return None
+    if how.kind in (NUMBER, DATE):
+        return _Reader(lambda text: how.plain(text) or "")
+    return _Reader(lambda text: "" if text in table.blanks else text)
+
+
+@dataclass(frozen=True)
+class _Chunk:
+    columns: list[Sequence[str]]
+    lines: Sequence[int]
+
+
+class _Rows:
+    """The rows of a table by column, each field by `clean`, without the lines of totals at its end.
+
+    `header` is there before they are read, `foot`, the number of those lines, when all were.
+    """
+
+    def __init__(self, path: Path, form: reading.Form) -> None:
+        self._path, self._form, self.foot = path, form, 0
+        with self._mistakes(), reading.opened(path, form) as file:
+            self.header = list(map(clean, file.named()[0]))
+
+    @contextmanager
+    def _mistakes(self) -> Iterator[None]:
+        try:
+            yield
+        except reading.Broken as error:
+            raise BadValue(
+                _("{path}, line {line}: {why}").format(path=self._path.name, line=error.line, why=error.why), error.how
+            ) from None
+
+    def __iter__(self) -> Iterator[_Chunk]:
+        with self._mistakes(), reading.opened(self._path, self._form) as file:
+            _header, chunks = file.named()
+            before: reading.Chunk | None = None
+            for chunk in chunks:
+                if before:
+                    yield self._columns(before.rows, before.lines)
+                before = chunk
+            if before:
+                rows = before.rows
+                while self.foot < min(_FOOT, len(rows) - 1) and _is_total(rows[len(rows) - 1 - self.foot]):
+                    self.foot += 1
+                end = len(rows) - self.foot
+                yield self._columns(rows[:end], before.lines[:end])
+
+    def _columns(self, rows: list[list[str]], lines: Sequence[int]) -> _Chunk:
+        width = len(self.header)
+        if set(map(len, rows)) != {width}:
+            found, line = next((len(row), line) for row, line in zip(rows, lines, strict=True) if len(row) != width)
+            raise BadValue(
+                _("{path}, line {line}: {found} fields, but the header has {wanted}").format(
+                    path=self._path.name, line=line, found=found, wanted=width
+                ),
+                _('put text that holds a comma in double quotes: "Kim, Minji"'),
+            )
+        return _Chunk(list(map(_cleaned, zip(*rows, strict=True))), lines)
+
+
+def _cleaned(texts: Sequence[str]) -> Sequence[str]:
+    """Fields by `clean`; those that are clean are seen at a glance."""
+    joined = "\n".join(["", *texts, ""])
+    if joined.isascii() and not any(one in joined for one in _UNCLEAN) and joined.count("\n") == len(texts) + 1:
+        return texts
+    known = {text: clean(text) for text in set(texts)}
+    return [known[text] for text in texts]
+
+
+def _is_total(row: Sequence[str]) -> bool:
+    first = next((text for text in map(clean, row) if text), "")
+    return bool(_TOTAL.fullmatch(first.rstrip(":")))
 
 
 def _unchanged(table: Table) -> None:
@@ -264,11 +334,10 @@ def _unchanged(table: Table) -> None:
         )
 
 
-def columns(path: Path) -> list[str]:
-    """The columns that a person's file has, by its first line. Raises BadValue as `read` does."""
-    form, _notes = _form(path)
-    _line, header = next(_records(path, form))
-    return [name for name in header if name]
+def columns(path: Path, wishes: Wishes | None = None) -> list[str]:
+    """The columns that a person's file has. Raises BadValue as `read` does."""
+    form, _notes = _form(path, (), wishes or Wishes())
+    return [name for name in _Rows(path, form).header if name]
 
 
 def _stamp(path: Path) -> tuple[int, int]:
@@ -279,55 +348,24 @@ def _stamp(path: Path) -> tuple[int, int]:
     return about.st_size, about.st_mtime_ns
 
 
-def _is_text(table: Table) -> bool:
-    return bool(table.classes) and isinstance(table.classes[0], str)
-
-
-def _form(path: Path) -> tuple[reading.Form, list[str]]:
+def _form(path: Path, names: Sequence[str], wishes: Wishes) -> tuple[reading.Form, list[str]]:
     if not _there(path):
         raise BadValue(_("the file {path} doesn't exist").format(path=path), _("check the name given to --data"))
     if path.is_dir():
-        raise BadValue(_("{path} is a folder").format(path=path), _("give --data one CSV file"))
-    return reading.form_of(path)
-
-
-def _records(path: Path, form: reading.Form) -> Iterator[tuple[int, list[str]]]:
-    """(line, fields) of the header and each record, each field by `clean`."""
-    try:
-        with reading.opened(path, form) as file:
-            header, chunks = file.named()
-            yield 1, list(map(clean, header))
-            for chunk in chunks:
-                for line, fields in zip(chunk.lines, chunk.rows, strict=True):
-                    yield line, list(map(clean, fields))
-    except reading.Broken as error:
-        raise BadValue(
-            _("{path}, line {line}: {why}").format(path=path.name, line=error.line, why=error.why), error.how
-        ) from None
+        raise BadValue(_("{path} is a folder").format(path=path), _("give --data one file with a table"))
+    return reading.form_of(path, names, codec=wishes.codec, sheet=wishes.sheet, query=wishes.query)
 
 
 def _there(path: Path) -> bool:
     try:
         return path.exists()
-    except OSError:  # longer than names can be
+    except (OSError, ValueError):  # longer than names can be
         return False
-
-
-def clean(text: str) -> str:
-    """A field trimmed, in NFC, line breaks and other spaces inside made one space."""
-    return unicodedata.normalize("NFC", " ".join(text.split()))
 
 
 def _header(path: Path, header: list[str], label: str) -> list[str]:
     if not header:
         raise BadValue(_("{path} is empty").format(path=path.name), _("the first line must name the columns"))
-    # A first column without a name is how pandas writes its row numbers.
-    header = ["row_number" if not name and i == 0 else name for i, name in enumerate(header)]
-    if "" in header:
-        raise BadValue(
-            _("{path}: column {number} has no name").format(path=path.name, number=header.index("") + 1),
-            _("the first line must name each column"),
-        )
     if len(header) > COLUMNS:
         raise BadValue(
             _("{path} has {count:,} columns, more than {most:,}").format(
@@ -335,52 +373,188 @@ def _header(path: Path, header: list[str], label: str) -> list[str]:
             ),
             _("keep the columns that matter, or declare them in a trainer's data.py"),
         )
-    twice = next((name for name, times in Counter(header).items() if times > 1), None)
+    # A first column without a name is how pandas writes its row numbers.
+    names = ["row_number" if not name and i == 0 else name for i, name in enumerate(header)]
+    twice = next((name for name, times in Counter(names).items() if name and times > 1), None)
     if twice:
         raise BadValue(_("{path}: two columns are called {name}").format(path=path.name, name=twice))
-    if label not in header:
+    if label not in names or not label:
         raise BadValue(
-            _("{path} has no column {label}").format(path=path.name, label=label or "''"), near(label, header)
+            _("{path} has no column {label}").format(path=path.name, label=label or "''"),
+            near(label, [name for name in names if name]),
         )
-    return header
+    return [name or f"\0{i}" for i, name in enumerate(names)]
 
 
-def _classes(path: Path, label: Column, blanks: frozenset[str], notes: list[str]) -> tuple[Value, ...]:
-    filled, distinct = label.counted(blanks if label.numeric else frozenset())
-    if distinct < 2:
+def _known(path: Path, names: Sequence[str], wishes: Wishes) -> None:
+    """Raise BadValue for a column that a person named and the file lacks, or a kind that there isn't."""
+    for option, name in [("--group", wishes.group), ("--time", wishes.time), *(("--as", one) for one in wishes.kinds)]:
+        if name and clean(name) not in names:
+            raise BadValue(
+                _("{option}: {path} has no column {name}").format(option=option, path=path.name, name=name),
+                near(name, [one for one in names if one[0] != "\0"]),
+            )
+    for name, kind in wishes.kinds.items():
+        if kind not in FORCED:
+            raise BadValue(
+                _("--as {name}={kind}: {kind} isn't a kind of column").format(name=name, kind=kind),
+                _("one of: {names}").format(names=", ".join(FORCED)),
+            )
+
+
+def _named(path: Path, columns: list[Column]) -> tuple[list[Column], tuple[int, ...]]:
+    """The columns without those that have neither a name nor a field, as spreadsheets leave at the right."""
+    kept = [(i, column) for i, column in enumerate(columns) if column.name[0] != "\0" or column.filled]
+    for i, column in kept:
+        if column.name[0] == "\0":
+            raise BadValue(
+                _("{path}: column {number} has no name").format(path=path.name, number=i + 1),
+                _("the first line must name each column"),
+            )
+    return [column for _i, column in kept], tuple(i for i, _column in kept)
+
+
+def _settled(path: Path, columns: list[Column], label: str, wishes: Wishes, form: reading.Form) -> list[Verdict]:
+    """What each column is; what its own fields leave open, the others tell. Raises BadValue with all that is open."""
+    kinds = {clean(name): kind for name, kind in wishes.kinds.items()}
+    styles = {column.sure_style for column in columns} | {
+        kinds[name] for name in kinds if kinds[name] in (ENGLISH, GERMAN)
+    }
+    orders = {column.sure_order for column in columns if column.sure_order in (fields.DMY, fields.MDY)}
+    orders |= {kind for kind in kinds.values() if kind in (fields.DMY, fields.MDY)}
+    styles &= {ENGLISH, GERMAN}
+    style = styles.pop() if len(styles) == 1 else ""
+    if not styles and not style and (form.mark == "," or form.what):
+        style = ENGLISH  # who writes commas between fields doesn't write them into numbers
+    order = orders.pop() if len(orders) == 1 else ""
+    made = [column.settle(kinds.get(column.name, ""), style, order, label=column.name == label) for column in columns]
+    open_ = [one.refused for one in made if one.refused]
+    if open_:
+        raise BadValue(
+            f"{path.name}: " + "; ".join(what for what, _how in open_), "; ".join(how for _what, how in open_)
+        )
+    return made
+
+
+def _last_chance(
+    columns: Sequence[Column], verdicts: list[Verdict], besides: tuple[str, ...]
+) -> list[tuple[Column, Verdict]]:
+    """A column of words of which almost every row has another, where there is nothing else: its letters may tell."""
+    for i, column in enumerate(columns):
+        if column.name not in besides and verdicts[i].reason and not column.numbers and column.said == column.filled:
+            sample = column.sample
+            if len(sample) > FEW:
+                kind = TEXT if is_prose(sample, is_east(sample)) else LETTERS
+                verdicts[i] = Verdict(Field(CATEGORY), kind)
+                return [(column, verdicts[i])]
+    return []
+
+
+def _told(column: Column, verdict: Verdict) -> list[str]:
+    told = column.notes(verdict)
+    if verdict.kind == NUMBER and verdict.span:
+        for word, count in missing.sentinels(column.values, verdict.span.low, verdict.span.high):
+            said = counted(
+                "column {name}: {word} stands in {count} row: if it means a missing value, add --missing={word}",
+                "column {name}: {word} stands in {count} rows: if it means a missing value, add --missing={word}",
+                count, name=column.name, word=word,
+            )  # fmt: skip
+            told.append(said)
+    return told
+
+
+def _suggestions(columns: Sequence[Column], label: str, group: str) -> list[str]:
+    """Columns whose equal values should stay in one part: patients that come again."""
+    told = []
+    for column in columns:
+        if group or column.name == label or not _GROUP.fullmatch(column.name):
+            continue
+        distinct = len(column.values)
+        if distinct >= FEW / 2 and 2 <= column.compared / distinct <= 50:
+            said = _(
+                "column {name}: each value is in {times:.1f} rows: --group {option} keeps those together when rows are "
+                "held out"
+            )
+            told.append(said.format(name=column.name, times=column.compared / distinct, option=quoted(column.name)))
+    return told
+
+
+def _role(name: str, label: str, group: str, kind: str) -> str:
+    if name == label:
+        return _("the label")
+    return _("the group") if name == group else kind or _("left out")
+
+
+def _example(column: Column, verdict: Verdict) -> tuple[str, str]:
+    """A field as it stands there, and what becomes of it."""
+    text = max(column.sample[:20], key=lambda value: column.values[value], default="")
+    plain = verdict.field.plain(text)
+    note = _("as {plain}").format(plain=plain) if verdict.kind and plain not in (None, "", text) else ""
+    return text if len(text) <= 30 else text[:27] + "...", verdict.reason or note
+
+
+def _forms(form: reading.Form, how: Mapping[str, Field], wishes: Wishes) -> dict[str, dict[str, Any]]:
+    """What must be known to read such a file again, by column; "" is about the file."""
+    file: dict[str, Any] = {}
+    if not form.what and form.codec != reading.UTF8.codec:
+        file["codec"] = form.codec
+    if form.what == sheets.WORKBOOK:
+        file["sheet"] = form.which
+    if form.what == sheets.SQLITE:
+        file["query"] = form.which
+    if wishes.missing:
+        file["missing"] = [clean(word) for word in wishes.missing]
+    return ({"": file} if file else {}) | {name: one.form for name, one in how.items() if one.form}
+
+
+def _classes(path: Path, label: Column, verdict: Verdict, notes: list[str]) -> tuple[Value, ...]:
+    if verdict.kind == DATE:
+        raise BadValue(
+            _("{path}: the label {name} is a date").format(path=path.name, name=label.name),
+            _("choose a column of numbers or of few words"),
+        )
+    numeric = verdict.kind == NUMBER
+    counts = Counter[str]()
+    for text, count in label.values.items():
+        plain = verdict.field.plain(text) if numeric else text
+        if plain:
+            counts[plain] += count
+    filled, distinct = counts.total(), len(counts)
+    if distinct < 2 or verdict.reason == _("it has one value only"):
         raise BadValue(
             _("{path}: every label is {value}").format(path=path.name, value=next(iter(label.values), "''")),
             _("there is nothing to learn from one class"),
         )
-    if not label.numeric:
+    if not numeric:
         if distinct > CLASSES or (filled >= FEW and distinct == filled):
+            odd = label.odd("number")
             raise BadValue(
                 _("{path}: {label} has {count} different values, too many for classes").format(
                     path=path.name, label=label.name, count=distinct
                 ),
                 _("the first that is not a number is {value} in line {line}").format(
-                    value=repr(label.odd[0]) if label.odd else "", line=label.odd[1] if label.odd else 0
+                    value=repr(odd[0]) if odd[1] else "", line=odd[1]
                 ),
             )
-        found: tuple[Value, ...] = tuple(sorted(label.values))
-        counts = dict(label.values)
-    elif label.whole and distinct <= CLASSES_OF_WHOLE_NUMBERS and filled >= 3 * distinct:
-        counted = Counter[int]()
-        for text, count in label.values.items():
-            if text not in blanks:
-                counted[int(float(text.replace(",", "")))] += count
-        found = tuple(sorted(counted))
-        counts = {str(value): count for value, count in counted.items()}
+        found: tuple[Value, ...] = tuple(sorted(counts))
+    elif verdict.span and verdict.span.whole and filled >= 3 * distinct and (
+        len(whole := {int(float(text)) for text in counts}) <= CLASSES_OF_WHOLE_NUMBERS
+    ):  # fmt: skip
+        again = Counter[str]()
+        for text, count in counts.items():
+            again[str(int(float(text)))] += count
+        found, counts = tuple(sorted(whole)), again
     else:
+        assert verdict.span
         notes.append(
             _("{label} is a number to estimate, from {low:g} to {high:g}").format(
-                label=label.name, low=label.low, high=label.high
+                label=label.name, low=verdict.span.low, high=verdict.span.high
             )
         )
         return ()
     shown = ", ".join(str(value) for value in found[:8]) + (", ..." if len(found) > 8 else "")
     notes.append(_("{label} has {count} classes: {shown}").format(label=label.name, count=len(found), shown=shown))
-    rare = [value for value, count in counts.items() if count == 1]
+    rare = sorted(value for value, count in counts.items() if count == 1)
     if uneven := balance.lopsided(counts):
         notes.append(f"{label.name}: {uneven}")
     if rare:
@@ -388,27 +562,7 @@ def _classes(path: Path, label: Column, blanks: frozenset[str], notes: list[str]
     return found
 
 
-def _choose(columns: Sequence[Column], blanks: frozenset[str], notes: list[str]) -> list[Column]:
-    """The columns to learn from; `notes` tells which others were left out, and why."""
-    chosen = []
-    for column in columns:
-        if reason := column.useless(blanks):
-            notes.append(_("column {name} is left out: {reason}").format(name=column.name, reason=reason))
-            continue
-        filled, distinct = column.counted(blanks)
-        if column.odd and column.numbers > filled / 2:
-            notes.append(
-                _("column {name} is text because of {value} in line {line}").format(
-                    name=column.name, value=repr(column.odd[0]), line=column.odd[1]
-                )
-            )
-        elif not column.numeric and distinct > WORDS and (why := column.almost()):
-            notes.append(_("column {name} is text: {why}").format(name=column.name, why=why))
-        chosen.append(column)
-    return chosen
-
-
-def _plain_names(header: Sequence[str], label: str) -> dict[str, str]:
+def plain_names(header: Sequence[str], label: str) -> dict[str, str]:
     """Name -> a name that TensorFlow takes for an input: ASCII letters, digits and _, no Python keyword, unique.
 
     Hangul is spelled as Unicode names its syllables; the label keeps its name, as outputs may have any.

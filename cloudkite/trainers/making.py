@@ -1,8 +1,9 @@
-"""Makes a trainer from the template: on the Palmer penguins, or on a person's own CSV file."""
+"""Makes a trainer from the template: on the Palmer penguins, or on a person's own data."""
 
 from __future__ import annotations
 
 import ast
+import datetime
 import hashlib
 import json
 import keyword
@@ -16,17 +17,25 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from cloudkite import leftovers, names
 from cloudkite.show import amounts
 from cloudkite.show.errors import BadValue, UserError
-from cloudkite.data.table import Table, columns, in_latin, read, write
+from cloudkite.data import loaded
+from cloudkite.data.loaded import Loaded
+from cloudkite.data.table import Table, Wishes, columns, in_latin, read, write
 from cloudkite.show.text import _, visible, visible_json
 from cloudkite.workspace import Workspace, private_file
 
 _NAME = re.compile(r"[a-z]([a-z0-9_-]{0,38}[a-z0-9])?")
 _PATIENCE = 60  # seconds that `new` waits for another one
+# What stands above a literal that the template's own data.py doesn't have.
+_ABOUT = {"FORMS": '# How your file writes its columns, so that `predict --csv` reads one like it; "" is the file itself.\n'}
 _LEFTOVERS = ("__pycache__", ".*_cache", ".venv", "output", "*.egg-info")  # of who worked on the template itself
+
+
+Data = Table | Loaded
 
 
 @dataclass(frozen=True)
@@ -40,11 +49,27 @@ class Made:
 def new(
     workspace: Workspace, name: str, data: Path | None = None, label: str | None = None, output: Path | None = None
 ) -> Made:
-    """Make the trainer `name` in `output` (else the workspace's trainers folder).
-
-    With `data`, a UTF-8 CSV file, and `label`, the column to predict, the trainer is for those. It appears whole or
-    not at all. Raises BadValue for a name, a folder or a file that can't be.
+    """Make the trainer `name` in `output` (else the workspace's trainers folder), for the data `data` if there are some
+    and the column `label` of them. See `look` and `make`.
     """
+    found = look(workspace, name, data, label, output)
+    folder = make(workspace, name, found, output)
+    return Made(folder, tuple(found.notes) if found else ())
+
+
+def look(
+    workspace: Workspace,
+    name: str,
+    data: Path | None = None,
+    label: str | None = None,
+    output: Path | None = None,
+    wishes: Wishes | None = None,
+) -> Data | None:
+    """What the trainer `name` would learn from; None for the example's data.
+
+    Raises BadValue for a name, a folder or a file that can't be, and for what the data leave open.
+    """
+    wishes = wishes or Wishes()
     try:
         check_name(name)
     except BadValue as rule:
@@ -52,27 +77,43 @@ def new(
         again = _again(other, data, label, output)
         hint = _("{rule}; for example `{command}`").format(rule=rule.hint, command=again) if other else rule.hint
         raise BadValue(rule.message, hint) from None
-    if data and not label:
+    if not data:
+        if label:
+            raise BadValue(_("--label {label} needs a file").format(label=label), _("add --data FILE.csv"))
+        if wishes != Wishes():
+            raise BadValue(_("these options say how data are read"), _("add --data FILE --label COLUMN"))
+    _check_free((output or workspace.trainers).resolve() / name)
+    if not data:
+        return None
+    found = loaded.look(data, label or "", wishes) if label or data.is_dir() else None
+    if found:
+        return found
+    if not label:
+        others = loaded.columns(data) if loaded.is_one(data) else columns(data, wishes)
         raise BadValue(
             _("which column of {path} is to be predicted?").format(path=data.name),
-            _("add --label COLUMN, one of: {names}").format(names=_few(columns(data))),
+            _("add --label COLUMN, one of: {names}").format(names=_few(others)),
         )
-    if label and not data:
-        raise BadValue(_("--label {label} needs a file").format(label=label), _("add --data FILE.csv"))
+    if wishes.size:
+        raise BadValue(_("--size is for images, and {path} is a table").format(path=data.name), _("leave --size out"))
+    return read(data, label, wishes)
+
+
+def make(workspace: Workspace, name: str, found: Data | None, output: Path | None = None) -> Path:
+    """Make the trainer that was looked at, and give its folder. It appears whole or not at all. Raises BadValue."""
     parent = (output or workspace.trainers).resolve()
     folder = parent / name
-    _check_free(folder)
-    table = read(data, label) if data and label else None
     parent.mkdir(parents=True, exist_ok=True)
     with _alone(workspace, parent):
         leftovers.sweep_folder(parent)
         _check_free(folder)  # another command may have made it meanwhile
         with tempfile.TemporaryDirectory(dir=parent, prefix=leftovers.prefix("new")) as build:
-            made = bake(workspace.home / "template", name, Path(build), _description(table), _home(workspace, folder))
-            if table:
-                fill(made, table)
+            template = workspace.home / "template"
+            made = bake(template, name, Path(build), _description(found), _home(workspace, folder))
+            if found:
+                fill(made, found, template / "sources")
             made.replace(folder)
-    return Made(folder, tuple(table.notes) if table else ())
+    return folder
 
 
 def _check_free(folder: Path) -> None:
@@ -137,48 +178,96 @@ def bake(template: Path, name: str, into: Path, description: str = "", home: str
         return Path(generate_files(str(clean), context, str(into), accept_hooks=False))
 
 
-def fill(trainer: Path, table: Table) -> None:
-    """Replace the example's data in the folder `trainer` by those of `table`."""
+def fill(trainer: Path, found: Data, sources: Path) -> None:
+    """Replace the example's data in the folder `trainer` by those that were found."""
     shutil.rmtree(trainer / "data")
     (trainer / "data").mkdir(mode=0o700)
-    copy = trainer / "data" / _file_name(table)
-    private_file(copy).close()  # before a row is in it: who may read the original, folders included, is not known
-    write(table, copy)
-    said = visible(table.path.name, lines=False).replace("&", "&amp;").replace("<", "&lt;")  # Markdown may hold HTML
-    source = f"# {copy.name}\n\nMade from {said}: {table.rows} rows.\n"
-    (trainer / "data" / "README.md").write_text(source, encoding="utf-8")
-    module = trainer / "trainer" / "data.py"
-    module.write_text(rewrite(module.read_text(encoding="utf-8"), table), encoding="utf-8", newline="\n")
+    source = trainer / "trainer" / "data.py"
+    if isinstance(found, Table):
+        copy = trainer / "data" / _file_name(found)
+        private_file(copy).close()  # before a row is in it: who may read the original is not known
+        write(found, copy)
+        name, text = copy.name, source.read_text(encoding="utf-8")
+    else:
+        name, text = _copied(found, trainer / "data"), (sources / f"{found.source}.py").read_text(encoding="utf-8")
+    said = visible(found.path.name, lines=False).replace("&", "&amp;").replace("<", "&lt;")  # Markdown may hold HTML
+    about = f"# {name}\n\nMade from {said}: {found.rows} rows.\n{_snapshot(found)}"
+    (trainer / "data" / "README.md").write_text(about, encoding="utf-8")
+    source.write_text(rewrite(text, found, f"data/{name}"), encoding="utf-8", newline="\n")
 
 
-def rewrite(source: str, table: Table) -> str:
-    """The template's data.py with the literals of `table`; its comments stay."""
-    columns = [(f"{_text(name)}: {_text(kind)}", "") for name, kind in table.columns.items()]
-    headers = [(f"{_text(name)}: {_text(own)}", "") for name, own in table.originals.items()]
-    ranges = [(f"{_text(name)}: ({low!r}, {high!r})", "") for name, (low, high) in table.ranges.items()]
-    classes = [_text(value) if isinstance(value, str) else str(value) for value in table.classes]
-    short = "(" + ", ".join(classes) + ")"
+def _copied(found: Loaded, folder: Path) -> str:
+    """Copy the files as they are, and give the pattern that names them in the folder."""
+    room, size = shutil.disk_usage(folder).free, sum(file.stat().st_size for file in found.files)
+    if size > room:
+        raise UserError(
+            _("{path} has {size}, and the disk has room for {room}").format(
+                path=found.path.name, size=amounts.size(size), room=amounts.size(room)
+            ),
+            _("make room, or --output FOLDER on another disk"),
+        )
+    top = _portable(found.path.stem if found.path.is_file() else found.path.name)
+    if found.path.is_file():
+        top += found.path.suffix.lower()
+    for file in found.files:
+        inside = file.relative_to(found.path) if found.path.is_dir() else Path()
+        place = folder / top / inside
+        place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with file.open("rb") as original, private_file(place) as copy:
+            shutil.copyfileobj(original, copy, 1 << 20)
+    return f"{top}/*" if found.pattern.endswith("/*") else top
+
+
+def _snapshot(found: Data) -> str:
+    """When a query was asked, and what: the copy stays as it was then."""
+    query = found.forms.get("", {}).get("query") if isinstance(found, Table) else None
+    if not query:
+        return ""
+    now = datetime.datetime.now(datetime.UTC)
+    return f"\nA snapshot of {now:%Y-%m-%d %H:%M} UTC, which stays as it is, of the query\n\n    {_one_line(query)}\n"
+
+
+def _one_line(text: str) -> str:
+    return visible(" ".join(text.split()), lines=False)
+
+
+def rewrite(source: str, found: Data, place: str) -> str:
+    """A data.py with the literals of what was found; its comments stay."""
+    columns = [(f"{_text(name)}: {_literal(kind)}", "") for name, kind in found.columns.items()]
+    headers = [(f"{_text(name)}: {_text(own)}", "") for name, own in found.originals.items()]
+    ranges = [(f"{_text(name)}: ({low!r}, {high!r})", "") for name, (low, high) in found.ranges.items()]
+    short = _literal(found.classes)
     literals = {
         "COLUMNS": _lines("{", columns, "}"),
         "HEADERS": _lines("{", headers, "}"),
-        "LABEL": _text(table.label),
-        "CLASSES": short if len(short) <= 100 else _lines("(", [(value, "") for value in classes], ")"),
-        "DATA": _text(f"data/{_file_name(table)}"),
+        "LABEL": _text(found.label),
+        "CLASSES": short if len(short) <= 100 else _lines("(", [(_literal(one), "") for one in found.classes], ")"),
+        "DATA": _text(place),
+        "GROUP": _text(found.group),
+        "TIME": _text(found.time),
         "RANGES": _lines("{", ranges, "}"),
     }
+    if isinstance(found, Loaded):
+        literals |= {name: _literal(value) for name, value in found.more.items()}
+    elif found.forms:
+        forms = [(f"{_text(name)}: {_literal(form)}", "") for name, form in found.forms.items()]
+        literals["FORMS"] = _lines("{", forms, "}")
     lines = source.splitlines(keepends=True)
+    left = dict(literals)
     for node in reversed(ast.parse(source).body):
-        name = node.targets[0].id if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) else ""
-        if name in literals:
-            lines[node.lineno - 1 : node.end_lineno] = [f"{name} = {literals[name]}\n"]
-        elif isinstance(node, ast.Expr) and node.lineno == 1:
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+            name = node.targets[0].id
+            if name in literals:
+                lines[node.lineno - 1 : node.end_lineno] = [f"{name} = {left.pop(name)}\n"]
+        elif isinstance(node, ast.Expr) and node.lineno == 1 and isinstance(found, Table):
             said = [
                 '"""Your data: the columns, the label and where they come from.\n\n',
                 "Command: python -m trainer.task\n",
-                "Literals, which other programs read without running them.\n",
+                "Only literals here: other programs read this file without running it.\n",
                 '"""\n',
             ]
             lines[: node.end_lineno] = said
+    lines += [f"\n{_ABOUT.get(name, '')}{name} = {value}\n" for name, value in left.items()]
     return "".join(lines)
 
 
@@ -188,9 +277,27 @@ def _lines(opening: str, items: list[tuple[str, str]], closing: str) -> str:
     return "\n".join([opening, *lines, closing]) if items else opening + closing
 
 
+def _literal(value: Any) -> str:
+    """Python's own way to write a value, with double quotes."""
+    if isinstance(value, str):
+        return _text(value)
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{_text(key)}: {_literal(one)}" for key, one in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        inside = ", ".join(map(_literal, value))
+        return f"[{inside}]" if isinstance(value, list) else f"({inside},)" if len(value) == 1 else f"({inside})"
+    return repr(value)
+
+
 def _file_name(table: Table) -> str:
-    """The name of the copy: the file's own, without what a pattern or a shell takes as special."""
-    name = re.sub(r"[^\w.-]+", "_", unicodedata.normalize("NFC", table.path.stem)) + ".csv"
+    """The name of the copy: the file's own; of a query, with the day on which it was asked."""
+    asked = f"-{datetime.datetime.now(datetime.UTC):%Y-%m-%d}" if "query" in table.forms.get("", {}) else ""
+    return _portable(table.path.stem + asked, ".csv")
+
+
+def _portable(name: str, ending: str = "") -> str:
+    """A name without what a pattern or a shell takes as special."""
+    name = re.sub(r"[^\w.-]+", "_", unicodedata.normalize("NFC", name)) + ending
     return name if names.portable(name) and name[0] not in ".-" else names.component(f"data-{name}")
 
 
@@ -198,8 +305,8 @@ def _text(value: str) -> str:
     return visible_json(json.dumps(value, ensure_ascii=False))  # a string of JSON is one of Python too
 
 
-def _description(table: Table | None) -> str:
-    return visible(f"Learns {table.label} from {table.path.name}.", lines=False) if table else ""
+def _description(found: Data | None) -> str:
+    return visible(f"Learns {found.label} from {found.path.name}.", lines=False) if found else ""
 
 
 def _home(workspace: Workspace, folder: Path) -> str:

@@ -62,8 +62,6 @@ NO_TEXT = {
     "cut in a character": text().encode() + "1,서".encode()[:-1],
     "a NUL byte": text("1,a\0b,yes"),
     "gzip": gzip.compress(text().encode()),
-    "Excel": sheet(),
-    "old Excel": b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1",
     "CR line ends": text(end="\r"),
 }
 
@@ -72,6 +70,13 @@ NO_TEXT = {
 def test_what_is_no_text_is_told_in_the_same_words(tmp_path, case):
     path = save(tmp_path, NO_TEXT[case])
     assert by_check(path) == [by_new(path)] == [str(encoding.problem(path, "a.csv"))]
+
+
+@pytest.mark.parametrize("content", [sheet(), b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"], ids=["new", "old"])
+def test_a_damaged_spreadsheet_is_refused_by_both(tmp_path, content):
+    path = save(tmp_path, content)
+    assert by_check(path) == [str(encoding.problem(path, "a.csv"))]
+    assert by_new(path).startswith("a.csv can't be read: ")
 
 
 FINE = {
@@ -194,15 +199,26 @@ def test_a_number_to_both(tmp_path, value):
     assert number.all_of([value]) == [NUMBERS[value]]
 
 
+MEANT = {"１２": "12", "1 000": "1000"}  # what `new` writes plainly into the copy, and the check refuses in a file
+
+
 @pytest.mark.parametrize("value", OTHERS)
-def test_no_number_to_either(tmp_path, value):
+def test_what_the_check_refuses_among_numbers_new_reads_or_leaves_blank_and_tells(tmp_path, value):
     kind, told = hours(tmp_path, value)
-    if number.wrong(value) == f"{value!r} for a missing number: leave the field empty":
-        assert kind == "number"  # read as blank
-    else:
-        assert kind == "category"
+    assert kind == "number"
     assert [line for line in told if line.startswith("a.csv:42:hours: ")]
     assert number.read(value) is None and number.all_of([value]) is None
+    found = table.read(tmp_path / "a.csv", "passed")
+    table.write(found, tmp_path / "copy.csv")
+    last = (tmp_path / "copy.csv").read_text(encoding="utf-8").splitlines()[-1]
+    notes = "\n".join(found.notes)
+    if value == ".":
+        assert last == ",Seoul,yes" and "read as blank: ." in notes
+    elif value in MEANT:
+        assert last == f"{MEANT[value]},Seoul,yes" and f"{value!r} is read as {MEANT[value]}" in notes
+    else:
+        assert last == ",Seoul,yes"
+        assert f"column hours: 1 field isn't a number and is left blank: {value!r} (line 42)" in notes
 
 
 def test_nan_is_a_missing_number_to_both(tmp_path):

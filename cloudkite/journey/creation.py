@@ -1,0 +1,81 @@
+"""A new trainer: what its data look like, a question, the folder."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from cloudkite.data.table import Table, Wishes
+from cloudkite.show import screen
+from cloudkite.show.errors import BadValue, UserError
+from cloudkite.show.text import _
+from cloudkite.trainers import making
+from cloudkite.trainers.making import Data
+from cloudkite.workspace import Workspace
+
+_COLUMNS = 60  # that are shown one by one
+_WIDTH = 24  # letters of a field
+_SIZE = 4096  # pixels of a side
+
+
+def new(
+    workspace: Workspace, name: str, data: str, label: str, output: str, wishes: Wishes, *, yes: bool = False
+) -> None:
+    """Look at the data, show what was found, ask where somebody can answer, and make the trainer."""
+    place = Path(output) if output else None
+    found = making.look(workspace, name, Path(data).expanduser() if data else None, label or None, place, wishes)
+    if found:
+        _show(found)
+        if not yes and screen.can_ask() and not screen.confirm(_("make the trainer {name} of it?").format(name=name)):
+            raise UserError(_("nothing was made"), _("--as 'COLUMN=KIND' reads a column in another way"))
+    folder = making.make(workspace, name, found, place)
+    screen.say(_("made {folder}").format(folder=os.path.relpath(folder)))
+    shown = os.path.relpath(folder) if output else name
+    screen.say(_("next: {command}").format(command=f"uv run invoke check {shown}"))
+
+
+def _show(found: Data) -> None:
+    """Three rows, the columns with what they are taken for, and all that was done to them."""
+    if isinstance(found, Table) and found.first:
+        names = [name for name in found.first[0] if name[0] != "\0"]
+        kept = names[:8] + ([found.label] if found.label not in names[:8] else [])
+        more = ["..."] if len(kept) < len(names) else []
+        screen.table([*kept, *more], [[*(_short(row[name]) for name in kept), *more] for row in found.first])
+        screen.say("")
+    shown = found.shown[:_COLUMNS]
+    screen.table([_("column"), _("kind"), _("example"), _("note")], shown, spare=[2])
+    if len(found.shown) > len(shown):
+        screen.say(_("and {count} more columns").format(count=len(found.shown) - len(shown)))
+    screen.say("")
+    for note in found.notes:
+        screen.note(note)
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _WIDTH else text[: _WIDTH - 3] + "..."
+
+
+def kinds(given: list[str]) -> dict[str, str]:
+    """What `--as COLUMN=KIND` says of columns. Raises BadValue."""
+    made = {}
+    for one in given:
+        name, equals, kind = one.rpartition("=")
+        if not equals or not name:
+            raise BadValue(
+                _("--as {value} must be COLUMN=KIND").format(value=repr(one)), _("for example --as 'price=german'")
+            )
+        made[name] = kind.strip().lower()
+    return made
+
+
+def size(given: str) -> tuple[int, int] | None:
+    """Height and width of `--size 64` or `--size 48x64`. Raises BadValue."""
+    if not given:
+        return None
+    parts = given.lower().replace("×", "x").split("x")
+    if len(parts) > 2 or not all(part.strip().isdecimal() and 0 < int(part) <= _SIZE for part in parts):
+        raise BadValue(
+            _("--size {value} must be 1 to {most} pixels, or HEIGHTxWIDTH").format(value=given, most=_SIZE),
+            _("for example --size 64, or --size 48x64"),
+        )
+    return int(parts[0]), int(parts[-1])
