@@ -10,9 +10,9 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from cloudkite.data import missing, number
+from cloudkite.data import fields, missing, number
 from cloudkite.data.declared import ARRAY, DATE, LETTERS, NUMBER, TEXT
-from cloudkite.data.table import clean
+from cloudkite.data.fields import Field, clean
 from cloudkite.show.errors import BadValue
 from cloudkite.show.text import _, counted
 
@@ -23,15 +23,17 @@ _TEXT_SHOWN = 40  # characters of one
 _EPOCH = datetime.date(1970, 1, 1).toordinal()
 _TOKEN = re.compile(r"\w\w+")  # as CountVectorizer makes words of text
 Place = Callable[[int], str]  # where a row comes from: "rows.csv:3: ", or ""
-_DATE = re.compile(r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2})?)?")
 
 
 class Column:
-    """One column of a model: `header` is what the person calls it. Words for a blank are counted in `blanks`."""
+    """One column of a model: `header` is what the person calls it, `field` how they write it.
 
-    def __init__(self, header: str, blanks: Counter[str]) -> None:
+    Words for a blank are counted in `blanks`.
+    """
+
+    def __init__(self, header: str, field: Field, blanks: Counter[str]) -> None:
         self.header = header
-        self._blanks = blanks
+        self._field, self._blanks = field, blanks
         self._odd: Counter[str] = Counter()
 
     def read(self, texts: Sequence[str], place: Place, /) -> list[Value]:
@@ -50,6 +52,10 @@ class Column:
     def notes(self) -> list[str]:
         """What was taken for granted, a line a kind."""
         return []
+
+    def _is_blank(self, text: str) -> bool:
+        plain = text.strip().lower()
+        return not plain or plain in missing.WORDS or plain in self._field.blank
 
     def _mapped(self, texts: Sequence[str], meant: Callable[[str], str | None]) -> list[Value]:
         """Each text, or what is meant by it: "" for a blank, None for one that the model can't know."""
@@ -80,43 +86,40 @@ class Column:
 class Numbers(Column):
     """A column of numbers."""
 
-    _grouped = ""
+    _differs: tuple[str, str] = ("", "")  # a field and the number that it was read as
 
     def read(self, texts: Sequence[str], place: Place, /) -> list[Value]:
         filled = [text for text in texts if text] if "" in texts else texts
-        numbers = number.all_of(filled)
+        numbers = number.all_of(filled) if self._field.style != fields.GERMAN else None  # 1.234 may be a thousand there
         if numbers is None:
             return [self._number(text, place, row) for row, text in enumerate(texts)]
         following = iter(numbers)
         return [next(following) if text else None for text in texts] if filled is not texts else [*following]
 
     def _number(self, text: str, place: Place, row: int) -> float | None:
-        plain = text.strip()
+        plain = self._field.plain(text)
         if not plain:
+            if plain is None:
+                why = number.wrong(text) or _("{text!r} isn't a number").format(text=text)
+                raise self._refused(place(row), why, _("{name} is a column of numbers").format(name=self.header))
+            if text.strip():
+                self._blanks[clean(text)] += 1
             return None
-        if plain.lower() in missing.WORDS:
-            self._blanks[plain] += 1
-            return None
-        value = number.written(plain)
-        if value is None:
-            hint = _("{name} is a column of numbers").format(name=self.header)
-            raise self._refused(place(row), str(number.wrong(text)), hint)
-        if "," in plain:
-            self._grouped = self._grouped or plain
-        return value
+        if not self._differs[0] and number.read(text) != number.read(plain):
+            self._differs = (text.strip(), plain)
+        return float(plain)
 
     def notes(self) -> list[str]:
-        if not self._grouped:
-            return []
-        said, plain = _("{name}: {text!r} is read as {plain}"), self._grouped.replace(",", "")
-        return [said.format(name=self.header, text=self._grouped, plain=plain)]
+        text, plain = self._differs
+        said = _("{name}: {text!r} is read as {plain}")
+        return [said.format(name=self.header, text=text, plain=plain)] if text else []
 
 
 class Words(Column):
     """A column of one word of few. The model may tell which words it knows."""
 
-    def __init__(self, header: str, blanks: Counter[str], known: Iterable[str]) -> None:
-        super().__init__(header, blanks)
+    def __init__(self, header: str, field: Field, blanks: Counter[str], known: Iterable[str]) -> None:
+        super().__init__(header, field, blanks)
         self._known = frozenset(known)
 
     def read(self, texts: Sequence[str], _place: Place, /) -> list[Value]:
@@ -130,7 +133,7 @@ class Words(Column):
             return text
         if plain in self._known or not plain:
             return plain
-        return "" if plain.lower() in missing.WORDS else None
+        return "" if self._is_blank(plain) else None
 
     def notes(self) -> list[str]:
         return self._told(_("{name}: the model never saw {texts} ({rows})"))
@@ -139,12 +142,12 @@ class Words(Column):
 class Texts(Words):
     """A column of sentences, of which the model knows words, or letters."""
 
-    def __init__(self, header: str, blanks: Counter[str], known: Iterable[str], letters: bool) -> None:
-        super().__init__(header, blanks, known)
+    def __init__(self, header: str, field: Field, blanks: Counter[str], known: Iterable[str], letters: bool) -> None:
+        super().__init__(header, field, blanks, known)
         self._letters = letters
 
     def _word(self, text: str) -> str | None:
-        if not text.strip() or text.strip().lower() in missing.WORDS:
+        if self._is_blank(text):
             return ""
         parts = text.lower() if self._letters else (found[0] for found in _TOKEN.finditer(text.lower()))
         return text if any(part in self._known for part in parts) else None
@@ -157,13 +160,13 @@ class Texts(Words):
 class Dates(Column):
     """A column of days or moments, which the model gets in ISO 8601."""
 
-    def __init__(self, header: str, blanks: Counter[str], low: str, high: str) -> None:
-        super().__init__(header, blanks)
+    def __init__(self, header: str, field: Field, blanks: Counter[str], low: str, high: str) -> None:
+        super().__init__(header, field, blanks)
         self._low, self._high = low[:10], high[:10]
         self._outside: set[str] = set()  # the first and the last day that the model never saw
 
     def read(self, texts: Sequence[str], place: Place, /) -> list[Value]:
-        wrong = {text for text in set(texts) if not _is_blank(text) and not _is_date(text.strip())}
+        wrong = {text for text in set(texts) if self._field.plain(text) is None}
         if wrong:
             at = next(i for i, text in enumerate(texts) if text in wrong)
             why = _("{text!r} isn't a date").format(text=texts[at][:_TEXT_SHOWN])
@@ -171,11 +174,9 @@ class Dates(Column):
         return self._mapped(texts, self._moment)
 
     def _moment(self, text: str) -> str | None:
-        if _is_blank(text):
-            return ""
-        plain = text.strip().replace(" ", "T")
-        day = plain[:10]
-        if self._low and not self._low <= day <= self._high:
+        plain = self._field.plain(text)
+        day = (plain or "")[:10]
+        if day and self._low and not self._low <= day <= self._high:
             days = self._outside | {day}
             self._outside = {min(days), max(days)}
         return plain
@@ -191,8 +192,8 @@ class Dates(Column):
 class Arrays(Column):
     """A column of arrays of numbers, in a file written as JSON. `sizes` is () when they aren't known."""
 
-    def __init__(self, header: str, blanks: Counter[str], sizes: Sequence[int]) -> None:
-        super().__init__(header, blanks)
+    def __init__(self, header: str, field: Field, blanks: Counter[str], sizes: Sequence[int]) -> None:
+        super().__init__(header, field, blanks)
         self._sizes = tuple(sizes)
 
     def read(self, texts: Sequence[str], place: Place, /) -> list[Value]:
@@ -240,20 +241,6 @@ def _flat(value: Any) -> list[float]:
     return [one for part in value for one in _flat(part)] if isinstance(value, list) else [float(value)]
 
 
-def _is_blank(text: str) -> bool:
-    return not text.strip() or text.strip().lower() in missing.WORDS
-
-
-def _is_date(text: str) -> bool:
-    if not _DATE.fullmatch(text):
-        return False
-    try:
-        datetime.datetime.fromisoformat(text)
-    except ValueError:
-        return False
-    return True
-
-
 def _day(end: Any) -> str:
     """The first or last date of the training data in ISO 8601, of which a trainer may tell days since 1970; or ""."""
     if isinstance(end, str):
@@ -267,17 +254,19 @@ def _day(end: Any) -> str:
 def columns(about: Mapping[str, Any], blanks: Counter[str]) -> dict[str, Column]:
     """The columns of the model that `trainer.json` tells `about`, by the model's own names."""
     headers, words, statistics = (about.get(key) or {} for key in ("headers", "words", "statistics"))
+    written = fields.of(about["columns"], about.get("forms") or {})
     made: dict[str, Column] = {}
     for name, kind in about["columns"].items():
         header, known = headers.get(name, name), statistics.get(name) or {}
+        own = (header, written[name], blanks)
         if kind == NUMBER:
-            made[name] = Numbers(header, blanks)
+            made[name] = Numbers(*own)
         elif kind == DATE:
-            made[name] = Dates(header, blanks, *(_day(known.get(end)) for end in ("low", "high")))
+            made[name] = Dates(*own, *(_day(known.get(end)) for end in ("low", "high")))
         elif kind in (TEXT, LETTERS) and name not in words:  # an older export says "text" for a category
-            made[name] = Texts(header, blanks, known.get("words", ()), kind == LETTERS)
+            made[name] = Texts(*own, known.get("words", ()), kind == LETTERS)
         elif isinstance(kind, list) or kind == ARRAY:
-            made[name] = Arrays(header, blanks, kind if isinstance(kind, list) else ())
+            made[name] = Arrays(*own, kind if isinstance(kind, list) else ())
         else:
-            made[name] = Words(header, blanks, words.get(name) or known.get("words", ()))
+            made[name] = Words(*own, words.get(name) or known.get("words", ()))
     return made

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import math
 import re
 import time
@@ -87,6 +88,22 @@ def _is_kind(found: Any) -> bool:
     return isinstance(found, str) or (bool(sizes) and all(type(size) is int and size > 0 for size in sizes))
 
 
+def _is_form(found: tuple[str, Any]) -> bool:
+    """How a column is written, or with the name "" the file; see cloudkite.data.fields."""
+    name, form = found
+    if not isinstance(form, dict) or not form.keys() <= (_COLUMN_FORM if name else _FILE_FORM):
+        return False
+    words = form.get("missing", [])
+    try:
+        codecs.lookup(form.get("codec", "utf-8"))
+    except (LookupError, TypeError, ValueError):
+        return False
+    return _is_words(words) and all(isinstance(value, str) for key, value in form.items() if key != "missing")
+
+
+_COLUMN_FORM, _FILE_FORM = {"style", "unit", "order"}, {"codec", "sheet", "query", "missing"}
+
+
 def _is_statistics(found: Any) -> bool:
     if not isinstance(found, dict) or not _is_words(found.get("words", [])):
         return False
@@ -102,7 +119,8 @@ _SHAPES: dict[str, Callable[[Any], bool]] = {  # of trainer.json
     # Since a trainer may have been made from a file with other names, and tells the words it knows:
     "headers": lambda found: isinstance(found, dict) and all(isinstance(name, str) for name in found.values()),
     "words": lambda found: isinstance(found, dict) and all(map(_is_words, found.values())),
-    # Since it tells what the training data were like:
+    # Since it tells how the person's file was written, and what the training data were like:
+    "forms": lambda found: isinstance(found, dict) and all(map(_is_form, found.items())),
     "statistics": lambda found: isinstance(found, dict) and all(map(_is_statistics, found.values())),
 }
 

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cloudkite.data import reading
-from cloudkite.data.table import clean
+from cloudkite.data import encoding, reading
+from cloudkite.data.fields import clean
 from cloudkite.models.columns import Value, columns
 from cloudkite.show.errors import BadValue
 from cloudkite.show.text import _, near
@@ -37,6 +37,7 @@ class Questions:
     def __init__(self, about: Mapping[str, Any]) -> None:
         self._blank: Counter[str] = Counter()
         self._columns = columns(about, self._blank)
+        self._file: Mapping[str, str] = (about.get("forms") or {}).get("", {})  # how the first file was written
         self._rows = 0
         self._told: list[str] = []  # of the file itself
         self._lacking: Counter[str] = Counter()
@@ -73,7 +74,7 @@ class Questions:
         """The rows of a CSV file, as many at once as are read together. Raises BadValue."""
         if not path.is_file():
             raise BadValue(_("the file {path} doesn't exist").format(path=path))
-        form, self._told = reading.form_of(path)
+        form, self._told = self._form(path)
         try:
             with reading.opened(path, form) as file:
                 header, chunks = file.named()
@@ -82,6 +83,19 @@ class Questions:
                     yield self._chunk(path, chunk, header, where)
         except reading.Broken as error:
             raise BadValue(f"{path.name}:{error.line}: {error.why}", error.how) from None
+
+    def _form(self, path: Path) -> tuple[reading.Form, list[str]]:
+        """How a file is written: as the one that made the trainer where that fits, else by its looks."""
+        names, codec = [*self.headers, *self._columns], self._file.get("codec", "")
+        if codec and not (encoding.problem(path, path.name) and encoding.fits(path, codec)):
+            codec = ""
+        before = {"codec": codec, **{key: self._file.get(key, "") for key in ("sheet", "query")}}
+        try:
+            return reading.form_of(path, names, **before)
+        except BadValue:
+            if not any(before.values()):
+                raise
+            return reading.form_of(path, names)
 
     def _header(self, path: Path, header: list[str]) -> dict[str, int]:
         """The index of each of the model's columns that the file has."""

@@ -67,6 +67,9 @@ def test_no_model(grades):
         ({"label": "passed", "classes": None}, "lacks columns"),
         ({**ABOUT, "columns": {"photo": []}}, "columns is not what a trainer writes"),
         ({**ABOUT, "columns": {"photo": [28, "28"]}}, "columns is not what a trainer writes"),
+        ({**ABOUT, "forms": {"hours": {"codec": "utf-8"}}}, "forms is not what a trainer writes"),
+        ({**ABOUT, "forms": {"": {"codec": "no-such"}}}, "forms is not what a trainer writes"),
+        ({**ABOUT, "forms": {"": {"missing": "none"}}}, "forms is not what a trainer writes"),
         ({**ABOUT, "statistics": {"hours": 3}}, "statistics is not what a trainer writes"),
         ({**ABOUT, "statistics": {"seen": {"low": {}}}}, "statistics is not what a trainer writes"),
         (
@@ -210,6 +213,35 @@ def test_what_rows_leave_to_be_guessed_is_told_once_a_kind():
         asked.typed(["mommuge=x"])
 
 
+FORMS = {
+    **ABOUT,
+    "columns": {"mommuge": "number", "seen": "date", "dosi": "category"},
+    "headers": {"mommuge": "몸무게", "seen": "방문일", "dosi": "도시"},
+    "words": {"dosi": ["", "서울"]},
+    "forms": {
+        "": {"codec": "cp949", "missing": ["없음"]},
+        "mommuge": {"style": "german", "unit": "kg"},
+        "seen": {"order": "dmy"},
+    },
+}
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "cp949", "utf-16"])
+def test_a_file_is_read_as_it_was_settled_when_the_trainer_was_made(grades, tmp_path, encoding):
+    path = tmp_path / "rows.csv"
+    lines = ["몸무게;방문일;도시", "1.234,5 kg;5.3.2024;서울", "1.234;31.12.2024 14:30;없음", "없음;없음;서울"]
+    path.write_bytes("\n".join(lines).encode(encoding))
+    asked = questions.Questions(predictions.facts(fetched(grades, "x", FORMS)))
+    (batch,) = asked.file(path)
+    assert batch.columns == {
+        "mommuge": [1234.5, 1234.0, None],
+        "seen": ["2024-03-05", "2024-12-31T14:30", ""],
+        "dosi": ["서울", "", "서울"],
+    }
+    assert asked.notes()[-2:] == ["read as blank: 없음", "몸무게: '1.234,5 kg' is read as 1234.5"]
+    assert asked.typed(["몸무게=2.000,방문일=1.2.2024"]).columns["mommuge"] == [2000.0]
+
+
 # --- dates, sentences, letters, arrays
 
 KINDS = {
@@ -289,7 +321,7 @@ def test_a_category_that_an_older_export_calls_text():
             "write it as 2024-03-05, or 2024-03-05T14:30 with a time",
         ),
         ("seen=2024-02-30", "방문일: '2024-02-30' isn't a date", "write it as 2024-03-05"),
-        ("seen=20240305", "방문일: '20240305' isn't a date", "write it as 2024-03-05"),
+        ("seen=soon", "방문일: 'soon' isn't a date", "write it as 2024-03-05"),
         ("photo=[1, 2, 3]", "photo: an array of 3 numbers, not 2 x 3", "write it as JSON: --row '{\"photo\": [...]}'"),
         ('{"photo": [[1, 2, 3], [4, 5]]}', "photo: it isn't an array of numbers", "write it as JSON"),
         ('{"photo": [[1, 2, 3], [4, 5, true]]}', "photo: it isn't an array of numbers", "write it as JSON"),
