@@ -13,7 +13,7 @@ from cloudkite.commands import JSON, TRAINER, command
     help={
         "trainer": TRAINER,
         "row": "column=value,column=value ..., or a JSON object; may be repeated",
-        "csv": "a file with the trainer's columns, such as the one that made it",
+        "csv": "a file with the trainer's columns, such as the one that made it; .npz for arrays",
         "output": "write all columns of the rows, and the predictions beside them, to this .csv or .jsonl file",
         "model": "a fetched model's folder (default: the newest)",
         "json": JSON,

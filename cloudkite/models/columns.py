@@ -49,6 +49,17 @@ class Column:
         found = self.read([str(value)], lambda _row: "")[0]
         return None if found == "" else found
 
+    def blank(self, rows: int) -> list[Value]:
+        """The values of a column that isn't given."""
+        return self.read([""] * rows, lambda _row: "")
+
+    def taken(self, array: Any, place: Place) -> Any:
+        """The values of a numpy array, a row each. Raises BadValue."""
+        if array.ndim != 1:
+            why = _("an array of {found} numbers, not a value").format(found=_times(array.shape[1:]))
+            raise self._refused(place(0), why, _("{name} isn't an array in the model").format(name=self.header))
+        return self.read(list(map(str, array.tolist())), place)
+
     def notes(self) -> list[str]:
         """What was taken for granted, a line a kind."""
         return []
@@ -201,6 +212,14 @@ class Arrays(Column):
 
     def typed(self, value: Any) -> Value:
         return self._array(value, lambda _row: "", 0)
+
+    def taken(self, array: Any, place: Place) -> Any:
+        sizes = array.shape[1:]
+        if array.dtype.kind not in "fiub" or sizes != (self._sizes or sizes):
+            why = _("an array of {found} numbers, not {sizes}") if sizes else _("it isn't an array of numbers")
+            why = why.format(found=_times(sizes), sizes=_times(self._sizes))
+            raise self._refused(place(0), why, _("each row must be {sizes} numbers").format(sizes=_times(self._sizes)))
+        return array
 
     def _array(self, value: Any, place: Place, row: int) -> list[float] | None:
         if isinstance(value, str):

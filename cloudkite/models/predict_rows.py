@@ -1,8 +1,8 @@
 """Answers questions about SavedModels, with a trainer's own Python. Runs alone, without Cloudkite.
 
 A question is a line of JSON, {"model": folder, "rows": count, "columns": {column: part}}, and the bytes of its parts,
-in that order. A part is {"type": "d", "shape": [...]} and so many numbers; {"words": [...], "shape": [...]} and for
-each entry the place of its word, an int32; or {"values": [...]} and no bytes. An answer is {"tensorflow": version,
+in that order. A part is {"type": "d", "shape": [...]}, numbers of a type of numpy's; {"words": [...], "shape": [...]},
+for each entry the place of its word, an int32; or {"values": [...]} without bytes. An answer is {"tensorflow": version,
 "inputs": {column: data type}, "outputs": {name: part}} and the bytes of its parts, or {"error": text}.
 """
 
@@ -42,7 +42,8 @@ def tensor(values: tf.Tensor | np.ndarray | None, spec: tf.TensorSpec, rows: int
         if spec.dtype == tf.string:
             values = tf.constant(["" if _blank(v) else str(v) for v in values.ravel().tolist()])
         elif spec.dtype.is_floating:
-            values = tf.constant(values.astype("float64"), spec.dtype)  # None becomes nan
+            values = values.astype("float64") if values.dtype == object else values  # None becomes nan
+            values = tf.cast(tf.constant(values), spec.dtype)
         else:
             values = tf.constant([0 if _blank(v) else int(v) for v in values.ravel().tolist()], spec.dtype)
     return tf.reshape(values, [rows, *sizes])

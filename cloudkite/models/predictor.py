@@ -82,8 +82,11 @@ class Predictor:
         names = dict.fromkeys(name for row in rows for name in row)
         return self.ask_columns(model, {name: [row.get(name) for row in rows] for name in names}, len(rows))
 
-    def ask_columns(self, model: Path, columns: Mapping[str, Sequence[Any]], count: int) -> Answer:
-        """The same for `count` rows, column by column; an entry may also be a list of numbers, always as many."""
+    def ask_columns(self, model: Path, columns: Mapping[str, Any], count: int) -> Answer:
+        """The same for `count` rows, column by column: lists, or arrays of numpy.
+
+        An entry of a list may also be a list of numbers, always as many.
+        """
         assert self._child.stdin and self._child.stdout
         parts = {name: _part(values) for name, values in columns.items()}
         question = {"model": str(model), "rows": count, "columns": {name: part for name, (part, _) in parts.items()}}
@@ -111,8 +114,10 @@ class Predictor:
         return lines[-1] if lines else _("exit code {code}").format(code=self._child.wait())
 
 
-def _part(values: Sequence[Any]) -> tuple[dict[str, Any], bytes]:
+def _part(values: Any) -> tuple[dict[str, Any], bytes]:
     """A column as `predict_rows` gets it: numbers and words as bytes, anything else as JSON."""
+    if shape := getattr(values, "shape", None):  # of numpy
+        return {"type": values.dtype.str, "shape": shape}, values.tobytes()
     entry = next((value for value in values if value is not None), None)
     try:
         if isinstance(entry, str):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import zipfile
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ from cloudkite.models.columns import Value, columns
 from cloudkite.show.errors import BadValue
 from cloudkite.show.text import _, near
 
+_ARRAY_BYTES = 64 * 2**20  # of one array that are asked about at once
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -28,7 +31,7 @@ class Batch:
     rows: int
     names: list[str]
     fields: list[Sequence[Any]]
-    columns: dict[str, list[Value]]
+    columns: Mapping[str, Sequence[Value]]
 
 
 class Questions:
@@ -71,9 +74,12 @@ class Questions:
         return {name: column.typed(given.get(name)) for name, column in self._columns.items()}
 
     def file(self, path: Path) -> Iterator[Batch]:
-        """The rows of a CSV file, as many at once as are read together. Raises BadValue."""
+        """The rows of a table or of an .npz file, as many at once as are read together. Raises BadValue."""
         if not path.is_file():
             raise BadValue(_("the file {path} doesn't exist").format(path=path))
+        if path.suffix.lower() == ".npz":
+            yield from self._arrays(path)
+            return
         form, self._told = self._form(path)
         try:
             with reading.opened(path, form) as file:
@@ -83,6 +89,40 @@ class Questions:
                     yield self._chunk(path, chunk, header, where)
         except reading.Broken as error:
             raise BadValue(f"{path.name}:{error.line}: {error.why}", error.how) from None
+
+    def _arrays(self, path: Path) -> Iterator[Batch]:
+        """The rows of arrays that have a name each, and the row as their first axis."""
+        import numpy as np
+
+        try:
+            with np.load(path, allow_pickle=False) as found:
+                arrays = {name: np.atleast_1d(found[name]) for name in found.files}
+            texts = {name: array for name, array in arrays.items() if array.dtype.kind == "S"}
+            arrays |= {name: np.char.decode(array, "utf-8", "replace") for name, array in texts.items()}
+        except (OSError, ValueError, zipfile.BadZipFile) as error:
+            raise BadValue(_("{path} can't be read: {error}").format(path=path.name, error=error)) from None
+        names = list(arrays)
+        where = self._header(path, names)
+        rows = {len(array) for array in arrays.values()}
+        if len(rows) > 1:
+            counts = ", ".join(f"{name} {len(array)}" for name, array in arrays.items())
+            raise BadValue(_("{path}: the arrays differ in their rows: {counts}").format(path=path.name, counts=counts))
+        count, largest = rows.pop(), max(array.nbytes for array in arrays.values())
+        each = max(1, reading.CHUNK if not count else min(reading.CHUNK, _ARRAY_BYTES * count // max(largest, 1)))
+        beside = [name for name, array in arrays.items() if array.ndim == 1]  # of a larger one no field can be made
+        for start in range(0, count, each):
+            part = {name: array[start : start + each] for name, array in arrays.items()}
+            length = len(part[names[0]])
+
+            def place(row: int, start: int = start) -> str:
+                return f"{path.name}, row {start + row + 1}: "
+
+            self._count(length, where)
+            columns = {
+                name: column.taken(part[names[where[name]]], place) if name in where else column.blank(length)
+                for name, column in self._columns.items()
+            }
+            yield Batch(length, beside, [part[name].tolist() for name in beside], columns)
 
     def _form(self, path: Path) -> tuple[reading.Form, list[str]]:
         """How a file is written: as the one that made the trainer where that fits, else by its looks."""
@@ -120,9 +160,9 @@ class Questions:
             raise BadValue(place(at) + said, _('a comma inside a field needs quotes: "Kim, Minji"'))
         self._count(len(chunk.rows), where)
         by_index: list[Sequence[Any]] = list(zip(*chunk.rows, strict=True))
-        blank = [""] * len(chunk.rows)
+        rows = len(chunk.rows)
         found = {
-            name: column.read(by_index[where[name]] if name in where else blank, place)
+            name: column.read(by_index[where[name]], place) if name in where else column.blank(rows)
             for name, column in self._columns.items()
         }
         return Batch(len(chunk.rows), header, by_index, found)

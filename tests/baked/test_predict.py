@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from cloudkite.models.predictor import Predictor
@@ -41,6 +42,8 @@ def test_columns_of_every_kind_come_through_and_answers_come_back(run: Run, pyth
         few = predictor.ask(model, [{"x": 1000, "word": 5.0}, {"whole": 8}])
         with pytest.raises(UserError, match="can't be used"):
             predictor.ask_columns(model, {"photo": [[1.0], [2.0], [3.0]]}, 3)
+        pixels = np.arange(18, dtype="uint8").reshape(3, 2, 3)
+        arrays = predictor.ask_columns(model, {"photo": pixels, "x": [1.0, 2.0, 3.0]}, 3)
         many = predictor.ask_columns(model, {"x": [float(i) for i in range(30_000)]}, 30_000)
     assert answer.inputs == {"x": "float32", "high": "float64", "word": "string", "whole": "int64", "photo": "float32"}
     out = answer.outputs
@@ -49,4 +52,5 @@ def test_columns_of_every_kind_come_through_and_answers_come_back(run: Run, pyth
     assert out["photo"][0] == [[1.0, 2.0, 3.0], [4.0, 5.0, 6.5]] and math.isnan(out["photo"][1][1][2])
     assert out["blank"] == [False, True, False] and out["pair"][0] == ["서울", "7"] and out["half"][0] == 1.5
     assert few.outputs["half"][0] == 1000.0 and few.outputs["word"] == ["5.0", ""] and few.outputs["whole"] == [0, 16]
+    assert arrays.outputs["photo"] == pixels.tolist() and arrays.outputs["half"] == [1.0, 2.0, 3.0]
     assert len(many.outputs["sum"]) == 30_000 and many.outputs["half"][-1] == pytest.approx(29_999, rel=0.01)

@@ -1,16 +1,18 @@
 """Fetched models and rows to predict; with TensorFlow itself: tests/local/cloudkite/test_check_penguins.py."""
 
 import csv
+import datetime
 import json
 import os
 
+import numpy as np
 import pytest
 
 from cloudkite.models import beside, predictions, questions
 from cloudkite.models.predictor import Answer
 from cloudkite.show.errors import BadValue, UserError
 from cloudkite.trainers import folders
-from tests import trainer_folder
+from tests import trainer_folder, workbooks
 
 COLUMNS = {"hours": "number", "city": "category"}
 ABOUT = {"label": "passed", "classes": ["no", "yes"], "columns": COLUMNS, "task": "classification"}
@@ -333,6 +335,57 @@ def test_values_that_a_column_cannot_have(row, message, hint):
         questions.Questions(KINDS).typed([row])
     assert refused.value.message == message
     assert hint in refused.value.hint
+
+
+def test_the_arrays_of_an_npz_file(tmp_path):
+    path = tmp_path / "rows.npz"
+    photo = np.arange(12, dtype="uint8").reshape(2, 2, 3)
+    seen, more = np.array(["2024-03-05", "NA"]), np.zeros((2, 5))
+    np.savez(path, photo=photo, 방문일=seen, city=np.array([b"Seoul", b"Jeju"]), more=more)
+    asked = questions.Questions(KINDS)
+    (batch,) = asked.file(path)
+    assert batch.columns["photo"].tolist() == photo.tolist() and batch.columns["photo"].dtype == "uint8"
+    assert batch.columns["seen"] == ["2024-03-05", ""] and batch.columns["city"] == ["Seoul", "Jeju"]
+    assert (batch.rows, batch.names, batch.fields) == (
+        2,
+        ["방문일", "city"],
+        [["2024-03-05", "NA"], ["Seoul", "Jeju"]],
+    )
+    assert "not given, so blank to the model: note, name" in asked.notes()
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({"photo": np.zeros((2, 3, 2))}, "rows.npz, row 1: photo: an array of 3 x 2 numbers, not 2 x 3"),
+        ({"photo": np.array(["a", "b"])}, "rows.npz, row 1: photo: it isn't an array of numbers"),
+        ({"city": np.zeros((2, 3))}, "rows.npz, row 1: city: an array of 3 numbers, not a value"),
+        ({"seen": np.array(["2024-03-05", "soon"])}, "rows.npz, row 2: 방문일: 'soon' isn't a date"),
+        (
+            {"photo": np.zeros((2, 2, 3)), "city": np.zeros(3)},
+            "rows.npz: the arrays differ in their rows: photo 2, city 3",
+        ),
+        ({"x": np.zeros(2)}, "no column of the model is in the first line"),
+        ({"photo": np.array([None, {}])}, "rows.npz can't be read: Object arrays cannot be loaded"),
+    ],
+)
+def test_arrays_that_cannot_be_asked_about(tmp_path, arrays, message):
+    np.savez(tmp_path / "rows.npz", **arrays)
+    with pytest.raises(BadValue) as refused:
+        list(questions.Questions(KINDS).file(tmp_path / "rows.npz"))
+    assert message in refused.value.message
+
+
+def test_a_spreadsheet_as_new_took_it(tmp_path):
+    cells = [["몸무게", "방문일", "도시"], [1234.5, datetime.date(2024, 3, 5), "서울"], [None, "31.12.2024", "없음"]]
+    path = workbooks.write(tmp_path / "rows.xlsx", {"표지": [["제목"]], "자료": cells})
+    (batch,) = questions.Questions(FORMS).file(path)
+    assert batch.columns == {
+        "mommuge": [1234.5, None],
+        "seen": ["2024-03-05", "2024-12-31"],
+        "dosi": ["서울", ""],
+    }
+    assert batch.names == ["몸무게", "방문일", "도시"]
 
 
 def test_a_date_that_is_none_is_told_with_its_line(tmp_path):
