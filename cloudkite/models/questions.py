@@ -17,7 +17,7 @@ from typing import Any
 
 from cloudkite.data import encoding, reading
 from cloudkite.data.fields import clean
-from cloudkite.models.columns import Value, columns
+from cloudkite.models.columns import Arrays, Value, columns
 from cloudkite.show.errors import BadValue
 from cloudkite.show.text import _, near
 
@@ -132,10 +132,14 @@ class Questions:
         before = {"codec": codec, **{key: self._file.get(key, "") for key in ("sheet", "query")}}
         try:
             return reading.form_of(path, names, **before)
-        except BadValue:
-            if not any(before.values()):
+        except BadValue as error:
+            if any(before.values()):
+                return reading.form_of(path, names)
+            arrays = [name for name, column in self._columns.items() if isinstance(column, Arrays)]
+            if not arrays:
                 raise
-            return reading.form_of(path, names)
+            hint = _("arrays come in an .npz file, a row each: numpy.savez('rows.npz', {name}=...)")
+            raise BadValue(error.message, hint.format(name=arrays[0])) from None
 
     def _header(self, path: Path, header: list[str]) -> dict[str, int]:
         """The index of each of the model's columns that the file has."""

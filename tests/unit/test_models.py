@@ -376,6 +376,13 @@ def test_arrays_that_cannot_be_asked_about(tmp_path, arrays, message):
     assert message in refused.value.message
 
 
+def test_a_picture_is_refused_with_the_way_that_there_is(tmp_path):
+    (tmp_path / "cat.png").write_bytes(b"\x89PNG\r\n\x1a\n\0")
+    with pytest.raises(BadValue, match="a picture") as refused:
+        list(questions.Questions(KINDS).file(tmp_path / "cat.png"))
+    assert refused.value.hint == "arrays come in an .npz file, a row each: numpy.savez('rows.npz', photo=...)"
+
+
 def test_a_spreadsheet_as_new_took_it(tmp_path):
     cells = [["몸무게", "방문일", "도시"], [1234.5, datetime.date(2024, 3, 5), "서울"], [None, "31.12.2024", "없음"]]
     path = workbooks.write(tmp_path / "rows.xlsx", {"표지": [["제목"]], "자료": cells})
