@@ -17,12 +17,21 @@ from cloudkite.workspace import CLONE
 
 
 def trainer_input(place: Place) -> Iterator[Row]:
-    """Rows per second of the whole trainer beside a bare fit on the same dataset and beside make_csv_dataset."""
+    """Rows per second of the whole trainer beside a bare fit on the same dataset, and of its input."""
+    return _measured(place, "trainer_input.py")
+
+
+def trainer_end_to_end(place: Place) -> Iterator[Row]:
+    """Seconds and memory from a file of 1,000,000 rows to the exported model, beside a script with pandas."""
+    return _measured(place, "trainer_end_to_end.py")
+
+
+def _measured(place: Place, script: str) -> Iterator[Row]:
     from cloudkite.trainers import folders
 
     python = folders.environment(place.trainer, place.space)
     done = subprocess.run(
-        [str(python), str(CLONE / "tests" / "bench" / "trainer_input.py")],
+        [str(python), str(CLONE / "tests" / "bench" / script)],
         cwd=place.trainer.folder, env=safe_environment({"TF_CPP_MIN_LOG_LEVEL": "2"}),
         capture_output=True, text=True, encoding="utf-8",
     )  # fmt: skip
@@ -65,4 +74,8 @@ def predict(place: Place) -> Iterator[Row]:
 
 
 _ASKED = 300_000  # rows of seven columns, of which the model takes six
-ROWS: dict[str, Callable[[Place], Iterator[Row]]] = {"trainer input": trainer_input, "predict": predict}
+ROWS: dict[str, Callable[[Place], Iterator[Row]]] = {
+    "trainer input": trainer_input,
+    "trainer end to end": trainer_end_to_end,
+    "predict": predict,
+}

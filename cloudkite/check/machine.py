@@ -1,7 +1,6 @@
 """What this machine lacks to train on, told before anything takes minutes: TensorFlow's wheels run on few machines.
 
-Wheels of 2.21: Linux on x86-64 with glibc 2.27, macOS 12 on Apple silicon, Windows on x86-64; trainers pin
-tensorflow-cpu on Linux, which has none for ARM.
+Wheels of 2.21: Linux on x86-64 and 64-bit ARM with glibc 2.27, macOS 12 on Apple silicon, Windows on x86-64.
 """
 
 from __future__ import annotations
@@ -104,13 +103,9 @@ def _wheels(machine: Machine) -> Lack | None:
             _("this Linux has musl instead of glibc, as Alpine does, and TensorFlow has no release for it"),
             _("use another image, such as python:3.11-slim, or another Linux"),
         )
-    if machine.system == "linux" and machine.processor not in _X86:
-        return Lack(
-            _("trainers pin TensorFlow for CPUs, and on Linux that is for x86-64 alone, not for {processor}").format(
-                processor=machine.processor
-            ),
-            _ELSEWHERE,
-        )
+    if machine.system == "linux" and machine.processor not in (*_X86, *_ARM):
+        said = _("TensorFlow has releases for x86-64 and 64-bit ARM alone, not for {processor}")
+        return Lack(said.format(processor=machine.processor), _ELSEWHERE)
     if machine.glibc is not None and machine.glibc < _GLIBC:
         return Lack(
             _("this Linux has glibc {theirs}, and TensorFlow needs {needed}").format(

@@ -43,8 +43,12 @@ def write(pairs: Iterable[tuple[Batch, Answers]], path: Path) -> int:
                     columns = answers.columns
                     if not count:
                         table.writerow(_cells([*batch.names, *(names[key] for key in columns)]))
-                    together = map(_cells, [*batch.fields, *columns.values()])
-                    table.writerows(zip(*together, strict=True))
+                    together = [*map(_cells, [*batch.fields, *columns.values()])]
+                    texts = [*map(_bare, together)]
+                    if None in texts or len(texts) == 1:
+                        table.writerows(zip(*together, strict=True))
+                    else:
+                        file.writelines(f"{line}\r\n" for line in map(",".join, zip(*texts, strict=True)))
                 count += batch.rows
         check(path)  # somebody may have made it meanwhile
         part.replace(path)
@@ -85,6 +89,18 @@ def _cells(values: Sequence[Any]) -> Sequence[Any]:
     if number.all_of(doubtful) is not None:
         return values
     return [f"'{value}" if isinstance(value, str) and _runs(value) else value for value in values]
+
+
+def _bare(values: Sequence[Any]) -> Sequence[str] | None:
+    """Fields that are written without quotes, which saves the writer's look at each; None when some need them."""
+    if isinstance(values[0], float):
+        return [*map(repr, values)] if None not in values else None
+    try:
+        joined = "\n".join(values)
+    except TypeError:
+        return None
+    quoted = any(mark in joined for mark in '",\r') or joined.count("\n") >= len(values)
+    return None if quoted else values
 
 
 def _runs(text: str) -> bool:

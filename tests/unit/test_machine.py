@@ -19,13 +19,19 @@ PC = Machine("linux", "x86_64", glibc=(2, 36), avx=True, memory=8 * GB, free=50 
 MAC = Machine("darwin", "arm64", memory=8 * GB, free=50 * GB)
 WINDOWS = Machine("win32", "amd64", avx=True, memory=8 * GB, free=50 * GB)
 UNKNOWN = dataclasses.replace(PC, avx=None, memory=None, glibc=None)
-FINE = [PC, MAC, WINDOWS, UNKNOWN, Machine("linux", "x86_64", ready=True)]
+FINE = [
+    PC,
+    MAC,
+    WINDOWS,
+    UNKNOWN,
+    Machine("linux", "x86_64", ready=True),
+    dataclasses.replace(PC, processor="aarch64", avx=None),
+]
 LACKING = [
     (PC, {"avx": False}, "no AVX", "-cpu host", True),
     (WINDOWS, {"avx": False}, "no AVX", "Colab", True),
     (PC, {"musl": True, "glibc": None}, "musl", "python:3.11-slim", True),
     (PC, {"glibc": (2, 17)}, "glibc 2.17, and TensorFlow needs 2.27", "newer Linux", True),
-    (PC, {"processor": "aarch64", "avx": None}, "not for aarch64", "Cloud Shell", True),
     (PC, {"processor": "riscv64", "avx": None}, "not for riscv64", "Cloud Shell", True),
     (PC, {"processor": "i686", "bits": 32}, "32 bits", "64-bit", True),
     (WINDOWS, {"bits": 32}, "32 bits", "64-bit", True),

@@ -470,6 +470,17 @@ def test_rows_are_written_with_their_answers_beside_them_and_nothing_is_overwrit
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out.csv", "out.jsonl"]
 
 
+@pytest.mark.parametrize("odd", ["b,c", 'q"x', "x\ny", "x\ry", "", " s", "é", "-2.5"])
+@pytest.mark.parametrize("sure", [0.5, None])
+def test_a_written_file_reads_back_as_it_was(tmp_path, odd, sure):
+    batch = questions.Batch(3, ["a", "b"], [["1", odd, "3"], [odd, odd, ""]], {})
+    beside.write([(batch, predictions.Answers([sure, 1e-9, 2.0]))], tmp_path / "out.csv")
+    with (tmp_path / "out.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.reader(file))
+    said = ["" if sure is None else "0.5", "1e-09", "2.0"]
+    assert rows == [["a", "b", "prediction"], ["1", odd, said[0]], [odd, odd, said[1]], ["3", "", said[2]]]
+
+
 def _cut_off(batch, made):
     yield batch, made
     raise UserError("stop")

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from trainer import job
+from trainer.kit import job
 
 SPEC = {
     "cluster": {"workerpool0": ["a-0:2222"], "workerpool1": ["b-0:2222", "b-1:2222"], "workerpool2": ["c-0:2222"]},

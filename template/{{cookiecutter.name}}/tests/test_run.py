@@ -11,8 +11,9 @@ import pytest
 import tensorflow as tf
 from conftest import made, write
 
-from trainer import data, export, job
+from trainer import data
 from trainer import model as models
+from trainer.kit import export, job
 
 
 def state(folder: Path) -> dict[str, np.ndarray]:

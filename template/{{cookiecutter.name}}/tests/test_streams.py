@@ -5,7 +5,8 @@ import pytest
 import tensorflow as tf
 from conftest import made, write
 
-from trainer import data, rows
+from trainer import data
+from trainer.kit import rows
 
 
 @pytest.fixture

@@ -1,25 +1,17 @@
 """One run, from top to bottom: data, model, fit, export."""
 
 import argparse
-import json
 import math
 import os
-import time
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from trainer import data, export, prepare, resume, rows
+from trainer import data
 from trainer import model as models
-from trainer.job import Job, Mistake
-
-PAUSE = 30.0  # seconds between lines within a long epoch
-# What tf.summary.scalar says with each value; that function needs the tensorboard package, which training does not.
-SCALAR = tf.compat.v1.SummaryMetadata(
-    plugin_data=tf.compat.v1.SummaryMetadata.PluginData(plugin_name="scalars"),
-    data_class=1,  # DATA_CLASS_SCALAR, tensorflow/core/framework/summary.proto
-)
+from trainer.kit import export, resume, rows, tell
+from trainer.kit.job import Job, Mistake
 
 
 def run(job: Job, options: argparse.Namespace) -> dict[str, float]:
@@ -72,7 +64,7 @@ def run(job: Job, options: argparse.Namespace) -> dict[str, float]:
     keep = resume.Resume(model, job, plan, callbacks, resume.parts(model, vars(options), **decided), statistics)
     start = keep.restore()
 
-    known = {part: rows.held(*some, max(batch, 1024)) for part, some in held.items() if len(some[1])}
+    known = {part: rows.held(*some, held_batch(batch)) for part, some in held.items() if len(some[1])}
     if job.workers > 1:
         part, known = spread(model, where, train(start), known)
     else:
@@ -84,7 +76,7 @@ def run(job: Job, options: argparse.Namespace) -> dict[str, float]:
         try:
             model.fit(
                 part, validation_data=known.get("validation"), steps_per_epoch=steps, initial_epoch=start // steps,
-                epochs=options.epochs, callbacks=[*callbacks, Tell(job, keep), keep], shuffle=False, verbose=0,
+                epochs=options.epochs, callbacks=[*callbacks, tell.Tell(job, keep), keep], shuffle=False, verbose=0,
             )  # fmt: skip
         except resume.Stopped:
             pass
@@ -95,21 +87,22 @@ def run(job: Job, options: argparse.Namespace) -> dict[str, float]:
     metrics: dict[str, float] = {}
     recall: dict[str, dict] = {}
     for part, some in known.items():
-        found = in_order(model.evaluate(some, return_dict=True, verbose=0))
+        found = tell.in_order(model.evaluate(some, return_dict=True, verbose=0))
         if job.chief and data.CLASSES:
-            more, recall[part] = beyond_accuracy(job, model, rows.held(*held[part], 8192))
+            more, recall[part] = tell.beyond_accuracy(job, model, rows.held(*held[part], 8192))
             found |= more
         metrics |= {f"test_{name}" if part == "test" else name: value for name, value in found.items()}
 
     if job.chief:
-        about: dict = {"metrics": metrics, "recall": recall.get("validation"), "rows": {"training": len(training), "held_out": count["validation"]}}
-        about["rows"] |= {"test": count["test"]} if count["test"] else {}
+        number = {"training": len(training), "held_out": count["validation"]}
+        number |= {"test": count["test"]} if count["test"] else {}
+        about: dict = {"metrics": metrics, "recall": recall.get("validation"), "rows": number}
         if earlier:
             about["continued_from"] = {"path": options.before, "words": "widened" if options.widen else "kept"}
         export.save(model, job.model_dir, about, statistics)
         job.say(f"model: {job.model_dir}")
         if options.ask:
-            keep_answers(model, options, statistics)
+            tell.keep_answers(model, options, statistics)
     summary = " ".join(f"{name}={value:.4g}" for name, value in metrics.items()) or "no rows were held out"
     where_to = f"{count['validation']} rows, step {keep.at} of {plan.steps}"
     job.say(f"held-out: {summary} ({where_to})", metrics=metrics, step=keep.at)
@@ -152,84 +145,6 @@ def batch_size(wanted: int | None, rows: int, replicas: int) -> int:
     return each * replicas
 
 
-class Tell(keras.callbacks.Callback):
-    """Tells how the training goes: people, Cloud Logging, TensorBoard and the tuning service."""
-
-    def __init__(self, job: Job, keep: resume.Resume) -> None:
-        super().__init__()
-        self.job, self.keep, self.told = job, keep, time.monotonic()
-        parts = ("train", "validation") if job.chief else ()
-        self.writers = {part: tf.summary.create_file_writer(f"{job.log_dir}/{part}") for part in parts}
-
-    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
-        """A line now and then within a long epoch."""
-        if time.monotonic() - self.told > PAUSE:
-            self.told, step, steps = time.monotonic(), self.keep.at, self.keep.plan.steps
-            self.job.say(f"step {step} of {steps}", step=step, steps=steps)
-
-    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        """A line, and the metrics where services look for them."""
-        told, step, epochs = in_order(logs or {}), self.keep.at, self.params["epochs"]
-        held = {name.removeprefix("val_"): value for name, value in told.items() if name.startswith("val_")}
-        train = {name: value for name, value in told.items() if not name.startswith("val_")}
-        for writer, metrics in zip(self.writers.values(), (train, held), strict=False):
-            with writer.as_default():
-                for name, value in metrics.items():
-                    tf.summary.write(name, tf.constant(value, tf.float32), step, metadata=SCALAR)
-            writer.flush()
-        for name, value in told.items():
-            if not math.isfinite(value):
-                hint = "try a smaller --rate; look for extreme values in the data"
-                raise Mistake(f"{name} is {value} after step {step}", hint, code=1)
-        text = " ".join(f"{name}={value:.4g}" for name, value in told.items())
-        self.job.say(f"epoch {epoch + 1}/{epochs} {text}", epoch=epoch + 1, epochs=epochs, metrics=told)
-        self.job.report(held or train, step)
-        self.told = time.monotonic()
-
-
-def in_order(metrics: dict[str, float]) -> dict[str, float]:
-    """Of the training rows first, the loss before others."""
-    names = sorted(metrics, key=lambda name: (name.startswith("val_"), not name.endswith("loss")))
-    return {name: float(metrics[name]) for name in names}
-
-
-def beyond_accuracy(job: Job, model: keras.Model, held: tf.data.Dataset) -> tuple[dict, dict]:
-    """What accuracy hides where one class is most of the rows: the recall of each class, and what is to be beaten.
-
-    `baseline_accuracy` is that of always answering the commonest class; `balanced_accuracy` of that is 1 / classes.
-    """
-    count, table = len(data.CLASSES), 0
-    for inputs, labels in held:  # not model.predict, which needs all workers
-        answers = tf.argmax(export.meaning(model(inputs, training=False))["probabilities"], -1)
-        table += tf.math.confusion_matrix(labels, answers, count).numpy()  # [class, answer]
-    counts, right = table.sum(1), table.diagonal()
-    recall = {str(name): [int(r), int(n)] for name, r, n in zip(data.CLASSES, right, counts, strict=True) if n}
-    most = int(counts.argmax())
-    if counts[most] >= 0.9 * counts.sum() and len(recall) > 1:
-        found = ", ".join(f"{r} of {n} {name}" for name, (r, n) in recall.items())
-        always = f"always {data.CLASSES[most]!r} would have accuracy {counts[most] / counts.sum():.4g}"
-        job.say(f"note: {always}; of the held-out rows the model knew {found}", severity="WARNING")
-    balanced, baseline = np.mean([r / n for r, n in recall.values()]), counts[most] / counts.sum()
-    return {"balanced_accuracy": float(balanced), "baseline_accuracy": float(baseline)}, recall
-
-
-def keep_answers(model: keras.Model, options: argparse.Namespace, statistics: dict) -> None:
-    """Write what Keras itself answers to rows, as the last layer gives it: answers.json; without a CSV file that says
-    which, to the first 40, and these: questions.npz.
-
-    It goes by nothing of the export, so that an export can be compared with it.
-    """
-    (columns,) = rows.blocks(options.ask).unbatch().batch(40 if hasattr(data, "load") else 10_000).take(1)
-    (output,) = tf.nest.flatten(model(prepare.encoder(statistics)[0](columns), training=False))
-    tf.io.gfile.makedirs(options.output)
-    with tf.io.gfile.GFile(f"{options.output.rstrip('/')}/answers.json", "w") as answers:
-        answers.write(json.dumps(tf.cast(output, tf.float32).numpy().tolist()))
-    if hasattr(data, "load"):
-        with tf.io.gfile.GFile(f"{options.output.rstrip('/')}/questions.npz", "wb") as questions:
-            np.savez(
-                questions,
-                **{
-                    name: columns[name].numpy().astype("U" if columns[name].dtype == tf.string else None)
-                    for name in data.COLUMNS
-                },
-            )
+def held_batch(batch: int) -> int:
+    """Rows that are validated together: nothing is learned from them, so more fit."""
+    return 4 * max(batch, 1024)

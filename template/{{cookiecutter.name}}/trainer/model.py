@@ -8,7 +8,8 @@ from collections.abc import Mapping
 import keras
 import numpy as np
 
-from trainer import data, prepare
+from trainer import data
+from trainer.kit import prepare
 
 # How much a row of a class counts while learning, where 1 is not right: {"Chinstrap": 2.0}.
 CLASS_WEIGHT = {}

@@ -9,8 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
-from trainer import data, job
-from trainer.job import Mistake
+from trainer import data
+from trainer.kit import job
+from trainer.kit.job import Mistake
 
 # TensorFlow reads these when it is imported: no start-up notes, and the same results on every processor.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")

@@ -14,6 +14,7 @@ Rows = dict[str, tf.Tensor]  # an input of the network -> [rows, ...]: "numbers"
 Statistics = Mapping[str, dict]
 PARTS = 8  # numbers that a date becomes
 DAY = r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d.*)?"
+SPACE = r"[\s\v\x{1c}-\x{1f}\x{85}\pZ]"  # what Python's regular expressions take as \s
 NGRAMS = {"text": 1, "letters": 2}  # up to so many words, or letters, in a row count as one
 
 
@@ -108,7 +109,7 @@ def tokens(name: str, text: tf.Tensor) -> tf.RaggedTensor:
     single ones and those that stand side by side, as with analyzer="char"."""
     text, kind = tf.strings.lower(text, encoding="utf-8"), data.COLUMNS[name]
     if kind == "letters":
-        found = tf.strings.unicode_split(tf.strings.regex_replace(text, r"\s\s+", " "), "UTF-8")
+        found = tf.strings.unicode_split(tf.strings.regex_replace(text, f"{SPACE}{{2,}}", " "), "UTF-8")
     else:
         found = tf.strings.split(tf.strings.regex_replace(text, r"[^\pL\pN_]+", " "))
         found = tf.ragged.boolean_mask(found, tf.strings.length(found, unit="UTF8_CHAR") > 1)

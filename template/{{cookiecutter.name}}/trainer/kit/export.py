@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 import keras
 import tensorflow as tf
 
-from trainer import data, prepare
-from trainer.job import Mistake, speak
+from trainer import data
+from trainer.kit import prepare
+from trainer.kit.job import Mistake, speak
 
 
 def save(model: keras.Model, directory: str, about: Mapping, statistics: prepare.Statistics) -> None:

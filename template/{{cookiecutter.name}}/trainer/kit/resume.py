@@ -17,8 +17,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from trainer import prepare
-from trainer.job import Job, Mistake
+from trainer.kit import prepare
+from trainer.kit.job import Job, Mistake
 
 KEEP = 3  # newest checkpoints; the older ones are removed
 PAUSE = 30.0  # seconds between checkpoints
@@ -208,15 +208,15 @@ class Earlier(NamedTuple):
         known = [i for i, name in enumerate(new) if name in place]
         for variable in [*model.weights, *model.optimizer.variables]:
             value, fresh = self.values.get(variable.path, np.zeros(0)), variable.numpy()
-            if value.shape != fresh.shape and len(value) - len(old) == len(fresh) - len(new):
+            wider = value.ndim and value.shape[1:] == fresh.shape[1:]
+            if value.shape == fresh.shape:
+                fresh = value
+            elif wider and len(value) - len(old) == len(fresh) - len(new) >= 0:
                 fresh[known] = value[[place[new[i]] for i in known]]
                 fresh[len(new) :] = value[len(old) :]
-            elif value.shape == fresh.shape:
-                fresh = value
             else:
-                raise Mistake(
-                    f"model.py isn't as in the run to learn on from: {variable.path}", "leave --continue away"
-                )
+                said = f"model.py isn't as in the run to learn on from: {variable.path}"
+                raise Mistake(said, "leave --continue away")
             variable.assign(fresh)
         if not isinstance(model.optimizer._learning_rate, keras.Variable):
             model.optimizer.iterations.assign(0)  # the rate falls once more
@@ -244,7 +244,7 @@ def earlier(path: str, custom: Mapping) -> Earlier:
 def parts(model: keras.Model, options: Mapping, **more: object) -> dict[str, object]:
     """What decides the course of a run: options, `more` as they were understood, code, model."""
     found = {f"--{name.replace('_', '-')}": value for name, value in options.items() if name not in ELSEWHERE}
-    code = {f"trainer/{path}": digest(text) for path, text in sorted(sources(importlib.resources.files(__package__)))}
+    code = {f"trainer/{path}": digest(text) for path, text in sorted(sources(importlib.resources.files("trainer")))}
     try:
         network = model.to_json()
     except (TypeError, ValueError, NotImplementedError):  # a layer that can't tell its own settings

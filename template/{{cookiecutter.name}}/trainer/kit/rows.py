@@ -12,9 +12,10 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from trainer import data, prepare
-from trainer.job import Mistake
-from trainer.prepare import Statistics
+from trainer import data
+from trainer.kit import prepare
+from trainer.kit.job import Mistake
+from trainer.kit.prepare import Statistics
 
 CHUNK, BLOCK, MIXED = 8192, 1024, 256  # lines read together; rows that stay neighbours, blocks of those mixed together
 AT_ONCE = 1 << 20  # numbers that are dealt out together, about
