@@ -10,14 +10,13 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from itertools import islice
 
 from cloudkite.data import fields, missing, number
 from cloudkite.data.declared import CATEGORY, DATE, LETTERS, NUMBER, TEXT
-from cloudkite.data.fields import CLOCK, DMY, ENGLISH, GERMAN, MDY, YMD, Field, Numeral
+from cloudkite.data.fields import CLOCK, DMY, ENGLISH, GERMAN, MDY, YMD, Field
 from cloudkite.show.text import _, counted
 
 # 007, +821012345678, card numbers: digits that are no quantity. Who declares such a column one of numbers is taken at
@@ -35,8 +34,10 @@ SENTENCE = 4  # words, from which on a text is no name
 LETTERS_OF_ONE = 10  # letters of Korean, Japanese or Chinese, from which on it is none
 FEW = 10  # rows: with fewer, a column of different words says nothing
 STRAY = 0.05  # the share of fields below which those that don't fit are left blank
+_DATE_SORTS = {(YMD,): "date ymd", (DMY,): "date dmy", (DMY, MDY): "date dmy mdy"}  # the usual ones, at a glance
 _KEPT = 3  # fields of each sort whose lines are kept
 OUT = "out"
+POINTS = "points"  # a style of which only that is likely: each 1.234 is one and a fraction, if all fields have one
 FORCED = (NUMBER, ENGLISH, GERMAN, CATEGORY, TEXT, LETTERS, DATE, YMD, DMY, MDY, OUT)  # what a person may say it is
 
 
@@ -68,20 +69,6 @@ class Verdict:
     strays: tuple[tuple[str, int], ...] = ()
     count: int = 0
     span: Span | None = None
-
-
-@lru_cache(maxsize=1 << 16)
-def _sort(text: str) -> tuple[str, Numeral | None]:
-    """What a field that is filled may be: "blank", "code", "number", "date ymd", "clock" or "word"."""
-    if text.lower() in missing.WORDS:
-        return "blank", None
-    if found := fields.dates(text):  # 05.03.2024 is no code
-        return f"date {' '.join(sorted(found))}", None
-    if CODE.fullmatch(text):
-        return "code", None
-    if found := fields.numeral(text):
-        return "number", found
-    return ("clock" if fields.clock(text) else "word"), None
 
 
 @dataclass
@@ -140,8 +127,10 @@ class Column:
             if self.steps and values:
                 self._follow(values, at)
             self.plain = False
-            for text, times in Counter(found).items():
-                self._closely(text, times, texts, lines)
+            for key, some in self._sorted(Counter(found)).items():
+                if len(examples := self.first.setdefault(key, [])) < _KEPT:
+                    kept = [one for one in some[: 2 * _KEPT] if all(one != text for text, _line in examples)]
+                    examples += [(one, lines[texts.index(one)]) for one in kept[: _KEPT - len(examples)]]
 
     def _follow(self, values: Sequence[float], at: Sequence[int]) -> None:
         if self.shift is None:
@@ -150,24 +139,36 @@ class Column:
             value - i == self.shift for value, i in zip(values, at, strict=True)
         )
 
-    def _closely(self, text: str, times: int, texts: Sequence[str], lines: Sequence[int]) -> None:
-        sort, found = _sort(text)
-        if text.lower() in self.blank:
-            sort = "blank"
-        kept = sort
-        if sort == "blank":
-            self.blanks.add(text)
-        elif found:
-            self.numbers += times
-            self.styles[found.styles] += times
-            self.units[found.unit] += times
-            kept = f"number {found.styles} {found.unit}"
-            for style, span in self.spans.items():
-                if (read := found.read(style)) is not None:
-                    span.add(float(read), float(read), float(read).is_integer())
-        self.sorts[sort] += times
-        if len(examples := self.first.setdefault(kept, [])) < _KEPT:
-            examples.append((text, lines[texts.index(text)]))
+    def _sorted(self, counts: Mapping[str, int]) -> dict[str, list[str]]:
+        """Count each field closely; those of a sort together."""
+        sorts: dict[str, list[str]] = {}
+        numbers: dict[str, list[float]] = {ENGLISH: [], GERMAN: []}
+        for text, times in counts.items():
+            low = text.lower()
+            sort: str = "blank" if low in missing.WORDS or low in self.blank else ""
+            code = not sort and bool(CODE.fullmatch(text))
+            if not sort and not code and (numeral := fields.numeral(text)):
+                self.numbers += times
+                self.styles[numeral.styles] += times
+                self.units[numeral.unit] += times
+                for style, some in numbers.items():
+                    if (read := numeral.read(style)) is not None:
+                        some.append(float(read))
+                self.sorts["number"] += times
+                sorts.setdefault(f"number {numeral.styles} {numeral.unit}", []).append(text)
+                continue
+            if not sort and (found := fields.dates(text)):  # 05.03.2024 is no code
+                sort = _DATE_SORTS.get(tuple(found)) or f"date {' '.join(sorted(found))}"
+            elif not sort:
+                sort = "code" if code else "clock" if fields.clock(text) else "word"
+            self.sorts[sort] += times
+            sorts.setdefault(sort, []).append(text)
+        self.blanks.update(sorts.get("blank", ()))
+        for style, some in numbers.items():
+            if some:
+                span = self.spans[style]
+                span.add(min(some), max(some), span.whole and all(map(float.is_integer, some)))
+        return sorts
 
     @property
     def numeric(self) -> bool:
@@ -233,6 +234,9 @@ class Column:
         if not self.said:
             return Verdict(Field(CATEGORY), reason=_("it is blank"))
         dated = self.orders.total()
+        single = len(self.values) - len(self.blanks) == 1 and (self.filled == self.rows or dated or self.numbers)
+        if single and not forced and not label:  # whatever it says
+            return Verdict(Field(CATEGORY), reason=_("it has one value only"))
         most = (1 - STRAY) * self.said
         if forced in (DATE, YMD, DMY, MDY) or (not forced and dated > most):
             return self._dates(forced if forced in (YMD, DMY, MDY) else "", order)
@@ -318,6 +322,8 @@ class Column:
         if not own and self.styles["either"]:
             text = self._like("either")
             found = fields.numeral(text)
+            if style == POINTS:
+                style = ENGLISH if "." in text and not self.styles[""] else ""
             if not style and found:
                 said = _("{text!r} may be {one} or {other}")
                 ways = ((ENGLISH, found.english or ""), (GERMAN, found.german or ""))
@@ -330,7 +336,7 @@ class Column:
         ):  # fmt: skip
             return self._read(Field(DATE, blank=self.blank), None)
         if not forced:
-            if len(self.values) - len(self.blanks) == 1 or span.low == span.high:
+            if span.low == span.high:
                 return Verdict(Field(NUMBER), reason=_("it has one value only"))
             if self.steps and self.filled == self.rows >= FEW:
                 return Verdict(Field(NUMBER), reason=_("it counts the rows"))

@@ -11,9 +11,10 @@ import datetime
 import re
 import unicodedata
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from cloudkite.data import missing, number
 from cloudkite.data.declared import DATE, NUMBER
@@ -33,7 +34,8 @@ _MONEY = (
 _NUMBER = re.compile(
     rf"(?P<open>\(?)(?P<sign>[+-]?) ?(?P<before>{_MONEY})? ?(?P<after>[+-]?) ?"
     r"(?P<body>[.,]?\d(?:[\d.,']|[ ](?=\d))*(?:[eE][+-]?\d+)?)"
-    r" ?(?P<unit>[^\d\s.,()'+:/_-][^\d()+:_-]{0,14}[23]?)?(?P<close>\)?)(?P<last>-?)"
+    r" ?(?P<unit>[^\d\s.,()'+:/_-][^\d()+:_-]{0,14}[23]?)?(?P<close>\)?)(?P<last>-?)",
+    re.ASCII,
 )
 _STYLES = {
     ENGLISH: re.compile(
@@ -70,8 +72,12 @@ _DATES = (
     ),
     re.compile(rf"{_DAY}(?P<d>\d{{1,2}})(?:st|nd|rd|th)?[ .-]+(?P<name>[A-Za-z]{{3,9}})[ .,-]+(?P<y>\d{{4}}){_TIME}"),
     re.compile(rf"{_DAY}(?P<name>[A-Za-z]{{3,9}})\.? (?P<d>\d{{1,2}})(?:st|nd|rd|th)?,? (?P<y>\d{{4}}){_TIME}"),
-    re.compile(r"(?P<y>(?:18|19|20|21)\d\d)(?:[-/]|년 ?|年)(?P<m>\d{1,2})[월月]?"),
+    re.compile(r"(?P<y>\d{4})(?:[-/]|년 ?|年)(?P<m>\d{1,2})[월月]?"),
 )
+_ONES = {ord(digit): "1" for digit in "0123456789"}
+_NO_MARKS, _NO_POINTS = ({ord(mark): None for mark in ",' "}, {**{ord(mark): None for mark in ".' "}, ord(","): "."})
+_LONGEST = 60  # letters of a number or a date
+_SAFE = 30  # letters of a number that a float32 surely holds
 _COMPACT = re.compile(r"((?:19|20)\d\d)(\d\d)(\d\d)")
 _CLOCK = re.compile(r"(\d{1,3}):([0-5]\d)(?::([0-5]\d)(?:\.\d+)?)?(?: ?([AaPp])\.?[Mm]\.?)?")
 
@@ -81,20 +87,16 @@ def clean(text: str) -> str:
     return unicodedata.normalize("NFC", " ".join(text.split()))
 
 
-@dataclass(frozen=True)
-class Numeral:
-    """A number as a person wrote it: what it is in each style that it fits (as text), and its unit."""
+class Numeral(NamedTuple):
+    """A number as a person wrote it: what it is in each style that it fits (as text), and its unit.
+
+    `styles` is the one that it can only be in; "" when both give the same, "either" when both give another number.
+    """
 
     english: str | None
     german: str | None
     unit: str = ""
-
-    @property
-    def styles(self) -> str:
-        """The one style that it can only be in; "" when both give the same, "either" when both give another number."""
-        if self.english == self.german:
-            return ""
-        return GERMAN if self.english is None else ENGLISH if self.german is None else "either"
+    styles: str = ""
 
     def read(self, style: str) -> str | None:
         """The number in a column of that style. What can be no German number is taken as an English one there."""
@@ -103,25 +105,56 @@ class Numeral:
         return self.english
 
 
-@lru_cache(maxsize=1 << 16)
+class _Shape(NamedTuple):
+    """How all numbers are read that have their digits in the same places."""
+
+    start: int  # of the number without its sign and unit
+    end: int
+    sign: str
+    english: bool
+    german: bool
+    unit: str
+    styles: str
+
+
 def numeral(text: str) -> Numeral | None:
     """The number that a field says, money marks, units, minus in brackets and wide digits included; None for none."""
-    found = _NUMBER.fullmatch(text.translate(_PLAIN).strip())
+    if len(text) > _LONGEST:
+        return None
+    if not text.isascii():
+        text = text.translate(_PLAIN).strip()
+    shape = text.translate(_ONES)
+    found = _shape(shape)
+    if found and text[found.start] == "0":  # which stands before no thousands
+        found = _shape(f"{shape[: found.start]}0{shape[found.start + 1 :]}")
+    if not found:
+        return None
+    body = text[found.start : found.end]
+    english = found.sign + body.translate(_NO_MARKS) if found.english else None
+    german = found.sign + body.translate(_NO_POINTS) if found.german else None
+    if (len(body) > _SAFE or "e" in body or "E" in body) and number.read(english or german or "") is None:
+        return None
+    return Numeral(english, german, found.unit, found.styles)
+
+
+@lru_cache(maxsize=1 << 14)
+def _shape(text: str) -> _Shape | None:
+    found = _NUMBER.fullmatch(text)
     if not found or bool(found["open"]) != bool(found["close"]):
         return None
     minus = bool(found["open"]) + (found["sign"] == "-") + (found["after"] == "-") + bool(found["last"])
     if minus > 1 or (found["before"] and found["unit"] and unit(found["before"]) != unit(found["unit"])):
         return None
     body = found["body"]
-    english = re.sub("[,' ]", "", body) if _STYLES[ENGLISH].fullmatch(body) else None
-    german = re.sub("[.' ]", "", body).replace(",", ".") if _STYLES[GERMAN].fullmatch(body) else None
-    if english is None and german is None:
+    english, german = (bool(_STYLES[style].fullmatch(body)) for style in (ENGLISH, GERMAN))
+    if not english and not german:
         return None
-    sign = "-" if minus else ""
-    one, other = (None if read is None or number.read(read) is None else sign + read for read in (english, german))
-    if one is None and other is None:
-        return None
-    return Numeral(one, other, unit(found["before"] or found["unit"] or ""))
+    if english and german:
+        styles = "" if body.translate(_NO_MARKS) == body.translate(_NO_POINTS) else "either"
+    else:
+        styles = ENGLISH if english else GERMAN
+    start, end = found.span("body")
+    return _Shape(start, end, "-" * minus, english, german, unit(found["before"] or found["unit"] or ""), styles)
 
 
 def unit(text: str) -> str:
@@ -138,46 +171,65 @@ def is_known_unit(name: str) -> bool:
     return name in _SAME or bool(re.fullmatch(_MONEY, name, re.IGNORECASE))
 
 
-@lru_cache(maxsize=1 << 16)
 def dates(text: str) -> Mapping[str, str]:
     """{order of day, month and year: the date in ISO 8601} for each order that gives a day of the calendar."""
-    plain = text.translate(_PLAIN).strip()
+    if len(text) > _LONGEST:
+        return {}
+    if not text.isascii():
+        text = text.translate(_PLAIN).strip()
+    shape = text.translate(_ONES)
+    places = _places(shape)
+    if not places:
+        return {}
+    parts = {name: text[start:end] for name, (start, end) in places.items()}
+    time = ""
+    if "hour" in parts:
+        half = parts.get("half") or parts.get("noon") or ""
+        made = _time(parts["hour"], parts.get("minute", "0"), parts.get("second", "0"), half)
+        if made is None:
+            return {}
+        time = made
+    if "a" in parts:
+        days = _days(parts["a"], parts["b"], parts["c"])
+    else:
+        month = parts.get("m") or str(_MONTHS.get(parts.get("name", "")[:3].lower(), 0))
+        days = _days(parts["y"], month, parts.get("d", "1"))
+        if "d" not in parts and not "1800" <= parts["y"] < "2200":  # 2024-03, and no other two numbers
+            return {}
+    return {order: day + time for order, day in days.items()} if time else days
+
+
+@lru_cache(maxsize=1 << 14)
+def _places(shape: str) -> dict[str, tuple[int, int]] | None:
+    """Where the parts of a date are in all texts that have their digits in the same places."""
     for pattern in _DATES:
-        if found := pattern.fullmatch(plain):
-            parts = found.groupdict()
-            time = _time(parts)
-            if time is None:
-                return {}
-            if "a" in parts:
-                made = {order: _iso(order, parts["a"], parts["b"], parts["c"]) for order in ORDERS}
-            else:
-                month = parts.get("m") or str(_MONTHS.get((parts.get("name") or "")[:3].lower(), 0))
-                made = {YMD: _iso(YMD, parts["y"], month, parts.get("d") or "1")}
-            return {order: day + time for order, day in made.items() if day}
-    return {}
+        if found := pattern.fullmatch(shape):
+            return {name: found.span(name) for name, part in found.groupdict().items() if part is not None}
+    return None
 
 
-def _iso(order: str, *parts: str) -> str:
-    by = dict(zip(order, parts, strict=True))
-    if len(by["y"]) not in (2, 4) or max(len(by["m"]), len(by["d"])) > 2:
-        return ""
-    year = int(by["y"])
-    if len(by["y"]) == 2:
-        year += 1900 if year > 68 else 2000
-    try:
-        return datetime.date(year, int(by["m"]), int(by["d"])).isoformat() if 1000 <= year < 3000 else ""
-    except ValueError:
-        return ""
+@lru_cache(maxsize=1 << 16)
+def _days(a: str, b: str, c: str) -> dict[str, str]:
+    made = {}
+    for order in (YMD,) if len(a) == 4 else (DMY, MDY) if len(c) == 4 else ORDERS:
+        by = dict(zip(order, (a, b, c), strict=True))
+        if len(by["y"]) not in (2, 4) or max(len(by["m"]), len(by["d"])) > 2:
+            continue
+        year = int(by["y"])
+        if len(by["y"]) == 2:
+            year += 1900 if year > 68 else 2000
+        with suppress(ValueError):
+            if 1000 <= year < 3000:
+                made[order] = datetime.date(year, int(by["m"]), int(by["d"])).isoformat()
+    return made
 
 
-def _time(parts: Mapping[str, str | None]) -> str | None:
-    """T14:30 or T14:30:05 of a date's time; "" without one, None for one that no clock shows."""
-    if not parts.get("hour"):
-        return ""
-    hour, minute, second = (int(parts[name] or 0) for name in ("hour", "minute", "second"))
-    half = (parts.get("half") or parts.get("noon") or "").lower()
+@lru_cache(maxsize=1 << 16)
+def _time(hours: str, minutes: str, seconds: str, half: str) -> str | None:
+    """T14:30 or T14:30:05; None for a time that no clock shows."""
+    hour, minute, second = int(hours), int(minutes), int(seconds)
     if half:
-        hour = hour % 12 + 12 * (half[0] in "p" or half == "오후")
+        hour = hour % 12 + 12 * (half[0] in "pP" or half == "오후")
     if hour > 23 or minute > 59 or second > 59:
         return None
     return f"T{hour:02}:{minute:02}" + (f":{second:02}" if second else "")
@@ -186,7 +238,7 @@ def _time(parts: Mapping[str, str | None]) -> str | None:
 def compact(text: str) -> str:
     """The date in ISO 8601 that eight digits say; "" for none."""
     found = _COMPACT.fullmatch(text)
-    return _iso(YMD, *found.groups()) if found else ""
+    return _days(*found.groups()).get(YMD, "") if found else ""
 
 
 def clock(text: str) -> str | None:
@@ -217,7 +269,10 @@ class Field:
     def plain(self, text: str) -> str | None:
         """The field as the trainer's own data has it: a number as TensorFlow reads it, a date in ISO 8601, other text
         by `clean`; "" for a blank one, None for one that says no number or no date."""
-        text = clean(text)
+        return self.of_clean(clean(text))
+
+    def of_clean(self, text: str) -> str | None:
+        """The same for a field that went through `clean`."""
         if self.kind not in (NUMBER, DATE):
             return text
         if not text or text.lower() in missing.WORDS or text.lower() in self.blank:
@@ -225,14 +280,14 @@ class Field:
         return self._number(text) if self.kind == NUMBER else self._date(text)
 
     def _number(self, text: str) -> str | None:
-        if number.read(text) is not None and not (self.style == GERMAN and _EITHER.fullmatch(text)):
-            return text
-        if self.style == CLOCK:
+        if self.style == CLOCK and ":" in text:
             return clock(text)
         found = numeral(text)
         if found is None or found.unit not in ("", self.unit):
-            return None
+            return text if number.read(text) is not None else None
         made = found.read(self.style)
+        if self.style != GERMAN and not found.unit and number.read(text) is not None:
+            return text  # as it was written
         # 1.234 would be a thousand and more to who reads it again.
         return f"{made}0" if made and self.style == GERMAN and _EITHER.fullmatch(made) else made
 

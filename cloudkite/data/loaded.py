@@ -23,6 +23,8 @@ from cloudkite.show.errors import BadValue
 from cloudkite.show.text import _, counted, near
 
 ARRAYS, IMAGES, TEXTS, RECORDS = "arrays", "images", "texts", "records"  # files in template/sources/
+_TAKES = {ARRAYS: {"--group", "--time"}, RECORDS: {"--group", "--time", "--size"}, IMAGES: {"--size"},
+          TEXTS: {"--encoding"}}  # fmt: skip
 LABEL = "label"  # of folders, if a person names none
 LARGEST = 64  # pixels of a side, unless a person says more
 _PICTURES = {".png", ".jpg", ".jpeg", ".gif", ".bmp"}  # what TensorFlow's decode_image reads
@@ -58,6 +60,20 @@ class Loaded:
 
 def look(path: Path, label: str, wishes: Wishes) -> Loaded | None:
     """What data are in `path`; None when it is a table, or there is nothing. Raises BadValue."""
+    found = _look(path, label, wishes)
+    given = {
+        "--as": wishes.kinds, "--missing": wishes.missing, "--encoding": wishes.codec, "--sheet": wishes.sheet,
+        "--query": wishes.query, "--group": wishes.group, "--time": wishes.time, "--size": wishes.size,
+    }  # fmt: skip
+    if found and (other := next((name for name, one in given.items() if one and name not in _TAKES[found.source]), "")):
+        raise BadValue(
+            _("{option} says nothing about {path}").format(option=other, path=path.name),
+            _("leave {option} out").format(option=other),
+        )
+    return found
+
+
+def _look(path: Path, label: str, wishes: Wishes) -> Loaded | None:
     if path.is_dir():
         return _folder(path, label or LABEL, wishes)
     if not path.is_file():

@@ -19,6 +19,7 @@ from cloudkite.show.text import _, near
 WORKBOOK, PARQUET, SQLITE = "workbook", "parquet", "sqlite"
 _TOP = 20  # rows in which the names of columns are looked for
 _BATCH = 10_000
+_LARGEST = 2 << 30  # bytes of a spreadsheet when it is unpacked
 _EITHER = re.compile(r"-?[1-9]\d{0,2}\.\d{3}")
 _SHEETS = re.compile(r'<(?:\w+:)?sheet\b[^>]*?\bname="([^"]*)"[^>]*?\bid="([^"]*)"')
 _RELATIONS = (re.compile(r"<Relationship\b[^>]*>"), re.compile(r'\bId="([^"]*)"'), re.compile(r'\bTarget="([^"]*)"'))
@@ -112,6 +113,14 @@ def rows(path: Path, what: str, which: str) -> Iterator[list[str]]:
 def _book(path: Path) -> Any:
     import python_calamine
 
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            size = sum(one.file_size for one in archive.infolist())
+        if size > _LARGEST:  # all of it would be in memory at once
+            raise BadValue(
+                _("{path} holds more than {most} GiB").format(path=path.name, most=_LARGEST >> 30),
+                _("save the sheet as 'CSV UTF-8', which is read row by row"),
+            )
     try:
         return python_calamine.CalamineWorkbook.from_path(path)
     except Exception as error:  # of a library that raises several kinds for what is damaged or locked by a password

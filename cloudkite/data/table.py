@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from cloudkite.data import balance, encoding, fields, missing, reading, sheets
-from cloudkite.data.column import FEW, FORCED, MANY, Column, Verdict, is_east, is_prose, quoted
+from cloudkite.data.column import FEW, FORCED, MANY, POINTS, Column, Verdict, is_east, is_prose, quoted
 from cloudkite.data.declared import CATEGORY, DATE, LETTERS, NUMBER, TEXT
 from cloudkite.data.fields import ENGLISH, GERMAN, Field, clean
 from cloudkite.show.errors import BadValue
@@ -251,11 +251,11 @@ def _reader(table: Table, name: str, answer: bool) -> _Reader | None:
     if answer and table.classes and isinstance(table.classes[0], str):
         return None
     if answer and table.classes:
-        return _Reader(lambda text: str(int(float(made))) if (made := how.plain(text)) else "")
+        return _Reader(lambda text: str(int(float(made))) if (made := how.of_clean(text)) else "")
     if name in table.alike:
         return None
     if how.kind in (NUMBER, DATE):
-        return _Reader(lambda text: how.plain(text) or "")
+        return _Reader(lambda text: how.of_clean(text) or "")
     return _Reader(lambda text: "" if text in table.blanks else text)
 
 
@@ -426,6 +426,8 @@ def _settled(path: Path, columns: list[Column], label: str, wishes: Wishes, form
     style = styles.pop() if len(styles) == 1 else ""
     if not styles and not style and (form.mark == "," or form.what):
         style = ENGLISH  # who writes commas between fields doesn't write them into numbers
+    elif not styles and not style and form.mark != ";":  # which is what spreadsheets write where 1.234 is a thousand
+        style = POINTS
     order = orders.pop() if len(orders) == 1 else ""
     made = [column.settle(kinds.get(column.name, ""), style, order, label=column.name == label) for column in columns]
     open_ = [one.refused for one in made if one.refused]

@@ -23,7 +23,9 @@ def new(
 ) -> None:
     """Look at the data, show what was found, ask where somebody can answer, and make the trainer."""
     place = Path(output) if output else None
-    found = making.look(workspace, name, Path(data).expanduser() if data else None, label or None, place, wishes)
+    path = Path(data).expanduser() if data else None
+    with screen.waiting(_("reading {path} ...").format(path=data), live=True):
+        found = making.look(workspace, name, path, label or None, place, wishes)
     if found:
         _show(found)
         if not yes and screen.can_ask() and not screen.confirm(_("make the trainer {name} of it?").format(name=name)):

@@ -154,6 +154,15 @@ def test_images(tmp_path: Path):
     assert look(tmp_path / "grey").columns == {"image": (28, 28, 1)}
 
 
+def test_options_that_say_nothing_are_refused(tmp_path: Path):
+    folder = images(tmp_path / "pets")
+    for wishes, option in [(Wishes(group="a"), "--group"), (Wishes(kinds={"a": "number"}), "--as"),
+                           (Wishes(codec="cp949"), "--encoding")]:  # fmt: skip
+        with pytest.raises(BadValue) as caught:
+            loaded.look(folder, "", wishes)
+        assert caught.value.message == f"{option} says nothing about pets"
+
+
 def test_pictures_by_their_first_bytes(tmp_path: Path):
     jpeg = b"\xff\xd8\xff\xe0\0\x04ab\xff\xc0\0\x0b\x08\0\x20\0\x30\x03" + b"x" * 20 + b"\xff\xd9"
     gif, bmp = b"GIF89a" + struct.pack("<HH", 48, 32) + b"xx;", b"BM" + struct.pack("<I", 30) + b"x" * 12

@@ -161,6 +161,8 @@ def test_one_stray_value_is_told_by_its_line_and_not_paid_for_with_the_column(tm
 OPEN: dict[str, tuple[Make, str, str, str, str]] = {
     "1.234 in a file of semicolons": (lambda i: f"{1 + i % 9}.{100 + i}", ";", "'1.100' may be 1.100 or 1100",
                                       "x=german", "1100"),
+    "987 and 1.234 in a file of tabs": (lambda i: f"{1 + i % 9}.{100 + i}" if i % 5 else "987", "\t",
+                                        "'2.101' may be 2.101 or 2101", "x=german", "987"),
     "1,234 in a file of tabs": (lambda i: f"{1 + i % 9},{100 + i}", "\t", "'1,100' may be 1100 or 1.100",
                                 "x=english", "1100"),
     "two styles": (lambda i: f"{i}.5" if i % 2 else f"{i},5", ";", "numbers of two styles", "x=german", "0.5"),
@@ -196,7 +198,9 @@ def test_other_columns_settle_what_one_leaves_open(tmp_path: Path):
     assert values[0] == "1100" and found.forms == {"x": {"style": "german"}, "more": {"style": "german"}}
     found, values = column(tmp_path, lambda i: f"{1 + i % 9}.{100 + i}", ";", more=lambda i: f"{i}.5")
     assert values[0] == "1.100" and not found.forms
-    found, values = column(tmp_path, lambda i: "3/5/2024", more=lambda i: f"{i % 28 + 1}/{i % 12 + 1}/2024")
+    found, values = column(tmp_path, lambda i: f"{1 + i % 9}.{100 + i}", "\t")
+    assert values[0] == "1.100" and not found.forms  # programs write tabs, and spreadsheets where 1.234 is a thousand ;
+    found, values = column(tmp_path, lambda i: f"3/{5 + i % 2}/2024", more=lambda i: f"{i % 28 + 1}/{i % 12 + 1}/2024")
     assert values[0] == "2024-05-03"
 
 
@@ -478,3 +482,49 @@ def test_the_very_file_that_new_took_is_read_by_what_was_kept(space: Workspace, 
         place = header.index(declared.headers.get(name, name))
         assert [one.plain(row[place]) for row in chunk.rows] == [row[name] for row in kept]
         assert [one.plain(row[name]) for row in kept] == [row[name] for row in kept]  # and the trainer's copy itself
+
+
+ATOMS = """
+1|12|1,234|1.234|1.234,5|12,5|0.5|-3|(5)|5 kg|3 lb|$5|€ 3,2|12%|n/a||-|2024-03-05|5.3.2024|3/5/2024|14:30|abc|서울|=1+1
+2024년 3월 5일|a b c d e|오늘 날씨가 좋아서 나갔다|007|+821012345678|1e5|1e400|"q"|x;y|１２|−4|٣|½|20240305|1.2.3
+99999999999999999999|P1|12A|NaN|inf|120/80|1-2| 3 |True|-999|1 234|1'234.5|.5|5.|5,|2024-13-45|31.02.2024
+"""
+ATOMS = [*ATOMS.strip("\n").replace("\n", "|").split("|"), "a\nb"]
+
+
+def refusal(path: Path, **kinds: str) -> Table | BadValue:
+    try:
+        return table.read(path, "y", Wishes(kinds=kinds))
+    except BadValue as refused:
+        return refused
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_whatever_a_table_holds_it_is_read_alike_again_or_refused_with_an_option_that_helps(tmp_path: Path, seed: int):
+    some = random.Random(seed)
+    read = 0
+    for _i in range(60):
+        pools = [some.sample(ATOMS, some.choice([1, 2, 3, 5])) for _column in range(some.randrange(1, 5))]
+        mark, rare = some.choice(",;\t|"), some.random() < 0.5
+        rows = [["yes" if i % 2 else "no", *(p[0] if rare and some.random() < 0.97 else some.choice(p) for p in pools)]
+                for i in range(some.choice([3, 12, 40, 80]))]  # fmt: skip
+        with (tmp_path / "t.csv").open("w", encoding="utf-8", newline="") as file:
+            csv.writer(file, delimiter=mark).writerows([["y", *(f"c{i}" for i in range(len(pools)))], *rows])
+        found = refusal(tmp_path / "t.csv")
+        if isinstance(found, BadValue):
+            for part in found.hint.split("; "):
+                if part.startswith("--as "):
+                    name, kind = part.removeprefix("--as ").split(" (")[0].split(" or ")[0].strip("'").split("=")
+                    again = refusal(tmp_path / "t.csv", **{name: kind})
+                    assert isinstance(again, Table) or again.message != found.message
+            continue
+        kept = copied(found, tmp_path)
+        assert len(kept) == found.rows
+        for name, how in found.fields.items():
+            values = [row[name] for row in kept]
+            assert how.kind == "category" or [how.plain(value) for value in values] == values
+            low, high = found.ranges.get(name, (float("-inf"), float("inf")))
+            assert found.columns.get(name) != "number" or all(low <= float(value) <= high for value in values if value)
+            assert name not in found.columns or any(values)
+        read += 1
+    assert read > 20
