@@ -419,7 +419,7 @@ def test_a_rare_class_and_a_persons_own_names(run: Run, space: Workspace, tmp_pa
     first = (tmp_path / "answers.csv").read_text(encoding="utf-8").splitlines()[:2]
     assert first[0] == "키 (cm),도시,합격,prediction,probability"
     assert first[1].startswith(",".join([*rows[0], "아니오,0.9"]))
-    assert "CP949" in notes[0] and "semicolons" in notes[1] and len(notes) == 2
+    assert "semicolons" in notes[0] and len(notes) == 1  # which encoding it has was settled when it was looked at
 
 
 def change(folder: Path, file: str, *pairs: tuple[str, str]) -> None:

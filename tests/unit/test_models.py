@@ -8,6 +8,7 @@ import os
 import numpy as np
 import pytest
 
+from cloudkite.data import table
 from cloudkite.models import beside, predictions, questions
 from cloudkite.models.predictor import Answer
 from cloudkite.show.errors import BadValue, UserError
@@ -381,6 +382,53 @@ def test_a_picture_is_refused_with_the_way_that_there_is(tmp_path):
     with pytest.raises(BadValue, match="a picture") as refused:
         list(questions.Questions(KINDS).file(tmp_path / "cat.png"))
     assert refused.value.hint == "arrays come in an .npz file, a row each: numpy.savez('rows.npz', photo=...)"
+
+
+DAYS = [datetime.date(2024, 1 + i % 12, 1 + i * 7 % 28) for i in range(60)]
+NASTY = {
+    "german, cp949, semicolons": (
+        "cp949",
+        ";",
+        ["몸무게 (kg)", "방문일", "도시", "합격"],
+        [[f"1.{i:03},5 kg", f"{d.day}.{d.month}.{d.year}", "서울" if i % 3 else "부산"] for i, d in enumerate(DAYS)],
+    ),
+    "american, money, tabs": (
+        "utf-16",
+        "\t",
+        ["income", "seen on", "city", "passed"],
+        [
+            [f"${i},234.50", f"{d.month}/{d.day}/{d.year}", ["Seoul", "Busan", "N/A"][i % 3]]
+            for i, d in enumerate(DAYS, 1)
+        ],
+    ),
+    "korean": (
+        "utf-8",
+        ",",
+        ["점수", "날짜", "반", "합격"],
+        [
+            [f"{i * 37 % 60}점", f"{d.year}년 {d.month}월 {d.day}일", "가" if i % 2 else "나"]
+            for i, d in enumerate(DAYS)
+        ],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", NASTY)
+def test_a_file_says_the_same_as_the_copy_of_it_that_a_trainer_gets(grades, tmp_path, name):
+    codec, mark, header, rows = NASTY[name]
+    path, copy = tmp_path / "own.csv", tmp_path / "copy.csv"
+    lines = [mark.join(row) for row in [header, *([*row, "ny"[i % 7 < 3]] for i, row in enumerate(rows))]]
+    path.write_bytes("\n".join(lines).encode(codec))
+    found = table.read(path, header[-1])
+    table.write(found, copy)
+    with copy.open(encoding="utf-8", newline="") as file:
+        data = list(csv.DictReader(file))
+    about = {"label": found.label, "classes": list(found.classes), "columns": found.columns, "forms": found.forms}
+    about["words"] = {k: sorted({row[k] for row in data}) for k, kind in found.columns.items() if kind == "category"}
+    facts = predictions.facts(fetched(grades, "x", {**about, "headers": found.originals}))
+    assert sorted(facts["columns"].values()) == ["category", "date", "number"]
+    (asked,), (given,) = (list(questions.Questions(facts).file(one)) for one in (path, copy))
+    assert asked.columns == given.columns and asked.fields[0][0] == rows[0][0]
 
 
 def test_a_spreadsheet_as_new_took_it(tmp_path):
