@@ -44,7 +44,7 @@ def slots(statistics: Statistics, *kinds: str) -> list[int]:
 
 def stack(columns: Columns) -> Columns:
     """All numbers in one tensor and all categories in another, however many: [rows, columns]; the rest as it is."""
-    kinds = {"numbers": names("number"), "categories": names("category")}
+    kinds = {kind: names(kind) for kind in ("number", "category")}
     found = {f"all {kind}": tf.stack([columns[name] for name in some], -1) for kind, some in kinds.items() if some}
     return found | {name: columns[name] for name in [*names("text", "letters", "date"), *arrays()]}
 
@@ -70,11 +70,11 @@ def encoder(statistics: Statistics) -> tuple[Callable[[Columns], Rows], list]:
 
     def encode(columns: Columns) -> Rows:
         rows = {name: columns[name] for name in arrays()}
-        numbers = [columns["all numbers"]] if names("number") else []
+        numbers = [columns["all number"]] if names("number") else []
         if numbers := numbers + [calendar(columns[name]) for name in names("date")]:
             rows["numbers"] = tf.concat(numbers, -1)
         if found := names("category"):
-            ids = [tables[name].lookup(columns["all categories"][:, i]) + first[i] for i, name in enumerate(found)]
+            ids = [tables[name].lookup(columns["all category"][:, i]) + first[i] for i, name in enumerate(found)]
             rows["words"] = tf.cast(tf.stack(ids, -1), tf.int32)
         if found := names("text", "letters"):
             rows["counts"] = tf.concat([counted(tables[name], tokens(name, columns[name])) for name in found], -1)

@@ -172,7 +172,7 @@ def vocabularies(found: tf.data.Dataset, chosen: np.ndarray, before: Statistics)
         mask = chosen[at : at + len(block["row hash"])]
         at += len(mask)
         texts = {name: prepare.tokens(name, block[name][mask]).flat_values for name in prepare.names("text", "letters")}
-        texts |= {name: block["all categories"][:, i][mask] for i, name in enumerate(prepare.names("category"))}
+        texts |= {name: block["all category"][:, i][mask] for i, name in enumerate(prepare.names("category"))}
         for name, words in texts.items():
             unique, _, counts = tf.unique_with_counts(words)
             counters[name].update(dict(zip(unique.numpy().tolist(), counts.numpy().tolist(), strict=True)))
