@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from cloudkite.accounts.target import Target
+from cloudkite.show import errors
 from cloudkite.show.errors import UserError, from_google, is_quota, retry_after
 from cloudkite.show.text import _
 
@@ -52,15 +53,12 @@ def call(
             passing.http, passing.wait = response.status_code, retry_after(response)
             raise passing
         raise told
-    return _table(response, doing) if response.content else {}
+    return table(response, doing) if response.content else {}
 
 
-def _table(response: Any, doing: str) -> dict[str, Any]:
-    """The JSON object of an answer. Raises UserError for anything else: a page of some network's, say."""
-    try:
-        found = response.json()
-    except (ValueError, RecursionError):
-        found = None
+def table(response: Any, doing: str) -> dict[str, Any]:
+    """The JSON object of an answer that `send` gave. Raises UserError for anything else: a page of some network's."""
+    found = errors.body(response)
     if not isinstance(found, dict):
         said = _("{doing}: the answer is not what Google's API gives: {said}")
         raise UserError(

@@ -14,7 +14,7 @@ from typing import Any
 
 from cloudkite.accounts.api import NoAnswer, send
 from cloudkite.accounts.target import Target
-from cloudkite.show.errors import UserError
+from cloudkite.show.errors import UserError, body
 from cloudkite.show.text import _
 
 _STORAGE = "https://storage.googleapis.com/storage/v1/b"
@@ -128,9 +128,8 @@ def _ask(target: Target, question: Question, values: dict[str, str], hide: _Hidd
         )
     except NoAnswer:
         return Answer(0, "no answer", None)
-    try:
-        found = response.json() if response.content else None
-    except ValueError:
+    found = body(response)
+    if found is None and response.content:
         return Answer(response.status_code, hide.text(response.text[:200]), None)
     if response.ok and question.url == _JOBS and question.method == "POST":
         _end(target, found)

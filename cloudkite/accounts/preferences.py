@@ -5,13 +5,13 @@ https://cloud.google.com/docs/quotas/reference/rest/v1/projects.locations.quotaP
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from cloudkite.accounts.api import send
+from cloudkite.accounts.api import pages, send, table
 from cloudkite.accounts.target import Target
-from cloudkite.show.errors import from_google, is_off
+from cloudkite.show.errors import UserError, from_google, is_off
 from cloudkite.show.text import _
 from infra.mistakes import nearest
 
@@ -76,7 +76,8 @@ def read(target: Target, wanted: Iterable[str]) -> Book | None:
         found = _all(target, f"{url}/services/{service}/quotaInfos")
         if found is None:
             return None
-        infos[service] = found
+        changed = {one["quotaId"] for one in preferences or () if one["service"] == service}
+        infos[service] = _with_defaults(target, service, found, changed)
     return None if preferences is None else Book(infos, preferences)
 
 
@@ -90,11 +91,49 @@ def _all(target: Target, url: str) -> list[Body] | None:
             return None
         if not response.ok:
             raise from_google(response, doing)
-        page = response.json()
+        page = table(response, doing)
         found += page.get(url.rpartition("/")[2], [])
         token = page.get("nextPageToken", "")
         if not token:
             return found
+
+
+def _with_defaults(target: Target, service: str, infos: list[Body], changed: Collection[str]) -> list[Body]:
+    """The same with what the quotas that were `changed` are by themselves: where Cloud Quotas leaves it out, Service
+    Usage tells it, to who may ask. https://cloud.google.com/service-usage/docs/reference/rest/v1beta1/QuotaBucket
+    """
+    untold = [one for one in infos if one["quotaId"] in changed and not _tells_defaults(one)]
+    if not untold:
+        return infos
+    project = target.account.project
+    url = f"https://serviceusage.googleapis.com/v1beta1/projects/{project}/services/{service}/consumerQuotaMetrics"
+    try:
+        metrics = {one["metric"]: one for one in pages(target, url, "metrics", _("read the quotas"))}
+    except UserError:
+        return infos
+    told = {
+        one["quotaId"]: {
+            **one,
+            "dimensionsInfos": [*one.get("dimensionsInfos", ()), *_defaults(metrics[one["metric"]])],
+        }
+        for one in untold
+        if one.get("metric") in metrics
+    }
+    return [told.get(one["quotaId"], one) for one in infos]
+
+
+def _tells_defaults(info: Body) -> bool:
+    return any("resetValue" in entry.get("details", {}) for entry in info.get("dimensionsInfos", ()))
+
+
+def _defaults(metric: Body) -> Iterator[Body]:
+    """What Service Usage tells of a metric that differs by region, in the words of Cloud Quotas."""
+    for limit in metric.get("consumerQuotaLimits", ()):
+        for bucket in limit.get("quotaBuckets", ()) if "{region}" in limit.get("unit", "") else ():
+            if (value := bucket.get("defaultLimit")) is not None:
+                region = bucket.get("dimensions", {}).get("region")
+                place = {"dimensions": {"region": region}, "applicableLocations": [region]} if region else {}
+                yield {"details": {"resetValue": value}, **place}
 
 
 def choose(target: Target, settings: Settings, kept: Sequence[Preference]) -> Choice:

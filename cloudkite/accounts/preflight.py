@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from cloudkite.accounts import preferences, services
-from cloudkite.accounts.api import send
+from cloudkite.accounts.api import send, table
 from cloudkite.accounts.services import Services
 from cloudkite.accounts.target import Target
 from cloudkite.show.errors import UserError, is_off
@@ -159,7 +159,7 @@ def _buckets(target: Target, settings: Settings, made: Made) -> Iterator[Finding
     response = send(target, "GET", f"{_STORAGE}/b", doing, again=True, params=query)
     if not response.ok:
         return
-    ours = {bucket["name"]: bucket["location"].lower() for bucket in response.json().get("items", ())}
+    ours = {bucket["name"]: bucket["location"].lower() for bucket in table(response, doing).get("items", ())}
     for purpose in _PURPOSES:
         name = settings.bucket(purpose)
         if name not in ours:
@@ -199,13 +199,15 @@ def _quotas(target: Target, settings: Settings, made: Made) -> Iterator[Finding]
 
 def _ask(target: Target, url: str) -> dict[str, Any] | None:
     """The JSON at `url`, None where it can't be asked."""
-    response = send(target, "GET", url, _("look at the account"), again=True)
-    return response.json() if response.ok else None
+    doing = _("look at the account")
+    response = send(target, "GET", url, doing, again=True)
+    return table(response, doing) if response.ok else None
 
 
 def _may(target: Target, url: str, permission: str) -> bool | None:
     """Whether the caller has a permission, None where that can't be asked."""
-    response = send(target, "POST", url, _("look up the permissions"), again=True, json={"permissions": [permission]})
+    doing = _("look up the permissions")
+    response = send(target, "POST", url, doing, again=True, json={"permissions": [permission]})
     if is_off(response):
         return None
-    return response.ok and permission in response.json().get("permissions", ())
+    return response.ok and permission in table(response, doing).get("permissions", ())

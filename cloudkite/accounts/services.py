@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from cloudkite.accounts.api import call, send
+from cloudkite.accounts.api import call, send, table
 from cloudkite.accounts.patience import Patience, Progress
 from cloudkite.accounts.target import Target
 from cloudkite.show.errors import UserError, from_google, is_off
@@ -50,7 +50,7 @@ def read(target: Target, names: Iterable[str] = FIRST) -> Services:
         )
     if not response.ok:
         raise from_google(response, doing)
-    rows = response.json().get("services", [])
+    rows = table(response, doing).get("services", [])
     on = frozenset(row["name"].rpartition("/")[2] for row in rows if row.get("state") == "ENABLED")
     return Services(rows[0]["parent"].removeprefix("projects/") if rows else "", on)
 

@@ -18,7 +18,7 @@ from cloudkite import network
 from cloudkite.accounts import local
 from cloudkite.accounts.registry import Account
 from cloudkite.children import safe_environment
-from cloudkite.show.errors import NOT_SIGNED_IN, UserError, from_google
+from cloudkite.show.errors import NOT_SIGNED_IN, UserError, body, from_google
 from cloudkite.show.text import _
 from cloudkite.workspace import Workspace
 
@@ -138,7 +138,8 @@ class Target:
         if email and "@" in email:
             return email
         response = self.session().get("https://openidconnect.googleapis.com/v1/userinfo", timeout=20)
-        return response.json().get("email", "unknown") if response.ok else "unknown"
+        told = body(response) if response.ok else None
+        return str(told.get("email", "unknown")) if isinstance(told, dict) else "unknown"
 
     def child_environment(self, extra: Mapping[str, str] | None = None) -> dict[str, str]:
         """The whole environment for a child process that is a Google client of this target."""

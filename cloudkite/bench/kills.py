@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -39,6 +40,20 @@ from invoke.main import program
 program.run()
 """
 _SECONDS = 300  # for one run
+# Of kinds whose names the cloud gives, or which there may be many of: what the local cloud calls them.
+_COUNTED = {
+    "AlertPolicy": "monitoring.policy",
+    "Bucket": "buckets",
+    "Budget": "billing.budget",
+    "NotificationChannel": "monitoring.channel",
+    "Repository": "artifacts.repository",
+}
+# Of the settings: what is changed, made and deleted by them.
+_CHANGES = [
+    ("amount: 10", "amount: 12"),
+    ("[owner@example.com]", "[other@example.com]"),
+    ("cloudkite:logRetentionDays: 30", "cloudkite:members: ['user:kim@example.com']\n  cloudkite:logRetentionDays: 31"),
+]
 
 
 @dataclass(frozen=True)
@@ -103,12 +118,15 @@ class _Commands:
 
     def up(self) -> _Drill:
         """All is there, nothing is unfinished, and a third run has nothing to change."""
-        return _Drill(("up", "--yes"), 10, self._set_up, self._take_down)
+        return _Drill(("up", "--yes"), 20, self._set_up, self._take_down)
+
+    def update(self) -> _Drill:
+        """The same after other settings: an `up` that makes, changes and deletes."""
+        return _Drill(("up", "--yes"), 15, self._set_up, self._other_settings)
 
     def down(self) -> _Drill:
         """Nothing is left."""
-        return _Drill(_EVERYTHING, 15, lambda said: "" if json.loads(said)["left"] == [] else f"left: {said}",
-                      lambda: self.must("up", "--yes"))  # fmt: skip
+        return _Drill(_EVERYTHING, 15, self._down, lambda: self.must("up", "--yes"))
 
     def fetch(self) -> _Drill:
         """A model is whole."""
@@ -236,10 +254,35 @@ class _Commands:
         status = engine.status(account)
         fine = account.outputs().buckets and not status.unfinished and status.held_by is None
         again = self.must("up", "--yes")
-        return "" if fine and "nothing to change" in again else f"{status.unfinished} unfinished; {again}"
+        if not fine or "nothing to change" not in again:
+            return f"{status.unfinished} unfinished; {again}"
+        return self._unlike_the_state()
+
+    def _down(self, said: str) -> str:
+        return self._unlike_the_state() if json.loads(said)["left"] == [] else f"left: {said}"
+
+    def _unlike_the_state(self) -> str:
+        """What the local cloud has more of than the state, or less, of kinds that could be made twice."""
+        from cloudkite import engine
+
+        known = Counter(one.kind for one in engine.left(registry.load(self.space, "local")))
+        there: dict[str, int] = json.loads(self.must("local.status", "--json"))["counts"]
+        wrong = {kind: (known[kind], there.get(name, 0)) for kind, name in _COUNTED.items()}
+        wrong = {kind: both for kind, both in wrong.items() if both[0] != both[1]}
+        return f"in the state and in the cloud: {wrong}" if wrong else ""
 
     def _take_down(self) -> None:
         self.must(*_EVERYTHING)
+
+    def _other_settings(self) -> None:
+        """As they were set up before with one half of the changes, so that each time all of them are to be made."""
+        self.must("up", "--yes")
+        path = self.place.account.settings
+        text = path.read_text(encoding="utf-8")
+        ways = _CHANGES if all(old in text for old, _new in _CHANGES) else [(new, old) for old, new in _CHANGES]
+        for old, new in ways:
+            text = text.replace(old, new)
+        path.write_text(text, encoding="utf-8")
 
     def _submitted(self, said: str) -> str:
         """The job is there, under a name of its own, and so are at most those of the killed runs; all are ended."""
@@ -282,5 +325,5 @@ def _remove(folder: Path) -> None:
         shutil.rmtree(folder)
 
 
-_NAMES = "new account.add up down fetch check train predict local.start local.stop local.reset".split()
+_NAMES = "new account.add up update down fetch check train predict local.start local.stop local.reset".split()
 ROWS: dict[str, Callable[[Place], Iterator[Row]]] = {f"{n} killed": partial(kills, name=n) for n in _NAMES}

@@ -10,8 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from cloudkite.accounts.api import table
 from cloudkite.accounts.registry import Account
 from cloudkite.accounts.target import Target
+from cloudkite.show.text import _
 
 _POOL = "projects/{project}/locations/global/workloadIdentityPools/{workloadIdentityPoolId}"
 _EMAIL = "{accountId}@{project}.iam.gserviceaccount.com"
@@ -86,8 +88,8 @@ def find(target: Target, kind: str, inputs: Mapping[str, Any]) -> str | None:
 
 def _undelete(target: Target, url: str) -> None:
     """Take back what was deleted; whether it worked, the engine finds out when it looks."""
-    session, deadline = target.session(), time.monotonic() + _UNDELETE
-    while (answer := session.get(url, timeout=30)).ok and answer.json().get("state") == "DELETED":
+    session, deadline, doing = target.session(), time.monotonic() + _UNDELETE, _("look at the account")
+    while (answer := session.get(url, timeout=30)).ok and table(answer, doing).get("state") == "DELETED":
         if not session.post(f"{url}:undelete", json={}, timeout=30).ok or time.monotonic() > deadline:
             return
         time.sleep(0.5)
@@ -104,7 +106,7 @@ def _in_list(target: Target, listed: _Listed, known: Mapping[str, str], inputs: 
         response = target.session().get(listed.url.format_map(known), params=query, timeout=30)
         if not response.ok:
             return None
-        page = response.json()
+        page = table(response, _("look at the account"))
         for row in page.get(listed.field, ()):
             if row.get(listed.title) == known[listed.title] and same_where_both_say(inputs, row):
                 return str(row["name"])

@@ -9,6 +9,7 @@ from typing import Any
 from cloudkite.accounts.target import Target
 from cloudkite.engine import failures, state
 from cloudkite.engine.folder import Folder
+from cloudkite.show.errors import from_google
 from cloudkite.show.text import _
 from cloudkite.workspace import write_atomically
 from infra.outputs import Outputs
@@ -23,7 +24,7 @@ def keep(folder: Folder, target: Target | None = None, outputs: Mapping[str, Any
         if target and outputs:
             _upload(folder, target, Outputs.read(outputs).buckets["models"])
     except Exception as problem:  # whatever it is, the account is set up
-        said = str(problem).strip().splitlines()[:1] or [type(problem).__name__]
+        said = from_google(problem).message.strip().splitlines()[:1] or [type(problem).__name__]
         return _("the state of account {name} could not be copied: {problem}").format(
             name=folder.account.name, problem=said[0]
         )

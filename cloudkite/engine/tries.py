@@ -61,11 +61,12 @@ def up(folder: Folder, stack: Stack, target: Target, on_step: OnStep | None, pro
     changes: Counter[str] = Counter()
     seconds, takes, patience = 0.0, _TAKES, Patience(progress)
     blind, seeing = frozenset[str](), False
+    look = not stack.shared or _differs(folder, stack)
     while True:
         try:
             # What doesn't depend on a failure is made all the same: one run tells all that is wrong.
             last = stack.run(
-                "up", on_step, refresh=True, run_program=True, exclude=sorted(blind), continue_on_error=True
+                "up", on_step, refresh=look, run_program=look, exclude=sorted(blind), continue_on_error=True
             )[1]
         except failures.Foreign as foreign:
             recovery.remove(stack, foreign)
@@ -89,6 +90,20 @@ def up(folder: Folder, stack: Stack, target: Target, on_step: OnStep | None, pro
         if not blind:
             return replace(last, changes=dict(+changes), seconds=seconds)
         blind, seeing = frozenset(), True  # their APIs are on again
+
+
+def _differs(folder: Folder, stack: Stack) -> bool:
+    """Whether the cloud isn't as the state has it, or can't be looked at: then the run itself must look.
+
+    In a run each look writes the state, in a preview none does. Cloud Storage takes about one write a second to an
+    object: with the state in a bucket, looking at what is as it should be would take longer than all else.
+    """
+    if not state.read(folder).resources:
+        return False
+    try:
+        return bool(stack.run("preview", refresh=True, run_program=True)[0].drift)
+    except Failed:
+        return True
 
 
 def not_yet(one: Failure) -> str:

@@ -131,8 +131,9 @@ def check_rights(account: Account, target: Target) -> None:
     from cloudkite.accounts import api
 
     url = f"https://cloudresourcemanager.googleapis.com/v3/projects/{account.project}:testIamPermissions"
-    answer = api.send(target, "POST", url, _("look up the permissions"), again=True, json={"permissions": [_NEEDED]})
-    if answer.ok and _NEEDED not in answer.json().get("permissions", ()):
+    doing = _("look up the permissions")
+    answer = api.send(target, "POST", url, doing, again=True, json={"permissions": [_NEEDED]})
+    if answer.ok and _NEEDED not in api.table(answer, doing).get("permissions", ()):
         who = target.identity
         raise UserError(
             _(

@@ -15,7 +15,7 @@ from typing import Any
 from catalog import prices as book
 from catalog import regions
 from catalog.book import UnknownName, read
-from cloudkite.accounts.api import send
+from cloudkite.accounts.api import send, table
 from cloudkite.accounts.target import Target
 from cloudkite.show.errors import UserError, from_google, is_off
 from cloudkite.show.text import _, counted
@@ -119,13 +119,13 @@ def _entries(
         asked = {**params, **({"pageToken": token} if token else {})}
         try:
             answer = send(target, "GET", url, key, again=True, params=asked)
+            page = table(answer, key) if answer.ok else {}
         except UserError as error:  # the network, a sign-in: what is found elsewhere still counts
             return found, error.message
         if not answer.ok:
             # What is off, or what a local cloud does not have at all, holds nothing.
             none = is_off(answer) or answer.status_code == 501
             return found, "" if none else from_google(answer).message.partition("\n")[0][:160]
-        page = answer.json()
         entries = page.get(key, [])
         # Compute Engine's lists over all zones are tables: zone -> {"disks": [...]}
         found += (
@@ -233,6 +233,8 @@ def _bucket(target: Target, entry: Mapping[str, Any], _region: str) -> Iterator[
     of = _of_google(name)
     known = all(one.price is not None for one in (live, old, kept))
     price = sum((one.price or Decimal(0) for one in (live, old, kept)), Decimal(0)) if known else None
+    if problem and price is not None and price < _CENT:
+        price = None  # what could not be looked at may cost
     size = live.size + old.size + kept.size
     yield Standing(_("bucket"), f"gs://{name}" + (f" ({of})" if of else ""), price, ", ".join(parts), size=size)
 

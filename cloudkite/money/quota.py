@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from catalog.quotas import SERVICE, Need
-from cloudkite.accounts.api import pages, send
+from cloudkite.accounts.api import pages, send, table
 from cloudkite.accounts.preferences import UNLIMITED, effective
 from cloudkite.accounts.target import Target
 from cloudkite.show.errors import UserError, from_google
@@ -60,7 +60,7 @@ def _info(target: Target, need: Need) -> dict[str, Any] | None:
     if need.meter.id:
         response = send(target, "GET", f"{url}/quotaInfos/{need.meter.id}", doing, again=True)
         if response.ok:
-            return response.json()
+            return table(response, doing)
         if response.status_code != 404:
             raise from_google(response, doing)
     if not need.meter.metric:

@@ -83,18 +83,19 @@ def retry_after(response: Any) -> float:
 def _read(problem: Any) -> tuple[int, str, str, str, dict[str, str]]:
     """(HTTP code or 0, google.rpc status, message, ErrorInfo reason, ErrorInfo metadata)."""
     if hasattr(problem, "status_code") and hasattr(problem, "text"):
-        return _read_body(problem.status_code, _body(problem), problem.text)
+        return _read_body(problem.status_code, body(problem), problem.text)
     code = getattr(problem, "code", None)
     response = getattr(problem, "response", None)
     if response is not None and hasattr(response, "text"):
-        return _read_body(response.status_code, _body(response), response.text)
+        return _read_body(response.status_code, body(response), response.text)
     message = str(getattr(problem, "message", "") or problem)
     if type(problem).__module__.startswith("requests.") and getattr(problem, "request", None) is not None:
         message = _lost(type(problem).__name__, problem.request.url, message)
     return (int(code) if isinstance(code, int) else 0), type(problem).__name__, message, "", {}
 
 
-def _body(response: Any) -> Any:
+def body(response: Any) -> Any:
+    """The JSON of an answer; None where it is none: a login page of some network's, say."""
     try:
         return response.json()
     except (ValueError, RecursionError):
@@ -171,10 +172,12 @@ def _advise(code: int, status: str, reason: str, message: str, details: dict[str
     if code == 403:
         missing = details.get("permission") or (re.search(r"'([a-z]+\.[A-Za-z.]+)'", message) or ["", ""])[1]
         if missing:
-            return _("the permission {name} is missing; `uv run invoke up` grants what Cloudkite needs").format(
-                name=missing
-            ), FAILED
-        return _("the signed-in identity may not do this; `uv run invoke up` grants what Cloudkite needs"), FAILED
+            said = _("the permission {name} is missing; an owner of the project grants what Cloudkite needs: {command}")
+            return said.format(name=missing, command="uv run invoke up"), FAILED
+        return _(
+            "the signed-in identity may not do this; an owner of the project grants what Cloudkite needs: "
+            "uv run invoke up"
+        ), FAILED
     if code == 429 or status == "RESOURCE_EXHAUSTED":
         if "quota" in message and reason != "RATE_LIMIT_EXCEEDED":
             return _("choose a smaller machine or another region, or ask for quota in the account's settings"), FAILED

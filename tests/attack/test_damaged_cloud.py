@@ -28,6 +28,7 @@ from localcloud.faults.store import Faults
 from localcloud.identity.metadata import Metadata
 from localcloud.identity.tokens import Tokens
 from localcloud.projects.store import Projects
+from localcloud.storage import rate
 from localcloud.transport import ca
 from localcloud.vertex import settings
 from localcloud.vertex.jobs import images, preparation
@@ -85,7 +86,8 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     cloud.of(Metadata).environment(f"owner@{PROJECT}.iam.gserviceaccount.com", PROJECT, "job-1", "host")
     cloud.of(Faults).add({"method": "storage.objects.get", "code": 503})
     for name, kept in {
-        "clock.json": {"ahead": 5.0}, "vertex.json": {"parallel": 1}, "images.json": {"a/b:1": {"python": "3.11"}},
+        "clock.json": {"ahead": 5.0}, "vertex.json": {"parallel": 1}, "storage.json": {"changesAtOnce": 5},
+        "images.json": {"a/b:1": {"python": "3.11"}},
         "server.json": {
             "pid": 1, "created": 1.0, **json.loads((root / "ports.json").read_bytes()), "root": str(root),
             "envs": str(root / "envs"), "version": "1", "cloud": "x", "started": "2026-01-01T00:00:00Z",
@@ -119,6 +121,7 @@ READERS: dict[str, Callable[[Path], Any]] = {
     "iam/metadata.json": lambda root: Metadata(_cloud(root)),
     "signing-key.pem": lambda root: Tokens(_cloud(root)).fingerprint,
     "vertex.json": lambda root: settings.load(root),
+    "storage.json": lambda root: rate.allowed(root),
     "projects/projects.sqlite": lambda root: database.check(root),
     "iam/iam.sqlite": lambda root: database.check(root),
 }

@@ -162,7 +162,7 @@ def test_the_newest_rows_are_held_out(run: Run, visited: Path, tmp_path: Path):
     code = (
         "from trainer.kit import rows\n"
         "source = rows.read('data/visits.csv', 0.2, 0.1)\n"
-        "day = source.table.inputs['numbers'][:, 0]\n"
+        "day = source.table.inputs['numbers'][:, 1]\n"
         "import numpy as np\n"
         "old, new, last = (day[source.parts[part]] for part in ('training', 'validation', 'test'))\n"
         "print(np.nanmax(old) < new.min() <= new.max() < last.min(), len(new) > 100, len(last) > 50)"

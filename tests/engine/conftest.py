@@ -16,7 +16,7 @@ from cloudkite.accounts.registry import Account
 from cloudkite.accounts.target import Target
 from cloudkite.engine import cli
 from cloudkite.engine.folder import Folder
-from cloudkite.workspace import CLONE, Workspace
+from cloudkite.workspace import CLONE, Workspace, private_folder
 
 _numbers = itertools.count(1)
 
@@ -79,6 +79,9 @@ def space():
     """A workspace of its own, with its own local cloud."""
     with tempfile.TemporaryDirectory(prefix="cloudkite-engine-", ignore_cleanup_errors=True) as folder:
         made = workspace.throw_away(Path(folder))
+        # A state in a bucket is one object, written a hundred times: what is not about that limit doesn't wait for it.
+        private_folder(made.localcloud)
+        (made.localcloud / "storage.json").write_text('{"changesAtOnce": 10000}', encoding="utf-8")
         yield made
         local.run(made, "stop")
 

@@ -9,8 +9,10 @@ import pulumi
 import pulumi_gcp as gcp
 import pytest
 
+from cloudkite.accounts import local
+from localcloud.provider.faults import name_of
 from localcloud.provider.resources import registry
-from tests.engine.programs import Programs
+from tests.engine.programs import Programs, switched_on
 
 pytestmark = pytest.mark.slow
 
@@ -40,6 +42,7 @@ def untyped(token, **inputs):
 
 
 BUCKET = "gcp:storage/bucket:Bucket"
+SERVICE = "gcp:projects/service:Service"
 WRONG = [
     (
         BUCKET,
@@ -203,13 +206,12 @@ def test_an_account_that_is_not_there_gets_no_role(programs):
     project = programs.place.account.project
 
     def program(opts):
-        api = gcp.projects.Service("crm", service="cloudresourcemanager.googleapis.com", opts=opts)
         gcp.projects.IAMMember(
             "ghost",
             project=project,
             role="roles/viewer",
             member=f"serviceAccount:ghost@{project}.iam.gserviceaccount.com",
-            opts=pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(depends_on=[api])),
+            opts=pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(depends_on=switched_on(opts))),
         )
 
     [error] = [error for error in programs.up(program).errors if "ghost" in error]
@@ -224,11 +226,9 @@ def test_all_other_kinds_live(programs):
         def after(*resources):
             return pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(depends_on=[*apis, *resources]))
 
-        names = ("iam", "artifactregistry", "cloudresourcemanager")
-        apis = [
-            gcp.projects.Service(n, service=f"{n}.googleapis.com", disable_on_destroy=n == "iam", opts=opts)
-            for n in names
-        ]
+        first = switched_on(opts, "artifactregistry", disable_on_destroy=False)
+        read = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(depends_on=first))
+        apis = [*first, gcp.projects.Service("iam", service="iam.googleapis.com", disable_on_destroy=True, opts=read)]
         account = gcp.serviceaccount.Account(
             "robot", account_id="robot-1", display_name=word, disabled=word == "two", opts=after()
         )
@@ -402,11 +402,7 @@ def test_functions(programs):
     project = programs.place.account.project
 
     def program(opts):
-        apis = [
-            gcp.projects.Service(n, service=f"{n}.googleapis.com", opts=opts)
-            for n in ("cloudresourcemanager", "cloudquotas")
-        ]
-        after = pulumi.InvokeOutputOptions(provider=opts.provider, depends_on=apis)
+        after = pulumi.InvokeOutputOptions(provider=opts.provider, depends_on=switched_on(opts, "cloudquotas"))
         pulumi.export("number", gcp.organizations.get_project_output(project_id=project, opts=after).number)
         payer = gcp.organizations.get_billing_account_output(billing_account="012345-6789AB-CDEF01", opts=after)
         pulumi.export("currency", payer.currency_code if hasattr(payer, "currency_code") else payer.open)
@@ -418,6 +414,8 @@ def test_functions(programs):
         )
         pulumi.export("metric", info.metric)
 
+    # The API that is turned on first is slow.
+    local.run(programs.place.space, "fault", name_of(SERVICE, "create"), "--delay", "0.5")
     told = programs.up(program)
     assert told.errors == []
     assert told.outputs["number"].isdigit()

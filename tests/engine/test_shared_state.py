@@ -99,6 +99,13 @@ def test_an_account_moves_to_the_bucket_with_what_it_has(place, tmp_path):
     mine = mine.settings(lambda text: text.replace("logRetentionDays: 30", "logRetentionDays: 31"))
     assert yours.up().changes == {"update": 1}
     assert mine.up().changes == {}
+    # What was changed beside the state is seen, here as in a folder.
+    data = mine.target.storage().get_bucket(f"{mine.account.project}-data")
+    data.iam_configuration.public_access_prevention = "inherited"
+    data.patch()
+    assert mine.up().changes == {"update": 1}
+    data.reload()
+    assert data.iam_configuration.public_access_prevention == "enforced"
     assert yours.folder.passphrase.read_text() == phrase
     own = mine.settings(lambda text: text.replace("  cloudkite:state: bucket\n", ""))
     with pytest.raises(UserError, match="its settings no longer say so"):
@@ -140,6 +147,25 @@ def test_of_two_who_set_up_at_once_one_waits_and_says_for_whom(team):
     assert any(f"account {mine.account.name} is being changed by" in line for line in told), told
     assert any(socket.gethostname() in line for line in told)
     assert yours.account.outputs() == mine.account.outputs()
+
+
+def test_where_one_object_changes_once_a_second_up_comes_through_and_a_small_change_is_few_writes(another_cloud):
+    mine = joint(another_cloud)  # a local cloud that is as strict as any
+    storage = mine.target.storage()
+    made = storage.bucket(f"{mine.account.project}-state")
+    made.versioning_enabled = True
+    storage.create_bucket(made, location="us-central1")
+
+    def writes():
+        key = Folder(mine.account).checkpoint.relative_to(Folder(mine.account).backend).as_posix()
+        return len([one for one in storage.list_blobs(made, prefix=key, versions=True) if one.name == key])
+
+    assert mine.up().failures == ()
+    first = writes()
+    assert first > 100  # more than pass at once
+    mine = mine.settings(lambda text: text.replace("logRetentionDays: 30", "logRetentionDays: 31"))
+    assert mine.up().changes == {"update": 1}
+    assert writes() - first < 10
 
 
 def test_a_bucket_of_somebody_else_gets_no_state(team, describe):

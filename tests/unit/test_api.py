@@ -1,5 +1,6 @@
 """Calls over a session against a small server: what is tried again, what is not, and what is said at the end."""
 
+import ast
 import http.server
 import json
 import socket
@@ -9,9 +10,11 @@ from types import SimpleNamespace
 import pytest
 import requests
 
-from cloudkite.accounts import api
+from cloudkite.accounts import api, preferences, services
 from cloudkite.jobs import service
+from cloudkite.money import inventory
 from cloudkite.show.errors import UserError
+from cloudkite.workspace import CLONE
 from tests.jobs import SPEC
 
 
@@ -30,7 +33,7 @@ def server():
             self.rfile.read(int(self.headers.get("Content-Length") or 0))
             state.asked.append(f"{self.command} {self.path}")
             code, body = state.answers.pop(0)
-            data = json.dumps(body).encode()
+            data = body if isinstance(body, bytes) else json.dumps(body).encode()
             self.send_response(code)
             self.send_header("Content-Length", str(len(data)))
             self.end_headers()
@@ -112,3 +115,49 @@ def test_a_lost_answer_to_a_submission_warns_of_a_second_job(target, monkeypatch
         with pytest.raises(UserError) as caught:
             service.create(target, SPEC)
     assert caught.value.hint == "it may have been submitted: look with `uv run invoke jobs` before you try again"
+
+
+PAGE = b"<html>Sign in to the network of Example Ltd.</html>"
+
+
+@pytest.fixture
+def behind_a_login_page(server, target):
+    """A target whose network answers whatever is asked with 200 and a page of its own."""
+    server.answers = [(200, PAGE)] * 100
+    elsewhere = SimpleNamespace(
+        request=lambda method, _url, **more: target.session().request(method, server.url, **more)
+    )
+    return SimpleNamespace(session=lambda: elsewhere, account=target.account, unpaid="")
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda target: api.call(target, "GET", "https://example.com", "look"),
+        services.read,
+        lambda target: preferences.read(target, {"aiplatform.googleapis.com"}),
+    ],
+    ids=["call", "services", "preferences"],
+)
+def test_a_page_in_the_place_of_an_answer_is_told(behind_a_login_page, ask):
+    with pytest.raises(UserError, match="the answer is not what Google's API gives: '<html>Sign in to") as told:
+        ask(behind_a_login_page)
+    assert told.value.hint == "is a proxy or a login page in between?"
+
+
+def test_what_stands_could_not_be_looked_at_behind_a_login_page(behind_a_login_page):
+    found = inventory.take(behind_a_login_page, everywhere=False)
+    assert found.found == () and found.unseen
+    assert all("the answer is not what Google's API gives" in problem for problem in found.unseen)
+
+
+def test_answers_are_read_in_one_place():
+    """Where a page that isn't JSON becomes words; the drills of `bench` talk to a local cloud alone."""
+    found = {
+        path.relative_to(CLONE).as_posix()
+        for path in (CLONE / "cloudkite").rglob("*.py")
+        if "bench" not in path.parts
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "json"
+    }
+    assert found == {"cloudkite/show/errors.py"}

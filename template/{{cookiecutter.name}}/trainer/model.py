@@ -42,7 +42,7 @@ def features(inputs: Mapping[str, keras.KerasTensor], statistics: Mapping[str, d
 
     parts = []
     if "numbers" in inputs:
-        parts.append(standard(inputs["numbers"], *prepare.names("number", "date")))
+        parts.append(standard(inputs["numbers"], *prepare.names("number"), *prepare.names("date")))
     if "words" in inputs:
         # Each slot belongs to one column, and is 1 where that column's word is the slot's.
         column = np.repeat(range(inputs["words"].shape[1]), prepare.slots(statistics, "category"))

@@ -204,7 +204,8 @@ def test_data_that_can_not_be_staged_is_told_readably(place: Place, fault: Break
         )
     assert "does not have storage.objects.create access to the Google Cloud Storage object." in told.value.message
     assert told.value.hint == (
-        "the permission storage.objects.create is missing; `uv run invoke up` grants what Cloudkite needs"
+        "the permission storage.objects.create is missing; an owner of the project grants what Cloudkite needs: "
+        "uv run invoke up"
     )
 
 

@@ -27,6 +27,7 @@ HOSTS: list[tuple[str, str]] = [
     (r"[^/]+\.prediction\.vertexai\.goog/.*", "localcloud.vertex.http:app"),
     (r"logging\.googleapis\.com/.*", "localcloud.logging.http:app"),
     (r"cloudresourcemanager\.googleapis\.com/.*", "localcloud.projects.http:app"),
+    (r"serviceusage\.googleapis\.com/v1beta1/.*", "localcloud.quotas.metrics:app"),
     (r"serviceusage\.googleapis\.com/.*", "localcloud.services.http:app"),
     (r"iam\.googleapis\.com/v1/projects/[^/]+/locations/.*", "localcloud.iam.federation.http:app"),
     (r"iam\.googleapis\.com/.*", "localcloud.iam.http:app"),

@@ -36,6 +36,7 @@ from localcloud.identity import persons
 from localcloud.identity.metadata import Metadata
 from localcloud.identity.tokens import Tokens
 from localcloud.projects.store import Projects
+from localcloud.storage import rate
 from localcloud.transport import ca, grpc_front
 from localcloud.transport.front import Front
 from localcloud.transport.grpc_front import GrpcFront
@@ -110,6 +111,7 @@ async def serve(root: Path, envs: Path, wanted: Wanted, ready: Any) -> None:
         ca.write_java_trust(root)
         database.check(root)
         settings.load(root)
+        rate.allowed(root)
         cloud = assemble(root, envs, numbers)
         cloud.of(Network)  # from now on others see what it was told
         cloud.of(Metadata)  # reads what it kept: whatever is damaged is told now

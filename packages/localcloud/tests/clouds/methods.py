@@ -57,6 +57,7 @@ HTTP = {  # module of a router -> the hosts that it answers
     "localcloud.credentials.http": ["iamcredentials.googleapis.com"],
     "localcloud.billing.http": ["cloudbilling.googleapis.com", "billingbudgets.googleapis.com"],
     "localcloud.quotas.http": ["cloudquotas.googleapis.com"],
+    "localcloud.quotas.metrics": ["serviceusage.googleapis.com"],
     "localcloud.artifacts.http": ["artifactregistry.googleapis.com"],
     "localcloud.monitoring.http": ["monitoring.googleapis.com"],
     "localcloud.pubsub.http": ["pubsub.googleapis.com"],

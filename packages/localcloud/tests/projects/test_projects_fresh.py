@@ -139,6 +139,14 @@ def test_a_request_for_quota_is_reviewed(fresh: Any, settled: Any) -> None:
         rows = fresh.get(info).json()["dimensionsInfos"]
         return next(row["details"] for row in rows if region in row["applicableLocations"])
 
+    def usage(region: str) -> dict[str, Any]:
+        """The same by Service Usage."""
+        url = f"{USAGE}beta1/projects/{FRESH}/services/aiplatform.googleapis.com/consumerQuotaMetrics"
+        metrics = {one["metric"]: one for one in fresh.get(url).json()["metrics"]}
+        [limit] = metrics["aiplatform.googleapis.com/custom_model_training_nvidia_t4_gpus"]["consumerQuotaLimits"]
+        assert limit["unit"] == "1/{project}/{region}"
+        return next(one for one in limit["quotaBuckets"] if one["dimensions"] == {"region": region})
+
     # A guard-rail goes down and up again without a question, as long as it stays below what holds without it.
     assert details("us-central1") == {"value": "12", "resetValue": "12"}
     for value in (1, 4, 12):
@@ -146,6 +154,8 @@ def test_a_request_for_quota_is_reviewed(fresh: Any, settled: Any) -> None:
         assert answer.ok, answer.text
         assert answer.json()["reconciling"] is False and "traceId" not in answer.json()["quotaConfig"]
         assert details("us-central1") == {"value": str(value), "resetValue": "12"}
+        told = usage("us-central1")
+        assert (told["effectiveLimit"], told["defaultLimit"]) == (str(value), "12")
     second = ask("other-name", "us-central1", 2)
     assert (second.status_code, second.json()["error"]["status"]) == (409, "ALREADY_EXISTS")
     # More than that is a request: pending for a while, then granted, granted in part or denied.

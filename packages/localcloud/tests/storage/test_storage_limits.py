@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import gzip
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 from google.api_core import exceptions
 from google.cloud.storage import Bucket, Client
 
+from clouds import Start
 from localcloud.core.errors import ApiError
-from localcloud.storage.rate import MutationRate
+from localcloud.core.state.kept import Damaged
+from localcloud.storage.rate import MutationRate, allowed
 
 HOST = "https://storage.googleapis.com"
 TIB = 1 << 40
@@ -55,7 +58,7 @@ def test_a_resumable_upload_that_was_too_often_ends_when_tried_again(bucket: Buc
 
 def test_the_rate_comes_back_with_time_and_little_is_remembered() -> None:
     now = 0.0
-    rate = MutationRate(lambda: now)
+    rate = MutationRate(clock=lambda: now)
     for _ in range(100):
         rate.take("b", "hot")
     with pytest.raises(ApiError):
@@ -72,6 +75,24 @@ def test_the_rate_comes_back_with_time_and_little_is_remembered() -> None:
         rate.take("b", "hot")
     with pytest.raises(ApiError):  # a long rest gives no more than at first
         rate.take("b", "hot")
+
+
+def test_who_owns_the_cloud_says_how_often_an_object_may_change(tmp_path: Path, make_cloud: Start) -> None:
+    root = tmp_path / "root"
+    root.mkdir(mode=0o700)
+    (root / "storage.json").write_text('{"changesAtOnce": 2, "changesPerSecond": 0.001}', encoding="utf-8")
+    with make_cloud(root).session() as session:
+        session.post(f"{HOST}/storage/v1/b?project=test-project", json={"name": "busy"}).raise_for_status()
+        upload = f"{HOST}/upload/storage/v1/b/busy/o?uploadType=media&name=hot"
+        assert [session.post(upload, data=b"x").status_code for _ in range(3)] == [200, 200, 429]
+
+
+@pytest.mark.parametrize("text", ['{"changesAtOnce": 0}', '{"changesPerSecond": "1"}', '{"changes": 1}', "[]", "{"])
+def test_settings_that_are_none(tmp_path: Path, text: str) -> None:
+    (tmp_path / "storage.json").write_text(text, encoding="utf-8")
+    with pytest.raises(Damaged) as told:
+        allowed(tmp_path)
+    assert "it may have changesAtOnce, changesPerSecond" in str(told.value.hint)
 
 
 def test_a_custom_time_only_grows(bucket: Bucket, session: Any) -> None:

@@ -23,7 +23,9 @@ def save(model: keras.Model, directory: str, about: Mapping, statistics: prepare
     signature = {name: tf.TensorSpec([None], tf.string, name=name) for name in data.COLUMNS}
     signature |= {name: tf.TensorSpec([None], tf.float32, name=name) for name in prepare.names("number")}
     signature |= {name: tf.TensorSpec([None, *sizes], tf.float32, name) for name, sizes in prepare.arrays().items()}
-    archive.add_endpoint("serve", lambda columns: meaning(model(encode(columns), training=False)), [signature])
+    archive.add_endpoint(
+        "serve", lambda columns: meaning(model(encode(prepare.stack(columns)), training=False)), [signature]
+    )
     archive.write_out(directory, verbose=False)
     extra = f"{directory.rstrip('/')}/assets.extra"
     tf.io.gfile.makedirs(extra)

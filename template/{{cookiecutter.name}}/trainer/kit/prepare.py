@@ -42,23 +42,23 @@ def slots(statistics: Statistics, *kinds: str) -> list[int]:
     return [len(statistics[name]["words"]) + (data.COLUMNS[name] == "category") for name in names(*kinds)]
 
 
+def stack(columns: Columns) -> Columns:
+    """All numbers in one tensor and all categories in another, however many: [rows, columns]; the rest as it is."""
+    kinds = {kind: names(kind) for kind in ("number", "category")}
+    found = {f"all {kind}": tf.stack([columns[name] for name in some], -1) for kind, some in kinds.items() if some}
+    return found | {name: columns[name] for name in [*names("text", "letters", "date"), *arrays()]}
+
+
 def layout(statistics: Statistics) -> list[str]:
     """What stands where in a row of model.py's `features`, arrays left out."""
-    numbers = [
-        f"{name} {part}"
-        for name in names("number", "date")
-        for part in (range(PARTS) if name in names("date") else "0")
-    ]
+    dates = [f"{name} {part}" for name in names("date") for part in range(PARTS)]
     words = [f"{name} {word}" for name in names("category") for word in [0, *map(repr, statistics[name]["words"])]]
-    return (
-        numbers
-        + words
-        + [f"{name} {word!r}" for name in names("text", "letters") for word in statistics[name]["words"]]
-    )
+    counts = [f"{name} {word!r}" for name in names("text", "letters") for word in statistics[name]["words"]]
+    return names("number") + dates + words + counts
 
 
 def encoder(statistics: Statistics) -> tuple[Callable[[Columns], Rows], list]:
-    """Columns -> what the network takes, and the tables in which it looks words up."""
+    """Stacked columns -> what the network takes, and the tables in which it looks words up."""
     tables = {}
     for name in names("category", "text", "letters"):
         words, category = tf.constant(statistics[name]["words"], tf.string), data.COLUMNS[name] == "category"
@@ -70,13 +70,11 @@ def encoder(statistics: Statistics) -> tuple[Callable[[Columns], Rows], list]:
 
     def encode(columns: Columns) -> Rows:
         rows = {name: columns[name] for name in arrays()}
-        numbers = [calendar(columns[n]) if n in names("date") else columns[n] for n in names("number", "date")]
-        if numbers and not names("date"):
-            rows["numbers"] = tf.stack(numbers, -1)
-        elif numbers:
-            rows["numbers"] = tf.concat([one if one.shape.rank == 2 else one[:, None] for one in numbers], -1)
+        numbers = [columns["all number"]] if names("number") else []
+        if numbers := numbers + [calendar(columns[name]) for name in names("date")]:
+            rows["numbers"] = tf.concat(numbers, -1)
         if found := names("category"):
-            ids = [tables[name].lookup(columns[name]) + start for name, start in zip(found, first, strict=False)]
+            ids = [tables[name].lookup(columns["all category"][:, i]) + first[i] for i, name in enumerate(found)]
             rows["words"] = tf.cast(tf.stack(ids, -1), tf.int32)
         if found := names("text", "letters"):
             rows["counts"] = tf.concat([counted(tables[name], tokens(name, columns[name])) for name in found], -1)

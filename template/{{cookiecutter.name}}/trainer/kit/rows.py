@@ -37,11 +37,12 @@ class Table(NamedTuple):
 
 
 def blocks(pattern: str) -> tf.data.Dataset:
-    """The columns of CSV files, or those that data.py's `load` gives, with a hash of each row, many rows together."""
+    """The rows of CSV files, or those that data.py's `load` gives, many together: columns, stacked, and of each row a
+    hash, the label, and what decides its part."""
     if hasattr(data, "load"):
         found = data.load(pattern)
         found = tf.data.Dataset.from_tensor_slices(dict(found)).batch(CHUNK) if isinstance(found, Mapping) else found
-        return found.map(lambda columns: {**columns, "row hash": hashes(columns)})
+        return found.map(lambda columns: stacked(columns, hashes(columns)))
     # A file of exactly that name wins: "[" or "*" in a folder's name isn't a pattern then.
     paths = [pattern] if tf.io.gfile.exists(pattern) else sorted(tf.io.gfile.glob(pattern))
     if not paths:
@@ -55,8 +56,7 @@ def blocks(pattern: str) -> tf.data.Dataset:
 
     def decode(lines: tf.Tensor) -> dict[str, tf.Tensor]:
         columns = dict(zip(headers[0], tf.io.decode_csv(lines, blanks), strict=True))  # all, so none can be missing
-        hashed = tf.strings.to_hash_bucket_fast(lines, 1 << 40)
-        return {**{name: columns[name] for name in wanted}, "row hash": hashed}
+        return stacked(columns, tf.strings.to_hash_bucket_fast(lines, 1 << 40))
 
     def one(path: tf.Tensor) -> tf.data.Dataset:
         lines = tf.data.TextLineDataset(path, buffer_size=1 << 20).skip(1).batch(CHUNK)
@@ -65,6 +65,12 @@ def blocks(pattern: str) -> tf.data.Dataset:
     files = tf.data.Dataset.from_tensor_slices(paths)
     lines = files.interleave(one, cycle_length=4, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
     return lines.map(decode, num_parallel_calls=tf.data.AUTOTUNE)
+
+
+def stacked(columns: prepare.Columns, hashed: tf.Tensor) -> dict[str, tf.Tensor]:
+    """What is kept of some rows."""
+    key = columns[data.TIME or data.GROUP] if data.TIME or data.GROUP else hashed
+    return {**prepare.stack(columns), "row hash": hashed, "row label": columns[data.LABEL], "row key": key}
 
 
 def hashes(columns: prepare.Columns) -> tf.Tensor:
@@ -95,8 +101,8 @@ def read(pattern: str, validation: float, test: float, given: Statistics | None 
             found = blocks(pattern).prefetch(2).cache(f"{folder}/rows")
             labels, keys, content = [], [], hashlib.sha256()
             for block in found:
-                labels.append(places(block[data.LABEL]))
-                keys.append(key(block))
+                labels.append(places(block["row label"]))
+                keys.append(key(block["row key"]))
                 content.update(block["row hash"].numpy().tobytes())
             labels = np.concatenate([*labels, []]).astype("int32" if data.CLASSES else "float32")
             which = parts(labels, np.concatenate([*keys, []]), validation, test)
@@ -120,9 +126,8 @@ def places(label: tf.Tensor) -> np.ndarray:
     return tf.where(tf.reduce_any(same, 1), tf.argmax(same, 1), -1).numpy()
 
 
-def key(block: prepare.Columns) -> np.ndarray:
+def key(values: tf.Tensor) -> np.ndarray:
     """What decides the part of a row, the lowest being held out: a hash, of it or of its GROUP, or minus its TIME."""
-    values = block[data.TIME or data.GROUP or "row hash"]
     if data.TIME and values.dtype == tf.string:
         return np.array([-when(text.decode()) for text in values.numpy()])
     if data.GROUP and not data.TIME:
@@ -166,11 +171,11 @@ def vocabularies(found: tf.data.Dataset, chosen: np.ndarray, before: Statistics)
     for block in found if counters else []:
         mask = chosen[at : at + len(block["row hash"])]
         at += len(mask)
-        for name, counter in counters.items():
-            words = tf.boolean_mask(block[name], mask)
-            words = words if data.COLUMNS[name] == "category" else prepare.tokens(name, words).flat_values
+        texts = {name: prepare.tokens(name, block[name][mask]).flat_values for name in prepare.names("text", "letters")}
+        texts |= {name: block["all category"][:, i][mask] for i, name in enumerate(prepare.names("category"))}
+        for name, words in texts.items():
             unique, _, counts = tf.unique_with_counts(words)
-            counter.update(dict(zip(unique.numpy().tolist(), counts.numpy().tolist(), strict=True)))
+            counters[name].update(dict(zip(unique.numpy().tolist(), counts.numpy().tolist(), strict=True)))
     known = {}
     for name, counter in counters.items():
         best = sorted(counter.items(), key=lambda pair: (-pair[1], pair[0]))[: WORDS[data.COLUMNS[name]]]
@@ -198,7 +203,7 @@ def moments(table: Table, rows: np.ndarray) -> dict[str, dict]:
     """Mean, variance and range of the numbers in these rows, without blanks, in float64; lists for a date's numbers."""
     found: dict[str, dict] = {}
     numbers = iter(_moments(table.inputs["numbers"], rows) if "numbers" in table.inputs else ())
-    for name in prepare.names("number", "date"):
+    for name in [*prepare.names("number"), *prepare.names("date")]:
         date = [next(numbers) for _ in range(prepare.PARTS)] if name in prepare.names("date") else []
         found[name] = {what: [one[what] for one in date] for what in date[0]} if date else next(numbers)
     for name in prepare.arrays():

@@ -95,8 +95,10 @@ def keep_answers(model: keras.Model, options: argparse.Namespace, statistics: di
     with tf.io.gfile.GFile(f"{options.output.rstrip('/')}/answers.json", "w") as answers:
         answers.write(json.dumps(tf.cast(output, tf.float32).numpy().tolist()))
     if hasattr(data, "load"):
-        asked = {name: columns[name].numpy() for name in data.COLUMNS}
-        asked = {name: values.astype("U") if values.dtype == object else values for name, values in asked.items()}
+        asked = {name: columns[name] for name in data.COLUMNS if name in columns}
+        for kind in ("number", "category"):
+            asked |= {n: columns[f"all {kind}"][:, i] for i, n in enumerate(prepare.names(kind))}
+        asked = {n: v.numpy().astype("U") if v.dtype == tf.string else v.numpy() for n, v in asked.items()}
         np.savez(file := io.BytesIO(), **asked)
         with tf.io.gfile.GFile(f"{options.output.rstrip('/')}/questions.npz", "wb") as questions:
             questions.write(file.getvalue())

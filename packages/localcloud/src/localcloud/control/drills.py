@@ -126,6 +126,7 @@ _API_OF = {
     "localcloud.vertex.http": "aiplatform",
     "localcloud.artifacts.http": "artifactregistry",
     "localcloud.quotas.http": "cloudquotas",
+    "localcloud.quotas.metrics": "serviceusage",
 }
 
 

@@ -47,13 +47,14 @@ class Objects:
         metadata: Metadata,
         blobs: Blobs,
         clock: Clock,
+        rate: MutationRate,
         listener: Listener | None = None,
         gone: Callable[[ObjectRecord], None] | None = None,
     ) -> None:
         self._metadata = metadata
         self._blobs = blobs
         self._clock = clock
-        self._rate = MutationRate()
+        self._rate = rate
         self._tell = listener or (lambda event, record, other: None)
         self._gone = gone or (lambda record: None)  # told inside of the transaction that lets go of one for good
 

@@ -6,20 +6,42 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 
+from localcloud.core.state.kept import chosen, number, whole
 from localcloud.storage.errors import StorageError
 
-# https://cloud.google.com/storage/quotas#objects: "1 write per second to the same object name", which Google enforces
-# only after a sustained excess. How long it bears one is not documented: this many at once.
-_BURST = 100
-_PER_SECOND = 1.0
 _MOST_NAMES = 4096  # those changed longest ago are forgotten, and so full again
+
+
+@dataclass(frozen=True)
+class Allowed:
+    """How often one object may be changed: https://cloud.google.com/storage/quotas#objects has "1 write per second to
+    the same object name", which Google enforces only after a sustained excess. How long it bears one isn't documented.
+    """
+
+    at_once: int = 100
+    per_second: float = 1.0
+
+
+_FIELDS = {
+    "changesAtOnce": ("at_once", partial(whole, least=1, most=10**9)),
+    "changesPerSecond": ("per_second", partial(number, least=0.001, most=10**9)),
+}
+
+
+def allowed(root: Path) -> Allowed:
+    """What the owner of a local cloud wants, in `storage.json` of its folder: {"changesAtOnce": 1}. Raises Damaged."""
+    return Allowed(**chosen(root / "storage.json", _FIELDS))
 
 
 class MutationRate:
     """A token bucket for each object changed of late, by real time: days that pass in seconds refill nothing."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, allowed: Allowed = Allowed(), clock: Callable[[], float] = time.monotonic) -> None:
+        self._most, self._per_second = float(allowed.at_once), allowed.per_second
         self._clock = clock
         self._lock = threading.Lock()
         self._left: OrderedDict[tuple[str, str], tuple[float, float]] = OrderedDict()  # name -> (tokens, when)
@@ -28,8 +50,8 @@ class MutationRate:
         """Count one change. Raises 429."""
         now = self._clock()
         with self._lock:
-            tokens, when = self._left.get((bucket, name), (float(_BURST), now))
-            tokens = min(float(_BURST), tokens + (now - when) * _PER_SECOND)
+            tokens, when = self._left.get((bucket, name), (self._most, now))
+            tokens = min(self._most, tokens + (now - when) * self._per_second)
             if tokens < 1:
                 raise StorageError(
                     429,

@@ -14,6 +14,7 @@ from localcloud.storage.listing import Query, page
 from localcloud.storage.metadata import Metadata, Resource
 from localcloud.storage.notifications import Notifications
 from localcloud.storage.objects import Content, Draft, Objects
+from localcloud.storage.rate import MutationRate, allowed
 from localcloud.storage.records import ObjectRecord
 from localcloud.storage.times import parse_time
 from localcloud.storage.upkeep import Upkeep
@@ -33,7 +34,8 @@ class Storage:
         self.blobs = Blobs(folder / "blobs")
         self.notifications = Notifications(cloud, self.metadata)
         self.buckets = Buckets(cloud, self.metadata, self.notifications.forget)
-        self.objects = Objects(self.metadata, self.blobs, cloud.clock, self.notifications.note, self._gone)
+        rate = MutationRate(allowed(cloud.root))
+        self.objects = Objects(self.metadata, self.blobs, cloud.clock, rate, self.notifications.note, self._gone)
         self.copies = Copies(self.metadata, self.blobs, self.objects)
         self.uploads = Uploads(self.metadata, self.blobs, self.objects, cloud.clock)
         self.upkeep = Upkeep(cloud, self.metadata, self.buckets, self.objects, self.uploads)

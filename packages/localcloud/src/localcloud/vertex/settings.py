@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
 
-from localcloud.core.state.kept import Damaged, number, parsed, whole
+from localcloud.core.state.kept import chosen, number, whole
 
 
 @dataclass(frozen=True)
@@ -24,29 +24,16 @@ class Settings:
     health: float = 10.0
 
 
-_FIELDS = {"parallel": "parallel", "graceSeconds": "grace", "stockoutSeconds": "patience"}
-_FIELDS |= {"submissionsPerMinute": "submissions", "healthSeconds": "health"}
-_MOST = 10**9
+_COUNT, _SECONDS = partial(whole, least=1, most=10**9), partial(number, least=0, most=10**9)
+_FIELDS = {
+    "parallel": ("parallel", _COUNT),
+    "graceSeconds": ("grace", _SECONDS),
+    "stockoutSeconds": ("patience", _SECONDS),
+    "submissionsPerMinute": ("submissions", _COUNT),
+    "healthSeconds": ("health", _SECONDS),
+}
 
 
 def load(root: Path) -> Settings:
     """Read `vertex.json`, such as {"parallel": 1, "graceSeconds": 2}. Raises Damaged for what isn't valid."""
-    path = root / "vertex.json"
-    try:
-        return parsed(path.read_bytes(), _shape)
-    except FileNotFoundError:
-        return Settings()
-    except (ValueError, IsADirectoryError) as error:
-        raise Damaged(path, f"correct it, or delete it; it may have {', '.join(_FIELDS)}", str(error)) from None
-
-
-def _shape(given: Any) -> Settings:
-    if unknown := set(given) - set(_FIELDS):
-        raise ValueError(f"unknown setting {min(unknown)}")
-    found = {field: given[name] for name, field in _FIELDS.items() if name in given}
-    for name, value in found.items():
-        if name in ("parallel", "submissions"):
-            whole(value, 1, _MOST)
-        else:
-            number(value, 0, _MOST)
-    return Settings(**found)
+    return Settings(**chosen(root / "vertex.json", _FIELDS))

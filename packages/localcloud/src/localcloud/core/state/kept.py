@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -52,6 +52,25 @@ def parsed(data: bytes, shape: Callable[[Any], T]) -> T:
         raise ValueError("nested too deeply") from None
     except (TypeError, AttributeError, OverflowError) as error:
         raise ValueError(str(error)) from None
+
+
+def chosen(path: Path, fields: Mapping[str, tuple[str, Callable[[Any], Any]]]) -> dict[str, Any]:
+    """What a local cloud's owner has set in a file: the name there -> the name here, and the shape of its value.
+
+    {} when there is no such file. Raises Damaged for what isn't valid.
+    """
+
+    def shape(given: Any) -> dict[str, Any]:
+        if unknown := set(given) - set(fields):
+            raise ValueError(f"unknown setting {min(unknown)}")
+        return {fields[name][0]: fields[name][1](value) for name, value in given.items()}
+
+    try:
+        return parsed(path.read_bytes(), shape)
+    except FileNotFoundError:
+        return {}
+    except (ValueError, IsADirectoryError) as error:
+        raise Damaged(path, f"correct it, or delete it; it may have {', '.join(fields)}", str(error)) from None
 
 
 def texts(value: Any) -> dict[str, str]:
