@@ -25,7 +25,7 @@ CODE = re.compile(r"[+-]?0\d.*|\+\d{7,}|\d{16,}")
 _CODES = re.compile(r"^(?:[+-]?0\d|\+\d{7}|\d{16})", re.MULTILINE)
 # A point that is one before a fraction and can't stand between thousands, somewhere in many numbers.
 _FRACTION = re.compile(r"\.(?!\d{3}$)|^[+-]?(?:0|\d{4,})?\.", re.MULTILINE)
-_PAIR = re.compile(r"\d+(?:[.,]\d+)?\s*[/x×*~:-]\s*\d+(?:[.,]\d+)?")
+_PAIR = re.compile(r"\d+(?:[.,]\d+)?\s*[/x×*~:;,-]\s*\d+(?:[.,]\d+)?")
 _EAST = re.compile(r"[\u1100-\u11ff\u3040-\u30ff\u3130-\u318f\u3400-\u9fff\uac00-\ud7a3]")
 MANY = 100_000  # distinct values that are kept apart, at most
 SAMPLE = 1000  # values that are looked at for what they have in common

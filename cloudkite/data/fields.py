@@ -27,6 +27,7 @@ _PLAIN = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}
 _PLAIN |= dict.fromkeys(map(ord, "\u3000\u00a0\u202f\u2009\u2007\ufeff"), ord(" "))
 _PLAIN |= dict.fromkeys(map(ord, "\u2212\u2012\u2013\u2014\uff0d"), ord("-"))
 _PLAIN |= {0xFFE5: ord("¥"), 0xFFE6: ord("₩"), 0x2019: ord("'"), 0x200B: None}
+_UNSEEN: dict[int, None] = dict.fromkeys((0x200B, 0x2060, 0xFEFF))
 _MONEY = (
     r"(?:US|CA|AU|NZ|HK|NT|S|R|C|A)?\$|[€£¥₩₹₽₺฿₫₱₪]|원|"
     r"(?:USD|EUR|GBP|JPY|CNY|KRW|INR|CHF|CAD|AUD|SEK|NOK|DKK|PLN|CZK|HUF|BRL|TRY|RUB|Rs|Fr|kr)\b\.?"
@@ -58,6 +59,7 @@ _SAME = {
     "year": "years yr yrs 년 세 살", "°c": "℃", "°f": "℉", "oz": "", "km/h": "kmh kph", "mph": "", "kcal": "",
     "mmhg": "", "bpm": "", "개": "ea pcs", "명": "", "점": "pt pts points", "만원": "", "억원": "", "평": "", "회": "",
 }  # fmt: skip
+_MAGNITUDES = frozenset("k K M B mn bn mio mrd tsd 천 만 억 조".split())
 _UNITS = {other: one for one, others in _SAME.items() for other in (one, *others.split())}
 _MONTHS = {name: i for i, name in enumerate("jan feb mar apr may jun jul aug sep oct nov dec".split(), start=1)}
 _TIME = (
@@ -83,7 +85,9 @@ _CLOCK = re.compile(r"(\d{1,3}):([0-5]\d)(?::([0-5]\d)(?:\.\d+)?)?(?: ?([AaPp])\
 
 
 def clean(text: str) -> str:
-    """A field trimmed, in NFC, line breaks and other spaces inside made one space."""
+    """A field trimmed, in NFC, line breaks and other spaces inside made one space, what has no width gone."""
+    if not text.isascii():
+        text = text.translate(_UNSEEN)
     return unicodedata.normalize("NFC", " ".join(text.split()))
 
 
@@ -167,8 +171,8 @@ def unit(text: str) -> str:
 
 
 def is_known_unit(name: str) -> bool:
-    """Whether `unit` gives that name to what surely is one."""
-    return name in _SAME or bool(re.fullmatch(_MONEY, name, re.IGNORECASE))
+    """Whether `unit` gives that name to what surely is one, or tells how many thousands a number counts."""
+    return name in _SAME or name in _MAGNITUDES or bool(re.fullmatch(_MONEY, name, re.IGNORECASE))
 
 
 def dates(text: str) -> Mapping[str, str]:

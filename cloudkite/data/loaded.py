@@ -8,14 +8,13 @@ from __future__ import annotations
 import math
 import struct
 import zipfile
-import zlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from cloudkite.data import balance, encoding
+from cloudkite.data import balance, binary, encoding
 from cloudkite.data.column import is_east, is_prose
 from cloudkite.data.declared import CATEGORY, LETTERS, NUMBER, TEXT
 from cloudkite.data.table import CLASSES, CLASSES_OF_WHOLE_NUMBERS, Value, Wishes, plain_names
@@ -187,7 +186,7 @@ def _images(path: Path, files: dict[str, list[Path]], label: str, wishes: Wishes
     good: dict[str, list[Path]] = {}
     for name, found in files.items():
         for file in found:
-            if (size := picture(file)) is None:
+            if (size := binary.picture(file)) is None:
                 broken.append(file)
             else:
                 sizes.append(size)
@@ -228,59 +227,6 @@ def _images(path: Path, files: dict[str, list[Path]], label: str, wishes: Wishes
             (label, _("the label"), classes[0], ""),
         ],
     )
-
-
-def picture(path: Path) -> tuple[int, int, int] | None:
-    """(height, width, colours) of a PNG, JPEG, GIF or BMP file that is whole; None for any other."""
-    data = path.read_bytes()
-    try:
-        if data.startswith(b"\x89PNG\r\n\x1a\n"):
-            return _png(data)
-        if data.startswith(b"\xff\xd8"):
-            return _jpeg(data)
-        if data.startswith((b"GIF87a", b"GIF89a")) and data.rstrip(b"\0").endswith(b";"):
-            width, height = struct.unpack("<HH", data[6:10])
-            return height, width, 3
-        if data.startswith(b"BM") and struct.unpack("<I", data[2:6])[0] <= len(data):
-            width, height, _planes, bits = struct.unpack("<iiHH", data[18:30])
-            return abs(height), width, 1 if bits == 8 else 3
-    except (struct.error, zlib.error, IndexError):
-        pass
-    return None
-
-
-def _png(data: bytes) -> tuple[int, int, int] | None:
-    at, size, packed = 8, (0, 0, 0), []
-    while True:
-        length, kind = struct.unpack(">I4s", data[at : at + 8])
-        body = data[at + 8 : at + 8 + length]
-        if struct.unpack(">I", data[at + 8 + length : at + 12 + length])[0] != zlib.crc32(kind + body):
-            return None
-        if kind == b"IHDR":
-            width, height, _bits, colour = struct.unpack(">IIBB", body[:10])
-            size = (height, width, 1 if colour in (0, 4) else 3)
-        elif kind == b"IDAT":
-            packed.append(body)
-        elif kind == b"IEND":
-            zlib.decompress(b"".join(packed))
-            return size if all(size) else None
-        at += 12 + length
-
-
-def _jpeg(data: bytes) -> tuple[int, int, int] | None:
-    at = 2
-    while data[at] == 0xFF:
-        kind = data[at + 1]
-        if kind == 0xFF:
-            at += 1
-            continue
-        (length,) = struct.unpack(">H", data[at + 2 : at + 4])
-        if 0xC0 <= kind <= 0xCF and kind not in (0xC4, 0xC8, 0xCC):
-            height, width, colours = struct.unpack(">HHB", data[at + 5 : at + 10])
-            whole = b"\xff\xd9" in data[-1024:]
-            return (height, width, 1 if colours == 1 else 3) if whole and height and width else None
-        at += 2 + length
-    return None
 
 
 def _texts(path: Path, files: dict[str, list[Path]], label: str, _wishes: Wishes, notes: list[str]) -> Loaded:
@@ -536,21 +482,12 @@ def _encoded(values: Sequence[bytes]) -> tuple[int, int, int] | None:
     starts = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"BM")
     if not all(value.startswith(starts) for value in values):
         return None
-    sizes = [size for value in values[:50] if (size := _size_of(value))]
+    sizes = [size for value in values[:50] if (size := binary.image(value))]
     if not sizes:
         return None
     height, width, colours = sizes[len(sizes) // 2]
     scale = min(1.0, LARGEST / max(height, width))
     return max(1, round(height * scale)), max(1, round(width * scale)), colours
-
-
-def _size_of(data: bytes) -> tuple[int, int, int] | None:
-    try:
-        if data.startswith(b"\x89PNG"):
-            return _png(data)
-        return _jpeg(data) if data.startswith(b"\xff\xd8") else None
-    except (struct.error, zlib.error, IndexError):
-        return None
 
 
 def _decoded(values: Sequence[bytes]) -> list[str] | None:
@@ -560,20 +497,17 @@ def _decoded(values: Sequence[bytes]) -> list[str] | None:
         return None
 
 
-Feature = tuple[str, list[Any]]  # "string", "float32" or "int64", and the values
-
-
-def _features(files: Sequence[Path]) -> tuple[dict[str, list[Feature]], int, bool]:
+def _features(files: Sequence[Path]) -> tuple[dict[str, list[binary.Feature]], int, bool]:
     """{name: the feature in each of the first records}, how many records those are, and whether they are all."""
-    found: dict[str, list[Feature]] = {}
+    found: dict[str, list[binary.Feature]] = {}
     rows = 0
     for path in files:
-        for record in _framed(path):
+        for record in binary.records(path):
             if rows == _SAMPLE:
                 return found, rows, False
             rows += 1
             try:
-                example = list(_example(record))
+                example = list(binary.example(record))
             except (IndexError, struct.error, UnicodeDecodeError, KeyError):
                 raise BadValue(
                     _("{path}: record {number} isn't a tf.train.Example").format(path=path.name, number=rows),
@@ -584,77 +518,3 @@ def _features(files: Sequence[Path]) -> tuple[dict[str, list[Feature]], int, boo
     if not rows:
         raise BadValue(_("{path} has no records").format(path=files[0].name))
     return found, rows, True
-
-
-def _framed(path: Path) -> Iterator[bytes]:
-    """The records of a TFRecord file: length, its checksum, data, their checksum.
-    https://www.tensorflow.org/tutorials/load_data/tfrecord#tfrecords_format_details"""
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        while head := file.read(12):
-            length = struct.unpack("<Q", head[:8])[0] if len(head) == 12 else size
-            if length > size - file.tell() - 4:
-                raise BadValue(
-                    _("{path} isn't a whole TFRecord file").format(path=path.name),
-                    _("unpack it: gzip -d") if head.startswith(b"\x1f\x8b") else _("write it again"),
-                )
-            yield file.read(length)
-            file.read(4)
-
-
-def _example(record: bytes) -> Iterator[tuple[str, Feature]]:
-    """(name, feature) of a tf.train.Example, by the wire format of protocol buffers: Example.features.feature."""
-    for _number, features in _parts(record):
-        for _number, pair in _parts(features):
-            entry = dict(_parts(pair))
-            for number, body in _parts(entry[2]):
-                packed = [value for _one, value in _parts(body)]
-                yield entry[1].decode(), _VALUES[number](packed)
-
-
-def _parts(message: bytes) -> Iterator[tuple[int, Any]]:
-    at = 0
-    while at < len(message):
-        key, at = _varint(message, at)
-        if key & 7 == 0:
-            value, at = _varint(message, at)
-        elif key & 7 == 5:
-            value, at = message[at : at + 4], at + 4
-        elif key & 7 == 2:
-            length, at = _varint(message, at)
-            if at + length > len(message):
-                raise IndexError
-            value, at = message[at : at + length], at + length
-        else:
-            raise IndexError
-        yield key >> 3, value
-
-
-def _varint(message: bytes, at: int) -> tuple[int, int]:
-    value = shift = 0
-    while True:
-        value |= (message[at] & 0x7F) << shift
-        shift, at = shift + 7, at + 1
-        if message[at - 1] < 0x80:
-            return value, at
-
-
-def _floats(parts: list[bytes]) -> Feature:
-    joined = b"".join(parts)
-    return "float32", list(struct.unpack(f"<{len(joined) // 4}f", joined))
-
-
-def _whole_numbers(parts: list[Any]) -> Feature:
-    found: list[int] = []
-    for part in parts:
-        at = 0
-        if isinstance(part, int):
-            found.append(part)
-        else:
-            while at < len(part):
-                value, at = _varint(part, at)
-                found.append(value)
-    return "int64", [value - (1 << 64) if value >> 63 else value for value in found]
-
-
-_VALUES = {1: lambda parts: ("string", parts), 2: _floats, 3: _whole_numbers}

@@ -377,7 +377,10 @@ def _header(path: Path, header: list[str], label: str) -> list[str]:
     names = ["row_number" if not name and i == 0 else name for i, name in enumerate(header)]
     twice = next((name for name, times in Counter(names).items() if name and times > 1), None)
     if twice:
-        raise BadValue(_("{path}: two columns are called {name}").format(path=path.name, name=twice))
+        raise BadValue(
+            _("{path}: two columns are called {name}").format(path=path.name, name=twice),
+            _("rename one of them in the file"),
+        )
     if label not in names or not label:
         raise BadValue(
             _("{path} has no column {label}").format(path=path.name, label=label or "''"),

@@ -12,7 +12,7 @@ import google_crc32c
 import numpy as np
 import pytest
 
-from cloudkite.data import loaded
+from cloudkite.data import binary, loaded
 from cloudkite.data.loaded import Loaded
 from cloudkite.data.table import Wishes
 from cloudkite.show.errors import BadValue
@@ -179,7 +179,7 @@ def test_pictures_by_their_first_bytes(tmp_path: Path):
         (b"x", None),
     ]:
         (tmp_path / "a").write_bytes(data)
-        assert loaded.picture(tmp_path / "a") == size
+        assert binary.picture(tmp_path / "a") == size
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "cp949", "utf-16"])

@@ -172,6 +172,10 @@ OPEN: dict[str, tuple[Make, str, str, str, str]] = {
                  "x=dmy", "2003-02-01"),
     "two units": (lambda i: f"{i} kg" if i % 2 else f"{i} lb", ",", "'0 lb' and '1 kg' have different units", "x=out",
                   "0 lb"),
+    "thousands and millions": (lambda i: f"{i}.5K" if i % 2 else f"{i}.5M", ",",
+                               "'0.5M' and '1.5K' have different units", "x=out", "0.5M"),
+    "places": (lambda i: f"{37 + i / 8}, {127 + i / 8}", ",", "'37.0, 127.0' holds two numbers", "x=out",
+               "37.0, 127.0"),
     "percent and not": (lambda i: f"{i}%" if i % 2 else f"{i}", ",", "some are percent and some are not", "x=number",
                         "0"),
     "many words among numbers": (lambda i: f"{i}.5" if i % 5 else f"about {i}", ",", "'about 0' in line 2 is no number",
@@ -274,6 +278,17 @@ def test_a_report_with_a_title_a_blank_line_and_totals(tmp_path: Path):
     found = table.read(save(tmp_path / "t.csv", lines(rows)), "Ergebnis")
     check_german(found, tmp_path)
     assert found.rows == ROWS and "the last line holds totals, and is left out" in found.notes
+
+
+def test_what_excel_and_the_web_leave_in_a_file(tmp_path: Path):
+    """A line that names the mark, spaces that don't look like one, letters without width, quotes around everything."""
+    head = ['"Gr\u00f6\u00dfe\u00a0(cm)"', '"\ufeffTag"', '"leer"', '""', '"Erge\u200bbnis"']
+    rows = [[f'"{150 + i % 40},{i % 10}"', f'"{i % 28 + 1}.3.2024"', '""', '""',
+             '"gut\u00a0"' if i % 2 else '"schlecht"']
+            for i in range(ROWS)]  # fmt: skip
+    found = table.read(save(tmp_path / "t.csv", "sep=;\r\n" + lines([head, *rows])), "Ergebnis")
+    assert list(found.columns.values()) == ["number", "date"] and found.classes == ("gut", "schlecht")
+    assert list(copied(found, tmp_path)[1].values()) == ["151.1", "2024-03-02", "", "gut"]
 
 
 def test_a_group_header_names_only_what_is_twice(tmp_path: Path):

@@ -41,7 +41,7 @@ BAD = [
     ("a,label\n1,\n2,\n", "label", "t.csv has no rows with a label", ""),
     ("a,b\n1,2\n", "label", "t.csv has no column label", "known: a, b"),
     ("a,passed\n1,2\n", "pased", "t.csv has no column pased", "did you mean passed?"),
-    ("a,a,label\n1,2,3\n", "label", "t.csv: two columns are called a", ""),
+    ("a,a,label\n1,2,3\n", "label", "t.csv: two columns are called a", "rename one of them in the file"),
     ("a,,label\n1,2,3\n", "label", "t.csv: column 2 has no name", "the first line must name each column"),
     ("a,label\n1,x\n1,x\n", "label", "t.csv: every label is x", "there is nothing to learn from one class"),
     ("a,label\n1,x\n\n2,y,z\n", "label", "t.csv, line 4: 3 fields, but the header has 2", QUOTES),

@@ -56,6 +56,12 @@ def test_every_kind_of_column_and_the_parts_that_rows_go_to(tmp_path):
     assert (plain.shapes, plain.group, plain.time, plain.loads) == ({}, "", "", False)
 
 
+def test_how_the_persons_own_file_writes_its_columns(tmp_path):
+    forms = {"": {"codec": "cp949", "missing": ("-999",)}, "hours": {"style": "german", "unit": "h"}}
+    assert read(tmp_path, GOOD + f"FORMS = {forms!r}\n").forms == forms
+    assert read(tmp_path, GOOD).forms == {}
+
+
 def test_nothing_is_run(tmp_path):
     read(tmp_path, GOOD + f"open({str(tmp_path / 'ran')!r}, 'w')\nraise SystemExit\n")
     assert not (tmp_path / "ran").exists()
@@ -111,6 +117,13 @@ def test_nothing_is_run(tmp_path):
         ("# a comment", 'RANGES = {"hours": (2, 1)}', "the range of hours is (2, 1)", "lowest, highest"),
         ("# a comment", 'RANGES = {"hours": 2}', "the range of hours is 2", "lowest, highest"),
         ("# a comment", 'ALLOW = ("leek:city",)', "ALLOW has 'leek:city'", "did you mean leak:city?"),
+        ("# a comment", "FORMS = 3", "data.py:1: FORMS is 3", '"style": "german"'),
+        (
+            "# a comment",
+            'FORMS = {"hours": {"stile": "german"}}',
+            "FORMS has 'stile' for 'hours'",
+            "did you mean style?",
+        ),
         ("# a comment", "x = (", "data.py:1: '(' was never closed", "fix the Python"),
         ("# a comment", "x = '\0'", "data.py: ", "fix the Python"),
     ],
