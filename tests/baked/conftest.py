@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import tomllib
@@ -55,3 +56,21 @@ def run(python: Path) -> Run:
         )  # fmt: skip
 
     return start
+
+
+def told(output: Path) -> dict:
+    """trainer.json of the model that a run left in `output`."""
+    return json.loads((output / "model" / "assets.extra" / "trainer.json").read_text(encoding="utf-8"))
+
+
+def weights(output: Path) -> bytes:
+    """The newest checkpoint's bytes: weights, optimizer and seeds."""
+    return max(output.glob("checkpoints/*/step-*.data-*"), key=lambda path: path.name).read_bytes()
+
+
+def train(run: Run, folder: Path, output: Path, *words: str, **more) -> str:
+    """What a run that must end well printed."""
+    done = run(folder, "-m", "trainer.task", "--output", str(output), *words, **more)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stderr == ""
+    return done.stdout

@@ -16,8 +16,7 @@ import pytest
 
 from cloudkite import workspace
 from environments import environment
-from tests.baked.conftest import Run, clean_environment
-from tests.baked.test_run import told, train, weights
+from tests.baked.conftest import Run, clean_environment, told, train, weights
 
 pytestmark = pytest.mark.slow
 

@@ -21,7 +21,7 @@ from cloudkite.check import steps as checking
 from cloudkite.models import beside, predictions, questions
 from cloudkite.trainers import folders, making
 from cloudkite.workspace import Workspace
-from tests.baked.conftest import Run, clean_environment
+from tests.baked.conftest import Run, clean_environment, told, train, weights
 
 pytestmark = pytest.mark.slow
 posix = pytest.mark.skipif(os.name != "posix", reason="signals as a cloud sends them exist on Linux and macOS only")
@@ -48,23 +48,6 @@ import runpy, sys
 sys.path.insert(0, sys.argv.pop(1))
 runpy.run_module("trainer.task", run_name="__main__", alter_sys=True)
 """
-
-
-def told(output: Path) -> dict:
-    return json.loads((output / "model" / "assets.extra" / "trainer.json").read_text(encoding="utf-8"))
-
-
-def weights(output: Path) -> bytes:
-    """The newest checkpoint's bytes: weights, optimizer and seeds."""
-    return max(output.glob("checkpoints/*/step-*.data-*"), key=lambda path: path.name).read_bytes()
-
-
-def train(run: Run, folder: Path, output: Path, *words: str, **more) -> str:
-    """What a run that must end well printed."""
-    done = run(folder, "-m", "trainer.task", "--output", str(output), *words, **more)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stderr == ""
-    return done.stdout
 
 
 def test_its_own_tests_pass(run: Run, penguins: Path):
