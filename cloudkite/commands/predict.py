@@ -12,9 +12,9 @@ from cloudkite.commands import JSON, TRAINER, command
     iterable=["row"],
     help={
         "trainer": TRAINER,
-        "row": "column=value,column=value ...; may be repeated",
-        "csv": "a CSV file with the trainer's columns",
-        "output": "write the rows and their predictions to this .csv or .jsonl file",
+        "row": "column=value,column=value ..., or a JSON object; may be repeated",
+        "csv": "a file with the trainer's columns, such as the one that made it; .npz for arrays",
+        "output": "write all columns of the rows, and the predictions beside them, to this .csv or .jsonl file",
         "model": "a fetched model's folder (default: the newest)",
         "json": JSON,
     },

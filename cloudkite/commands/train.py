@@ -13,12 +13,15 @@ _OPTIONS = {
     "machine": "machine type (default: e2-standard-4)",
     "gpu": "accelerator type, e.g. NVIDIA_TESLA_T4, or its short name: t4",
     "gpus": "GPUs per replica (default: 1)",
+    "tpu": "TPU type, e.g. v5e or v5e-4, v2, v3 (experimental: not proven on Google)",
     "workers": "replicas (default: 1)",
     "spot": "on Spot machines: cheaper, may be preempted; the job resumes from its checkpoint",
     "image": "container image (default: TensorFlow's own for CPUs, python:3.11 with your pins for GPUs)",
     "limit": "time limit, e.g. 30m, 1h, 2h30m (default: 1h)",
-    "rehearse": "on a local account: run a GPU job on this machine's CPU, to try everything but the GPU",
+    "rehearse": "on a local account: run a GPU or TPU job on this machine's CPU, to try all else",
     "max-cost": "the most it may cost; lowers the default time limit where that could cost more",
+    "continue": "learn on from a model's folder, checkpoints (here or gs://), or a job",
+    "widen": "with --continue: also learn words that are new, and the new data's statistics",
     "name": "the job's name, for jobs, logs, fetch and cancel (default: trainer and time)",
     "yes": "do not ask",
     "detach": "submit and do not follow",
@@ -34,12 +37,15 @@ def train(
     machine: str = "",
     gpu: str = "",
     gpus: int = 0,
+    tpu: str = "",
     workers: int = 1,
     spot: bool = False,
     image: str = "",
     rehearse: bool = False,
     limit: str = "",
     max_cost: str = "",
+    continue_: str = "",
+    widen: bool = False,
     name: str = "",
     yes: bool = False,
     detach: bool = False,
@@ -52,8 +58,9 @@ def train(
     from cloudkite.journey import training
 
     wishes = Wishes(
-        machine=machine, gpu=gpu, gpus=gpus, workers=workers, spot=spot, image=image, limit=limit, max_cost=max_cost,
-        name=name, rehearse=rehearse, arguments=tuple(_after_dashes()),
+        machine=machine, gpu=gpu, gpus=gpus, tpu=tpu, workers=workers, spot=spot, image=image, limit=limit,
+        max_cost=max_cost, name=name, rehearse=rehearse, arguments=tuple(_after_dashes()), earlier=continue_,
+        widen=widen,
     )  # fmt: skip
     training.train(workspace.find(), trainer, account, wishes, yes=yes, follow=not detach, as_json=json)
 

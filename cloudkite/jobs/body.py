@@ -36,6 +36,9 @@ _GPU_PATHS = ("/usr/local/nvidia/lib64", *(
 ))  # fmt: skip
 
 
+_TPUS = ("cloud-tpu", "ct5lp")  # machines: their disks can't be chosen
+
+
 def bootstrap() -> str:
     """The start-up text of a job: the source of bootstrap.py, which is not imported here."""
     return Path(__file__).with_name("bootstrap.py").read_text(encoding="utf-8")
@@ -135,7 +138,7 @@ def body(spec: JobSpec) -> dict[str, Any]:
         "env": [{"name": k, "value": v} for k, v in {**_environment(spec), **spec.environment}.items()],
     }
     pool: dict[str, Any] = {"machineSpec": machine, "replicaCount": "1", "containerSpec": container}
-    if not spec.machine.startswith(("cloud-tpu", "ct5lp")):
+    if not spec.machine.startswith(_TPUS):
         pool["diskSpec"] = {"bootDiskType": spec.disk_kind, "bootDiskSizeGb": spec.disk_gb}
     pools = [pool] + ([{**pool, "replicaCount": str(spec.replicas - 1)}] if spec.replicas > 1 else [])
     return {
@@ -164,6 +167,8 @@ def name_as_label(identity: str) -> str:
 
 def _environment(spec: JobSpec) -> dict[str, str]:
     made = {"PYTHONUNBUFFERED": "1"}  # lines reach the log as they are written
+    if spec.machine.startswith(_TPUS) and not spec.rehearse:
+        made["CLOUDKITE_TPU"] = "1"  # the trainer spreads its work over the chips
     if spec.accelerator.startswith("NVIDIA_") and not spec.rehearse:
         made |= {
             "CLOUDKITE_GPUS": str(spec.count),

@@ -7,7 +7,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from catalog import accelerators, images, machines, quotas, regions
+from catalog import accelerators, images, machines, quotas, regions, tpus
 from catalog.accelerators import Accelerator
 from catalog.book import UnknownName
 from catalog.machines import Machine
@@ -19,6 +19,7 @@ from cloudkite.show.errors import BadValue
 from cloudkite.show.text import _
 
 if TYPE_CHECKING:
+    from cloudkite.jobs.earlier import Earlier
     from cloudkite.trainers.folders import Trainer
 
 DEFAULT_MACHINE = "e2-standard-4"  # the cheapest with four vCPUs: 0.154 USD an hour in us-central1
@@ -30,12 +31,14 @@ DISK_GB = range(100, 64001)  # https://cloud.google.com/vertex-ai/docs/training/
 class Wishes:
     """What a person asked for a job; empty means Cloudkite's default. `limit` and `max_cost` are as typed.
 
-    `rehearse`: run a job for accelerators on the CPU, where an account's cloud has none.
+    `rehearse`: run a job for accelerators on the CPU, where an account's cloud has none. `earlier`: what to learn on
+    from, as typed; see `cloudkite.jobs.earlier`.
     """
 
     machine: str = ""
     gpu: str = ""
     gpus: int = 0
+    tpu: str = ""
     workers: int = 1
     spot: bool = False
     image: str = ""
@@ -44,6 +47,8 @@ class Wishes:
     rehearse: bool = False
     name: str = ""
     arguments: tuple[str, ...] = ()
+    earlier: str = ""
+    widen: bool = False
 
 
 @dataclass(frozen=True)
@@ -51,7 +56,8 @@ class Plan:
     """A job before it is submitted. `price` is for an hour of all of it; `worst_case` in the price's currency.
 
     `max_cost` is what the person allowed, None when they did not say. `notes` are warnings worth reading before
-    consent. `data` are the files here that the job needs. `name` is the one that the person gave the job, or "".
+    consent. `data` are the files here that the job needs, `earlier` what it learns on from. `name` is the one that the
+    person gave the job, or "".
     """
 
     trainer: Trainer
@@ -75,11 +81,13 @@ class Plan:
     data: tuple[Path, ...] = ()
     rehearse: bool = False
     name: str = ""
+    earlier: Earlier | None = None
 
     def describe(self) -> str:
         """The machines in a few words: 2 x n1-standard-4 + 1 T4, spot."""
         times = f"{self.workers} x " if self.workers > 1 else ""
-        gpu = f" + {self.count} {accelerators.accelerator(self.accelerator).short}" if self.accelerator else ""
+        kind, count = (self.accelerator or self.machine.chip), (self.count or self.machine.chips)
+        gpu = f" + {count} {accelerators.accelerator(kind).short}" if kind else ""
         return f"{times}{self.machine.name}{gpu}{', spot' if self.spot else ''}"
 
     def needs(self) -> list[quotas.Need]:
@@ -105,14 +113,16 @@ def plan(
     check_label("trainer", trainer.name)
     if wishes.name:
         check_name(wishes.name)
+    if wishes.widen and not wishes.earlier:
+        raise BadValue(_("--widen goes with --continue"), _("--continue JOB --widen"))
     where = _region(account, region)
-    machine, gpu, count = _shape(wishes, where)
+    machine, gpu, count = _tpu(wishes, where) if wishes.tpu else _shape(wishes, where)
     if not 1 <= wishes.workers <= MOST_REPLICAS:
         raise BadValue(_("--workers must be 1 to {most}, not {count}").format(most=MOST_REPLICAS, count=wishes.workers))
     if machine.tpu and wishes.workers > 1:
         raise BadValue(_("a TPU job has one replica"), _("leave --workers out"))
-    if machine.tpu and wishes.spot and not machine.chips:
-        raise BadValue(_("{name} is not offered on spot").format(name=machine.name), _("leave --spot out"))
+    if machine.tpu and wishes.spot:
+        raise BadValue(_("TPU jobs aren't offered on spot"), _("leave --spot out"))
     if disk_gb not in DISK_GB:
         raise BadValue(
             _("the boot disk must have {least} to {most} GB, not {gb}").format(
@@ -175,6 +185,9 @@ def _region(account: Account, region: str) -> str:
 def _shape(wishes: Wishes, region: str) -> tuple[Machine, Accelerator | None, int]:
     """Machine, accelerator and count from what was asked and what goes together."""
     machine = _known(lambda: machines.machine(wishes.machine), "--machine") if wishes.machine else None
+    if machine and machine.tpu:
+        hint = next((f"--tpu {one.name}" for one in tpus.tpus().values() if one.machine == machine.name), "")
+        raise BadValue(_("{name} is a machine with TPUs").format(name=machine.name), hint)
     if machine and machine.fixed and not wishes.gpu and len(machine.gpus) == 1:
         (kind, counts) = next(iter(machine.gpus.items()))
         if wishes.gpus not in (0, counts[0]):
@@ -197,6 +210,9 @@ def _shape(wishes: Wishes, region: str) -> tuple[Machine, Accelerator | None, in
             _known(lambda: accelerators.accelerator(wishes.gpu), "--gpu"),
             wishes.gpus or _default(wishes, machine),
         )
+    if gpu.tpu:
+        hint = f"--tpu {gpu.short.removeprefix('TPU-').lower()}"
+        raise BadValue(_("{gpu} is a TPU, not a GPU").format(gpu=gpu.short), hint)
     if gpu.ended:
         raise BadValue(_("support for {gpu} ended on {date}").format(gpu=gpu.short, date=gpu.ended), _("--gpu t4"))
     if gpu.name not in regions.region(region).accelerators:
@@ -223,26 +239,43 @@ def _shape(wishes: Wishes, region: str) -> tuple[Machine, Accelerator | None, in
     return machine, gpu, count
 
 
+def _tpu(wishes: Wishes, region: str) -> tuple[Machine, Accelerator | None, int]:
+    """The machine of a TPU that TensorFlow can train on there, with its accelerators."""
+    if given := next((o for o in ("machine", "gpu", "gpus") if getattr(wishes, o)), ""):
+        raise BadValue(_("--tpu and --{other} exclude each other").format(other=given), _("leave one of them out"))
+    try:
+        found = _known(lambda: tpus.tpu(wishes.tpu), "--tpu")
+    except tpus.Unsupported as refused:
+        said = _("TensorFlow can't train on TPU {chip} there ({source})")
+        raise BadValue(said.format(chip=refused.chip, source=refused.source), _("--tpu v5e, or --gpu t4")) from None
+    machine = machines.machine(found.machine)
+    kind = found.accelerator or machine.chip
+    if kind not in regions.region(region).accelerators:
+        said = _("{gpu} isn't available for training in {region}")
+        raise BadValue(
+            said.format(gpu=accelerators.accelerator(kind).short, region=region),
+            _("regions that have it: {names}").format(names=", ".join(regions.regions_with(kind))),
+        )
+    return machine, accelerators.accelerator(found.accelerator) if found.accelerator else None, found.count
+
+
 def _default(wishes: Wishes, machine: Machine | None) -> int:
     """How many accelerators when no number was asked for: one, or what the machine comes with."""
     gpu = accelerators.accelerator(wishes.gpu)
     counts = machine.gpus.get(gpu.name, ()) if machine and machine.fixed else ()
-    return counts[0] if counts else 8 if gpu.tpu else 1
+    return counts[0] if counts else 1
 
 
 def _image(image: str, gpu: Accelerator | None, machine: Machine) -> tuple[str, list[str]]:
-    if machine.tpu and not image:
-        raise BadValue(
-            _("no image with TensorFlow for TPUs is known"), _("name one of your own: --image, or use a GPU: --gpu t4")
-        )
-    chosen = image or (images.DEFAULT_GPU if gpu else images.DEFAULT_CPU)
+    software = tpus.software()
+    chosen = image or (software.image if machine.tpu else images.DEFAULT_GPU if gpu else images.DEFAULT_CPU)
+    said = _("TPUs are experimental: a job on one has not been proven on Google. It runs TensorFlow {version}")
+    unproven = [said.format(version=software.tensorflow)] if machine.tpu and not image else []
     try:
         known = images.image(chosen)
     except LookupError:
-        return chosen, [
-            _("the image {uri} is not in the catalogue: its Python and TensorFlow are not known").format(uri=chosen)
-        ]
-    unproven = [_("{what} has not been proven on Google yet").format(what=_("TPU training"))] if machine.tpu else []
+        said = _("the image {uri} is not in the catalogue: its Python and TensorFlow are not known")
+        return chosen, [*unproven, said.format(uri=chosen)]
     return known.uri, unproven
 
 

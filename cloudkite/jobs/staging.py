@@ -133,8 +133,26 @@ def send_data(target: Target, found: Look, progress: Progress | None = None) -> 
     if found.todo:
         prefix = f"{FOLDER}/{found.key}/"
         tell = progress or (lambda _text: None)
-        _upload(target, found.bucket.removeprefix("gs://"), prefix, found.todo, found.todo_bytes, tell)
+        names = {file: prefix + file.name for file in found.todo}
+        _upload(target, found.bucket.removeprefix("gs://"), names, found.todo_bytes, tell)
     return found.staged
+
+
+def stage_folder(
+    target: Target, bucket: str, folder: Path, names: Sequence[str], cache: Path, progress: Progress | None = None
+) -> Staged:
+    """Files of a folder at <bucket>/data/<hash of all>/<name>, each under its name in the folder."""
+    tell = progress or (lambda _text: None)
+    hashes = hash_files([folder / name for name in names], cache, tell)
+    prefix = f"{FOLDER}/{content_key({name: hashes[folder / name] for name in names})}/"
+    present = _present(target, bucket.removeprefix("gs://"), prefix)
+    sizes = {name: (folder / name).stat().st_size for name in names}
+    todo = {folder / name: prefix + name for name, size in sizes.items() if present.get(prefix + name) != size}
+    sent = sum(sizes[name] for name in names if folder / name in todo)
+    if todo:
+        _upload(target, bucket.removeprefix("gs://"), todo, sent, tell)
+    uris = tuple(f"{bucket}/{prefix}{name}" for name in names)
+    return Staged(f"{bucket}/{prefix.rstrip('/')}", uris, len(todo), sent, len(names) - len(todo))
 
 
 def _allowed_look(target: Target, bucket: str, hashes: dict[Path, str]) -> Look | None:
@@ -233,8 +251,8 @@ def _present(target: Target, bucket: str, prefix: str) -> dict[str, int]:
     return {item["name"]: int(item["size"]) for item in found}
 
 
-def _upload(target: Target, bucket: str, prefix: str, files: Sequence[Path], total: int, tell: Progress) -> None:
-    """Small files side by side, large ones in parts. Raises UserError for the first that fails."""
+def _upload(target: Target, bucket: str, names: Mapping[Path, str], total: int, tell: Progress) -> None:
+    """Small files side by side, large ones in parts, each to its object. Raises UserError for the first that fails."""
     import google.api_core.exceptions
     import google.auth.exceptions
     import requests
@@ -249,23 +267,23 @@ def _upload(target: Target, bucket: str, prefix: str, files: Sequence[Path], tot
         done += file.stat().st_size
         tell(_("staging data: {percent}%").format(percent=100 * done // max(total, 1)))
 
-    small = [f for f in files if f.stat().st_size < _IN_PARTS]
+    small = [f for f in names if f.stat().st_size < _IN_PARTS]
     try:
         for start in range(0, len(small), 200):  # in groups, for the progress' sake
             group = small[start : start + 200]
             transfer_manager.upload_many(
-                [(str(f), holder.blob(prefix + f.name)) for f in group],
+                [(str(f), holder.blob(names[f])) for f in group],
                 worker_type=transfer_manager.THREAD,
                 max_workers=_THREADS,
                 raise_exception=True,
             )
             for file in group:
                 count(file)
-        for file in files:
+        for file in names:
             if file not in small:
                 transfer_manager.upload_chunks_concurrently(
                     str(file),
-                    holder.blob(prefix + file.name),
+                    holder.blob(names[file]),
                     chunk_size=_PART,
                     worker_type=transfer_manager.THREAD,
                     max_workers=_THREADS,

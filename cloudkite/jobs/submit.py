@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from catalog import accelerators, images
+from catalog import accelerators, images, tpus
 from cloudkite.accounts.registry import Account
 from cloudkite.accounts.target import Target
 from cloudkite.jobs import plans, service, staging
@@ -61,7 +61,8 @@ def on_this_machine(workspace: Workspace, plan: Plan) -> Plan:
             )
         return plan
     image = _image_here(workspace, plan.image)
-    missing = accelerators.accelerator(plan.accelerator).short if plan.accelerator else ""
+    kind = plan.accelerator or plan.machine.chip
+    missing = accelerators.accelerator(kind).short if kind else ""
     if not missing and not (image and image.gpu):
         return plan
     if not plan.rehearse:
@@ -101,15 +102,19 @@ def submit(
     made = plan.account.outputs()
     bucket = made.buckets["staging"]
     wheel = folders.build_wheel(plan.trainer, workspace)
-    data = None
+    data = sent = None
     with ThreadPoolExecutor(1) as beside:
         staging_wheel = beside.submit(staging.stage_wheel, target, bucket, wheel)
         if plan.data:
             data = staging.stage_data(
                 target, bucket, plan.data, workspace.state / HASHES, progress, pushed=made.buckets.get("data", "")
             )
+        if plan.earlier and plan.earlier.files:
+            folder, files = plan.earlier.folder, plan.earlier.files
+            sent = staging.stage_folder(target, bucket, folder, files, workspace.state / HASHES, progress)
     staged = staging_wheel.result()
     arguments = (("--data", data.uri) if data else ()) + plan.arguments
+    arguments += plan.earlier.options(sent.uri if sent else "") if plan.earlier else ()
     unique = new_name(stem(plan.name) or plan.trainer.name)
     who = name_as_label(target.identity) if "@" in target.identity else ""
     spec = JobSpec(
@@ -140,8 +145,9 @@ def submit(
     with reservations.reserved(target, plan, spec.output):
         job = service.create(target, spec)
     fields = {field.name: getattr(job, field.name) for field in dataclasses.fields(Job)}
-    sent = staged.sent_bytes + (data.sent_bytes if data else 0)
-    return Submitted(**fields, staged=staged.uri, data=data.uri if data else "", sent_bytes=sent, arguments=arguments)
+    sent_bytes = sum(one.sent_bytes for one in (staged, data, sent) if one)
+    told = {"staged": staged.uri, "data": data.uri if data else "", "sent_bytes": sent_bytes, "arguments": arguments}
+    return Submitted(**fields, **told)
 
 
 def _environment(plan: Plan) -> dict[str, str]:
@@ -154,11 +160,13 @@ def _environment(plan: Plan) -> dict[str, str]:
 def _pins(plan: Plan) -> tuple[str, ...]:
     if plan.account.target == "local":
         return pins(plan.trainer.requirements, gpu=False, here=True)
-    return pins(plan.trainer.requirements, gpu=plan.accelerator.startswith("NVIDIA_"))
+    return pins(plan.trainer.requirements, gpu=plan.accelerator.startswith("NVIDIA_"), tpu=plan.machine.tpu)
 
 
-def pins(requirements: Sequence[str], gpu: bool, here: bool = False) -> tuple[str, ...]:
+def pins(requirements: Sequence[str], gpu: bool, here: bool = False, tpu: bool = False) -> tuple[str, ...]:
     """The trainer's pins as a Linux job needs them: markers decided, TensorFlow with CUDA where there is a GPU.
+
+    On a TPU it is the TensorFlow that is built for TPUs.
 
     `here`: as a job on this machine needs them, whatever its system is.
     """
@@ -174,6 +182,9 @@ def pins(requirements: Sequence[str], gpu: bool, here: bool = False) -> tuple[st
             continue
         name = wanted.name
         extras = ",".join(sorted(wanted.extras))
+        if tpu and name in ("tensorflow", "tensorflow-cpu"):
+            kept += tpus.software().pins
+            continue
         if gpu and name in ("tensorflow", "tensorflow-cpu"):
             name, extras = "tensorflow", "and-cuda"
         kept.append(f"{name}{f'[{extras}]' if extras else ''}{wanted.specifier}")

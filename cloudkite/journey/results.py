@@ -226,7 +226,7 @@ def predict(
     as_json: bool = False,
 ) -> None:
     """Predict rows from the command line or a CSV file with a fetched model; show the answers, or write a file."""
-    from cloudkite.models import predictions
+    from cloudkite.models import beside, predictions
     from cloudkite.trainers import folders, places
 
     if bool(rows) == bool(csv):
@@ -236,10 +236,10 @@ def predict(
     places.remember(workspace, trainer)
     folder = Path(model) if model else predictions.latest_model(trainer)
     if output:
-        predictions.check_output(Path(output))  # before it takes time
+        beside.check(Path(output))  # before it takes time
     asked = predictions.ask(workspace, trainer, folder, rows or Path(csv), note=screen.note)
     if output:
-        count = predictions.write(asked, Path(output))
+        count = beside.write(asked, Path(output))
         if as_json:
             screen.as_json({"output": output, "rows": count})
         else:
@@ -247,7 +247,7 @@ def predict(
             screen.say(_("{rows} with predictions in {path}").format(rows=said, path=output))
             _after_predict(workspace)
         return
-    answers = [one for _batch, some in asked for one in some]
+    answers = [one for _batch, some in asked for one in some.rows()]
     if as_json:
         screen.as_json(answers)
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shlex
 from collections.abc import Callable
 from pathlib import Path
@@ -104,7 +105,7 @@ def train(
     as_json: bool = False,
 ) -> None:
     """Check if needed, price, gate, ask, submit, follow. Who asks for the trainer's help gets that alone, here."""
-    from cloudkite.jobs import body, submit
+    from cloudkite.jobs import body, earlier, submit
     from cloudkite.trainers import arguments, folders
 
     if arguments.asks_for_help(wishes.arguments):
@@ -117,6 +118,10 @@ def train(
     check_set_up(workspace, account)
     plan = submit.plan(account, trainer, wishes)
     target = connect(workspace, account)
+    if wishes.earlier:
+        known = folders.names(workspace)
+        found = earlier.find(target, trainer, wishes.earlier, known, widen=wishes.widen)
+        plan = dataclasses.replace(plan, earlier=found)
     job = start(workspace, target, plan, yes=yes, quiet=as_json)
     if as_json:
         screen.as_json(job)
@@ -160,7 +165,8 @@ def start(workspace: Workspace, target: Target, plan: Plan, *, yes: bool, quiet:
         choosing.refuse_taken(target, plan.name)
     verdict = gate.judge(target, plan)
     plan = submit.on_this_machine(workspace, plan)
-    arguments.refuse_bad(trainer, _environment(workspace, trainer), plan.arguments)
+    given = (*plan.arguments, *(plan.earlier.options() if plan.earlier else ()))
+    arguments.refuse_bad(trainer, _environment(workspace, trainer), given)
     if steps.passed(workspace, trainer, plan.image):
         say(_("check passed before, nothing has changed since"))
     elif not run_check(workspace, trainer, image=plan.image, target=target, quiet=quiet).ok:
@@ -169,6 +175,8 @@ def start(workspace: Workspace, target: Target, plan: Plan, *, yes: bool, quiet:
         verdict = gate.judge(target, plan)  # minutes later: other jobs may have taken what was free
     say(acting_as(plan.account, target))
     _show_price(plan, say)
+    if plan.earlier:
+        say(_("learns on from {place}").format(place=plan.earlier.shown))
     for line in (*plan.notes, *verdict.notes):
         say(line)
     gate.consent(plan.account, plan, yes=yes, ask=screen.confirm)

@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-import csv  # for files of its own: a person's are read by cloudkite.data.reading
-import io
-import json
+import codecs
 import math
-import os
 import re
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import chain
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from cloudkite import leftovers
-from cloudkite.data import number
 from cloudkite.models.predictor import Answer, Predictor
 from cloudkite.models.questions import Batch, Questions
 from cloudkite.show.errors import BadValue, UserError
 from cloudkite.show.text import _
 from cloudkite.trainers import folders
 from cloudkite.trainers.folders import Trainer
-from cloudkite.workspace import Workspace, private_file, read_json
+from cloudkite.workspace import Workspace, read_json
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")  # https://owasp.org/www-community/attacks/CSV_Injection
 _TIME = re.compile(r"\d{8}-\d{6}")  # in the name of a job
 
 
@@ -70,6 +65,11 @@ def facts(model: Path) -> dict[str, Any]:
         ) from None
     except (ValueError, OSError) as error:
         raise UserError(_("{path} can't be read: {error}").format(path=path, error=error), _ANEW) from None
+    return checked(found, str(path))
+
+
+def checked(found: Any, path: str) -> dict[str, Any]:
+    """What was read from the trainer.json at `path`. Raises UserError unless a trainer wrote it."""
     lacking = [key for key in ("label", "classes", "columns") if not isinstance(found, dict) or key not in found]
     if lacking:
         raise UserError(_("{path} lacks {keys}").format(path=path, keys=", ".join(lacking)), _ANEW)
@@ -82,22 +82,80 @@ def _is_words(found: Any) -> bool:
     return isinstance(found, list) and all(isinstance(word, str) for word in found)
 
 
+def _is_kind(found: Any) -> bool:
+    """A word, or the sizes of an array."""
+    sizes = found if isinstance(found, list) else []
+    return isinstance(found, str) or (bool(sizes) and all(type(size) is int and size > 0 for size in sizes))
+
+
+def _is_form(found: tuple[str, Any]) -> bool:
+    """How a column is written, or with the name "" the file; see cloudkite.data.fields."""
+    name, form = found
+    if not isinstance(form, dict) or not form.keys() <= (_COLUMN_FORM if name else _FILE_FORM):
+        return False
+    words = form.get("missing", [])
+    try:
+        codecs.lookup(form.get("codec", "utf-8"))
+    except (LookupError, TypeError, ValueError):
+        return False
+    return _is_words(words) and all(isinstance(value, str) for key, value in form.items() if key != "missing")
+
+
+_COLUMN_FORM, _FILE_FORM = {"style", "unit", "order"}, {"codec", "sheet", "query", "missing"}
+
+
+def _is_statistics(found: Any) -> bool:
+    if not isinstance(found, dict) or not _is_words(found.get("words", [])):
+        return False
+    ends = [found[end] for end in ("low", "high") if found.get(end) is not None]
+    return any(all(isinstance(end, kind) for end in ends) for kind in (str, int | float, list))
+
+
 _ANEW = _("fetch the model again: move its folder away, then uv run invoke fetch")
 _SHAPES: dict[str, Callable[[Any], bool]] = {  # of trainer.json
     "label": lambda label: isinstance(label, str),
     "classes": lambda found: not found or (isinstance(found, list) and all(isinstance(c, str | int) for c in found)),
-    "columns": lambda found: isinstance(found, dict) and all(isinstance(kind, str) for kind in found.values()),
+    "columns": lambda found: isinstance(found, dict) and all(map(_is_kind, found.values())),
     # Since a trainer may have been made from a file with other names, and tells the words it knows:
     "headers": lambda found: isinstance(found, dict) and all(isinstance(name, str) for name in found.values()),
     "words": lambda found: isinstance(found, dict) and all(map(_is_words, found.values())),
+    # Since it tells how the person's file was written, and what the training data were like:
+    "forms": lambda found: isinstance(found, dict) and all(map(_is_form, found.items())),
+    "statistics": lambda found: isinstance(found, dict) and all(map(_is_statistics, found.values())),
 }
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What a model answered to some rows: the predictions, and for classes the probability of each one, by class."""
+
+    predictions: list[Any]
+    shares: dict[str, list[Any]] = field(default_factory=dict)
+
+    @property
+    def columns(self) -> dict[str, list[Any]]:
+        """The predictions and, for classes, how probable each is."""
+        if not self.shares:
+            return {"prediction": self.predictions}
+        where = {name: i for i, name in enumerate(self.shares)}
+        by_row = zip(*self.shares.values(), strict=True)
+        sure = [row[where[name]] for row, name in zip(by_row, self.predictions, strict=True)]
+        return {"prediction": self.predictions, "probability": sure}
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One answer a row: "prediction" and, for classes, "probability" and "probabilities" by class."""
+        columns = self.columns
+        made = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+        for one, shares in zip(made, zip(*self.shares.values(), strict=True), strict=False):
+            one["probabilities"] = dict(zip(self.shares, shares, strict=True))
+        return made
 
 
 def predict(
     workspace: Workspace, trainer: Trainer, model: Path, rows: Sequence[str | Mapping[str, Any]] | Path
 ) -> list[dict[str, Any]]:
     """Predictions for rows, in the trainer's own environment; see `ask`."""
-    return [one for _batch, answers in ask(workspace, trainer, model, rows) for one in answers]
+    return [one for _batch, answers in ask(workspace, trainer, model, rows) for one in answers.rows()]
 
 
 def ask(
@@ -106,23 +164,31 @@ def ask(
     model: Path,
     rows: Sequence[str | Mapping[str, Any]] | Path,
     note: Callable[[str], None] = lambda _line: None,
-) -> Iterator[tuple[Batch, list[dict[str, Any]]]]:
+) -> Iterator[tuple[Batch, Answers]]:
     """Rows and predictions for them, many at once, from the trainer's own environment.
 
     A row is "column=value,column=value", a JSON object as text, or a mapping; a Path is a CSV file. Columns that are
-    not given are blank. Each answer has "prediction" and, for classes, "probability" and "probabilities" by class.
-    At the end `note` gets what the rows left to be taken for granted. Raises BadValue for a column that is unknown or a
-    value that isn't a number.
+    not given are blank. At the end `note` gets what the rows left to be taken for granted. Raises BadValue for a column
+    that is unknown or a value that isn't one of its kind.
     """
     about = facts(model)
     questions = Questions(about)
     batches = questions.file(rows) if isinstance(rows, Path) else iter([questions.typed(rows)] if rows else [])
-    first = next(batches, None)  # before anything is started: most mistakes are in it
-    if first is None:
+    batch = next(batches, None)  # before anything is started: most mistakes are in it
+    if batch is None:
         raise BadValue(_("{path}: no rows").format(path=rows) if isinstance(rows, Path) else _("no rows"))
-    with Predictor(folders.environment(trainer, workspace)) as predictor:
-        for batch in chain([first], batches):
-            yield batch, interpret(predictor.ask_columns(model, batch.columns, len(batch.fields)), about)
+    python = folders.environment(trainer, workspace)
+    with ThreadPoolExecutor(1) as beside, Predictor(python) as predictor:
+
+        def answer(batch: Batch) -> Answers:
+            return _answers(predictor.ask_columns(model, batch.columns, batch.rows), about)
+
+        asked = beside.submit(answer, batch)
+        for following in batches:  # is read, and written by who called, while the model answers the rows before
+            later = beside.submit(answer, following)
+            yield batch, asked.result()
+            batch, asked = following, later
+        yield batch, asked.result()
     for line in questions.notes():
         note(line)
 
@@ -133,6 +199,10 @@ def interpret(answer: Answer, about: Mapping[str, Any]) -> list[dict[str, Any]]:
     An export answers by name: the label and, for classes, "probabilities", one a class. Another one, with a single
     output or from when two classes of one column were exported with a wrong label, is read by `read`.
     """
+    return _answers(answer, about).rows()
+
+
+def _answers(answer: Answer, about: Mapping[str, Any]) -> Answers:
     label, classes = about["label"], about["classes"]
     found = answer.outputs.get("probabilities" if classes else label)
     if found is None and len(answer.outputs) == 1:
@@ -140,10 +210,14 @@ def interpret(answer: Answer, about: Mapping[str, Any]) -> list[dict[str, Any]]:
     if found is None:
         names = ", ".join(answer.outputs)
         raise UserError(_("the model's outputs are {names}: none is {label}").format(names=names, label=label))
-    made = read(found, classes)
+    made = _read(found, classes)
     if not classes or label not in answer.outputs or width(found) != len(classes):
         return made
-    return [_labelled(one, str(_single(said))) for one, said in zip(made, answer.outputs[label], strict=True)]
+    said = [str(_single(one)) for one in answer.outputs[label]]
+    if others := set(said).difference(made.shares):
+        text = _("the model answers {label}, which is none of {classes}")
+        raise UserError(text.format(label=min(others), classes=", ".join(made.shares)))
+    return Answers(said, made.shares)
 
 
 def read(output: Sequence[Any], classes: Sequence[Any] | None) -> list[dict[str, Any]]:
@@ -152,39 +226,29 @@ def read(output: Sequence[Any], classes: Sequence[Any] | None) -> list[dict[str,
     The trainer decides the same for its export; this is for outputs without an export's names, and for comparing.
     Raises UserError for another count of numbers.
     """
+    return _read(output, classes).rows()
+
+
+def _read(output: Sequence[Any], classes: Sequence[Any] | None) -> Answers:
     if not classes:
-        return [{"prediction": _finite(value)} for value in map(_single, output)]
-    made, names = [], [str(name) for name in classes]
-    for shares in output:
-        shares = shares if isinstance(shares, list) else [shares]
-        if len(shares) == 1 and len(classes) == 2:
-            shares = [1 - shares[0], shares[0]]
-            best = int(shares[1] >= 0.5)
-        elif len(shares) == len(classes):
-            best = shares.index(max(shares))
-        else:
-            said = _("the model has {outputs} outputs for {count} classes")
-            raise UserError(said.format(outputs=len(shares), count=len(classes)))
-        shares = shares if math.isfinite(sum(shares)) else list(map(_finite, shares))
-        by_class = dict(zip(names, shares, strict=True))
-        made.append({"prediction": names[best], "probability": shares[best], "probabilities": by_class})
-    return made
+        return Answers([_finite(_single(value)) for value in output])
+    names = [str(name) for name in classes]
+    rows = [shares if isinstance(shares, list) else [shares] for shares in output]
+    if len(classes) == 2 and set(map(len, rows)) == {1}:
+        rows = [[1 - share, share] for (share,) in rows]
+        best = [int(shares[1] >= 0.5) for shares in rows]
+    elif wrong := set(map(len, rows)) - {len(classes)}:
+        said = _("the model has {outputs} outputs for {count} classes")
+        raise UserError(said.format(outputs=min(wrong), count=len(classes)))
+    else:
+        best = [shares.index(max(shares)) for shares in rows]
+    shares = [list(map(_finite, column)) for column in zip(*rows, strict=True)] or [[] for _name in names]
+    return Answers([names[i] for i in best], dict(zip(names, shares, strict=True)))
 
 
 def width(output: Sequence[Any]) -> int:
     """The count of numbers a row; 0 without rows."""
     return (len(output[0]) if isinstance(output[0], list) else 1) if output else 0
-
-
-def _labelled(one: dict[str, Any], label: str) -> dict[str, Any]:
-    """An answer with the label that the export gives."""
-    shares = one["probabilities"]
-    if one["prediction"] == label:
-        return one
-    if label not in shares:
-        said = _("the model answers {label}, which is none of {classes}")
-        raise UserError(said.format(label=label, classes=", ".join(shares)))
-    return {"prediction": label, "probability": shares[label], "probabilities": shares}
 
 
 def _single(value: Any) -> Any:
@@ -196,63 +260,3 @@ def _single(value: Any) -> Any:
 def _finite(value: Any) -> Any:
     """A number as JSON can have it: one that is not finite is null."""
     return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def write(pairs: Iterable[tuple[Batch, Sequence[Mapping[str, Any]]]], path: Path) -> int:
-    """Save rows with their predictions beside them and give their number; the file appears when it is complete.
-
-    CSV, or one JSON object a line, by the file's ending. Raises BadValue for another one, and for a file that is there.
-    """
-    check_output(path)
-    part, count = path.with_name(leftovers.prefix("tmp") + path.name), 0
-    try:
-        with io.TextIOWrapper(private_file(part), encoding="utf-8", newline="") as file:
-            table = csv.writer(file)
-            for batch, answers in pairs:
-                names = _beside(batch.names)
-                if path.suffix.lower() == ".jsonl":
-                    rows = (dict(zip(batch.names, fields, strict=True)) for fields in batch.fields)
-                    file.writelines(
-                        json.dumps({**row, **{names[k]: v for k, v in answer.items()}}, ensure_ascii=False) + "\n"
-                        for row, answer in zip(rows, answers, strict=True)
-                    )
-                else:
-                    flat = [key for key in answers[0] if key != "probabilities"]
-                    if not count:
-                        table.writerow(map(_cell, [*batch.names, *(names[key] for key in flat)]))
-                    table.writerows(
-                        map(_cell, [*fields, *(answer[key] for key in flat)])
-                        for fields, answer in zip(batch.fields, answers, strict=True)
-                    )
-                count += len(answers)
-        check_output(path)  # somebody may have made it meanwhile
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
-    return count
-
-
-def check_output(path: Path) -> None:
-    """Raise BadValue unless predictions can be written to `path` without losing anything."""
-    if path.suffix.lower() not in (".csv", ".jsonl"):
-        raise BadValue(_("{path}: predictions are written to .csv or .jsonl").format(path=path))
-    if os.path.lexists(path):
-        raise BadValue(_("{path} is there already").format(path=path), _("choose another name, or delete it"))
-    if not path.parent.is_dir():
-        raise BadValue(_("the folder {path} doesn't exist").format(path=path.parent), _("make it, or choose another"))
-
-
-def _beside(names: Sequence[str]) -> dict[str, str]:
-    """What the parts of an answer are called beside columns that may have those names."""
-    called = {}
-    for key in ("prediction", "probability", "probabilities"):
-        called[key] = key
-        while called[key] in names:
-            called[key] += "_"
-    return called
-
-
-def _cell(value: Any) -> Any:
-    """A field that no spreadsheet runs: in front of what would be a formula stands an apostrophe."""
-    formula = isinstance(value, str) and value.startswith(_FORMULA) and number.read(value) is None
-    return f"'{value}" if formula else value

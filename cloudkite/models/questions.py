@@ -7,63 +7,60 @@ granted on the way is told afterwards.
 from __future__ import annotations
 
 import json
-import math
 import re
+import zipfile
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cloudkite.data import missing, number, reading
-from cloudkite.data.table import clean
+from cloudkite.data import encoding, reading
+from cloudkite.data.fields import clean
+from cloudkite.models.columns import Arrays, Value, columns
 from cloudkite.show.errors import BadValue
-from cloudkite.show.text import _, counted, near
+from cloudkite.show.text import _, near
 
-Value = float | str | None  # None: blank
-_SHOWN = 3  # words in a note
-_KEPT = 1000  # different words that are counted for a note
+_ARRAY_BYTES = 64 * 2**20  # of one array that are asked about at once
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Rows to ask about: `names` and `fields` as they were written, `columns` as the model wants them."""
+    """Rows to ask about: `names` and the `fields` of each as they were written, `columns` as the model wants them."""
 
+    rows: int
     names: list[str]
-    fields: list[list[Any]]
-    columns: dict[str, list[Value]]
+    fields: list[Sequence[Any]]
+    columns: Mapping[str, Sequence[Value]]
 
 
 class Questions:
     """Reads rows for one model; `notes` tells afterwards what of them was missing, unknown or read in another way."""
 
     def __init__(self, about: Mapping[str, Any]) -> None:
-        self._kinds: Mapping[str, str] = about["columns"]
-        self._headers: Mapping[str, str] = about.get("headers") or {}
-        self._words = {name: frozenset(words) for name, words in (about.get("words") or {}).items()}
+        self._blank: Counter[str] = Counter()
+        self._columns = columns(about, self._blank)
+        self._file: Mapping[str, str] = (about.get("forms") or {}).get("", {})  # how the first file was written
         self._rows = 0
         self._told: list[str] = []  # of the file itself
         self._lacking: Counter[str] = Counter()
-        self._unknown: dict[str, Counter[str]] = {}
-        self._blank: Counter[str] = Counter()
-        self._grouped: dict[str, str] = {}
 
     def header(self, name: str) -> str:
         """What the person calls a column of the model."""
-        return self._headers.get(name, name)
+        return self._columns[name].header
 
     @property
     def headers(self) -> list[str]:
         """The person's names of all columns."""
-        return [self.header(name) for name in self._kinds]
+        return [self.header(name) for name in self._columns]
 
     def typed(self, rows: Sequence[str | Mapping[str, Any]]) -> Batch:
         """Rows as "column=value,column=value", JSON or mappings. Raises BadValue."""
         given = [row if isinstance(row, Mapping) else _parse(row) for row in rows]
         parts = [self._typed(row) for row in given]
         names = list(dict.fromkeys(name for row in given for name in row))
-        fields = [["" if row.get(name) is None else row[name] for name in names] for row in given]
-        return Batch(names, fields, {name: [part[name] for part in parts] for name in self._kinds})
+        fields: list[Sequence[Any]] = [["" if row.get(name) is None else row[name] for row in given] for name in names]
+        return Batch(len(given), names, fields, {name: [part[name] for part in parts] for name in self._columns})
 
     def _typed(self, row: Mapping[str, Any]) -> dict[str, Value]:
         names = list(row)
@@ -73,13 +70,17 @@ class Questions:
         if twice := next((name for name in names if [clean(n) for n in names].count(clean(name)) > 1), None):
             raise BadValue(_("the column {name} is given twice").format(name=twice))
         self._count(1, where)
-        return {name: self._value(name, row[names[where[name]]] if name in where else None) for name in self._kinds}
+        given = {name: row[names[place]] for name, place in where.items()}
+        return {name: column.typed(given.get(name)) for name, column in self._columns.items()}
 
     def file(self, path: Path) -> Iterator[Batch]:
-        """The rows of a CSV file, as many at once as are read together. Raises BadValue."""
+        """The rows of a table or of an .npz file, as many at once as are read together. Raises BadValue."""
         if not path.is_file():
             raise BadValue(_("the file {path} doesn't exist").format(path=path))
-        form, self._told = reading.form_of(path)
+        if path.suffix.lower() == ".npz":
+            yield from self._arrays(path)
+            return
+        form, self._told = self._form(path)
         try:
             with reading.opened(path, form) as file:
                 header, chunks = file.named()
@@ -88,6 +89,57 @@ class Questions:
                     yield self._chunk(path, chunk, header, where)
         except reading.Broken as error:
             raise BadValue(f"{path.name}:{error.line}: {error.why}", error.how) from None
+
+    def _arrays(self, path: Path) -> Iterator[Batch]:
+        """The rows of arrays that have a name each, and the row as their first axis."""
+        import numpy as np
+
+        try:
+            with np.load(path, allow_pickle=False) as found:
+                arrays = {name: np.atleast_1d(found[name]) for name in found.files}
+            texts = {name: array for name, array in arrays.items() if array.dtype.kind == "S"}
+            arrays |= {name: np.char.decode(array, "utf-8", "replace") for name, array in texts.items()}
+        except (OSError, ValueError, zipfile.BadZipFile) as error:
+            raise BadValue(_("{path} can't be read: {error}").format(path=path.name, error=error)) from None
+        names = list(arrays)
+        where = self._header(path, names)
+        rows = {len(array) for array in arrays.values()}
+        if len(rows) > 1:
+            counts = ", ".join(f"{name} {len(array)}" for name, array in arrays.items())
+            raise BadValue(_("{path}: the arrays differ in their rows: {counts}").format(path=path.name, counts=counts))
+        count, largest = rows.pop(), max(array.nbytes for array in arrays.values())
+        each = max(1, reading.CHUNK if not count else min(reading.CHUNK, _ARRAY_BYTES * count // max(largest, 1)))
+        beside = [name for name, array in arrays.items() if array.ndim == 1]  # of a larger one no field can be made
+        for start in range(0, count, each):
+            part = {name: array[start : start + each] for name, array in arrays.items()}
+            length = len(part[names[0]])
+
+            def place(row: int, start: int = start) -> str:
+                return f"{path.name}, row {start + row + 1}: "
+
+            self._count(length, where)
+            columns = {
+                name: column.taken(part[names[where[name]]], place) if name in where else column.blank(length)
+                for name, column in self._columns.items()
+            }
+            yield Batch(length, beside, [part[name].tolist() for name in beside], columns)
+
+    def _form(self, path: Path) -> tuple[reading.Form, list[str]]:
+        """How a file is written: as the one that made the trainer where that fits, else by its looks."""
+        names, codec = [*self.headers, *self._columns], self._file.get("codec", "")
+        if codec and not (encoding.problem(path, path.name) and encoding.fits(path, codec)):
+            codec = ""
+        before = {"codec": codec, **{key: self._file.get(key, "") for key in ("sheet", "query")}}
+        try:
+            return reading.form_of(path, names, **before)
+        except BadValue as error:
+            if any(before.values()):
+                return reading.form_of(path, names)
+            arrays = [name for name, column in self._columns.items() if isinstance(column, Arrays)]
+            if not arrays:
+                raise
+            hint = _("arrays come in an .npz file, a row each: numpy.savez('rows.npz', {name}=...)")
+            raise BadValue(error.message, hint.format(name=arrays[0])) from None
 
     def _header(self, path: Path, header: list[str]) -> dict[str, int]:
         """The index of each of the model's columns that the file has."""
@@ -103,28 +155,25 @@ class Questions:
         return where
 
     def _chunk(self, path: Path, chunk: reading.Chunk, header: list[str], where: Mapping[str, int]) -> Batch:
-        for line, row in zip(chunk.lines, chunk.rows, strict=True):
-            if len(row) != len(header):
-                raise BadValue(
-                    _("{path}:{line}: {found} fields, expected {width}").format(
-                        path=path.name, line=line, found=len(row), width=len(header)
-                    ),
-                    _('a comma inside a field needs quotes: "Kim, Minji"'),
-                )
+        def place(row: int) -> str:
+            return f"{path.name}:{chunk.lines[row]}: "
+
+        if set(map(len, chunk.rows)) != {len(header)}:
+            at = next(i for i, row in enumerate(chunk.rows) if len(row) != len(header))
+            said = _("{found} fields, expected {width}").format(found=len(chunk.rows[at]), width=len(header))
+            raise BadValue(place(at) + said, _('a comma inside a field needs quotes: "Kim, Minji"'))
         self._count(len(chunk.rows), where)
-        by_index = list(zip(*chunk.rows, strict=True))
-        columns: dict[str, list[Value]] = {}
-        for name in self._kinds:
-            if name in where:
-                places = (f"{path.name}:{line}: " for line in chunk.lines)
-                columns[name] = self._column(name, by_index[where[name]], places)
-            else:
-                columns[name] = [None] * len(chunk.rows)
-        return Batch(header, chunk.rows, columns)
+        by_index: list[Sequence[Any]] = list(zip(*chunk.rows, strict=True))
+        rows = len(chunk.rows)
+        found = {
+            name: column.read(by_index[where[name]], place) if name in where else column.blank(rows)
+            for name, column in self._columns.items()
+        }
+        return Batch(len(chunk.rows), header, by_index, found)
 
     def _count(self, rows: int, where: Mapping[str, int]) -> None:
         self._rows += rows
-        self._lacking.update({name: rows for name in self._kinds if name not in where})
+        self._lacking.update({name: rows for name in self._columns if name not in where})
 
     def _places(self, names: Sequence[str]) -> dict[str, int]:
         """The index of each column of the model among a person's names, theirs or the model's.
@@ -135,7 +184,7 @@ class Questions:
         cleaned = {clean(name): i for i, name in reversed(list(enumerate(names)))}
         if "" in cleaned and cleaned[""] == 0:
             cleaned.setdefault("row_number", 0)  # as `new` calls a first column without a name
-        ways = [{name: name for name in self._kinds}, {name: self.header(name) for name in self._kinds}]
+        ways = [{name: name for name in self._columns}, {name: self.header(name) for name in self._columns}]
         ways.sort(key=lambda way: sum(called in cleaned for called in way.values()))
         where: dict[str, int] = {}
         for way in reversed(ways):
@@ -143,65 +192,6 @@ class Questions:
                 if name not in where and cleaned.get(called, -1) not in (-1, *where.values()):
                     where[name] = cleaned[called]
         return where
-
-    def _column(self, name: str, texts: Sequence[str], places: Iterator[str]) -> list[Value]:
-        if self._kinds[name] != "number":
-            return self._known(name, texts)
-        numbers = number.all_of([text for text in texts if text])
-        if numbers is None:
-            return [self._number(name, text, place) for text, place in zip(texts, places, strict=True)]
-        if len(numbers) == len(texts):
-            return list(numbers)
-        following = iter(numbers)
-        return [next(following) if text else None for text in texts]
-
-    def _value(self, name: str, value: Any) -> Value:
-        """A value that was typed."""
-        if value is None or value == "" or (isinstance(value, float) and math.isnan(value)):
-            return None
-        if isinstance(value, bool) or not isinstance(value, str | int | float):
-            said = _("{name} is {value!r}, neither a number nor text")
-            raise BadValue(said.format(name=self.header(name), value=value))
-        read = self._column(name, [str(value)], iter([""]))[0]
-        return None if read == "" else read
-
-    def _number(self, name: str, text: str, place: str) -> float | None:
-        plain = text.strip()
-        if not plain:
-            return None
-        if plain.lower() in missing.WORDS:
-            self._blank[plain] += 1
-            return None
-        value = number.written(plain)
-        if value is None:
-            raise BadValue(
-                f"{place}{self.header(name)}: {number.wrong(text)}",
-                _("{name} is a column of numbers").format(name=self.header(name)),
-            )
-        if "," in plain:
-            self._grouped.setdefault(name, plain)
-        return value
-
-    def _known(self, name: str, texts: Sequence[str]) -> list[Value]:
-        """Words as the model knows them, if it tells which it knows."""
-        known = self._words.get(name)
-        if not known or not (others := set(texts) - known - {""}):
-            return list(texts)
-        meant: dict[str, str] = {}
-        for text in others:
-            plain = clean(text)
-            if plain in known or not plain:
-                meant[text] = plain
-            elif plain.lower() in missing.WORDS:
-                meant[text] = ""
-        times = Counter(text for text in texts if text in others)
-        unknown = self._unknown.setdefault(name, Counter())
-        for text, count in times.items():
-            if text not in meant:
-                unknown[text if text in unknown or len(unknown) < _KEPT else ""] += count
-            elif not meant[text] and text.strip():
-                self._blank[clean(text)] += count
-        return [meant.get(text, text) for text in texts]
 
     def notes(self) -> list[str]:
         """What was taken for granted, one line a kind and column."""
@@ -213,23 +203,14 @@ class Questions:
             if count < self._rows:
                 said = _("not given in {count} of {rows} rows, so blank to the model: {column}")
                 told.append(said.format(count=count, rows=self._rows, column=self.header(name)))
-        for name, unknown in self._unknown.items():
-            if words := [word for word in unknown if word]:
-                shown = ", ".join(map(repr, words[:_SHOWN])) + (", ..." if len(unknown) > _SHOWN else "")
-                rows = counted("{count} row", "{count} rows", sum(unknown.values()))
-                said = _("{name}: the model never saw {words} ({rows})")
-                told.append(said.format(name=self.header(name), words=shown, rows=rows))
         if self._blank:
             told.append(_("read as blank: {words}").format(words=", ".join(sorted(self._blank))))
-        for name, text in self._grouped.items():
-            said = _("{name}: {text!r} is read as {plain}")
-            told.append(said.format(name=self.header(name), text=text, plain=text.replace(",", "")))
-        return told
+        return told + [note for column in self._columns.values() for note in column.notes()]
 
 
-def parse(row: str | Mapping[str, Any], columns: Mapping[str, str]) -> dict[str, Value]:
-    """One row as a model with `columns` wants it. Raises BadValue."""
-    return {name: values[0] for name, values in Questions({"columns": columns}).typed([row]).columns.items()}
+def parse(row: str | Mapping[str, Any], kinds: Mapping[str, Any]) -> dict[str, Value]:
+    """One row as a model with columns of such `kinds` wants it. Raises BadValue."""
+    return {name: values[0] for name, values in Questions({"columns": kinds}).typed([row]).columns.items()}
 
 
 def _parse(text: str) -> dict[str, Any]:

@@ -112,7 +112,7 @@ def find(workspace: Workspace, name_or_path: str = "") -> Trainer:
         if lacking := _lacking(folder):
             raise BadValue(_("{path} isn't a trainer: it has no {file}").format(path=path, file=lacking), _MAKE)
         return Trainer(folder.name, folder)
-    if path is None and _is_path(name_or_path):
+    if path is None and is_path(name_or_path):
         raise BadValue(
             _("the folder {path} doesn't exist").format(path=name_or_path),
             close(Path(name_or_path).name, known) or _("give the folder where the trainer is now"),
@@ -120,7 +120,7 @@ def find(workspace: Workspace, name_or_path: str = "") -> Trainer:
     raise BadValue(_("no trainer is called {name}").format(name=name_or_path), near(name_or_path, known) or _MAKE)
 
 
-def _is_path(text: str) -> bool:
+def is_path(text: str) -> bool:
     """Whether a person meant a folder by it, and not a trainer's name."""
     return text.startswith((".", "~")) or "/" in text or os.sep in text
 

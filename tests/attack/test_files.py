@@ -18,7 +18,7 @@ from cloudkite.check import lint, sources
 from cloudkite.engine import cli
 from cloudkite.jobs import staging, submit
 from cloudkite.journey import results
-from cloudkite.models import fetching, predictions, questions
+from cloudkite.models import beside, fetching, predictions, questions
 from cloudkite.show.errors import BadValue, UserError
 from cloudkite.trainers import folders, making
 from cloudkite.trainers.folders import Trainer
@@ -66,7 +66,8 @@ def test_what_is_kept_is_its_owners(no_umask, tmp_path, monkeypatch):
     staging.hash_files(trainer.data_files, space.state / "staging" / "hashes.json")
     log = space.state / "checks" / "grades.log"
     children.run([sys.executable, "-c", "print(1)"], tmp_path, children.safe_environment(), log, 60)
-    predictions.write([(questions.Batch(["a"], [["1"]], {}), [{"prediction": "yes"}])], space.state / "answers.csv")
+    answers = predictions.Answers(["yes"])
+    beside.write([(questions.Batch(1, ["a"], [["1"]], {}), answers)], space.state / "answers.csv")
     environments.environment(space.state / "envs" / "deep", [])
     with locks.exclusive(space.state / "locks" / "engine.lock"):
         kept = [path for path in space.state.iterdir() if path != space.trainers]

@@ -22,7 +22,7 @@ from cloudkite.commands import local as commands
 from cloudkite.data import declared, encoding, reading, table
 from cloudkite.jobs import submit
 from cloudkite.journey import setup
-from cloudkite.models import predictions, questions
+from cloudkite.models import beside, predictions, questions
 from cloudkite.show.errors import BadValue, UserError
 from cloudkite.trainers import folders, making
 from tests import trainer_folder
@@ -330,11 +330,9 @@ def test_formulas_are_told_and_never_written_for_a_spreadsheet(tmp_path: Path) -
     path.write_text("a,b\n" + "".join(f"{i % 17},{'=cmd|x!A1' if i % 2 else 'no'}\n" for i in range(100)))
     looked = table.read(path, "b")
     assert any("'=cmd|x!A1' is a formula to a spreadsheet" in note for note in looked.notes)
-    answers = [
-        {"prediction": word, "probability": 1.0} for word in ("=cmd|x!A1", "@SUM(1)", "+1+cmd", "-2+3", "\t=1", "no")
-    ]
-    batch = questions.Batch(["=a", "b"], [["-2.5", "@SUM(2)"]] * len(answers), {})
-    predictions.write([(batch, answers)], tmp_path / "out.csv")
+    words = ["=cmd|x!A1", "@SUM(1)", "+1+cmd", "-2+3", "\t=1", "no"]
+    batch = questions.Batch(len(words), ["=a", "b"], [["-2.5"] * len(words), ["@SUM(2)"] * len(words)], {})
+    beside.write([(batch, predictions.Answers(words))], tmp_path / "out.csv")
     with (tmp_path / "out.csv").open(encoding="utf-8", newline="") as file:
         fields = [field for row in csv.reader(file) for field in row]
     assert not [field for field in fields if field.startswith(("=", "@", "+", "-", "\t")) and field != "-2.5"]

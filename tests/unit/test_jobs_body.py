@@ -66,6 +66,16 @@ def test_a_gpu_job_checks_its_gpus():
     assert env["LD_LIBRARY_PATH"].startswith("/usr/local/nvidia/lib64:")
 
 
+@pytest.mark.parametrize("shape", ["tpu v2", "tpu v5e", "t4"])
+def test_a_job_on_a_tpu_is_told_so_unless_it_is_rehearsed(shape):
+    for rehearse in (False, True):
+        made = body.body(dataclasses.replace(SPEC, rehearse=rehearse, **SHAPES[shape]))
+        (pool,) = made["jobSpec"]["workerPoolSpecs"]
+        told = {"name": "CLOUDKITE_TPU", "value": "1"} in pool["containerSpec"]["env"]
+        assert told == (shape != "t4" and not rehearse)
+        assert ("diskSpec" in pool) == (shape == "t4")
+
+
 @pytest.mark.parametrize(
     "labels",
     [{"Team": "a"}, {"1a": "b"}, {"": "b"}, {"a": "B"}, {"a": "b c"}, {"a": "x" * 64}, {"a" * 64: "x"}, {"a": "ä"}],

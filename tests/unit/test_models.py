@@ -1,15 +1,19 @@
 """Fetched models and rows to predict; with TensorFlow itself: tests/local/cloudkite/test_check_penguins.py."""
 
+import csv
+import datetime
 import json
 import os
 
+import numpy as np
 import pytest
 
-from cloudkite.models import predictions, questions
+from cloudkite.data import table
+from cloudkite.models import beside, predictions, questions
 from cloudkite.models.predictor import Answer
 from cloudkite.show.errors import BadValue, UserError
 from cloudkite.trainers import folders
-from tests import trainer_folder
+from tests import trainer_folder, workbooks
 
 COLUMNS = {"hours": "number", "city": "category"}
 ABOUT = {"label": "passed", "classes": ["no", "yes"], "columns": COLUMNS, "task": "classification"}
@@ -64,6 +68,17 @@ def test_no_model(grades):
         ("{", "trainer.json can't be read"),
         ("[]", "lacks label, classes, columns"),
         ({"label": "passed", "classes": None}, "lacks columns"),
+        ({**ABOUT, "columns": {"photo": []}}, "columns is not what a trainer writes"),
+        ({**ABOUT, "columns": {"photo": [28, "28"]}}, "columns is not what a trainer writes"),
+        ({**ABOUT, "forms": {"hours": {"codec": "utf-8"}}}, "forms is not what a trainer writes"),
+        ({**ABOUT, "forms": {"": {"codec": "no-such"}}}, "forms is not what a trainer writes"),
+        ({**ABOUT, "forms": {"": {"missing": "none"}}}, "forms is not what a trainer writes"),
+        ({**ABOUT, "statistics": {"hours": 3}}, "statistics is not what a trainer writes"),
+        ({**ABOUT, "statistics": {"seen": {"low": {}}}}, "statistics is not what a trainer writes"),
+        (
+            {**ABOUT, "statistics": {"seen": {"low": "2024-01-01", "high": 3}}},
+            "statistics is not what a trainer writes",
+        ),
     ],
 )
 def test_a_folder_that_is_no_model(grades, about, message):
@@ -166,7 +181,7 @@ def test_a_file_as_new_took_it_and_the_copy_that_it_made(tmp_path, encoding, mar
     asked = questions.Questions(OWN)
     (batch,) = asked.file(path)
     assert batch.columns == READ
-    assert (batch.names, batch.fields[0]) == (names, ["1,234", "2", "4", "x", "서울"])
+    assert (batch.names, [field[0] for field in batch.fields]) == (names, ["1,234", "2", "4", "x", "서울"])
     assert asked.notes()[-2:] == ["read as blank: NA", "몸무게 (kg): '1,234' is read as 1234"]
     path.write_text("mommuge,Size_cm,Size_cm_,dosi\n1234,2,4,서울\n,3,5,부산 동래\n", encoding="utf-8")
     (batch,) = questions.Questions(OWN).file(path)
@@ -199,6 +214,240 @@ def test_what_rows_leave_to_be_guessed_is_told_once_a_kind():
     assert refused.value.hint == "did you mean 몸무게 (kg)?"
     with pytest.raises(BadValue, match=r"몸무게 .kg.: text 'x' in a number column"):
         asked.typed(["mommuge=x"])
+
+
+FORMS = {
+    **ABOUT,
+    "columns": {"mommuge": "number", "seen": "date", "dosi": "category"},
+    "headers": {"mommuge": "몸무게", "seen": "방문일", "dosi": "도시"},
+    "words": {"dosi": ["", "서울"]},
+    "forms": {
+        "": {"codec": "cp949", "missing": ["없음"]},
+        "mommuge": {"style": "german", "unit": "kg"},
+        "seen": {"order": "dmy"},
+    },
+}
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "cp949", "utf-16"])
+def test_a_file_is_read_as_it_was_settled_when_the_trainer_was_made(grades, tmp_path, encoding):
+    path = tmp_path / "rows.csv"
+    lines = ["몸무게;방문일;도시", "1.234,5 kg;5.3.2024;서울", "1.234;31.12.2024 14:30;없음", "없음;없음;서울"]
+    path.write_bytes("\n".join(lines).encode(encoding))
+    asked = questions.Questions(predictions.facts(fetched(grades, "x", FORMS)))
+    (batch,) = asked.file(path)
+    assert batch.columns == {
+        "mommuge": [1234.5, 1234.0, None],
+        "seen": ["2024-03-05", "2024-12-31T14:30", ""],
+        "dosi": ["서울", "", "서울"],
+    }
+    assert asked.notes()[-2:] == ["read as blank: 없음", "몸무게: '1.234,5 kg' is read as 1234.5"]
+    assert asked.typed(["몸무게=2.000,방문일=1.2.2024"]).columns["mommuge"] == [2000.0]
+
+
+# --- dates, sentences, letters, arrays
+
+KINDS = {
+    **ABOUT,
+    "columns": {"seen": "date", "note": "text", "name": "letters", "photo": [2, 3], "city": "category"},
+    "headers": {"seen": "방문일"},
+    "words": {},
+    "statistics": {
+        "seen": {"low": "2024-01-01", "high": "2024-12-31T10:00"},
+        "note": {"words": ["good", "bad"]},
+        "name": {"words": ["김", "민", "김민"]},
+        "city": {"words": ["", "Seoul"]},
+    },
+}
+PHOTO = "[[1, 2, 3], [4, 5.5, 6]]"
+FLAT = [1.0, 2.0, 3.0, 4.0, 5.5, 6.0]
+
+
+def test_each_kind_of_a_file_and_what_is_told_of_it(grades, tmp_path):
+    path = tmp_path / "rows.csv"
+    rows = [
+        ["2024-03-05", "Very GOOD!", "김철수", PHOTO, "Seoul"],
+        [" 2024-03-05 14:30 ", "meh", "Bob", "", "Jeju"],
+        ["NA", "n/a", "", PHOTO, "none"],
+        ["2026-01-02T08:00:30", "", "민", PHOTO, ""],
+        ["2023-12-31", "so so", "Bob", PHOTO, "Jeju"],
+    ]
+    with path.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([["방문일", "note", "name", "photo", "city"], *rows])
+    asked = questions.Questions(predictions.facts(fetched(grades, "x", KINDS)))
+    (batch,) = asked.file(path)
+    photos = batch.columns.pop("photo")
+    assert photos[0] == photos[2] == FLAT and [value != value for value in photos[1]] == [True] * 6
+    assert batch.columns == {
+        "seen": ["2024-03-05", "2024-03-05T14:30", "", "2026-01-02T08:00:30", "2023-12-31"],
+        "note": ["Very GOOD!", "meh", "", "", "so so"],
+        "name": ["김철수", "Bob", "", "민", "Bob"],
+        "city": ["Seoul", "Jeju", "", "", "Jeju"],
+    }
+    assert asked.notes() == [
+        "read as blank: NA, n/a, none",
+        "방문일: there are dates outside of those that the model saw, 2024-01-01 to 2024-12-31: 2023-12-31, 2026-01-02",
+        "note: the model knows no word of 'meh', 'so so' (2 rows)",
+        "name: the model knows no letter of 'Bob' (2 rows)",
+        "city: the model never saw 'Jeju' (2 rows)",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "told"),
+    [
+        ([19723.0, 2024.0, 1.0], [20088.0, 2024.0, 12.0], "2024-01-01 to 2024-12-31: 2025-01-01"),
+        ([float("inf")], [float("-inf")], ""),
+        (None, None, ""),
+    ],
+)
+def test_dates_of_the_training_data_as_days_since_1970(low, high, told):
+    about = {**ABOUT, "columns": {"seen": "date"}, "statistics": {"seen": {"low": low, "high": high}}}
+    asked = questions.Questions(about)
+    asked.typed(["seen=2024-12-31", "seen=2025-01-01"])
+    assert [note.partition("saw, ")[2] for note in asked.notes()] == ([told] if told else [])
+
+
+def test_a_category_that_an_older_export_calls_text():
+    about = {**ABOUT, "columns": {"city": "text"}, "words": {"city": ["", "Seoul"]}}
+    asked = questions.Questions(about)
+    assert asked.typed(["city= Seoul", "city=Jeju Island"]).columns == {"city": ["Seoul", "Jeju Island"]}
+    assert asked.notes() == ["city: the model never saw 'Jeju Island' (1 row)"]
+
+
+@pytest.mark.parametrize(
+    ("row", "message", "hint"),
+    [
+        (
+            "방문일=5.3.2024",
+            "방문일: '5.3.2024' isn't a date",
+            "write it as 2024-03-05, or 2024-03-05T14:30 with a time",
+        ),
+        ("seen=2024-02-30", "방문일: '2024-02-30' isn't a date", "write it as 2024-03-05"),
+        ("seen=soon", "방문일: 'soon' isn't a date", "write it as 2024-03-05"),
+        ("photo=[1, 2, 3]", "photo: an array of 3 numbers, not 2 x 3", "write it as JSON: --row '{\"photo\": [...]}'"),
+        ('{"photo": [[1, 2, 3], [4, 5]]}', "photo: it isn't an array of numbers", "write it as JSON"),
+        ('{"photo": [[1, 2, 3], [4, 5, true]]}', "photo: it isn't an array of numbers", "write it as JSON"),
+        ("photo=cat.png", "photo: 'cat.png' isn't JSON", "write it as JSON"),
+    ],
+)
+def test_values_that_a_column_cannot_have(row, message, hint):
+    with pytest.raises(BadValue) as refused:
+        questions.Questions(KINDS).typed([row])
+    assert refused.value.message == message
+    assert hint in refused.value.hint
+
+
+def test_the_arrays_of_an_npz_file(tmp_path):
+    path = tmp_path / "rows.npz"
+    photo = np.arange(12, dtype="uint8").reshape(2, 2, 3)
+    seen, more = np.array(["2024-03-05", "NA"]), np.zeros((2, 5))
+    np.savez(path, photo=photo, 방문일=seen, city=np.array([b"Seoul", b"Jeju"]), more=more)
+    asked = questions.Questions(KINDS)
+    (batch,) = asked.file(path)
+    assert batch.columns["photo"].tolist() == photo.tolist() and batch.columns["photo"].dtype == "uint8"
+    assert batch.columns["seen"] == ["2024-03-05", ""] and batch.columns["city"] == ["Seoul", "Jeju"]
+    assert (batch.rows, batch.names, batch.fields) == (
+        2,
+        ["방문일", "city"],
+        [["2024-03-05", "NA"], ["Seoul", "Jeju"]],
+    )
+    assert "not given, so blank to the model: note, name" in asked.notes()
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({"photo": np.zeros((2, 3, 2))}, "rows.npz, row 1: photo: an array of 3 x 2 numbers, not 2 x 3"),
+        ({"photo": np.array(["a", "b"])}, "rows.npz, row 1: photo: it isn't an array of numbers"),
+        ({"city": np.zeros((2, 3))}, "rows.npz, row 1: city: an array of 3 numbers, not a value"),
+        ({"seen": np.array(["2024-03-05", "soon"])}, "rows.npz, row 2: 방문일: 'soon' isn't a date"),
+        (
+            {"photo": np.zeros((2, 2, 3)), "city": np.zeros(3)},
+            "rows.npz: the arrays differ in their rows: photo 2, city 3",
+        ),
+        ({"x": np.zeros(2)}, "no column of the model is in the first line"),
+        ({"photo": np.array([None, {}])}, "rows.npz can't be read: Object arrays cannot be loaded"),
+    ],
+)
+def test_arrays_that_cannot_be_asked_about(tmp_path, arrays, message):
+    np.savez(tmp_path / "rows.npz", **arrays)
+    with pytest.raises(BadValue) as refused:
+        list(questions.Questions(KINDS).file(tmp_path / "rows.npz"))
+    assert message in refused.value.message
+
+
+def test_a_picture_is_refused_with_the_way_that_there_is(tmp_path):
+    (tmp_path / "cat.png").write_bytes(b"\x89PNG\r\n\x1a\n\0")
+    with pytest.raises(BadValue, match="a picture") as refused:
+        list(questions.Questions(KINDS).file(tmp_path / "cat.png"))
+    assert refused.value.hint == "arrays come in an .npz file, a row each: numpy.savez('rows.npz', photo=...)"
+
+
+DAYS = [datetime.date(2024, 1 + i % 12, 1 + i * 7 % 28) for i in range(60)]
+NASTY = {
+    "german, cp949, semicolons": (
+        "cp949",
+        ";",
+        ["몸무게 (kg)", "방문일", "도시", "합격"],
+        [[f"1.{i:03},5 kg", f"{d.day}.{d.month}.{d.year}", "서울" if i % 3 else "부산"] for i, d in enumerate(DAYS)],
+    ),
+    "american, money, tabs": (
+        "utf-16",
+        "\t",
+        ["income", "seen on", "city", "passed"],
+        [
+            [f"${i},234.50", f"{d.month}/{d.day}/{d.year}", ["Seoul", "Busan", "N/A"][i % 3]]
+            for i, d in enumerate(DAYS, 1)
+        ],
+    ),
+    "korean": (
+        "utf-8",
+        ",",
+        ["점수", "날짜", "반", "합격"],
+        [
+            [f"{i * 37 % 60}점", f"{d.year}년 {d.month}월 {d.day}일", "가" if i % 2 else "나"]
+            for i, d in enumerate(DAYS)
+        ],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", NASTY)
+def test_a_file_says_the_same_as_the_copy_of_it_that_a_trainer_gets(grades, tmp_path, name):
+    codec, mark, header, rows = NASTY[name]
+    path, copy = tmp_path / "own.csv", tmp_path / "copy.csv"
+    lines = [mark.join(row) for row in [header, *([*row, "ny"[i % 7 < 3]] for i, row in enumerate(rows))]]
+    path.write_bytes("\n".join(lines).encode(codec))
+    found = table.read(path, header[-1])
+    table.write(found, copy)
+    with copy.open(encoding="utf-8", newline="") as file:
+        data = list(csv.DictReader(file))
+    about = {"label": found.label, "classes": list(found.classes), "columns": found.columns, "forms": found.forms}
+    about["words"] = {k: sorted({row[k] for row in data}) for k, kind in found.columns.items() if kind == "category"}
+    facts = predictions.facts(fetched(grades, "x", {**about, "headers": found.originals}))
+    assert sorted(facts["columns"].values()) == ["category", "date", "number"]
+    (asked,), (given,) = (list(questions.Questions(facts).file(one)) for one in (path, copy))
+    assert asked.columns == given.columns and asked.fields[0][0] == rows[0][0]
+
+
+def test_a_spreadsheet_as_new_took_it(tmp_path):
+    cells = [["몸무게", "방문일", "도시"], [1234.5, datetime.date(2024, 3, 5), "서울"], [None, "31.12.2024", "없음"]]
+    path = workbooks.write(tmp_path / "rows.xlsx", {"표지": [["제목"]], "자료": cells})
+    (batch,) = questions.Questions(FORMS).file(path)
+    assert batch.columns == {
+        "mommuge": [1234.5, None],
+        "seen": ["2024-03-05", "2024-12-31"],
+        "dosi": ["서울", ""],
+    }
+    assert batch.names == ["몸무게", "방문일", "도시"]
+
+
+def test_a_date_that_is_none_is_told_with_its_line(tmp_path):
+    path = tmp_path / "rows.csv"
+    path.write_text("방문일\n2024-03-05\n\nsoon\n", encoding="utf-8")
+    with pytest.raises(BadValue, match=r"rows\.csv:4: 방문일: 'soon' isn't a date"):
+        list(questions.Questions(KINDS).file(path))
 
 
 # --- answers
@@ -250,23 +499,34 @@ def test_outputs_that_do_not_fit(outputs, message):
 
 
 def test_rows_are_written_with_their_answers_beside_them_and_nothing_is_overwritten(tmp_path):
-    made = answers({"output_0": [[0.25, 0.75], [1.0, 0.0]]})
-    batch = questions.Batch(["이름", "prediction"], [["a, b", "-1"], ["=c", ""]], {})
+    made = predictions.Answers(["yes", "no"], {"no": [0.25, 1.0], "yes": [0.75, 0.0]})
+    batch = questions.Batch(2, ["이름", "prediction"], [["a, b", "=c"], ["-1", ""]], {})
     out = tmp_path / "out.csv"
-    assert predictions.write([(batch, made), (batch, made)], out) == 4
+    assert beside.write([(batch, made), (batch, made)], out) == 4
     lines = ['"a, b",-1,yes,0.75', "'=c,,no,1.0"]
     assert out.read_text(encoding="utf-8").splitlines() == ["이름,prediction,prediction_,probability", *lines, *lines]
-    predictions.write([(batch, made)], tmp_path / "out.jsonl")
+    beside.write([(batch, made)], tmp_path / "out.jsonl")
     first = json.loads((tmp_path / "out.jsonl").read_text(encoding="utf-8").splitlines()[0])
     assert first == {"이름": "a, b", "prediction": "-1", "prediction_": "yes", "probability": 0.75,
                      "probabilities": {"no": 0.25, "yes": 0.75}}  # fmt: skip
     with pytest.raises(BadValue, match=r"are written to \.csv or \.jsonl"):
-        predictions.write([(batch, made)], tmp_path / "out.txt")
+        beside.write([(batch, made)], tmp_path / "out.txt")
     with pytest.raises(BadValue, match="is there already"):
-        predictions.write([(batch, made)], out)
+        beside.write([(batch, made)], out)
     with pytest.raises(UserError, match="stop"):
-        predictions.write(_cut_off(batch, made), tmp_path / "half.csv")
+        beside.write(_cut_off(batch, made), tmp_path / "half.csv")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out.csv", "out.jsonl"]
+
+
+@pytest.mark.parametrize("odd", ["b,c", 'q"x', "x\ny", "x\ry", "", " s", "é", "-2.5"])
+@pytest.mark.parametrize("sure", [0.5, None])
+def test_a_written_file_reads_back_as_it_was(tmp_path, odd, sure):
+    batch = questions.Batch(3, ["a", "b"], [["1", odd, "3"], [odd, odd, ""]], {})
+    beside.write([(batch, predictions.Answers([sure, 1e-9, 2.0]))], tmp_path / "out.csv")
+    with (tmp_path / "out.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.reader(file))
+    said = ["" if sure is None else "0.5", "1e-09", "2.0"]
+    assert rows == [["a", "b", "prediction"], ["1", odd, said[0]], [odd, odd, said[1]], ["3", "", said[2]]]
 
 
 def _cut_off(batch, made):

@@ -57,6 +57,21 @@ def test_without_restarts_a_spot_job_has_one_run():
     assert any("6 times" in note for note in plan(gpu="t4", spot=True).notes)
 
 
+@pytest.mark.parametrize(
+    ("tpu", "described", "price", "need"),
+    [
+        ("v2", "cloud-tpu + 8 TPU-V2", "5.2018", ("TPU-V2", 8)),
+        ("v5e-4", "ct5lp-hightpu-4t + 4 TPU-V5E", "5.5468", ("TPU-V5E", 4)),
+    ],
+)
+def test_a_tpu_job_has_its_machine_image_price_and_quota_and_is_experimental(tpu, described, price, need):
+    made = plan(tpu=tpu)
+    assert (made.describe(), made.image, f"{made.price.amount:.4f}") == (described, "python:3.11", price)
+    assert [(one.meter.title, one.amount) for one in made.needs()] == [need]
+    assert made.notes[0].startswith("TPUs are experimental: a job on one has not been proven on Google.")
+    assert made.price.sure == "estimate" and plan(tpu=tpu, image="own:1").image == "own:1"
+
+
 def test_a_gpu_job_gets_the_gpu_image():
     assert plan(gpu="t4").image == "python:3.11"
     assert plan().image == "tensorflow/tensorflow:2.21.0"
@@ -64,6 +79,7 @@ def test_a_gpu_job_gets_the_gpu_image():
     assert any("not in the catalogue" in note for note in unknown.notes)
 
 
+TPU_PAGE = "https://cloud.google.com/vertex-ai/docs/training/training-with-tpu-vm"
 BAD = [
     ({"machine": "n1-standard-2"}, "--machine: unknown machine n1-standard-2", "did you mean n1-standard-"),
     ({"machine": "n1-standard-1"}, "--machine: unknown machine n1-standard-1", "did you mean n1-standard-"),
@@ -95,10 +111,17 @@ BAD = [
     ({"options": {"disk_gb": 50}}, "the boot disk must have 100 to 64000 GB, not 50", ""),
     ({"options": {"disk_gb": 100000}}, "the boot disk must have 100 to 64000 GB, not 100000", ""),
     ({"options": {"disk_kind": "pd-balanced"}}, "no price is known for the boot disk pd-balanced", "pd-ssd, pd-standard"),
-    ({"machine": "cloud-tpu"}, "cloud-tpu needs an accelerator", "--gpu TPU-V2, TPU-V3"),
-    ({"gpu": "tpu-v2"}, "no image with TensorFlow for TPUs is known", "--gpu t4"),
-    ({"gpu": "tpu-v2", "workers": 2}, "a TPU job has one replica", "leave --workers out"),
-    ({"gpu": "tpu-v2", "spot": True}, "cloud-tpu is not offered on spot", "leave --spot out"),
+    ({"machine": "cloud-tpu"}, "cloud-tpu is a machine with TPUs", "--tpu v2-8"),
+    ({"machine": "ct5lp-hightpu-4t"}, "ct5lp-hightpu-4t is a machine with TPUs", "--tpu v5e-4"),
+    ({"gpu": "tpu-v2"}, "TPU-V2 is a TPU, not a GPU", "--tpu v2"),
+    ({"tpu": "v2", "workers": 2}, "a TPU job has one replica", "leave --workers out"),
+    ({"tpu": "v5e", "spot": True}, "TPU jobs aren't offered on spot", "leave --spot out"),
+    ({"tpu": "v5e", "gpu": "t4"}, "--tpu and --gpu exclude each other", "leave one of them out"),
+    ({"tpu": "v5e", "machine": "cloud-tpu"}, "--tpu and --machine exclude each other", "leave one of them out"),
+    ({"tpu": "v5e-3"}, "--tpu: unknown TPU v5e-3", "did you mean v5e-"),
+    ({"tpu": "v6e"}, f"TensorFlow can't train on TPU v6e there ({TPU_PAGE}: from v6e on, TensorFlow isn't supported for training)", "--tpu v5e"),
+    ({"tpu": "v5e", "region": "europe-west4"}, "TPU-V5E isn't available for training in europe-west4", "regions that have it: us-central1, us-east1"),
+    ({"tpu": "v3", "region": "us-east1"}, "TPU-V3 isn't available for training in us-east1", "europe-west4, us-central1"),
     ({"spot": True, "region": "us-west2"}, "the price of e2-standard-4 on spot in us-west2 is not known, and nothing runs without one", "leave --spot out"),
     ({"limit": "forever"}, "--limit 'forever' isn't a duration", "for example 30m, 1h or 2h30m"),
     ({"limit": "1m"}, "--limit 1m is too short", "at least 5m"),

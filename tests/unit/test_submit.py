@@ -34,6 +34,10 @@ def test_pins_for_a_linux_job(requirements, gpu, expected):
     assert submit.pins(requirements, gpu) == expected
 
 
+def test_pins_for_a_tpu():
+    assert submit.pins(PINS, gpu=False, tpu=True) == ("tensorflow-tpu==2.20.0", "libtpu==0.0.14", "keras==3.15.1")
+
+
 def test_pins_for_a_job_on_this_machine():
     """Its TensorFlow is the one for CPUs, and markers are this machine's."""
     here = submit.pins((*PINS, "x==1; python_version < '3'"), gpu=False, here=True)
@@ -50,7 +54,8 @@ GPU_IMAGE = "us-docker.pkg.dev/vertex-ai/training/tf-gpu.2-17.py310:latest"
 REFUSED_HERE = [
     ("local", {"gpu": "t4"}, "this machine's local cloud has no T4", "add --rehearse"),
     ("local", {"machine": "a2-highgpu-1g"}, "this machine's local cloud has no A100", "add --rehearse"),
-    ("local", {"gpu": "tpu-v2", "image": "python:3.11"}, "has no TPU-V2", "add --rehearse"),
+    ("local", {"tpu": "v2"}, "has no TPU-V2", "add --rehearse"),
+    ("local", {"tpu": "v5e"}, "has no TPU-V5E", "add --rehearse"),
     ("local", {"image": GPU_IMAGE}, "is an image for GPUs", "add --rehearse"),
     ("local", {"image": "python:3.12"}, "nothing that stands in for the image python:3.12", "one of: tensorflow/"),
     ("google", {"gpu": "t4", "rehearse": True}, "--rehearse is for accounts on the local cloud", "--account local"),
@@ -72,6 +77,7 @@ def test_what_the_local_cloud_can_only_fail_is_refused_before_it_is_submitted(tm
         ("local", {"image": "python:3.11"}, 0),
         ("local", {"rehearse": True}, 0),
         ("local", {"gpu": "t4", "rehearse": True}, 1),
+        ("local", {"tpu": "v5e", "rehearse": True}, 3),  # that it is experimental, and its price an estimate
         ("local", {"image": GPU_IMAGE, "rehearse": True}, 1),
         ("google", {"gpu": "t4"}, 0),
         ("google", {"image": "europe-docker.pkg.dev/mine/own:1"}, 1),  # that the catalogue does not know it

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from catalog import accelerators, book, machines, prices, quotas, regions
+from catalog import accelerators, book, images, machines, prices, quotas, regions, tpus
 from catalog.book import UnknownName
 
 FOLDER = Path(book.__file__).parent
 
 
-@pytest.mark.parametrize("name", ["machines", "accelerators", "regions", "quotas", "prices", "resources"])
+@pytest.mark.parametrize("name", ["machines", "accelerators", "regions", "quotas", "prices", "resources", "tpus"])
 def test_each_file_says_its_date_and_source(name):
     data = json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
     assert data["as_of"][:2] == "20"
@@ -58,7 +58,7 @@ def test_shapes(name, family, vcpus, memory, gpus):
 
 def test_every_accelerator_that_is_named_exists():
     named = {k for m in machines.machines().values() for k in m.gpus} | {
-        k for r in regions.regions().values() for k in r.accelerators if k != "TPU_V5E"
+        k for r in regions.regions().values() for k in r.accelerators
     }
     assert named <= set(accelerators.accelerators())
     assert not [a for a in named if accelerators.accelerators()[a].ended]
@@ -172,6 +172,40 @@ def test_the_default_disk():
 def test_quotas_that_a_job_counts_against(machine, accelerator, count, replicas, spot, expected):
     found = quotas.needs(machine, accelerator, count, replicas, spot)
     assert [(n.meter.metric.removeprefix("aiplatform.googleapis.com/"), n.amount) for n in found] == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "quota"),
+    [
+        ("v2", "v2-8", ("TPU-V2", 8)),
+        ("v3-8", "v3-8", ("TPU-V3", 8)),
+        ("TPU_V3", "v3-8", ("TPU-V3", 8)),
+        ("v5e", "v5e-1", ("TPU-V5E", 1)),
+        ("V5E-4", "v5e-4", ("TPU-V5E", 4)),
+        ("v5litepod-8", "v5e-8", ("TPU-V5E", 8)),
+        ("ct5lp-hightpu-4t", "v5e-4", ("TPU-V5E", 4)),
+    ],
+)
+def test_a_tpu_has_a_machine_a_quota_and_a_price(text, name, quota):
+    found = tpus.tpu(text)
+    assert found.name == name
+    (need,) = quotas.needs(found.machine, found.accelerator, found.count, 1, False)
+    assert (need.meter.title, need.amount) == quota and (need.meter.id or need.meter.metric)
+    assert prices.hourly(found.machine, "us-central1", found.accelerator, found.count).amount
+    assert images.image(tpus.software().image).kind == "training"
+
+
+@pytest.mark.parametrize("text", ["v6e", "v6e-4", "ct6e-standard-1t", "tpu7x", "v7x", "v4-8", "v5p"])
+def test_a_chip_that_tensorflow_does_not_train_on_names_who_says_so(text):
+    with pytest.raises(tpus.Unsupported) as refused:
+        tpus.tpu(text)
+    assert refused.value.source.startswith("https://cloud.google.com/vertex-ai/docs/training/training-with-tpu-vm: ")
+
+
+def test_an_unknown_tpu_names_those_that_there_are():
+    with pytest.raises(UnknownName) as caught:
+        tpus.tpu("v5e-3")
+    assert caught.value.close and set(caught.value.near) <= set(tpus.tpus())
 
 
 def test_a_documented_default_is_there_for_reference():

@@ -183,7 +183,7 @@ def test_a_trainer_with_its_own_load_passes_the_whole_check(tmp_path):
     place = workspace.throw_away(tmp_path)
     making.new(place, "penguins")
     trainer = folders.find(place, "penguins")
-    columns = {"size": "number", "place": "category"}
+    columns = {"picture": (4, 4), "size": "number", "place": "category"}
     (trainer.package / "data.py").write_text(LEARNT.format(columns=columns), encoding="utf-8")
     report = checking.check(place, trainer)
     steps = {step.name: step for step in report.steps}

@@ -36,6 +36,11 @@ class Machine:
         """Whether its accelerators are TPUs."""
         return self.family in ("tpu", "ct5lp")
 
+    @property
+    def chip(self) -> str:
+        """The accelerator of a machine that has `chips` and takes no accelerator type; "" for others."""
+        return "TPU_V5E" if self.chips else ""
+
 
 @cache
 def machines() -> Mapping[str, Machine]:

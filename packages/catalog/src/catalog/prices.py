@@ -58,7 +58,7 @@ def hourly(machine: str, region: str, accelerator: str = "", count: int = 0, spo
     shape = known_machine(machine)
     parts = []
     if shape.family != "tpu":  # the price of a v2 or v3 board includes its host
-        parts.append(_machine(book, machine, region) if not shape.tpu else _tpu(book, "TPU_V5E", shape.chips, region))
+        parts.append(_machine(book, machine, region) if not shape.tpu else _tpu(book, shape.chip, shape.chips, region))
     if accelerator.startswith("TPU_"):
         parts.append(_tpu(book, accelerator, count, region))
     elif accelerator:

@@ -75,9 +75,10 @@ def needs(machine: str, accelerator: str, count: int, replicas: int, spot: bool)
     cpu = vcpus(shape.family, spot)
     if cpu and shape.vcpus and not shape.tpu:
         found.append(Need(cpu, shape.vcpus * replicas))
-    gpu = accelerators(accelerator, spot) if accelerator else None
+    kind, each = (shape.chip, shape.chips) if shape.chips else (accelerator, count)
+    gpu = accelerators(kind, spot) if kind else None
     if gpu:
-        found.append(Need(gpu, count * replicas))
+        found.append(Need(gpu, each * replicas))
     return found
 
 

@@ -102,6 +102,31 @@ def test_each_region_and_accelerator_has_its_quota(own: Cloud) -> None:
 
 
 @pytest.mark.slow
+def test_a_job_on_a_tpu_needs_its_quota_its_region_and_one_machine(own: Cloud) -> None:
+    """It runs on this machine's CPU: shapes are checked, not had."""
+    v5e = {"machineType": "ct5lp-hightpu-4t", "tpuTopology": "2x2"}
+    v2 = {"machineType": "cloud-tpu", "acceleratorType": "TPU_V2", "acceleratorCount": 8}
+    refused = own.ask(machine=v5e).json()["error"]
+    words = "The following quota metrics exceed quota limits: CustomModelTrainingV5ETPUPerProjectPerRegion"
+    assert (refused["code"], refused["message"]) == (429, words)
+    own.quota("CustomModelTrainingV5ETPUPerProjectPerRegion", 4)
+    done = own.submit("pass", machine=v5e)
+    own.wait(done, "JOB_STATE_SUCCEEDED")
+    elsewhere = PLACE.replace("us-central1", "europe-west4") + "/customJobs"
+    for where, machines, words in (
+        (PLACE + "/customJobs", [v5e, v5e], "A job with TPUs must have exactly one worker pool with one replica."),
+        (PLACE + "/customJobs", [v2, {"machineType": "n1-standard-4"}], "A job with TPUs must have exactly one"),
+        (PLACE + "/customJobs", [{**v2, "acceleratorCount": 4}], 'Accelerator "TPU_V2" is not supported for machine'),
+        (PLACE + "/customJobs", [{"machineType": "cloud-tpu"}], "cloud-tpu has TPU_V2, TPU_V3."),
+        (elsewhere, [v5e], 'Machine type "ct5lp-hightpu-4t" is not supported in region "europe-west4".'),
+    ):
+        pools = [pool("pass", machineSpec=machine, replicaCount=1) for machine in machines]
+        answer = own.session.post(where, json={"displayName": "tpu", "jobSpec": {"workerPoolSpecs": pools}})
+        error = answer.json()["error"]
+        assert error["code"] == 400 and words in json.dumps(error).replace('\\"', '"'), error
+
+
+@pytest.mark.slow
 def test_a_quota_that_is_lowered_or_raised_counts_for_what_waits(own: Cloud) -> None:
     own.quota("CustomModelTrainingCPUsPerProjectPerRegion", 8)
     first, second = own.submit(), own.submit()

@@ -111,6 +111,7 @@ def check_emulated(job: Body, spec: Body, location: str) -> None:
                 raise NotEmulated(f"{what} ({_snake(field)})")
         if pool:
             _machine(f"job_spec.worker_pool_specs[{index}].machine_spec", pool["machineSpec"], location)
+    _one_tpu([pool for pool in spec["workerPoolSpecs"] if pool])
 
 
 def violations(job: Body) -> Iterator[Violation]:
@@ -274,6 +275,8 @@ def _machine(path: str, machine: Body, location: str) -> None:
         if known.tpu:
             raise NotEmulated("TPU slices of several machines (tpu_topology)")
         raise found([Violation(f"{path}.tpu_topology", f"The machine type {name} has no TPU topology.")])
+    if known.chip and known.chip not in region(location).accelerators:
+        raise ApiError(400, f'Machine type "{name}" is not supported in region "{location}".')
     if not accelerator:
         if known.fixed:
             words = "Both `accelerator_type` and `accelerator_count` should be specified or none."
@@ -283,6 +286,16 @@ def _machine(path: str, machine: Body, location: str) -> None:
         raise ApiError(400, f'Accelerator "{accelerator}" is not supported for machine type "{name}"')
     if accelerator not in region(location).accelerators:
         raise ApiError(400, f'Accelerator "{accelerator}" is not supported in region "{location}".')
+
+
+def _one_tpu(pools: Sequence[Body]) -> None:
+    """Raises 400 for TPUs beside anything else: https://cloud.google.com/vertex-ai/docs/training/configure-compute#tpu"""
+    from catalog.machines import machine
+
+    tpus = [pool for pool in pools if machine(pool["machineSpec"]["machineType"]).tpu]
+    if tpus and (len(pools) > 1 or int(tpus[0].get("replicaCount", 1)) > 1):
+        words = "A job with TPUs must have exactly one worker pool with one replica."
+        raise found([Violation("job_spec.worker_pool_specs", words)])
 
 
 def seconds(duration: str) -> float:
