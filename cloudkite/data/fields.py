@@ -76,6 +76,8 @@ _DATES = (
     re.compile(rf"{_DAY}(?P<name>[A-Za-z]{{3,9}})\.? (?P<d>\d{{1,2}})(?:st|nd|rd|th)?,? (?P<y>\d{{4}}){_TIME}"),
     re.compile(r"(?P<y>\d{4})(?:[-/]|년 ?|年)(?P<m>\d{1,2})[월月]?"),
 )
+# Counted in whole ones, so that three digits behind a mark are thousands. Money without cents: ISO 4217, exponent 0.
+_WHOLE = frozenset("₩ ¥ ₫ 개 명".split())
 _ONES = {ord(digit): "1" for digit in "0123456789"}
 _NO_MARKS, _NO_POINTS = ({ord(mark): None for mark in ",' "}, {**{ord(mark): None for mark in ".' "}, ord(","): "."})
 _LONGEST = 60  # letters of a number or a date
@@ -158,7 +160,11 @@ def _shape(text: str) -> _Shape | None:
     else:
         styles = ENGLISH if english else GERMAN
     start, end = found.span("body")
-    return _Shape(start, end, "-" * minus, english, german, unit(found["before"] or found["unit"] or ""), styles)
+    beside = unit(found["before"] or found["unit"] or "")
+    if styles == "either" and beside in _WHOLE:
+        styles = ENGLISH if "," in body else GERMAN
+        english, german = styles == ENGLISH, styles == GERMAN
+    return _Shape(start, end, "-" * minus, english, german, beside, styles)
 
 
 def unit(text: str) -> str:

@@ -295,6 +295,10 @@ def test_hostile_words_make_a_trainer_that_can_be_read(space: Any, tmp_path: Pat
         rows.writerow(["n", f"x{label}", label, f"y{label}"])
         rows.writerows([[i % 7, f"{label}{i % 3}", f"{label}{i % 2}", i * 3 % 11] for i in range(40)])
     label = table.clean(label)
+    if not label:  # nothing of it can be seen
+        with pytest.raises(BadValue, match="which column of "):
+            making.new(space, "odd", path, label)
+        return
     made = making.new(space, "odd", path, label)
     project = tomllib.loads((made.folder / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     assert project["name"] == "odd" and "\n" not in project["description"]

@@ -157,6 +157,16 @@ def test_one_stray_value_is_told_by_its_line_and_not_paid_for_with_the_column(tm
     assert any(f"{stray!r} (line 22)" in note for note in found.notes)
 
 
+@pytest.mark.parametrize(
+    ("written", "first"), [("{}원", "1,000"), ("₩{}", "1,000"), ("{}₫", "1.000"), ("¥{}", "1,000")]
+)
+def test_money_without_cents_has_thousands_and_no_fractions(tmp_path: Path, written: str, first: str):
+    mark = first[1]
+    for separator in ",;\t":
+        found, values = column(tmp_path, lambda i: written.format(f"{1 + i % 90}{mark}000"), separator)
+        assert found.columns["x"] == "number" and values[:2] == ["1000", "2000"], separator
+
+
 # What stays open: the column and the option are named, and with the option it is read.
 OPEN: dict[str, tuple[Make, str, str, str, str]] = {
     "1.234 in a file of semicolons": (lambda i: f"{1 + i % 9}.{100 + i}", ";", "'1.100' may be 1.100 or 1100",
