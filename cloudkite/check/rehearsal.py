@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv  # for files of its own: a person's are read by cloudkite.data.reading
+import json
 import math
 import re
-from collections.abc import Mapping
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,24 +18,30 @@ from cloudkite import children
 from cloudkite.check.rows import Source
 from cloudkite.children import safe_environment
 from cloudkite.data import reading
-from cloudkite.data.declared import NUMBER, Declared
+from cloudkite.data.declared import ARRAY, NUMBER, Declared
 from cloudkite.models import predictions, questions
 from cloudkite.models.predictor import QUIET, Answer, Predictor
 from cloudkite.show.errors import UserError
 from cloudkite.show.text import _, counted
+from cloudkite.trainers import folders
 from cloudkite.trainers.folders import Trainer
-from cloudkite.workspace import read_json
+from cloudkite.workspace import make_folder, private_file, read_json
 
 SECONDS = 600  # after which two steps are taken for endless
 STEPS = 2
+_TOGETHER = Path(__file__).parent / "inside" / "rehearse.py"
+_READ_AT_IMPORT = re.compile(r"\b(?:KERAS|OMP|TF|TF2|XLA)_[A-Z_]+\b")
 _FRAME = re.compile(r'^\s*File "(?P<file>.+?)", line (?P<line>\d+)', re.MULTILINE)
 _TRACEBACK = "Traceback (most recent call last):"
+_CLASSES = 10  # whose recall is shown, the rarest first
 _SOME = 40  # rows that the export is asked about
 _BEGINNING = 1000  # rows among which they are spread
 _NEAR = 1e-4  # of the largest number: two answers that are nearer are equal but for rounding
+_NO_QUESTIONS = _("the run left no rows that it was asked about (questions.npz): the export was loaded, not asked")
 ANSWERS = "answers.json"  # what the trainer calls Keras' own answers, in its output folder
 
 Raw = dict[str, str]  # a row as it is written: the columns and the label
+Row = dict[str, Any]  # the same as a model is asked: numbers, texts, an array's numbers in one list, None for blank
 
 
 @dataclass(frozen=True)
@@ -43,6 +53,49 @@ class Outcome:
     summary: str = ""
 
 
+@contextlib.contextmanager
+def together(
+    trainer: Trainer, python: Path, output: Path, log: Path, data: Path | None = None, ask: str = ""
+) -> Iterator[tuple[Predictor, Callable[[], Outcome]]]:
+    """What loads the export later, and what gives the outcome of the run as `train` does, both started at once.
+
+    TensorFlow is imported once for both where a process can be forked and the trainer doesn't change what TensorFlow
+    reads at its import.
+    """
+    if sys.platform != "linux" or _changes_import(trainer):
+        with Predictor(python) as predictor:
+            yield predictor, lambda: train(trainer, python, output, log, data, ask=ask)
+        return
+    make_folder(log.parent)
+    private_file(log).close()
+    ended = output.with_name("ended")
+    order = {"folder": str(trainer.folder), "arguments": _arguments(output, data), "log": str(log),
+             "ended": str(ended), "variables": {"PYTHONDONTWRITEBYTECODE": "1", **_asked(ask)}}  # fmt: skip
+    with Predictor(python, [str(_TOGETHER), json.dumps(order)]) as predictor:
+        yield predictor, lambda: _outcome(_wait(predictor, ended), trainer, output, log)
+
+
+def _changes_import(trainer: Trainer) -> bool:
+    """Whether the package names variables that are read when TensorFlow or Keras is imported."""
+    found: set[str] = set()
+    for path in folders.package_files(trainer):
+        if path.suffix == ".py":
+            found |= set(_READ_AT_IMPORT.findall(path.read_text(encoding="utf-8", errors="replace")))
+    return bool(found - QUIET.keys() - {"TF_CONFIG"})
+
+
+def _wait(predictor: Predictor, ended: Path) -> int:
+    """The exit code of the run, once it has one."""
+    late = time.monotonic() + SECONDS
+    while not ended.is_file():
+        if time.monotonic() > late:
+            return children.TOO_LONG
+        if predictor.ended and not ended.is_file():
+            return 1
+        time.sleep(0.02)
+    return int(ended.read_text(encoding="ascii"))
+
+
 def train(
     trainer: Trainer,
     python: Path,
@@ -50,21 +103,33 @@ def train(
     log: Path,
     data: Path | None = None,
     environment: Mapping[str, str] | None = None,
-    ask: Path | None = None,
+    ask: str = "",
 ) -> Outcome:
     """Run `python -m trainer.task --steps 2 --epochs 1` on the trainer's data, or on the file `data`.
 
-    The child gets an allow-list of variables, no GPU, and `environment`; all it says goes to `log`. With the CSV file
-    `ask`, it also leaves Keras' own answers to those rows in `output`. That is asked for by a variable: a trainer that
-    does not know it runs all the same.
+    The child gets an allow-list of variables, no GPU, and `environment`; all it says goes to `log`. With `ask`, a CSV
+    file or what load() is given, it also leaves Keras' own answers to those rows in `output`. That is asked for by a
+    variable: a trainer that does not know it runs all the same.
     """
-    command = [str(python), "-m", "trainer.task", "--steps", str(STEPS), "--epochs", "1", "--output", str(output)]
-    command += ["--data", str(data)] if data else []
-    asked = {"CLOUDKITE_ASK": str(ask)} if ask else {}
-    variables = safe_environment({**QUIET, "PYTHONDONTWRITEBYTECODE": "1", **asked, **(environment or {})})
-    code = children.run(command, trainer.folder, variables, log, SECONDS)
+    command = [str(python), "-m", "trainer.task", *_arguments(output, data)]
+    variables = safe_environment({**QUIET, "PYTHONDONTWRITEBYTECODE": "1", **_asked(ask), **(environment or {})})
+    return _outcome(children.run(command, trainer.folder, variables, log, SECONDS), trainer, output, log)
+
+
+def _arguments(output: Path, data: Path | None) -> list[str]:
+    found = ["--steps", str(STEPS), "--epochs", "1", "--output", str(output)]
+    return found + (["--data", str(data)] if data else [])
+
+
+def _asked(ask: str) -> dict[str, str]:
+    return {"CLOUDKITE_ASK": ask} if ask else {}
+
+
+def _outcome(code: int, trainer: Trainer, output: Path, log: Path) -> Outcome:
+    """What came of a run that ended with `code` and said what is in `log`."""
     if code == 0:
-        return Outcome(summary=_("{count} steps").format(count=STEPS))
+        told = quality(_about(output))
+        return Outcome(summary=_("{count} steps").format(count=STEPS) + (f"; {told}" if told else ""))
     said = log.read_text(encoding="utf-8", errors="replace")
     if code == children.TOO_LONG:
         problem = [_("no end after {seconds} seconds").format(seconds=SECONDS)]
@@ -93,7 +158,12 @@ def explain(said: str, folder: Path) -> list[str]:
     return [place + error[:500]]
 
 
-def reload(predictor: Predictor, output: Path, declared: Declared, raw: list[Raw]) -> Outcome:
+def parsed(declared: Declared, raw: list[Raw]) -> list[Row]:
+    """Rows as a model is asked about them."""
+    return [questions.parse({name: row[name] for name in declared.columns}, declared.columns) for row in raw]
+
+
+def reload(predictor: Predictor, output: Path, declared: Declared, rows: list[Row]) -> Outcome:
     """Load the export that `train` left in `output` and ask it about rows of the data, and about an all-blank row.
 
     Its inputs must be the declared columns, its answers finite, its classes those of data.py, and its answers those
@@ -102,14 +172,13 @@ def reload(predictor: Predictor, output: Path, declared: Declared, raw: list[Raw
     model = next((p.parent for p in sorted(output.rglob("saved_model.pb"))), None)
     if model is None:
         return Outcome((_("the run left no SavedModel (saved_model.pb) in its output folder"),))
-    rows = [questions.parse({name: row[name] for name in declared.columns}, declared.columns) for row in raw]
-    blank: dict[str, questions.Value] = dict.fromkeys(declared.columns)
+    blank: Row = dict.fromkeys(declared.columns)
     try:
         about = predictions.facts(model)
         answer = predictor.ask(model, rows)
         problems = [*_inputs(declared, answer.inputs), *_facts(declared, about), *_columns(declared, answer)]
-        if problems:
-            return Outcome(tuple(problems))
+        if problems or not rows:
+            return Outcome(tuple(problems), () if problems else (_NO_QUESTIONS,))
         answers = predictions.interpret(answer, about)
         problems = _answers(answers, "")
         alone = predictions.interpret(predictor.ask(model, rows[:1]), about)
@@ -117,8 +186,9 @@ def reload(predictor: Predictor, output: Path, declared: Declared, raw: list[Raw
             problems = [_("a row gets another answer alone than among others: is something averaged over the batch?")]
         kept = _kept(output, about)
         if not problems and kept:
-            problems = _compare(raw, answers, kept, declared)
-        empty = predictions.interpret(predictor.ask(model, [blank]), about)
+            problems = _compare(rows, answers, kept, declared)
+        # No array is blank; of all other columns a row may be.
+        empty = [] if declared.shapes else predictions.interpret(predictor.ask(model, [blank]), about)
     except UserError as error:
         return Outcome((error.message,))
     notes = _answers(empty, _("when every field is blank: "))
@@ -138,12 +208,37 @@ def reload(predictor: Predictor, output: Path, declared: Declared, raw: list[Raw
 
 def tensorflow_of(output: Path) -> str:
     """The TensorFlow that the export in `output` says it was made with; "" when it doesn't say."""
+    return str(_about(output).get("tensorflow", ""))
+
+
+def _about(output: Path) -> dict[str, Any]:
+    """What the export in `output` tells of itself; {} where there is none, or it can't be read."""
     for path in sorted(output.rglob("assets.extra/trainer.json")):
         try:
-            return str(read_json(path).get("tensorflow", ""))
-        except (OSError, ValueError, AttributeError):
+            found = read_json(path)
+        except (OSError, ValueError):
             continue
-    return ""
+        if isinstance(found, dict):
+            return found
+    return {}
+
+
+def quality(about: Mapping[str, Any]) -> str:
+    """What a model's trainer.json tells of the held-out rows, in words: accuracy, beside what a model that knows
+    nothing has, and how many rows of each class were right; "" where it tells less.
+    """
+    metrics, recall = about.get("metrics"), about.get("recall")
+    parts = []
+    if isinstance(metrics, dict):
+        accuracy, base = metrics.get("accuracy"), metrics.get("baseline_accuracy")
+        if isinstance(accuracy, int | float) and isinstance(base, int | float):
+            said = _("accuracy {accuracy:.3g} of held-out rows, always the commonest {base:.3g}")
+            parts.append(said.format(accuracy=accuracy, base=base))
+    if isinstance(recall, dict) and all(isinstance(n, list) and len(n) == 2 for n in recall.values()) and recall:
+        rarest = sorted(recall.items(), key=lambda item: item[1][1])[:_CLASSES]
+        shown = ", ".join(f"{right} of {count} {name}" for name, (right, count) in rarest)
+        parts.append(_("right: {classes}").format(classes=shown + (", ..." if len(recall) > _CLASSES else "")))
+    return "; ".join(parts)
 
 
 def some_rows(declared: Declared, sources: list[Source]) -> list[Raw]:
@@ -189,7 +284,7 @@ def _columns(declared: Declared, answer: Answer) -> list[str]:
 
 
 def _compare(
-    raw: list[Raw], answers: list[dict[str, Any]], kept: list[dict[str, Any]], declared: Declared
+    rows: list[Row], answers: list[dict[str, Any]], kept: list[dict[str, Any]], declared: Declared
 ) -> list[str]:
     """Where the export answers otherwise than Keras."""
     if len(kept) != len(answers):
@@ -199,12 +294,12 @@ def _compare(
         return strange
     # A label that is a number can be near zero for one row: what matters is how large it is in others.
     scale = max(abs(number) for one in kept for number in _numbers(one))
-    for row, export, keras in zip(raw, answers, kept, strict=True):
+    for row, export, keras in zip(rows, answers, kept, strict=True):
         best = sorted(_numbers(keras))[-2:]
         tied = bool(declared.classes) and best[1] - best[0] <= _NEAR
         same_label = not declared.classes or export["prediction"] == keras["prediction"] or tied
         if not same_label or not _alike(export, keras, scale):
-            shown = ",".join(f"{name}={row[name]}" for name in declared.columns)
+            shown = ",".join(f"{name}={_written(row[name])}" for name in declared.columns)
             said = _("the export does not answer as the model does: for {row} it says {export}, Keras itself {keras}")
             return [said.format(row=shown, export=_shown(export), keras=_shown(keras))]
     return []
@@ -216,7 +311,7 @@ def _inputs(declared: Declared, inputs: Mapping[str, str]) -> list[str]:
     for name, kind in declared.columns.items():
         if name not in inputs:
             found.append(_("the export has no input {name}").format(name=name))
-        elif (inputs[name] == "string") == (kind == NUMBER):
+        elif (inputs[name] == "string") == (kind in (NUMBER, ARRAY)):
             said = _("the export's input {name} is {dtype}, but data.py declares {kind}")
             found.append(said.format(name=name, dtype=inputs[name], kind=kind))
     extra = sorted(inputs.keys() - declared.columns.keys())
@@ -226,9 +321,17 @@ def _inputs(declared: Declared, inputs: Mapping[str, str]) -> list[str]:
 def _facts(declared: Declared, about: Mapping[str, Any]) -> list[str]:
     """Where the export's trainer.json is not what data.py declares."""
     told = {"label": about["label"], "columns": about["columns"], "classes": [str(c) for c in about["classes"] or ()]}
-    ours = {"label": declared.label, "columns": declared.columns, "classes": list(declared.classes)}
+    columns = {name: list(declared.shapes.get(name, ())) or kind for name, kind in declared.columns.items()}
+    ours = {"label": declared.label, "columns": columns, "classes": list(declared.classes)}
     said = _("trainer.json says {key} {told}, data.py {ours}")
     return [said.format(key=key, told=told[key], ours=ours[key]) for key in ours if told[key] != ours[key]]
+
+
+def _written(value: Any) -> str:
+    """A value of a row in few letters."""
+    if isinstance(value, list):
+        return _("{count} numbers").format(count=len(value))
+    return "" if value is None else f"{value:.6g}" if isinstance(value, float) else str(value)[:60]
 
 
 def _answers(answers: list[dict[str, Any]], when: str) -> list[str]:

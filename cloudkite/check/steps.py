@@ -14,11 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 from catalog import images
 from cloudkite import leftovers
-from cloudkite.check import data, lint, parity, rehearsal, sources
+from cloudkite.check import data, lint, loading, parity, rehearsal, sources
 from cloudkite.check.findings import FAILED, WARNING, Findings
 from cloudkite.check.parity import Version
 from cloudkite.check.rows import Source
-from cloudkite.models.predictor import Predictor
 from cloudkite.show.errors import UserError
 from cloudkite.show.text import _
 from cloudkite.trainers import folders
@@ -28,7 +27,7 @@ from cloudkite.workspace import Workspace, private_folder, read_json, write_atom
 if TYPE_CHECKING:
     from cloudkite.accounts.target import Target
 
-_CHECK = 2  # a report of another number is from another check, and asked for again
+_CHECK = 3  # a report of another number is from another check, and asked for again
 SKIPPED = "skipped"
 Tell = Callable[[str], None]
 
@@ -117,6 +116,32 @@ def check(
 _LATER = (_("steps"), _("export"), _("versions"))
 
 
+NO_ACCOUNT = _("{uri} was not read: no account is in use here")
+
+
+def loaded_or_found(
+    workspace: Workspace,
+    trainer: Trainer,
+    folder: Path,
+    findings: Findings,
+    target: Target | None = None,
+    tell: Tell = lambda _line: None,
+) -> list[Source]:
+    """The files that DATA names, the beginning of objects in a bucket, or what the trainer's own load() gives; as files
+    in `folder` where they are none. Raises UserError."""
+    what = trainer.declared
+    if what.loads:
+        python = folders.environment(trainer, workspace, tell)
+        tell(_("reading the data with load() ..."))
+        log = private_folder(workspace.state / "checks") / f"{trainer.file}.load.log"
+        return loading.rows(trainer, python, folder, log, findings, data.MOST_ROWS)
+    if not what.data.startswith("gs://"):
+        return sources.local(trainer)
+    if target is None:
+        raise UserError(NO_ACCOUNT.format(uri=what.data))
+    return sources.remote(trainer, target, folder)
+
+
 class _Run:
     """The steps of one check; each tells its own failures and raises nothing that a person can mend."""
 
@@ -136,41 +161,45 @@ class _Run:
     def data(self, folder: Path) -> Step:
         """Every row against what data.py declares."""
         with _timed(_("data")) as done:
-            what = self.trainer.declared
-            if not what.data.startswith("gs://"):
-                self.sources = sources.local(self.trainer)
-            elif self.target is None:
-                done(WARNING, _("{uri} was not read: no account is in use here").format(uri=what.data))
+            what, findings = self.trainer.declared, Findings()
+            if what.data.startswith("gs://") and (what.loads or self.target is None):
+                said = _("{uri} was not read: load() runs without an account here") if what.loads else NO_ACCOUNT
+                done(WARNING, said.format(uri=what.data))
                 return done.step
-            else:
-                self.sources = sources.remote(self.trainer, self.target, folder)
-            report = data.check_data(what, self.sources, progress=self.tell)
+            self.sources = loaded_or_found(self.workspace, self.trainer, folder, findings, self.target, self.tell)
+            report = data.check_data(what, self.sources, progress=self.tell, findings=findings)
             done(report.findings.verdict, report.summary, report.findings.lines())
-            if report.findings.verdict != FAILED:
+            if report.findings.verdict != FAILED and not what.loads:
                 self.sample = sources.small(self.sources, folder)
         return done.step
 
     def rehearse(self, output: Path) -> list[Step]:
         """Two training steps, then the export. The process that loads it imports TensorFlow meanwhile."""
         steps, export = _LATER[:2]
+        declared = self.trainer.declared
         if not self.sources:
             return [Step(name, SKIPPED, _("without data")) for name in (steps, export)]
         log = private_folder(self.workspace.state / "checks") / f"{self.trainer.file}.log"
         with contextlib.ExitStack() as stack:
             with _timed(steps) as done:
                 python = folders.environment(self.trainer, self.workspace, self.tell)
-                predictor = stack.enter_context(Predictor(python))
                 self.tell(_("two training steps ..."))
-                rows, ask = rehearsal.some_rows(self.trainer.declared, self.sources), output.with_name("ask.csv")
-                rehearsal.write_rows(rows, ask)
-                outcome = rehearsal.train(self.trainer, python, output, log, self.sample, ask=ask)
-                done(*_read(outcome))
+                if declared.loads:
+                    rows, ask = [], loading.pattern(self.trainer)
+                else:
+                    raw, ask = rehearsal.some_rows(declared, self.sources), str(output.with_name("ask.csv"))
+                    rehearsal.write_rows(raw, Path(ask))
+                    rows = rehearsal.parsed(declared, raw)
+                both = rehearsal.together(self.trainer, python, output, log, self.sample, ask)
+                predictor, outcome = stack.enter_context(both)
+                done(*_read(outcome()))
             if done.step.verdict == FAILED:
                 return [done.step, Step(export, SKIPPED, _("nothing was exported"))]
             self.tell(_("loading the export ..."))
             with _timed(export) as reloaded:
-                outcome = rehearsal.reload(predictor, output, self.trainer.declared, rows)
-                reloaded(*_read(outcome))
+                if declared.loads:
+                    rows = loading.questions(python, self.trainer, output, log.with_suffix(".questions.log"))
+                reloaded(*_read(rehearsal.reload(predictor, output, declared, rows)))
         return [done.step, reloaded.step]
 
     def versions(self, output: Path, training: str, serving: str) -> tuple[Step, tuple[Version, ...]]:

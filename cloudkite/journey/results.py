@@ -162,9 +162,23 @@ def fetch(workspace: Workspace, account_name: str, text: str, *, as_json: bool =
     if as_json:
         screen.as_json({"job": job.id, "model": folder})
     else:
+        _show_quality(folder)
         trainer = folders.Trainer(folder.parents[1].name, folder.parents[1])
         line = f"uv run invoke predict {folders.typed(workspace, trainer)}"
         screen.say(_("next: {command} --csv FILE, or --row COLUMN=VALUE,...").format(command=line))
+
+
+def _show_quality(folder: Path) -> None:
+    """How the model did on held-out rows, where its trainer tells that."""
+    from cloudkite.check import rehearsal
+    from cloudkite.models import predictions
+
+    try:
+        told = rehearsal.quality(predictions.facts(folder))
+    except UserError:  # another kind of model: `predict` says what it lacks
+        return
+    if told:
+        screen.say(told)
 
 
 def fetch_job(workspace: Workspace, target: Target, job: Any, quiet: bool = False) -> Path:

@@ -45,15 +45,18 @@ class Answer:
 
 
 class Predictor:
-    """Starts at once and gets TensorFlow ready while the caller does something else; end it with `with`."""
+    """Starts at once and gets TensorFlow ready while the caller does something else; end it with `with`.
 
-    def __init__(self, python: Path) -> None:
+    `by`: another script and its arguments, which becomes the one that predicts.
+    """
+
+    def __init__(self, python: Path, by: Sequence[str] = ()) -> None:
         self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  # closed by __exit__
         self._folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)  # where nobody else leaves settings
         script = Path(__file__).with_name("predict_rows.py")
         # -I: neither this folder nor the person's own packages come before TensorFlow's.
         self._child = subprocess.Popen(
-            [str(python), "-I", str(script)],
+            [str(python), "-I", *by, str(script)],
             cwd=self._folder.name,
             env=safe_environment(QUIET),
             stdin=subprocess.PIPE,
@@ -73,6 +76,11 @@ class Predictor:
                 if pipe:
                     pipe.close()
         self._folder.cleanup()
+
+    @property
+    def ended(self) -> bool:
+        """Whether the process is gone."""
+        return self._child.poll() is not None
 
     def ask(self, model: Path, rows: Sequence[Mapping[str, Any]]) -> Answer:
         """What the SavedModel in `model` says about rows (column -> number, text or None for blank).

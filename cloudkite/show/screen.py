@@ -139,6 +139,13 @@ def table(
     console().print(made, soft_wrap=False)
 
 
+def bars(counts: Sequence[int]) -> str:
+    """A small histogram in one line of letters; "" where the console has none for it."""
+    letters, most = " ▁▂▃▄▅▆▇█", max(counts, default=0)
+    drawn = "".join(letters[-(-8 * count // most)] for count in counts) if most else ""
+    return drawn if _encodable(drawn) == drawn else ""
+
+
 def _too_wide(columns: Sequence[str], rows: Sequence[Sequence[Any]], spare: Sequence[int]) -> list[int]:
     """How many of the `spare` columns must go for the others to fit the console."""
     between = 3  # spaces between two columns

@@ -79,7 +79,7 @@ FLOORS = {"commands": 0, "bench": 1, "journey": 1}
 PARTS = 2
 PRINTING = {"commands", "journey", "bench", "show"}
 # Runs in a process of its own, and answers on its standard output.
-OWN_PROCESS = {"cloudkite.jobs.bootstrap", "cloudkite.models.predict_rows"}
+OWN_PROCESS = {"cloudkite.jobs.bootstrap", "cloudkite.models.predict_rows", "cloudkite.check.inside.rehearse"}
 
 
 def names_of(path: Path) -> str:

@@ -1,6 +1,7 @@
 """The check's order, reports, failures without TensorFlow. The whole: tests/local/cloudkite/test_check_penguins.py."""
 
 import json
+import sys
 
 import pytest
 
@@ -119,6 +120,33 @@ def test_a_run_without_an_end_is_ended(place, monkeypatch):
     monkeypatch.setattr(rehearsal, "SECONDS", 1)
     _report, steps = checked(place, task="import time\nwhile True:\n    time.sleep(1)\n", pyproject=BARE)
     assert steps["steps"].summary == "no end after 1 seconds"
+
+
+_FORKED = """\
+import sys
+from pathlib import Path
+
+{names}
+parent = Path(f"/proc/{{__import__('os').getppid()}}/cmdline")
+print("error: forked" if b"rehearse.py" in parent.read_bytes() else "error: alone")
+print("as a module:", __name__, sys.argv[0].endswith("task.py"), sys.path[0], Path.cwd())
+sys.exit(2)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="a process is forked on Linux alone; run it there")
+@pytest.mark.parametrize(
+    ("names", "how"),
+    [("", "forked"), ('"TF_CONFIG"', "forked"), ('"KERAS_BACKEND"', "alone"), ('"XLA_FLAGS"', "alone")],
+)
+def test_a_run_shares_an_import_unless_it_changes_what_is_read_there(place, names, how):
+    _report, steps = checked(place, task=_FORKED.format(names=names), pyproject=BARE)
+    assert (steps["steps"].verdict, steps["steps"].summary) == ("failed", how)
+    said = (place.state / "checks" / "grades.log").read_text(encoding="utf-8")
+    folder = place.trainers / "grades"
+    assert f"as a module: __main__ True {folder} {folder}" in said
+    assert not list(folder.rglob("__pycache__"))
 
 
 @pytest.mark.slow

@@ -23,6 +23,9 @@ HEADER = "hours,city,passed"
 ROWS = [f"{i % 13}.{i},{'Seoul' if i % 3 else 'Busan'},{'yes' if i % 2 else 'no'}" for i in range(40)]
 
 
+BASE = "; always 'yes' is right in {share}: the accuracy to beat"
+
+
 def declare(columns=COLUMNS, label="passed", classes=("no", "yes"), ranges=None, allow=()):
     return Declared(Path("trainer/data.py"), dict(columns), label, classes, "data/*.csv", ranges or {}, allow)
 
@@ -42,7 +45,11 @@ def said(tmp_path, lines, declared=None, held_out=None):
 def test_good_data(tmp_path):
     report = check_data(declare(), [write(tmp_path / "a.csv", ROWS)])
     assert report.findings.lines() == ()
-    assert (report.findings.verdict, report.summary, report.rows) == ("ok", "40 rows, 2 classes", 40)
+    assert (report.findings.verdict, report.summary, report.rows) == (
+        "ok",
+        "40 rows, 2 classes" + BASE.format(share="50%").replace("yes", "no"),
+        40,
+    )
 
 
 NUMBER = "a number column"
@@ -106,8 +113,8 @@ WARNINGS = {
     "row number": ([f"{i},{'ab'[i // 2 % 2]},{'yes' if i % 2 else 'no'}" for i in range(100)], "hours: counts up row by row: a row number teaches nothing"),
     "long id": ([f"{20261234567 + i * i},{'ab'[i // 2 % 2]},{'yes' if i % 2 else 'no'}" for i in range(40)], "hours: whole numbers up to 20261236088 lose their last digits in a float32: an id?"),
     "names": ([r.replace("Seoul", f"Kim {i}").replace("Busan", f"Lee {i}") for i, r in enumerate(ROWS)], "city: nearly every row has a word of its own ('Lee 0'): an id or a name teaches nothing"),
-    "dates": ([r.replace("Seoul", "2026-01-02").replace("Busan", "2026-01-03") for r in ROWS], "city: dates as text: each day is a word of its own; make numbers of them (year, days since)"),
-    "numbers as text": ([r.replace("Seoul", str(i % 25)).replace("Busan", str(i % 24)) for i, r in enumerate(ROWS * 3)], 'city: numbers in a text column; if they measure something, declare float("nan")'),
+    "dates": ([r.replace("Seoul", "2026-01-02").replace("Busan", "2026-01-03") for r in ROWS], 'city: dates as words: each day is a word of its own; "date" in COLUMNS reads year, month, weekday'),
+    "numbers as text": ([r.replace("Seoul", str(i % 25)).replace("Busan", str(i % 24)) for i, r in enumerate(ROWS * 3)], 'city: numbers in a column of words; if they measure something: "number" in COLUMNS'),
     "spelling": ([*ROWS, "1,seoul ,no"], "city: 'Seoul' and 'seoul ' are two words to the model"),
     "repeated rows": ([*ROWS, *ROWS[:3]], "3 rows (7.0%) are there more than once"),
 }  # fmt: skip
@@ -274,7 +281,7 @@ def test_all_files_are_read_and_all_is_told_at_once(tmp_path):
     places = [line.split(" ")[0] for line in report.findings.lines()]
     assert places[:3] == ["a.csv:2:hours:", "b.csv:2:", "c.csv:5:passed:"]
     assert report.files == 3
-    assert report.summary == "45 rows in 3 files, 2 classes"
+    assert report.summary == "45 rows in 3 files, 2 classes" + BASE.format(share="50%")
 
 
 def test_what_repeats_is_counted(tmp_path):
@@ -287,7 +294,7 @@ def test_what_repeats_is_counted(tmp_path):
 
 
 def test_more_than_twenty_findings_are_counted(tmp_path):
-    found = said(tmp_path, [*ROWS, *(f"1,Seoul,class{i}" for i in range(30))])
+    found = said(tmp_path, [*ROWS, *(f"{i},Seoul,class{i}" for i in range(30))])
     assert len(found) == 21
     assert found[19] == "a.csv:61:passed: 'class19' is not in CLASSES; known: no, yes"
     assert found[20] == "and 10 more"
@@ -327,7 +334,8 @@ def test_classes_that_are_far_from_even_and_columns_that_could_be_learnt_from(tm
     rows = [f"{i % 13}.{i},Seoul{i % 3},{'yes' if i % 20 == 7 else 'no'},{i % 4},{i * 2}" for i in range(400)]
     told = said(tmp_path, "\n".join([f"{HEADER},code,size", *rows]).encode())
     uneven = "of the rows are 'no': a model that always says so has that accuracy; look at the recall"
-    assert f"warning: passed: 95% {uneven}" in told
+    offer = 'in model.py, CLASS_WEIGHT = {"no": 0.526, "yes": 10} makes each class count alike'
+    assert f"warning: passed: 95% {uneven}; {offer}" in told
     better = "numbers: add it to COLUMNS if it is known before the answer"
     assert f"note: not seen by the model: code ({better}); size ({better})" in told
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import struct
 from collections.abc import Callable, Sequence
 
+from cloudkite.check.columns.extremes import Extremes
 from cloudkite.check.findings import FAILED, WARNING, Findings
 from cloudkite.data import number
 from cloudkite.show.text import _
@@ -24,6 +26,7 @@ class Numbers:
         self.whole = True
         self._next: float | None = None  # what row numbers would continue with
         self._counts_up = True
+        self._extremes = Extremes()
 
     def take(self, values: Sequence[str], place: Place) -> None:
         """The fields of a chunk; only a chunk with something odd in it is looked at field by field."""
@@ -42,6 +45,7 @@ class Numbers:
         self.low, self.high = min(self.low, low), max(self.high, high)
         if self.whole:
             self.whole = all(map(float.is_integer, numbers))
+        self._extremes.take(numbers, low, high, lambda value: place(_row(values, numbers, value)))
         self._follow(numbers)
 
     def _closely(self, values: Sequence[str], place: Place) -> list[float]:
@@ -72,8 +76,8 @@ class Numbers:
             self._counts_up = self.whole and all(n == start + i for i, n in enumerate(numbers))
             self._next = start + len(numbers)
 
-    def finish(self) -> None:
-        """What only the whole column tells."""
+    def finish(self, sample: Sequence[float]) -> None:
+        """What only the whole column tells; `sample` has some of its numbers, sorted."""
         add = self.findings.add
         filled = self.rows - self.blanks
         if self.rows and not filled:
@@ -82,6 +86,25 @@ class Numbers:
             add(WARNING, _("{name}: always {value:g}: nothing to learn from").format(name=self.name, value=self.low))
         elif filled >= 20 and self._counts_up:
             add(WARNING, _("{name}: counts up row by row: a row number teaches nothing").format(name=self.name))
-        elif filled and self.whole and max(-self.low, self.high) > _EXACT:
+        elif filled and self.whole and max(-self.low, self.high) > _EXACT and any(map(_changes, sample)):
             said = _("{name}: whole numbers up to {high:.0f} lose their last digits in a float32: an id?")
             add(WARNING, said.format(name=self.name, high=max(-self.low, self.high)))
+        self.tell_extremes(sample)
+
+    def tell_extremes(self, sample: Sequence[float]) -> None:
+        """Which of its numbers stand apart."""
+        if self.low < self.high:
+            self._extremes.finish(self.name, sample, self.findings)
+
+
+def _row(values: Sequence[str], numbers: Sequence[float], wanted: float) -> int:
+    """The first row that has the number `wanted`, one of the `numbers` in those fields."""
+    at = numbers.index(wanted)
+    if len(numbers) == len(values):
+        return at
+    return [i for i, text in enumerate(values) if text and number.wrong(text) is None][at]
+
+
+def _changes(value: float) -> bool:
+    """Whether a whole number is another one as a float32."""
+    return abs(value) > _EXACT and struct.unpack("f", struct.pack("f", value))[0] != value

@@ -1,0 +1,1 @@
+"""Scripts that run with a trainer's own Python, alone, without Cloudkite."""
