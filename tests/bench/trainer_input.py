@@ -124,7 +124,7 @@ def measure(path: str, rows: int, runs: int) -> list[dict]:
     model._symbolic_build(data_batch=batches().element_spec)
     model.optimizer.build(model.trainable_variables)
     model.steps_per_execution = together
-    checked = rows_of.held(source.table, held, experiment.held_batch(BATCH))
+    checked = rows_of.held(source.table, experiment.watched(held, len(training)), experiment.held_batch(BATCH))
 
     def fit(whole: bool) -> float:
         """Bare, or with all that the trainer adds: checkpoints, validation and logs."""

@@ -65,17 +65,21 @@ def run(job: Job, options: argparse.Namespace) -> dict[str, float]:
     start = keep.restore()
 
     known = {part: rows.held(*some, held_batch(batch)) for part, some in held.items() if len(some[1])}
+    if "validation" in known:
+        table, chosen = held["validation"]
+        known["watched"] = rows.held(table, watched(chosen, len(training)), held_batch(batch))
     if job.workers > 1:
         part, known = spread(model, where, train(start), known)
     else:
         part = train(start).prefetch(tf.data.AUTOTUNE)
+    after_epochs = known.pop("watched", None)
     if not keep.done and start < min(plan.steps, plan.stop or plan.steps):
         # From a step that does not divide by it, fewer run together: a run stops and goes on anywhere. On several
         # devices each step runs alone: TensorFlow 2.21 can't loop over their batches within one graph.
         model.steps_per_execution = math.gcd(together, start, plan.stop) if where.num_replicas_in_sync == 1 else 1
         try:
             model.fit(
-                part, validation_data=known.get("validation"), steps_per_epoch=steps, initial_epoch=start // steps,
+                part, validation_data=after_epochs, steps_per_epoch=steps, initial_epoch=start // steps,
                 epochs=options.epochs, callbacks=[*callbacks, tell.Tell(job, keep), keep], shuffle=False, verbose=0,
             )  # fmt: skip
         except resume.Stopped:
@@ -143,6 +147,12 @@ def batch_size(wanted: int | None, rows: int, replicas: int) -> int:
     if not each:
         raise Mistake(f"{rows} rows in batches of {wanted} are too few for {replicas} replicas", "use fewer workers")
     return each * replicas
+
+
+def watched(held: np.ndarray, training: int) -> np.ndarray:
+    """The held-out rows that are looked at after each epoch: a twentieth as many as are trained on, or 10,000 if that
+    is more, from all over the data. Others would take long and tell little; the last look is at all."""
+    return held[:: -(-len(held) // max(10_000, training // 20))]
 
 
 def held_batch(batch: int) -> int:
