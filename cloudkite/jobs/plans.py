@@ -56,8 +56,8 @@ class Plan:
     """A job before it is submitted. `price` is for an hour of all of it; `worst_case` in the price's currency.
 
     `max_cost` is what the person allowed, None when they did not say. `notes` are warnings worth reading before
-    consent. `data` are the files here that the job needs, `earlier` what it learns on from. `name` is the one that the
-    person gave the job, or "".
+    consent. `data` are the files here that the job needs, all of `data_folder` if there is one, `earlier` what it
+    learns on from. `name` is the one that the person gave the job, or "".
     """
 
     trainer: Trainer
@@ -79,6 +79,7 @@ class Plan:
     arguments: tuple[str, ...]
     notes: tuple[str, ...]
     data: tuple[Path, ...] = ()
+    data_folder: Path | None = None
     rehearse: bool = False
     name: str = ""
     earlier: Earlier | None = None

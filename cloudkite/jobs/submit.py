@@ -43,7 +43,8 @@ def plan(account: Account, trainer: Trainer, wishes: Wishes) -> Plan:
     """
     files, arguments = local_data(trainer, tuple(wishes.arguments))
     made = plans.plan(account, trainer, wishes)
-    return dataclasses.replace(made, data=files, arguments=arguments)
+    folder = _data_folder(trainer, tuple(wishes.arguments))
+    return dataclasses.replace(made, data=files, data_folder=folder, arguments=arguments)
 
 
 def on_this_machine(workspace: Workspace, plan: Plan) -> Plan:
@@ -105,7 +106,10 @@ def submit(
     data = sent = None
     with ThreadPoolExecutor(1) as beside:
         staging_wheel = beside.submit(staging.stage_wheel, target, bucket, wheel)
-        if plan.data:
+        if plan.data_folder:
+            names = [file.relative_to(plan.data_folder).as_posix() for file in plan.data]
+            data = staging.stage_folder(target, bucket, plan.data_folder, names, workspace.state / HASHES, progress)
+        elif plan.data:
             data = staging.stage_data(
                 target, bucket, plan.data, workspace.state / HASHES, progress, pushed=made.buckets.get("data", "")
             )
@@ -202,7 +206,8 @@ def local_data(trainer: Trainer, arguments: tuple[str, ...]) -> tuple[tuple[Path
     if not wanted or wanted.startswith("gs://"):
         return (), arguments
     start = Path.cwd() if given is not None else trainer.folder
-    found = folders.files_of(start, wanted)
+    folder = _data_folder(trainer, arguments)
+    found = folders.files_in(folder) if folder else folders.files_of(start, wanted)
     if not found:
         raise BadValue(
             _("--data {pattern}: no such file").format(pattern=wanted)
@@ -214,6 +219,13 @@ def local_data(trainer: Trainer, arguments: tuple[str, ...]) -> tuple[tuple[Path
         )
     folders.refuse_links(trainer.folder, found)
     return found, rest
+
+
+def _data_folder(trainer: Trainer, arguments: tuple[str, ...]) -> Path | None:
+    """The folder of files that a trainer's own `load` reads; None where its data are something else."""
+    given, _rest = _take_data(arguments)
+    place = Path.cwd() / given if given else trainer.folder / trainer.declared.data
+    return place if trainer.declared.loads and place.is_dir() else None
 
 
 def _take_data(arguments: tuple[str, ...]) -> tuple[str | None, tuple[str, ...]]:

@@ -86,7 +86,7 @@ class Trainer:
         pattern = self.declared.data
         if pattern.startswith("gs://"):
             return ()
-        found = files_of(self.folder, pattern)
+        found = files_of(self.folder, pattern) or (files_in(self.folder / pattern) if self.declared.loads else ())
         refuse_links(self.folder, found)
         return found
 
@@ -247,6 +247,16 @@ def files_of(folder: Path, pattern: str) -> tuple[Path, ...]:
     else:
         found = folder.glob(pattern)
     return tuple(sorted(p for p in found if p.is_file()))
+
+
+def files_in(folder: Path) -> tuple[Path, ...]:
+    """All files in a folder and in the folders in it, sorted, without hidden ones; none where there is no folder."""
+    found = folder.rglob("*") if folder.is_dir() else ()
+    return tuple(sorted(p for p in found if p.is_file() and not _is_hidden(p.relative_to(folder))))
+
+
+def _is_hidden(inside: Path) -> bool:
+    return any(part.startswith(".") for part in inside.parts)
 
 
 def _pin(path: Path, text: str) -> str:

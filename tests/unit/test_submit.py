@@ -108,7 +108,7 @@ def trainer(tmp_path, monkeypatch):
         (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / file).write_text(file, encoding="utf-8")
     monkeypatch.chdir(here)
-    return SimpleNamespace(name="penguins", folder=folder, declared=SimpleNamespace(data="data/a.csv"))
+    return SimpleNamespace(name="penguins", folder=folder, declared=SimpleNamespace(data="data/a.csv", loads=False))
 
 
 @pytest.mark.parametrize(

@@ -61,6 +61,8 @@ def test_each_class_is_held_out_alike(monkeypatch):
     assert [np.bincount(which[labels == c], minlength=3).tolist() for c in range(4)] == [
         [35, 10, 5], [7, 2, 1], [1, 0, 1], [1, 0, 0]]  # fmt: skip
     assert not rows.parts(labels, keys, 0.0, 0.0).any()
+    many = rows.parts(np.zeros(1000, int), np.maximum(np.arange(1000), 900), 0.2, 0.0)  # 901 rows are the same one
+    assert 90 < many.sum() < 100
     monkeypatch.setattr(data, "GROUP", "patient")
     which = rows.parts(labels, keys // 7, 0.2, 0.0)
     assert all(len({*which[keys // 7 == group]}) == 1 for group in range(9)) and 6 < which.sum() < 20

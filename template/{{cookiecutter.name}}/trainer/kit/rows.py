@@ -155,13 +155,20 @@ def parts(labels: np.ndarray, keys: np.ndarray, validation: float, test: float) 
     alike = not data.CLASSES or data.GROUP or data.TIME
     for rows in [np.arange(len(labels))] if alike else [np.flatnonzero(labels == one) for one in np.unique(labels)]:
         _, inverse, counts = np.unique(keys[rows], return_inverse=True, return_counts=True)
-        ends = np.cumsum(counts)
         for part, share in ((1, validation + test), (2, test)):
-            if share and len(ends) > 1:
-                held = ends <= max(round(share * len(rows)), ends[0])
-                held[-1] = False
-                which[rows[held[inverse]]] = part
+            if share and len(counts) > 1:
+                which[rows[held_keys(counts, round(share * len(rows)))[inverse]]] = part
     return which
+
+
+def held_keys(counts: np.ndarray, most: int) -> np.ndarray:
+    """Which keys, of so many rows each, are held out: the first ones, `most` rows or few more, never all keys."""
+    fits = counts <= most if not data.TIME else np.ones(len(counts), bool)  # of TIME, the newest, however many they are
+    held = fits & (np.cumsum(counts * fits) <= most)
+    if not held.any():
+        held[0 if data.TIME else counts.argmin()] = True
+    held[-1] &= not held.all()
+    return held
 
 
 def vocabularies(found: tf.data.Dataset, chosen: np.ndarray, before: Statistics) -> dict[str, dict]:
