@@ -126,7 +126,7 @@ class Table:
         self.spans = {name: Spans(name, label) for name in numbers} if classes else {}
         self.correlations = {} if classes else {name: Correlation(name, label) for name in numbers}
         self.repeats = Repeats(memory, label)
-        extra = tuple(dict.fromkeys(name for name in (declared.group, declared.time) if name))
+        extra = tuple(dict.fromkeys(name for name in (declared.group, declared.time, declared.weight) if name))
         needed = [*declared.columns, *(() if new else (label, *extra))]
         self.sample = Sample([*dict.fromkeys((*needed, label))])
         self.unused: dict[str, Column] = {}
@@ -180,7 +180,13 @@ class Table:
         self.repeats.take(chunk.name, features, labels, chunk.rows if self.unused else None, chunk.place)
 
     def _take_order(self, chunk: Chunk) -> None:
-        """What GROUP and TIME are given."""
+        """What GROUP, TIME and WEIGHT are given."""
+        for i, text in enumerate(chunk.columns[self.declared.weight]) if self.declared.weight else ():
+            value = number.read(text)
+            if value is None or not value >= 0:
+                said = _("{place}:{name}: {text!r} isn't a weight: WEIGHT needs numbers from 0 on")
+                shown = said.format(place=chunk.place(i), name=self.declared.shown(self.declared.weight), text=text)
+                self.report.findings.repeat(FAILED, shown, "weight")
         group, time = self.declared.group, self.declared.time
         if group:
             values = chunk.columns[group]
@@ -293,7 +299,7 @@ class Table:
             most_first = sorted(blanks.items(), key=lambda item: -item[1])[:10]
             shown = ", ".join(f"{self.declared.shown(name)} {share_of(share)}" for name, share in most_first)
             self.report.findings.add(NOTE, _("blank fields: {columns}").format(columns=shown))
-        used = (self.declared.group, self.declared.time)
+        used = (self.declared.group, self.declared.time, self.declared.weight)
         unused = [(name, column) for name, column in sorted(self.unused.items()) if name not in used]
         if unused:
             shown = "; ".join(f"{self.declared.shown(name)} ({_why(column)})" for name, column in unused[:10])

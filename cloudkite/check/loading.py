@@ -36,12 +36,12 @@ def rows(
 ) -> list[Source]:
     """What load() gives for `given`, or for DATA, written into `folder`; [] and findings where that are no rows.
 
-    `most` rows are looked at; `new` ones need no label, GROUP or TIME. Raises UserError for a load()
+    `most` rows are looked at; `new` ones need no label, GROUP, TIME or WEIGHT. Raises UserError for a load()
     that fails or doesn't end.
     """
     what = trainer.declared
     columns = {name: what.shapes[name] if kind == ARRAY else kind for name, kind in what.columns.items()}
-    more = [name for name in (what.group, what.time) if name and name not in columns]
+    more = [name for name in (what.group, what.time, what.weight) if name and name not in columns]
     about = {"columns": columns, "label": what.label, "classes": bool(what.classes), "more": more}
     about |= {"most": most, "new": new}
     given = given or pattern(trainer)

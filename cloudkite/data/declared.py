@@ -31,9 +31,9 @@ class Declared:
     the label is a number; `ranges` holds the lowest and highest value expected; `data` is a path or pattern, relative
     to the trainer's folder, or gs://. `allow` lists findings of the check that are meant to be, such as "leak:column".
     `headers` is what the person's own file called a column. Rows with the same value in the column `group` stay in one
-    part; the rows that are the newest by the column `time` are held out; "" for neither. `loads`: data.py has a
-    function `load`, which gives the rows in place of a CSV file. `forms` tells how the person's own file writes its
-    columns, see `fields.of`.
+    part; those that are the newest by the column `time` are held out; the column `weight` says how much each counts;
+    "" for none. `loads`: data.py has a function `load`, which gives the rows in place of a CSV file. `forms` tells how
+    the person's own file writes its columns, see `fields.of`.
     """
 
     source: Path
@@ -47,6 +47,7 @@ class Declared:
     shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
     group: str = ""
     time: str = ""
+    weight: str = ""
     loads: bool = False
     forms: dict[str, dict[str, Any]] = field(default_factory=dict)
 
@@ -88,6 +89,7 @@ def read(path: Path) -> Declared:
         shapes=shapes,
         group=values.column("GROUP"),
         time=values.column("TIME"),
+        weight=values.column("WEIGHT"),
         forms=values.forms(),
         loads=any(isinstance(node, ast.FunctionDef) and node.name == "load" for node in tree.body),
     )
@@ -265,6 +267,7 @@ _HOW = {
         'COLUMNS = {"height": "number", "city": "category"}; a column may also be "text", "letters" or "date"'
     ),
     "GROUP": _('GROUP = "patient": the column whose equal values stay together, or "" for none'),
+    "WEIGHT": _('WEIGHT = "times_seen": the column of numbers that says how much a row counts, or "" for none'),
     "TIME": _('TIME = "visited_on": the column by which the newest rows are held out, or "" for none'),
     "LABEL": _('LABEL = "column": the name of the column to predict'),
     "CLASSES": _('CLASSES = ("no", "yes"), or () when the label is a number'),

@@ -28,6 +28,7 @@ RANGES = {}
 # The array whose equal values stay in one part, and the one by which the newest rows are held out; "" for none.
 GROUP = ""
 TIME = ""
+WEIGHT = ""
 
 
 def load(pattern: str) -> dict[str, np.ndarray]:

@@ -23,6 +23,7 @@ DATA = "data/images"
 # Rows to hold out are chosen by chance; files say nothing of a group or a time.
 GROUP = ""
 TIME = ""
+WEIGHT = ""
 
 RANGES = {}
 

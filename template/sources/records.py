@@ -28,6 +28,7 @@ RANGES = {}
 # The feature whose equal values stay in one part, and the one by which the newest rows are held out; "" for none.
 GROUP = ""
 TIME = ""
+WEIGHT = ""
 
 
 def load(pattern: str) -> tf.data.Dataset:

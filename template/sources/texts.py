@@ -25,6 +25,7 @@ ENCODING = "utf-8-sig"
 # Rows to hold out are chosen by chance; files say nothing of a group or a time.
 GROUP = ""
 TIME = ""
+WEIGHT = ""
 
 RANGES = {}
 

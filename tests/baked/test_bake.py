@@ -108,7 +108,7 @@ def test_the_project_pins_exactly_and_knows_the_clone(penguins: Path):
 def test_the_columns_can_be_read_without_running_anything(penguins: Path):
     tree = ast.parse((penguins / "trainer" / "data.py").read_text(encoding="utf-8"))
     names = [node.targets[0].id for node in tree.body if isinstance(node, ast.Assign)]  # type: ignore[attr-defined]
-    assert names == ["COLUMNS", "HEADERS", "LABEL", "CLASSES", "DATA", "GROUP", "TIME", "RANGES"]
+    assert names == ["COLUMNS", "HEADERS", "LABEL", "CLASSES", "DATA", "GROUP", "TIME", "WEIGHT", "RANGES"]
     assert not any(isinstance(node, ast.Import | ast.ImportFrom) for node in tree.body)
 
 

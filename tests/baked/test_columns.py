@@ -34,7 +34,7 @@ from trainer import data
 from trainer.kit import prepare, rows
 
 data.COLUMNS = {"a": "number", "b": "number", "english": "text", "pairs": "text", "korean": "letters"}
-data.LABEL, data.CLASSES, data.GROUP, data.TIME = "y", (), "", ""
+data.LABEL, data.CLASSES, data.GROUP, data.TIME, data.WEIGHT = "y", (), "", "", ""
 chance = random.Random(7)
 words_of = json.loads(sys.argv[1])
 documents = [" ".join(chance.choice(words_of) for _ in range(chance.randrange(12))) for _ in range(4000)]
@@ -102,6 +102,7 @@ HEADERS = {}
 LABEL = "content"
 CLASSES = ("no", "yes")
 DATA = "data/visits.csv"
+WEIGHT = ""
 GROUP = "guest"
 TIME = ""
 RANGES = {}
@@ -169,6 +170,26 @@ def test_the_newest_rows_are_held_out(run: Run, visited: Path, tmp_path: Path):
     assert run(visited, "-c", code).stdout == "True True True\n"
 
 
+def test_what_each_row_counts(run: Run, visited: Path, tmp_path: Path):
+    """By a column and by its class."""
+    declare(visited, DECLARED + 'WEIGHT = "table"\n')
+    model = visited / "trainer" / "model.py"
+    text = model.read_text(encoding="utf-8").replace("CLASS_WEIGHT = {}", 'CLASS_WEIGHT = {"yes": 3.0}')
+    model.write_text(text, encoding="utf-8")
+    code = (
+        "import numpy as np\n"
+        "from trainer import experiment\n"
+        "from trainer.kit import rows\n"
+        "source = rows.read('data/visits.csv', 0.2, 0.0)\n"
+        "table = experiment.weighted(source.table)\n"
+        "((inputs, labels, counts),) = rows.stream(table, source.parts['training'], 400, 1, 0, 0).take(1)\n"
+        "numbers = inputs['numbers'].numpy()[:, 0]\n"
+        "print(np.array_equal(counts, numbers * np.where(labels == 1, 3, 1)), len(set(counts.numpy())) > 20)"
+    )
+    assert run(visited, "-c", code).stdout == "True True\n"
+    train(run, visited, tmp_path / "out", "--steps", "2")
+
+
 ARRAYS = """\
 COLUMNS = {"image": (8, 8), "lot": "category"}
 HEADERS = {}
@@ -177,6 +198,7 @@ CLASSES = (0, 1, 2)
 DATA = "data/digits.npz"
 GROUP = ""
 TIME = ""
+WEIGHT = ""
 RANGES = {}
 
 

@@ -442,7 +442,7 @@ def test_thousands_of_columns_are_two_inputs_of_the_network(run: Run, penguins: 
     folder = shutil.copytree(penguins, tmp_path / "penguins")
     columns = {**{f"n{i}": "number" for i in range(4980)}, **{f"w{i}": "category" for i in range(20)}}
     (folder / "trainer" / "data.py").write_text(
-        f'COLUMNS = {columns}\nHEADERS = {{}}\nGROUP = TIME = ""\n'
+        f'COLUMNS = {columns}\nHEADERS = {{}}\nGROUP = TIME = WEIGHT = ""\n'
         f'LABEL = "y"\nCLASSES = ("a", "b")\nDATA = "data/wide.csv"\n'
         "RANGES = {}\n", encoding="utf-8"
     )  # fmt: skip

@@ -55,7 +55,7 @@ def main() -> None:
             inputs.make(path, options.rows)
             (folder / "trainer" / "data.py").write_text(
                 f"COLUMNS = {columns}\nLABEL = 'label'\nCLASSES = (0, 1)\nDATA = 'data/rows.csv'\n"
-                "HEADERS = RANGES = {}\nGROUP = TIME = ''\n", encoding="utf-8"
+                "HEADERS = RANGES = {}\nGROUP = TIME = WEIGHT = ''\n", encoding="utf-8"
             )  # fmt: skip
             os.chdir(folder)
             ours, theirs = [], []

@@ -47,11 +47,12 @@ def test_every_kind_of_column_and_the_parts_that_rows_go_to(tmp_path):
     found = read(
         tmp_path,
         'COLUMNS = {"a": "number", "b": "category", "c": "text", "d": "letters", "e": "date", "f": (28, 28)}\n'
-        'LABEL = "y"\nCLASSES = ()\nDATA = "data/a.npz"\nGROUP = "patient"\nTIME = "e"\n'
+        'LABEL = "y"\nCLASSES = ()\nDATA = "data/a.npz"\nGROUP = "patient"\nTIME = "e"\nWEIGHT = "n"\n'
         "def load(path):\n    return {}\n",
     )
     assert found.columns == dict(zip("abcdef", [*declared.KINDS, "array"], strict=True))
-    assert (found.shapes, found.group, found.time, found.loads) == ({"f": (28, 28)}, "patient", "e", True)
+    assert (found.shapes, found.group, found.time, found.weight, found.loads) == (
+        {"f": (28, 28)}, "patient", "e", "n", True)  # fmt: skip
     plain = read(tmp_path, GOOD)
     assert (plain.shapes, plain.group, plain.time, plain.loads) == ({}, "", "", False)
 

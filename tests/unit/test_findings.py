@@ -246,6 +246,17 @@ def test_what_is_wrong_with_a_group(tmp_path):
     assert found[0] == "a.csv:1: the column whom is missing; did you mean who?"
 
 
+@pytest.mark.parametrize("stray", ["", "-1", "many", "nan"])
+def test_weights_that_are_none(tmp_path, stray):
+    columns = {"x": normal(40), "seen": replaced([str(i % 3) for i in range(40)], stray, {7}), "label": labels(40)}
+    weighted = declare({"x": "number"}, weight="seen")
+    assert f"a.csv:9:seen: {stray!r} isn't a weight: WEIGHT needs numbers from 0 on" in told(
+        tmp_path, columns, weighted
+    )
+    columns["seen"][7] = "1"
+    assert not [line for line in told(tmp_path, columns, weighted) if "seen" in line]
+
+
 DAYS = [f"2024-{1 + i // 28:02}-{1 + i % 28:02}" for i in range(200)]
 
 

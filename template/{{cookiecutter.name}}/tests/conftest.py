@@ -27,6 +27,7 @@ def made(count: int) -> list[dict[str, str]]:
         }
         for j, name in enumerate(list(row)[1:]):
             row[name] = "" if (i + j) % 7 == 3 else row[name]
+        row |= {data.WEIGHT: str(1 + kind)} if data.WEIGHT else {}
         row[data.LABEL] = str(data.CLASSES[kind]) if data.CLASSES else str(100 * kind + i / 10)
         rows.append(row)
     return rows

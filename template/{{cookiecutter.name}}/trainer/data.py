@@ -31,6 +31,9 @@ DATA = "data/penguins.csv"
 GROUP = ""
 TIME = ""
 
+# A column of numbers that says how much each row counts while learning; "": all the same.
+WEIGHT = ""
+
 # Where numbers are expected to be; the check tells which columns leave their range.
 RANGES = {
     "bill_length_mm": (32.1, 59.6),

@@ -41,11 +41,10 @@ def run(job: Job, options: argparse.Namespace) -> dict[str, float]:
     together = max(n for n in range(1, models.TOGETHER + 1) if steps % n <= steps // 50)
     steps -= steps % together
     plan = resume.Plan(steps * options.epochs, steps, options.steps, options.save_every)
-    weights = np.array([models.CLASS_WEIGHT.get(name, 1) for name in data.CLASSES], "float32")
-    weights = weights if models.CLASS_WEIGHT else None
+    table = weighted(source.table)
 
     def train(start: int) -> tf.data.Dataset:
-        return rows.stream(source.table, training, batch, steps, options.seed, start, job.worker, job.workers, weights)
+        return rows.stream(table, training, batch, steps, options.seed, start, job.worker, job.workers)
 
     with where.scope():
         model = models.build(statistics, options.rate, plan.steps)
@@ -66,8 +65,8 @@ def run(job: Job, options: argparse.Namespace) -> dict[str, float]:
 
     known = {part: rows.held(*some, held_batch(batch)) for part, some in held.items() if len(some[1])}
     if "validation" in known:
-        table, chosen = held["validation"]
-        known["watched"] = rows.held(table, watched(chosen, len(training)), held_batch(batch))
+        held_table, chosen = held["validation"]
+        known["watched"] = rows.held(held_table, watched(chosen, len(training)), held_batch(batch))
     if job.workers > 1:
         part, known = spread(model, where, train(start), known)
     else:
@@ -147,6 +146,14 @@ def batch_size(wanted: int | None, rows: int, replicas: int) -> int:
     if not each:
         raise Mistake(f"{rows} rows in batches of {wanted} are too few for {replicas} replicas", "use fewer workers")
     return each * replicas
+
+
+def weighted(table: rows.Table) -> rows.Table:
+    """The rows with what each counts: by its WEIGHT and by its class."""
+    if not models.CLASS_WEIGHT:
+        return table
+    classes = np.array([models.CLASS_WEIGHT.get(name, 1) for name in data.CLASSES], "float32")[table.labels]
+    return table._replace(weights=classes if table.weights is None else classes * table.weights)
 
 
 def watched(held: np.ndarray, training: int) -> np.ndarray:

@@ -24,16 +24,16 @@ CHECK = "uv run invoke check . tells the line"
 
 
 class Table(NamedTuple):
-    """Rows as the network takes them, and their labels: places in CLASSES, or numbers."""
+    """Rows as the network takes them, their labels (places in CLASSES, or numbers), and what each counts, if not 1."""
 
     inputs: dict[str, np.ndarray]
     labels: np.ndarray
+    weights: np.ndarray | None
 
-    def take(self, rows: np.ndarray, weights: np.ndarray | None) -> tuple:
-        """Inputs, labels and, with `weights` for each class, what each of these `rows` counts."""
-        labels = self.labels[rows]
-        inputs = {name: values[rows] for name, values in self.inputs.items()}
-        return (inputs, labels) if weights is None else (inputs, labels, weights[labels])
+    def take(self, rows: np.ndarray, weighted: bool = False) -> tuple:
+        """Inputs, labels and, if they are to be `weighted`, what these `rows` count."""
+        found = {name: values[rows] for name, values in self.inputs.items()}, self.labels[rows]
+        return (*found, self.weights[rows]) if weighted and self.weights is not None else found
 
 
 def blocks(pattern: str) -> tf.data.Dataset:
@@ -48,10 +48,10 @@ def blocks(pattern: str) -> tf.data.Dataset:
     if not paths:
         raise Mistake(f"no file matches {pattern}", "give --data a file, or a pattern such as 'gs://bucket/*.csv'")
     headers = [next(csv.reader([tf.io.gfile.GFile(p, "rb").readline().decode("utf-8-sig")]), []) for p in paths]
-    wanted = {*data.COLUMNS, data.LABEL, data.GROUP or data.LABEL, data.TIME or data.LABEL}
+    wanted = {name for name in (*data.COLUMNS, data.LABEL, data.GROUP, data.TIME, data.WEIGHT) if name}
     if any(header != headers[0] for header in headers) or any(headers[0].count(name) != 1 for name in wanted):
         raise ValueError("its header doesn't fit data.py or the other files")
-    numbers = {*prepare.names("number"), *([] if data.CLASSES else [data.LABEL])}
+    numbers = {*prepare.names("number"), data.WEIGHT, "" if data.CLASSES else data.LABEL}
     blanks = [[float("nan") if name in numbers else ""] for name in headers[0]]
 
     def decode(lines: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -70,7 +70,8 @@ def blocks(pattern: str) -> tf.data.Dataset:
 def stacked(columns: prepare.Columns, hashed: tf.Tensor) -> dict[str, tf.Tensor]:
     """What is kept of some rows."""
     key = columns[data.TIME or data.GROUP] if data.TIME or data.GROUP else hashed
-    return {**prepare.stack(columns), "row hash": hashed, "row label": columns[data.LABEL], "row key": key}
+    weight = {"row weight": tf.cast(columns[data.WEIGHT], tf.float32)} if data.WEIGHT else {}
+    return {**prepare.stack(columns), **weight, "row hash": hashed, "row label": columns[data.LABEL], "row key": key}
 
 
 def hashes(columns: prepare.Columns) -> tf.Tensor:
@@ -99,19 +100,21 @@ def read(pattern: str, validation: float, test: float, given: Statistics | None 
     try:
         with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
             found = blocks(pattern).prefetch(2).cache(f"{folder}/rows")
-            labels, keys, content = [], [], hashlib.sha256()
+            labels, keys, weights, content = [], [], [], hashlib.sha256()
             for block in found:
+                weights += [block["row weight"].numpy()] if data.WEIGHT else []
                 labels.append(places(block["row label"]))
                 keys.append(key(block["row key"]))
                 content.update(block["row hash"].numpy().tobytes())
             labels = np.concatenate([*labels, []]).astype("int32" if data.CLASSES else "float32")
             which = parts(labels, np.concatenate([*keys, []]), validation, test)
             words = dict(given) if given and not widen else vocabularies(found, which == 0, given or {})
-            table = Table(encoded(found, words), labels)
+            table = Table(encoded(found, words), labels, np.concatenate(weights) if weights else None)
     except (tf.errors.OpError, ValueError, KeyError) as error:
         raise Mistake(f"{pattern}: {str(error).splitlines()[0][:300]}", CHECK) from error
-    if not (labels >= 0 if data.CLASSES else np.isfinite(labels)).all() or not (which == 0).any():
-        raise Mistake(f"{pattern}: a label isn't valid, or there are too few rows", CHECK)
+    valid = (labels >= 0 if data.CLASSES else np.isfinite(labels)).all() and (not weights or (table.weights >= 0).all())
+    if not valid or not (which == 0).any():
+        raise Mistake(f"{pattern}: a label or a weight isn't valid, or there are too few rows", CHECK)
     named = {name: np.flatnonzero(which == part) for part, name in enumerate(("training", "validation", "test"))}
     known = words if given and not widen else words | moments(table, named["training"])
     return Source(table, named, known, content.hexdigest()[:16])
@@ -244,13 +247,12 @@ def order(count: int, seed: int, epoch: int) -> np.ndarray:
 
 
 def stream(
-    table: Table, rows: np.ndarray, batch: int, steps: int, seed: int, start: int, worker: int = 0, workers: int = 1,
-    weights: np.ndarray | None = None,
-) -> tf.data.Dataset:  # fmt: skip
+    table: Table, rows: np.ndarray, batch: int, steps: int, seed: int, start: int, worker: int = 0, workers: int = 1
+) -> tf.data.Dataset:
     """The part for `worker` of each batch from step `start` on, for ever. The order of epoch e depends on (seed, e)
     alone; rows that don't fill the `steps` of an epoch wait for the next one's order."""
     each = batch // workers
-    some = table.take(rows[:1], weights)
+    some = table.take(rows[:1], weighted=True)
     together = max(1, AT_ONCE // (each * sum(values.size for values in tf.nest.flatten(some))))
 
     def deal() -> Iterator[tuple]:
@@ -259,7 +261,7 @@ def stream(
             chosen = rows[order(len(rows), seed, epoch)[: steps * batch]].reshape(steps, batch)
             for i in range(inside, steps, together):
                 few = chosen[i : i + together, worker * each : (worker + 1) * each]
-                yield table.take(few, weights)
+                yield table.take(few, weighted=True)
             epoch, inside = epoch + 1, 0
 
     shape = tf.nest.map_structure(lambda values: tf.TensorSpec([None, each, *values.shape[1:]], values.dtype), some)
@@ -270,9 +272,9 @@ def held(table: Table, rows: np.ndarray, batch: int) -> tf.data.Dataset:
     """These rows once, in their order."""
 
     def deal() -> Iterator[tuple]:
-        yield from (table.take(rows[i : i + batch], None) for i in range(0, len(rows), batch))
+        yield from (table.take(rows[i : i + batch]) for i in range(0, len(rows), batch))
 
-    some = table.take(rows[:1], None)
+    some = table.take(rows[:1])
     shape = tf.nest.map_structure(lambda values: tf.TensorSpec([None, *values.shape[1:]], values.dtype), some)
     found = tf.data.Dataset.from_generator(deal, output_signature=shape)
     return found.apply(tf.data.experimental.assert_cardinality(-(-len(rows) // batch)))
