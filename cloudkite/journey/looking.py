@@ -202,8 +202,10 @@ def _summary(made: Report) -> list[str]:
                 )
             )
     elif made.label and made.label.mean is not None and made.base_rate is not None:
-        said = _("{label}: {text}; always the mean is wrong by {error:.4g}: the error to beat")
-        lines.append(said.format(label=made.label.name, text=_content(made.label), error=made.base_rate))
+        said = _("{label}: {text}; always the mean is wrong by {error}: the error to beat")
+        lines.append(
+            said.format(label=made.label.name, text=_content(made.label), error=amounts.number(made.base_rate))
+        )
     return lines
 
 
@@ -217,11 +219,10 @@ def _row(column: ColumnReport) -> tuple[str, str, str, str, str]:
 def _content(column: ColumnReport) -> str:
     """What is in a column, in a few words."""
     if column.mean is not None and column.quantiles:
-        low, middle, high = column.quantiles[0], column.quantiles[2], column.quantiles[-1]
-        said = _("{low:.4g} to {high:.4g}, mean {mean:.4g} ± {deviation:.3g}; 5-50-95%: {a:.4g}, {b:.4g}, {c:.4g}")
-        return said.format(
-            low=column.low, high=column.high, mean=column.mean, deviation=column.deviation, a=low, b=middle, c=high
-        )  # fmt: skip
+        said = _("{low} to {high}, mean {mean} ± {deviation}; 5-50-95%: {a}, {b}, {c}")
+        found = {"low": column.low, "high": column.high, "mean": column.mean, "deviation": column.deviation}
+        found |= dict(zip("abc", (column.quantiles[i] for i in (0, 2, -1)), strict=True))
+        return said.format(**{name: amounts.number(float(value or 0)) for name, value in found.items()})
     if column.common:
         shown = ", ".join(f"{word[:20]} {100 * count / column.rows:.2g}%" for word, count in column.common)
         return shown + (", ..." if column.distinct > len(column.common) else "")

@@ -18,6 +18,12 @@ def money(amount: float | Decimal | None, currency: str | None, digits: int = 2)
     return f"{amount:,.{digits}f} {currency or _('(unknown currency)')}"
 
 
+def number(value: float, digits: int = 4) -> str:
+    """A number to so many places that mean something, thousands apart: 47,570, 0.01235, 3e+12."""
+    rounded = float(f"{value:.{digits}g}")
+    return f"{rounded:,.10g}" if not rounded or 1e-4 <= abs(rounded) < 1e9 else f"{value:.{digits}g}"
+
+
 def duration(seconds: float) -> str:
     """Seconds as people say them: 42s, 3m 10s, 2h 05m."""
     seconds = round(seconds)

@@ -32,6 +32,7 @@ from trainer.kit import resume, tell
 from trainer.kit import rows as rows_of
 
 BATCH, EPOCHS = 1024, 3
+LETTERS = "abcdefghijklmnopqrst"  # the words of a column: about as many as people's have
 NUMBERS, WORDS = 10, 5
 Measure = Callable[[], float]  # runs once and gives rows per second
 
@@ -49,12 +50,12 @@ def make(path: Path, rows: int) -> None:
     """Write `rows` rows of numbers and one-letter words, with a label that follows from them."""
     random = np.random.default_rng(0)
     numbers = random.normal(size=(rows, NUMBERS)).round(4)
-    words = random.integers(0, 5, size=(rows, WORDS))
-    labels = (numbers.sum(1) + words.sum(1) > 10).astype(int)
+    words = random.integers(0, len(LETTERS), size=(rows, WORDS))
+    labels = (numbers.sum(1) + words.sum(1) > WORDS * len(LETTERS) / 2).astype(int)
     with path.open("w", encoding="utf-8") as file:
         file.write(",".join([*data.COLUMNS, data.LABEL]) + "\n")
         for a, b, label in zip(numbers.tolist(), words.tolist(), labels.tolist(), strict=True):
-            file.write(",".join([*map(str, a), *("abcde"[i] for i in b), str(label)]) + "\n")
+            file.write(",".join([*map(str, a), *(LETTERS[i] for i in b), str(label)]) + "\n")
 
 
 def paired(name: str, ours: Measure, peer_name: str, peer: Measure, target: str, runs: int) -> dict:

@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 import pytest
 
 from cloudkite.journey import looking
-from cloudkite.show import page, screen
+from cloudkite.show import amounts, page, screen
 from cloudkite.show.errors import BadValue, UserError
 from tests import trainer_folder
 
@@ -206,3 +206,12 @@ def test_without_the_old_rows_the_newest_model_tells_of_them(place, tmp_path, ca
         or "warning: 신장 (cm) (height): a mean of 19" in said.out
     )
     assert "warning: city: 32% of the rows have a word that was not learnt from: '<b>Jeju</b>'" in said.out
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [(0, "0"), (47573.2, "47,570"), (1000.0, "1,000"), (-0.012346, "-0.01235"), (3e12, "3e+12"), (2e-9, "2e-09"),
+     (float("inf"), "inf"), (99999.9, "100,000"), (0.5, "0.5")],
+)  # fmt: skip
+def test_numbers_as_people_read_them(value, said):
+    assert amounts.number(value) == said

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from cloudkite.check.columns.repeats import share_of
 from cloudkite.check.columns.sample import quantile
 from cloudkite.check.findings import NOTE, WARNING, Findings
+from cloudkite.show import amounts
 from cloudkite.show.text import _
 
 SOME, MUCH = 0.1, 0.25  # PSI
@@ -67,10 +68,10 @@ def numbers(name: str, known: Known, new: Sequence[float], findings: Findings) -
         chance = _CHANCE * math.sqrt((len(known.numbers) + len(new)) / (len(known.numbers) * len(new)))
         if distance > chance and index >= SOME:
             said = _(
-                "{name}: other numbers than those learnt from: half are {new[0]:.4g} to {new[1]:.4g}, and were"
-                " {old[0]:.4g} to {old[1]:.4g} (PSI {index:.2f})"
+                "{name}: other numbers than those learnt from: half are {new[0]} to {new[1]}, and were"
+                " {old[0]} to {old[1]} (PSI {index:.2f})"
             )
-            quarters = [(quantile(some, 0.25), quantile(some, 0.75)) for some in (new, known.numbers)]
+            quarters = [[amounts.number(quantile(some, q)) for q in (0.25, 0.75)] for some in (new, known.numbers)]
             text = said.format(name=name, new=quarters[0], old=quarters[1], index=index)
             findings.add(WARNING if index >= MUCH else NOTE, text)
         return
@@ -80,12 +81,15 @@ def numbers(name: str, known: Known, new: Sequence[float], findings: Findings) -
     spread = math.sqrt(sum((value - mean) ** 2 for value in new) / len(new))
     error = max(spread, known.deviation) / math.sqrt(len(new))
     if abs(mean - known.mean) > max(_MOVED * known.deviation, 4 * error):
-        said = _("{name}: a mean of {new:.4g}; of the rows learnt from it was {old:.4g}, give or take {spread:.4g}")
-        findings.add(WARNING, said.format(name=name, new=mean, old=known.mean, spread=known.deviation))
+        said = _("{name}: a mean of {new}; of the rows learnt from it was {old}, give or take {spread}")
+        told = {"new": mean, "old": known.mean, "spread": known.deviation}
+        shown = {what: amounts.number(value) for what, value in told.items()}
+        findings.add(WARNING, said.format(name=name, **shown))
     outside = sum(not known.low <= value <= known.high for value in new) / len(new)
     if outside > _RARE:
-        said = _("{name}: {share} of the numbers are outside of what was learnt from ({low:.4g} to {high:.4g})")
-        findings.add(WARNING, said.format(name=name, share=share_of(outside), low=known.low, high=known.high))
+        said = _("{name}: {share} of the numbers are outside of what was learnt from ({low} to {high})")
+        low, high = amounts.number(known.low), amounts.number(known.high)
+        findings.add(WARNING, said.format(name=name, share=share_of(outside), low=low, high=high))
 
 
 def words(name: str, known: Known, new: Mapping[str, int], findings: Findings) -> None:
