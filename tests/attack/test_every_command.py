@@ -19,7 +19,7 @@ WORDS = {
     "account.env": ["local"], "account.use": ["local"],
     "ci.workflow": ["x", "--max-cost", "1"], "check": ["x"], "local.fault": ["stockout"],
     "local.pay": ["local"],
-    "local.preempt": ["x"], "new": ["x"], "predict": ["x"], "tensorboard": ["x"], "train": ["x"],
+    "local.preempt": ["x"], "new": ["x"], "predict": ["x"], "report": ["x"], "tensorboard": ["x"], "train": ["x"],
 }  # fmt: skip
 
 # Ctrl-C comes where `sys.argv[1]` is imported: there is no waiting for the right moment.
