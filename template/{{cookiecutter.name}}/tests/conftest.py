@@ -15,19 +15,15 @@ from trainer import data, task
 
 def made(count: int) -> list[dict[str, str]]:
     """`count` rows as the columns, label and classes of data.py ask for."""
-    rows = []
+    rows, (group, time, weight) = [], (getattr(data, name, "") for name in ("GROUP", "TIME", "WEIGHT"))
     for i in range(count):
         kind = i % max(2, len(data.CLASSES))
         values = {"number": kind + i / 1000, "date": f"2026-0{1 + kind % 9}-{1 + i % 28:02}"}
         row = {name: str(values.get(what, f"word{kind}")) for name, what in data.COLUMNS.items()}
-        row |= {
-            name: f"g{i % 30}" if name == data.GROUP else str(i)
-            for name in (data.GROUP, data.TIME)
-            if name and name not in row
-        }
+        row |= {name: f"g{i % 30}" if name == group else str(i) for name in (group, time) if name and name not in row}
         for j, name in enumerate(list(row)[1:]):
             row[name] = "" if (i + j) % 7 == 3 else row[name]
-        row |= {data.WEIGHT: str(1 + kind)} if data.WEIGHT else {}
+        row |= {weight: str(1 + kind)} if weight else {}
         row[data.LABEL] = str(data.CLASSES[kind]) if data.CLASSES else str(100 * kind + i / 10)
         rows.append(row)
     return rows

@@ -3,6 +3,7 @@
 import argparse
 import math
 import os
+import sys
 
 import keras
 import numpy as np
@@ -106,6 +107,9 @@ def run(job: Job, options: argparse.Namespace) -> dict[str, float]:
         job.say(f"model: {job.model_dir}")
         if options.ask:
             tell.keep_answers(model, options, statistics)
+    elif job.workers > 1:
+        sys.stdout.flush()
+        resume.exit_at_once(0)  # TensorFlow's own end takes so long that the chief may be gone before, an error to it
     summary = " ".join(f"{name}={value:.4g}" for name, value in metrics.items()) or "no rows were held out"
     where_to = f"{count['validation']} rows, step {keep.at} of {plan.steps}"
     job.say(f"held-out: {summary} ({where_to})", metrics=metrics, step=keep.at)

@@ -76,7 +76,7 @@ def describe(statistics: prepare.Statistics) -> dict:
         "classes": list(data.CLASSES) or None,
         "task": "classification" if data.CLASSES else "regression",
         "columns": dict(data.COLUMNS),
-        "headers": dict(data.HEADERS),
+        "headers": dict(getattr(data, "HEADERS", {})),
         "forms": dict(getattr(data, "FORMS", {})),
         "words": {name: statistics[name]["words"] for name in prepare.names("category")},
         "statistics": statistics,

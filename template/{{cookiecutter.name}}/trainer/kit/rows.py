@@ -23,6 +23,11 @@ WORDS = {"category": 1000, "text": 2000, "letters": 2000}  # the commonest, whic
 CHECK = "uv run invoke check . tells the line"
 
 
+def role(what: str) -> str:
+    """The column that data.py names as GROUP, TIME or WEIGHT, if any."""
+    return getattr(data, what, "")
+
+
 class Table(NamedTuple):
     """Rows as the network takes them, their labels (places in CLASSES, or numbers), and what each counts, if not 1."""
 
@@ -48,10 +53,10 @@ def blocks(pattern: str) -> tf.data.Dataset:
     if not paths:
         raise Mistake(f"no file matches {pattern}", "give --data a file, or a pattern such as 'gs://bucket/*.csv'")
     headers = [next(csv.reader([tf.io.gfile.GFile(p, "rb").readline().decode("utf-8-sig")]), []) for p in paths]
-    wanted = {name for name in (*data.COLUMNS, data.LABEL, data.GROUP, data.TIME, data.WEIGHT) if name}
+    wanted = {name for name in (*data.COLUMNS, data.LABEL, role("GROUP"), role("TIME"), role("WEIGHT")) if name}
     if any(header != headers[0] for header in headers) or any(headers[0].count(name) != 1 for name in wanted):
         raise ValueError("its header doesn't fit data.py or the other files")
-    numbers = {*prepare.names("number"), data.WEIGHT, "" if data.CLASSES else data.LABEL}
+    numbers = {*prepare.names("number"), role("WEIGHT"), "" if data.CLASSES else data.LABEL}
     blanks = [[float("nan") if name in numbers else ""] for name in headers[0]]
 
     def decode(lines: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -69,8 +74,8 @@ def blocks(pattern: str) -> tf.data.Dataset:
 
 def stacked(columns: prepare.Columns, hashed: tf.Tensor) -> dict[str, tf.Tensor]:
     """What is kept of some rows."""
-    key = columns[data.TIME or data.GROUP] if data.TIME or data.GROUP else hashed
-    weight = {"row weight": tf.cast(columns[data.WEIGHT], tf.float32)} if data.WEIGHT else {}
+    key = columns[role("TIME") or role("GROUP")] if role("TIME") or role("GROUP") else hashed
+    weight = {"row weight": tf.cast(columns[role("WEIGHT")], tf.float32)} if role("WEIGHT") else {}
     return {**prepare.stack(columns), **weight, "row hash": hashed, "row label": columns[data.LABEL], "row key": key}
 
 
@@ -102,7 +107,7 @@ def read(pattern: str, validation: float, test: float, given: Statistics | None 
             found = blocks(pattern).prefetch(2).cache(f"{folder}/rows")
             labels, keys, weights, content = [], [], [], hashlib.sha256()
             for block in found:
-                weights += [block["row weight"].numpy()] if data.WEIGHT else []
+                weights += [block["row weight"].numpy()] if role("WEIGHT") else []
                 labels.append(places(block["row label"]))
                 keys.append(key(block["row key"]))
                 content.update(block["row hash"].numpy().tobytes())
@@ -131,13 +136,13 @@ def places(label: tf.Tensor) -> np.ndarray:
 
 def key(values: tf.Tensor) -> np.ndarray:
     """What decides the part of a row, the lowest being held out: a hash, of it or of its GROUP, or minus its TIME."""
-    if data.TIME and values.dtype == tf.string:
+    if role("TIME") and values.dtype == tf.string:
         return np.array([-when(text.decode()) for text in values.numpy()])
-    if data.GROUP and not data.TIME:
+    if role("GROUP") and not role("TIME"):
         values = tf.strings.to_hash_bucket_fast(
             values if values.dtype == tf.string else tf.strings.as_string(values), 1 << 40
         )
-    return values.numpy().astype("float64") * (-1 if data.TIME else 1)
+    return values.numpy().astype("float64") * (-1 if role("TIME") else 1)
 
 
 def when(text: str) -> float:
@@ -155,7 +160,7 @@ def parts(labels: np.ndarray, keys: np.ndarray, validation: float, test: float) 
     """For each row 0, to train on, 1, for validation, or 2, the test: shares of each class, or, if the label is a
     number or there is a GROUP or TIME, of all. Rows with the same key stay together; one of each kind is trained on."""
     which = np.zeros(len(labels), "int8")
-    alike = not data.CLASSES or data.GROUP or data.TIME
+    alike = not data.CLASSES or role("GROUP") or role("TIME")
     for rows in [np.arange(len(labels))] if alike else [np.flatnonzero(labels == one) for one in np.unique(labels)]:
         _, inverse, counts = np.unique(keys[rows], return_inverse=True, return_counts=True)
         for part, share in ((1, validation + test), (2, test)):
@@ -166,10 +171,10 @@ def parts(labels: np.ndarray, keys: np.ndarray, validation: float, test: float) 
 
 def held_keys(counts: np.ndarray, most: int) -> np.ndarray:
     """Which keys, of so many rows each, are held out: the first ones, `most` rows or few more, never all keys."""
-    fits = counts <= most if not data.TIME else np.ones(len(counts), bool)  # of TIME, the newest, however many they are
+    fits = (counts <= most) | bool(role("TIME"))  # of TIME the newest, however many they are
     held = fits & (np.cumsum(counts * fits) <= most)
     if not held.any():
-        held[0 if data.TIME else counts.argmin()] = True
+        held[0 if role("TIME") else counts.argmin()] = True
     held[-1] &= not held.all()
     return held
 
