@@ -225,7 +225,7 @@ def _data_folder(trainer: Trainer, arguments: tuple[str, ...]) -> Path | None:
     """The folder of files that a trainer's own `load` reads; None where its data are something else."""
     given, _rest = _take_data(arguments)
     place = Path.cwd() / given if given else trainer.folder / trainer.declared.data
-    return place if trainer.declared.loads and place.is_dir() else None
+    return place if place.is_dir() and trainer.declared.loads else None
 
 
 def _take_data(arguments: tuple[str, ...]) -> tuple[str | None, tuple[str, ...]]:

@@ -34,7 +34,8 @@ def rows(count=200, mean=170, seed=1, label=None):
 
 
 @pytest.fixture
-def place(tmp_path):
+def place(tmp_path, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")  # a narrow terminal gets fewer columns
     return trainer_folder.space(tmp_path)
 
 
