@@ -6,12 +6,12 @@ import codecs
 import re
 import stat
 import unicodedata
-import zipfile
 from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from cloudkite.data import sheets
 from cloudkite.show.text import _
 
 _BLOCK = 1 << 20  # bytes
@@ -120,12 +120,7 @@ def _known_start(path: Path, name: str, start: bytes) -> Problem | None:
 
 def _zip(path: Path, name: str) -> Problem:
     """Spreadsheets are archives, too."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            inside = archive.namelist()
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
-        inside = []
-    if any(one.startswith("xl/") or one == "content.xml" for one in inside):
+    if sheets.kind(path) == sheets.WORKBOOK:
         return Problem(_("{name}: a spreadsheet, not CSV").format(name=name), _SHEET)
     return Problem(_("{name}: an archive, not CSV").format(name=name), _("unpack it, and name the CSV file in it"))
 

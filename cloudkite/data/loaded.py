@@ -229,16 +229,16 @@ def _images(path: Path, files: dict[str, list[Path]], label: str, wishes: Wishes
     )
 
 
-def _texts(path: Path, files: dict[str, list[Path]], label: str, _wishes: Wishes, notes: list[str]) -> Loaded:
+def _texts(path: Path, files: dict[str, list[Path]], label: str, wishes: Wishes, notes: list[str]) -> Loaded:
     classes = _classes_of(path, files, label, notes)
     every = [file for found in files.values() for file in found]
     codecs: dict[str, Path] = {}
     for file in every:
         found = encoding.problem(file, file.relative_to(path).as_posix())
-        if found and not found.codec and not _wishes.codec:
+        if found and not found.codec and not wishes.codec:
             raise BadValue(found.what, found.how)
-        if found or _wishes.codec:
-            codecs.setdefault(_wishes.codec or (found.codec if found else ""), file)
+        if found or wishes.codec:
+            codecs.setdefault(wishes.codec or (found.codec if found else ""), file)
     if len(codecs) > 1:
         (one, first), (other, second), *_more = codecs.items()
         raise BadValue(
@@ -248,7 +248,7 @@ def _texts(path: Path, files: dict[str, list[Path]], label: str, _wishes: Wishes
             _("save all texts as UTF-8"),
         )
     codec = next(iter(codecs), "utf-8-sig")
-    if codecs and not _wishes.codec:
+    if codecs and not wishes.codec:
         said = _("the texts are read as {encoding}, by the looks of {name}; --encoding NAME says another")
         notes.append(said.format(encoding=codec, name=codecs[codec].name))
     sample = []

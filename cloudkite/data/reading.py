@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import os
 import re
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
@@ -71,7 +72,7 @@ class Chunk:
     breaks: bool  # some field has a line break in it
 
 
-class Records:
+class Records(ABC):
     """An open file: the header first, then the chunks. Both raise Broken."""
 
     def __init__(self, form: Form = UTF8) -> None:
@@ -125,8 +126,9 @@ class Records:
             if skipped < len(chunk.rows):
                 yield Chunk(chunk.rows[skipped:], chunk.lines[skipped:], chunk.breaks) if skipped else chunk
 
+    @abstractmethod
     def _take(self, most: int) -> tuple[list[list[str]], Sequence[int], Broken | None]:
-        raise NotImplementedError
+        """At most so many further rows, where each begins, and what ended them too early."""
 
 
 class _Text(Records):

@@ -29,6 +29,10 @@ _UNCALCULATED = re.compile(
 )
 
 
+# NotImplementedError is zipfile's own, for archives that are packed or locked in a way it doesn't know.
+_NO_ARCHIVE = (zipfile.BadZipFile, OSError, ValueError, NotImplementedError)
+
+
 def kind(path: Path) -> str:
     """Which of these a file is, by its content; "" for none of them."""
     with path.open("rb") as file:
@@ -43,7 +47,7 @@ def kind(path: Path) -> str:
         try:
             with zipfile.ZipFile(path) as archive:
                 inside = archive.namelist()
-        except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
+        except _NO_ARCHIVE:
             return ""
         return WORKBOOK if any(one.startswith("xl/") or one == "content.xml" for one in inside) else ""
     return ""
@@ -157,7 +161,7 @@ def _refuse_uncalculated(path: Path, name: str) -> None:
             place = targets.get(ids.get(_escaped(name), ""), "")
             inside = place.lstrip("/") if place.startswith("/") else f"xl/{place}"
             found = _UNCALCULATED.search(archive.read(inside))
-    except (zipfile.BadZipFile, KeyError, OSError, ValueError, NotImplementedError):
+    except (KeyError, *_NO_ARCHIVE):
         return  # another format, or names that aren't where Excel writes them
     if found:
         said = _("{path}: the formula in {cell} was never calculated, so its value isn't in the file")

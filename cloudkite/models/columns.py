@@ -6,6 +6,7 @@ import datetime
 import json
 import math
 import re
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -25,7 +26,7 @@ _TOKEN = re.compile(r"\w\w+")  # as CountVectorizer makes words of text
 Place = Callable[[int], str]  # where a row comes from: "rows.csv:3: ", or ""
 
 
-class Column:
+class Column(ABC):
     """One column of a model: `header` is what the person calls it, `field` how they write it.
 
     Words for a blank are counted in `blanks`.
@@ -36,9 +37,9 @@ class Column:
         self._field, self._blanks = field, blanks
         self._odd: Counter[str] = Counter()
 
+    @abstractmethod
     def read(self, texts: Sequence[str], place: Place, /) -> list[Value]:
         """The values of fields as they are written. Raises BadValue, which says the place of a field."""
-        raise NotImplementedError
 
     def typed(self, value: Any) -> Value:
         """A value that was typed. Raises BadValue."""

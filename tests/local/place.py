@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import urllib.parse
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from cloudkite.accounts.registry import Account
 from cloudkite.accounts.target import Target
 from cloudkite.jobs import submit
 from cloudkite.jobs.plans import Plan, Wishes
+from cloudkite.trainers import folders
 from cloudkite.trainers.folders import Trainer
 from cloudkite.workspace import Workspace, throw_away
 
@@ -59,6 +61,14 @@ for file, data in {"saved_model.pb": first, "variables/variables.index": b"x" * 
 '''
 
 
+RUN = """
+import os, sys
+sys.path.insert(0, os.environ["FOLDER"])
+from trainer import task
+sys.exit(task.main(os.environ["WORDS"].split()))
+"""
+
+
 @dataclass(frozen=True)
 class Place:
     """An account on a local cloud with its buckets and permissions, and a trainer."""
@@ -75,6 +85,17 @@ class Place:
 
     def submit(self, *arguments: str) -> submit.Submitted:
         return submit.submit(self.workspace, self.target, self.plan(*arguments))
+
+    def trained(self, local_cloud: Any, session: Any, trainer: Trainer, name: str, *words: str) -> dict[str, Any]:
+        """Run a generated trainer here, its results in the bucket of models, and give the trainer.json it leaves."""
+        models = self.account.outputs().buckets["models"]
+        words = ("--output", f"{models}/{name}", *words)
+        env = {"FOLDER": str(trainer.folder), "WORDS": " ".join(words), "CUDA_VISIBLE_DEVICES": "-1"}
+        python = folders.environment(trainer, self.workspace)
+        local_cloud.run(RUN, env=env, python=python, timeout=300)
+        path = urllib.parse.quote(f"{name}/model/assets.extra/trainer.json", safe="")
+        bucket = models.removeprefix("gs://")
+        return session.get(f"https://storage.googleapis.com/storage/v1/b/{bucket}/o/{path}?alt=media").json()
 
 
 @pytest.fixture(scope="module")

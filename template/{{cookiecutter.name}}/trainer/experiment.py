@@ -4,6 +4,7 @@ import argparse
 import math
 import os
 import sys
+from collections.abc import Callable
 
 import keras
 import numpy as np
@@ -64,23 +65,20 @@ def run(job: Job, options: argparse.Namespace) -> dict[str, float]:
     keep = resume.Resume(model, job, plan, callbacks, resume.parts(model, vars(options), **decided), statistics)
     start = keep.restore()
 
-    known = {part: rows.held(*some, held_batch(batch)) for part, some in held.items() if len(some[1])}
-    if "validation" in known:
-        held_table, chosen = held["validation"]
-        known["watched"] = rows.held(held_table, watched(chosen, len(training)), held_batch(batch))
-    if job.workers > 1:
-        part, known = spread(model, where, train(start), known)
-    else:
-        part = train(start).prefetch(tf.data.AUTOTUNE)
-    after_epochs = known.pop("watched", None)
+    deal = spread(model, where) if job.workers > 1 else lambda part: part
+    known = {part: deal(rows.held(*some, held_batch(batch))) for part, some in held.items() if len(some[1])}
+    held_table, chosen = held["validation"]
+    some = watched(chosen, len(training))
+    after_epochs = deal(rows.held(held_table, some, held_batch(batch))) if len(some) else None
     if not keep.done and start < min(plan.steps, plan.stop or plan.steps):
         # From a step that does not divide by it, fewer run together: a run stops and goes on anywhere. On several
         # devices each step runs alone: TensorFlow 2.21 can't loop over their batches within one graph.
         model.steps_per_execution = math.gcd(together, start, plan.stop) if where.num_replicas_in_sync == 1 else 1
         try:
             model.fit(
-                part, validation_data=after_epochs, steps_per_epoch=steps, initial_epoch=start // steps,
-                epochs=options.epochs, callbacks=[*callbacks, tell.Tell(job, keep), keep], shuffle=False, verbose=0,
+                deal(train(start).prefetch(tf.data.AUTOTUNE)), validation_data=after_epochs, steps_per_epoch=steps,
+                initial_epoch=start // steps, epochs=options.epochs, callbacks=[*callbacks, tell.Tell(job, keep), keep],
+                shuffle=False, verbose=0,
             )  # fmt: skip
         except resume.Stopped:
             pass
@@ -129,18 +127,15 @@ def strategy(job: Job) -> tf.distribute.Strategy:
     return tf.distribute.get_strategy()
 
 
-def spread(model: keras.Model, where: tf.distribute.Strategy, train: tf.data.Dataset, held: dict) -> tuple:
-    """Datasets and steps as Keras needs them for several workers: each has its part of a batch already, all see every
-    held-out row, and what a step logs has an axis to average over."""
+def spread(model: keras.Model, where: tf.distribute.Strategy) -> Callable[[tf.data.Dataset], object]:
+    """Make the model's steps, and then datasets, what Keras needs for several workers: each has its part of a batch
+    already, all see every held-out row, and what a step logs has an axis to average over."""
 
     def with_axis(step):
         return lambda batch: {name: tf.expand_dims(value, 0) for name, value in step(batch).items()}
 
-    def spread_out(part: tf.data.Dataset) -> object:
-        return where.distribute_datasets_from_function(lambda _: part)
-
     model.train_step, model.test_step = with_axis(model.train_step), with_axis(model.test_step)
-    return spread_out(train), {name: spread_out(part) for name, part in held.items()}
+    return lambda part: where.distribute_datasets_from_function(lambda _: part)
 
 
 def batch_size(wanted: int | None, rows: int, replicas: int) -> int:

@@ -113,26 +113,12 @@ def test_what_is_not_there_or_of_another_kind_is_refused(place: Place, finished:
     service.cancel(place.target, made.id)
 
 
-_RUN = """
-import os, sys
-sys.path.insert(0, os.environ["FOLDER"])
-from trainer import task
-sys.exit(task.main(os.environ["WORDS"].split()))
-"""
-
-
 def test_a_generated_trainer_learns_on_from_what_was_found(place: Place, local_cloud: LocalCloud, session):
     trainer = folders.Trainer("penguins", making.new(place.workspace, "penguins").folder)
-    python = folders.environment(trainer, place.workspace)
     models = place.account.outputs().buckets["models"]
 
     def run(name: str, *more: str) -> dict:
-        words = ["--output", f"{models}/{name}", "--epochs", "2", *more]
-        env = {"FOLDER": str(trainer.folder), "WORDS": " ".join(words), "CUDA_VISIBLE_DEVICES": "-1"}
-        local_cloud.run(_RUN, env=env, python=python, timeout=300)
-        path = urllib.parse.quote(f"{name}/model/assets.extra/trainer.json", safe="")
-        bucket = models.removeprefix("gs://")
-        return session.get(f"https://storage.googleapis.com/storage/v1/b/{bucket}/o/{path}?alt=media").json()
+        return place.trained(local_cloud, session, trainer, name, "--epochs", "2", *more)
 
     assert "continued_from" not in run("one")
     model = earlier.find(place.target, trainer, f"{models}/one", widen=True)

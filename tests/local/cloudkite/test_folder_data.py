@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import urllib.parse
 from pathlib import Path
 
 import pytest
@@ -16,13 +15,6 @@ from clouds import LocalCloud
 from tests.local.place import Place
 
 pytestmark = pytest.mark.slow  # TensorFlow trains
-
-_RUN = """
-import os, sys
-sys.path.insert(0, os.environ["FOLDER"])
-from trainer import task
-sys.exit(task.main(os.environ["WORDS"].split()))
-"""
 
 
 @pytest.fixture(scope="module")
@@ -48,14 +40,7 @@ def test_a_folder_is_sent_once_and_trained_on(place: Place, letters, local_cloud
     by_hand = submit.plan(place.account, letters, Wishes(arguments=("--data", letters.declared.data)))
     assert {file.resolve() for file in by_hand.data} == {file.resolve() for file in plan.data}
 
-    models = place.account.outputs().buckets["models"]
-    words = ["--data", first.data, "--output", f"{models}/letters", "--epochs", "20"]
-    env = {"FOLDER": str(letters.folder), "WORDS": " ".join(words), "CUDA_VISIBLE_DEVICES": "-1"}
-    python = folders.environment(letters, place.workspace)
-    local_cloud.run(_RUN, env=env, python=python, timeout=300)
-    path = urllib.parse.quote("letters/model/assets.extra/trainer.json", safe="")
-    made = session.get(f"https://storage.googleapis.com/storage/v1/b/{models.removeprefix('gs://')}/o/{path}?alt=media")
-    found = made.json()
+    found = place.trained(local_cloud, session, letters, "letters", "--data", first.data, "--epochs", "20")
     assert (found["rows"], found["metrics"]["accuracy"]) == ({"training": 32, "held_out": 8}, 1.0)
 
 
