@@ -111,6 +111,11 @@ class Command(PulumiCommand):
             raise Ended(result)
         return result
 
+    def interrupt(self) -> None:
+        """Let the command that runs finish what is in flight, and end: it fails then."""
+        if self._process and self._process.poll() is None:
+            _interrupt(self._process, 1)
+
     def _wait(self, process: subprocess.Popen[str], interrupts: int) -> int:
         """Wait for the end; gives how often the person pressed Ctrl-C. Raises NoRoom."""
         while True:

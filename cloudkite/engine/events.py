@@ -23,6 +23,9 @@ _SHOWN = {
     "import-replacement": "replace",
 }
 
+# What the engine says when it couldn't keep what a step did: github.com/pulumi/pulumi, pkg/resource/deploy/step_executor.go
+_UNKEPT = "post-step event returned an error"
+
 _LOOK = "refresh"  # a step that reads a resource as it is, before the program runs
 
 # Steps that need no declaration: what leaves the state.
@@ -40,6 +43,7 @@ class Events:
         self.failed: dict[str, StepEventMetadata] = {}
         self.planned: dict[str, StepEventMetadata] = {}
         self.drift: dict[str, Drift] = {}
+        self.unkept = False  # whether the engine couldn't write its state
         self.problem: Exception | None = None  # of on_step; an exception must not leave the gRPC thread
         self._on_step, self._started = on_step, {}
 
@@ -57,6 +61,7 @@ class Events:
             told = event.diagnostic_event
             if told.severity == "error":
                 self.errors.append((told.urn or "", told.message.strip()))
+                self.unkept |= _UNKEPT in told.message
             elif told.severity == "warning":
                 self.warnings.append(told.message.strip())
 

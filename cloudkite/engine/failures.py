@@ -30,7 +30,7 @@ _GONE = re.compile(
 _FOLLOWS = re.compile(r"\bvalue output<\w+>\{\} has a problem")
 _FUNCTION = re.compile(r"invoke of gcp:[\w/]+:(\w+) failed")
 _TRACE = "Traceback (most recent call last)"
-_WRAPPING = re.compile(r"^(?:\d+ errors? occurred:\s*\*?|\* |error: )+\s*", re.IGNORECASE)
+_WRAPPING = re.compile(r"^(?:\d+ errors? occurred:\s*\*?|\* |\d+\) |error: )+\s*", re.IGNORECASE)
 
 
 class Clock:
@@ -277,5 +277,5 @@ def corrupt(folder: Folder, problem: str) -> Corrupt:
 def _last_words(ended: Ended, events: Events) -> str:
     lines: list[Any] = [message for _urn, message in events.errors if message != "update failed"]
     lines += [line for line in ended.result.stderr.splitlines() if line.strip()]
-    words = _WRAPPING.sub("", str(lines[0]).strip()).splitlines()[0] if lines else ""
-    return words or _("exit code {code}").format(code=ended.result.code)
+    words = (_WRAPPING.sub("", part.strip()) for line in lines for part in str(line).splitlines())
+    return next(filter(None, words), "") or _("exit code {code}").format(code=ended.result.code)

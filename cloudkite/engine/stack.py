@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from pulumi import RunError
+from pulumi.automation.events import EngineEvent
 
 from cloudkite.accounts.target import Target
 from cloudkite.engine import cli, failures, room, served
@@ -76,8 +77,16 @@ class Stack:
         program = self._program(declared, raised) if verb in ("preview", "up") else None
         if program is None:
             self.sign_in()
+
+        def hear(event: EngineEvent) -> None:
+            ends = events.unkept
+            events(event)
+            if events.unkept and not ends:
+                # With --continue-on-error the engine would wait for good for what it couldn't keep.
+                self._command.interrupt()
+
         try:
-            with served.served(name, events, program, lambda: self._command.pid) as arguments:
+            with served.served(name, hear, program, lambda: self._command.pid) as arguments:
                 self._pulumi([*VERBS[verb], "--color", "never", *_flags(options), *arguments, "--stack", name])
         except Ended as ended:
             self._refuse_foreign(verb, events, declared)

@@ -123,6 +123,10 @@ def test_many_failures_are_counted_after_the_first_five(folder):
         ("error: no resource plugin 'pulumi-resource-gcp' found", "plug-in for Google Cloud can't be downloaded"),
         ("error: something new\nmore of it", "the engine failed on account mine: something new"),
         ("", "the engine failed on account mine: exit code 255"),
+        (
+            "error: 2 errors occurred:\n    1) googleapi: Error 403: no\n    2) NotFound",
+            "the engine failed on account mine: googleapi: Error 403: no",
+        ),
     ],
 )
 def test_what_the_engine_itself_says(folder, stderr, said):
