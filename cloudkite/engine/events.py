@@ -23,7 +23,7 @@ _SHOWN = {
     "import-replacement": "replace",
 }
 
-# What the engine says when it couldn't keep what a step did: github.com/pulumi/pulumi, pkg/resource/deploy/step_executor.go
+# What the engine says when it could not keep what a step did: pulumi, pkg/resource/deploy/step_executor.go
 _UNKEPT = "post-step event returned an error"
 
 _LOOK = "refresh"  # a step that reads a resource as it is, before the program runs
