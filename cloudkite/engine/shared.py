@@ -148,7 +148,7 @@ class Shared:
         bucket = name_of(self.folder)
         if set(self._names(".pulumi/stacks/", json_only=True)) - {self._checkpoint}:
             return False
-        # Somebody may have turned versioning on: what an object was before is there until it is named by its generation.
+        # Where versioning was turned on, what an object was before is there until it is named by its generation.
         for item in [*self._items("", versions="true")]:
             self._delete(item["name"], item["generation"])
         call(self.target, "DELETE", f"{_BASE}/storage/v1/b/{bucket}", _("delete the bucket {name}").format(name=bucket))
