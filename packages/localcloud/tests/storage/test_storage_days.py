@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
+
 
 @pytest.mark.slow
 def test_a_data_folder_is_kept_in_step_with_a_bucket(local_cloud):
