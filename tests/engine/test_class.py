@@ -21,7 +21,7 @@ from cloudkite.accounts.target import Target
 from cloudkite.classes import codes, description, folders, submission
 from cloudkite.jobs import service, submit
 from cloudkite.jobs.plans import Plan, Wishes
-from cloudkite.journey import classes, learning
+from cloudkite.journey import classes, learning, several
 from cloudkite.money import gate
 from cloudkite.show.errors import UserError
 from cloudkite.trainers.folders import Trainer
@@ -309,3 +309,61 @@ def test_the_shared_account_is_not_a_learners_to_set_up(desk):
     assert caught.value.message == (
         "account ml-1 is the one that class ml-1 shares: its teacher sets it up and takes it down"
     )
+
+
+OWN = """
+name = "ml-2"
+form = "projects"
+starts = 2026-09-01
+ends = 2099-12-18
+cap = 3
+
+[projects]
+prefix = "ml2"
+billing = "012345-6789AB-CDEF01"
+target = "local"
+"""
+
+
+def test_a_project_each_is_refused_beyond_what_may_be_linked_and_described_within(another_cloud, tmp_path, capsys):
+    space, teacher = another_cloud.space, another_cloud.account.name
+    another_cloud.opened().up()
+    names = [f"l{number}" for number in range(5)]
+    rows = "".join(f'[[learners]]\nname = "{name}"\nemail = "{name}@example.com"\n' for name in names)
+    file = tmp_path / "class.toml"
+    file.write_text(OWN + rows, encoding="utf-8")
+    with pytest.raises(UserError) as caught:
+        classes.plan(space, str(file), teacher)
+    assert caught.value.message == (
+        "billing account 012345-6789AB-CDEF01 may link 5 projects: it pays for 1, and the class needs 5 more"
+    )
+    assert "https://support.google.com/code/contact/billing_quota_increase" in caught.value.hint
+    assert registry.names(space) == [teacher], "nothing was described"
+    file.write_text(OWN + "limit = 6\n" + rows, encoding="utf-8")
+    capsys.readouterr()
+    classes.plan(space, str(file), teacher)
+    said = capsys.readouterr().out
+    assert "described 5 accounts: ml2-l0, ml2-l1, ml2-l2, ml2-l3, ..." in said
+    assert "gcloud projects create ml2-l0" in said and "--billing-account=012345-6789AB-CDEF01" in said
+    assert "next: uv run invoke up --accounts ml2-l0,ml2-l1,ml2-l2,ml2-l3,ml2-l4" in said
+    one = registry.load(space, "ml2-l0")
+    assert (one.project, one.owner, one.budget) == ("ml2-l0", "user:l0@example.com", 3.0)
+    several.up(space, ["ml2-l0", "ml2-l1"], yes=True)
+    with pytest.raises(UserError, match="account ml2-l2 is not set up"):
+        classes.show_codes(space, str(file), "l2", "")
+    capsys.readouterr()
+    classes.report(space, str(file), "", "", as_json=True)
+    report = {row["name"]: row for row in json.loads(capsys.readouterr().out)["learners"]}
+    assert report["l0"] == report["l0"] | {"jobs": 0, "spent": 0, "taken_down": False, "notes": []}
+    assert report["l4"]["notes"] == ["not set up"] and report["l4"]["taken_down"] is True
+    capsys.readouterr()
+    classes.show_codes(space, str(file), "l1", "")
+    own = throw_away(tmp_path / "l1")
+    learning.join(own, capsys.readouterr().out.split()[1], "")
+    mine = registry.load(own, "ml-2")
+    assert mine.project == "ml2-l1" and mine.outputs().buckets["models"] == "gs://ml2-l1-models"
+    assert mine.learner and not mine.learner.shares
+    # Of another class one is not at the same time; the same code again is no mistake.
+    learning.join(own, codes.encoded(codes.Invitation(mine.learner, {}, None)), "")
+    with pytest.raises(UserError, match="this clone is l1's of class ml-2"):
+        learning.join(own, codes.encoded(codes.Invitation(dataclasses.replace(mine.learner, of="ml-3"), {}, None)), "")
