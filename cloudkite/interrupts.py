@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from cloudkite.show.errors import INTERRUPTED, UserError
 from cloudkite.show.text import _
 
-_lock = threading.Lock()
-_asked = threading.Condition(_lock)
+_asked = threading.Condition(threading.RLock())  # a signal may come while this thread holds it
 _times = 0
 
 
@@ -19,6 +22,25 @@ def ask() -> int:
         _times += 1
         _asked.notify_all()
         return _times
+
+
+@contextmanager
+def heard() -> Iterator[None]:
+    """Within it a Ctrl-C, or a SIGTERM, raises nothing: it only counts. Outside of the main thread nothing changes."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    numbers = [signal.SIGINT, *([signal.SIGTERM] if os.name == "posix" else [])]
+    before = {number: signal.signal(number, lambda _number, _frame: _count()) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _count() -> None:
+    ask()
 
 
 def asked() -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import re
 from dataclasses import asdict, dataclass
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -13,13 +14,16 @@ from cloudkite.show.errors import UserError
 from cloudkite.show.text import _
 from cloudkite.workspace import Workspace, read_json, write_atomically
 
+_WORD = re.compile(r"[a-z]([a-z0-9-]{0,28}[a-z0-9])?")
 LEARNER = "learner"  # the label of a job that says whose it is
 FOLDER = "learners"  # of a bucket that a class shares: each learner's things are in learners/<name>/
 
 
 @dataclass(frozen=True)
 class Membership:
-    """A learner of a class. `account` is theirs on this machine; `cap` in USD per `period`, None without one.
+    """A learner of a class. `account` is the class's on this machine, "" for who works in one of their own or `local`.
+
+    `cap` is in USD per `period`, None without one.
 
     `period` is month or term. `key` signs what they submit, "" for who joined without a code.
     """
@@ -66,6 +70,8 @@ def parsed(row: dict[str, Any]) -> Membership:
     """The inverse of what `write` writes. Raises ValueError, TypeError, KeyError, InvalidOperation."""
     cap = row["cap"]
     texts = {key: str(row[key]) for key in ("name", "of", "form", "account", "period")}
+    if any(texts[key] and not _WORD.fullmatch(texts[key]) for key in texts) or not (texts["name"] and texts["of"]):
+        raise ValueError("a word that may not be a part of a file's name")
     return Membership(
         **texts,
         cap=None if cap is None else Decimal(str(cap)),

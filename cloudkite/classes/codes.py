@@ -22,7 +22,7 @@ from cloudkite.show.text import _
 from cloudkite.workspace import Workspace, write_atomically
 
 _START = "ck1-"
-_MOST = 20_000  # letters of a code
+MOST = 20_000  # letters of a code
 _LARGEST = 100_000  # bytes of what is in it
 _CHECK = 8  # hex digits
 
@@ -51,7 +51,7 @@ def decoded(code: str) -> Invitation:
     """The inverse. Raises BadValue for a word that is no code, or not whole."""
     word, _dash, check = "".join(code.split()).removeprefix(_START).rpartition("-")
     hint = _("copy all of it, from ck1- to its end; a code may be in a file, too: class.join FILE")
-    if not code.strip().startswith(_START) or len(code) > _MOST:
+    if not code.strip().startswith(_START) or len(code) > MOST:
         raise BadValue(_("that isn't a class's code, and no such file exists"), hint)
     try:
         packed = base64.urlsafe_b64decode(word + "=" * (-len(word) % 4))

@@ -66,7 +66,7 @@ def made(target: Target, learner: Membership, now: datetime.datetime) -> dict[st
     }
     ready = account.outputs_file.is_file()
     content |= _jobs(target, learner, now)
-    content |= _shared(target, learner) if learner.shares and ready and account.costs_money else _own(target)
+    content |= _shared(target, learner) if learner.shares and account.learner and ready else _own(target)
     return {**content, "seal": codes.seal(learner.key, content)}
 
 

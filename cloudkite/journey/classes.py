@@ -16,6 +16,7 @@ from cloudkite.accounts.registry import Account
 from cloudkite.classes import codes, ledger
 from cloudkite.journey.reach import connect
 from cloudkite.journey.setup import acting_as
+from cloudkite.money import caps
 from cloudkite.show import amounts, screen
 from cloudkite.show.errors import BadValue, UserError
 from cloudkite.show.text import _, counted
@@ -28,11 +29,6 @@ if TYPE_CHECKING:
     from cloudkite.classes.ledger import Row
 
 _THREADS = 4
-
-
-def now() -> datetime.datetime:
-    """The time that days of a class are counted by."""
-    return datetime.datetime.now(datetime.UTC)
 
 
 # --- plan
@@ -80,13 +76,13 @@ def _plan_shared(workspace: Workspace, made: Class, path: Path, say: Any) -> lis
     if changed:
         say(_("wrote the learners into {path}").format(path=amounts.short(account.settings)))
     signing = [one for one in made.present if one.member]
-    caps = [cap for one in signing if (cap := made.cap_of(one)) is not None]
-    if caps:
+    amount = [cap for one in signing if (cap := made.cap_of(one)) is not None]
+    if amount:
         said = counted(
             "{count} cap, {sum} in all {period}",
             "{count} caps, {sum} in all {period}",
-            len(caps),
-            sum=amounts.money(sum(caps), "USD"),
+            len(amount),
+            sum=amounts.money(sum(amount), "USD"),
             period=_("for the term") if made.period == "term" else _("a month"),
         )
         if account.budget is not None:
@@ -216,8 +212,7 @@ def _invitation(workspace: Workspace, made: Class, one: Learner, key: bytes) -> 
 
 def member_of(made: Class, one: Learner, key: str) -> Membership:
     """What a learner's clone writes down."""
-    own = made.form != "trials" and one.member
-    account = made.name if own else registry.DEFAULT if made.form != "trials" else ""
+    account = made.name if made.form != "trials" and one.member else ""
     return Membership(
         one.name, made.name, made.form, account, made.cap_of(one), made.period, made.starts, made.ends, key
     )
@@ -236,7 +231,7 @@ def report(workspace: Workspace, file: str, files: str, table: str, *, as_json: 
         if made.form == "shared":
             account = registry.load(workspace, made.account)
             target = connect(workspace, account)
-            notes += ledger.shared(made, target, now(), found)
+            notes += ledger.shared(made, target, caps.now(target), found)
         elif made.form == "projects":
             _ask_projects(workspace, made, found)
     if files:
@@ -282,7 +277,8 @@ def _ask_projects(workspace: Workspace, made: Class, found: dict[str, Row]) -> N
                 row.notes.append(_("not set up"))
                 return
             row.taken_down = False
-            ledger.own(made, targets.connect(workspace, account), row, now())
+            target = targets.connect(workspace, account)
+            ledger.own(made, target, row, caps.now(target))
         except UserError as mistake:
             row.notes.append(mistake.message)
 
@@ -346,7 +342,7 @@ def leave(
     made = description.read(path)
     one = made.learner(name)
     if made.form != "shared" or not one.member:
-        _note_left(made, path, one)
+        _note_left(made, path, one, datetime.datetime.now(datetime.UTC).date())
         if made.form == "projects":
             line = f"uv run invoke down --save DIR --account {made.project_of(one)}"
             screen.say(_("next: {command}").format(command=line))
@@ -357,17 +353,17 @@ def leave(
     target = connect(workspace, account)
     screen.note(acting_as(account, target))
     empty_folders(account, target, name, save=save, delete=delete, yes=yes)
-    _note_left(made, path, one)
+    _note_left(made, path, one, caps.now(target).date())
     if written.learners(account.settings, description.read(path)):
         screen.say(_("took {name} out of {path}").format(name=name, path=amounts.short(account.settings)))
     screen.say(_("next: uv run invoke up --account {name} takes the permissions away").format(name=account.name))
 
 
-def _note_left(made: Class, path: Path, one: Learner) -> None:
+def _note_left(made: Class, path: Path, one: Learner, today: datetime.date) -> None:
     from cloudkite.classes import description
 
     if one.left is None:
-        description.leave(path, one.name, now().date())
+        description.leave(path, one.name, today)
         screen.say(_("{name} left class {of}: written into {path}").format(name=one.name, of=made.name, path=path))
 
 

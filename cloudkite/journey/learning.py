@@ -13,6 +13,7 @@ from cloudkite.classes.codes import Invitation
 from cloudkite.journey import classes
 from cloudkite.journey.reach import connect
 from cloudkite.journey.setup import acting_as
+from cloudkite.money import caps
 from cloudkite.show import amounts, screen
 from cloudkite.show.errors import BadValue, UserError
 from cloudkite.show.text import _
@@ -53,7 +54,8 @@ def _invitation(given: str, learner: str) -> Invitation:
     if not is_file:
         return codes.decoded(given)
     if path.suffix != ".toml":
-        return codes.decoded(path.read_text(encoding="utf-8", errors="replace"))
+        with path.open(encoding="utf-8", errors="replace") as file:
+            return codes.decoded(file.read(codes.MOST + 1))
     from cloudkite.classes import description
 
     made = description.read(path)
@@ -133,7 +135,7 @@ def submit(workspace: Workspace, account_name: str, output: str, *, as_json: boo
     account = registry.load(workspace, name or None)
     target = connect(workspace, account, new=True)
     with screen.waiting(_("looking at the account ...")):
-        content = submission.made(target, member, classes.now())
+        content = submission.made(target, member, caps.now(target))
     path = Path(output or f"{member.of}-{member.name}.json")
     write_atomically(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n", 0o644)
     if as_json:

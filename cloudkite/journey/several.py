@@ -221,12 +221,20 @@ def _sum(each: Iterable[Decimal | None]) -> Decimal | None:
     return None if any(one is None for one in found) else sum((one or Decimal(0) for one in found), Decimal(0))
 
 
+def _total(fates: Sequence[Fate]) -> Decimal | None:
+    """What all that are billed cost a month; where none is, what they would on Google."""
+    billed = [fate for fate in fates if fate.account and fate.account.costs_money]
+    return _sum(fate.monthly for fate in billed or fates)
+
+
 # --- several at once
 
 
 def _side_by_side(fates: Sequence[Fate], work: Callable[[Fate, Tell], str]) -> None:
     """Do `work` for each, four at a time. What fails is kept in its fate, and a Ctrl-C lets all of them end cleanly."""
-    with lines([fate.name for fate in fates]) as (tell, ended), concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
+    names = [fate.name for fate in fates]
+    pool = concurrent.futures.ThreadPoolExecutor(AT_ONCE)
+    with interrupts.heard(), lines(names) as (tell, ended), pool:
 
         def one(fate: Fate) -> None:
             began = time.monotonic()
@@ -242,13 +250,12 @@ def _side_by_side(fates: Sequence[Fate], work: Callable[[Fate, Tell], str]) -> N
                 said = fate.result if interrupted else _("failed: {why}").format(why=first)
             ended(fate.name, said)
 
-        left = {pool.submit(one, fate) for fate in fates}
+        left, told = {pool.submit(one, fate) for fate in fates}, False
         while left:
-            try:
-                left = concurrent.futures.wait(left, timeout=_LOOK).not_done
-            except KeyboardInterrupt:
-                if interrupts.ask() == 1:
-                    screen.note(_("interrupted: what is in flight is finished and saved; again stops it at once"))
+            left = concurrent.futures.wait(left, timeout=_LOOK).not_done
+            if interrupts.asked() and not told:
+                told = True
+                screen.note(_("interrupted: what is in flight is finished and saved; again stops it at once"))
 
 
 def _told(name: str, problem: Exception) -> UserError:
@@ -297,7 +304,7 @@ def _show_up(fates: Sequence[Fate]) -> None:
     if not seen:
         return
     changes = sum(len(fate.preview.changes) for fate in seen if fate.preview)
-    total = (_("in all"), "", "", changes, "", amounts.money(_sum(fate.monthly for fate in seen), "USD"))
+    total = (_("in all"), "", "", changes, "", amounts.money(_total(seen), "USD"))
     screen.heading(_("what would change, and the price per month"))
     screen.table(
         [_("account"), _("project"), _("as"), _("changes"), _("by others"), _("USD per month")],
@@ -348,7 +355,7 @@ def _show_down(fates: Sequence[Fate]) -> None:
             for fate in seen
         ],
         right=[3, 4, 5, 6],
-        total=(_("in all"), "", "", "", "", "", amounts.money(_sum(fate.monthly for fate in seen), "USD")),
+        total=(_("in all"), "", "", "", "", "", amounts.money(_total(seen), "USD")),
         spare=[2],
     )
     dates = sorted({fate.leaving.standing.as_of for fate in seen if fate.leaving})

@@ -19,10 +19,11 @@ from cloudkite.accounts import membership, registry
 from cloudkite.accounts.registry import Account
 from cloudkite.accounts.target import Target
 from cloudkite.classes import codes, description, folders, submission
-from cloudkite.jobs import service, submit
+from cloudkite.jobs import pushed, service, staging, submit
 from cloudkite.jobs.plans import Plan, Wishes
 from cloudkite.journey import classes, learning, several
-from cloudkite.money import gate
+from cloudkite.models import fetching
+from cloudkite.money import caps, gate
 from cloudkite.show.errors import UserError
 from cloudkite.trainers.folders import Trainer
 from cloudkite.workspace import Workspace, throw_away
@@ -166,7 +167,10 @@ def test_a_learner_over_a_cap_that_was_lowered_stands_in_the_report(room, desk, 
     job = lee.submit("--epochs", "1")
     while service.get(lee.target, job.id).active:
         pass
-    paid = service.get(lee.target, job.id).cost
+    ended = service.get(lee.target, job.id)
+    fetched = fetching.fetch(lee.target, ended, tmp_path / "model")
+    assert "saved_model.pb" in fetched.names
+    paid = ended.cost
     assert paid and paid > 0
     lowered = tmp_path / "class.toml"
     text = room.file.read_text(encoding="utf-8")
@@ -183,7 +187,7 @@ def test_a_learner_over_a_cap_that_was_lowered_stands_in_the_report(room, desk, 
 
 def test_what_is_in_anothers_folder_can_be_neither_read_nor_deleted_nor_written(room, desk):
     kim, lee = desk("kim"), desk("lee")
-    staged = submit.staging.stage_data(
+    staged = staging.stage_data(
         kim.target,
         kim.account.outputs().buckets["staging"],
         (kim.trainer.folder / "data" / "rows.csv",),
@@ -214,6 +218,23 @@ def test_what_is_in_anothers_folder_can_be_neither_read_nor_deleted_nor_written(
         thief.submit()
 
 
+def test_data_that_a_learner_pushes_lie_in_their_folder_and_come_back(room, desk, tmp_path):
+    kim, lee = desk("kim"), desk("lee")
+    bucket = kim.account.outputs().buckets["data"]
+    assert bucket.endswith("-data/learners/kim")
+    files = (kim.trainer.folder / "data" / "rows.csv",)
+    found = staging.look(kim.target, bucket, files, tmp_path / "hashes.json")
+    pushed.push(kim.target, "tiny", found)
+    stored = pushed.newest(pushed.stored(kim.target, bucket), "tiny")
+    what = pushed.wanted(kim.target, bucket, "tiny", stored.hash, tmp_path / "back")
+    pushed.pull(kim.target, what)
+    assert (tmp_path / "back" / "rows.csv").read_bytes() == files[0].read_bytes()
+    assert staging.look(kim.target, bucket, files, tmp_path / "hashes.json").todo == ()
+    assert pushed.stored(lee.target, lee.account.outputs().buckets["data"]) == []
+    names = [one.name for one in room.place.target.storage().list_blobs(staging.apart(bucket)[0])]
+    assert names and all(name.startswith("learners/kim/") for name in names)
+
+
 def _as_job(room: Room, desk: Desk, name: str) -> Target:
     """The account that a learner's jobs run as, with a key that the teacher made to look."""
     project = room.place.account.project
@@ -231,7 +252,7 @@ def test_a_learner_without_a_sign_in_stays_on_this_machine(room, tmp_path, capsy
     assert "without a sign-in all of it runs on this machine, in account local, and costs nothing" in said
     assert "next: uv run invoke up --account local" in said
     joined = membership.read(own)
-    assert joined and (joined.name, joined.account, joined.cap) == (ALONE, "local", Decimal(2))
+    assert joined and (joined.name, joined.account, joined.cap) == (ALONE, "", Decimal(2))
     assert registry.names(own) == []
 
 
@@ -241,6 +262,7 @@ def test_what_is_submitted_tells_no_name_and_a_change_by_hand_is_seen(room, desk
     assert member
     content = submission.made(kim.target, member, datetime.datetime.now(datetime.UTC))
     text = json.dumps(content)
+    assert content["taken_down"] is False and content["standing"]["bytes"]["staging"] > 0
     assert kim.account.project not in text and "@" not in text
     sent = tmp_path / "sent"
     sent.mkdir()
@@ -288,7 +310,7 @@ def test_who_leaves_takes_what_they_have_along_and_their_permissions_go(room, de
     assert f"cancelled job {job.name}" in said and "mo left class ml-1" in said
     assert (tmp_path / "saved" / "models" / "tiny" / "one" / "model" / "saved_model.pb").read_text() == "a model"
     assert folders.held(room.place.target, "mo") == []
-    assert description.read(room.file).learner("mo").left == classes.now().date()
+    assert description.read(room.file).learner("mo").left == caps.now(room.place.target).date()
     assert room.place.up().changes == {"delete": EACH}
     for act in (blob.exists, lambda: blob.upload_from_string("again")):
         with pytest.raises((Forbidden, NotFound)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import json
 from decimal import Decimal
@@ -177,6 +178,15 @@ def test_a_damaged_code_is_told(spoil):
 def test_what_is_no_code_is_told(word):
     with pytest.raises(BadValue, match="that isn't a class's code, and no such file exists"):
         codes.decoded(word)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"name": "../kim"}, {"of": "a/b"}, {"account": ".."}, {"form": "\x1b[2J"}, {"name": ""}]
+)
+def test_a_code_whose_words_would_lead_elsewhere_is_refused(changes):
+    spoilt = dataclasses.replace(MEMBER, **changes)
+    with pytest.raises(BadValue, match="the code is damaged"):
+        codes.decoded(codes.encoded(Invitation(spoilt, {}, None)))
 
 
 def test_each_learner_has_a_key_of_their_own_that_is_made_of_the_teachers(tmp_path: Path):
