@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from cloudkite import names as files
-from cloudkite.accounts import settings
+from cloudkite.accounts import membership, settings
+from cloudkite.accounts.membership import Membership
 from cloudkite.show.errors import BadValue, UserError
 from cloudkite.show.text import _, near
 from cloudkite.workspace import Workspace, google_accounts, private_folder, read_json, write_atomically
@@ -43,6 +44,7 @@ class Account:
     state: Path
     shared: bool = False
     payer: str = ""  # the billing account that the budget is of
+    learner: Membership | None = None  # who works with it, where it is a class's
 
     @property
     def costs_money(self) -> bool:
@@ -105,6 +107,7 @@ def load(workspace: Workspace, name: str | None = None) -> Account:
     described = settings.checked(workspace, path, name)
     budget = described["budget"] or {}
     state = _state_folder(workspace, name, described["target"])
+    joined = membership.read(workspace)
     return Account(
         name=name,
         target=described["target"],
@@ -118,6 +121,7 @@ def load(workspace: Workspace, name: str | None = None) -> Account:
         state=state,
         shared=described["state"] == "bucket",
         payer=str(budget.get("billing_account", "")),
+        learner=joined if joined and joined.account == name else None,
     )
 
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class _Leaving:
+class Leaving:
     """What `down` would do: resources of the state that go and stay, jobs that are cancelled, and all that stands.
 
     `bills` is what goes on costing when it is done, `watched` that the budget and its alerts therefore stay.
@@ -63,7 +63,7 @@ def down(
     target = connect(workspace, account, new=True)
     check_rights(account, target)
     with screen.waiting(_("looking at what is there ...")):
-        leaving = _look(account, target, everything)
+        leaving = look(account, target, everything)
     screen.note(acting_as(account, target))
     if not as_json:
         _show_leaving(account, leaving, everything)
@@ -77,7 +77,8 @@ def down(
     _show_left(account, target, left, everything, as_json)
 
 
-def _look(account: Account, target: Target, everything: bool) -> _Leaving:
+def look(account: Account, target: Target, everything: bool) -> Leaving:
+    """Ask the state and the APIs what there is. Raises UserError."""
     from cloudkite import engine
     from cloudkite.jobs import service
     from cloudkite.money import inventory
@@ -91,7 +92,7 @@ def _look(account: Account, target: Target, everything: bool) -> _Leaving:
     standing = inventory.take(target)
     bills = [one for one in standing.bills if _place(one.ref) not in gone]
     goes, stays = engine.leaving(account, everything, watched=bool(bills))
-    return _Leaving(goes, stays, jobs, standing, bills)
+    return Leaving(goes, stays, jobs, standing, bills)
 
 
 def _place(name: str) -> str:
@@ -100,7 +101,7 @@ def _place(name: str) -> str:
     return parts[2] if len(parts) == 3 and parts[0] == "projects" else name
 
 
-def _show_leaving(account: Account, leaving: _Leaving, everything: bool) -> None:
+def _show_leaving(account: Account, leaving: Leaving, everything: bool) -> None:
     from cloudkite import engine
     from cloudkite.money import prices
 
@@ -144,35 +145,35 @@ def _consent(account: Account, everything: bool, yes: bool, confirmed: str) -> N
         raise UserError(_("nothing was changed"))
 
 
-def _kept(leaving: _Leaving) -> dict[str, Standing]:
+def kept(leaving: Leaving) -> dict[str, Standing]:
     """The account's own buckets that hold a person's work, by what is in them."""
     by_name = {one.ref: one for one in leaving.standing.found if one.size}
     made = {one.name: one.id for one in (*leaving.goes, *leaving.stays) if one.kind == "Bucket"}
     return {purpose: by_name[made[purpose]] for purpose in ("data", "models") if made.get(purpose) in by_name}
 
 
-def _show_download(account: Account, leaving: _Leaving, folder: Path, say: Callable[[str], None]) -> None:
+def _show_download(account: Account, leaving: Leaving, folder: Path, say: Callable[[str], None]) -> None:
     from cloudkite.money import stored
 
-    kept = _kept(leaving)
-    if not kept:
+    held = kept(leaving)
+    if not held:
         say(_("data and models are empty: there is nothing to save"))
         return
-    price = stored.receiving(account.region, [one.size for one in kept.values()])
+    price = stored.receiving(account.region, [one.size for one in held.values()])
     say(
         _("first saved to {folder}: {size} of data and models, about {price} for the download").format(
             folder=amounts.short(folder),
-            size=amounts.size(sum(one.size for one in kept.values())),
+            size=amounts.size(sum(one.size for one in held.values())),
             price=amounts.money(price.amount, price.currency),
         )
     )
 
 
-def _save(target: Target, leaving: _Leaving, folder: Path, say: Callable[[str], None]) -> None:
+def _save(target: Target, leaving: Leaving, folder: Path, say: Callable[[str], None]) -> None:
     """Raises UserError before anything is taken down when something can't be saved."""
     from cloudkite.models import fetching
 
-    for purpose, bucket in _kept(leaving).items():
+    for purpose, bucket in kept(leaving).items():
         with screen.waiting(_("saving {name} ...").format(name=bucket.name)) as tell:
             saved = fetching.save(target, bucket.ref, folder / purpose, progress=tell)
         said = counted(

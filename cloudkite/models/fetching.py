@@ -94,12 +94,17 @@ def fetch(target: Target, job: Job, folder: Path, progress: Callable[[str], None
     return _bring(target, source, objects, folder, progress)
 
 
-def save(target: Target, bucket: str, folder: Path, progress: Callable[[str], None] | None = None) -> Fetched:
-    """All that is in a bucket, in `folder`; raises UserError as `fetch` does. An empty bucket makes no folder."""
+def save(
+    target: Target, bucket: str, folder: Path, progress: Callable[[str], None] | None = None, prefix: str = ""
+) -> Fetched:
+    """All that is in a bucket, or under `prefix` there, in `folder`; raises UserError as `fetch` does.
+
+    An empty bucket makes no folder.
+    """
     source = Source(
         bucket,
-        "",
-        f"gs://{bucket}",
+        prefix,
+        f"gs://{bucket}/{prefix}" if prefix else f"gs://{bucket}",
         _("the same command"),
         _("rename it (`gcloud storage mv`), or download that bucket with gcloud and leave --save out"),
     )

@@ -16,7 +16,7 @@ from enum import Enum
 from cloudkite.accounts.registry import Account
 from cloudkite.accounts.target import Target
 from cloudkite.jobs.plans import Plan
-from cloudkite.money import costs, limits, prices, quota
+from cloudkite.money import caps, costs, limits, prices, quota
 from cloudkite.money.costs import Spending
 from cloudkite.money.quota import Reading
 from cloudkite.show.errors import BadValue, UserError
@@ -45,6 +45,7 @@ def judge(target: Target, plan: Plan) -> Verdict:
     if refusal:
         raise refusal
     left, notes = fit(plan, spending)
+    notes += caps.check(target, plan, what_fits)
     return Verdict(spending, left, tuple(readings), (*notes, *quota.unread(readings)))
 
 
@@ -109,7 +110,7 @@ def _other_currency(plan: Plan) -> str:
     return said
 
 
-def what_fits(plan: Plan, free: Decimal) -> str:
+def what_fits(plan: Plan, free: Decimal, otherwise: str = "") -> str:
     """The hint for a job that does not fit `free`: a shorter limit, else a cheaper machine, else waiting."""
     hourly = plan.price.amount or Decimal(0)
     seconds = limits.affordable(hourly, free, plan.restarts)
@@ -121,7 +122,9 @@ def what_fits(plan: Plan, free: Decimal) -> str:
         if seconds and not row.accelerator and (row.memory_gb or 0) >= _ENOUGH_MEMORY:
             shorter = limits.written(min(seconds, plan.limit_seconds))
             return _("--machine {machine} --limit {limit} fits").format(machine=row.machine, limit=shorter)
-    return _("wait for running jobs to end or for the next month, or raise the budget in the account's settings")
+    return otherwise or _(
+        "wait for running jobs to end or for the next month, or raise the budget in the account's settings"
+    )
 
 
 class Consent(Enum):

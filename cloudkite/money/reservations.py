@@ -19,10 +19,12 @@ from typing import Any
 from urllib.parse import quote
 
 from cloudkite.accounts.api import send
+from cloudkite.accounts.membership import FOLDER
 from cloudkite.accounts.target import Target
+from cloudkite.jobs import staging
 from cloudkite.jobs.plans import Plan
 from cloudkite.jobs.service import Unsure
-from cloudkite.money import costs, gate
+from cloudkite.money import caps, costs, gate
 from cloudkite.money.costs import Money
 from cloudkite.show.errors import UserError, from_google
 from cloudkite.show.text import _
@@ -67,10 +69,11 @@ def reserved(target: Target, plan: Plan, job: str) -> Iterator[None]:
     until it expires. An account without a budget that can be compared has nothing to reserve.
     """
     account = plan.account
-    if account.budget is None or account.currency != plan.price.currency:
+    capped = account.learner is not None and account.learner.cap is not None
+    if (account.budget is None or account.currency != plan.price.currency) and not capped:
         yield
         return
-    bucket = account.outputs().buckets["staging"].removeprefix("gs://")
+    bucket = staging.apart(account.outputs().buckets["staging"])[0]
     _change(target, bucket, lambda found: _add(target, plan, job, found))
     try:
         yield
@@ -92,6 +95,11 @@ def _add(target: Target, plan: Plan, job: str, found: _List) -> tuple[Reservatio
     if amount:
         held = Money(spending.committed.amount + amount, spending.committed.currency)
         spending = costs.Spending(spending.month, spending.spent, held, spending.rows, spending.unknown)
+    if (learner := plan.account.learner) and learner.cap is not None:
+        now = datetime.datetime.fromtimestamp(found.now, datetime.UTC)
+        same = f"/{FOLDER}/{learner.name}/"
+        mine = sum((Decimal(one.amount) for one in open_ones if same in one.job), Decimal(0))
+        caps.fit(plan, learner, caps.spent(target, learner, now), gate.what_fits, mine)
     try:
         gate.fit(plan, spending)
     except UserError as refused:
