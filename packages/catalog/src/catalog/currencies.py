@@ -1,4 +1,4 @@
-"""Currencies: how many decimals amounts of each have, and what a dollar was worth in it on one day (currencies.json)."""
+"""Currencies: the decimals of amounts in each, and what a dollar was worth in it on one day."""
 
 from __future__ import annotations
 

@@ -68,8 +68,8 @@ def test_prices_in_another_currency_are_by_one_dated_rate(
     [sku] = session.get(f"{BASE}/{VERTEX}/skus", params=query).json()["skus"]
     assert sku["pricingInfo"][0]["currencyConversionRate"] == rate
     everything = session.get(f"{BASE}/{VERTEX}/skus", params={"currencyCode": currency}).json()["skus"]
-    [mine] = [one for one in everything if one["description"].endswith(": Training/Pipelines on n1-standard-4 in us-central1")
-              and one["category"]["usageType"] == "OnDemand"]  # fmt: skip
+    name = "Vertex AI: Training/Pipelines on n1-standard-4 in us-central1"
+    [mine] = [one for one in everything if one["description"] == name]
     money = mine["pricingInfo"][0]["pricingExpression"]["tieredRates"][0]["unitPrice"]
     assert money["currencyCode"] == currency
     assert int(money["units"]) + money["nanos"] / 1e9 == pytest.approx(hour, rel=1e-4)
