@@ -1,4 +1,7 @@
-"""The budget of a month or of a free trial: who is told, and when. It warns, hours late; what holds at once is each job's time limit."""
+"""The budget of a month or of a free trial: who is told, and when.
+
+It warns, hours late; what holds at once is each job's time limit.
+"""
 
 from __future__ import annotations
 

@@ -17,16 +17,8 @@ from cloudkite.workspace import CLONE, Workspace, read_json, write_atomically
 if TYPE_CHECKING:
     from infra.settings import Settings
 
-_KNOWN = {
-    "target",
-    "project",
-    "region",
-    "tier",
-    "trial_started",
-    "owner",
-    "budget",
-    "state",
-}  # what an account is made of
+# What an account is made of.
+_KNOWN = {"target", "project", "region", "tier", "trial_started", "owner", "budget", "state"}
 _SCHEMA = CLONE / "infra" / "settings.schema.json"
 _MOST = 100_000  # bytes of a settings file
 _NODES = 10_000  # values in it, those that an alias repeats counted each time

@@ -1,4 +1,7 @@
-"""What the account's jobs cost this month, or since a trial began: the jobs that the service lists x the price book, nothing kept beside."""
+"""What the account's jobs cost this month, or since a trial began: the jobs that the service lists x the price book.
+
+Nothing is kept beside them.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +37,9 @@ class JobCost:
 
 @dataclass(frozen=True)
 class Spending:
-    """The budget's period so far: a month, or with `trial` all since that began. `spent` is what jobs that ended cost, `committed` the most that those which have not can cost.
+    """The budget's period so far: a month, or with `trial` all since that began.
+
+    `spent` is what jobs that ended cost, `committed` the most that those which have not can cost.
 
     `unknown` counts jobs whose price is not known: they are in neither sum.
     """

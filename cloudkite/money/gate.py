@@ -1,7 +1,8 @@
 """The gate before anything that costs: price, budget, quota, consent. Nothing starts that could exceed the budget.
 
 What it promises: jobs started by Cloudkite, at their worst case, stay within the account's budget, of the month or of
-the trial, in whichever currency that is. Storage, network and tax are not in it, and jobs that other tools start are not seen.
+the trial, in whichever currency that is. Storage, network and tax are not in it, and jobs that other tools start are not
+seen.
 """
 
 from __future__ import annotations
@@ -99,13 +100,13 @@ def _too_much(plan: Plan, spending: Spending, rate: Rate, free: Decimal) -> str:
 
     said = (
         _(
-            "this job may cost {worst} {currency}, and of the trial's budget of {budget} {currency} only {free} are free "
-            "({spent} spent, {running} held for running jobs)"
+            "this job may cost {worst} {currency}, and of the trial's budget of {budget} {currency} only {free} are "
+            "free ({spent} spent, {running} held for running jobs)"
         )
         if spending.trial
         else _(
-            "this job may cost {worst} {currency}, and of the month's budget of {budget} {currency} only {free} are free "
-            "({spent} spent, {running} held for running jobs)"
+            "this job may cost {worst} {currency}, and of the month's budget of {budget} {currency} only {free} are "
+            "free ({spent} spent, {running} held for running jobs)"
         )
     ).format(
         worst=plain(rate.of(plan.worst_case)),
@@ -178,7 +179,10 @@ def consent_needed(costs_money: bool, terminal: bool, yes: bool, max_cost: bool)
 
 
 def consent(account: Account, plan: Plan, *, yes: bool, ask: Callable[[str], bool], rate: Rate | None = None) -> None:
-    """Ask where a person must decide, in dollars and by the `rate`. Raises UserError when the answer is no, BadValue when nobody can answer."""
+    """Ask where a person must decide, in dollars and by the `rate`.
+
+    Raises UserError when the answer is no, BadValue when nobody can answer.
+    """
     needed = consent_needed(account.costs_money, sys.stdin.isatty(), yes, plan.max_cost is not None)
     if needed in (Consent.NEEDS_YES, Consent.NEEDS_MAX_COST):
         raise BadValue(
