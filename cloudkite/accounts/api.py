@@ -47,6 +47,8 @@ def call(
         target, method, url, doing, params=params, json=body, again=method == "GET" if again is None else again
     )
     if not response.ok:
+        if target.account.tier == "trial" and errors.is_unpaid(response):
+            target.account.trial_file.unlink(missing_ok=True)  # closed since it was seen open
         told = from_google(response, doing, target.unpaid)
         if response.status_code in _PASSING and not is_quota(response):
             passing = Passing(told.message, told.hint, told.code)

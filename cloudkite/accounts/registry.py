@@ -58,6 +58,11 @@ class Account:
         """What `up` writes and `down` takes away: there while the account is set up."""
         return self.state / _OUTPUTS
 
+    @property
+    def trial_file(self) -> Path:
+        """What was last seen of a free trial's billing account; without it, the cloud is asked. See trial.py."""
+        return self.state / "trial.json"
+
     def outputs(self) -> Outputs:
         """What `up` made. Raises UserError when the account is not set up."""
         return self._outputs

@@ -83,8 +83,8 @@ def look(target: Target, currency: str) -> Rate:
         if kept is None or not 0 <= (today - datetime.date.fromisoformat(kept.date)).days <= _LONGEST:
             raise
         note = _("the rate of {currency} is that of {date}: today's could not be read ({why})")
-        why = problem.message.partition("\n")[0].partition(". ")[0]
-        return Rate(currency, kept.per_dollar, kept.date, note.format(currency=currency, date=kept.date, why=why))
+        told = note.format(currency=currency, date=kept.date, why=_first(problem))
+        return Rate(currency, kept.per_dollar, kept.date, told)
     _keep(path, rate)
     return rate
 
@@ -97,7 +97,12 @@ def of_account(target: Target) -> tuple[Rate | None, str]:
     try:
         return look(target, currency), ""
     except UserError as problem:
-        return None, problem.message.partition("\n")[0]
+        return None, _first(problem)
+
+
+def _first(problem: UserError) -> str:
+    """What went wrong, without what Google advises about it."""
+    return problem.message.partition("\n")[0].partition(". ")[0]
 
 
 def _read(target: Target, currency: str) -> Decimal:

@@ -1,8 +1,8 @@
 """The gate before anything that costs: price, budget, quota, consent. Nothing starts that could exceed the budget.
 
 What it promises: jobs started by Cloudkite, at their worst case, stay within the account's budget, of the month or of
-the trial, in whichever currency that is. Storage, network and tax are not in it, and jobs that other tools start are not
-seen.
+the trial, in whichever currency that is. Storage, network and tax are not in it, and jobs that other tools start are
+not seen.
 """
 
 from __future__ import annotations
