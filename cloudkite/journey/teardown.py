@@ -25,6 +25,7 @@ from cloudkite.workspace import Workspace
 if TYPE_CHECKING:
     from cloudkite.engine import Resource
     from cloudkite.jobs.service import Job
+    from cloudkite.models.fetching import Fetched
     from cloudkite.money.currency import Rate
     from cloudkite.money.inventory import Inventory, Standing
 
@@ -167,19 +168,22 @@ def show_download(account: Account, leaving: Leaving, folder: Path, rate: Rate, 
         say(_("data and models are empty: there is nothing to save"))
         return
     price = stored.receiving(account.region, [one.size for one in held.values()])
+    told = rate.told()
     say(
         _("first saved to {folder}: {size} of data and models, about {price} for the download").format(
             folder=amounts.short(folder),
             size=amounts.size(sum(one.size for one in held.values())),
-            price="; ".join(filter(None, (rate.beside(price.amount), rate.told()))),
+            price=rate.beside(price.amount),
         )
+        + (f" ({told})" if told else "")
     )
 
 
-def save_all(target: Target, leaving: Leaving, folder: Path, say: Callable[[str], None]) -> None:
-    """Raises UserError before anything is taken down when something can't be saved."""
+def save_all(target: Target, leaving: Leaving, folder: Path, say: Callable[[str], None]) -> dict[str, Fetched]:
+    """What was saved, by purpose. Raises UserError before anything is taken down when something can't be."""
     from cloudkite.models import fetching
 
+    made = {}
     for purpose, bucket in kept(leaving).items():
         with screen.waiting(_("saving {name} ...").format(name=bucket.name)) as tell:
             saved = fetching.save(target, bucket.ref, folder / purpose, progress=tell)
@@ -191,6 +195,8 @@ def save_all(target: Target, leaving: Leaving, folder: Path, say: Callable[[str]
             path=amounts.short(saved.folder),
         )
         say(said)
+        made[purpose] = saved
+    return made
 
 
 def take_down(
