@@ -166,7 +166,7 @@ def tell_credit(target: Target) -> None:
     rate = currency.of_account(target)[0] or currency.DOLLAR
     said = _(
         "credit of the trial: about {left} of {all} left (an estimate: jobs that Cloudkite started, without storage, "
-        "network and tax; there is no billing export)"
+        "network and tax; no billing export was looked for)"
     )
     left = max(trials.CREDIT - used, trials.CREDIT * 0)
     screen.say(said.format(left=rate.beside(left), all=f"{trials.CREDIT:,} {currency.PRICES}"), style="dim")

@@ -211,7 +211,7 @@ def test_the_credit_that_is_left_is_called_an_estimate(mine, capsys):
     setup.up(mine.space, NAME)
     assert (
         "credit of the trial: about 300.00 USD of 300 USD left (an estimate: jobs that Cloudkite started, without "
-        "storage, network and tax; there is no billing export)"
+        "storage, network and tax; no billing export was looked for)"
     ) in capsys.readouterr().out.splitlines()
 
 

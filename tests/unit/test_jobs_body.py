@@ -198,7 +198,7 @@ def test_a_jobs_own_name_is_harmless_in_its_output_folder(name, expected):
 
 
 def test_a_job_on_google_has_pages_in_the_console():
-    google = Target(account(project="my-project"), {})
+    google = Target(account(project="my-project"), {}, {})
     job = service._told(google, answer())
     base = "https://console.cloud.google.com"
     assert job.console == f"{base}/vertex-ai/locations/us-central1/training/4567890123456789012?project=my-project"
