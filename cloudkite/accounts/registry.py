@@ -121,6 +121,15 @@ def load(workspace: Workspace, name: str | None = None) -> Account:
     )
 
 
+def draft(
+    workspace: Workspace, name: str, target: str, project: str, *, tier: str = "paid", payer: str = "", region: str = ""
+) -> Account:
+    """An account that is yet to be described: enough to sign in for it, and to keep what belongs to it."""
+    state = _state_folder(workspace, name, target)
+    path = workspace.accounts / f"Pulumi.{name}.yaml"
+    return Account(name, target, project, region or "us-central1", tier, "", None, None, path, state, payer=payer)
+
+
 def _currency(budget: Mapping[str, Any], state: Path) -> str | None:
     """The currency that the settings name, else the billing account's own as `up` last read it; None when unknown."""
     if budget.get("currency"):
@@ -202,8 +211,11 @@ def current(workspace: Workspace) -> str:
 
 
 def use(workspace: Workspace, name: str) -> Account:
-    """Make `name` the account in use."""
+    """Make `name` the account in use. Raises BadValue where another account is set up in its project."""
     account = load(workspace, name)
+    for other in sharing(workspace, name, account.target, account.project):
+        if other.outputs_file.is_file() and not account.outputs_file.is_file():
+            raise shared(other, name)
     write_atomically(workspace.state / "account", account.name + "\n")
     return account
 
