@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -122,10 +123,21 @@ def load(workspace: Workspace, name: str | None = None) -> Account:
 
 
 def draft(
-    workspace: Workspace, name: str, target: str, project: str, *, tier: str = "paid", payer: str = "", region: str = ""
+    workspace: Workspace,
+    name: str,
+    target: str,
+    project: str,
+    *,
+    tier: str = "paid",
+    payer: str = "",
+    region: str = "",
+    state: Path | None = None,
 ) -> Account:
-    """An account that is yet to be described: enough to sign in for it, and to keep what belongs to it."""
-    state = _state_folder(workspace, name, target)
+    """An account that is yet to be described: enough to sign in for it, and to keep what belongs to it.
+
+    `state` is where nothing is to be kept yet, by default the account's own folder.
+    """
+    state = state or _state_folder(workspace, name, target)
     path = workspace.accounts / f"Pulumi.{name}.yaml"
     return Account(name, target, project, region or "us-central1", tier, "", None, None, path, state, payer=payer)
 
@@ -232,6 +244,22 @@ def add(workspace: Workspace, name: str, config: Mapping[str, Any]) -> Account:
         raise shared(other, name)
     settings.write(path, config)
     return load(workspace, name)
+
+
+def remove(workspace: Workspace, name: str, state: Path) -> str:
+    """Forget an account: its folder first, its settings last, so that who is cut off can do it again.
+
+    Gives the account that is in use from then on, "" where that doesn't change. Raises OSError.
+    """
+    after = ""
+    if current(workspace) == name:
+        after = DEFAULT
+        write_atomically(workspace.state / "account", after + "\n")
+    if state.is_dir():
+        shutil.rmtree(state)
+    (workspace.state / "settings" / f"{name}.json").unlink(missing_ok=True)
+    (workspace.accounts / f"Pulumi.{name}.yaml").unlink()
+    return after
 
 
 def sharing(workspace: Workspace, name: str, target: str, project: str) -> list[Account]:

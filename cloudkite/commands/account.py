@@ -68,6 +68,32 @@ def use(c: Context, name: str) -> None:
     )
 
 
+@command(positional=["name"], help={"name": "the account's name", "yes": "do not ask"})
+def remove(c: Context, name: str, yes: bool = False) -> None:
+    """Forget an account that was taken down: its settings, state and sign-in on this computer."""
+    from cloudkite import workspace
+    from cloudkite.journey import moving
+
+    moving.remove(workspace.find(), name, yes=yes)
+
+
+@command(
+    positional=["project"],
+    help={
+        "project": "the Google Cloud project's id",
+        "name": "the account's name, where the project has the state of several",
+        "local": "a project on the local cloud",
+        "yes": "do not ask",
+    },
+)
+def recover(c: Context, project: str, name: str = "", local: bool = False, yes: bool = False) -> None:
+    """Bring an account here that was set up from another computer: settings and state, from its bucket of models."""
+    from cloudkite import workspace
+    from cloudkite.journey import moving
+
+    moving.recover(workspace.find(), project, name, local=local, yes=yes)
+
+
 @command(positional=["name"], help={"name": "the account's name", "shell": "bash, fish, powershell or cmd"})
 def env(c: Context, name: str, shell: str = "") -> None:
     """Print what makes plain Pulumi work on an account: eval "$(uv run invoke account.env NAME)"."""
@@ -77,4 +103,4 @@ def env(c: Context, name: str, shell: str = "") -> None:
     shells.show_pulumi(workspace.find(), name, shell)
 
 
-collection = Collection("account", list_all, add, use, env)
+collection = Collection("account", list_all, add, use, remove, recover, env)

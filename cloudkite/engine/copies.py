@@ -1,0 +1,117 @@
+"""The copies that `up` leaves in an account's bucket of models: found there, and brought to another computer."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+from cloudkite import locks
+from cloudkite.accounts.api import pages, send
+from cloudkite.accounts.registry import Account
+from cloudkite.accounts.target import Target
+from cloudkite.engine import failures, state
+from cloudkite.engine.backup import KEPT
+from cloudkite.engine.folder import SECRET, SIGNATURE, Folder
+from cloudkite.engine.run import write_outputs
+from cloudkite.show.errors import UserError, from_google
+from cloudkite.show.text import _
+from cloudkite.workspace import private_folder, write_atomically
+
+_STORAGE = "https://storage.googleapis.com/storage/v1/b"
+_MOST = 50_000_000  # bytes of a state; a large one has less than a hundredth
+
+
+@dataclass(frozen=True)
+class Copy:
+    """One account's copies in a bucket. `settings` is "" where `up` was older than that copy; `state` is JSON."""
+
+    account: str
+    project: str
+    target: str
+    bucket: str
+    updated: str
+    settings: str
+    state: str
+
+    @property
+    def resources(self) -> int:
+        """How many things of the cloud the state tells of."""
+        return len(state.parse(self.state).resources)
+
+
+def copies(target: Target, project: str) -> list[Copy]:
+    """Those in the project's own buckets; a copy that isn't whole is none. Raises UserError."""
+    doing = _("look for the state of an account in project {project}").format(project=project)
+    query = {"project": project, "prefix": f"{project}-models", "fields": "items(name),nextPageToken"}
+    found = []
+    for bucket in [row["name"] for row in pages(target, _STORAGE, "items", doing, query)]:
+        wanted = {"prefix": KEPT, "fields": "items(name,size,updated,metadata),nextPageToken"}
+        rows = {row["name"]: row for row in pages(target, f"{_STORAGE}/{bucket}/o", "items", doing, wanted)}
+        for name, row in rows.items():
+            if name.endswith(".json") and int(row.get("size", 0)) <= _MOST:
+                about, beside = row.get("metadata") or {}, f"{name.removesuffix('.json')}.yaml"
+                one = Copy(
+                    account=name.removeprefix(KEPT).removesuffix(".json"),
+                    project=str(about.get("project", "")),
+                    target=str(about.get("target", "")),
+                    bucket=bucket,
+                    updated=str(row.get("updated", ""))[:19].replace("T", " "),
+                    settings=_text(target, bucket, beside, doing) if beside in rows else "",
+                    state=_text(target, bucket, name, doing),
+                )
+                if _is_whole(one):
+                    found.append(one)
+    return found
+
+
+def _text(target: Target, bucket: str, name: str, doing: str) -> str:
+    answer = send(target, "GET", f"{_STORAGE}/{bucket}/o/{quote(name, safe='')}", doing, again=True,
+                  params={"alt": "media"})  # fmt: skip
+    if not answer.ok:
+        raise from_google(answer, doing)
+    return answer.content.decode("utf-8", "replace")
+
+
+def _is_whole(one: Copy) -> bool:
+    try:
+        return bool(state.parse(one.state).rows)
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return False
+
+
+def bring(account: Account, one: Copy) -> None:
+    """Make a copy this computer's state of an account that has none here. Raises UserError where there is one.
+
+    The pass-phrase stays where it was made, so what it encrypts is left out: that is a token at most, and each run has
+    a new one. Can be cut off and called again.
+    """
+    folder = Folder(account)
+    document = json.loads(one.state)
+    document["checkpoint"]["latest"].pop("secrets_providers", None)
+    try:
+        with locks.exclusive(folder.lock):
+            if state.read(folder).rows and account.outputs_file.is_file():
+                raise UserError(
+                    _("account {name} has a state on this computer").format(name=account.name),
+                    _("uv run invoke up --account {name} compares it with what is there").format(name=account.name),
+                )
+            private_folder(folder.backend)
+            write_atomically(folder.checkpoint, json.dumps(_without_secrets(document), indent=4), 0o600)
+            rows = document["checkpoint"]["latest"].get("resources") or ()
+            outputs = next((row.get("outputs") or {} for row in rows if row["type"] == "pulumi:pulumi:Stack"), {})
+            if outputs:  # last: from then on the account is set up
+                write_outputs(account, outputs)
+    except locks.Held as other:
+        raise failures.held(folder, other.pid) from None
+
+
+def _without_secrets(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_without_secrets(one) for one in value]
+    if not isinstance(value, dict):
+        return value
+    if value.get(SIGNATURE) == SECRET:
+        return ""
+    return {key: _without_secrets(one) for key, one in value.items()}
