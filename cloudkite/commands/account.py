@@ -5,7 +5,7 @@ from __future__ import annotations
 from invoke.collection import Collection
 from invoke.context import Context
 
-from cloudkite.commands import JSON, command
+from cloudkite.commands import ACCOUNT, JSON, command
 from cloudkite.show.text import _
 
 
@@ -68,6 +68,15 @@ def use(c: Context, name: str) -> None:
     )
 
 
+@command(help={"account": ACCOUNT, "json": JSON})
+def probe(c: Context, account: str = "", json: bool = False) -> None:
+    """Say what the account can run today, where, and the way on for each; makes nothing, turns nothing on."""
+    from cloudkite import workspace
+    from cloudkite.journey import probe
+
+    probe.probe(workspace.find(), account, as_json=json)
+
+
 @command(positional=["name"], help={"name": "the account's name", "yes": "do not ask"})
 def remove(c: Context, name: str, yes: bool = False) -> None:
     """Forget an account that was taken down: its settings, state and sign-in on this computer."""
@@ -103,4 +112,4 @@ def env(c: Context, name: str, shell: str = "") -> None:
     shells.show_pulumi(workspace.find(), name, shell)
 
 
-collection = Collection("account", list_all, add, use, remove, recover, env)
+collection = Collection("account", list_all, add, use, probe, remove, recover, env)
