@@ -8,6 +8,7 @@ from cloudkite.commands.bench import bench
 from cloudkite.commands.cancel import cancel
 from cloudkite.commands.check import check
 from cloudkite.commands.demo import demo
+from cloudkite.commands.doctor import doctor
 from cloudkite.commands.down import down
 from cloudkite.commands.fetch import fetch
 from cloudkite.commands.jobs import jobs
@@ -27,6 +28,6 @@ from cloudkite.commands.up import up
 
 ns = Collection(
     demo, start, new, report, check, train, jobs, logs, cancel, fetch, predict, tensorboard, up, down, test, lint,
-    bench, quota, pin, audit, parity,
+    bench, quota, doctor, pin, audit, parity,
     account.collection, ci.collection, data.collection, local.collection,
 )  # fmt: skip

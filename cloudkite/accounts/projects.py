@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from cloudkite.accounts.api import call, pages, send, table
 from cloudkite.accounts.patience import Progress
 from cloudkite.accounts.target import Target
-from cloudkite.show.errors import BadValue, UserError, from_google
+from cloudkite.show.errors import BadValue, UserError, from_google, is_off
 from cloudkite.show.text import _
 
 _URL = "https://cloudresourcemanager.googleapis.com/v3"
@@ -48,7 +48,7 @@ def find(target: Target, project: str) -> Project | None:
     """
     doing = _("look at project {project}").format(project=project)
     response = send(target, "GET", f"{_URL}/projects/{project}", doing, again=True)
-    if response.status_code in (403, 404):
+    if response.status_code in (403, 404) and not is_off(response):
         return None
     if not response.ok:
         raise from_google(response, doing)
