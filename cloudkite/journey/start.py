@@ -168,7 +168,7 @@ def _describe(workspace: Workspace, kept: Beginning) -> None:
     payer = placing.payer(kept, charged)
     region = placing.region(kept)
     amount, currency = placing.budget(kept, payer)
-    owner = ask(kept, _owner(person.identity))
+    owner = ask(kept, _owner(charged.identity))
     email = ask(kept, _email(owner))
     account = registry.add(
         workspace,
