@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -84,22 +85,25 @@ def _is_whole(one: Copy) -> bool:
 def bring(account: Account, one: Copy) -> None:
     """Make a copy this computer's state of an account that has none here. Raises UserError where there is one.
 
-    The pass-phrase stays where it was made, so what it encrypts is left out: that is a token at most, and each run has
-    a new one. Can be cut off and called again.
+    The pass-phrase stays where it was made. What it encrypts can be told without it: labels, and a token of which each
+    run has a new one. Can be cut off and called again.
     """
     folder = Folder(account)
     document = json.loads(one.state)
-    document["checkpoint"]["latest"].pop("secrets_providers", None)
+    latest = document["checkpoint"]["latest"]
+    latest.pop("secrets_providers", None)
+    latest["resources"] = _without_secrets(latest.get("resources") or ())
+    text = json.dumps(document, indent=4)
     try:
         with locks.exclusive(folder.lock):
-            if state.read(folder).rows and account.outputs_file.is_file():
+            if account.outputs_file.is_file() and folder.checkpoint.read_text(encoding="utf-8") != text:
                 raise UserError(
                     _("account {name} has a state on this computer").format(name=account.name),
                     _("uv run invoke up --account {name} compares it with what is there").format(name=account.name),
                 )
             private_folder(folder.backend)
-            write_atomically(folder.checkpoint, json.dumps(_without_secrets(document), indent=4), 0o600)
-            rows = document["checkpoint"]["latest"].get("resources") or ()
+            write_atomically(folder.checkpoint, text, 0o600)
+            rows = latest["resources"]
             outputs = next((row.get("outputs") or {} for row in rows if row["type"] == "pulumi:pulumi:Stack"), {})
             if outputs:  # last: from then on the account is set up
                 write_outputs(account, outputs)
@@ -107,11 +111,24 @@ def bring(account: Account, one: Copy) -> None:
         raise failures.held(folder, other.pid) from None
 
 
-def _without_secrets(value: Any) -> Any:
+def _without_secrets(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The resources with what was encrypted told again: the provider gives its own labels to all that it makes."""
+    providers = (row for row in rows if row["type"] == "pulumi:providers:gcp")
+    usual = next((_labels(row.get("inputs", {}).get("defaultLabels")) for row in providers), {})
+    return [_told(row, {**usual, **_labels(row.get("inputs", {}).get("labels"))}) for row in rows]
+
+
+def _labels(given: Any) -> dict[str, str]:
+    """Labels as the engine keeps them: a mapping, or JSON of one."""
+    found = json.loads(given) if isinstance(given, str) else given
+    return found if isinstance(found, dict) else {}
+
+
+def _told(value: Any, labels: dict[str, str], name: str = "") -> Any:
     if isinstance(value, list):
-        return [_without_secrets(one) for one in value]
+        return [_told(one, labels) for one in value]
     if not isinstance(value, dict):
         return value
     if value.get(SIGNATURE) == SECRET:
-        return ""
-    return {key: _without_secrets(one) for key, one in value.items()}
+        return labels if name.endswith("Labels") else ""
+    return {key: _told(one, labels, key) for key, one in value.items()}
