@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
 from cloudkite import locks
+from cloudkite.accounts import settings
 from cloudkite.accounts.api import pages, send
 from cloudkite.accounts.registry import Account
 from cloudkite.accounts.target import Target
-from cloudkite.engine import failures, state
+from cloudkite.engine import cli, failures, state
 from cloudkite.engine.backup import KEPT
 from cloudkite.engine.folder import SECRET, SIGNATURE, Folder
-from cloudkite.engine.run import write_outputs
+from cloudkite.engine.run import Progress, silent, write_outputs
 from cloudkite.show.errors import UserError, from_google
 from cloudkite.show.text import _
-from cloudkite.workspace import private_folder, write_atomically
+from cloudkite.workspace import write_atomically
 
 _STORAGE = "https://storage.googleapis.com/storage/v1/b"
 _MOST = 50_000_000  # bytes of a state; a large one has less than a hundredth
@@ -82,33 +83,42 @@ def _is_whole(one: Copy) -> bool:
         return False
 
 
-def bring(account: Account, one: Copy) -> None:
-    """Make a copy this computer's state of an account that has none here. Raises UserError where there is one.
+def bring(account: Account, target: Target, one: Copy, config: Mapping[str, Any], progress: Progress = silent) -> None:
+    """Make a copy this computer's state of an account that has none here; `config` is that of its settings.
 
-    The pass-phrase stays where it was made. What it encrypts can be told without it: labels, and a token of which each
-    run has a new one. Can be cut off and called again.
+    The pass-phrase stays where it was made: here there is another. What the old one encrypts can be told without it,
+    labels, and a token of which each run has a new one. Can be cut off and called again. Raises UserError where there
+    is another state.
     """
-    folder = Folder(account)
+    from cloudkite.engine.stack import Stack
+
+    folder, wanted = Folder(account), settings.check(config, account.name)
+    program = cli.find(progress)
     document = json.loads(one.state)
     latest = document["checkpoint"]["latest"]
-    latest.pop("secrets_providers", None)
     latest["resources"] = _without_secrets(latest.get("resources") or ())
-    text = json.dumps(document, indent=4)
     try:
         with locks.exclusive(folder.lock):
-            if account.outputs_file.is_file() and folder.checkpoint.read_text(encoding="utf-8") != text:
+            if account.outputs_file.is_file() and _urns(state.read(folder).rows) != _urns(latest["resources"]):
                 raise UserError(
                     _("account {name} has a state on this computer").format(name=account.name),
                     _("uv run invoke up --account {name} compares it with what is there").format(name=account.name),
                 )
-            private_folder(folder.backend)
-            write_atomically(folder.checkpoint, text, 0o600)
+            folder.checkpoint.unlink(missing_ok=True)  # of a recovery that was cut off, or of none
+            folder.prepare(config)
+            Stack(folder, target, program, wanted).make()  # with the salt of this computer's pass-phrase
+            latest["secrets_providers"] = {"type": "passphrase", "state": {"salt": folder.salt()}}
+            write_atomically(folder.checkpoint, json.dumps(document, indent=4), 0o600)
             rows = latest["resources"]
             outputs = next((row.get("outputs") or {} for row in rows if row["type"] == "pulumi:pulumi:Stack"), {})
             if outputs:  # last: from then on the account is set up
                 write_outputs(account, outputs)
     except locks.Held as other:
         raise failures.held(folder, other.pid) from None
+
+
+def _urns(rows: Iterable[Mapping[str, Any]]) -> set[str]:
+    return {row["urn"] for row in rows}
 
 
 def _without_secrets(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

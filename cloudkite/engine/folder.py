@@ -100,6 +100,10 @@ class Folder:
         kept = self._kept()
         write_if_new(self.settings, json.dumps({**kept, "config": config}, indent=2, default=str) + "\n")
 
+    def salt(self) -> str:
+        """What the engine made of the pass-phrase for this stack, "" before it has."""
+        return str(self._kept().get("encryptionsalt", ""))
+
     def _kept(self) -> dict[str, Any]:
         """What the engine itself wrote into the settings, above all the salt: without it no secret can be read."""
         import yaml

@@ -118,8 +118,10 @@ def recover(workspace: Workspace, project: str, name: str = "", *, local: bool =
         raise UserError(_("nothing was changed"))
     path = workspace.accounts / f"Pulumi.{one.account}.yaml"
     account = described or registry.draft(workspace, one.account, where, project)
-    if not _kept_in_bucket(one):
-        engine.bring(account, one)
+    config = settings.read(described.settings) if described else settings.parsed(one.settings, path.name)
+    if config.get("cloudkite:state") != "bucket":  # else the team's own bucket has it
+        with screen.waiting(_("preparing the state of account {name} ...").format(name=one.account)) as tell:
+            engine.bring(account, target, one, config, tell)
     if not described:  # last: who is cut off before can do it again
         settings.keep(path, one.settings)
     account = registry.load(workspace, one.account)
@@ -187,9 +189,3 @@ def _check(workspace: Workspace, one: Copy, where: str, project: str, described:
                 bucket=one.bucket, other=checked.project, project=project
             )
         )
-
-
-def _kept_in_bucket(one: Copy) -> bool:
-    """Whether the team's own bucket has the state; the copy is then for who has lost that."""
-    config = settings.parsed(one.settings, one.account) if one.settings else {}
-    return config.get("cloudkite:state") == "bucket"
