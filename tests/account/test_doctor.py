@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 
 import pytest
 
@@ -14,6 +15,7 @@ from cloudkite.engine import cli
 from cloudkite.engine.folder import Folder
 from cloudkite.journey import doctor
 from cloudkite.show.errors import UserError
+from cloudkite.workspace import CLONE
 
 pytestmark = pytest.mark.slow
 PROJECTS = "https://cloudresourcemanager.googleapis.com/v3/projects"
@@ -60,6 +62,9 @@ def test_all_is_well_with_an_account_that_is_set_up(standing, capsys):
         "project", "clock", "billing", "APIs", "permissions", "buckets", "quota", "up",
     }  # fmt: skip
     assert {one["verdict"] for one in found.values()} == {"ok"}
+    table = (CLONE / "docs" / "start.md").read_text(encoding="utf-8").split("## What is wrong?")[1]
+    told = {name for line in table.splitlines() if line.startswith("| `") for name in re.findall("`(.+?)`", line[:60])}
+    assert set(found) == told - {"gcloud", "Pulumi plug-in", "quota project"}  # of accounts on Google
     doctor.doctor(standing.space, standing.account.name)
     assert "APIs          12 of 12 are on" in capsys.readouterr().out.replace("  of", " of")
 

@@ -9,6 +9,7 @@ import pytest
 from catalog import quotas
 from cloudkite.accounts import registry, settings
 from cloudkite.journey import probe
+from cloudkite.workspace import CLONE
 
 pytestmark = pytest.mark.slow
 QUOTAS = "https://cloudquotas.googleapis.com/v1/projects/{project}/locations/global/quotaPreferences"
@@ -82,7 +83,8 @@ def test_a_trial_without_cpus(describe, space, capsys):
     found = places(place, capsys)
     assert (found["cpu"]["can"], found["cpu"]["why"]) == (False, "0, needs 4")
     assert found["cpu"]["quota"] == "CustomModelTrainingCPUsPerProjectPerRegion"
-    assert words(place, capsys).startswith("laptop yes · cloud CPU no (0, needs 4) · GPU no (trial) · TPU no (0 in us-")
+    page = (CLONE / "docs" / "start.md").read_text(encoding="utf-8").split("<!-- probe -->")[1]
+    assert words(place, capsys) == page.split("```")[1].strip()
     if probe._has_run():
         assert found["cpu"]["way"] == f"uv run invoke train NAME --on run --account {place.account.name}"
     else:
