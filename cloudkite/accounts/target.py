@@ -6,6 +6,7 @@ every Google client understands, and the session is built from those.
 
 from __future__ import annotations
 
+import datetime
 import json
 import os
 from collections.abc import Mapping
@@ -42,6 +43,11 @@ class Target:
     cloud: str = ""  # which cloud it is, where one can be emptied and begun anew; "" for Google
     unpaid: str = ""  # what helps where nobody pays for the project; "" for Google's usual step
     notes: tuple[str, ...] = ()  # what the person should know before the command's own output
+    workspace: Workspace | None = field(default=None, repr=False)
+
+    def now(self) -> datetime.datetime:
+        """What time it is at the account's cloud, in UTC: see `time_at`."""
+        return time_at(self.workspace, self.account)
 
     @cached_property
     def credentials(self) -> Any:
@@ -192,6 +198,7 @@ def _credentials(info: dict[str, Any], project: str) -> Any:
     raise ValueError(_("they are of type {kind!r}").format(kind=kind))
 
 
+<<<<<<< HEAD
 def _unscoped(credentials: Any) -> Any:
     """A person's credentials with all that was granted to them; others as they are."""
     from google.oauth2.credentials import Credentials
@@ -215,6 +222,18 @@ def sign_in(workspace: Workspace, account: Account) -> Target:
     """
     found = {"local": _local_person, "google": _google}[account.target](workspace, account)
     return replace(found, account=replace(account, project=""))
+=======
+def time_at(workspace: Workspace | None, account: Account) -> datetime.datetime:
+    """What time it is at an account's cloud, in UTC; nobody is asked for it.
+
+    For Google it is this machine's time; a local cloud's clock may have been moved forward, and the file in which it
+    keeps that says by how much. Whatever is decided by days or months of an account goes by this.
+    """
+    now = datetime.datetime.now(datetime.UTC)
+    if workspace is None or account.target != "local":
+        return now
+    return now + local.ahead(workspace.localcloud)
+>>>>>>> main
 
 
 def connect(workspace: Workspace, account: Account) -> Target:
@@ -254,6 +273,7 @@ def _local(workspace: Workspace, account: Account) -> Target:
     environment, server, notes = local.started(workspace, account)
     attached = {"PULUMI_DEBUG_PROVIDERS": f"gcp:{server['provider']}"}
     unpaid = f"uv run invoke local.pay {account.name}" if account.tier == "trial" else ""
+<<<<<<< HEAD
     return Target(account, environment, attached, server.get("cloud", ""), unpaid, tuple(notes))
 
 
@@ -262,3 +282,6 @@ def _local_person(workspace: Workspace, account: Account) -> Target:
     found = _local(workspace, account)
     file = Path(found.environment["GOOGLE_APPLICATION_CREDENTIALS"]).with_name("adc.json")
     return replace(found, environment={**found.environment, "GOOGLE_APPLICATION_CREDENTIALS": str(file)})
+=======
+    return Target(account, environment, attached, server.get("cloud", ""), unpaid, tuple(notes), workspace)
+>>>>>>> main
