@@ -5,6 +5,7 @@ Run as `python -m infra.settings` it writes settings.schema.json, by which an ed
 
 from __future__ import annotations
 
+import datetime
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -42,6 +43,14 @@ def _exact(value: Any) -> Any:
     return Decimal(str(value)) if isinstance(value, int | float) and not isinstance(value, bool) else value
 
 
+def _day(value: Any) -> Any:
+    """A day as the file has it: YAML reads 2026-11-29 without quotes as a date."""
+    try:
+        return datetime.date.fromisoformat(value) if isinstance(value, str) else value
+    except ValueError:
+        return value
+
+
 def _fixed(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
@@ -70,6 +79,10 @@ Members = Annotated[tuple[Member, ...], BeforeValidator(_fixed), AfterValidator(
 Amount = Annotated[
     Decimal, BeforeValidator(_exact), Field(gt=0), WithJsonSchema({"type": "number", "exclusiveMinimum": 0})
 ]
+Day = Annotated[
+    datetime.date, BeforeValidator(_day), Field(ge=datetime.date(2008, 4, 7)),  # Google Cloud's first
+    WithJsonSchema({"type": "string", "pattern": "^\\d{4}-\\d{2}-\\d{2}$"}),
+]  # fmt: skip
 Thresholds = Annotated[
     tuple[Annotated[float, Field(gt=0, le=2)], ...],
     BeforeValidator(_fixed),
@@ -87,7 +100,7 @@ class _Model(BaseModel):
 
 
 class Budget(_Model):
-    """A budget per month, before credits."""
+    """A budget per month, or for the whole of a free trial, before credits."""
 
     billing_account: str = _setting(
         "billingAccount",
@@ -97,8 +110,14 @@ class Budget(_Model):
     )
     amount: Amount = _setting(
         "amount",
-        "Per month, in the billing account's own currency, before credits.",
+        "Per period, in the billing account's own currency, before credits.",
         "a number above 0 is needed: the budget of a month",
+    )
+    period: Literal["month", "trial"] = _setting(
+        "period",
+        "A calendar month, or the 90 days of a free trial's credit, from cloudkite:trialStarted.",
+        "allowed are month and trial",
+        "month",
     )
     currency: str | None = _setting(
         "currency",
@@ -241,6 +260,12 @@ class Settings(_Model):
         "A free trial can't use GPUs and can't ask for more quota.",
         "allowed are trial and paid",
         "trial",
+    )
+    trial_started: Day | None = _setting(
+        "cloudkite:trialStarted",
+        "The day on which the free trial began; `up` asks for it.",
+        "a day like '2026-11-29' is needed",
+        None,
     )
     owner: str = _setting(
         "cloudkite:owner",
@@ -405,6 +430,12 @@ def _together(config: Mapping[str, Any]) -> Iterator[str]:
             "set cloudkite:state to bucket, or leave ci out"
         )
     yield from _learners(config.get("cloudkite:learners", []))
+    budget = config.get("cloudkite:budget")
+    if isinstance(budget, Mapping) and budget.get("period") == "trial" and "cloudkite:trialStarted" not in config:
+        yield (
+            "cloudkite:budget.period is trial; cloudkite:trialStarted must say on which day the trial began, "
+            "like '2026-11-29'"
+        )
     rows = config.get("cloudkite:quotas", [])
     seen = set()
     for number, quota in enumerate(rows if isinstance(rows, list) else []):

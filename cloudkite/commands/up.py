@@ -11,6 +11,7 @@ from cloudkite.commands import ACCOUNT, ACCOUNTS, ALL, JSON, command
     help={
         "yes": "do not ask",
         "preview": "show what would change, and end",
+        "trial-started": "the day on which the account's free trial began, like 2026-11-29; it is remembered",
         "account": ACCOUNT,
         "accounts": ACCOUNTS,
         "all": ALL,
@@ -21,6 +22,7 @@ def up(
     c: Context,
     yes: bool = False,
     preview: bool = False,
+    trial_started: str = "",
     account: str = "",
     accounts: str = "",
     all: bool = False,
@@ -37,4 +39,4 @@ def up(
         names = several.chosen(space, all, accounts, account)
         several.up(space, names, yes=yes, as_json=json, look=preview)
     else:
-        setup.up(space, account, yes=yes, as_json=json, look=preview)
+        setup.up(space, account, yes=yes, as_json=json, look=preview, trial_started=trial_started)

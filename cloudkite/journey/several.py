@@ -20,7 +20,7 @@ from cloudkite.accounts import registry
 from cloudkite.accounts import target as targets
 from cloudkite.accounts.registry import Account
 from cloudkite.accounts.target import Target
-from cloudkite.journey import outlook, teardown
+from cloudkite.journey import outlook, teardown, trial
 from cloudkite.journey.reach import refuse_shared
 from cloudkite.journey.setup import check_rights, steps
 from cloudkite.show import amounts, mistakes, screen
@@ -213,6 +213,7 @@ def _connect(workspace: Workspace, fate: Fate, tell: Tell) -> tuple[Account, Tar
     fate.target = targets.connect(workspace, fate.account)
     fate.notes += fate.target.notes
     fate.target.identity  # noqa: B018  asked for here, where it may take a request, and kept
+    fate.notes += filter(None, [trial.said(fate.target)])
     return fate.account, fate.target
 
 

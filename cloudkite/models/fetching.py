@@ -99,7 +99,8 @@ def save(
 ) -> Fetched:
     """All that is in a bucket, or under `prefix` there, in `folder`; raises UserError as `fetch` does.
 
-    An empty bucket makes no folder.
+    An empty bucket makes no folder. What was saved before and is in the bucket no longer is worth more than a folder
+    that is like the bucket: it stays, and UserError is raised where something newer would take its place.
     """
     source = Source(
         bucket,
@@ -109,7 +110,24 @@ def save(
         _("rename it (`gcloud storage mv`), or download that bucket with gcloud and leave --save out"),
     )
     objects = _objects(target, source)
-    return _bring(target, source, objects, folder, progress) if objects else Fetched(folder, (), 0, 0)
+    known = _recorded(folder) or {}
+    if not objects:
+        return Fetched(folder, (), 0, 0)
+    listing = {one["name"]: one["generation"] for one in objects.values()}
+    if listing.items() <= known.items() and all((folder / name).is_file() for name in objects):
+        return Fetched(folder, tuple(objects), sum(int(one["size"]) for one in objects.values()), 0)
+    if gone := known.keys() - listing.keys():
+        raise UserError(
+            counted(
+                "{folder} has {count} file that {what} has no longer: it is not replaced",
+                "{folder} has {count} files that {what} has no longer: they are not replaced",
+                len(gone),
+                folder=amounts.short(folder),
+                what=source.what,
+            ),
+            _("save to another folder: --save DIR"),
+        )
+    return _bring(target, source, objects, folder, progress)
 
 
 def _bring(

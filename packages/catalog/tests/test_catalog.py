@@ -6,13 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from catalog import accelerators, book, images, machines, prices, quotas, regions, tpus
+from catalog import accelerators, book, currencies, images, machines, prices, quotas, regions, tpus
 from catalog.book import UnknownName
 
 FOLDER = Path(book.__file__).parent
 
 
-@pytest.mark.parametrize("name", ["machines", "accelerators", "regions", "quotas", "prices", "resources", "tpus"])
+@pytest.mark.parametrize(
+    "name", ["machines", "accelerators", "regions", "quotas", "prices", "resources", "tpus", "currencies"]
+)
 def test_each_file_says_its_date_and_source(name):
     data = json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
     assert data["as_of"][:2] == "20"
@@ -230,3 +232,16 @@ def test_every_accelerator_that_serves_is_known_and_has_a_quota_with_sound_regio
         assert accelerators.accelerator(name) and row["id"].startswith("CustomModelServing")
         named = [region for places in row["documented"].values() for region in places]
         assert len(named) == len(set(named)) and set(named) <= known, name
+
+
+@pytest.mark.parametrize(
+    "code, places, per_dollar", [("KRW", 0, "1335.266738"), ("JPY", 0, "157.250269"), ("EUR", 2, "0.895095"),
+                                 ("USD", 2, "1.000000"), ("KWD", 3, "")],
+)  # fmt: skip
+def test_currencies_have_decimals_and_a_dated_rate(code, places, per_dollar):
+    assert currencies.decimals(code) == places
+    if per_dollar:
+        assert currencies.rate(code) == currencies.Rate(code, Decimal(per_dollar), "2026-10-30")
+    else:
+        with pytest.raises(UnknownName):
+            currencies.rate(code)
