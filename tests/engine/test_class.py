@@ -24,7 +24,7 @@ from cloudkite.jobs import pushed, service, staging, submit
 from cloudkite.jobs.plans import Plan, Wishes
 from cloudkite.journey import classes, learning, several
 from cloudkite.models import fetching
-from cloudkite.money import caps, gate
+from cloudkite.money import gate
 from cloudkite.show.errors import UserError
 from cloudkite.trainers.folders import Trainer
 from cloudkite.workspace import Workspace, throw_away
@@ -330,7 +330,7 @@ def test_who_leaves_takes_what_they_have_along_and_their_permissions_go(room, de
     assert f"cancelled job {job.name}" in said and "mo left class ml-1" in said
     assert (tmp_path / "saved" / "models" / "tiny" / "one" / "model" / "saved_model.pb").read_text() == "a model"
     assert folders.held(room.place.target, "mo") == []
-    assert description.read(room.file).learner("mo").left == caps.now(room.place.target).date()
+    assert description.read(room.file).learner("mo").left == room.place.target.now().date()
     assert room.place.up().changes == {"delete": EACH}
     for act in (blob.exists, lambda: blob.upload_from_string("again")):
         with pytest.raises((Forbidden, NotFound)):
