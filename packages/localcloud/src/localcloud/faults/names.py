@@ -17,6 +17,7 @@ from localcloud.faults.storage_names import storage_id
 # How a gRPC service's name starts -> its API, as in API.googleapis.com; the first that fits.
 RPC_APIS = (
     ("google.cloud.aiplatform.", "aiplatform"),
+    ("google.cloud.run.", "run"),
     ("google.logging.", "logging"),
     ("google.cloud.resourcemanager.", "cloudresourcemanager"),
     ("google.api.serviceusage.", "serviceusage"),
@@ -52,6 +53,7 @@ _ODD_RPCS = {
     "GetProjectBillingInfo": "projects.getBillingInfo",
     "UpdateProjectBillingInfo": "projects.updateBillingInfo",
     "Publish": "topics.publish",
+    "RunJob": "jobs.run",
     "Pull": "subscriptions.pull",
     "Acknowledge": "subscriptions.acknowledge",
     "GetIamPolicy": "*.getIamPolicy",
