@@ -273,7 +273,7 @@ class RunJobs:
         else:
             self._job(call.name)
             found = self._kept.below(f"{call.name}/executions/")
-        return _page("executions", [one.body for one in found], request)
+        return _page("executions", [one.body for one in found if not one.deleted], request)
 
     def cancel_execution(self, call: Call, request: Body) -> Body:
         """Ask an execution to end; gives an operation. Raises 404, 400 for one that has ended."""
