@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from decimal import Decimal
 from pathlib import Path
@@ -150,6 +152,12 @@ def bill(here: RunCloud) -> dict:
     return launch.control(here.root, "GET", f"/bill?project={PROJECT}")
 
 
+def launch_bill(here: RunCloud) -> str:
+    """The bill as the command line shows it."""
+    command = [sys.executable, "-m", "localcloud", "bill", "--root", str(here.root)]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
 def test_what_runs_is_charged_beyond_the_free_amounts(new_cloud: Start, tmp_path: Path) -> None:
     here = RunCloud(new_cloud, tmp_path)
     given = body(FOREVER, task={"timeout": "86400s"})
@@ -167,6 +175,9 @@ def test_what_runs_is_charged_beyond_the_free_amounts(new_cloud: Start, tmp_path
     free = 240_000 * Decimal("0.000018") + 450_000 * Decimal("0.000002")
     seconds = (cost + free) / (4 * Decimal("0.000018") + 8 * Decimal("0.000002"))
     assert 86_400 <= seconds < 86_460
+    shown = launch_bill(here)
+    assert "Cloud Run" in shown and "vCPU-seconds" in shown and "GiB-seconds" in shown
+    assert "  240,000 of 240,000 Cloud Run vCPU seconds (" in shown
     free_rows = {row["what"]: row for row in told["free"]}
     assert Decimal(free_rows["Cloud Run vCPU seconds"]["used"]) == 240_000
     assert Decimal(free_rows["Cloud Run GiB seconds"]["used"]) == 450_000
