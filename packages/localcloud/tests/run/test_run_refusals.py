@@ -167,9 +167,17 @@ def test_places(here: RunCloud) -> None:
     assert (nowhere.status_code, nowhere.json()["error"]["status"]) == (404, "NOT_FOUND")
     assert here.session.get(f"{HOST}/projects/nobodys-project/locations/us-central1/jobs").status_code == 403
     assert here.session.get(f"{HOST}/{PLACE}/services").status_code == 501
-    # What gcloud calls: the older API by namespaces.
-    old = f"https://us-central1-run.googleapis.com/apis/run.googleapis.com/v1/namespaces/{PROJECT}/jobs"
-    assert here.session.get(old).status_code == 501
+    # The older API by namespaces has the same jobs, and is as strict.
+    old = "https://us-central1-run.googleapis.com/apis/run.googleapis.com/v1/namespaces"
+    assert here.session.get(f"{old}/{PROJECT}/jobs").json()["kind"] == "JobList"
+    assert here.session.get(f"{old}/{PROJECT}/services").status_code == 501
+    assert here.session.get(f"{old}/nobodys-project/jobs").status_code == 403
+    task = {"containers": [{"image": PLAIN}], "maxRetries": "many"}
+    spec = {"template": {"spec": {"template": {"spec": task}}}}
+    answer = here.session.post(f"{old}/{PROJECT}/jobs", json={"metadata": {"name": "old"}, "spec": spec})
+    assert (answer.status_code, "maxRetries" in answer.text or "max_retries" in answer.text) == (400, True)
+    for odd in ({"spec": "x"}, {"spec": {"template": {"spec": {"template": {"spec": {"containers": "x"}}}}}}):
+        assert here.session.post(f"{old}/{PROJECT}/jobs", json=odd).status_code == 400
 
 
 def test_the_api_is_off_at_first(new_cloud: Start) -> None:

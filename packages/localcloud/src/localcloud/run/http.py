@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from localcloud.core import strict_json
-from localcloud.run import messages
+from localcloud.run import messages, namespaces
 from localcloud.run.methods import OPERATIONS, SERVICES, Method
 from localcloud.run.store import RunJobs
 from localcloud.transport import typed
@@ -32,6 +32,7 @@ def router() -> Router:
         for name, method in methods.items():
             for route in routes[service][name]:
                 _register(made, route, method)
+    namespaces.add(made)
     return made
 
 
