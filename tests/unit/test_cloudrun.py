@@ -1,5 +1,5 @@
 """Jobs on Cloud Run: wishes that can be and that can't, the request, what is told of an execution, and the money."""
-# ruff: noqa: E501 (a case is a line)
+
 
 import dataclasses
 import datetime
