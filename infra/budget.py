@@ -1,7 +1,11 @@
-"""The monthly budget: who is told, and when. It warns, hours late; what holds at once is each job's time limit."""
+"""The budget of a month or of a free trial: who is told, and when.
+
+It warns, hours late; what holds at once is each job's time limit.
+"""
 
 from __future__ import annotations
 
+import datetime
 from decimal import Decimal
 
 import pulumi
@@ -10,6 +14,8 @@ import pulumi_gcp as gcp
 from infra.apis import Apis
 from infra.contacts import Contacts
 from infra.settings import Budget, Settings
+
+TRIAL_DAYS = 90  # https://cloud.google.com/free/docs/free-cloud-features#free-trial
 
 
 class MonthlyBudget(pulumi.ComponentResource):
@@ -28,7 +34,8 @@ class MonthlyBudget(pulumi.ComponentResource):
         billing = gcp.billing
         units, nanos = _parts(budget.amount)
         made = billing.Budget(
-            "monthly-budget",
+            # Another name for another period: so none has to be turned into the other, of which Google says nothing.
+            "trial-budget" if budget.period == "trial" else "monthly-budget",
             billing_account=budget.billing_account,
             display_name=f"cloudkite {settings.stack} ({settings.project})"[:60],  # 60 is Google's limit
             amount=billing.BudgetAmountArgs(
@@ -38,13 +45,15 @@ class MonthlyBudget(pulumi.ComponentResource):
             ),
             budget_filter=billing.BudgetBudgetFilterArgs(
                 projects=[pulumi.Output.concat("projects/", project_number)],
-                calendar_period="MONTH",
+                calendar_period="MONTH" if budget.period == "month" else None,
+                custom_period=_trial(settings) if budget.period == "trial" else None,
                 # The default counts credits: while a trial's credit pays, the cost would be 0 and nothing be reported.
                 credit_types_treatment="EXCLUDE_ALL_CREDITS",
             ),
             threshold_rules=[
                 *(_threshold(part, "CURRENT_SPEND") for part in budget.thresholds),
-                _threshold(1.0, "FORECASTED_SPEND"),
+                # Of a period of one's own there is no forecast: Google refuses the rule (ThresholdRule.Basis).
+                *((_threshold(1.0, "FORECASTED_SPEND"),) if budget.period == "month" else ()),
             ],
             # A rule wants somebody to tell; without, Google writes to those who administer the billing account.
             all_updates_rule=billing.BudgetAllUpdatesRuleArgs(
@@ -59,6 +68,19 @@ class MonthlyBudget(pulumi.ComponentResource):
             lambda amount: amount.specified_amount.currency_code if amount.specified_amount else None
         )
         self.register_outputs({"name": self.name})
+
+
+def _trial(settings: Settings) -> gcp.billing.BudgetBudgetFilterCustomPeriodArgs | None:
+    """From the day on which the trial began to its 90th day after, in part of which the credit still pays."""
+    if settings.trial_started is None:  # refused with the settings
+        return None
+    first, last = settings.trial_started, settings.trial_started + datetime.timedelta(days=TRIAL_DAYS)
+    return gcp.billing.BudgetBudgetFilterCustomPeriodArgs(
+        start_date=gcp.billing.BudgetBudgetFilterCustomPeriodStartDateArgs(
+            year=first.year, month=first.month, day=first.day
+        ),
+        end_date=gcp.billing.BudgetBudgetFilterCustomPeriodEndDateArgs(year=last.year, month=last.month, day=last.day),
+    )
 
 
 def _parts(amount: Decimal) -> tuple[int, int]:

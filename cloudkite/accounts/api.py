@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -10,6 +11,7 @@ from cloudkite.accounts.target import Target
 from cloudkite.show import errors
 from cloudkite.show.errors import UserError, from_google, is_quota, retry_after
 from cloudkite.show.text import _
+from cloudkite.workspace import read_json
 
 TIMEOUT = 60  # seconds without an answer
 _PAUSES = (0.4, 1.0, 2.5)  # seconds before each new attempt, or more where the service says so
@@ -47,6 +49,8 @@ def call(
         target, method, url, doing, params=params, json=body, again=method == "GET" if again is None else again
     )
     if not response.ok:
+        if target.account.tier == "trial" and errors.is_unpaid(response):
+            _forget_open(target)
         told = from_google(response, doing, target.unpaid)
         if response.status_code in _PASSING and not is_quota(response):
             passing = Passing(told.message, told.hint, told.code)
@@ -54,6 +58,13 @@ def call(
             raise passing
         raise told
     return table(response, doing) if response.content else {}
+
+
+def _forget_open(target: Target) -> None:
+    """A trial that was seen open today has closed since: the next command looks again."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        if not read_json(target.account.trial_file).get("closed"):
+            target.account.trial_file.unlink(missing_ok=True)
 
 
 def table(response: Any, doing: str) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import os
 import subprocess
@@ -51,6 +52,17 @@ def started(workspace: Workspace, account: Account) -> tuple[dict[str, str], dic
             _("uv run invoke local.stop, then run the same command again: it writes the file again"),
         )
     return environment, server, notes
+
+
+def ahead(root: Path) -> datetime.timedelta:
+    """By how much the clock of the local cloud in `root` is ahead of this machine's, as it wrote down at its last move.
+
+    Nothing where it was never moved, or where that can't be read.
+    """
+    try:
+        return datetime.timedelta(seconds=float(read_json(root / "clock.json")["ahead"]))
+    except (OSError, ValueError, KeyError, TypeError, OverflowError):
+        return datetime.timedelta()
 
 
 def start_options(account: Account) -> list[str]:

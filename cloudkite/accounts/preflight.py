@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from cloudkite.accounts import preferences, services
+from cloudkite.accounts import preferences, services, unheard
 from cloudkite.accounts.api import send, table
 from cloudkite.accounts.services import Services
 from cloudkite.accounts.target import Target
@@ -71,6 +71,7 @@ def look(target: Target, settings: Settings, made: Made) -> Report:
         lambda: _billing(target, settings),
         lambda: _buckets(target, settings, made),
         lambda: _quotas(target, settings, made),
+        lambda: (Finding(said, stops=False) for said in unheard.look(target, settings)),
     ]
     with ThreadPoolExecutor(len(asked)) as beside:
         found = [finding for one in beside.map(lambda ask: list(ask()), asked) for finding in one]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import os
 import re
 from collections.abc import Mapping
@@ -11,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from cloudkite import names as files
-from cloudkite.accounts import settings
+from cloudkite.accounts import membership, settings
+from cloudkite.accounts.membership import Membership
 from cloudkite.show.errors import BadValue, UserError
 from cloudkite.show.text import _, near
 from cloudkite.workspace import Workspace, google_accounts, private_folder, read_json, write_atomically
@@ -24,11 +26,12 @@ NAME = re.compile(r"[a-z][a-z0-9-]{0,28}[a-z0-9]")
 
 @dataclass(frozen=True)
 class Account:
-    """One account. `target` is "local" or "google"; `budget` is per month, in `currency`, None without one.
+    """One account. `target` is "local" or "google"; `budget` is per `period`, in `currency`, None without one.
 
     `currency` is None while it is unknown: the settings name none, and no `up` has read the billing account's own.
     `state` is a folder of this computer's; `shared` says that what `up` made is written down in a bucket of the
-    project instead, for all who work on it.
+    project instead, for all who work on it. `period` is "month", or "trial" for the 90 days of a free trial's credit;
+    `trial_started` the day on which that began, None while nobody said.
     """
 
     name: str
@@ -43,6 +46,9 @@ class Account:
     state: Path
     shared: bool = False
     payer: str = ""  # the billing account that the budget is of
+    learner: Membership | None = None  # who works with it, where it is a class's
+    period: str = "month"
+    trial_started: datetime.date | None = None
 
     @property
     def costs_money(self) -> bool:
@@ -53,6 +59,11 @@ class Account:
     def outputs_file(self) -> Path:
         """What `up` writes and `down` takes away: there while the account is set up."""
         return self.state / _OUTPUTS
+
+    @property
+    def trial_file(self) -> Path:
+        """What was last seen of a free trial's billing account; without it, the cloud is asked. See trial.py."""
+        return self.state / "trial.json"
 
     def outputs(self) -> Outputs:
         """What `up` made. Raises UserError when the account is not set up."""
@@ -105,6 +116,7 @@ def load(workspace: Workspace, name: str | None = None) -> Account:
     described = settings.checked(workspace, path, name)
     budget = described["budget"] or {}
     state = _state_folder(workspace, name, described["target"])
+    joined = membership.read(workspace)
     return Account(
         name=name,
         target=described["target"],
@@ -118,6 +130,9 @@ def load(workspace: Workspace, name: str | None = None) -> Account:
         state=state,
         shared=described["state"] == "bucket",
         payer=str(budget.get("billing_account", "")),
+        learner=joined if joined and joined.account == name else None,
+        period=str(budget.get("period", "month")),
+        trial_started=datetime.date.fromisoformat(began) if (began := described["trial_started"]) else None,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,8 @@ from cloudkite.workspace import CLONE, Workspace, read_json, write_atomically
 if TYPE_CHECKING:
     from infra.settings import Settings
 
-_KNOWN = {"target", "project", "region", "tier", "owner", "budget", "state"}  # what an account is made of
+# What an account is made of.
+_KNOWN = {"target", "project", "region", "tier", "trial_started", "owner", "budget", "state"}
 _SCHEMA = CLONE / "infra" / "settings.schema.json"
 _MOST = 100_000  # bytes of a settings file
 _NODES = 10_000  # values in it, those that an alias repeats counted each time
@@ -128,6 +130,33 @@ def write(path: Path, config: Mapping[str, Any]) -> None:
     schema = os.path.relpath(_SCHEMA, path.parent).replace(os.sep, "/") if path.is_relative_to(CLONE) else str(_SCHEMA)
     text = yaml.safe_dump({"config": dict(config)}, sort_keys=False, allow_unicode=True)
     write_atomically(path, f"# yaml-language-server: $schema={schema}\n{text}", 0o644)  # as the clone's other files
+
+
+def put(path: Path, key: str, value: str) -> None:
+    """Set one key of a settings file to a text; everything else in it, comments too, stays as it is.
+
+    Raises BadValue for a file in which no place for it is found; then nothing is written.
+    """
+    import yaml
+
+    before, text = read(path), path.read_text(encoding="utf-8")
+    line = f"{key}: '{value}'"
+    present = re.compile(rf"^(\s+){re.escape(key)}:.*$", re.MULTILINE)
+    first = re.compile(r"^config:[ \t]*(?:#.*)?\n((?:[ \t]*(?:#.*)?\n)*)([ \t]+)(?=\S)", re.MULTILINE)
+    if present.search(text):
+        changed = present.sub(lambda found: f"{found[1]}{line}", text, count=1)
+    else:
+        changed = first.sub(lambda found: f"{found[0]}{line}\n{found[2]}", text, count=1)
+    try:
+        found = yaml.safe_load(changed)["config"]
+    except (yaml.YAMLError, TypeError, KeyError):
+        found = None
+    if found != {**before, key: value}:
+        raise BadValue(
+            _("{key} can't be written into {path}").format(key=key, path=path),
+            _("put this line below `config:`: {line}").format(line=line),
+        )
+    write_atomically(path, changed, 0o644)
 
 
 def describe(

@@ -6,6 +6,7 @@ every Google client understands, and the session is built from those.
 
 from __future__ import annotations
 
+import datetime
 import json
 import os
 from collections.abc import Mapping
@@ -41,6 +42,11 @@ class Target:
     cloud: str = ""  # which cloud it is, where one can be emptied and begun anew; "" for Google
     unpaid: str = ""  # what helps where nobody pays for the project; "" for Google's usual step
     notes: tuple[str, ...] = ()  # what the person should know before the command's own output
+    workspace: Workspace | None = field(default=None, repr=False)
+
+    def now(self) -> datetime.datetime:
+        """What time it is at the account's cloud, in UTC: see `time_at`."""
+        return time_at(self.workspace, self.account)
 
     @cached_property
     def credentials(self) -> Any:
@@ -185,6 +191,18 @@ def _credentials(info: dict[str, Any], project: str) -> Any:
     raise ValueError(_("they are of type {kind!r}").format(kind=kind))
 
 
+def time_at(workspace: Workspace | None, account: Account) -> datetime.datetime:
+    """What time it is at an account's cloud, in UTC; nobody is asked for it.
+
+    For Google it is this machine's time; a local cloud's clock may have been moved forward, and the file in which it
+    keeps that says by how much. Whatever is decided by days or months of an account goes by this.
+    """
+    now = datetime.datetime.now(datetime.UTC)
+    if workspace is None or account.target != "local":
+        return now
+    return now + local.ahead(workspace.localcloud)
+
+
 def connect(workspace: Workspace, account: Account) -> Target:
     """The target of `account`; starts the local cloud when the account lives there.
 
@@ -217,4 +235,4 @@ def _local(workspace: Workspace, account: Account) -> Target:
     environment, server, notes = local.started(workspace, account)
     attached = {"PULUMI_DEBUG_PROVIDERS": f"gcp:{server['provider']}"}
     unpaid = f"uv run invoke local.pay {account.name}" if account.tier == "trial" else ""
-    return Target(account, environment, attached, server.get("cloud", ""), unpaid, tuple(notes))
+    return Target(account, environment, attached, server.get("cloud", ""), unpaid, tuple(notes), workspace)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from invoke.collection import Collection
 from invoke.context import Context
 
-from cloudkite.commands import JSON, command
+from cloudkite.commands import ACCOUNT, JSON, command
 from cloudkite.show.text import _
 
 
@@ -77,4 +77,37 @@ def env(c: Context, name: str, shell: str = "") -> None:
     shells.show_pulumi(workspace.find(), name, shell)
 
 
-collection = Collection("account", list_all, add, use, env)
+@command(
+    help={
+        "save": "the folder for data and models (default: NAME-saved)",
+        "confirm": "the account's name, instead of being asked for it",
+        "delete-project": "delete the project too, with whatever others made in it",
+        "account": ACCOUNT,
+        "json": JSON,
+    },
+)
+def end(
+    c: Context,
+    save: str = "",
+    confirm: str = "",
+    delete_project: bool = False,
+    account: str = "",
+    json: bool = False,
+) -> None:
+    """Save data and models, take everything down, show that nothing is left, and say how to upgrade or leave."""
+    from pathlib import Path
+
+    from cloudkite import workspace
+    from cloudkite.journey import ending
+
+    ending.end(
+        workspace.find(),
+        account,
+        save=Path(save) if save else None,
+        confirmed=confirm,
+        delete_project=delete_project,
+        as_json=json,
+    )
+
+
+collection = Collection("account", list_all, add, use, env, end)

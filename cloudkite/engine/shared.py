@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from cloudkite import interrupts
 from cloudkite.accounts.api import call, pages, put_object, send
 from cloudkite.accounts.target import Target
 from cloudkite.engine import state
@@ -110,7 +111,7 @@ class Shared:
                 told = now
             if time.monotonic() > deadline:
                 raise self.held(found[0])
-            time.sleep(_LOOK)
+            interrupts.pause(_LOOK)
 
     def held(self, by: Holder) -> UserError:
         """Somebody else's run does not end."""
@@ -148,8 +149,9 @@ class Shared:
         bucket = name_of(self.folder)
         if set(self._names(".pulumi/stacks/", json_only=True)) - {self._checkpoint}:
             return False
-        for name in [*self._names("")]:
-            self._delete(name)
+        # Where versioning was turned on, what an object was before is there until it is named by its generation.
+        for item in [*self._items("", versions="true")]:
+            self._delete(item["name"], item["generation"])
         call(self.target, "DELETE", f"{_BASE}/storage/v1/b/{bucket}", _("delete the bucket {name}").format(name=bucket))
         for path in (self.folder.checkpoint, _marker(self.folder)):
             path.unlink(missing_ok=True)
@@ -169,11 +171,14 @@ class Shared:
         return f"{_BASE}/storage/v1/b/{name_of(self.folder)}/o/{quote(name, safe='')}"
 
     def _names(self, prefix: str, json_only: bool = False) -> Iterator[str]:
-        url = f"{_BASE}/storage/v1/b/{name_of(self.folder)}/o"
-        wanted = {"prefix": prefix, "fields": "items(name),nextPageToken"}
-        for item in pages(self.target, url, "items", self._doing, wanted):
+        for item in self._items(prefix):
             if not json_only or item["name"].endswith(".json"):
                 yield item["name"]
+
+    def _items(self, prefix: str, **more: str) -> Iterator[dict[str, Any]]:
+        url = f"{_BASE}/storage/v1/b/{name_of(self.folder)}/o"
+        wanted = {"prefix": prefix, "fields": "items(name,generation),nextPageToken", **more}
+        return pages(self.target, url, "items", self._doing, wanted)
 
     def _get(self, name: str) -> Any:
         """The answer with an object's content; None when there is none."""
@@ -188,8 +193,9 @@ class Shared:
         """Write an object, unless there is one; says whether it did."""
         return put_object(self.target, name_of(self.folder), name, text.encode(), self._doing)
 
-    def _delete(self, name: str) -> None:
-        answer = send(self.target, "DELETE", self._place(name), self._doing, again=True)
+    def _delete(self, name: str, generation: str = "") -> None:
+        which = {"generation": generation} if generation else None
+        answer = send(self.target, "DELETE", self._place(name), self._doing, again=True, params=which)
         if not answer.ok and answer.status_code != 404:
             raise from_google(answer, self._doing)
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from catalog import accelerators, images, tpus
+from cloudkite.accounts.membership import LEARNER
 from cloudkite.accounts.registry import Account
 from cloudkite.accounts.target import Target
 from cloudkite.jobs import plans, service, staging
@@ -121,6 +122,9 @@ def submit(
     arguments += plan.earlier.options(sent.uri if sent else "") if plan.earlier else ()
     unique = new_name(stem(plan.name) or plan.trainer.name)
     who = name_as_label(target.identity) if "@" in target.identity else ""
+    labels = {STARTED_BY: who} if who else {}
+    if plan.account.learner:
+        labels[LEARNER] = plan.account.learner.name
     spec = JobSpec(
         name=plan.name or unique,
         trainer=plan.trainer.name,
@@ -144,7 +148,7 @@ def submit(
         disk_kind=plan.disk_kind,
         pins=_pins(plan),
         arguments=arguments,
-        labels={STARTED_BY: who} if who else {},
+        labels=labels,
         environment=_environment(plan),
     )
     with reservations.reserved(target, plan, spec.output):

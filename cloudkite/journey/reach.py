@@ -10,6 +10,7 @@ from catalog import images
 from cloudkite.accounts import registry, target
 from cloudkite.accounts.registry import Account
 from cloudkite.check import machine
+from cloudkite.journey import trial
 from cloudkite.show import screen
 from cloudkite.show.errors import UserError
 from cloudkite.show.text import _
@@ -25,6 +26,7 @@ def connect(workspace: Workspace, account: Account, *, new: bool = False) -> tar
     made = target.connect(workspace, account)
     for note in made.notes:
         screen.note(note)
+    trial.tell(made)
     if not new and not account.outputs_file.is_file():
         _learn(account, made)
         if not account.outputs_file.is_file() and not _left(account):

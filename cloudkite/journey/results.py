@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 from cloudkite.accounts import registry
 from cloudkite.accounts.target import Target
 from cloudkite.children import end, safe_environment
+from cloudkite.journey import rates
+from cloudkite.journey import trial as trials
 from cloudkite.journey.reach import connect
 from cloudkite.show import amounts, screen
 from cloudkite.show.errors import BadValue, UserError
@@ -54,6 +56,7 @@ def list_jobs(
     if not found:
         screen.say(_("no jobs yet; `uv run invoke train NAME` starts one"))
         return
+    rate = rates.shown(target)
     screen.table(
         [_("job"), _("by"), _("state"), _("machine"), _("created (UTC)"), _("ran"), _("cost")],
         [
@@ -64,13 +67,15 @@ def list_jobs(
                 machines(job),
                 f"{job.created:%Y-%m-%d %H:%M}",
                 amounts.duration(job.seconds) if job.started else "",
-                amounts.money(job.cost, job.currency) if job.started else "",
+                rate.beside(job.cost) if job.started else "",
             )
             for job in found
         ],
         right=[5, 6],
         spare=[1, 3, 4, 5],
     )
+    rates.say(rate)
+    trials.tell_credit(target)
 
 
 def _states(typed: Sequence[str]) -> tuple[str, ...]:

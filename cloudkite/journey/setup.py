@@ -9,9 +9,10 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from cloudkite.accounts import registry
+from cloudkite.accounts import trial as trials
 from cloudkite.accounts.registry import Account
-from cloudkite.accounts.target import Target
-from cloudkite.journey import outlook
+from cloudkite.accounts.target import Target, time_at
+from cloudkite.journey import outlook, rates, trial
 from cloudkite.journey.reach import connect, refuse_shared
 from cloudkite.show import amounts, screen
 from cloudkite.show.errors import UserError
@@ -22,14 +23,32 @@ _NEEDED = "resourcemanager.projects.setIamPolicy"  # by every account, and had b
 
 if TYPE_CHECKING:
     from cloudkite.engine import Change, Step
+    from cloudkite.money.currency import Rate
     from cloudkite.money.prices import MonthlyRow
 
 
-def up(workspace: Workspace, name: str = "", *, yes: bool = False, as_json: bool = False, look: bool = False) -> None:
+def up(
+    workspace: Workspace,
+    name: str = "",
+    *,
+    yes: bool = False,
+    as_json: bool = False,
+    look: bool = False,
+    trial_started: str = "",
+) -> None:
     """Preview, price, consent, then make what is missing; with `look` show what that is, and end."""
     account = registry.load(workspace, name or None)
     refuse_shared(workspace, account)
-    set_up(workspace, account, connect(workspace, account, new=True), yes=yes, quiet=as_json, look=look)
+    target = connect(workspace, account, new=True)
+    if not look or trial_started:
+        target = trial.settle_start(workspace, target, trial_started, may_ask=not (yes or as_json))
+    account = target.account
+    set_up(workspace, account, target, yes=yes, quiet=as_json, look=look)
+    if not look:
+        target = trial.settle_start(workspace, target)  # in a new project that can be read only now
+        trial.tell_unknown_start(target)
+    if not as_json and not look:
+        trial.tell_credit(target)
     if as_json and not look:
         screen.as_json(registry.load(workspace, account.name).outputs())
     else:
@@ -89,7 +108,7 @@ def set_up(
         outlook.tell_drift(preview)
     if not quiet and not brief:
         show_changes(preview.changes)
-        show_monthly(prices.monthly(preview.resources, account.region), account)
+        show_monthly(prices.monthly(preview.resources, account.region), account, rates.shown(target))
         if account.shared:
             kept = _("what is made is written down in gs://{project}-state, for all members: below 0.01 USD a month")
             say(kept.format(project=account.project))
@@ -126,8 +145,16 @@ def acting_as(account: Account, target: Target) -> str:
 def check_rights(account: Account, target: Target) -> None:
     """Raise UserError unless who is signed in may set the account up: half of it must not be made, or taken down.
 
-    Where that can't be asked (the API is off in a new project) the engine finds out.
+    Where that can't be asked (the API is off in a new project) the engine finds out. A class's shared project is the
+    teacher's: a learner's settings don't name the others, who would lose their permissions.
     """
+    if account.learner and account.learner.shares:
+        raise UserError(
+            _("account {name} is the one that class {of} shares: its teacher sets it up and takes it down").format(
+                name=account.name, of=account.learner.of
+            ),
+            _("uv run invoke train NAME --account {name}").format(name=account.name),
+        )
     from cloudkite.accounts import api
 
     url = f"https://cloudresourcemanager.googleapis.com/v3/projects/{account.project}:testIamPermissions"
@@ -175,18 +202,19 @@ def show_changes(changes: Sequence[Change]) -> None:
     screen.table([_("change"), _("kind"), _("count"), _("names")], rows, right=[2])
 
 
-def show_monthly(rows: list[MonthlyRow], account: Account) -> None:
-    """A table of what resources cost in a month, with the date of the prices."""
+def show_monthly(rows: list[MonthlyRow], account: Account, rate: Rate) -> None:
+    """A table of what resources cost in a month, in the account's currency too, with the date of the prices."""
     screen.heading(
         _("price per month") if account.costs_money else _("price per month on Google; here it costs nothing")
     )
-    shown = [(row.name, row.note, amounts.money(row.amount, row.currency)) for row in rows]
+    shown = [(row.name, row.note, rate.beside(row.amount)) for row in rows]
     known = [row.amount for row in rows if row.amount is not None]
-    total = (_("in all"), "", amounts.money(sum(known, Decimal(0)), rows[0].currency)) if known else None
+    total = (_("in all"), "", rate.beside(sum(known, Decimal(0)))) if known else None
     screen.table([_("what"), _("how it is counted"), _("USD per month")], shown, right=[2], total=total)
     dates = sorted({row.as_of for row in rows if row.as_of})
     if dates:
         screen.say(_("prices of {date}, before tax").format(date=dates[0]), style="dim")
+    rates.say(rate)
 
 
 def _show_outputs(account: Account, brief: bool) -> None:
@@ -209,6 +237,7 @@ def list_accounts(workspace: Workspace, *, as_json: bool = False) -> None:
     """Each account, which is in use, and whether it is set up."""
     accounts, broken = registry.load_all(workspace)
     current = registry.chosen(workspace) if accounts or broken else ""
+    by_days = {one.name: trials.by_days(one, time_at(workspace, one).date()) for one in accounts}
     rows = []
     for account in accounts:
         ready = account.outputs_file.is_file()
@@ -222,9 +251,13 @@ def list_accounts(workspace: Workspace, *, as_json: bool = False) -> None:
             "budget": account.budget,
             "currency": account.currency,
             "set_up": ready,
+            "trial_started": account.trial_started,
+            "trial_days_left": found.left if (found := by_days[account.name]) and account.trial_started else None,
         })  # fmt: skip
     if as_json:
-        nothing = dict.fromkeys(("target", "project", "region", "tier", "budget", "currency", "set_up"))
+        nothing = dict.fromkeys(
+            ("target", "project", "region", "tier", "budget", "currency", "set_up", "trial_started", "trial_days_left")
+        )
         screen.as_json(rows + [
             {"name": name, "in_use": name == current, **nothing, "broken": said.message}
             for name, said in broken.items()
@@ -239,7 +272,7 @@ def list_accounts(workspace: Workspace, *, as_json: bool = False) -> None:
                 r["target"],
                 r["project"],
                 r["region"],
-                r["tier"],
+                trial.short(by_days[r["name"]]) or r["tier"],
                 amounts.money(r["budget"], r["currency"]) if r["budget"] is not None else _("none"),
                 _("yes") if r["set_up"] else _("no"),
             )

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from cloudkite.accounts import registry
 from cloudkite.accounts.registry import Account
 from cloudkite.accounts.target import Target
+from cloudkite.journey import rates
 from cloudkite.journey.reach import connect
 from cloudkite.journey.setup import acting_as, check_rights, show_changes, show_monthly, steps
 from cloudkite.show import amounts, screen
@@ -24,11 +25,13 @@ from cloudkite.workspace import Workspace
 if TYPE_CHECKING:
     from cloudkite.engine import Resource
     from cloudkite.jobs.service import Job
+    from cloudkite.models.fetching import Fetched
+    from cloudkite.money.currency import Rate
     from cloudkite.money.inventory import Inventory, Standing
 
 
 @dataclass(frozen=True)
-class _Leaving:
+class Leaving:
     """What `down` would do: resources of the state that go and stay, jobs that are cancelled, and all that stands.
 
     `bills` is what goes on costing when it is done, `watched` that the budget and its alerts therefore stay.
@@ -59,25 +62,29 @@ def down(
 
     `save` is a folder that data and models are downloaded to before anything goes.
     """
+    from cloudkite.money import currency
+
     account = registry.load(workspace, name or None)
     target = connect(workspace, account, new=True)
     check_rights(account, target)
     with screen.waiting(_("looking at what is there ...")):
-        leaving = _look(account, target, everything)
+        leaving = look(account, target, everything)
     screen.note(acting_as(account, target))
+    rate = currency.DOLLAR if as_json else rates.shown(target)
     if not as_json:
-        _show_leaving(account, leaving, everything)
+        show_leaving(account, leaving, everything, rate)
     if save:
-        _show_download(account, leaving, save, say=screen.note if as_json else screen.say)
+        show_download(account, leaving, save, rate, say=screen.note if as_json else screen.say)
     if leaving.goes or leaving.jobs:
         _consent(account, everything, yes, confirmed)
     if save:
-        _save(target, leaving, save, say=screen.note if as_json else screen.say)
+        save_all(target, leaving, save, say=screen.note if as_json else screen.say)
     left = take_down(account, target, everything=everything, watched=leaving.watched, jobs=leaving.jobs, quiet=as_json)
-    _show_left(account, target, left, everything, as_json)
+    _show_left(account, target, left, everything, as_json, rate)
 
 
-def _look(account: Account, target: Target, everything: bool) -> _Leaving:
+def look(account: Account, target: Target, everything: bool) -> Leaving:
+    """Ask the state and the APIs what there is. Raises UserError."""
     from cloudkite import engine
     from cloudkite.jobs import service
     from cloudkite.money import inventory
@@ -91,7 +98,7 @@ def _look(account: Account, target: Target, everything: bool) -> _Leaving:
     standing = inventory.take(target)
     bills = [one for one in standing.bills if _place(one.ref) not in gone]
     goes, stays = engine.leaving(account, everything, watched=bool(bills))
-    return _Leaving(goes, stays, jobs, standing, bills)
+    return Leaving(goes, stays, jobs, standing, bills)
 
 
 def _place(name: str) -> str:
@@ -100,7 +107,8 @@ def _place(name: str) -> str:
     return parts[2] if len(parts) == 3 and parts[0] == "projects" else name
 
 
-def _show_leaving(account: Account, leaving: _Leaving, everything: bool) -> None:
+def show_leaving(account: Account, leaving: Leaving, everything: bool, rate: Rate) -> None:
+    """What goes, what stays, and what goes on costing."""
     from cloudkite import engine
     from cloudkite.money import prices
 
@@ -118,12 +126,12 @@ def _show_leaving(account: Account, leaving: _Leaving, everything: bool) -> None
     if leaving.stays:
         title = _("what stays") if everything else _("what stays: data, models and what they need, unless --everything")
         screen.heading(title)
-        show_monthly(prices.monthly(leaving.stays, account.region), account)
+        show_monthly(prices.monthly(leaving.stays, account.region), account, rate)
     elif days := undelete_days(leaving.goes):
         screen.say(_kept_by_google(days))
     if leaving.bills:
         screen.heading(_("what goes on costing; the budget and its alerts stay with it"))
-        _show_standing(leaving.bills)
+        show_standing(leaving.bills, rate)
 
 
 def _consent(account: Account, everything: bool, yes: bool, confirmed: str) -> None:
@@ -144,35 +152,39 @@ def _consent(account: Account, everything: bool, yes: bool, confirmed: str) -> N
         raise UserError(_("nothing was changed"))
 
 
-def _kept(leaving: _Leaving) -> dict[str, Standing]:
+def kept(leaving: Leaving) -> dict[str, Standing]:
     """The account's own buckets that hold a person's work, by what is in them."""
     by_name = {one.ref: one for one in leaving.standing.found if one.size}
     made = {one.name: one.id for one in (*leaving.goes, *leaving.stays) if one.kind == "Bucket"}
     return {purpose: by_name[made[purpose]] for purpose in ("data", "models") if made.get(purpose) in by_name}
 
 
-def _show_download(account: Account, leaving: _Leaving, folder: Path, say: Callable[[str], None]) -> None:
+def show_download(account: Account, leaving: Leaving, folder: Path, rate: Rate, say: Callable[[str], None]) -> None:
+    """What will be saved to a folder, and the price of the download."""
     from cloudkite.money import stored
 
-    kept = _kept(leaving)
-    if not kept:
+    held = kept(leaving)
+    if not held:
         say(_("data and models are empty: there is nothing to save"))
         return
-    price = stored.receiving(account.region, [one.size for one in kept.values()])
+    price = stored.receiving(account.region, [one.size for one in held.values()])
+    told = rate.told()
     say(
         _("first saved to {folder}: {size} of data and models, about {price} for the download").format(
             folder=amounts.short(folder),
-            size=amounts.size(sum(one.size for one in kept.values())),
-            price=amounts.money(price.amount, price.currency),
+            size=amounts.size(sum(one.size for one in held.values())),
+            price=rate.beside(price.amount),
         )
+        + (f" ({told})" if told else "")
     )
 
 
-def _save(target: Target, leaving: _Leaving, folder: Path, say: Callable[[str], None]) -> None:
-    """Raises UserError before anything is taken down when something can't be saved."""
+def save_all(target: Target, leaving: Leaving, folder: Path, say: Callable[[str], None]) -> dict[str, Fetched]:
+    """What was saved, by purpose. Raises UserError before anything is taken down when something can't be."""
     from cloudkite.models import fetching
 
-    for purpose, bucket in _kept(leaving).items():
+    made = {}
+    for purpose, bucket in kept(leaving).items():
         with screen.waiting(_("saving {name} ...").format(name=bucket.name)) as tell:
             saved = fetching.save(target, bucket.ref, folder / purpose, progress=tell)
         said = counted(
@@ -183,6 +195,8 @@ def _save(target: Target, leaving: _Leaving, folder: Path, say: Callable[[str], 
             path=amounts.short(saved.folder),
         )
         say(said)
+        made[purpose] = saved
+    return made
 
 
 def take_down(
@@ -223,7 +237,9 @@ def take_down(
     return left
 
 
-def _show_left(account: Account, target: Target, left: Sequence[Resource], everything: bool, as_json: bool) -> None:
+def _show_left(
+    account: Account, target: Target, left: Sequence[Resource], everything: bool, as_json: bool, rate: Rate
+) -> None:
     """What the APIs say after all is done: the proof, with what could not be looked at."""
     from cloudkite.money import inventory, prices
 
@@ -235,12 +251,12 @@ def _show_left(account: Account, target: Target, left: Sequence[Resource], every
         return
     if left:
         screen.heading(_("left on purpose"))
-        show_monthly(prices.monthly(left, account.region), account)
+        show_monthly(prices.monthly(left, account.region), account, rate)
         if not everything:
             screen.say(_("remove them too: uv run invoke down --everything"))
     if costing:
         screen.heading(_("what is in the project and costs"))
-        _show_standing(costing)
+        show_standing(costing, rate)
     else:
         rest = len(standing.found) - len(costing)
         said = _("nothing in the project costs a cent a month")
@@ -250,13 +266,11 @@ def _show_left(account: Account, target: Target, left: Sequence[Resource], every
         screen.warn(_("not looked at: {what}").format(what=one))
 
 
-def _show_standing(rows: Sequence[Standing]) -> None:
-    def price(one: Standing) -> str:
-        return amounts.money(one.monthly, "USD")
-
+def show_standing(rows: Sequence[Standing], rate: Rate) -> None:
+    """A table of what is there and what each costs a month."""
     known = [one.monthly for one in rows if one.monthly is not None]
-    total = (_("in all"), "", "", amounts.money(sum(known, Decimal(0)), "USD")) if len(known) > 1 else None
-    shown = [(one.kind, one.name, one.why, price(one)) for one in rows]
+    total = (_("in all"), "", "", rate.beside(sum(known, Decimal(0)))) if len(known) > 1 else None
+    shown = [(one.kind, one.name, one.why, rate.beside(one.monthly)) for one in rows]
     screen.table([_("what"), _("name"), _("how it is counted"), _("USD per month")], shown, right=[3], total=total)
 
 

@@ -14,7 +14,7 @@ from cloudkite.accounts.target import Target
 from cloudkite.journey.reach import check_set_up, connect, look_at_machine
 from cloudkite.journey.setup import acting_as
 from cloudkite.show import amounts, screen
-from cloudkite.show.errors import FAILED, UserError
+from cloudkite.show.errors import FAILED, BadValue, UserError
 from cloudkite.show.text import _
 from cloudkite.workspace import Workspace, private_folder
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from cloudkite.jobs.plans import Plan, Wishes
     from cloudkite.jobs.service import Job
     from cloudkite.jobs.submit import Submitted
+    from cloudkite.money.currency import Rate
     from cloudkite.trainers.folders import Trainer
 
 
@@ -106,6 +107,7 @@ def train(
 ) -> None:
     """Check if needed, price, gate, ask, submit, follow. Who asks for the trainer's help gets that alone, here."""
     from cloudkite.jobs import body, earlier, submit
+    from cloudkite.money import limits
     from cloudkite.trainers import arguments, folders
 
     if arguments.asks_for_help(wishes.arguments):
@@ -116,8 +118,12 @@ def train(
     if wishes.name:
         body.check_name(wishes.name, folders.names(workspace))
     check_set_up(workspace, account)
+    target = None
+    if limits.split_currency(wishes.max_cost)[1]:  # only then a rate has to be asked for before there is a plan
+        target = connect(workspace, account)
+        wishes = dataclasses.replace(wishes, max_cost=_in_dollars(target, wishes.max_cost))
     plan = submit.plan(account, trainer, wishes)
-    target = connect(workspace, account)
+    target = target or connect(workspace, account)
     if wishes.earlier:
         known = folders.names(workspace)
         found = earlier.find(target, trainer, wishes.earlier, known, widen=wishes.widen)
@@ -130,6 +136,33 @@ def train(
     else:
         line = f"uv run invoke logs {shlex.quote(job.name)} --follow{registry.option(workspace, account)}"
         screen.say(_("next: {command}").format(command=line))
+
+
+def _in_dollars(target: Target, max_cost: str) -> str:
+    """--max-cost 1400KRW in dollars, by the price list's rate, which is told. Raises BadValue."""
+    from cloudkite.money import currency, limits
+
+    text, code = limits.split_currency(max_cost)
+    amount = limits.parse_amount(text)
+    if code == currency.PRICES:
+        return text
+    try:
+        rate = currency.look(target, code)
+    except UserError as problem:
+        raise BadValue(
+            _("--max-cost {text} can't be converted: {why}").format(text=max_cost, why=problem.message),
+            _("give it in {currency}: --max-cost 1").format(currency=currency.PRICES),
+        ) from None
+    for line in filter(None, (rate.note,)):
+        screen.note(line)
+    dollars = rate.dollars(amount)
+    said = _("--max-cost {own} is {dollars}, at {rate}")
+    screen.note(
+        said.format(
+            own=amounts.money(amount, code), dollars=amounts.money(dollars, currency.PRICES, 4), rate=rate.told()
+        )
+    )
+    return f"{dollars:f}"
 
 
 def _show_help(workspace: Workspace, trainer: Trainer) -> None:
@@ -174,12 +207,12 @@ def start(workspace: Workspace, target: Target, plan: Plan, *, yes: bool, quiet:
     else:
         verdict = gate.judge(target, plan)  # minutes later: other jobs may have taken what was free
     say(acting_as(plan.account, target))
-    _show_price(plan, say)
+    _show_price(plan, say, verdict.rate)
     if plan.earlier:
         say(_("learns on from {place}").format(place=plan.earlier.shown))
     for line in (*plan.notes, *verdict.notes):
         say(line)
-    gate.consent(plan.account, plan, yes=yes, ask=screen.confirm)
+    gate.consent(plan.account, plan, yes=yes, ask=screen.confirm, rate=verdict.rate)
     with screen.waiting(_("staging ...")) as tell:
         job = submit.submit(workspace, target, plan, progress=tell)
     places.remember(workspace, trainer, job.name)
@@ -197,16 +230,18 @@ def _show_console(job: Job, say: Callable[[str], None]) -> None:
         say(_("logs     {url}").format(url=job.console_logs))
 
 
-def _show_price(plan: Plan, say: Callable[[str], None]) -> None:
-    price = plan.price
+def _show_price(plan: Plan, say: Callable[[str], None], rate: Rate | None) -> None:
+    from cloudkite.money import currency
+
+    price, rate = plan.price, rate or currency.DOLLAR
     say(
         _("{machine} in {region}: {hourly} an hour, at most {worst} in {limit} (price of {date})").format(
             machine=plan.describe(),
             region=plan.region,
-            hourly=amounts.money(price.amount, price.currency, 4),
-            worst=amounts.money(plan.worst_case, price.currency),
+            hourly=rate.beside(price.amount, 4),
+            worst=rate.beside(plan.worst_case),
             limit=amounts.duration(plan.limit_seconds),
-            date=price.as_of,
+            date="; ".join(filter(None, (price.as_of, rate.told()))),
         )
     )
 

@@ -94,17 +94,40 @@ def fetch(target: Target, job: Job, folder: Path, progress: Callable[[str], None
     return _bring(target, source, objects, folder, progress)
 
 
-def save(target: Target, bucket: str, folder: Path, progress: Callable[[str], None] | None = None) -> Fetched:
-    """All that is in a bucket, in `folder`; raises UserError as `fetch` does. An empty bucket makes no folder."""
+def save(
+    target: Target, bucket: str, folder: Path, progress: Callable[[str], None] | None = None, prefix: str = ""
+) -> Fetched:
+    """All that is in a bucket, or under `prefix` there, in `folder`; raises UserError as `fetch` does.
+
+    An empty bucket makes no folder. What was saved before and is in the bucket no longer is worth more than a folder
+    that is like the bucket: it stays, and UserError is raised where something newer would take its place.
+    """
     source = Source(
         bucket,
-        "",
-        f"gs://{bucket}",
+        prefix,
+        f"gs://{bucket}/{prefix}" if prefix else f"gs://{bucket}",
         _("the same command"),
         _("rename it (`gcloud storage mv`), or download that bucket with gcloud and leave --save out"),
     )
     objects = _objects(target, source)
-    return _bring(target, source, objects, folder, progress) if objects else Fetched(folder, (), 0, 0)
+    known = _recorded(folder) or {}
+    if not objects:
+        return Fetched(folder, (), 0, 0)
+    listing = {one["name"]: one["generation"] for one in objects.values()}
+    if listing.items() <= known.items() and all((folder / name).is_file() for name in objects):
+        return Fetched(folder, tuple(objects), sum(int(one["size"]) for one in objects.values()), 0)
+    if gone := known.keys() - listing.keys():
+        raise UserError(
+            counted(
+                "{folder} has {count} file that {what} has no longer: it is not replaced",
+                "{folder} has {count} files that {what} has no longer: they are not replaced",
+                len(gone),
+                folder=amounts.short(folder),
+                what=source.what,
+            ),
+            _("save to another folder: --save DIR"),
+        )
+    return _bring(target, source, objects, folder, progress)
 
 
 def _bring(

@@ -1,9 +1,12 @@
-"""What the account's jobs cost this month: the jobs that the service lists x the price book, nothing kept beside."""
+"""What the account's jobs cost this month, or since a trial began: the jobs that the service lists x the price book.
+
+Nothing is kept beside them.
+"""
 
 from __future__ import annotations
 
 import datetime
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from cloudkite.accounts.target import Target
@@ -34,7 +37,9 @@ class JobCost:
 
 @dataclass(frozen=True)
 class Spending:
-    """The month so far. `spent` is what jobs that ended cost, `committed` the most that those which have not can cost.
+    """The budget's period so far: a month, or with `trial` all since that began.
+
+    `spent` is what jobs that ended cost, `committed` the most that those which have not can cost.
 
     `unknown` counts jobs whose price is not known: they are in neither sum.
     """
@@ -44,15 +49,27 @@ class Spending:
     committed: Money
     rows: tuple[JobCost, ...]
     unknown: int
+    trial: bool = False
 
 
-def spent(target: Target, now: datetime.datetime | None = None) -> Spending:
-    """This month's spending on jobs that Cloudkite started."""
-    now = now or datetime.datetime.now(datetime.UTC)
-    start = month_start(now)
+def spent(target: Target, now: datetime.datetime | None = None, *, trial: bool | None = None) -> Spending:
+    """The spending of the budget's period on jobs that Cloudkite started; `trial`: of the trial, whatever that is."""
+    now = now or target.now()
+    account = target.account
+    whole = account.trial_started if (account.period == "trial" if trial is None else trial) else None
+    start = trial_start(whole) if whole else month_start(now)
     since = start - datetime.timedelta(seconds=limits.LONGEST)  # a job may have begun in the month before
     found = service.search(target, since=since)
-    return tally([job for job in found if job.active or (job.ended or now) > start], start)
+    made = tally([job for job in found if job.active or (job.ended or now) > start], start)
+    return replace(made, trial=whole is not None)
+
+
+def trial_start(day: datetime.date) -> datetime.datetime:
+    """When the costs of a trial that began on `day` begin to count: budgets' days begin at midnight of Pacific time.
+
+    https://docs.cloud.google.com/billing/docs/reference/budget/rest/v1/billingAccounts.budgets#customperiod
+    """
+    return datetime.datetime.combine(day, datetime.time(), _PACIFIC)
 
 
 def month_start(now: datetime.datetime) -> datetime.datetime:

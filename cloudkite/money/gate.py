@@ -1,7 +1,8 @@
 """The gate before anything that costs: price, budget, quota, consent. Nothing starts that could exceed the budget.
 
-What it promises: jobs started by Cloudkite, at their worst case, stay within the account's budget of the month.
-Storage, network and tax are not in it, and jobs that other tools start are not seen.
+What it promises: jobs started by Cloudkite, at their worst case, stay within the account's budget, of the month or of
+the trial, in whichever currency that is. Storage, network and tax are not in it, and jobs that other tools start are
+not seen.
 """
 
 from __future__ import annotations
@@ -18,9 +19,11 @@ from cloudkite.accounts.registry import Account
 from cloudkite.accounts.target import Target
 from cloudkite.jobs.job import RUN, VERTEX
 from cloudkite.jobs.plans import Plan
-from cloudkite.money import costs, limits, prices, quota
+from cloudkite.money import caps, costs, currency, limits, prices, quota
 from cloudkite.money.costs import Spending
+from cloudkite.money.currency import Rate
 from cloudkite.money.quota import Reading
+from cloudkite.show import amounts
 from cloudkite.show.errors import BadValue, UserError
 from cloudkite.show.text import _, counted
 
@@ -29,25 +32,32 @@ _ENOUGH_MEMORY = 8  # GB; the service's own agents take up to 40 % (documentatio
 
 @dataclass(frozen=True)
 class Verdict:
-    """A job that may start: what is left of the budget after it (None: not compared), what to tell beside it."""
+    """A job that may start: what is left of the budget after it (None: not compared), what to tell beside it.
+
+    `left` is in the account's currency, `rate` that currency's; None where it isn't known.
+    """
 
     spending: Spending
     left: Decimal | None
     readings: tuple[Reading, ...]
     notes: tuple[str, ...]
+    rate: Rate | None = None
 
 
 def judge(target: Target, plan: Plan) -> Verdict:
-    """Read the month's spending and the quotas, both at once, and let the job pass or raise UserError."""
-    with ThreadPoolExecutor(1) as beside:
+    """Read the spending, the quotas and the rate, at once, and let the job pass or raise UserError."""
+    target.session()  # made once, before threads ask for it
+    with ThreadPoolExecutor(2) as beside:
         reading = beside.submit(quota.read, target, plan.needs())
+        rating = beside.submit(currency.of_account, target)
         spending = costs.spent(target)
-    readings = reading.result()
+    readings, (rate, why) = reading.result(), rating.result()
     refusal = quota.refuse(readings, plan.account.tier, plan.region, elsewhere(plan))
     if refusal:
         raise refusal
-    left, notes = fit(plan, spending)
-    return Verdict(spending, left, tuple(readings), (*notes, *quota.unread(readings)))
+    left, notes = fit(plan, spending, rate, why)
+    notes += caps.check(target, plan, what_fits)
+    return Verdict(spending, left, tuple(readings), (*notes, *quota.unread(readings)), rate)
 
 
 def elsewhere(plan: Plan) -> str:
@@ -56,12 +66,14 @@ def elsewhere(plan: Plan) -> str:
     return "--on run" if plan.place == VERTEX and alone and plan.region in run.regions() else ""
 
 
-def fit(plan: Plan, spending: Spending) -> tuple[Decimal | None, list[str]]:
-    """(what the budget has left after the job, notes): pure arithmetic.
+def fit(
+    plan: Plan, spending: Spending, rate: Rate | None = None, unreadable: str = ""
+) -> tuple[Decimal | None, list[str]]:
+    """(what the budget has left after the job, in its currency, notes): pure arithmetic.
 
-    The budget must hold what was spent this month, the worst case of what runs and that of this job. A budget in
-    another currency, or in one that is unknown, is not compared, because no rate is at hand: then --max-cost must be
-    given. Raises UserError.
+    The budget must hold what was spent in its period, the worst case of what runs and that of this job. A budget in
+    a currency that is unknown, or of which there is no `rate` (`unreadable` says why), is not compared: then
+    --max-cost must be given. Raises UserError.
     """
     account, price = plan.account, plan.price
     notes = []
@@ -75,49 +87,69 @@ def fit(plan: Plan, spending: Spending) -> tuple[Decimal | None, list[str]]:
         )
     if account.budget is None:
         return None, [*notes, _("account {name} has no budget: only the time limit holds").format(name=account.name)]
-    if account.currency != price.currency:
-        return None, [*notes, _other_currency(plan)]
+    if account.currency == price.currency:
+        rate = currency.DOLLAR
+    if rate is None or account.currency is None:
+        return None, [*notes, _other_currency(plan, unreadable)]
+    if rate.note:
+        notes.append(rate.note)
     budget = Decimal(str(account.budget))
-    used = spending.spent.amount + spending.committed.amount
-    left = budget - used - plan.worst_case
+    used = rate.of(spending.spent.amount + spending.committed.amount)
+    left = budget - used - rate.of(plan.worst_case)
     if left < 0:
-        raise UserError(
-            _(
-                "this job may cost {worst:.2f} {currency}, and of the month's budget of {budget:.2f} {currency} only "
-                "{free:.2f} are free ({spent:.2f} spent, {running:.2f} held for running jobs)"
-            ).format(
-                worst=plan.worst_case,
-                currency=price.currency,
-                budget=budget,
-                free=max(budget - used, Decimal(0)),
-                spent=spending.spent.amount,
-                running=spending.committed.amount,
-            ),
-            what_fits(plan, budget - used),
-        )
+        raise UserError(_too_much(plan, spending, rate, budget - used), what_fits(plan, rate.dollars(budget - used)))
     return left, notes
 
 
-def _other_currency(plan: Plan) -> str:
+def _too_much(plan: Plan, spending: Spending, rate: Rate, free: Decimal) -> str:
+    """What the job may cost beside what is free, all in the budget's currency, with the rate behind it."""
+
+    def plain(amount: Decimal) -> str:
+        return amounts.plain(amount, rate.currency)
+
+    said = (
+        _(
+            "this job may cost {worst} {currency}, and of the trial's budget of {budget} {currency} only {free} are "
+            "free ({spent} spent, {running} held for running jobs)"
+        )
+        if spending.trial
+        else _(
+            "this job may cost {worst} {currency}, and of the month's budget of {budget} {currency} only {free} are "
+            "free ({spent} spent, {running} held for running jobs)"
+        )
+    ).format(
+        worst=plain(rate.of(plan.worst_case)),
+        currency=rate.currency,
+        budget=plain(Decimal(str(plan.account.budget))),
+        free=plain(max(free, Decimal(0))),
+        spent=plain(rate.of(spending.spent.amount)),
+        running=plain(rate.of(spending.committed.amount)),
+    )
+    told = rate.told()
+    return _("{said}, at {rate}").format(said=said, rate=told) if told else said
+
+
+def _other_currency(plan: Plan, unreadable: str) -> str:
     """The note for a budget that can't be compared; refuses when the person set no bound of their own."""
-    account, currency = plan.account, plan.price.currency
-    hint = _("say what this job may cost in {currency}: --max-cost 1").format(currency=currency)
+    account, of_prices = plan.account, plan.price.currency
+    hint = _("say what this job may cost in {currency}: --max-cost 1").format(currency=of_prices)
     if account.currency is None:
         said = _(
             "the budget of {name} is in a currency that is unknown until `up` has read it, prices are in {currency}: "
             "they are not compared"
-        ).format(name=account.name, currency=currency)
+        ).format(name=account.name, currency=of_prices)
         hint = _("uv run invoke up --account {name} reads it; or {instead}").format(name=account.name, instead=hint)
     else:
         said = _("the budget of {name} is in {own}, prices are in {currency}: they are not compared").format(
-            name=account.name, own=account.currency, currency=currency
+            name=account.name, own=account.currency, currency=of_prices
         )
+        said += f" ({unreadable})" if unreadable else ""
     if plan.max_cost is None:
         raise BadValue(said, hint)
     return said
 
 
-def what_fits(plan: Plan, free: Decimal) -> str:
+def what_fits(plan: Plan, free: Decimal, otherwise: str = "") -> str:
     """The hint for a job that does not fit `free`: a shorter limit, else a cheaper machine, else waiting."""
     hourly = plan.price.amount or Decimal(0)
     seconds = limits.affordable(hourly, free, plan.restarts)
@@ -136,7 +168,11 @@ def what_fits(plan: Plan, free: Decimal) -> str:
         if seconds and not row.accelerator and (row.memory_gb or 0) >= _ENOUGH_MEMORY:
             shorter = limits.written(min(seconds, plan.limit_seconds))
             return _("--machine {machine} --limit {limit} fits").format(machine=row.machine, limit=shorter)
-    return _("wait for running jobs to end or for the next month, or raise the budget in the account's settings")
+    if not otherwise and plan.account.period == "trial":
+        return _("wait for running jobs to end, or raise the budget in the account's settings")
+    return otherwise or _(
+        "wait for running jobs to end or for the next month, or raise the budget in the account's settings"
+    )
 
 
 class Consent(Enum):
@@ -160,8 +196,11 @@ def consent_needed(costs_money: bool, terminal: bool, yes: bool, max_cost: bool)
     return Consent.GIVEN if max_cost else Consent.NEEDS_MAX_COST
 
 
-def consent(account: Account, plan: Plan, *, yes: bool, ask: Callable[[str], bool]) -> None:
-    """Ask where a person must decide. Raises UserError when the answer is no, BadValue when nobody can answer."""
+def consent(account: Account, plan: Plan, *, yes: bool, ask: Callable[[str], bool], rate: Rate | None = None) -> None:
+    """Ask where a person must decide, in dollars and by the `rate`.
+
+    Raises UserError when the answer is no, BadValue when nobody can answer.
+    """
     needed = consent_needed(account.costs_money, sys.stdin.isatty(), yes, plan.max_cost is not None)
     if needed in (Consent.NEEDS_YES, Consent.NEEDS_MAX_COST):
         raise BadValue(
@@ -171,8 +210,6 @@ def consent(account: Account, plan: Plan, *, yes: bool, ask: Callable[[str], boo
             _("without a terminal, add --yes --max-cost {worst}").format(worst=limits.cents(plan.worst_case)),
         )
     if needed is Consent.ASK:
-        question = _("start it, for at most {worst:.2f} {currency}?").format(
-            worst=plan.worst_case, currency=plan.price.currency
-        )
+        question = _("start it, for at most {worst}?").format(worst=(rate or currency.DOLLAR).beside(plan.worst_case))
         if not ask(question):
             raise UserError(_("nothing was started"))

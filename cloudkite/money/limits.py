@@ -12,6 +12,7 @@ DEFAULT = 3600  # seconds
 SHORTEST = 300  # seconds; below it a job hardly gets past its start
 LONGEST = 7 * 24 * 3600  # seconds; the service's own default and the most it documents
 
+_IN_CURRENCY = re.compile(r"([0-9][0-9.,]*)[ ]?([A-Za-z]{3})")
 _DURATION = re.compile(r"(?:([0-9]+)d)?(?:([0-9]+)h)?(?:([0-9]+)m)?(?:([0-9]+)s)?")
 
 
@@ -40,6 +41,12 @@ def parse_amount(text: str, option: str = "--max-cost") -> Decimal:
             _("{option} {text!r} isn't an amount").format(option=option, text=text), _("for example 0.50 or 2")
         )
     return amount
+
+
+def split_currency(text: str) -> tuple[str, str]:
+    """("1400", "KRW") of `--max-cost 1400KRW`; "" for a currency that isn't named. Letter case doesn't matter."""
+    found = _IN_CURRENCY.fullmatch(text.strip())
+    return (found[1], found[2].upper()) if found else (text, "")
 
 
 def worst_case(hourly: Decimal, seconds: int, restarts: int) -> Decimal:

@@ -13,17 +13,20 @@ import random
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from decimal import Decimal, InvalidOperation
 from typing import Any
 from urllib.parse import quote
 
 from cloudkite.accounts.api import send
+from cloudkite.accounts.membership import FOLDER
 from cloudkite.accounts.target import Target
+from cloudkite.jobs import staging
 from cloudkite.jobs.plans import Plan
 from cloudkite.jobs.service import Unsure
-from cloudkite.money import costs, gate
+from cloudkite.money import caps, costs, currency, gate
 from cloudkite.money.costs import Money
+from cloudkite.money.currency import Rate
 from cloudkite.show.errors import UserError, from_google
 from cloudkite.show.text import _
 
@@ -67,11 +70,13 @@ def reserved(target: Target, plan: Plan, job: str) -> Iterator[None]:
     until it expires. An account without a budget that can be compared has nothing to reserve.
     """
     account = plan.account
-    if account.budget is None or account.currency != plan.price.currency:
+    capped = account.learner is not None and account.learner.cap is not None
+    rate = currency.of_account(target)[0] if account.budget is not None else None
+    if rate is None and not capped:
         yield
         return
-    bucket = account.outputs().buckets["staging"].removeprefix("gs://")
-    _change(target, bucket, lambda found: _add(target, plan, job, found))
+    bucket = staging.apart(account.outputs().buckets["staging"])[0]
+    _change(target, bucket, lambda found: _add(target, plan, job, found, rate))
     try:
         yield
     except Unsure:
@@ -81,7 +86,7 @@ def reserved(target: Target, plan: Plan, job: str) -> Iterator[None]:
         raise
 
 
-def _add(target: Target, plan: Plan, job: str, found: _List) -> tuple[Reservation, ...] | None:
+def _add(target: Target, plan: Plan, job: str, found: _List, rate: Rate | None) -> tuple[Reservation, ...] | None:
     """The list with the job's reservation in it; None when it is there already. Raises UserError."""
     if any(one.job == job for one in found.held):  # the answer to an earlier try was lost
         return None
@@ -91,9 +96,14 @@ def _add(target: Target, plan: Plan, job: str, found: _List) -> tuple[Reservatio
     amount = sum((Decimal(one.amount) for one in open_ones if one.currency == plan.price.currency), Decimal(0))
     if amount:
         held = Money(spending.committed.amount + amount, spending.committed.currency)
-        spending = costs.Spending(spending.month, spending.spent, held, spending.rows, spending.unknown)
+        spending = replace(spending, committed=held)
+    if (learner := plan.account.learner) and learner.cap is not None:
+        now = datetime.datetime.fromtimestamp(found.now, datetime.UTC)
+        same = f"/{FOLDER}/{learner.name}/"
+        mine = sum((Decimal(one.amount) for one in open_ones if same in one.job), Decimal(0))
+        caps.fit(plan, learner, caps.spent(target, learner, now), gate.what_fits, mine)
     try:
-        gate.fit(plan, spending)
+        gate.fit(plan, spending, rate)
     except UserError as refused:
         if not amount:
             raise

@@ -6,16 +6,31 @@ import os
 from decimal import Decimal
 from pathlib import Path
 
+from catalog.currencies import decimals as _decimals
 from cloudkite.show.text import _
 
 
+def decimals(currency: str | None) -> int:
+    """How many decimals an amount has; 2 where the currency isn't known."""
+    return _decimals(currency) if currency else 2
+
+
 def money(amount: float | Decimal | None, currency: str | None, digits: int = 2) -> str:
-    """An amount with its currency; whichever is unknown says so. Tiny amounts keep their first digit."""
+    """An amount with its currency; whichever is unknown says so. Tiny amounts keep their first digit.
+
+    `digits` are for a currency with two decimals; one that has none, like KRW, gets two fewer.
+    """
     if amount is None:
         return _("unknown")
-    if 0 < abs(amount) < 0.01:
-        digits = 4
-    return f"{amount:,.{digits}f} {currency or _('(unknown currency)')}"
+    places = decimals(currency) + digits - 2
+    if 0 < abs(amount) < 10.0 ** -decimals(currency):
+        places = decimals(currency) + 2
+    return f"{amount:,.{max(places, 0)}f} {currency or _('(unknown currency)')}"
+
+
+def plain(amount: Decimal, currency: str) -> str:
+    """The amount alone, with its currency's decimals."""
+    return f"{amount:,.{decimals(currency)}f}"
 
 
 def number(value: float, digits: int = 4) -> str:

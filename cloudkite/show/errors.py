@@ -63,6 +63,12 @@ def is_quota(response: Any) -> bool:
     return response.status_code == 429 and reason != "RATE_LIMIT_EXCEEDED" and "quota metrics exceed" in message
 
 
+def is_unpaid(response: Any) -> bool:
+    """Whether a refusal says that nobody pays for the project."""
+    _code, _status, message, reason, _details = _read(response)
+    return response.status_code in (400, 403) and _is_unpaid(reason, message)
+
+
 def is_off(response: Any) -> bool:
     """Whether a refusal says that the API is off in the project, or not on yet."""
     _code, _status, _message, reason, _details = _read(response)

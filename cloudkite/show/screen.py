@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
-_consoles: dict[str, Console] = {}
+_consoles: dict[Any, Console] = {}  # by the stream that each writes to
 _MANY = 1000  # rows, from which on a table is not laid out by the terminal's width
 _PIPE_WIDTH = 160  # columns of a table where there is no terminal to ask
 
@@ -30,14 +30,14 @@ def console(error: bool = False) -> Console:
     """The terminal, or the plain pipe, that people read. Made at the first use: `--list` needs none."""
     from rich.console import Console
 
-    key = "stderr" if error else "stdout"
-    made = _consoles.get(key)
-    if made is None or made.file is not getattr(sys, key):
+    stream = sys.stderr if error else sys.stdout
+    made = _consoles.get(stream)
+    if made is None:
         made = Console(stderr=error, highlight=False, soft_wrap=True, emoji=False)
         made.on_broken_pipe = _reader_has_gone
         if not made.is_terminal and not os.environ.get("COLUMNS", "").isdecimal():  # who says it knows the reader
             made.width = _PIPE_WIDTH
-        _consoles[key] = made
+        _consoles[stream] = made
     return made
 
 
@@ -235,6 +235,14 @@ def waiting(text: str, live: bool = False) -> Iterator[Any]:
                 out.print(_shown(line), markup=False)
 
         yield tell
+
+
+def row(text: str, style: str = "") -> Text:
+    """A line of what stays in place while it changes, no wider than the terminal."""
+    made = _cell(text)
+    made.stylize(style)
+    made.no_wrap, made.overflow = True, "ellipsis"
+    return made
 
 
 def _plain(value: Any) -> Any:

@@ -56,10 +56,10 @@ class Place:
         local.run(self.space, "start", *local.start_options(self.account))
         return self
 
-    def process(self, verb="up"):
+    def process(self, verb="up", *words):
         """The same in a process of its own, to be interrupted or killed."""
         return subprocess.Popen(
-            [sys.executable, "-m", "tests.engine.run_engine", verb, self.space.state, self.account.name],
+            [sys.executable, "-m", "tests.engine.run_engine", verb, self.space.state, self.account.name, *words],
             cwd=CLONE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -116,7 +116,10 @@ def test_an_account_moves_to_the_bucket_with_what_it_has(place, tmp_path):
     assert engine.leaving(third.account)[0] == []
     engine.fetch(third.account, third.target)
     assert len(engine.leaving(third.account, everything=True)[0]) == made
-    # Down by one is down for both, and with everything the bucket goes, too.
+    # Down by one is down for both, and with everything the bucket goes, too: also one that keeps what was deleted.
+    kept = bucket(yours)
+    kept.versioning_enabled = True
+    kept.patch()
     assert yours.down(everything=True).changes == {"delete": made}
     assert not bucket(mine).exists()
     assert mine.down().changes == {}

@@ -58,7 +58,7 @@ def server():
 def target():
     with requests.Session() as session:
         session.trust_env = False
-        account = SimpleNamespace(region="us-central1", project="my-project")
+        account = SimpleNamespace(region="us-central1", project="my-project", tier="paid")
         yield SimpleNamespace(session=lambda: session, account=account, unpaid="")
 
 

@@ -1,6 +1,5 @@
 """Jobs on Cloud Run: wishes that can be and that can't, the request, what is told of an execution, and the money."""
 
-
 import dataclasses
 import datetime
 import json
@@ -9,6 +8,7 @@ from decimal import Decimal
 import pytest
 
 from catalog import run
+from cloudkite.accounts.target import Target
 from cloudkite.jobs import body
 from cloudkite.jobs.places import cloudrun
 from cloudkite.money import gate
@@ -288,10 +288,7 @@ def test_jobs_of_others_are_told_as_far_as_they_can_be():
 
 
 def test_pages_of_the_console():
-    class Google:
-        account = account()
-
-    job = cloudrun._told(Google(), execution())  # type: ignore[arg-type]
+    job = cloudrun._told(Target(account(), {}, {}), execution())
     assert job.console == (
         "https://console.cloud.google.com/run/jobs/executions/details/us-central1/penguins-1-abcde/tasks?project=my-project"
     )

@@ -90,6 +90,7 @@ def test_a_value_where_a_number_is_wanted_names_both(
     assert said(line.split(), capsys, monkeypatch) == (2, "", told)
 
 
+@pytest.mark.slow
 def test_every_command_shows_its_help_wherever_it_is_asked(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -36,7 +36,6 @@ def rows(count=200, mean=170, seed=1, label=None):
 @pytest.fixture
 def place(tmp_path, monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")  # a narrow terminal gets fewer columns
-    monkeypatch.setattr(screen, "_consoles", {})  # which know the width of when they were made
     return trainer_folder.space(tmp_path)
 
 

@@ -218,7 +218,7 @@ def _is_ours(labels: Mapping[str, str]) -> bool:
 
 def _told(target: Target, raw: dict[str, Any]) -> Job:
     """A job as the service told it, with the console's pages about it where the account is on Google."""
-    job = parse(raw)
+    job = parse(raw, target.now())
     if not target.account.costs_money:
         return job
     project = quote(target.account.project, safe="")

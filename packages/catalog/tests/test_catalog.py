@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from catalog import accelerators, book, images, machines, prices, quotas, regions, run, tpus
+from catalog import accelerators, book, currencies, images, machines, prices, quotas, regions, run, tpus
 from catalog.book import UnknownName
 
 FOLDER = Path(book.__file__).parent
 
 
 @pytest.mark.parametrize(
-    "name", ["machines", "accelerators", "regions", "quotas", "prices", "resources", "tpus", "run"]
+    "name", ["machines", "accelerators", "regions", "quotas", "prices", "resources", "tpus", "currencies", "run"]
 )
 def test_each_file_says_its_date_and_source(name):
     data = json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
@@ -258,3 +258,16 @@ def test_what_an_instance_takes_of_the_quotas_of_its_region():
     cpu, memory = run.needs(run.shape("4cpu-8gb"))
     assert (cpu.meter.service, cpu.meter.id, cpu.amount) == (run.SERVICE, "CpuAllocPerProjectRegion", 4000)
     assert (memory.meter.id, memory.amount) == ("MemAllocPerProjectRegion", 8 << 30)
+
+
+@pytest.mark.parametrize(
+    "code, places, per_dollar", [("KRW", 0, "1335.266738"), ("JPY", 0, "157.250269"), ("EUR", 2, "0.895095"),
+                                 ("USD", 2, "1.000000"), ("KWD", 3, "")],
+)  # fmt: skip
+def test_currencies_have_decimals_and_a_dated_rate(code, places, per_dollar):
+    assert currencies.decimals(code) == places
+    if per_dollar:
+        assert currencies.rate(code) == currencies.Rate(code, Decimal(per_dollar), "2026-10-30")
+    else:
+        with pytest.raises(UnknownName):
+            currencies.rate(code)

@@ -40,6 +40,7 @@ def refused(space: Workspace, *words: str) -> UserError:
     return told.value
 
 
+@pytest.mark.slow
 def test_each_hint_arrives_as_a_task(running: Workspace) -> None:
     for words, message, hint, code in [
         (("fault", "--clear=99"), "no fault has the id 99", "uv run invoke local.faults", 1),

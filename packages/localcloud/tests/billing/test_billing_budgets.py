@@ -252,10 +252,19 @@ def test_who_may_no_longer_publish_is_not_heard(cloud: Cloud) -> None:
     assert heard(cloud) == []
 
 
+OWN_PERIOD = {"customPeriod": {"startDate": {"year": 2026, "month": 11, "day": 9}}}
 WRONG: list[tuple[Callable[[dict[str, Any]], Any], str]] = [
     (lambda body: body["notificationsRule"].update(pubsubTopic="projects/test-project/topics/none"), "pubsub_topic"),
     (lambda body: body["notificationsRule"].update(pubsubTopic="here"), "pubsub_topic"),
     (lambda body: body["notificationsRule"].update(schemaVersion="2.0"), "schema_version 2.0 is unknown"),
+    (lambda body: body.update(budgetFilter=OWN_PERIOD, amount={"lastPeriodAmount": {}}), "last_period_amount can't be"),
+    (lambda body: body.update(budgetFilter=OWN_PERIOD | {"calendarPeriod": "MONTH"}), "either calendar_period or"),
+    (
+        lambda body: body.update(
+            budgetFilter=OWN_PERIOD, thresholdRules=[{"thresholdPercent": 1, "spendBasis": "FORECASTED_SPEND"}]
+        ),
+        "FORECASTED_SPEND can't be set in combination with budget_filter.custom_period",
+    ),
 ]
 
 

@@ -59,6 +59,23 @@ def test_training_costs_what_google_publishes_and_spot_less(session: AuthorizedS
     assert base["n1-standard-4 running in us-central1"] * 1.15 == pytest.approx(rates["OnDemand"], abs=2)
 
 
+@pytest.mark.parametrize(
+    ("currency", "rate", "hour"), [("KRW", 1335.266738, 291.754), ("EUR", 0.895095, 0.195577), ("USD", 1, 0.218499)]
+)
+def test_prices_in_another_currency_are_by_one_dated_rate(
+    session: AuthorizedSession, currency: str, rate: float, hour: float
+) -> None:
+    query = {"currencyCode": currency, "pageSize": "1"}
+    [sku] = session.get(f"{BASE}/{VERTEX}/skus", params=query).json()["skus"]
+    assert sku["pricingInfo"][0]["currencyConversionRate"] == rate
+    everything = session.get(f"{BASE}/{VERTEX}/skus", params={"currencyCode": currency}).json()["skus"]
+    name = "Vertex AI: Training/Pipelines on n1-standard-4 in us-central1"
+    [mine] = [one for one in everything if one["description"] == name]
+    money = mine["pricingInfo"][0]["pricingExpression"]["tieredRates"][0]["unitPrice"]
+    assert money["currencyCode"] == currency
+    assert int(money["units"]) + money["nanos"] / 1e9 == pytest.approx(hour, rel=1e-4)
+
+
 def test_the_first_gigabytes_are_free_in_three_regions(session: AuthorizedSession) -> None:
     found = {sku["description"]: sku for sku in _skus(session, STORAGE)}
     home = found["Standard Storage in us-central1"]
@@ -71,7 +88,7 @@ def test_the_first_gigabytes_are_free_in_three_regions(session: AuthorizedSessio
     ("path", "query", "code", "words"),
     [
         ("0000-0000-0000/skus", {}, 404, "Service 0000-0000-0000 is not found."),
-        (f"{VERTEX}/skus", {"currencyCode": "KRW"}, 400, "knows no rate of KRW"),
+        (f"{VERTEX}/skus", {"currencyCode": "VND"}, 400, "knows no rate of VND"),
         (f"{VERTEX}/skus", {"startTime": "2026-01-01T00:00:00Z"}, 501, "prices of another time"),
         (f"{VERTEX}/skus", {"pageToken": "x"}, 400, "invalid argument"),
     ],

@@ -142,6 +142,7 @@ def test_foreign_credentials_are_refused_over_grpc(local_cloud, what):
     assert refused.value.code() == grpc.StatusCode.UNAUTHENTICATED  # type: ignore[attr-defined]
 
 
+@pytest.mark.slow
 def test_a_token_of_another_local_cloud_is_refused(local_cloud, new_cloud):
     other = new_cloud()
     theirs = other.session()
@@ -226,6 +227,7 @@ def test_the_token_endpoint_refuses_as_google_does(local_cloud, changes, descrip
     assert answer.json()["error_description"].startswith(description)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kid", [None, "nobody-knows-this-one", ""])
 def test_a_key_need_not_be_named(local_cloud, session, kid):
     """Go's client names none: then each enabled key of the account may have signed, and no other."""
@@ -335,6 +337,7 @@ def test_the_control_is_for_the_owner_of_the_folder(local_cloud, session):
     assert local_cloud.plain_session().post("https://oauth2.googleapis.com/stop").status_code == 501
 
 
+@pytest.mark.slow
 def test_no_token_is_in_the_most_talkative_log(new_cloud, monkeypatch):
     monkeypatch.setenv("LOCALCLOUD_DEBUG", "1")
     cloud = new_cloud()

@@ -149,6 +149,7 @@ def _job(new_cloud) -> Iterator[tuple[LocalCloud, dict[str, str]]]:
         yield cloud, variables
 
 
+@pytest.mark.slow
 def test_an_unmodified_client_is_the_jobs_account(new_cloud):
     email = "trainer@test-project.iam.gserviceaccount.com"
     with _job(new_cloud) as (cloud, variables):
@@ -157,6 +158,7 @@ def test_an_unmodified_client_is_the_jobs_account(new_cloud):
     assert json.loads(done.stdout) == ["test-project", email, email, "test-project"]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="the standard library's client is the same everywhere; run it on Linux")
 def test_the_standard_library_gets_a_token(new_cloud):
     script = """

@@ -147,6 +147,7 @@ def test_what_the_running_server_refuses(
     assert parts is None or told["parts"] == parts
 
 
+@pytest.mark.slow
 def test_a_server_that_can_not_start_tells_why(tell: Any, new_cloud: Start) -> None:
     cloud = new_cloud()
     port = cloud.server["https"]

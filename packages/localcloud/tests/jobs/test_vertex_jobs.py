@@ -124,6 +124,7 @@ print("[1, 2]")
     assert [e["jsonPayload"]["message"] for e in found[1:]] == ["kept", "{not json}", "[1, 2]"]
 
 
+@pytest.mark.slow
 def test_both_streams_keep_their_order(vertex: AuthorizedSession) -> None:
     script = """
 import sys, time
@@ -191,6 +192,7 @@ def test_an_unknown_image_fails_and_names_the_known_ones(vertex: AuthorizedSessi
     assert "tensorflow/tensorflow:2.21.0" in ended["error"]["message"]
 
 
+@pytest.mark.slow
 def test_a_job_that_takes_too_long_is_ended(vertex: AuthorizedSession) -> None:
     job = submit(vertex, body(pool("import time; time.sleep(600)"), scheduling={"timeout": "1s"}))
     ended = wait(vertex, job)
@@ -309,6 +311,7 @@ def test_a_filter_that_cant_be_understood_is_refused(vertex: AuthorizedSession, 
     assert (answer.status_code, answer.json()["error"]["status"]) == (400, "INVALID_ARGUMENT")
 
 
+@pytest.mark.slow
 def test_a_worker_cluster_has_its_own_ports(vertex: AuthorizedSession) -> None:
     """Several jobs at once, each with a parameter server that all its replicas reach, and that ends with its chief."""
     script = """

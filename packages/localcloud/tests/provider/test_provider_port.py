@@ -130,6 +130,7 @@ def fault(local_cloud):
     launch.ask(local_cloud.root, local_cloud.server, "DELETE", "/faults")
 
 
+@pytest.mark.slow
 def test_faults_hit_what_the_provider_asks_of_google_and_it_tries_again(local_cloud, fault):
     asked = "pulumi.organizations.getProject"
     with provider_from(0, local_cloud.server["provider"]) as engine:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
 
+
+@pytest.mark.slow
 def test_a_data_folder_is_kept_in_step_with_a_bucket(local_cloud):
     done = local_cloud.run(
         """
@@ -52,6 +55,7 @@ def test_a_data_folder_is_kept_in_step_with_a_bucket(local_cloud):
     assert done.stdout.strip() == "in step"
 
 
+@pytest.mark.slow
 def test_two_people_write_a_counter_and_nobody_loses_a_count(local_cloud, bucket):
     script = f"""
         from google.api_core.exceptions import NotFound, PreconditionFailed

@@ -44,6 +44,7 @@ class Interrupted(io.BytesIO):
         return super().read(size)
 
 
+@pytest.mark.slow
 def test_an_upload_goes_on_after_the_server_was_killed(new_cloud):
     cloud = new_cloud()
 
@@ -61,6 +62,7 @@ def test_an_upload_goes_on_after_the_server_was_killed(new_cloud):
     assert again.blob("big").download_as_bytes(checksum="md5") == data
 
 
+@pytest.mark.slow
 def test_a_question_and_a_part_after_a_kill(new_cloud):
     cloud = new_cloud()
     bucket = client_of(cloud).create_bucket("durable")

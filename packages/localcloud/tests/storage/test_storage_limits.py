@@ -20,6 +20,7 @@ HOST = "https://storage.googleapis.com"
 TIB = 1 << 40
 
 
+@pytest.mark.slow
 def test_one_object_is_not_changed_hundreds_of_times_in_a_moment(bucket: Bucket, session: Any) -> None:
     upload = f"{HOST}/upload/storage/v1/b/{bucket.name}/o?uploadType=media&name="
     codes = [session.post(f"{upload}hot", data=b"x").status_code for _ in range(150)]
@@ -43,6 +44,7 @@ def test_one_object_is_not_changed_hundreds_of_times_in_a_moment(bucket: Bucket,
     bucket.blob("hot").delete()  # the client waits and tries again
 
 
+@pytest.mark.slow
 def test_a_resumable_upload_that_was_too_often_ends_when_tried_again(bucket: Bucket, session: Any) -> None:
     upload = f"{HOST}/upload/storage/v1/b/{bucket.name}/o?uploadType=media&name=hot"
     begun = session.post(upload.replace("media", "resumable"), json={})

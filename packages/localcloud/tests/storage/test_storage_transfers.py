@@ -82,6 +82,7 @@ def test_one_large_object_in_parts(bucket, tmp_path):
     assert (tmp_path / "back").read_bytes() == data
 
 
+@pytest.mark.slow
 def test_thirty_two_clients_at_once(local_cloud, bucket):
     def work(number: int) -> None:
         with local_cloud.session() as session:

@@ -40,6 +40,7 @@ class Trial:
     """A free trial: `started` and `closed` (None: open) in seconds; `upgraded`: its account is a paying one since.
 
     `beyond` is what had run beyond the credit when it was upgraded, in nanos of a dollar: nobody is billed for that.
+    `deleted`: when what its projects held was deleted, None while it is there.
     """
 
     project: str
@@ -48,6 +49,12 @@ class Trial:
     upgraded: bool = False
     closed: float | None = None
     beyond: int = 0
+    deleted: float | None = None
+
+    @property
+    def deletes(self) -> float | None:
+        """When its grace is over and what its projects hold goes; None while nothing is to be deleted."""
+        return None if self.upgraded or self.closed is None or self.deleted is not None else self.closed + _GRACE
 
     @property
     def ends(self) -> float:
@@ -189,6 +196,10 @@ class Accounts:
             self._put_trial(replace(trial, closed=self._cloud.clock.time()))
             self.put(self.get(trial.account) | {"open": False})
 
+    def note_deleted(self, trial: Trial) -> None:
+        """What its projects held is gone."""
+        self._put_trial(replace(trial, deleted=self._cloud.clock.time()))
+
     def upgrade(self, project_id: str, beyond: int = 0) -> Trial:
         """Make a paying account of a trial's; what is left of the credit stays until day 90. Raises 400.
 
@@ -201,7 +212,7 @@ class Accounts:
                 raise Advised(400, f"{project_id} is on no free trial", (made, " makes one that is"))
             if trial.upgraded:
                 raise ApiError(400, f"the account of {project_id} is upgraded already", "FAILED_PRECONDITION")
-            if trial.closed is not None and self._cloud.clock.time() > trial.closed + _GRACE:
+            if trial.deleted or (trial.closed is not None and self._cloud.clock.time() > trial.closed + _GRACE):
                 words = f"the trial of {project_id} ended more than 30 days ago: Google has deleted what it held"
                 raise ApiError(400, words, "FAILED_PRECONDITION")
             trial = replace(trial, upgraded=True, closed=None, beyond=beyond)

@@ -8,6 +8,7 @@ import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from localcloud.artifacts.store import KIND as REPOSITORY
 from localcloud.billing import charges, pacific, report, store
 from localcloud.billing.accounts import (
     PAID,
@@ -113,14 +114,16 @@ class Billing:
         now = int(self._cloud.clock.time())
         wanted = [line for line in self.lines() if project in ("", line.project)]
         hourly = charges.hourly(self.ledger.spans(), self.ledger.levels(), now)
-        currencies = {self.accounts.paying(payer)["currencyCode"] for payer in {line.payer for line in wanted}}
+        trials = self.trials()
+        shown = [line for line in wanted if line.day.isoformat().startswith(month)]
+        payers = {line.payer for line in wanted} | {trial["account"] for trial in trials.values()}
         return report.bill(
-            [line for line in wanted if line.day.isoformat().startswith(month)],
+            shown,
             [line for line in hourly if project in ("", line.project)],
             [line for line in wanted if line.day.isoformat()[:7] == pacific.day(now).isoformat()[:7]],
         ) | {
-            "other_currencies": sorted(currencies - {"USD"}),
-            "trials": self.trials(),
+            "other_currencies": report.in_currencies(shown, {one: self._currency(one) for one in payers}),
+            "trials": trials,
             "mail": self.ledger.mail(),
         }
 
@@ -136,9 +139,13 @@ class Billing:
         return {
             "account": trial.account,
             "credit_left": dollars(left),
+            "currency": self._currency(trial.account),
             "days_left": -int(-seconds // 86_400),
-            "state": "upgraded" if trial.upgraded else "closed" if trial.closed is not None else "open",
+            "state": _state(trial),
         }
+
+    def _currency(self, payer: str) -> str:
+        return self.accounts.paying(payer)["currencyCode"]
 
     async def upgrade(self, project_id: str) -> Body:
         """Make a paying account of a trial's; gives what is left of the trial. Raises 400."""
@@ -239,6 +246,27 @@ class Billing:
             for project in self._cloud.of(Projects).list():
                 if project["billingAccount"] == trial.account:
                     await self.stop(project["projectId"], "The free trial is over: its billing account is closed.")
+        await self._delete_ended()
+
+    async def _delete_ended(self) -> None:
+        """Thirty days after its end, what a trial's projects hold is deleted, and no upgrade brings it back."""
+        now = self._cloud.clock.time()
+        for trial in self.accounts.trials():
+            if trial.deletes is not None and now > trial.deletes:
+                for project in self._cloud.of(Projects).list():
+                    if project["billingAccount"] == trial.account:
+                        await self._delete_all(project)
+                self.accounts.note_deleted(trial)
+
+    async def _delete_all(self, project: Body) -> None:
+        """Objects, buckets, all of Vertex AI and images of a project; whose accounts and permissions stay."""
+        await asyncio.to_thread(self._cloud.of(Storage).forget_project, project["projectId"])
+        if (self._cloud.root / "vertex").exists():
+            from localcloud.vertex.store import Vertex  # its types take seconds: only where something ran
+
+            self._cloud.of(Vertex).forget_all(project)
+        self._cloud.documents.forget(REPOSITORY, f"projects/{project['projectId']}/")
+        self.sample()
 
     def _settle(self) -> list[Trial]:
         """Gives the trials that have ended."""
@@ -264,10 +292,12 @@ class Billing:
             now = int(self._cloud.clock.time())
             trials = [trial for trial in self.accounts.trials() if not trial.upgraded and trial.closed is None]
             budgets = store.all_budgets(self._cloud)
-            if not trials and not budgets:
+            deletes = [trial.deletes for trial in self.accounts.trials() if trial.deletes is not None]
+            if not trials and not budgets and not deletes:
                 return None
             found, hourly = self.lines(), charges.hourly(self.ledger.spans(), self.ledger.levels(), now)
             moments: list[float | None] = [trial.ends for trial in trials]
+            moments += deletes
             for trial in trials:
                 used, rate = (_gross(lines, trial) for lines in (found, hourly))
                 moments.append(ahead.reaches(used, rate, TRIAL_NANOS, now))
@@ -301,6 +331,12 @@ class Billing:
             except Exception:
                 log.exception("charges can't be settled")
             await asyncio.sleep(_TICK)
+
+
+def _state(trial: Trial) -> str:
+    if trial.upgraded:
+        return "upgraded"
+    return "open" if trial.closed is None else "closed" if trial.deleted is None else "deleted"
 
 
 def _gross(lines: list[Line], trial: Trial) -> int:

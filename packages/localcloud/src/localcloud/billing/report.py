@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
+from localcloud.billing import currency
 from localcloud.billing.charges import Line, dollars
 
 Body = dict[str, Any]
@@ -29,6 +30,18 @@ def bill(found: Sequence[Line], hourly: Sequence[Line], this_month: Sequence[Lin
         "a_day": _a_day(hourly),
         "free": _free(this_month),
     }
+
+
+def in_currencies(found: Sequence[Line], of: Mapping[str, str]) -> list[Body]:
+    """What is to be paid in each currency but dollars, and by which rate; `of` has the currency of each account.
+
+    An account in one of which no rate is known is charged a dollar as one of it, and `as_of` is "".
+    """
+    made = []
+    for one in sorted(set(of.values()) - {"USD"}):
+        net = sum(line.net for line in found if of.get(line.payer) == one)
+        made.append({**currency.told(one), "total": currency.written(currency.from_dollars(net, one), one)})
+    return made
 
 
 def _shown(line: Line) -> Body:

@@ -1,7 +1,8 @@
 """Cloud Billing Catalog: the price list of what this cloud charges for, from the catalogue.
 
-https://cloud.google.com/billing/docs/reference/rest/v1/services.skus/list. Simplified: a machine is one SKU, where
-Google sells its cores and its memory apart; only regions of training; ids are this cloud's own.
+https://cloud.google.com/billing/docs/reference/rest/v1/services.skus/list. The rate of another currency is the
+catalogue's, of one day. Simplified: a machine is one SKU, where Google sells its cores and its memory apart; only
+regions of training; ids are this cloud's own.
 """
 
 from __future__ import annotations
@@ -14,10 +15,11 @@ from typing import Any
 
 from catalog import run
 from catalog.book import read
+from catalog.currencies import Rate
 from catalog.machines import machines
 from catalog.prices import disk, disk_kinds
 from catalog.regions import regions
-from localcloud.billing import prices
+from localcloud.billing import currency, prices
 from localcloud.billing.prices import NANOS
 from localcloud.core.errors import ApiError
 
@@ -45,21 +47,25 @@ def services() -> list[Body]:
     ]
 
 
-def skus(service_id: str, stamp: str, currency: str) -> list[Body]:
-    """The SKUs of a service, valid from `stamp`. Raises 404, 400 for a currency of which no rate is known."""
+def skus(service_id: str, stamp: str, wanted: str) -> list[Body]:
+    """The SKUs of a service in the currency `wanted` ("": USD), valid from `stamp`.
+
+    Raises 404, 400 for a currency of which no rate is known.
+    """
     if service_id not in SERVICES:
         raise ApiError(404, f"Service {service_id} is not found.")
-    if currency not in ("", "USD"):
-        raise ApiError(400, f"Request contains an invalid argument: the local cloud knows no rate of {currency}.")
-    return [sku | {"pricingInfo": [price | {"effectiveTime": stamp}]} for sku, price in _all(service_id)]
+    found = currency.rate(wanted or "USD")
+    if not found.as_of:
+        raise ApiError(400, f"Request contains an invalid argument: the local cloud knows no rate of {wanted}.")
+    return [sku | {"pricingInfo": [price | {"effectiveTime": stamp}]} for sku, price in _all(service_id, found)]
 
 
 @cache
-def _all(service_id: str) -> list[tuple[Body, Body]]:
+def _all(service_id: str, rate: Rate) -> list[tuple[Body, Body]]:
     made = {prices.VERTEX[1]: _vertex, "6F81-5844-456A": _compute, prices.STORAGE[1]: _storage, prices.RUN[1]: _run}[
         service_id
     ]
-    return [_sku(service_id, *row) for row in made()]
+    return [_sku(service_id, rate, *row) for row in made()]
 
 
 Row = tuple[str, str, str, bool, str, str, Decimal, Decimal]  # text, family, group, spot, region, unit, price, free
@@ -127,6 +133,7 @@ def _run() -> Iterator[Row]:
 
 def _sku(
     service_id: str,
+    rate: Rate,
     text: str,
     family: str,
     group: str,
@@ -139,9 +146,9 @@ def _sku(
     digest = hashlib.sha256(f"{service_id} {text}".encode()).hexdigest()[:12].upper()
     sku_id = f"{digest[:4]}-{digest[4:8]}-{digest[8:]}"
     usage_unit, words, base, factor = _UNITS[unit]
-    rates = [{"startUsageAmount": float(free), "unitPrice": _money(price)}]
+    rates = [{"startUsageAmount": float(free), "unitPrice": _money(price, rate)}]
     if free:
-        rates.insert(0, {"startUsageAmount": 0, "unitPrice": _money(Decimal(0))})
+        rates.insert(0, {"startUsageAmount": 0, "unitPrice": _money(Decimal(0), rate)})
     sku = {
         "name": f"services/{service_id}/skus/{sku_id}",
         "skuId": sku_id,
@@ -165,9 +172,9 @@ def _sku(
         "baseUnitDescription": {"s": "second", "By.s": "byte second"}[base],
         "baseUnitConversionFactor": factor,
     }
-    return sku, {"summary": "", "pricingExpression": expression, "currencyConversionRate": 1}
+    return sku, {"summary": "", "pricingExpression": expression, "currencyConversionRate": float(rate.per_dollar)}
 
 
-def _money(price: Decimal) -> Body:
-    nanos = int((price * NANOS).to_integral_value())
-    return {"currencyCode": "USD", "units": str(nanos // NANOS), "nanos": nanos % NANOS}
+def _money(price: Decimal, rate: Rate) -> Body:
+    nanos = int((price * rate.per_dollar * NANOS).to_integral_value())
+    return {"currencyCode": rate.currency, "units": str(nanos // NANOS), "nanos": nanos % NANOS}

@@ -151,6 +151,8 @@ def _checked(cloud: Cloud, payer: Body, body: Body) -> Body:
     # In which order Google gives them back isn't documented; see docs/google.md.
     rules = [_threshold(rule) for rule in budget.get("thresholdRules") or []]
     budget["thresholdRules"] = sorted(rules, key=lambda rule: (rule["thresholdPercent"], rule["spendBasis"]))
+    if "customPeriod" in budget["budgetFilter"]:
+        _check_own_period(budget)
     rule = budget.get("notificationsRule")
     if rule:
         channels = rule.get("monitoringNotificationChannels") or []
@@ -195,6 +197,19 @@ def _filter(cloud: Cloud, wanted: Body) -> Body:
         if cloud.of(Projects).find(project.removeprefix("projects/")) is None:
             raise _bad(f"budget_filter.projects: {project} does not exist")
     return made
+
+
+def _check_own_period(budget: Body) -> None:
+    """Raises 400 for what goes with a calendar period only; the words are not Google's, which aren't known.
+
+    https://docs.cloud.google.com/dotnet/docs/reference/Google.Cloud.Billing.Budgets.V1/latest/Google.Cloud.Billing.Budgets.V1.ThresholdRule.Types.Basis
+    """
+    if "calendarPeriod" in budget["budgetFilter"]:
+        raise _bad("budget_filter must have either calendar_period or custom_period")
+    if "lastPeriodAmount" in budget["amount"]:
+        raise _bad("amount.last_period_amount can't be set in combination with budget_filter.custom_period")
+    if any(rule["spendBasis"] == "FORECASTED_SPEND" for rule in budget["thresholdRules"]):
+        raise _bad("FORECASTED_SPEND can't be set in combination with budget_filter.custom_period")
 
 
 def _threshold(rule: Body) -> Body:

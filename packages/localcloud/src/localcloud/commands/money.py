@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from localcloud import launch
+from localcloud.billing import currency
 
 _UNIT_WORDS = {"gibibyte month": "GiB-months", "gibibyte": "GiB"}
 _SECOND_WORDS = {"vCPU second": "vCPU-seconds", "gibibyte second": "GiB-seconds"}
@@ -69,7 +70,11 @@ def upgrade(options: argparse.Namespace) -> int:
 def trial_words(trial: tuple[str, dict[str, Any]]) -> str:
     """A free trial in one line."""
     project, found = trial
-    left = f"{Decimal(found['credit_left']):.2f} USD of credit and {found['days_left']} days left"
+    credit = f"{Decimal(found['credit_left']):.2f} USD"
+    if found["currency"] != "USD":
+        own = currency.from_dollars(int(Decimal(found["credit_left"]) * 10**9), found["currency"])
+        credit += f" ({currency.written(own, found['currency'])})"
+    left = f"{credit} of credit and {found['days_left']} days left"
     return f"{project}: trial {found['state']}, {left}"
 
 
@@ -99,10 +104,7 @@ def table(found: dict[str, Any]) -> str:
             text.append(f"credit {Decimal(found['credit']):.4f} USD")
         text.append(f"total {Decimal(found['total']):.4f} USD, before taxes")
     text += [f"no price is known, so not in the total: {sku}" for sku in found["unpriced"]]
-    text += [
-        f"an account counts in {currency}: amounts are dollars all the same, for no rate is known"
-        for currency in found["other_currencies"]
-    ]
+    text += [_other(one) for one in found["other_currencies"]]
     a_day = [one for one in found["a_day"] if Decimal(one["cost"]) >= Decimal("0.005")]
     if a_day:
         text.append(f"goes on to cost {sum(Decimal(one['cost']) for one in a_day):.2f} USD a day:")
@@ -113,6 +115,14 @@ def table(found: dict[str, Any]) -> str:
     text += [trial_words(trial) for trial in found["trials"].items()]
     text += [f"e-mail {mail['time'][:16]} to {mail['to']}: {mail['subject']}" for mail in found["mail"]]
     return "\n".join(text)
+
+
+def _other(one: dict[str, Any]) -> str:
+    """Such as: total 1,234 KRW for the account that counts in it (1 USD = 1,335.27 KRW of 2026-10-30)"""
+    if not one["as_of"]:
+        return f"an account counts in {one['currency']}: amounts are dollars all the same, for no rate is known"
+    rate = f"1 USD = {Decimal(one['per_dollar']):,.6g} {one['currency']} of {one['as_of']}"
+    return f"total {one['total']} for who is billed in {one['currency']} ({rate})"
 
 
 def _named(one: dict[str, Any], width: int) -> str:

@@ -228,6 +228,25 @@ class Buckets:
         for name, generation in gone:
             self._cloud.of(Iam).forget_policy(_policy_name(aside_name(name, generation)))
 
+    def of_project(self, project: str) -> list[str]:
+        """The names by which objects know the buckets of a project (its id), those that are soft-deleted too."""
+        sql = """
+            SELECT name FROM buckets WHERE project = ? UNION ALL
+            SELECT name || '@' || generation FROM deleted_buckets WHERE project = ?"""
+        return [row[0] for row in self._metadata.rows(sql, project, project)]
+
+    def forget_all(self, project: str) -> None:
+        """Let go of all buckets of a project for good. What was in them must be gone."""
+        for name in self.of_project(project):
+            with self._metadata.transaction() as database:
+                database.execute("DELETE FROM parts WHERE upload IN (SELECT id FROM uploads WHERE bucket = ?)", (name,))
+                database.execute("DELETE FROM uploads WHERE bucket = ?", (name,))
+                self._forget(name)
+                database.execute("DELETE FROM buckets WHERE name = ?", (name,))
+                database.execute("DELETE FROM deleted_buckets WHERE name || '@' || generation = ?", (name,))
+                self._metadata.after_commit(self._metadata.note_bucket_change)
+            self._cloud.of(Iam).forget_policy(_policy_name(name))
+
     def _soft_deleted(self, name: str, generation: int) -> tuple[Resource, str]:
         sql = "SELECT resource, project FROM deleted_buckets WHERE name = ? AND generation = ? AND hard_deleted > ?"
         found = self._metadata.rows(sql, name, generation, timestamp(self._cloud.clock.now()))

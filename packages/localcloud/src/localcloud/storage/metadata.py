@@ -213,6 +213,11 @@ class Metadata:
         sql = f"SELECT {_COLUMNS} FROM objects WHERE state = 'soft' AND hard_deleted <= ? LIMIT ?"  # noqa: S608
         return [self._record(row) for row in self.rows(sql, now, limit)]
 
+    def all_of(self, bucket: str, limit: int) -> list[ObjectRecord]:
+        """Up to `limit` records of a bucket in any state."""
+        sql = f"SELECT {_COLUMNS} FROM objects WHERE bucket = ? LIMIT ?"  # noqa: S608
+        return [self._record(row) for row in self.rows(sql, bucket, limit)]
+
     def owner(self, bucket: str) -> tuple[Resource, str] | None:
         """(bucket, its project) by the bucket's name, also where it is soft-deleted."""
         sql = """

@@ -217,6 +217,13 @@ class Objects:
                     protection.check(record, now)
                     self._remove(record, resource, now)
 
+    def forget_all(self, bucket: str) -> None:
+        """Let go for good of all that is in a bucket, protected and soft-deleted or not."""
+        while records := self._metadata.all_of(bucket, limit=1000):
+            with self._metadata.transaction():
+                for record in records:
+                    self._forget(record)
+
     def restore(self, bucket: str, name: str, generation: int | None, conditions: Conditions = ANY) -> ObjectRecord:
         """A live copy of a soft-deleted generation, which stays where it is. Raises 404, 412, 400, 403, 429."""
         with self._metadata.transaction():

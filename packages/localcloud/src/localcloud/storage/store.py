@@ -111,6 +111,12 @@ class Storage:
         """Raises 404."""
         self.objects.delete(bucket, name)
 
+    def forget_project(self, project: str) -> None:
+        """Let go for good of all that a project (by id) has here, whatever protects it: Google does so in the end."""
+        for bucket in self.buckets.of_project(project):
+            self.objects.forget_all(bucket)
+        self.buckets.forget_all(project)
+
     def usage(self) -> Iterable[tuple[Resource, str, str, int]]:
         """(bucket, its project, storage class, bytes) of all that is stored, and so charged.
 

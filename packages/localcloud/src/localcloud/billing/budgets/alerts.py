@@ -14,7 +14,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from localcloud.billing import pacific
+from localcloud.billing import currency, pacific
 from localcloud.billing.accounts import Accounts
 from localcloud.billing.budgets import ahead
 from localcloud.billing.charges import GRANULE, Line
@@ -37,7 +37,7 @@ _CREDIT_TYPES = {"PROMOTION", "FREE_TRIAL"}  # of a trial's credit
 
 @dataclass(frozen=True)
 class _Standing:
-    """A budget in one period: amounts in nanos; the highest thresholds that are exceeded, None for none.
+    """A budget in one period: amounts in nanos of a dollar; the highest thresholds that are exceeded, None for none.
 
     `begins` and `ends` in seconds: from when on there are costs, and the end of the period (None: it has none).
     """
@@ -53,7 +53,7 @@ class _Standing:
 
 def check(cloud: Cloud, ledger: Ledger, kept: Documents, budget: Body, lines: list[Line], now: int) -> None:
     """Notify of a budget where it is due: at once when a threshold is newly exceeded, else every 20 minutes."""
-    budget = budget | {"projectIds": _ids(cloud, budget)}
+    budget = budget | {"projectIds": _ids(cloud, budget), "currency": _currency(cloud, budget)}
     state = _state(kept, budget, now)
     due = now - state["sent"] >= _EVERY
     for first, after in _periods(budget, state["checked"], now):
@@ -78,7 +78,7 @@ def due(
 
     Where machines cost, also every 20 minutes, in a move of the clock of over two weeks fifty times.
     """
-    budget = budget | {"projectIds": _ids(cloud, budget)}
+    budget = budget | {"projectIds": _ids(cloud, budget), "currency": _currency(cloud, budget)}
     state = _state(kept, budget, now)
     period = next(_periods(budget, now, now), None)
     if period is None:
@@ -126,6 +126,11 @@ def _ids(cloud: Cloud, budget: Body) -> list[str]:
     return [found["projectId"] for found in map(cloud.of(Projects).find, named) if found]
 
 
+def _currency(cloud: Cloud, budget: Body) -> str:
+    """What the budget's account counts in, and so the budget."""
+    return cloud.of(Accounts).get(budget["name"].partition("/budgets/")[0])["currencyCode"]
+
+
 def _above(threshold: float | None, before: float | None) -> bool:
     return threshold is not None and (before is None or threshold > before)
 
@@ -155,7 +160,8 @@ def _standing(budget: Body, lines: list[Line], first: date, after: date, now: in
     cost = _sum(budget, counted, first, after)
     if "specifiedAmount" in budget["amount"]:
         money = budget["amount"]["specifiedAmount"]
-        amount = int(money.get("units", 0)) * 10**9 + int(money.get("nanos", 0))
+        given = int(money.get("units", 0)) * 10**9 + int(money.get("nanos", 0))
+        amount = currency.to_dollars(given, budget["currency"])
     else:
         amount = _sum(budget, counted, *pacific.before(budget["budgetFilter"].get("calendarPeriod", "MONTH"), first))
     rules = budget["thresholdRules"]
@@ -214,7 +220,7 @@ def _publish(cloud: Cloud, budget: Body, standing: _Standing) -> None:
         return
     account, budget_id = budget["name"].split("/")[1::2]
     attributes = {"billingAccountId": account, "budgetId": budget_id, "schemaVersion": "1.0"}
-    data = json.dumps(_payload(cloud, budget, standing)).encode()
+    data = json.dumps(_payload(budget, standing)).encode()
     try:
         publish(cloud, rule["pubsubTopic"], data, attributes)
     except ApiError as error:
@@ -231,7 +237,15 @@ def publish(cloud: Cloud, topic: str, data: bytes, attributes: dict[str, str]) -
     cloud.of(PubSub).publish(name, data, attributes)
 
 
-def _payload(cloud: Cloud, budget: Body, standing: _Standing) -> Body:
+def _own(budget: Body, standing: _Standing) -> int:
+    """The budget's amount in nanos of its own currency: to the last what it says, where it says one."""
+    if "specifiedAmount" in budget["amount"]:
+        money = budget["amount"]["specifiedAmount"]
+        return int(money.get("units", 0)) * 10**9 + int(money.get("nanos", 0))
+    return currency.from_dollars(standing.amount, budget["currency"])
+
+
+def _payload(budget: Body, standing: _Standing) -> Body:
     begins = datetime.fromtimestamp(pacific.begin(standing.first), UTC)
     exceeded: Body = {}
     if standing.current is not None:
@@ -242,11 +256,11 @@ def _payload(cloud: Cloud, budget: Body, standing: _Standing) -> Body:
     return {
         "budgetDisplayName": budget.get("displayName", ""),
         **exceeded,
-        "costAmount": standing.cost / 10**9,
+        "costAmount": currency.from_dollars(standing.cost, budget["currency"]) / 10**9,
         "costIntervalStart": begins.strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "budgetAmount": standing.amount / 10**9,
+        "budgetAmount": _own(budget, standing) / 10**9,
         "budgetAmountType": "SPECIFIED_AMOUNT" if specified else "LAST_PERIODS_COST",
-        "currencyCode": cloud.of(Accounts).get(budget["name"].partition("/budgets/")[0])["currencyCode"],
+        "currencyCode": budget["currency"],
     }
 
 
@@ -259,12 +273,14 @@ def _mail(cloud: Cloud, ledger: Ledger, budget: Body, standing: _Standing, befor
         receivers.append(found.get("labels", {}).get("email_address", channel))
     if rule.get("enableProjectLevelRecipients"):
         receivers += [f"owners of {project}" for project in budget["projectIds"]]
+    amount = _own(budget, standing)
+    shown = f"{amount / 10**9:,.2f}" if budget["currency"] == "USD" else currency.written(amount, budget["currency"])
     for word, now, then in (
         ("", standing.current, before["current"]),
         ("forecast to reach ", standing.forecast, before["forecast"]),
     ):
         if now is not None and _above(now, then):
             verb = word or "has reached "
-            subject = f"{budget.get('displayName') or 'your budget'} {verb}{now:.0%} of {standing.amount / 10**9:,.2f}"
+            subject = f"{budget.get('displayName') or 'your budget'} {verb}{now:.0%} of {shown}"
             for receiver in receivers:
                 ledger.post(cloud.clock.stamp(), receiver, subject, budget["name"])

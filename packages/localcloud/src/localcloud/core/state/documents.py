@@ -79,6 +79,14 @@ class Documents:
             self._database.execute("DELETE FROM documents WHERE name = ?", (name,))
             return body
 
+    def forget(self, kinds: str, prefix: str) -> None:
+        """Forget all resources whose kind starts with `kinds` and whose name with `prefix`."""
+        with self._lock:
+            self._database.execute(
+                "DELETE FROM documents WHERE substr(kind, 1, ?) = ? AND substr(name, 1, ?) = ?",
+                (len(kinds), kinds, len(prefix), prefix),
+            )
+
     def list(self, kind: str, prefix: str = "") -> list[Body]:
         """All resources of `kind` whose name starts with `prefix`, by name."""
         with self._lock:

@@ -145,6 +145,15 @@ class Jobs:
             self._database.execute("DELETE FROM jobs WHERE id = ?", (job_id,))
             self._database.execute("DELETE FROM offsets WHERE job = ?", (job_id,))
 
+    def delete_below(self, project: str) -> None:
+        """Forget all jobs that are listed in "projects/NUMBER"."""
+        prefix = f"{project}/"
+        with self._lock:
+            query = "SELECT id FROM jobs WHERE substr(parent, 1, ?) = ?"
+            rows = self._database.execute(query, (len(prefix), prefix)).fetchall()
+        for (job_id,) in rows:
+            self.delete(job_id)
+
     def offset(self, job_id: str, replica: str) -> int:
         """How far the replica's output has been read."""
         with self._lock:

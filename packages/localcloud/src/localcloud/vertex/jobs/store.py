@@ -51,6 +51,10 @@ class CustomJobs:
         """Let all jobs of a project (by id) fail, and return when they have ended; error and log say why."""
         await self._runner.end_all(project, why)
 
+    def forget_all(self, project: str) -> None:
+        """Forget all jobs of "projects/NUMBER", which have ended. Their logs stay."""
+        self._jobs.delete_below(project)
+
     async def settle(self) -> None:
         """Until the runner has done what is to be done now: a clock that moves waits for it."""
         await self._runner.settle()
