@@ -15,7 +15,7 @@ FLOORS = (
     ("iam",),
     ("identity", "projects"),
     ("credentials", "services"),
-    ("artifacts", "monitoring", "pubsub", "quotas"),
+    ("artifacts", "containers", "monitoring", "pubsub", "quotas"),
     ("storage",),
     ("logging",),
     ("vertex",),
