@@ -52,6 +52,7 @@ _BACKGROUND_APPS = (
     "localcloud.pubsub.http:app",  # which pushes
     "localcloud.vertex.http:app",
     "localcloud.logging.http:app",
+    "localcloud.functions.http:app",  # what calls it may have begun before this server
 )
 _BACKGROUND_TABLES = ("localcloud.vertex.rpc:table", "localcloud.logging.rpc:table")
 _LOADING = 20.0  # seconds that loading in the background may hold up an end

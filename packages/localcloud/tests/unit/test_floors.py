@@ -19,6 +19,7 @@ FLOORS = (
     ("storage",),
     ("logging",),
     ("vertex",),
+    ("functions",),
     ("billing",),
     ("faults",),
     ("provider",),

@@ -19,6 +19,7 @@ _ASKED = {
     "repository": r"artifactregistry\.(?!locations|project(configs|settings)|repositories\.(create|list)$).*",
     "topic": r"pubsub\.topics\.(?!create$|list$).*",
     "subscription": r"pubsub\.subscriptions\.(?!create$|list$).*",
+    "service": r"run\.(routes|services)\.(?!create$|list$).*",
     "billingAccount": r"billing\.(?!accounts\.create$|resourceCosts|resourcebudgets).*",
 }
 # Names as Iam keeps policies under them.
@@ -29,10 +30,13 @@ _KINDS = {
     "repository": r"projects/[^/]+/locations/[^/]+/repositories/[^/]+",
     "topic": r"projects/[^/]+/topics/[^/]+",
     "subscription": r"projects/[^/]+/subscriptions/[^/]+",
+    "service": r"projects/[^/]+/locations/[^/]+/services/[^/]+",
     "billingAccount": r"billingAccounts/[^/]+",
 }
 # https://cloud.google.com/iam/docs/full-resource-names
-_FULL = re.compile(r"//(?:cloudresourcemanager|storage|iam|artifactregistry|pubsub|cloudbilling)\.googleapis\.com/(.+)")
+_FULL = re.compile(
+    r"//(?:cloudresourcemanager|storage|iam|artifactregistry|pubsub|cloudbilling|run)\.googleapis\.com/(.+)"
+)
 
 
 @cache
