@@ -1,4 +1,7 @@
-"""The monthly budget: who is told, and when. It warns, hours late; what holds at once is each job's time limit."""
+"""The monthly budget: who is told, and when. It warns, hours late; what holds at once is each job's time limit.
+
+What acts on its messages is stops.py.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ import pulumi_gcp as gcp
 from infra.apis import Apis
 from infra.contacts import Contacts
 from infra.settings import Budget, Settings
+from infra.stop.stages import STAGES
 
 
 class MonthlyBudget(pulumi.ComponentResource):
@@ -23,7 +27,9 @@ class MonthlyBudget(pulumi.ComponentResource):
         contacts: Contacts,
         project_number: pulumi.Input[str],
         opts: pulumi.ResourceOptions,
+        topic: pulumi.Output[str] | None = None,
     ) -> None:
+        """`topic` is told what is spent, several times a day; None for nobody who listens."""
         super().__init__("cloudkite:account:MonthlyBudget", "budget", None, opts)
         billing = gcp.billing
         units, nanos = _parts(budget.amount)
@@ -43,14 +49,17 @@ class MonthlyBudget(pulumi.ComponentResource):
                 credit_types_treatment="EXCLUDE_ALL_CREDITS",
             ),
             threshold_rules=[
-                *(_threshold(part, "CURRENT_SPEND") for part in budget.thresholds),
+                *(_threshold(part, "CURRENT_SPEND") for part in _parts_told(budget, topic is not None)),
                 _threshold(1.0, "FORECASTED_SPEND"),
             ],
             # A rule wants somebody to tell; without, Google writes to those who administer the billing account.
             all_updates_rule=billing.BudgetAllUpdatesRuleArgs(
-                monitoring_notification_channels=contacts.channels, enable_project_level_recipients=True
+                monitoring_notification_channels=contacts.channels or None,
+                enable_project_level_recipients=True,
+                pubsub_topic=topic,
+                schema_version=None if topic is None else "1.0",
             )
-            if contacts.channels
+            if contacts.channels or topic is not None
             else None,
             opts=apis.child(self, "billingbudgets"),
         )
@@ -59,6 +68,11 @@ class MonthlyBudget(pulumi.ComponentResource):
             lambda amount: amount.specified_amount.currency_code if amount.specified_amount else None
         )
         self.register_outputs({"name": self.name})
+
+
+def _parts_told(budget: Budget, acted_on: bool) -> tuple[float, ...]:
+    """The thresholds at which a message is sent at once: where somebody acts on them, the stages too."""
+    return tuple(sorted({*budget.thresholds, *(stage / 100 for stage in STAGES if acted_on)}))
 
 
 def _parts(amount: Decimal) -> tuple[int, int]:

@@ -95,7 +95,8 @@ def checked(cloud: Cloud, place: Place, body: Body) -> Body:
         raise NotEmulated("functions whose source isn't an object of a bucket")
     if not run.get("serviceAccountEmail"):
         raise NotEmulated("functions without a service account of their own")
-    block(run, "environmentVariables"), block(wanted, "labels")
+    for part, name in ((run, "environmentVariables"), (wanted, "labels")):
+        block(part, name)
     seconds = run.get("timeoutSeconds") or 60
     if isinstance(seconds, bool) or not isinstance(seconds, int) or seconds > (_LONGEST if trigger else 3600):
         raise ApiError(400, f"The timeout must be at most {_LONGEST} seconds.")

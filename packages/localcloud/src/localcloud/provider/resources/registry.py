@@ -8,15 +8,32 @@ from localcloud.provider.resources import (
     buckets,
     budgets,
     federation,
+    functions,
     identities,
     images,
     logs,
     members,
+    objects,
     projects,
     quotas,
+    topics,
 )
 
-_FAMILIES = (alerts, budgets, buckets, federation, identities, images, logs, members, projects, quotas)
+_FAMILIES = (
+    alerts,
+    budgets,
+    buckets,
+    federation,
+    functions,
+    identities,
+    images,
+    logs,
+    members,
+    objects,
+    projects,
+    quotas,
+    topics,
+)
 
 # "gcp:storage/bucket:Bucket" -> Kind
 KINDS: dict[str, Kind] = {f"gcp:{name}": kind for family in _FAMILIES for name, kind in family.KINDS.items()}
