@@ -20,6 +20,7 @@ FLOORS = (
     ("logging",),
     ("vertex",),
     ("functions",),
+    ("assets",),
     ("billing",),
     ("faults",),
     ("provider",),

@@ -43,6 +43,7 @@ class Functions:
         self._settings = settings.load(cloud.root)
         self._pool = ThreadPoolExecutor(_CALLS, "function")
         self._servers: dict[str, FunctionServer] = {}
+        self._room: dict[str, asyncio.Semaphore] = {}  # by revision: how many calls it takes at a time
         self._tasks: set[asyncio.Task[None]] = set()
         cloud.on_start(self._resume)
         cloud.on_stop(self._stop)
@@ -247,9 +248,13 @@ class Functions:
         server = self._servers.get(name)
         if found["state"] not in ("ACTIVE", "DEPLOYING") or server is None or not server.is_ready:
             return Answer(503, "text/plain", b"no available server")
+        run = found["serviceConfig"]
+        most = int(run["maxInstanceCount"]) * int(run["maxInstanceRequestConcurrency"])
+        room = self._room.setdefault(server.function.revision, asyncio.Semaphore(most))
         loop = asyncio.get_running_loop()
         try:
-            answer = await loop.run_in_executor(self._pool, server.invoke, path, body, headers)
+            async with room:  # others wait in line, as on Cloud Run
+                answer = await loop.run_in_executor(self._pool, server.invoke, path, body, headers)
         except TimeoutError:
             answer = Answer(504, "text/plain", b"upstream request timeout")
         except Lost as error:

@@ -5,6 +5,7 @@ Run by the interpreter of the function's own environment, so it imports nothing 
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -34,6 +35,7 @@ def main() -> None:
     import functions_framework  # pyright: ignore[reportMissingImports]
     from werkzeug.serving import make_server  # pyright: ignore[reportMissingImports]
 
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)  # requests are in no container's own log
     secret = os.environ.pop("LOCALCLOUD_FUNCTION_SECRET")
     kind = os.environ["FUNCTION_SIGNATURE_TYPE"]
     app = functions_framework.create_app(os.environ["FUNCTION_TARGET"], "main.py", kind)

@@ -51,6 +51,13 @@ class CustomJobs:
         """Let all jobs of a project (by id) fail, and return when they have ended; error and log say why."""
         await self._runner.end_all(project, why)
 
+    def going(self, project: str) -> list[Body]:
+        """The jobs of a project (by id) that have not ended, as the API shows them."""
+        states = ("QUEUED", "PENDING", "RUNNING", "CANCELLING")
+        return [
+            job.body for job in self._jobs.in_state(*(f"JOB_STATE_{one}" for one in states)) if job.project == project
+        ]
+
     async def settle(self) -> None:
         """Until the runner has done what is to be done now: a clock that moves waits for it."""
         await self._runner.settle()
