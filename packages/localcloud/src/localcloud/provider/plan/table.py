@@ -180,7 +180,12 @@ ROWS = (
     Row(_POLICY, DEFAULT, "enabled", "defaults", True),
     Row(_POLICY, DEFAULT, "documentation.mimeType", "defaults", "text/markdown"),
     # Stops
-    Row(_OBJECT, FORCE_NEW, "bucket name source content contentType", "what-replaces-an-object"),
+    Row(
+        _OBJECT,
+        FORCE_NEW,
+        "bucket name source content contentType storageClass deletionPolicy",
+        "what-replaces-an-object",
+    ),
     Row(_OBJECT, UNREAD, "source content", "what-only-the-program-knows"),
     Row(_OBJECT, COMPUTED, "contentType storageClass", "chosen-by-the-cloud"),
     Row(_TOPIC, FORCE_NEW, "name project", "what-replaces-a-topic"),

@@ -1,4 +1,4 @@
-"""cloudfunctionsv2.Function."""
+"""cloudfunctionsv2.Function, and pubsub.Topic, by whose events it is called."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from localcloud.functions.http import allow
 from localcloud.provider import permits
 from localcloud.provider.kinds import Kind, names, parts
 from localcloud.provider.scope import Scope, Values
+from localcloud.pubsub import resources as topics
+from localcloud.pubsub.store import PubSub
 
 _ID = "projects/{project}/locations/{location}/functions/{name}"
 _MUTABLE = "description,labels,buildConfig,serviceConfig,eventTrigger"
@@ -81,6 +83,52 @@ def _on(scope: Scope, resource_id: str, values: Values) -> Resource:
     return Resource(resource_id or project.name, project.policies, resources.SERVICE)
 
 
+_TOPIC = "projects/{project}/topics/{name}"
+
+
+def _body_topic(scope: Scope, inputs: Values) -> Values:
+    same = {"messageStoragePolicy": inputs["messageStoragePolicy"]} if inputs.get("messageStoragePolicy") else {}
+    return same | {"labels": scope.labels_of(inputs)}
+
+
+def _create_topic(scope: Scope, inputs: Values) -> str:
+    name = topics.full_name(scope.cloud, f"projects/{scope.project_of(inputs)}/topics/{inputs['name']}")
+    return scope.cloud.of(PubSub).create_topic(name, _body_topic(scope, inputs))["name"]
+
+
+def _read_topic(scope: Scope, resource_id: str, _known: Values) -> Values | None:
+    try:
+        found = scope.cloud.of(PubSub).get(resource_id)
+    except ApiError as error:
+        if error.code == 404:
+            return None
+        raise
+    labels = found.get("labels") or {}
+    return {
+        **parts(_TOPIC, resource_id),
+        "messageStoragePolicy": found.get("messageStoragePolicy"),
+        "effectiveLabels": labels,
+        "pulumiLabels": labels,
+        "labels": {name: value for name, value in labels.items() if scope.labels.get(name) != value},
+    }
+
+
+def _update_topic(scope: Scope, resource_id: str, inputs: Values) -> None:
+    scope.cloud.of(PubSub).update(resource_id, _body_topic(scope, inputs), "labels,messageStoragePolicy")
+
+
+def _delete_topic(scope: Scope, resource_id: str, _known: Values) -> None:
+    try:
+        scope.cloud.of(PubSub).delete_topic(resource_id)
+    except ApiError as error:
+        if error.code != 404:
+            raise
+
+
+def _on_topic(scope: Scope, resource_id: str, values: Values) -> Resource:
+    return topics.resource(resource_id) if resource_id else permits.project(scope, "", values)
+
+
 KINDS = {
     "cloudfunctionsv2/function:Function": Kind(
         _create,
@@ -97,5 +145,19 @@ KINDS = {
             "eventTrigger.retryPolicy": ("RETRY_POLICY_UNSPECIFIED", "RETRY_POLICY_DO_NOT_RETRY", "RETRY_POLICY_RETRY"),
             "serviceConfig.ingressSettings": ("ALLOW_ALL", "ALLOW_INTERNAL_ONLY", "ALLOW_INTERNAL_AND_GCLB"),
         },
-    )
+    ),
+    "pubsub/topic:Topic": Kind(
+        _create_topic,
+        _read_topic,
+        _update_topic,
+        _delete_topic,
+        ids=_TOPIC,
+        api="pubsub",
+        rights=permits.rights("pubsub.topics"),
+        on=_on_topic,
+        autoname="name",
+        refused=names(
+            "kmsKeyName messageRetentionDuration ingestionDataSourceSettings messageTransforms schemaSettings tags"
+        ),
+    ),
 }

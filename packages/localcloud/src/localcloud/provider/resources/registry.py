@@ -13,10 +13,8 @@ from localcloud.provider.resources import (
     images,
     logs,
     members,
-    objects,
     projects,
     quotas,
-    topics,
 )
 
 _FAMILIES = (
@@ -29,10 +27,8 @@ _FAMILIES = (
     images,
     logs,
     members,
-    objects,
     projects,
     quotas,
-    topics,
 )
 
 # "gcp:storage/bucket:Bucket" -> Kind
