@@ -93,12 +93,13 @@ class CustomJobs:
     def admit(self, call: Call, spec: Body) -> str:
         """Let a caller submit a sound CustomJobSpec to a place; gives the e-mail of the account that it acts as.
 
-        Raises 429 for too many submissions or a spec that alone exceeds a quota; 400 for an account that the caller
-        can't act as, an image that can't be pulled, or a base output directory in no bucket of the region.
+        Raises 429 for too many submissions, a spec that alone exceeds a quota, or a spend cap; 400 for an account that
+        the caller can't act as, an image that can't be pulled, or a base output directory in no bucket of the region.
         """
         self.submissions.enter(call.place.project["projectNumber"], call.place.location)
         account = self.account(call, spec.get("serviceAccount", ""))
         reach.check(call, spec)
+        self._cloud.of(Usage).check_cap(call.place.project_id, SERVICE)
         capacity.check(self._cloud, call.place.project_id, call.place.location, spec)
         return account
 
