@@ -9,7 +9,9 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from cloudkite import engine
-from cloudkite.accounts import local
+from cloudkite.accounts import local, registry
+from cloudkite.journey import setup, teardown
+from cloudkite.show.errors import UserError
 
 pytestmark = pytest.mark.slow
 VERTEX = "https://us-central1-aiplatform.googleapis.com/v1"
@@ -227,3 +229,65 @@ def test_down_takes_all_of_it_away_and_up_brings_it_back(another_cloud):
     plain = place.settings(lambda text: text.partition("  cloudkite:stops:")[0])
     plain.up()
     assert not {one.kind for one in plain.left()} & {"Function", "Topic", "BucketObject"}
+
+
+CAPS = "https://billingbudgets.googleapis.com/v1/billingAccounts/012345-6789AB-CDEF01/budgets"
+
+
+def caps(place):
+    found = place.target.session().get(CAPS).json()["budgets"]
+    return [
+        (one["displayName"], one["amount"]["specifiedAmount"]["units"], one["spendCap"]["outputState"])
+        for one in found
+        if one.get("spendCap") and place.account.project in one["displayName"]
+    ]
+
+
+def test_the_spend_cap_is_made_after_the_engine_changed_and_removed(another_cloud, capsys):
+    place = another_cloud.settings(lambda text: f"{text.rstrip()}\n  cloudkite:stops: {{cap: true}}\n").opened()
+    name = f"cloudkite cap {place.account.name} ({place.account.project})"
+
+    def up(words):
+        setup.set_up(place.space, registry.load(place.space, place.account.name), place.target, yes=True)
+        said = capsys.readouterr().out
+        assert words in " ".join(said.split()), said
+
+    up("create SpendCap 1")
+    assert caps(place) == [(name, "10", "CONFIGURED")]
+    up("nothing to change")
+    place.settings(lambda text: text.replace("cap: true", "cap: 7.5"))
+    up("update SpendCap 1")
+    assert caps(place) == [(name, "7", "CONFIGURED")]
+    # What is made in the moment of a kill is found by its name, and never made twice.
+    (place.account.state / "cap.json").unlink()
+    up("nothing to change")
+    place.settings(lambda text: text.replace("cap: 7.5", "cap: false"))
+    up("delete SpendCap 1")
+    assert caps(place) == []
+    place.settings(lambda text: text.replace("cap: false", "cap: 3"))
+    up("create SpendCap 1")
+    # Settings that say nothing of stops any more mean that it goes; so does `down`.
+    place.settings(lambda text: text.partition("  cloudkite:stops:")[0])
+    up("delete SpendCap 1")
+    place.settings(lambda text: f"{text.rstrip()}\n  cloudkite:stops: {{cap: 3}}\n")
+    up("create SpendCap 1")
+    teardown.down(place.space, place.account.name, yes=True)
+    said = " ".join(capsys.readouterr().out.split())
+    assert "delete SpendCap 1" in said
+    assert caps(place) == []
+
+
+def test_a_cap_that_is_enforced_is_told_and_its_amount_stays(another_cloud, capsys):
+    place = stops(another_cloud, cap=0.5)
+    setup.set_up(place.space, registry.load(place.space, place.account.name), place.target, yes=True)
+    job(place, "long", LABELS)
+    forward(place, 3)
+    assert [state for _name, _units, state in caps(place)] == ["ENFORCED"]
+    place.settings(lambda text: text.replace("cap: 0.5", "cap: 5"))
+    with pytest.raises(UserError) as told:
+        setup.set_up(place.space, registry.load(place.space, place.account.name), place.target, yes=True)
+    assert told.value.message == (
+        "the spend cap is enforced: Google lets nobody change its amount to 5 before it is lifted"
+    )
+    with pytest.raises(AssertionError, match="Your project has exceeded its monthly spending cap"):
+        job(place, "more", LABELS)
