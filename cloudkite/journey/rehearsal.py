@@ -17,21 +17,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from cloudkite import workspace
 from cloudkite.accounts import local, registry, settings
 from cloudkite.accounts.registry import Account
 from cloudkite.accounts.target import Target
-from cloudkite.journey import setup, teardown
+from cloudkite.journey import setup
 from cloudkite.journey.reach import connect
 from cloudkite.show import amounts, screen
 from cloudkite.show.errors import UserError
 from cloudkite.show.text import _
 from cloudkite.workspace import CLONE, Workspace, throw_away, write_atomically
-
-if TYPE_CHECKING:
-    from infra.settings import Settings
 
 PLACES = CLONE / ".cloudkite" / "rehearsals"
 _MACHINE, _GPU, _REGION = "n1-standard-4", "NVIDIA_TESLA_T4", "us-central1"
@@ -62,13 +59,13 @@ def rehearse(workspace_: Workspace, name: str = "", *, as_json: bool = False) ->
     try:
         _weekend(space, wanted, as_json)
     finally:
-        _close(space)
+        _close(space)  # the job, the function and all that was made end with it
 
 
 # Of an account on Google
 
 
-def _tell_today(account: Account, target: Target, wanted: Settings, as_json: bool) -> None:
+def _tell_today(account: Account, target: Target, wanted: Any, as_json: bool) -> None:
     from cloudkite.money import stops
 
     screen.note(setup.acting_as(account, target))
@@ -97,13 +94,13 @@ def _tell_today(account: Account, target: Target, wanted: Settings, as_json: boo
         screen.note(_("left, since it isn't ours: {what}").format(what=one))
 
 
-def _what_ends(wanted: Settings, ours: Any) -> str:
+def _what_ends(wanted: Any, ours: Any) -> str:
     if not (wanted.stops and wanted.stops.jobs):
         return _("nothing: cloudkite:stops.jobs is not on")
     return _("stopped: {what}").format(what=", ".join(ours)) if ours else _("nothing of ours runs")
 
 
-def _what_unlinks(wanted: Settings, today: Any) -> str:
+def _what_unlinks(wanted: Any, today: Any) -> str:
     if not (wanted.stops and wanted.stops.billing):
         return _("nothing: cloudkite:stops.billing is not on")
     if today.unseen:
@@ -116,7 +113,7 @@ def _what_unlinks(wanted: Settings, today: Any) -> str:
 # On this machine
 
 
-def _weekend(space: Workspace, wanted: Settings, as_json: bool) -> None:
+def _weekend(space: Workspace, wanted: Any, as_json: bool) -> None:
     from cloudkite.money import prices
 
     say: Callable[..., None] = screen.note if as_json else screen.say
@@ -149,7 +146,6 @@ def _weekend(space: Workspace, wanted: Settings, as_json: bool) -> None:
         rows = [(_when(one.hours), amounts.money(one.spent, "USD"), one.what) for one in events]
         screen.table([_("when"), _("spent"), _("what happened")], rows, right=[1])
         _conclude(ended, spent, without, hourly.as_of)
-    teardown.take_down(account, target, everything=True, quiet=True)
 
 
 def _conclude(ended: float, spent: Decimal, without: Decimal, as_of: str) -> None:
@@ -165,7 +161,7 @@ def _conclude(ended: float, spent: Decimal, without: Decimal, as_of: str) -> Non
     screen.say(_("on Google a budget hears of costs hours late, up to a day: see docs/stops.md for what stops sooner"))
 
 
-def _set_up(space: Workspace, wanted: Settings) -> tuple[Account, Target]:
+def _set_up(space: Workspace, wanted: Any) -> tuple[Account, Target]:
     """The throw-away account, with the stops that the person's own has, or with jobs on where it has none."""
     amount = float(wanted.budget.amount) if wanted.budget else _USUAL
     if wanted.budget and wanted.budget.currency not in (None, "USD"):

@@ -291,3 +291,18 @@ def test_a_cap_that_is_enforced_is_told_and_its_amount_stays(another_cloud, caps
     )
     with pytest.raises(AssertionError, match="Your project has exceeded its monthly spending cap"):
         job(place, "more", LABELS)
+
+
+def test_what_could_not_be_stopped_is_stopped_when_the_message_comes_again(another_cloud):
+    place = stops(another_cloud, jobs=True)
+    ours = job(place, "hard to end", LABELS)
+    for kind in ("aiplatform.customJobs.cancel", "storage.objects.get"):
+        local.run(place.space, "fault", kind, "--code", "500", "--times", "3")
+    publish(place, 9.5, month(place))
+    lines = told(place, "stopped: job hard to end")
+    assert [line for line in lines if line.startswith("90 %")]
+    until = time.monotonic() + 30
+    while state(place, ours) != "CANCELLED":
+        assert time.monotonic() < until
+        time.sleep(0.1)
+    quiet(place)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import secrets
 import socket
+import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from localcloud.core.cloud import Cloud
 
 _FOREVER = 10**9  # seconds
+_ON_ITS_WAY = 0.02  # seconds from a process' print to the file that its supervisor keeps
 _READY_SECONDS = 240.0  # https://cloud.google.com/run/docs/configuring/healthchecks: of the default startup probe
 
 
@@ -72,6 +75,7 @@ class FunctionServer(ModelServer):
     ) -> None:
         super().__init__(cloud, folder, cast("Plan", plan), settings, pool)
         self.function = plan
+        self._carrying = threading.Lock()
 
     def _lay_out(self, run: Path) -> Door:
         cloud, plan = self._cloud, self.function
@@ -108,7 +112,17 @@ class FunctionServer(ModelServer):
 
     def invoke(self, path: str, body: bytes, headers: dict[str, str]) -> Answer:
         """Call it, for at most its timeout. Raises Lost, TimeoutError."""
-        return model_http.send(self._door, path, body, headers, self.function.timeout)
+        try:
+            return model_http.send(self._door, path, body, headers, self.function.timeout)
+        finally:
+            # What it said belongs to the moment at which it was called, and a clock that moves waits for the answer.
+            time.sleep(_ON_ITS_WAY)
+            if runs := sorted(self._folder.glob("run-*"), key=lambda path: int(path.name[4:])):
+                self._carry(runs[-1])
+
+    def _carry(self, run: Path) -> None:
+        with self._carrying:
+            super()._carry(run)
 
     def _where(self) -> str:
         return f'Logs for this revision: resource.labels.service_name="{self.function.service}" in Cloud Logging.'
