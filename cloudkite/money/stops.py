@@ -30,10 +30,9 @@ class Today:
 def look(target: Target, settings: Settings) -> Today:
     """Reads only. Raises UserError where what runs can't be listed."""
     session = cast("Session", target.session())
-    try:
-        found = running.find(session, settings.project, sorted(regions.regions()))
-    except Refused as refused:
-        raise UserError(_("what runs can't be told: {why}").format(why=refused)) from None
+    found, problems = running.find(session, settings.project, sorted(regions.regions()))
+    if problems:
+        raise UserError(_("what runs can't be told: {why}").format(why=problems[0]))
     try:
         not_ours, unseen = foreign.find(session, settings.project, ("cloudkite-stop", "cloudkite-budget")), ""
     except Refused as refused:

@@ -46,9 +46,16 @@ class Running:
         return f"{self.kind} {self.title or '(no name)'} ({self.name.partition('/locations/')[2] or self.name})"
 
 
-def find(session: Session, project: str, regions: Sequence[str]) -> list[Running]:
-    """All that runs in these regions. Raises Refused where a list can't be read: then nobody knows."""
-    return [one for region in regions for look in (_vertex, _endpoints, _run) for one in look(session, project, region)]
+def find(session: Session, project: str, regions: Sequence[str]) -> tuple[list[Running], list[str]]:
+    """All that runs in these regions, and what could not be looked at, each with the reason: it hides nothing else."""
+    found, unseen = [], []
+    for region in regions:
+        for look in (_vertex, _endpoints, _run):
+            try:
+                found += look(session, project, region)
+            except (Refused, OSError) as error:
+                unseen.append(f"{look.__name__.strip('_')} in {region}: {error}")
+    return found, unseen
 
 
 def is_ours(labels: Mapping[str, str] | None) -> bool:
@@ -120,7 +127,12 @@ def _finish(session: Session, base: str, operation: dict[str, Any]) -> None:
 def _run(session: Session, project: str, region: str) -> Iterator[Running]:
     """Executions of Cloud Run jobs: they carry their own labels, or their job does."""
     place = _RUN + _PLACE.format(project=project, region=region)
-    jobs = {one["name"]: one for one in pages(session, place + "jobs", "jobs", pageSize=100)}
+    try:
+        jobs = {one["name"]: one for one in pages(session, place + "jobs", "jobs", pageSize=100)}
+    except Refused as refused:
+        if refused.code in (400, 404):  # Cloud Run isn't in every region in which Vertex AI is
+            return
+        raise
     for one in pages(session, place + "jobs/-/executions", "executions", pageSize=100) if jobs else ():
         if one.get("completionTime"):
             continue

@@ -167,8 +167,10 @@ def _stop(spent: str, settings: Settings, session: Session, say: Say) -> None:
         say(f"90 % of the budget: {spent}; nothing is stopped, since cloudkite:stops.jobs isn't on", "NOTICE")
         return
     say(f"90 % of the budget: {spent}; what runs is stopped", "WARNING")
-    failed = []
-    for one in running.find(session, settings.project, settings.regions):
+    found, failed = running.find(session, settings.project, settings.regions)
+    for one in failed:
+        say(f"could not be looked at: {one}", "ERROR")
+    for one in found:
         if not one.ours:
             say(f"left, since it isn't labelled managed-by=cloudkite: {one}", "WARNING")
             continue
@@ -179,7 +181,7 @@ def _stop(spent: str, settings: Settings, session: Session, say: Say) -> None:
             say(f"could not be stopped: {one}: {error}", "ERROR")
             failed.append(str(one))
     if failed:
-        raise Unfinished(f"could not be stopped: {', '.join(failed)}")
+        raise Unfinished(f"could not be stopped, or looked at: {', '.join(failed)}")
 
 
 def _unlink(spent: str, settings: Settings, session: Session, say: Say, done: Callable[[], None]) -> None:
