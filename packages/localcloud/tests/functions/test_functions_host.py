@@ -13,6 +13,7 @@ from typing import Any
 
 import psutil
 import pytest
+import requests
 from google.auth.transport.requests import AuthorizedSession
 
 from clouds import LocalCloud, Start
@@ -159,6 +160,11 @@ def test_a_function_hears_its_topic_as_its_account_over_kills_and_changes(place:
     assert requests.get({url!r}, headers={{"Authorization": "Bearer nonsense"}}).status_code == 401
     assert requests.get("https://other-abc-uc.a.run.app").status_code == 404
     """)
+    # Who finds its port is let in by this cloud's own secret alone.
+    [door] = (place.cloud.root / "functions").glob("function-*/run-*/door.json")
+    port = json.loads(door.read_text())["port"]
+    answer = requests.post(f"http://127.0.0.1:{port}/", data=b"{}", headers={"ce-id": "1"}, timeout=10)
+    assert (answer.status_code, answer.text) == (403, "forbidden")
     # What it refuses comes again.
     assert place.heard(place.publish(fail="once"))["attributes"]["fail"] == "once"
     # A kill of the server takes nothing away.
