@@ -115,7 +115,7 @@ def carry_out(target: Target, step: Step, project_number: str) -> None:
     if step.present is None:
         made = call(target, "POST", f"{_API}/{step.payer}/budgets", _("make the spend cap"), body=body)
     elif step.present.state == ENFORCED:
-        said = _("the spend cap is enforced: Google lets nobody change its amount to {amount} before it is lifted")
+        said = _("the spend cap is enforced: its amount can't be changed to {amount} before the cap is lifted")
         raise UserError(
             said.format(amount=step.amount),
             _("lift it under Billing > Budgets in Google's console, then uv run invoke up"),

@@ -287,7 +287,7 @@ def test_a_cap_that_is_enforced_is_told_and_its_amount_stays(another_cloud, caps
     with pytest.raises(UserError) as told:
         setup.set_up(place.space, registry.load(place.space, place.account.name), place.target, yes=True)
     assert told.value.message == (
-        "the spend cap is enforced: Google lets nobody change its amount to 5 before it is lifted"
+        "the spend cap is enforced: its amount can't be changed to 5 before the cap is lifted"
     )
     with pytest.raises(AssertionError, match="Your project has exceeded its monthly spending cap"):
         job(place, "more", LABELS)
