@@ -28,7 +28,7 @@ def test_its_links_lead_somewhere(page: str) -> None:
 
 
 def test_both_languages_show_the_same() -> None:
-    for page in ("docs/reliability", "docs/security", "docs/checks", "docs/stops"):
+    for page in ("docs/reliability", "docs/security", "docs/checks", "docs/run", "docs/stops"):
         same_in_both_languages(page)
 
 

@@ -9,7 +9,8 @@ from urllib.parse import unquote
 
 import pytest
 
-from cloudkite.jobs import body, service
+from cloudkite.jobs import body
+from cloudkite.jobs.places import vertex
 from cloudkite.show.errors import BadValue
 from tests.jobs import NOW, SPEC, account, answer
 
@@ -104,7 +105,7 @@ def test_runs_that_the_service_may_add(strategy, disabled, expected):
 
 
 def test_a_running_job():
-    job = service.parse(answer(), NOW)
+    job = vertex.parse(answer(), NOW)
     assert (job.id, job.name, job.trainer, job.state) == ("4567890123456789012", SPEC.name, "penguins", "RUNNING")
     assert (job.region, job.machine, job.replicas, job.spot) == ("us-central1", "e2-standard-4", 1, False)
     assert job.active
@@ -116,7 +117,7 @@ def test_a_running_job():
 
 
 def test_a_job_that_ended_costs_what_it_ran_in_steps_of_30_seconds():
-    job = service.parse(answer(state="JOB_STATE_SUCCEEDED", endTime="2026-11-24T14:32:31Z"), NOW)
+    job = vertex.parse(answer(state="JOB_STATE_SUCCEEDED", endTime="2026-11-24T14:32:31Z"), NOW)
     assert job.seconds == 31
     assert not job.active
     assert job.cost == job.worst_case
@@ -124,7 +125,7 @@ def test_a_job_that_ended_costs_what_it_ran_in_steps_of_30_seconds():
 
 
 def test_a_job_in_the_queue_has_cost_nothing_yet():
-    job = service.parse(answer(state="JOB_STATE_PENDING", startTime=None), NOW)
+    job = vertex.parse(answer(state="JOB_STATE_PENDING", startTime=None), NOW)
     assert (job.seconds, job.cost) == (0, 0)
     assert job.worst_case > 0
 
@@ -139,7 +140,7 @@ def test_a_job_in_the_queue_has_cost_nothing_yet():
 )
 def test_a_foreign_job_may_have_no_known_price(machine):
     spec = {"workerPoolSpecs": [{"machineSpec": machine}]}
-    job = service.parse({"name": answer()["name"], "jobSpec": spec, "state": "JOB_STATE_RUNNING"})
+    job = vertex.parse({"name": answer()["name"], "jobSpec": spec, "state": "JOB_STATE_RUNNING"})
     assert job.cost is None
     assert job.worst_case is None
     assert job.limit_seconds == 604800
@@ -147,7 +148,7 @@ def test_a_foreign_job_may_have_no_known_price(machine):
 
 def test_a_failed_job_tells_why():
     message = "The replica workerpool0-0 exited with a non-zero status of 1."
-    assert service.parse(answer(state="JOB_STATE_FAILED", error={"code": 3, "message": message})).error == message
+    assert vertex.parse(answer(state="JOB_STATE_FAILED", error={"code": 3, "message": message})).error == message
 
 
 @pytest.mark.parametrize(
@@ -200,7 +201,7 @@ def test_a_job_on_google_has_pages_in_the_console():
     class Google:
         account = account(project="my-project")
 
-    job = service._told(Google(), answer())  # type: ignore[arg-type]
+    job = vertex._told(Google(), answer())  # type: ignore[arg-type]
     base = "https://console.cloud.google.com"
     assert job.console == f"{base}/vertex-ai/locations/us-central1/training/4567890123456789012?project=my-project"
     page, _query, project = job.console_logs.rpartition("?")

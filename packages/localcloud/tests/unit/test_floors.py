@@ -18,7 +18,7 @@ FLOORS = (
     ("artifacts", "containers", "monitoring", "pubsub", "quotas"),
     ("storage",),
     ("logging",),
-    ("vertex",),
+    ("run", "vertex"),
     ("functions",),
     ("assets",),
     ("billing",),

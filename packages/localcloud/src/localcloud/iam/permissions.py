@@ -17,6 +17,7 @@ _ASKED = {
     "bucket": r"storage\.(?!hmacKeys|intelligenceConfigs|featureConfigs|buckets\.(create|list|restore)$).*",
     "serviceAccount": r"iam\.serviceAccount(s\.(?!create$|list$)|Keys\.|ApiKeyBindings\.).*",
     "repository": r"artifactregistry\.(?!locations|project(configs|settings)|repositories\.(create|list)$).*",
+    "runJob": r"run\.(jobs\.(?!create$|list$)|executions\.|tasks\.).*",
     "topic": r"pubsub\.topics\.(?!create$|list$).*",
     "subscription": r"pubsub\.subscriptions\.(?!create$|list$).*",
     "service": r"run\.(routes|services)\.(?!create$|list$).*",
@@ -28,6 +29,7 @@ _KINDS = {
     "bucket": r"buckets/[^/]+",
     "serviceAccount": r"projects/[^/]+/serviceAccounts/[^/]+",
     "repository": r"projects/[^/]+/locations/[^/]+/repositories/[^/]+",
+    "runJob": r"projects/[^/]+/locations/[^/]+/jobs/[^/]+",
     "topic": r"projects/[^/]+/topics/[^/]+",
     "subscription": r"projects/[^/]+/subscriptions/[^/]+",
     "service": r"projects/[^/]+/locations/[^/]+/services/[^/]+",
@@ -35,7 +37,7 @@ _KINDS = {
 }
 # https://cloud.google.com/iam/docs/full-resource-names
 _FULL = re.compile(
-    r"//(?:cloudresourcemanager|storage|iam|artifactregistry|pubsub|cloudbilling|run)\.googleapis\.com/(.+)"
+    r"//(?:cloudresourcemanager|storage|iam|artifactregistry|pubsub|run|cloudbilling)\.googleapis\.com/(.+)"
 )
 
 

@@ -54,7 +54,7 @@ TITLES = {
 _OTHERS = frozenset(
     "apikeys cloudasset cloudfunctions cloudkms cloudscheduler cloudtasks container containeranalysis dataflow "
     "dataproc deploymentmanager dns essentialcontacts eventarc file firestore networkconnectivity notebooks "
-    "ondemandscanning orgpolicy oslogin pubsub recommender redis run secretmanager servicecontrol servicenetworking "
+    "ondemandscanning orgpolicy oslogin pubsub recommender redis secretmanager servicecontrol servicenetworking "
     "sourcerepo spanner speech sqladmin storageinsights storagetransfer tpu translate vision workflows".split()
 )
 
