@@ -41,7 +41,7 @@ class Apis(pulumi.ComponentResource):
         super().__init__("cloudkite:account:Apis", "apis", None, opts)
         names = [*ALWAYS, *(["billingbudgets"] if settings.budget else []), *(["sts"] if settings.ci else [])]
         if settings.stops and settings.stops.function:
-            names += STOPS
+            names += [name for name in STOPS if name not in names]
         self.services: dict[str, gcp.projects.Service] = {}
         for name in sorted(names, key=lambda name: name != _FIRST):
             self.services[name] = gcp.projects.Service(

@@ -54,7 +54,29 @@ def job(place, title, labels, machine="n1-standard-8"):
     return name
 
 
+def execution(place, title, labels):
+    """An execution of a Cloud Run job that runs until somebody ends it."""
+    session, project = place.target.session(), place.account.project
+    url = f"https://run.googleapis.com/v2/projects/{project}/locations/us-central1/jobs"
+    container = {"image": "local/plain:1", "command": ["python", "-c", "import time; time.sleep(6000)"]}
+    task = {
+        "containers": [container],
+        "serviceAccount": f"trainer@{project}.iam.gserviceaccount.com",
+        "timeout": "86400s",
+    }
+    body = {"labels": labels, "template": {"template": task}}
+    for answer in (session.post(f"{url}?jobId={title}", json=body), session.post(f"{url}/{title}:run", json={})):
+        assert answer.ok, answer.text
+    name = answer.json()["metadata"]["name"]
+    while not session.get(f"https://run.googleapis.com/v2/{name}").json().get("runningCount"):
+        time.sleep(0.05)
+    return name
+
+
 def state(place, name):
+    if "/executions/" in name:
+        found = place.target.session().get(f"https://run.googleapis.com/v2/{name}").json()
+        return "CANCELLED" if found.get("cancelledCount") else "ENDED" if "completionTime" in found else "RUNNING"
     return place.target.session().get(f"{VERTEX}/{name}").json()["state"].removeprefix("JOB_STATE_")
 
 
@@ -92,6 +114,7 @@ def test_each_stage_is_driven_by_charges_alone_and_happens_once(another_cloud):
     place = stops(another_cloud, jobs=True)
     assert place.preview().changes == ()
     ours, foreign = job(place, "forgotten", LABELS), job(place, "somebody's", {})
+    elsewhere, others = execution(place, "on-run", LABELS), execution(place, "foreign-run", {})
     forward(place, 1)
     assert not [line for line in said(place) if "%" in line]
     forward(place, 6)
@@ -99,19 +122,22 @@ def test_each_stage_is_driven_by_charges_alone_and_happens_once(another_cloud):
     assert not any(line.startswith(MESSAGES[80]) for line in lines) and state(place, ours) == "RUNNING"
     forward(place, 24)
     lines = told(place, *MESSAGES.values())
-    assert state(place, ours) == "CANCELLED"
+    assert (state(place, ours), state(place, elsewhere)) == ("CANCELLED", "CANCELLED")
     assert state(place, foreign) == "RUNNING"
     for begins in MESSAGES.values():
         assert len([line for line in lines if line.startswith(begins)]) == 1, lines
     stages = [line for line in lines if "% of the budget" in line or line.startswith(("stopped", "left"))]
-    number = ours.rpartition("/")[2]
     assert stages[2].endswith("; what runs is stopped")
-    assert sorted(stages[3:5]) == [
-        f"left, since it isn't labelled managed-by=cloudkite: job somebody's (us-central1/customJobs/{foreign[-19:]})",
-        f"stopped: job forgotten (us-central1/customJobs/{number})",
+    left = "left, since it isn't labelled managed-by=cloudkite:"
+    names = {one: one.partition("/locations/")[2] for one in (ours, foreign, elsewhere, others)}
+    assert sorted(stages[3:7]) == [
+        f"{left} Cloud Run execution foreign-run ({names[others]})",
+        f"{left} job somebody's ({names[foreign]})",
+        f"stopped: Cloud Run execution on-run ({names[elsewhere]})",
+        f"stopped: job forgotten ({names[ours]})",
     ]
-    assert stages[5].endswith("billing stays linked, since cloudkite:stops.billing isn't on")
-    assert len(stages) == 6 and billing(place)
+    assert stages[7].endswith("billing stays linked, since cloudkite:stops.billing isn't on")
+    assert len(stages) == 8 and billing(place)
 
 
 def publish(place, cost, begins, times=1, budget=""):
