@@ -55,6 +55,13 @@ class CustomJobs:
         """Forget all jobs of "projects/NUMBER", which have ended. Their logs stay."""
         self._jobs.delete_below(project)
 
+    def going(self, project: str) -> list[Body]:
+        """The jobs of a project (by id) that have not ended, as the API shows them."""
+        states = ("QUEUED", "PENDING", "RUNNING", "CANCELLING")
+        return [
+            job.body for job in self._jobs.in_state(*(f"JOB_STATE_{one}" for one in states)) if job.project == project
+        ]
+
     async def settle(self) -> None:
         """Until the runner has done what is to be done now: a clock that moves waits for it."""
         await self._runner.settle()
@@ -90,12 +97,13 @@ class CustomJobs:
     def admit(self, call: Call, spec: Body) -> str:
         """Let a caller submit a sound CustomJobSpec to a place; gives the e-mail of the account that it acts as.
 
-        Raises 429 for too many submissions or a spec that alone exceeds a quota; 400 for an account that the caller
-        can't act as, an image that can't be pulled, or a base output directory in no bucket of the region.
+        Raises 429 for too many submissions, a spec that alone exceeds a quota, or a spend cap; 400 for an account that
+        the caller can't act as, an image that can't be pulled, or a base output directory in no bucket of the region.
         """
         self.submissions.enter(call.place.project["projectNumber"], call.place.location)
         account = self.account(call, spec.get("serviceAccount", ""))
         reach.check(call, spec)
+        self._cloud.of(Usage).check_cap(call.place.project_id, SERVICE)
         capacity.check(self._cloud, call.place.project_id, call.place.location, spec)
         return account
 
