@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 _PATIENCE = 60  # seconds of one request
 _PAUSES = (0.5, 2.0)  # seconds before a call is made again that met a passing fault
+_NOT_THERE = {"SERVICE_DISABLED", "LOCATION_POLICY_VIOLATED"}
 _PASSING = frozenset({429, 500, 502, 503, 504})
 
 
@@ -49,8 +50,9 @@ def refusal(answer: Any) -> Refused:
         error = answer.json()["error"]
         details = error.get("details", [])
         reasons = {one.get("reason") for one in details if isinstance(one, dict)}
-        # An API that is off has nothing running; 501 is a local cloud's word for one that it does not have.
-        off = "SERVICE_DISABLED" in reasons or answer.status_code == 501
+        # An API that is off has nothing running, and neither has a place that the project may not use; 501 is a local
+        # cloud's word for an API that it does not have.
+        off = bool(reasons & _NOT_THERE) or answer.status_code == 501
         return Refused(answer.status_code, str(error["message"]), off)
     except (ValueError, KeyError, TypeError, AttributeError):
         return Refused(answer.status_code, str(answer.text)[:200])

@@ -78,12 +78,19 @@ def heard(notice: Notice, settings: Settings, session: Session, say: Say = say) 
     if notice.begins < latest or _ends(notice.begins, settings.period) <= now:
         say(f"a late message is left: {spent} in the period from {notice.begins:%Y-%m-%d}, which is over", "INFO")
         return []
-    done = []
+    done, failed = [], None
     for stage in STAGES:
         if notice.percent < stage:
             break
-        if _once(records, stage, notice, now, _act(stage, spent, settings, session, say)):
-            done.append(stage)
+        try:
+            if _once(records, stage, notice, now, _act(stage, spent, settings, session, say)):
+                done.append(stage)
+        except Again:
+            raise
+        except Exception as error:  # what could not be ended at 90 % must not keep 100 % from acting
+            failed = failed or error
+    if failed is not None:
+        raise failed
     return done
 
 

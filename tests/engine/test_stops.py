@@ -332,3 +332,16 @@ def test_what_could_not_be_stopped_is_stopped_when_the_message_comes_again(anoth
         assert time.monotonic() < until
         time.sleep(0.1)
     quiet(place)
+
+
+def test_what_can_not_be_stopped_keeps_billing_from_nothing(another_cloud):
+    place = stops(another_cloud, jobs=True, billing=True)
+    job(place, "hard to end", LABELS)
+    local.run(place.space, "fault", "aiplatform.customJobs.cancel", "--code", "500", "--times", "100")
+    publish(place, 10.5, month(place))
+    lines = told(place, "could not be stopped: job hard to end", "100 % of the budget: 10.50")
+    assert lines[-1].endswith(f"billing of project {place.account.project} is unlinked")
+    until = time.monotonic() + 30
+    while billing(place):
+        assert time.monotonic() < until
+        time.sleep(0.1)
