@@ -198,7 +198,6 @@ def _credentials(info: dict[str, Any], project: str) -> Any:
     raise ValueError(_("they are of type {kind!r}").format(kind=kind))
 
 
-<<<<<<< HEAD
 def _unscoped(credentials: Any) -> Any:
     """A person's credentials with all that was granted to them; others as they are."""
     from google.oauth2.credentials import Credentials
@@ -222,7 +221,8 @@ def sign_in(workspace: Workspace, account: Account) -> Target:
     """
     found = {"local": _local_person, "google": _google}[account.target](workspace, account)
     return replace(found, account=replace(account, project=""))
-=======
+
+
 def time_at(workspace: Workspace | None, account: Account) -> datetime.datetime:
     """What time it is at an account's cloud, in UTC; nobody is asked for it.
 
@@ -233,7 +233,6 @@ def time_at(workspace: Workspace | None, account: Account) -> datetime.datetime:
     if workspace is None or account.target != "local":
         return now
     return now + local.ahead(workspace.localcloud)
->>>>>>> main
 
 
 def connect(workspace: Workspace, account: Account) -> Target:
@@ -273,8 +272,7 @@ def _local(workspace: Workspace, account: Account) -> Target:
     environment, server, notes = local.started(workspace, account)
     attached = {"PULUMI_DEBUG_PROVIDERS": f"gcp:{server['provider']}"}
     unpaid = f"uv run invoke local.pay {account.name}" if account.tier == "trial" else ""
-<<<<<<< HEAD
-    return Target(account, environment, attached, server.get("cloud", ""), unpaid, tuple(notes))
+    return Target(account, environment, attached, server.get("cloud", ""), unpaid, tuple(notes), workspace)
 
 
 def _local_person(workspace: Workspace, account: Account) -> Target:
@@ -282,6 +280,3 @@ def _local_person(workspace: Workspace, account: Account) -> Target:
     found = _local(workspace, account)
     file = Path(found.environment["GOOGLE_APPLICATION_CREDENTIALS"]).with_name("adc.json")
     return replace(found, environment={**found.environment, "GOOGLE_APPLICATION_CREDENTIALS": str(file)})
-=======
-    return Target(account, environment, attached, server.get("cloud", ""), unpaid, tuple(notes), workspace)
->>>>>>> main

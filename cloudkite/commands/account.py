@@ -112,9 +112,6 @@ def env(c: Context, name: str, shell: str = "") -> None:
     shells.show_pulumi(workspace.find(), name, shell)
 
 
-<<<<<<< HEAD
-collection = Collection("account", list_all, add, use, probe, remove, recover, env)
-=======
 @command(
     help={
         "save": "the folder for data and models (default: NAME-saved)",
@@ -148,5 +145,4 @@ def end(
     )
 
 
-collection = Collection("account", list_all, add, use, env, end)
->>>>>>> main
+collection = Collection("account", list_all, add, use, probe, remove, recover, env, end)

@@ -16,7 +16,6 @@ from cloudkite.accounts.target import Target
 from cloudkite.journey import placing, questions, setup
 from cloudkite.journey.first_job import first_job
 from cloudkite.journey.questions import Question, ask
-from cloudkite.journey.reach import connect, refuse_shared
 from cloudkite.show import screen
 from cloudkite.show.errors import NOT_SIGNED_IN, BadValue, UserError
 from cloudkite.show.text import _, counted
@@ -88,8 +87,7 @@ def _walk(workspace: Workspace, kept: Beginning, local: bool) -> None:
     account = registry.load(workspace, name)
     if not account.outputs_file.is_file():
         screen.heading(_("Set up"))
-        refuse_shared(workspace, account)
-        setup.set_up(workspace, account, connect(workspace, account, new=True), yes=False)
+        setup.up(workspace, name, onward=False)
         account = registry.load(workspace, name)
     screen.heading(_("A first job, for at most {most} USD").format(most=MOST_COST))
     first_job(workspace, account, kept, MOST_COST)
