@@ -8,9 +8,10 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable
 
-from cloudkite.accounts import beginning, registry, settings, signing
+from cloudkite.accounts import registry, settings
 from cloudkite.accounts import target as targets
-from cloudkite.accounts.beginning import Beginning
+from cloudkite.accounts.person import answers, signing
+from cloudkite.accounts.person.answers import Beginning
 from cloudkite.accounts.registry import Account
 from cloudkite.accounts.target import Target
 from cloudkite.journey import placing, questions, setup
@@ -32,8 +33,8 @@ def run(workspace: Workspace, *, local: bool = False, again: bool = False) -> No
     if not screen.can_ask():
         raise _by_commands(local)
     if again:
-        beginning.Beginning(workspace.state / "start.json").forget()
-    kept = beginning.load(workspace)
+        answers.Beginning(workspace.state / "start.json").forget()
+    kept = answers.load(workspace)
     _welcome(kept)
     try:
         _walk(workspace, kept, local)
@@ -137,7 +138,7 @@ def _name(workspace: Workspace, where: str) -> Question:
 
 def _tier() -> Question:
     why = _(
-        "Google's free trial gives 300 USD for 90 days. On it there are no GPUs, and quotas stay as they are. "
+        "Google's free trial gives 300 USD for 90 days. It has no GPUs, and its quotas can't be raised. "
         "`paid` if you have paid Google Cloud before, or upgraded."
     )
     return Question("tier", _("trial or paid"), why, questions.one_of("trial", "paid"), "trial")
@@ -212,7 +213,7 @@ def _identity(who: str) -> Question:
         return "another" if questions.one_of("yes", "another")(typed) == "another" else who
 
     why = _("Everything is made, and later paid, in this person's name.")
-    return Question("identity", _("yes, or another to sign in as somebody else"), why, check, "yes")
+    return Question("identity", _("yes, or another to sign in as a different person"), why, check, "yes")
 
 
 def _sign_in(draft: Account) -> None:

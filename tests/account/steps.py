@@ -61,7 +61,7 @@ STEPS = (
     ),
     Step(
         "where must the data stay?: ",
-        (("Atlantis", "there is no region with training in 'Atlantis'", "there is one in: Australia, Belgium, "),),
+        (("Atlantis", "'Atlantis' has no region with training", "there is one in: Australia, Belgium, "),),
         ("korea",),
     ),
     Step(

@@ -9,8 +9,9 @@ import re
 import pytest
 
 from cloudkite import engine
-from cloudkite.accounts import checkup, local, registry, settings
-from cloudkite.check import looks
+from cloudkite.accounts import local, registry, settings
+from cloudkite.doctor import account as checkup
+from cloudkite.doctor import looks
 from cloudkite.engine import cli
 from cloudkite.engine.folder import Folder
 from cloudkite.journey import doctor
@@ -207,7 +208,7 @@ def test_signed_out_and_without_an_account_this_machine_is_looked_at(space, caps
         assert wrong(found)["sign-in"] == (
             "not signed in to Google for account far", "gcloud auth application-default login"
         )  # fmt: skip
-        assert found["project"]["said"] == "nobody is signed in" and found["Python"]["verdict"] == "ok"
+        assert found["project"]["said"] == "not signed in" and found["Python"]["verdict"] == "ok"
     finally:
         (space.accounts / "Pulumi.far.yaml").unlink()
     with pytest.raises(UserError) as refused:

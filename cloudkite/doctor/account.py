@@ -14,12 +14,13 @@ from concurrent.futures import ThreadPoolExecutor
 
 from catalog import quotas
 from cloudkite import engine
-from cloudkite.accounts import payers, preflight, projects, services, settings, signing
+from cloudkite.accounts import preflight, services, settings
 from cloudkite.accounts.api import send, table
+from cloudkite.accounts.person import payers, projects, signing
 from cloudkite.accounts.registry import Account
 from cloudkite.accounts.services import Services
 from cloudkite.accounts.target import Target, own_credentials
-from cloudkite.check.looks import Look, ok, refused, unknown, wrong
+from cloudkite.doctor.looks import Look, ok, refused, unknown, wrong
 from cloudkite.jobs.plans import DEFAULT_MACHINE
 from cloudkite.money import quota
 from cloudkite.show.errors import UserError, is_off
@@ -50,7 +51,7 @@ def look(account: Account, connect: Callable[[], Target]) -> list[Look]:
         target.token()
         found.append(ok("sign-in", target.identity))
     except UserError as problem:
-        return [*found, wrong("sign-in", problem.message, problem.hint or _AGAIN), *_unseen(_("nobody is signed in"))]
+        return [*found, wrong("sign-in", problem.message, problem.hint or _AGAIN), *_unseen(_("not signed in"))]
     found += _charged(account)
     project, clock = _project(target)
     found += [project, clock]
@@ -91,7 +92,7 @@ def _without_echo(looks: list[Look]) -> list[Look]:
     """What nobody pays for is refused everywhere: said once."""
     unpaid = any(one.name == "billing" and one.verdict == "wrong" for one in looks)
     return [
-        unknown(one.name, _("nobody pays for the project"))
+        unknown(one.name, _("no billing account pays for the project"))
         if unpaid and one.name in ("buckets", "quota") and one.verdict == "wrong"
         else one
         for one in looks
@@ -151,7 +152,9 @@ def _project(target: Target) -> tuple[Look, Look]:
     except UserError as problem:
         return wrong("project", problem.message, f"gcloud projects undelete {project}"), clock
     if found is None:
-        said = _("there is no project {project}, or {who} may not see it").format(project=project, who=target.identity)
+        said = _("project {project} was not found, or {who} may not see it").format(
+            project=project, who=target.identity
+        )
         return wrong("project", said, _("fix gcp:project in {path}").format(path=target.account.settings)), clock
     return ok("project", f"{found.id} ({found.number})"), clock
 
