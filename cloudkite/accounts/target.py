@@ -198,6 +198,18 @@ def _credentials(info: dict[str, Any], project: str) -> Any:
     raise ValueError(_("they are of type {kind!r}").format(kind=kind))
 
 
+def time_at(workspace: Workspace | None, account: Account) -> datetime.datetime:
+    """What time it is at an account's cloud, in UTC; nobody is asked for it.
+
+    For Google it is this machine's time; a local cloud's clock may have been moved forward, and the file in which it
+    keeps that says by how much. Whatever is decided by days or months of an account goes by this.
+    """
+    now = datetime.datetime.now(datetime.UTC)
+    if workspace is None or account.target != "local":
+        return now
+    return now + local.ahead(workspace.localcloud)
+
+
 def _unscoped(credentials: Any) -> Any:
     """A person's credentials with all that was granted to them; others as they are."""
     from google.oauth2.credentials import Credentials
@@ -221,18 +233,6 @@ def sign_in(workspace: Workspace, account: Account) -> Target:
     """
     found = {"local": _local_person, "google": _google}[account.target](workspace, account)
     return replace(found, account=replace(account, project=""))
-
-
-def time_at(workspace: Workspace | None, account: Account) -> datetime.datetime:
-    """What time it is at an account's cloud, in UTC; nobody is asked for it.
-
-    For Google it is this machine's time; a local cloud's clock may have been moved forward, and the file in which it
-    keeps that says by how much. Whatever is decided by days or months of an account goes by this.
-    """
-    now = datetime.datetime.now(datetime.UTC)
-    if workspace is None or account.target != "local":
-        return now
-    return now + local.ahead(workspace.localcloud)
 
 
 def connect(workspace: Workspace, account: Account) -> Target:

@@ -51,7 +51,7 @@ def look(account: Account, connect: Callable[[], Target]) -> list[Look]:
         target.token()
         found.append(ok("sign-in", target.identity))
     except UserError as problem:
-        return [*found, wrong("sign-in", problem.message, problem.hint or _AGAIN), *_unseen(_("not signed in"))]
+        return [*found, wrong("sign-in", problem.message, problem.hint or _AGAIN), *_unseen(_("no one is signed in"))]
     found += _charged(account)
     project, clock = _project(target)
     found += [project, clock]
@@ -92,7 +92,7 @@ def _without_echo(looks: list[Look]) -> list[Look]:
     """What nobody pays for is refused everywhere: said once."""
     unpaid = any(one.name == "billing" and one.verdict == "wrong" for one in looks)
     return [
-        unknown(one.name, _("no billing account pays for the project"))
+        unknown(one.name, _("the project has no billing account that is open"))
         if unpaid and one.name in ("buckets", "quota") and one.verdict == "wrong"
         else one
         for one in looks
@@ -152,7 +152,7 @@ def _project(target: Target) -> tuple[Look, Look]:
     except UserError as problem:
         return wrong("project", problem.message, f"gcloud projects undelete {project}"), clock
     if found is None:
-        said = _("project {project} was not found, or {who} may not see it").format(
+        said = _("project {project} doesn't exist, or {who} may not see it").format(
             project=project, who=target.identity
         )
         return wrong("project", said, _("fix gcp:project in {path}").format(path=target.account.settings)), clock

@@ -76,7 +76,7 @@ def _refuse_unknown(workspace: Workspace, account: Account, option: str) -> None
     try:
         found = engine.copies(connect(workspace, account, new=True), account.project)
     except UserError as refused:
-        why = _("not signed in") if refused.code == NOT_SIGNED_IN else refused.message
+        why = _("no one is signed in") if refused.code == NOT_SIGNED_IN else refused.message
         screen.warn(_("project {project} was not looked at: {why}").format(project=account.project, why=why))
         return
     if any(one.account == account.name for one in found):

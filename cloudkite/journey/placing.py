@@ -178,7 +178,7 @@ def _at_home(kept: Beginning) -> list[str]:
         if not regions_of(typed):
             there = ", ".join(sorted({one.country[1] for one in regions().values()}))
             raise BadValue(
-                _("{country!r} has no region with training").format(country=typed[:40]),
+                _("training has no region in {country!r}").format(country=typed[:40]),
                 _("there is one in: {countries}, or EU. Elsewhere, ask who owns the data where it may be").format(
                     countries=there
                 ),

@@ -138,7 +138,7 @@ def _name(workspace: Workspace, where: str) -> Question:
 
 def _tier() -> Question:
     why = _(
-        "Google's free trial gives 300 USD for 90 days. It has no GPUs, and its quotas can't be raised. "
+        "Google's free trial gives 300 USD for 90 days. It has no GPUs, and quotas stay as they are. "
         "`paid` if you have paid Google Cloud before, or upgraded."
     )
     return Question("tier", _("trial or paid"), why, questions.one_of("trial", "paid"), "trial")
@@ -213,7 +213,7 @@ def _identity(who: str) -> Question:
         return "another" if questions.one_of("yes", "another")(typed) == "another" else who
 
     why = _("Everything is made, and later paid, in this person's name.")
-    return Question("identity", _("yes, or another to sign in as a different person"), why, check, "yes")
+    return Question("identity", _("yes, or another to sign in as another person"), why, check, "yes")
 
 
 def _sign_in(draft: Account) -> None:

@@ -61,7 +61,7 @@ STEPS = (
     ),
     Step(
         "where must the data stay?: ",
-        (("Atlantis", "'Atlantis' has no region with training", "there is one in: Australia, Belgium, "),),
+        (("Atlantis", "training has no region in 'Atlantis'", "there is one in: Australia, Belgium, "),),
         ("korea",),
     ),
     Step(

@@ -208,7 +208,7 @@ def test_signed_out_and_without_an_account_this_machine_is_looked_at(space, caps
         assert wrong(found)["sign-in"] == (
             "not signed in to Google for account far", "gcloud auth application-default login"
         )  # fmt: skip
-        assert found["project"]["said"] == "not signed in" and found["Python"]["verdict"] == "ok"
+        assert found["project"]["said"] == "no one is signed in" and found["Python"]["verdict"] == "ok"
     finally:
         (space.accounts / "Pulumi.far.yaml").unlink()
     with pytest.raises(UserError) as refused:
