@@ -36,8 +36,12 @@ def up(
     as_json: bool = False,
     look: bool = False,
     trial_started: str = "",
+    onward: bool = True,
 ) -> None:
-    """Preview, price, consent, then make what is missing; with `look` show what that is, and end."""
+    """Preview, price, consent, then make what is missing; with `look` show what that is, and end.
+
+    Who leads on from here themselves (not `onward`) doesn't have the next command shown.
+    """
     account = registry.load(workspace, name or None)
     refuse_shared(workspace, account)
     target = connect(workspace, account, new=True)
@@ -52,7 +56,7 @@ def up(
         trial.tell_credit(target)
     if as_json and not look:
         screen.as_json(registry.load(workspace, account.name).outputs())
-    else:
+    elif onward:
         screen.say(_("next: {command}").format(command=_after_up(workspace, account)))
 
 
