@@ -147,7 +147,7 @@ def test_without_a_terminal_it_is_said_that_nobody_knows(mine, capsys):
     assert told.settle_start(mine.space, on_google, may_ask=True) is on_google
     told.tell_unknown_start(on_google)
     assert capsys.readouterr().err.splitlines() == [
-        "nobody said when the free trial of account mine began, so its end can't be announced: uv run invoke up "
+        "it isn't known when the free trial of account mine began, so its end can't be announced: uv run invoke up "
         f"--account mine --trial-started {mine.target.now().date()}"
     ]
     assert mine.account.settings.read_text(encoding="utf-8") == before
@@ -249,7 +249,7 @@ def test_the_credit_that_is_left_is_called_an_estimate(mine, capsys):
     setup.up(mine.space, NAME)
     assert (
         "credit of the trial: about 300.00 USD of 300 USD left (an estimate: jobs that Cloudkite started, without "
-        "storage, network and tax; there is no billing export)"
+        "storage, network and tax; no billing export is read)"
     ) in capsys.readouterr().out.splitlines()
 
 

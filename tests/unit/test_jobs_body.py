@@ -9,6 +9,7 @@ from urllib.parse import unquote
 
 import pytest
 
+from cloudkite.accounts.target import Target
 from cloudkite.jobs import body, service
 from cloudkite.show.errors import BadValue
 from tests.jobs import NOW, SPEC, account, answer
@@ -197,10 +198,8 @@ def test_a_jobs_own_name_is_harmless_in_its_output_folder(name, expected):
 
 
 def test_a_job_on_google_has_pages_in_the_console():
-    class Google:
-        account = account(project="my-project")
-
-    job = service._told(Google(), answer())  # type: ignore[arg-type]
+    google = Target(account(project="my-project"), {}, {})
+    job = service._told(google, answer())
     base = "https://console.cloud.google.com"
     assert job.console == f"{base}/vertex-ai/locations/us-central1/training/4567890123456789012?project=my-project"
     page, _query, project = job.console_logs.rpartition("?")

@@ -1,4 +1,4 @@
-"""Who would not hear of a budget's threshold, and when nobody would: an alert that reaches nobody protects nobody.
+"""Who would not hear of a budget's threshold, and when no one would: an alert that reaches no one protects no one.
 
 Google writes to the budget's e-mail channels, and to the administrators and users of the billing account:
 https://docs.cloud.google.com/billing/docs/how-to/budgets-notification-recipients. An account that an organization's
@@ -33,7 +33,7 @@ def look(target: Target, settings: Settings) -> Iterator[str]:
         ended = settings.trial_started + datetime.timedelta(days=DAYS)
         if target.now().date() > ended:
             yield _(
-                "nobody would hear of a threshold: the trial that cloudkite:budget counts ended on {date}. "
+                "no one would hear of a threshold: the trial that cloudkite:budget counts ended on {date}. "
                 "Set its period to month"
             ).format(date=ended)
             return
@@ -85,7 +85,7 @@ def _defaults(target: Target, budget: Budget) -> Iterator[str]:
         }
         if not people:
             yield _(
-                "nobody would hear of a threshold, as far as can be seen: cloudkite:budget names no e-mail address, "
+                "no one would hear of a threshold, as far as can be seen: cloudkite:budget names no e-mail address, "
                 "and billing account {account} has no person as administrator or user. Add emails to cloudkite:budget"
             ).format(account=budget.billing_account)
             return
