@@ -44,9 +44,9 @@ def _exact(value: Any) -> Any:
 
 
 def _day(value: Any) -> Any:
-    """A day as the file has it: YAML reads 2026-11-29 without quotes as a date."""
+    """A day as the file has it: YAML reads 2026-11-29 without quotes as a date, Pulumi's own as a moment."""
     try:
-        return datetime.date.fromisoformat(value) if isinstance(value, str) else value
+        return datetime.date.fromisoformat(value.removesuffix("T00:00:00Z")) if isinstance(value, str) else value
     except ValueError:
         return value
 

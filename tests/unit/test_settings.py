@@ -272,7 +272,7 @@ def test_the_schema_tells_what_there_is():
     assert all(said.get("description") for said in config["properties"].values())
 
 
-@pytest.mark.parametrize("text", ["'2026-11-29'", "2026-11-29", '"2026-11-29"'])
+@pytest.mark.parametrize("text", ["'2026-11-29'", "2026-11-29", '"2026-11-29"', "'2026-11-29T00:00:00Z'"])
 def test_the_start_of_a_trial_with_and_without_quotes(text):
     config = yaml.safe_load(f"gcp:project: my-project\ncloudkite:trialStarted: {text}\n")
     found = Settings.parse(config, "x")
