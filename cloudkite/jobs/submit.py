@@ -135,6 +135,7 @@ def submit(
         service_account=made.trainer,
         output=f"{made.buckets['models']}/{plan.trainer.name}/{unique}/",
         limit_seconds=plan.limit_seconds,
+        place=plan.place,
         machine=plan.machine.name,
         accelerator=plan.accelerator,
         count=plan.count,

@@ -58,8 +58,7 @@ def spent(target: Target, learner: Membership, now: datetime.datetime) -> Spendi
     """What the learner's jobs cost in this month, or in the term."""
     start = begins(learner.starts, learner.period, now)
     since = start - datetime.timedelta(seconds=limits.LONGEST)
-    where = f"labels.{LEARNER}={service.quoted(learner.name)}"
-    found = service.search(target, since=since, where=where)
+    found = service.search(target, since=since, labels={LEARNER: learner.name})
     return costs.tally(counted(found, start, now), start)
 
 
