@@ -66,7 +66,7 @@ def end(
     if not as_json:
         teardown.show_leaving(account, leaving, True, rate)
     teardown.show_download(account, leaving, folder, rate, say=say)
-    if leaving.goes or leaving.jobs or delete_project:
+    if leaving.anything or delete_project:
         _consent(account, confirmed, delete_project)
     delete_project = delete_project or (not (as_json or confirmed) and _also_the_project(account))
     saved = _save(account, target, leaving, folder, say)

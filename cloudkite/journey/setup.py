@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -22,7 +23,7 @@ from cloudkite.workspace import Workspace
 _NEEDED = "resourcemanager.projects.setIamPolicy"  # by every account, and had by no role of those who only use it
 
 if TYPE_CHECKING:
-    from cloudkite.engine import Change, Step
+    from cloudkite.engine import Change, Outcome, Preview, Step
     from cloudkite.money import cap
     from cloudkite.money.currency import Rate
     from cloudkite.money.prices import MonthlyRow
@@ -85,8 +86,7 @@ def set_up(
 
     With `look` it ends with what would change, in JSON where it is `quiet`; for that nobody needs the right to more.
     """
-    from cloudkite import engine
-    from cloudkite.money import cap, prices
+    from cloudkite.money import prices
 
     say = (lambda *_a, **_k: None) if quiet else screen.say
     say(acting_as(account, target))
@@ -94,15 +94,13 @@ def set_up(
         check_rights(account, target)
     with screen.waiting(_("looking at what is there ...")) as tell:
         report = None if look else outlook.check(account, target)
-        preview = engine.preview(account, target, progress=tell)
-        step = cap.plan(target, settings.check(settings.read(account.settings), account.name))
-    changes = (*preview.changes, *cap_changes(step))
+        preview, step = look_ahead(account, target, tell)
     for warning in preview.warnings:
         screen.warn(warning)
     if look and quiet:
-        screen.as_json(changes)
+        screen.as_json(preview.changes)
         return
-    if not changes:
+    if not preview.changes:
         say(
             counted(
                 "nothing to change: {count} resource is as it should be",
@@ -114,7 +112,7 @@ def set_up(
     if not quiet:
         outlook.tell_drift(preview)
     if not quiet and not brief:
-        show_changes(changes)
+        show_changes(preview.changes)
         show_monthly(prices.monthly(preview.resources, account.region), account, rates.shown(target))
         if account.shared:
             kept = _("what is made is written down in gs://{project}-state, for all members: below 0.01 USD a month")
@@ -126,22 +124,50 @@ def set_up(
         raise UserError(_("nothing was changed"))
     with screen.waiting(_("setting up ..."), live=brief) as tell:
         outlook.check_the_rest(account, target, report, tell)
-        outcome = engine.up(account, target, on_step=steps(tell, len(preview.changes)), progress=tell)
-        if step:
-            cap.carry_out(target, step, registry.load(workspace, account.name).outputs().project_number)
+        outcome = make(workspace, account, target, preview, step, tell)
     for warning in outcome.warnings:
         screen.warn(warning)
     say(
         counted(
             "{count} change in {time}: account {name} is set up",
             "{count} changes in {time}: account {name} is set up",
-            sum(outcome.changes.values()) + bool(step),
+            sum(outcome.changes.values()),
             time=amounts.duration(outcome.seconds),
             name=account.name,
         )
     )
     if not quiet:
         _show_outputs(registry.load(workspace, account.name), brief)
+
+
+def look_ahead(account: Account, target: Target, tell: Callable[[str], None]) -> tuple[Preview, cap.Step | None]:
+    """What would be done, and of that the step for the spend cap, of which the engine knows nothing."""
+    from cloudkite import engine
+    from cloudkite.money import cap
+
+    preview = engine.preview(account, target, progress=tell)
+    step = cap.plan(target, settings.check(settings.read(account.settings), account.name))
+    return replace(preview, changes=(*preview.changes, *cap_changes(step))), step
+
+
+def make(
+    workspace: Workspace,
+    account: Account,
+    target: Target,
+    preview: Preview,
+    step: cap.Step | None,
+    tell: Callable[[str], None],
+) -> Outcome:
+    """Do what was looked ahead to. Raises UserError."""
+    from cloudkite import engine
+    from cloudkite.money import cap
+
+    outcome = engine.up(account, target, on_step=steps(tell, len(preview.changes)), progress=tell)
+    if step:
+        cap.carry_out(target, step, registry.load(workspace, account.name).outputs().project_number)
+        done = outcome.changes.get(step.op, 0) + 1
+        return replace(outcome, changes={**outcome.changes, step.op: done})
+    return outcome
 
 
 def cap_changes(step: cap.Step | None) -> list[Change]:

@@ -20,9 +20,9 @@ from cloudkite.accounts import registry
 from cloudkite.accounts import target as targets
 from cloudkite.accounts.registry import Account
 from cloudkite.accounts.target import Target
-from cloudkite.journey import outlook, teardown, trial
+from cloudkite.journey import outlook, setup, teardown, trial
 from cloudkite.journey.reach import refuse_shared
-from cloudkite.journey.setup import check_rights, steps
+from cloudkite.journey.setup import check_rights
 from cloudkite.show import amounts, mistakes, screen
 from cloudkite.show.errors import FAILED, INTERRUPTED, BadValue, UserError
 from cloudkite.show.lines import lines
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from cloudkite.accounts.preflight import Report
     from cloudkite.engine import Preview
     from cloudkite.journey.teardown import Leaving
+    from cloudkite.money import cap
 
 AT_ONCE = 4
 _LOOK = 0.2  # seconds between two looks for a Ctrl-C, which Windows tells a waiting thread no earlier
@@ -47,6 +48,7 @@ class Fate:
     target: Target | None = None
     report: Report | None = None
     preview: Preview | None = None
+    step: cap.Step | None = None
     leaving: Leaving | None = None
     monthly: Decimal | None = None
     changes: int = 0
@@ -120,7 +122,7 @@ def up(workspace: Workspace, names: Sequence[str], *, yes: bool, as_json: bool =
             _end("up", fates, as_json)
             return
         _consent(waiting, yes, _("set {names} up?"))
-        _side_by_side(waiting, _make)
+        _side_by_side(waiting, lambda fate, tell: _make(workspace, fate, tell))
         _end("up", fates, as_json)
 
 
@@ -130,7 +132,7 @@ def down(workspace: Workspace, names: Sequence[str], *, save: Path | None, yes: 
     with _interruptible():
         _side_by_side(fates, lambda fate, tell: _look_down(workspace, fate, tell))
         _stop_here(fates, as_json)
-        waiting = [f for f in fates if f.leaving and (f.leaving.goes or f.leaving.jobs) and not f.error]
+        waiting = [f for f in fates if f.leaving and f.leaving.anything and not f.error]
         if not as_json:
             _show_down(fates)
         if not waiting:
@@ -147,7 +149,6 @@ Tell = Callable[[str], None]
 
 
 def _look_up(workspace: Workspace, fate: Fate, tell: Tell, *, look: bool) -> str:
-    from cloudkite import engine
     from cloudkite.money import prices
 
     account, target = _connect(workspace, fate, tell)
@@ -158,7 +159,8 @@ def _look_up(workspace: Workspace, fate: Fate, tell: Tell, *, look: bool) -> str
         fate.account = account = target.account
     tell(_("looking at what is there ..."))
     fate.report = None if look else outlook.check(account, target, fate.notes.append)
-    fate.preview = preview = engine.preview(account, target, progress=tell)
+    fate.preview, fate.step = setup.look_ahead(account, target, tell)
+    preview = fate.preview
     fate.notes += preview.warnings
     known = [row.amount for row in prices.monthly(preview.resources, account.region)]
     fate.monthly = None if any(one is None for one in known) else sum((one or Decimal(0) for one in known), Decimal(0))
@@ -166,13 +168,11 @@ def _look_up(workspace: Workspace, fate: Fate, tell: Tell, *, look: bool) -> str
     return fate.result or counted("{count} change", "{count} changes", len(preview.changes))
 
 
-def _make(fate: Fate, tell: Tell) -> str:
-    from cloudkite import engine
-
+def _make(workspace: Workspace, fate: Fate, tell: Tell) -> str:
     (account, target), report, preview = fate.connected, fate.report, fate.preview
     assert report and preview
     outlook.check_the_rest(account, target, report, tell, fate.notes.append)
-    outcome = engine.up(account, target, on_step=steps(tell, len(preview.changes)), progress=tell)
+    outcome = setup.make(workspace, account, target, preview, fate.step, tell)
     fate.changes, fate.seconds = sum(outcome.changes.values()), outcome.seconds
     fate.notes += [one for one in outcome.warnings if one not in fate.notes]
     fate.result = _("set up")
@@ -186,12 +186,11 @@ def _look_down(workspace: Workspace, fate: Fate, tell: Tell) -> str:
     tell(_("looking at what is there ..."))
     fate.leaving = leaving = teardown.look(account, target, everything=False)
     fate.monthly = _sum(one.monthly for one in leaving.bills)
-    fate.result = _("nothing to remove") if not leaving.goes and not leaving.jobs else ""
+    fate.result = _("nothing to remove") if not leaving.anything else ""
     return fate.result or counted("{count} resource goes", "{count} resources go", len(leaving.goes))
 
 
 def _take_down(fate: Fate, save: Path | None, tell: Tell) -> str:
-    from cloudkite import engine
     from cloudkite.jobs import service
     from cloudkite.models import fetching
     from cloudkite.money import inventory
@@ -204,8 +203,7 @@ def _take_down(fate: Fate, save: Path | None, tell: Tell) -> str:
     interrupts.refuse()
     for job in leaving.jobs:  # nothing may go on costing
         service.cancel(target, job.id)
-    outcome = engine.down(account, target, on_step=steps(tell), watched=leaving.watched)
-    fate.changes, fate.seconds = sum(outcome.changes.values()), outcome.seconds
+    fate.changes, fate.seconds = teardown.unmake(account, target, False, leaving.watched, tell)
     tell(_("looking at what is left ..."))
     left = inventory.take(target)
     fate.monthly = _sum(one.monthly for one in left.bills)
@@ -215,7 +213,7 @@ def _take_down(fate: Fate, save: Path | None, tell: Tell) -> str:
         "taken down: {count} resource in {time}",
         "taken down: {count} resources in {time}",
         fate.changes,
-        time=amounts.duration(outcome.seconds),
+        time=amounts.duration(fate.seconds),
     )
 
 

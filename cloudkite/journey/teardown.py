@@ -35,7 +35,8 @@ if TYPE_CHECKING:
 class Leaving:
     """What `down` would do: resources of the state that go and stay, jobs that are cancelled, and all that stands.
 
-    `bills` is what goes on costing when it is done, `watched` that the budget and its alerts therefore stay.
+    `bills` is what goes on costing when it is done, `watched` that the budget and its alerts therefore stay. `cap` is
+    what goes of the spend cap.
     """
 
     goes: Sequence[Resource]
@@ -48,6 +49,11 @@ class Leaving:
     @property
     def watched(self) -> bool:
         return bool(self.bills)
+
+    @property
+    def anything(self) -> bool:
+        """Whether there is anything to do."""
+        return bool(self.goes or self.jobs or self.cap)
 
 
 def down(
@@ -77,7 +83,7 @@ def down(
         show_leaving(account, leaving, everything, rate)
     if save:
         show_download(account, leaving, save, rate, say=screen.note if as_json else screen.say)
-    if leaving.goes or leaving.jobs or leaving.cap:
+    if leaving.anything:
         _consent(account, everything, yes, confirmed)
     if save:
         save_all(target, leaving, save, say=screen.note if as_json else screen.say)
@@ -227,9 +233,8 @@ def take_down(
         say(counted("{count} Cloud Run job deleted", "{count} Cloud Run jobs deleted", kept))
     days = undelete_days(engine.leaving(account, everything, watched)[0])
     with screen.waiting(_("taking down ..."), live=brief) as tell:
-        outcome = engine.down(account, target, everything=everything, on_step=steps(tell), watched=watched)
-    removed = sum(outcome.changes.values()) + _uncap(account, target)
-    time = amounts.duration(outcome.seconds)
+        removed, seconds = unmake(account, target, everything, watched, tell)
+    time = amounts.duration(seconds)
     removed_ = counted("{count} resource removed in {time}", "{count} resources removed in {time}", removed, time=time)
     say(removed_ if removed else _("nothing to remove"))
     left = engine.left(account)
@@ -248,15 +253,17 @@ def _cap(account: Account, target: Target) -> Step | None:
     return cap.removal(target, settings.check(settings.read(account.settings), account.name))
 
 
-def _uncap(account: Account, target: Target) -> int:
-    """Remove the spend cap; gives how many were there."""
+def unmake(
+    account: Account, target: Target, everything: bool, watched: bool, tell: Callable[[str], None]
+) -> tuple[int, float]:
+    """Take away what `up` made, its spend cap too: (how much that was, seconds). Raises UserError."""
+    from cloudkite import engine
     from cloudkite.money import cap
 
-    step = _cap(account, target)
-    if step is None:
-        return 0
-    cap.carry_out(target, step, "")
-    return 1
+    outcome = engine.down(account, target, everything=everything, on_step=steps(tell), watched=watched)
+    if step := _cap(account, target):
+        cap.carry_out(target, step, "")
+    return sum(outcome.changes.values()) + bool(step), outcome.seconds
 
 
 def _show_left(
