@@ -49,7 +49,7 @@ def call(
         target, method, url, doing, params=params, json=body, again=method == "GET" if again is None else again
     )
     if not response.ok:
-        if target.account.tier == "trial" and errors.is_unpaid(response):
+        if errors.is_unpaid(response):
             _forget_open(target)
         told = from_google(response, doing, target.unpaid)
         if response.status_code in _PASSING and not is_quota(response):

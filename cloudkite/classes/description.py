@@ -20,7 +20,7 @@ from infra.settings import Email, Region
 
 NAME = "class.toml"
 LEARNER = r"^[a-z]([a-z0-9-]{0,18}[a-z0-9])?$"  # becomes a label, a folder and a part of a service account's name
-_COMPARE = _("compare with docs/class.example.toml")
+_COMPARE = _("compare with infra/examples/class.toml")
 _MOST = 200_000  # bytes
 # Field reports of new billing accounts; Google documents no number, and no API tells it:
 # https://github.com/GoogleCloudPlatform/pbmm-on-gcp-onboarding/issues/33
@@ -153,7 +153,7 @@ def read(path: Path) -> Class:
     except OSError as error:
         raise BadValue(
             _("{path} can't be read: {problem}").format(path=path, problem=error.strerror),
-            _("docs/class.example.toml shows one; or name another: --file PATH"),
+            _("infra/examples/class.toml shows one; or name another: --file PATH"),
         ) from None
     except ValueError:
         raise BadValue(_("{path} isn't a text of at most 200 kB").format(path=path), _COMPARE) from None

@@ -19,7 +19,7 @@ def good(copy, line):
 
 
 def test_a_class_from_its_file_to_the_report(copy):
-    shutil.copy(copy.folder / "docs/class.example.toml", copy.folder / "class.toml")
+    shutil.copy(copy.folder / "infra" / "examples" / "class.toml", copy.folder / "class.toml")
     planned = good(copy, "uv run invoke class.plan").stdout
     assert re.search(r"^kim +local +8\.00 USD", planned, re.M)
     assert re.search(r"^mo +local, on their own machine +5\.00 USD", planned, re.M)

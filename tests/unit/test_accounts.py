@@ -10,7 +10,7 @@ from cloudkite import workspace
 from cloudkite.accounts import registry, settings
 from cloudkite.engine.folder import Folder
 from cloudkite.journey import reach, setup
-from cloudkite.show.errors import UserError
+from cloudkite.show.errors import BadValue, UserError
 from infra.outputs import Budget, Outputs
 
 GOOD = "config:\n  gcp:project: my-project\n  cloudkite:target: local\n"
@@ -272,3 +272,35 @@ def test_outputs_that_lack_something_say_what(space):
     (account.state / "outputs.json").write_text('{"project": "p"}', encoding="utf-8")
     with pytest.raises(UserError, match="lack 'project_number'"):
         account.outputs()
+
+
+PUT = [
+    ("config:\n  gcp:project: my-project\n", "config:\n  cloudkite:a: 'b'\n  gcp:project: my-project\n"),
+    (
+        "# of mine\nconfig:  # all\n\n  # first\n  gcp:project: my-project # x\n",
+        "# of mine\nconfig:  # all\n\n  # first\n  cloudkite:a: 'b'\n  gcp:project: my-project # x\n",
+    ),
+    ("config:\n    cloudkite:a: old\n    x: 1\n", "config:\n    cloudkite:a: 'b'\n    x: 1\n"),
+    ("a: 1\nconfig:\n\n  x: 1\nb: 2\n", "a: 1\nconfig:\n\n  cloudkite:a: 'b'\n  x: 1\nb: 2\n"),
+]
+
+
+@pytest.mark.parametrize("before, after", PUT)
+def test_one_key_is_put_into_a_settings_file_and_all_else_stays(tmp_path, before, after):
+    path = tmp_path / "Pulumi.x.yaml"
+    path.write_text(before, encoding="utf-8")
+    settings.put(path, "cloudkite:a", "b")
+    assert path.read_text(encoding="utf-8") == after
+    settings.put(path, "cloudkite:a", "b")
+    assert path.read_text(encoding="utf-8") == after
+
+
+@pytest.mark.parametrize("text", ["config: {gcp:project: my-project}\n", "{config: {a: 1}}\n"])
+def test_where_there_is_no_line_to_put_it_nothing_is_written(tmp_path, text):
+    path = tmp_path / "Pulumi.x.yaml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(BadValue) as refused:
+        settings.put(path, "cloudkite:a", "b")
+    assert refused.value.message == f"cloudkite:a can't be written into {path}"
+    assert refused.value.hint == "put this line below `config:`: cloudkite:a: 'b'"
+    assert path.read_text(encoding="utf-8") == text

@@ -69,7 +69,7 @@ def test_a_mistake_is_told_with_key_value_and_what_is_allowed(text, told):
         description.parse(text)
     lines = caught.value.message.splitlines()
     assert any(line.removeprefix("class.toml").lstrip(": ").startswith(told) for line in lines), lines
-    assert caught.value.hint == "compare with docs/class.example.toml"
+    assert caught.value.hint == "compare with infra/examples/class.toml"
     assert "Traceback" not in caught.value.message
 
 
@@ -89,7 +89,7 @@ def test_a_file_that_is_none(tmp_path: Path):
 
 
 def test_the_example_is_one():
-    made = description.read(CLONE / "docs" / "class.example.toml")
+    made = description.read(CLONE / "infra" / "examples" / "class.toml")
     assert made.form == "shared" and len(made.learners) == 3
 
 

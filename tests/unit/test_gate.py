@@ -8,6 +8,7 @@ import pytest
 
 from cloudkite.money import gate
 from cloudkite.money.costs import Money, Spending
+from cloudkite.money.currency import Rate
 from cloudkite.money.gate import Consent
 from cloudkite.show.errors import BadValue, UserError
 from tests.jobs import account, plan
@@ -131,10 +132,87 @@ def test_spot_counts_every_restart():
     assert often.worst_case == gate.limits.worst_case(often.price.amount, 3600, 6)
 
 
-def test_a_budget_in_another_currency_is_not_compared():
+@pytest.mark.parametrize(
+    "currency, per_dollar, budget, left",
+    [
+        ("KRW", "1380", 7000, "6750.220"),
+        ("JPY", "157.25", 1000, "971.53775"),
+        ("EUR", "0.895095", 10.5, "10.337987805"),
+        ("USD", "1", 10, "9.8190"),
+    ],
+)
+def test_a_budget_is_compared_in_its_own_currency(currency, per_dollar, budget, left):
+    rate = Rate(currency, Decimal(per_dollar), "2026-11-29")
+    found, notes = gate.fit(planned(budget=budget, currency=currency), spending(), rate)
+    assert found == Decimal(left)
+    assert notes == []
+
+
+TOLD = [
+    ("KRW", "1380", 7000,
+     "this job may cost 250 KRW, and of the month's budget of 7,000 KRW only 100 are free (5,520 spent, 1,380 held for "
+     "running jobs), at 1 USD = 1,380 KRW of 2026-11-29"),
+    ("JPY", "157.25", 800,
+     "this job may cost 28 JPY, and of the month's budget of 800 JPY only 14 are free (629 spent, 157 held for running "
+     "jobs), at 1 USD = 157.25 JPY of 2026-11-29"),
+    ("EUR", "0.895095", 4.5,
+     "this job may cost 0.16 EUR, and of the month's budget of 4.50 EUR only 0.02 are free (3.58 spent, 0.90 held for "
+     "running jobs), at 1 USD = 0.895095 EUR of 2026-11-29"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("currency, per_dollar, budget, message", TOLD)
+def test_over_a_budget_in_another_currency_says_so_in_it_and_by_which_rate(currency, per_dollar, budget, message):
+    rate = Rate(currency, Decimal(per_dollar), "2026-11-29")
+    with pytest.raises(UserError) as caught:
+        gate.fit(planned(budget=budget, currency=currency), spending("4", "1"), rate)
+    assert caught.value.message == message
+    assert caught.value.hint.endswith(" fits")
+
+
+def test_what_fits_a_budget_in_won_does_fit():
+    rate = Rate("KRW", Decimal(1380), "2026-11-29")
+    with pytest.raises(UserError) as caught:
+        gate.fit(planned(budget=7000, currency="KRW"), spending("4.95"), rate)
+    limit = caught.value.hint.split()[1]
+    left, _notes = gate.fit(planned(budget=7000, currency="KRW", limit=limit), spending("4.95"), rate)
+    assert left >= 0
+
+
+def test_the_budget_of_a_trial_is_called_so():
+    made = planned(budget=10)
+    made = dataclasses.replace(made, account=dataclasses.replace(made.account, period="trial"))
+    month = dataclasses.replace(spending("12"), trial=True)
+    with pytest.raises(UserError) as caught:
+        gate.fit(made, month)
+    assert caught.value.message == (
+        "this job may cost 0.18 USD, and of the trial's budget of 10.00 USD only 0.00 are free (12.00 spent, 0.00 held "
+        "for running jobs)"
+    )
+    assert caught.value.hint == "wait for running jobs to end, or raise the budget in the account's settings"
+
+
+def test_a_rate_of_another_day_is_told():
+    old = Rate("KRW", Decimal(1380), "2026-11-26", "the rate of KRW is that of 2026-11-26: why")
+    _left, notes = gate.fit(planned(budget=7000, currency="KRW"), spending(), old)
+    assert notes == ["the rate of KRW is that of 2026-11-26: why"]
+
+
+def test_consent_is_asked_for_in_both_currencies(monkeypatch):
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    made, asked = planned(), []
+    rate = Rate("KRW", Decimal(1380), "2026-11-29")
+    with pytest.raises(UserError, match="nothing was started"):
+        gate.consent(made.account, made, yes=False, ask=lambda q: bool(asked.append(q)), rate=rate)
+    assert asked == ["start it, for at most 0.18 USD (250 KRW)?"]
+
+
+def test_a_budget_whose_rate_can_not_be_read_is_not_compared():
     with pytest.raises(BadValue) as caught:
-        gate.fit(planned(budget=15000, currency="KRW"), spending())
-    assert caught.value.message == "the budget of home is in KRW, prices are in USD: they are not compared"
+        gate.fit(planned(budget=15000, currency="KRW"), spending(), None, "read the rate of KRW: no network")
+    assert caught.value.message == (
+        "the budget of home is in KRW, prices are in USD: they are not compared (read the rate of KRW: no network)"
+    )
     assert caught.value.hint == "say what this job may cost in USD: --max-cost 1"
     left, notes = gate.fit(planned(budget=15000, currency="KRW", max_cost="1"), spending())
     assert left is None

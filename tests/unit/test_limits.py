@@ -48,6 +48,18 @@ def test_what_is_no_amount(text):
 
 
 @pytest.mark.parametrize(
+    "text, split",
+    [
+        ("1", ("1", "")), ("0.50", ("0.50", "")), ("1400KRW", ("1400", "KRW")), ("1400 krw", ("1400", "KRW")),
+        ("1.5USD", ("1.5", "USD")), ("KRW1400", ("KRW1400", "")), ("1400WON!", ("1400WON!", "")), ("", ("", "")),
+        ("1e3KRW", ("1e3KRW", "")), ("-1KRW", ("-1KRW", "")),
+    ],
+)  # fmt: skip
+def test_an_amount_may_name_its_currency(text, split):
+    assert limits.split_currency(text) == split
+
+
+@pytest.mark.parametrize(
     "hourly, seconds, restarts, expected",
     [
         ("1", 3600, 0, "1.0000"), ("0.2185", 3600, 0, "0.2185"), ("0.3", 1800, 6, "1.0500"),

@@ -26,6 +26,7 @@ FRACTIONS = "fractions of the amount are needed, like [0.5, 0.9, 1.0], each up t
 EMAILS = "a list of at most five different e-mail addresses is needed"
 MEMBERS = "a list of different members is needed, each user:E-MAIL, group:E-MAIL or serviceAccount:E-MAIL"
 REPOSITORY = "OWNER/NAME of a repository on GitHub is needed"
+DAY = "a day like '2026-11-29' is needed"
 SHARED = {"cloudkite:state": "bucket"}
 MEMBER = "user:E-MAIL or serviceAccount:E-MAIL is needed"
 
@@ -55,6 +56,16 @@ BAD = [
     ({"gcp:region": ["us"]}, "gcp:region is ['us']; a region with custom training is needed, like us-central1"),
     ({"cloudkite:target": "aws"}, "cloudkite:target is 'aws'; allowed are google and local"),
     ({"cloudkite:tier": "free"}, "cloudkite:tier is 'free'; allowed are trial and paid"),
+    ({"cloudkite:trialStarted": "soon"}, f"cloudkite:trialStarted is 'soon'; {DAY}"),
+    ({"cloudkite:trialStarted": 20261129}, f"cloudkite:trialStarted is 20261129; {DAY}"),
+    ({"cloudkite:trialStarted": "2026-02-30"}, f"cloudkite:trialStarted is '2026-02-30'; {DAY}"),
+    ({"cloudkite:trialStarted": "1999-01-01"}, f"cloudkite:trialStarted is '1999-01-01'; {DAY}"),
+    (budget(period="week"), "cloudkite:budget.period is 'week'; allowed are month and trial"),
+    (
+        budget(period="trial"),
+        "cloudkite:budget.period is trial; cloudkite:trialStarted must say on which day the trial began, like "
+        "'2026-11-29'",
+    ),
     ({"cloudkite:owner": "me@example.com"}, f"cloudkite:owner is 'me@example.com'; {MEMBER}"),
     ({"cloudkite:owner": "group:us@example.com"}, f"cloudkite:owner is 'group:us@example.com'; {MEMBER}"),
     ({"cloudkite:owner": "user:me"}, f"cloudkite:owner is 'user:me'; {MEMBER}"),
@@ -239,3 +250,16 @@ def test_the_schema_tells_what_there_is():
     assert config["properties"]["gcp:region"]["enum"] == sorted(regions())
     assert config["required"] == ["gcp:project"]
     assert all(said.get("description") for said in config["properties"].values())
+
+
+@pytest.mark.parametrize("text", ["'2026-11-29'", "2026-11-29", '"2026-11-29"'])
+def test_the_start_of_a_trial_with_and_without_quotes(text):
+    config = yaml.safe_load(f"gcp:project: my-project\ncloudkite:trialStarted: {text}\n")
+    found = Settings.parse(config, "x")
+    assert found.model_dump(mode="json")["trial_started"] == "2026-11-29"
+    assert found.budget is None
+
+
+def test_a_settings_file_of_before_has_a_budget_by_the_month():
+    found = Settings.parse(GOOD | budget(), "x")
+    assert (found.budget.period, found.trial_started) == ("month", None)

@@ -121,8 +121,8 @@ class CustomJobs:
         validation.check_emulated, capacity.check) and may have labels; `account` is the e-mail that it acts as (see
         `account`). `tuned` makes it a trial; `variables` are added to every replica's environment. A job that is not
         `listed` is no customJob to clients, except that they may read it by its name. In all else it is one: it counts
-        against quotas, it is charged, and goes on over restarts of the server. Where nobody pays for the project any
-        more, it has failed at once.
+        against quotas, it is charged, and goes on over restarts of the server. Where the project has no billing account
+        that is open any more, it has failed at once.
         """
         if (known := self._jobs.find(job_id)) is not None:
             return known
