@@ -2,7 +2,7 @@
 
 from invoke.collection import Collection
 
-from cloudkite.commands import account, ci, classes, data, local
+from cloudkite.commands import account, budget, ci, classes, data, local
 from cloudkite.commands.audit import audit
 from cloudkite.commands.bench import bench
 from cloudkite.commands.cancel import cancel
@@ -29,5 +29,5 @@ from cloudkite.commands.up import up
 ns = Collection(
     demo, start, new, report, check, train, jobs, logs, cancel, fetch, predict, tensorboard, up, down, test, lint,
     bench, quota, doctor, pin, audit, parity,
-    account.collection, ci.collection, classes.collection, data.collection, local.collection,
+    account.collection, budget.collection, ci.collection, classes.collection, data.collection, local.collection,
 )  # fmt: skip

@@ -27,6 +27,9 @@ ALWAYS = (
 )
 
 
+# What a function that hears the budget's topic is built, run and called by.
+STOPS = ("cloudasset", "cloudbuild", "cloudfunctions", "eventarc", "pubsub", "run")
+
 # The provider asks it for the project before it looks at any other API.
 _FIRST = "cloudresourcemanager"
 
@@ -37,6 +40,8 @@ class Apis(pulumi.ComponentResource):
     def __init__(self, settings: Settings, opts: pulumi.ResourceOptions) -> None:
         super().__init__("cloudkite:account:Apis", "apis", None, opts)
         names = [*ALWAYS, *(["billingbudgets"] if settings.budget else []), *(["sts"] if settings.ci else [])]
+        if settings.stops and settings.stops.function:
+            names += [name for name in STOPS if name not in names]
         self.services: dict[str, gcp.projects.Service] = {}
         for name in sorted(names, key=lambda name: name != _FIRST):
             self.services[name] = gcp.projects.Service(

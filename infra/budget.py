@@ -1,6 +1,6 @@
 """The budget of a month or of a free trial: who is told, and when.
 
-It warns, hours late; what holds at once is each job's time limit.
+It warns, hours late; what holds at once is each job's time limit. What acts on its messages is stops.py.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import pulumi_gcp as gcp
 from infra.apis import Apis
 from infra.contacts import Contacts
 from infra.settings import Budget, Settings
+from infra.stop.stages import STAGES
 
 TRIAL_DAYS = 90  # https://cloud.google.com/free/docs/free-cloud-features#free-trial
 
@@ -29,7 +30,9 @@ class MonthlyBudget(pulumi.ComponentResource):
         contacts: Contacts,
         project_number: pulumi.Input[str],
         opts: pulumi.ResourceOptions,
+        topic: pulumi.Output[str] | None = None,
     ) -> None:
+        """`topic` is told what is spent, several times a day; None for nobody who listens."""
         super().__init__("cloudkite:account:MonthlyBudget", "budget", None, opts)
         billing = gcp.billing
         units, nanos = _parts(budget.amount)
@@ -51,15 +54,18 @@ class MonthlyBudget(pulumi.ComponentResource):
                 credit_types_treatment="EXCLUDE_ALL_CREDITS",
             ),
             threshold_rules=[
-                *(_threshold(part, "CURRENT_SPEND") for part in budget.thresholds),
+                *(_threshold(part, "CURRENT_SPEND") for part in _parts_told(budget, topic is not None)),
                 # Of a period of one's own there is no forecast: Google refuses the rule (ThresholdRule.Basis).
                 *((_threshold(1.0, "FORECASTED_SPEND"),) if budget.period == "month" else ()),
             ],
             # A rule wants somebody to tell; without, Google writes to those who administer the billing account.
             all_updates_rule=billing.BudgetAllUpdatesRuleArgs(
-                monitoring_notification_channels=contacts.channels, enable_project_level_recipients=True
+                monitoring_notification_channels=contacts.channels or None,
+                enable_project_level_recipients=True,
+                pubsub_topic=topic,
+                schema_version=None if topic is None else "1.0",
             )
-            if contacts.channels
+            if contacts.channels or topic is not None
             else None,
             opts=apis.child(self, "billingbudgets"),
         )
@@ -81,6 +87,11 @@ def _trial(settings: Settings) -> gcp.billing.BudgetBudgetFilterCustomPeriodArgs
         ),
         end_date=gcp.billing.BudgetBudgetFilterCustomPeriodEndDateArgs(year=last.year, month=last.month, day=last.day),
     )
+
+
+def _parts_told(budget: Budget, acted_on: bool) -> tuple[float, ...]:
+    """The thresholds at which a message is sent at once: where somebody acts on them, the stages too."""
+    return tuple(sorted({*budget.thresholds, *(stage / 100 for stage in STAGES if acted_on)}))
 
 
 def _parts(amount: Decimal) -> tuple[int, int]:

@@ -12,7 +12,7 @@ import pulumi
 import pulumi_gcp as gcp
 
 from infra.apis import Apis
-from infra.buckets import PURPOSES, WRITE
+from infra.buckets import PURPOSES, READ, WRITE
 from infra.identity import SUBMITTER_ROLES, TRAINER_ROLES
 from infra.settings import Learner, Settings
 
@@ -23,7 +23,7 @@ _SEES_BUCKETS = "storage.bucketViewer"
 
 
 class Learners(pulumi.ComponentResource):
-    """Grants on the project, ten for each learner: what is in buckets, under a condition on the names of objects."""
+    """Grants on the project, twelve for each learner: what is in buckets, under a condition on the names of objects."""
 
     def __init__(self, settings: Settings, apis: Apis, opts: pulumi.ResourceOptions) -> None:
         super().__init__("cloudkite:account:Learners", "learners", None, opts)
@@ -61,6 +61,9 @@ class Learners(pulumi.ComponentResource):
             self._grant(f"{name}-jobs-{role}", account.member, role, None)
         self._grant(f"{name}-{WRITE}", learner.member, WRITE, submits)
         self._grant(f"{name}-jobs-{WRITE}", account.member, WRITE, runs)
+        pushed = gcp.projects.IAMMemberConditionArgs(title="data of the class", expression=self._pushed())
+        self._grant(f"{name}-{READ}", learner.member, READ, pushed)
+        self._grant(f"{name}-jobs-{READ}", account.member, READ, pushed)
 
     def _grant(
         self, name: str, member: pulumi.Input[str], role: str, condition: gcp.projects.IAMMemberConditionArgs | None
@@ -84,6 +87,11 @@ class Learners(pulumi.ComponentResource):
             if purpose.name == "staging" and besides:
                 terms.append(f'resource.name == "{bucket}/objects/{besides}"')
         return " || ".join(terms)
+
+    def _pushed(self) -> str:
+        """True for what the teacher pushed for all: the data bucket, but for the learners' own folders."""
+        objects = f"projects/_/buckets/{self._settings.bucket('data')}/objects"
+        return f'resource.name.startsWith("{objects}/data/") || resource.name.startsWith("{objects}/pushed/")'
 
     def _until(self) -> gcp.projects.IAMMemberConditionArgs | None:
         """The end of the term, after which nobody has to take the right to start jobs away."""

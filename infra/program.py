@@ -22,6 +22,7 @@ from infra.mistakes import SettingsError
 from infra.outputs import Budget, Ci, Outputs
 from infra.quotas import Quotas
 from infra.settings import Settings
+from infra.stops import StopsInStages
 
 T = TypeVar("T")
 
@@ -65,7 +66,13 @@ def build(settings: Settings, known: Known | None = None) -> Outputs:
     contacts = Contacts(settings, apis, opts)
     Logs(settings, apis, contacts, opts)
     images = Images(settings, apis, opts)
-    budget = MonthlyBudget(settings, settings.budget, apis, contacts, number, opts) if settings.budget else None
+    stops = StopsInStages(settings, settings.stops, apis, opts) if settings.stops and settings.stops.function else None
+    budget = None
+    if settings.budget:
+        topic = stops.topic if stops else None
+        budget = MonthlyBudget(settings, settings.budget, apis, contacts, number, opts, topic)
+    if stops and budget:
+        stops.hear(budget.name)
     preferences = known.preferences if known else _unlooked(settings)
     if preferences:
         Quotas(settings, preferences, apis, opts)

@@ -28,7 +28,7 @@ VERTEX = "aiplatform.googleapis.com"
 _OURS = ("gcp:", "cloudkite:")
 
 # Values that pulumi.Config hands over as JSON text.
-_STRUCTURED = ("budget", "quotas", "logRetentionDays", "stagingDays", "members", "ci", "learners")
+_STRUCTURED = ("budget", "quotas", "logRetentionDays", "stagingDays", "members", "ci", "learners", "stops")
 
 
 def _setting(name: str, about: str, allowed: str = "", default: Any = ..., **limits: Any) -> Any:
@@ -44,9 +44,9 @@ def _exact(value: Any) -> Any:
 
 
 def _day(value: Any) -> Any:
-    """A day as the file has it: YAML reads 2026-11-29 without quotes as a date."""
+    """A day as the file has it: YAML reads 2026-11-29 without quotes as a date, Pulumi's own as a moment."""
     try:
-        return datetime.date.fromisoformat(value) if isinstance(value, str) else value
+        return datetime.date.fromisoformat(value.removesuffix("T00:00:00Z")) if isinstance(value, str) else value
     except ValueError:
         return value
 
@@ -138,6 +138,43 @@ class Budget(_Model):
         "a list of at most five different e-mail addresses is needed",
         (),
     )
+
+
+class Stops(_Model):
+    """What stops the account where spending goes on: nothing, unless it is said here (docs/stops.md)."""
+
+    cap: Annotated[
+        bool | Amount,
+        WithJsonSchema({"anyOf": [{"type": "boolean"}, {"type": "number", "exclusiveMinimum": 0}]}),
+    ] = _setting(
+        "cap",
+        "Google's own spend cap on Vertex AI (Preview): true for the budget's amount, or an amount a month.",
+        "true, false, or a number above 0 is needed: what Vertex AI may cost in a month",
+        False,
+    )
+    jobs: bool = _setting(
+        "jobs",
+        "At 90 % of the budget a function of this repository ends what runs and carries our label.",
+        "true or false is needed",
+        False,
+    )
+    billing: bool = _setting(
+        "billing",
+        "At 100 % the function unlinks billing: EVERYTHING in the project stops, and what is stored may be lost.",
+        "true or false is needed",
+        False,
+    )
+
+    @property
+    def function(self) -> bool:
+        """Whether the budget's messages are listened to at all."""
+        return self.jobs or self.billing
+
+    def capped(self, budget: Budget) -> Decimal | None:
+        """The spend cap's amount in the budget's currency, None for no cap."""
+        if isinstance(self.cap, bool):
+            return budget.amount if self.cap else None
+        return self.cap
 
 
 class Quota(_Model):
@@ -287,6 +324,9 @@ class Settings(_Model):
         "folder",
     )
     budget: Budget | None = _setting("cloudkite:budget", "A budget per month, before credits.", default=None)
+    stops: Stops | None = _setting(
+        "cloudkite:stops", "What stops the account where spending goes on; nothing unless it is said.", default=None
+    )
     ci: Ci | None = _setting(
         "cloudkite:ci", "A repository on GitHub that previews and trains, without a key.", default=None
     )
@@ -436,6 +476,7 @@ def _together(config: Mapping[str, Any]) -> Iterator[str]:
             "cloudkite:budget.period is trial; cloudkite:trialStarted must say on which day the trial began, "
             "like '2026-11-29'"
         )
+    yield from _stopped(config)
     rows = config.get("cloudkite:quotas", [])
     seen = set()
     for number, quota in enumerate(rows if isinstance(rows, list) else []):
@@ -469,6 +510,22 @@ def _learners(rows: Any) -> Iterator[str]:
         named = [row.get(key) for row in rows if isinstance(row, Mapping)] if isinstance(rows, list) else []
         for value in dict.fromkeys(str(one) for one in named if named.count(one) > 1):
             yield f"cloudkite:learners has the {key} {value} twice; each learner needs one of their own"
+
+
+def _stopped(config: Mapping[str, Any]) -> Iterator[str]:
+    """Mistakes of stops without what they need."""
+    stops = config.get("cloudkite:stops")
+    if not isinstance(stops, Mapping) or not any(
+        stops.get(key) not in (None, False) for key in ("cap", "jobs", "billing")
+    ):
+        return
+    if config.get("cloudkite:budget") is None:
+        yield "cloudkite:stops needs cloudkite:budget: stops are parts of its amount; set a budget, or leave stops out"
+    if stops.get("billing") is True and stops.get("jobs") is not True:
+        yield (
+            "cloudkite:stops.billing is True without jobs; what runs is stopped first: set cloudkite:stops.jobs to "
+            "true, or leave billing out"
+        )
 
 
 def _to_be_had(place: str, kind: str, quota: Mapping[str, Any], region: Any) -> Iterator[str]:

@@ -12,7 +12,8 @@ from decimal import Decimal
 
 from catalog import accelerators, machines, quotas, tpus
 from catalog.quotas import SERVICE
-from cloudkite.accounts import payers, preferences, services
+from cloudkite.accounts import preferences, services
+from cloudkite.accounts.person import payers
 from cloudkite.accounts.preferences import UNLIMITED, Book
 from cloudkite.accounts.target import Target
 from cloudkite.check.machine import Machine, lacks

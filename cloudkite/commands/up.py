@@ -36,6 +36,7 @@ def up(
     if all or accounts:
         from cloudkite.journey import several
 
+        several.refuse_start(trial_started)
         names = several.chosen(space, all, accounts, account)
         several.up(space, names, yes=yes, as_json=json, look=preview)
     else:

@@ -111,21 +111,21 @@ def stage_data(
     cache: Path,
     progress: Progress | None = None,
     *,
-    pushed: str = "",
+    pushed: Sequence[str] = (),
 ) -> Staged:
     """Data files at <bucket>/data/<hash of all>/<name>: what is there already is not sent.
 
-    Nothing is sent either when all of them are in `pushed`, the bucket of `data.push`. `cache` is a file that remembers
-    hashes by path, size and time of change, so that gigabytes are read once. Raises BadValue for files that share a
-    name.
+    Nothing is sent either when all of them are in one of `pushed`, where `data.push` puts them. `cache` is a file that
+    remembers hashes by path, size and time of change, so that gigabytes are read once. Raises BadValue for files that
+    share a name.
     """
     with ThreadPoolExecutor(1) as beside:  # hashing is done once: whoever comes second finds it in the cache
         hashes = _hashed(files, cache, progress)
-        looking = beside.submit(_allowed_look, target, pushed, hashes) if pushed else None
+        looking = [beside.submit(_allowed_look, target, one, hashes) for one in pushed]
         found = _look(target, bucket, hashes)
-    there = looking.result() if looking else None
-    if there is not None and not there.todo:
-        return there.staged
+    for there in (one.result() for one in looking):
+        if there is not None and not there.todo:
+            return there.staged
     return send_data(target, found, progress)
 
 

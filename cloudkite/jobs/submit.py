@@ -112,7 +112,7 @@ def submit(
             data = staging.stage_folder(target, bucket, plan.data_folder, names, workspace.state / HASHES, progress)
         elif plan.data:
             data = staging.stage_data(
-                target, bucket, plan.data, workspace.state / HASHES, progress, pushed=made.buckets.get("data", "")
+                target, bucket, plan.data, workspace.state / HASHES, progress, pushed=_pushed(plan)
             )
         if plan.earlier and plan.earlier.files:
             folder, files = plan.earlier.folder, plan.earlier.files
@@ -157,6 +157,13 @@ def submit(
     sent_bytes = sum(one.sent_bytes for one in (staged, data, sent) if one)
     told = {"staged": staged.uri, "data": data.uri if data else "", "sent_bytes": sent_bytes, "arguments": arguments}
     return Submitted(**fields, **told)
+
+
+def _pushed(plan: Plan) -> list[str]:
+    """Where `data.push` may have put the data: the account's bucket, or a learner's folder and what all share."""
+    bucket = plan.account.outputs().buckets.get("data", "")
+    shared = [f"gs://{staging.apart(bucket)[0]}"] if plan.account.learner else []
+    return list(dict.fromkeys([*filter(None, [bucket]), *shared])) if bucket else []
 
 
 def _environment(plan: Plan) -> dict[str, str]:

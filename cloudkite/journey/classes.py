@@ -16,7 +16,6 @@ from cloudkite.accounts.registry import Account
 from cloudkite.classes import codes, ledger
 from cloudkite.journey.reach import connect
 from cloudkite.journey.setup import acting_as
-from cloudkite.money import caps
 from cloudkite.show import amounts, screen
 from cloudkite.show.errors import BadValue, UserError
 from cloudkite.show.text import _, counted
@@ -231,7 +230,7 @@ def report(workspace: Workspace, file: str, files: str, table: str, *, as_json: 
         if made.form == "shared":
             account = registry.load(workspace, made.account)
             target = connect(workspace, account)
-            notes += ledger.shared(made, target, caps.now(target), found)
+            notes += ledger.shared(made, target, target.now(), found)
         elif made.form == "projects":
             _ask_projects(workspace, made, found)
     if files:
@@ -278,7 +277,7 @@ def _ask_projects(workspace: Workspace, made: Class, found: dict[str, Row]) -> N
                 return
             row.taken_down = False
             target = targets.connect(workspace, account)
-            ledger.own(made, target, row, caps.now(target))
+            ledger.own(made, target, row, target.now())
         except UserError as mistake:
             row.notes.append(mistake.message)
 
@@ -353,7 +352,7 @@ def leave(
     target = connect(workspace, account)
     screen.note(acting_as(account, target))
     empty_folders(account, target, name, save=save, delete=delete, yes=yes)
-    _note_left(made, path, one, caps.now(target).date())
+    _note_left(made, path, one, target.now().date())
     if written.learners(account.settings, description.read(path)):
         screen.say(_("took {name} out of {path}").format(name=name, path=amounts.short(account.settings)))
     screen.say(_("next: uv run invoke up --account {name} takes the permissions away").format(name=account.name))

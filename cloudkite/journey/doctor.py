@@ -15,7 +15,7 @@ from cloudkite.show.text import _, counted
 from cloudkite.workspace import Workspace
 
 if TYPE_CHECKING:
-    from cloudkite.check.looks import Look
+    from cloudkite.doctor.looks import Look
 
 
 def doctor(workspace: Workspace, name: str = "", *, fix: bool = False, as_json: bool = False) -> None:
@@ -46,9 +46,9 @@ def doctor(workspace: Workspace, name: str = "", *, fix: bool = False, as_json: 
 
 def _look(workspace: Workspace, name: str) -> list[Look]:
     """All looks, in an order of their own: this machine first."""
-    from cloudkite.accounts import checkup
     from cloudkite.accounts import target as targets
-    from cloudkite.check import looks
+    from cloudkite.doctor import account as checkup
+    from cloudkite.doctor import looks
 
     account, broken = _account(workspace, name)
 
@@ -65,7 +65,7 @@ def _look(workspace: Workspace, name: str) -> list[Look]:
 
 def _account(workspace: Workspace, name: str) -> tuple[Account | None, Look | None]:
     """The account, or what is wrong with it; neither where there is none to look at."""
-    from cloudkite.check import looks
+    from cloudkite.doctor import looks
 
     if not name and not registry.names(workspace):
         return None, looks.unknown("account", _("there is none: uv run invoke start"))

@@ -6,7 +6,7 @@ import secrets
 import shlex
 
 from cloudkite.accounts import registry
-from cloudkite.accounts.beginning import Beginning
+from cloudkite.accounts.person.answers import Beginning
 from cloudkite.accounts.registry import Account
 from cloudkite.journey import training
 from cloudkite.journey.reach import connect, look_at_machine

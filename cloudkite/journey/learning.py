@@ -13,7 +13,6 @@ from cloudkite.classes.codes import Invitation
 from cloudkite.journey import classes
 from cloudkite.journey.reach import connect
 from cloudkite.journey.setup import acting_as
-from cloudkite.money import caps
 from cloudkite.show import amounts, screen
 from cloudkite.show.errors import BadValue, UserError
 from cloudkite.show.text import _
@@ -135,7 +134,7 @@ def submit(workspace: Workspace, account_name: str, output: str, *, as_json: boo
     account = registry.load(workspace, name or None)
     target = connect(workspace, account, new=True)
     with screen.waiting(_("looking at the account ...")):
-        content = submission.made(target, member, caps.now(target))
+        content = submission.made(target, member, target.now())
     path = Path(output or f"{member.of}-{member.name}.json")
     write_atomically(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n", 0o644)
     if as_json:

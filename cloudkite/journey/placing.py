@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from cloudkite.accounts import payers, projects, registry, services, settings
-from cloudkite.accounts.beginning import Beginning
-from cloudkite.accounts.payers import Payer
+from cloudkite.accounts import registry, services, settings
+from cloudkite.accounts.person import payers, projects
+from cloudkite.accounts.person.answers import Beginning
+from cloudkite.accounts.person.payers import Payer
 from cloudkite.accounts.target import Target
 from cloudkite.journey import questions
 from cloudkite.journey.questions import Question, ask
@@ -19,7 +20,7 @@ from cloudkite.show.text import _
 from cloudkite.workspace import Workspace
 
 if TYPE_CHECKING:
-    from cloudkite.accounts.projects import Project
+    from cloudkite.accounts.person.projects import Project
 
 _MACHINE = "e2-standard-4"  # whose price stands for a region's
 _USUAL = "us-central1"

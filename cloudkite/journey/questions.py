@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from cloudkite.accounts.beginning import Beginning
+from cloudkite.accounts.person.answers import Beginning
 from cloudkite.show import screen
 from cloudkite.show.errors import NOT_SIGNED_IN, BadValue, UserError
 from cloudkite.show.text import _

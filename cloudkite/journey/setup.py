@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from cloudkite.accounts import registry
+from cloudkite.accounts import registry, settings
 from cloudkite.accounts import trial as trials
 from cloudkite.accounts.registry import Account
 from cloudkite.accounts.target import Target, time_at
@@ -23,6 +23,7 @@ _NEEDED = "resourcemanager.projects.setIamPolicy"  # by every account, and had b
 
 if TYPE_CHECKING:
     from cloudkite.engine import Change, Step
+    from cloudkite.money import cap
     from cloudkite.money.currency import Rate
     from cloudkite.money.prices import MonthlyRow
 
@@ -35,8 +36,12 @@ def up(
     as_json: bool = False,
     look: bool = False,
     trial_started: str = "",
+    onward: bool = True,
 ) -> None:
-    """Preview, price, consent, then make what is missing; with `look` show what that is, and end."""
+    """Preview, price, consent, then make what is missing; with `look` show what that is, and end.
+
+    Who leads on from here themselves (not `onward`) doesn't have the next command shown.
+    """
     account = registry.load(workspace, name or None)
     refuse_shared(workspace, account)
     target = connect(workspace, account, new=True)
@@ -51,7 +56,7 @@ def up(
         trial.tell_credit(target)
     if as_json and not look:
         screen.as_json(registry.load(workspace, account.name).outputs())
-    else:
+    elif onward:
         screen.say(_("next: {command}").format(command=_after_up(workspace, account)))
 
 
@@ -81,7 +86,7 @@ def set_up(
     With `look` it ends with what would change, in JSON where it is `quiet`; for that nobody needs the right to more.
     """
     from cloudkite import engine
-    from cloudkite.money import prices
+    from cloudkite.money import cap, prices
 
     say = (lambda *_a, **_k: None) if quiet else screen.say
     say(acting_as(account, target))
@@ -90,12 +95,14 @@ def set_up(
     with screen.waiting(_("looking at what is there ...")) as tell:
         report = None if look else outlook.check(account, target)
         preview = engine.preview(account, target, progress=tell)
+        step = cap.plan(target, settings.check(settings.read(account.settings), account.name))
+    changes = (*preview.changes, *cap_changes(step))
     for warning in preview.warnings:
         screen.warn(warning)
     if look and quiet:
-        screen.as_json(preview.changes)
+        screen.as_json(changes)
         return
-    if not preview.changes:
+    if not changes:
         say(
             counted(
                 "nothing to change: {count} resource is as it should be",
@@ -107,7 +114,7 @@ def set_up(
     if not quiet:
         outlook.tell_drift(preview)
     if not quiet and not brief:
-        show_changes(preview.changes)
+        show_changes(changes)
         show_monthly(prices.monthly(preview.resources, account.region), account, rates.shown(target))
         if account.shared:
             kept = _("what is made is written down in gs://{project}-state, for all members: below 0.01 USD a month")
@@ -120,19 +127,31 @@ def set_up(
     with screen.waiting(_("setting up ..."), live=brief) as tell:
         outlook.check_the_rest(account, target, report, tell)
         outcome = engine.up(account, target, on_step=steps(tell, len(preview.changes)), progress=tell)
+        if step:
+            cap.carry_out(target, step, registry.load(workspace, account.name).outputs().project_number)
     for warning in outcome.warnings:
         screen.warn(warning)
     say(
         counted(
             "{count} change in {time}: account {name} is set up",
             "{count} changes in {time}: account {name} is set up",
-            sum(outcome.changes.values()),
+            sum(outcome.changes.values()) + bool(step),
             time=amounts.duration(outcome.seconds),
             name=account.name,
         )
     )
     if not quiet:
         _show_outputs(registry.load(workspace, account.name), brief)
+
+
+def cap_changes(step: cap.Step | None) -> list[Change]:
+    """What is done about the spend cap, as a change like the engine's."""
+    from cloudkite.engine import Change
+
+    if step is None:
+        return []
+    amount = "" if step.amount is None else f" {step.amount} {step.currency or ''}".rstrip()
+    return [Change(step.op, "SpendCap", f"{step.title}{amount}", "")]
 
 
 def acting_as(account: Account, target: Target) -> str:

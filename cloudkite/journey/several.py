@@ -79,6 +79,15 @@ def refuse_everything(given: bool) -> None:
         )
 
 
+def refuse_start(given: str) -> None:
+    """Raise BadValue for `up --trial-started` of several accounts: each trial began on a day of its own."""
+    if given:
+        raise BadValue(
+            _("--trial-started is for one account at a time"),
+            _("uv run invoke up --trial-started {day} --account NAME").format(day=given),
+        )
+
+
 def chosen(workspace: Workspace, everything: bool, typed: str, one: str) -> list[str]:
     """The names that `--all` or `--accounts a,b` mean. Raises BadValue."""
     if one or (everything and typed):
@@ -102,7 +111,7 @@ def up(workspace: Workspace, names: Sequence[str], *, yes: bool, as_json: bool =
     """
     fates = [Fate(name) for name in names]
     with _interruptible():
-        _side_by_side(fates, lambda fate, tell: _look_up(workspace, fate, tell))
+        _side_by_side(fates, lambda fate, tell: _look_up(workspace, fate, tell, look=look))
         _stop_here(fates, as_json)
         waiting = [fate for fate in fates if fate.preview and fate.preview.changes and not fate.error]
         if not as_json:
@@ -137,15 +146,18 @@ def down(workspace: Workspace, names: Sequence[str], *, save: Path | None, yes: 
 Tell = Callable[[str], None]
 
 
-def _look_up(workspace: Workspace, fate: Fate, tell: Tell) -> str:
+def _look_up(workspace: Workspace, fate: Fate, tell: Tell, *, look: bool) -> str:
     from cloudkite import engine
     from cloudkite.money import prices
 
     account, target = _connect(workspace, fate, tell)
     refuse_shared(workspace, account)
-    check_rights(account, target)
+    if not look:  # for a look alone nobody needs the right to more
+        check_rights(account, target)
+        fate.target = target = trial.settle_start(workspace, target)
+        fate.account = account = target.account
     tell(_("looking at what is there ..."))
-    fate.report = outlook.check(account, target, fate.notes.append)
+    fate.report = None if look else outlook.check(account, target, fate.notes.append)
     fate.preview = preview = engine.preview(account, target, progress=tell)
     fate.notes += preview.warnings
     known = [row.amount for row in prices.monthly(preview.resources, account.region)]

@@ -8,15 +8,15 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable
 
-from cloudkite.accounts import beginning, registry, settings, signing
+from cloudkite.accounts import registry, settings
 from cloudkite.accounts import target as targets
-from cloudkite.accounts.beginning import Beginning
+from cloudkite.accounts.person import answers, signing
+from cloudkite.accounts.person.answers import Beginning
 from cloudkite.accounts.registry import Account
 from cloudkite.accounts.target import Target
 from cloudkite.journey import placing, questions, setup
 from cloudkite.journey.first_job import first_job
 from cloudkite.journey.questions import Question, ask
-from cloudkite.journey.reach import connect, refuse_shared
 from cloudkite.show import screen
 from cloudkite.show.errors import NOT_SIGNED_IN, BadValue, UserError
 from cloudkite.show.text import _, counted
@@ -33,8 +33,8 @@ def run(workspace: Workspace, *, local: bool = False, again: bool = False) -> No
     if not screen.can_ask():
         raise _by_commands(local)
     if again:
-        beginning.Beginning(workspace.state / "start.json").forget()
-    kept = beginning.load(workspace)
+        answers.Beginning(workspace.state / "start.json").forget()
+    kept = answers.load(workspace)
     _welcome(kept)
     try:
         _walk(workspace, kept, local)
@@ -88,8 +88,7 @@ def _walk(workspace: Workspace, kept: Beginning, local: bool) -> None:
     account = registry.load(workspace, name)
     if not account.outputs_file.is_file():
         screen.heading(_("Set up"))
-        refuse_shared(workspace, account)
-        setup.set_up(workspace, account, connect(workspace, account, new=True), yes=False)
+        setup.up(workspace, name, onward=False)
         account = registry.load(workspace, name)
     screen.heading(_("A first job, for at most {most} USD").format(most=MOST_COST))
     first_job(workspace, account, kept, MOST_COST)

@@ -16,7 +16,7 @@ from cloudkite.accounts.registry import Account
 from cloudkite.accounts.target import Target
 from cloudkite.journey import rates
 from cloudkite.journey.reach import connect
-from cloudkite.journey.setup import acting_as, check_rights, show_changes, show_monthly, steps
+from cloudkite.journey.setup import acting_as, cap_changes, check_rights, show_changes, show_monthly, steps
 from cloudkite.show import amounts, screen
 from cloudkite.show.errors import BadValue, UserError
 from cloudkite.show.text import _, counted
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from cloudkite.engine import Resource
     from cloudkite.jobs.service import Job
     from cloudkite.models.fetching import Fetched
+    from cloudkite.money.cap import Step
     from cloudkite.money.currency import Rate
     from cloudkite.money.inventory import Inventory, Standing
 
@@ -42,6 +43,7 @@ class Leaving:
     jobs: Sequence[Job]
     standing: Inventory
     bills: Sequence[Standing]
+    cap: Step | None = None
 
     @property
     def watched(self) -> bool:
@@ -75,7 +77,7 @@ def down(
         show_leaving(account, leaving, everything, rate)
     if save:
         show_download(account, leaving, save, rate, say=screen.note if as_json else screen.say)
-    if leaving.goes or leaving.jobs:
+    if leaving.goes or leaving.jobs or leaving.cap:
         _consent(account, everything, yes, confirmed)
     if save:
         save_all(target, leaving, save, say=screen.note if as_json else screen.say)
@@ -98,7 +100,7 @@ def look(account: Account, target: Target, everything: bool) -> Leaving:
     standing = inventory.take(target)
     bills = [one for one in standing.bills if _place(one.ref) not in gone]
     goes, stays = engine.leaving(account, everything, watched=bool(bills))
-    return Leaving(goes, stays, jobs, standing, bills)
+    return Leaving(goes, stays, jobs, standing, bills, _cap(account, target))
 
 
 def _place(name: str) -> str:
@@ -112,8 +114,9 @@ def show_leaving(account: Account, leaving: Leaving, everything: bool, rate: Rat
     from cloudkite import engine
     from cloudkite.money import prices
 
-    if leaving.goes:
-        show_changes([engine.Change("delete", one.kind, one.name, one.urn) for one in leaving.goes])
+    if leaving.goes or leaving.cap:
+        gone = [engine.Change("delete", one.kind, one.name, one.urn) for one in leaving.goes]
+        show_changes([*gone, *cap_changes(leaving.cap)])
     if leaving.jobs:
         names = ", ".join(job.name for job in leaving.jobs)
         screen.say(_("jobs that are cancelled first: {names}").format(names=names))
@@ -225,7 +228,7 @@ def take_down(
     days = undelete_days(engine.leaving(account, everything, watched)[0])
     with screen.waiting(_("taking down ..."), live=brief) as tell:
         outcome = engine.down(account, target, everything=everything, on_step=steps(tell), watched=watched)
-    removed = sum(outcome.changes.values())
+    removed = sum(outcome.changes.values()) + _uncap(account, target)
     time = amounts.duration(outcome.seconds)
     removed_ = counted("{count} resource removed in {time}", "{count} resources removed in {time}", removed, time=time)
     say(removed_ if removed else _("nothing to remove"))
@@ -235,6 +238,25 @@ def take_down(
         if removed and days and brief:  # else it was said before
             say(_kept_by_google(days))
     return left
+
+
+def _cap(account: Account, target: Target) -> Step | None:
+    """What goes of Google's spend cap, which the engine knows nothing of."""
+    from cloudkite.accounts import settings
+    from cloudkite.money import cap
+
+    return cap.removal(target, settings.check(settings.read(account.settings), account.name))
+
+
+def _uncap(account: Account, target: Target) -> int:
+    """Remove the spend cap; gives how many were there."""
+    from cloudkite.money import cap
+
+    step = _cap(account, target)
+    if step is None:
+        return 0
+    cap.carry_out(target, step, "")
+    return 1
 
 
 def _show_left(

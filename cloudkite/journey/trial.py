@@ -127,7 +127,7 @@ def tell_unknown_start(target: Target) -> None:
     if account.tier == "trial" and account.trial_started is None:
         screen.note(
             _(
-                "it isn't known when the free trial of account {name} began, so its end isn't announced: "
+                "it isn't known when the free trial of account {name} began, so its end can't be announced: "
                 "uv run invoke up --account {name} --trial-started {day}"
             ).format(name=account.name, day=trials.made_on(target) or "YYYY-MM-DD")
         )
@@ -166,7 +166,7 @@ def tell_credit(target: Target) -> None:
     rate = currency.of_account(target)[0] or currency.DOLLAR
     said = _(
         "credit of the trial: about {left} of {all} left (an estimate: jobs that Cloudkite started, without storage, "
-        "network and tax; no billing export was looked for)"
+        "network and tax; no billing export is read)"
     )
     left = max(trials.CREDIT - used, trials.CREDIT * 0)
     screen.say(said.format(left=rate.beside(left), all=f"{trials.CREDIT:,} {currency.PRICES}"), style="dim")

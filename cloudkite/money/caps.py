@@ -31,18 +31,13 @@ def check(target: Target, plan: Plan, fits: Callable[[Plan, Decimal, str], str])
     learner = plan.account.learner
     if learner is None:
         return []
-    now_ = now(target)
-    in_term(learner, now_.date())
+    now = target.now()
+    in_term(learner, now.date())
     if learner.cap is None:
         return []
-    left = fit(plan, learner, spent(target, learner, now_), fits)
+    left = fit(plan, learner, spent(target, learner, now), fits)
     said = _("of {name}'s cap of {cap:.2f} USD {period} {left:.2f} USD are left after this job")
     return [said.format(name=learner.name, cap=learner.cap, period=period(learner), left=left)]
-
-
-def now(_target: Target) -> datetime.datetime:
-    """The time that the days and months of a class are counted by."""
-    return datetime.datetime.now(datetime.UTC)
 
 
 def in_term(learner: Membership, today: datetime.date) -> None:

@@ -98,10 +98,9 @@ def _add(target: Target, plan: Plan, job: str, found: _List, rate: Rate | None) 
         held = Money(spending.committed.amount + amount, spending.committed.currency)
         spending = replace(spending, committed=held)
     if (learner := plan.account.learner) and learner.cap is not None:
-        now = datetime.datetime.fromtimestamp(found.now, datetime.UTC)
         same = f"/{FOLDER}/{learner.name}/"
-        mine = sum((Decimal(one.amount) for one in open_ones if same in one.job), Decimal(0))
-        caps.fit(plan, learner, caps.spent(target, learner, now), gate.what_fits, mine)
+        begun = sum((Decimal(one.amount) for one in open_ones if same in one.job), Decimal(0))
+        caps.fit(plan, learner, caps.spent(target, learner, target.now()), gate.what_fits, begun)
     try:
         gate.fit(plan, spending, rate)
     except UserError as refused:

@@ -17,6 +17,8 @@ from cloudkite.show.text import _
 
 # ErrorInfo's and Storage's reasons when nobody pays: google/api/error_reason.proto, and Storage's status codes.
 _UNPAID = ("BILLING_DISABLED", "accountDisabled", "UREQ_PROJECT_BILLING_NOT_FOUND")
+# What the Gemini API says beyond its cap; the words of Vertex AI beyond one are not known (docs/google.md).
+_CAPPED = "monthly spending cap"
 FAILED, BAD_VALUE, NOT_SIGNED_IN, INTERRUPTED = 1, 2, 4, 130
 
 
@@ -60,7 +62,8 @@ def from_google(problem: Any, doing: str = "", unpaid: str = "") -> UserError:
 def is_quota(response: Any) -> bool:
     """Whether a 429 is for a quota that must be raised, and not for too many requests a minute, which passes."""
     _code, _status, message, reason, _details = _read(response)
-    return response.status_code == 429 and reason != "RATE_LIMIT_EXCEEDED" and "quota metrics exceed" in message
+    stays = "quota metrics exceed" in message or _CAPPED in message
+    return response.status_code == 429 and reason != "RATE_LIMIT_EXCEEDED" and stays
 
 
 def is_unpaid(response: Any) -> bool:
@@ -184,6 +187,8 @@ def _advise(code: int, status: str, reason: str, message: str, details: dict[str
             "the signed-in identity may not do this; an owner of the project grants what Cloudkite needs: "
             "uv run invoke up"
         ), FAILED
+    if _CAPPED in message:
+        return _("wait for next month, or lift the spend cap under Billing > Budgets in Google's console"), FAILED
     if code == 429 or status == "RESOURCE_EXHAUSTED":
         if "quota" in message and reason != "RATE_LIMIT_EXCEEDED":
             return _("choose a smaller machine or another region, or ask for quota in the account's settings"), FAILED

@@ -61,7 +61,7 @@ STEPS = (
     ),
     Step(
         "where must the data stay?: ",
-        (("Atlantis", "there is no region with training in 'Atlantis'", "there is one in: Australia, Belgium, "),),
+        (("Atlantis", "training has no region in 'Atlantis'", "there is one in: Australia, Belgium, "),),
         ("korea",),
     ),
     Step(

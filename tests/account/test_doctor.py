@@ -9,8 +9,9 @@ import re
 import pytest
 
 from cloudkite import engine
-from cloudkite.accounts import checkup, local, registry, settings
-from cloudkite.check import looks
+from cloudkite.accounts import local, registry, settings
+from cloudkite.doctor import account as checkup
+from cloudkite.doctor import looks
 from cloudkite.engine import cli
 from cloudkite.engine.folder import Folder
 from cloudkite.journey import doctor

@@ -25,7 +25,8 @@ NARROW = 60
 LINES = {
     "account.add": "account.add --local --name second --project second-project", "account.env": "account.env local",
     "account.use": "account.use local",
-    "audit": "audit --help", "bench": "bench --help", "check": "check tiny", "data.pull": "data.pull tiny",
+    "audit": "audit --help", "bench": "bench --help", "budget.rehearse": "budget.rehearse --help",
+    "check": "check tiny", "data.pull": "data.pull tiny",
     "data.push": "data.push tiny", "demo": "demo --help", "fetch": "fetch tiny", "lint": "lint --help",
     "local.fault": "local.fault storage.objects.get --principal nobody@example.com", "local.pay": "local.pay local",
     "local.preempt": "local.preempt tiny", "new": "new grades", "pin": "pin --help",

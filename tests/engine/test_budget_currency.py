@@ -10,11 +10,11 @@ import pytest
 import yaml
 
 from cloudkite import workspace
-from cloudkite.accounts import local, preflight, registry, settings, target, unheard
+from cloudkite.accounts import local, preflight, registry, settings, target
 from cloudkite.jobs.plans import Wishes
 from cloudkite.jobs.submit import plan
 from cloudkite.journey import results, setup, training
-from cloudkite.money import costs, currency, gate, reservations
+from cloudkite.money import costs, currency, gate, reservations, unheard
 from cloudkite.show.errors import UserError
 from cloudkite.trainers import folders
 from cloudkite.workspace import CLONE
@@ -273,7 +273,7 @@ def test_nobody_hears_where_no_address_is_named_and_no_person_administers_the_ac
     found = made(emails=[])
     setup.up(found.space, NAME)
     said = (
-        "nobody would hear of a threshold, as far as can be seen: cloudkite:budget names no e-mail address, and "
+        "no one would hear of a threshold, as far as can be seen: cloudkite:budget names no e-mail address, and "
         f"billing account {PAYER} has no person as administrator or user. Add emails to cloudkite:budget"
     )
     assert told(found) == [said]
@@ -323,9 +323,9 @@ def test_a_trials_budget_is_over_with_the_trial(made):
     )
     ended = datetime.date.today() - datetime.timedelta(days=10)
     assert told(found) == [
-        f"nobody would hear of a threshold: the trial that cloudkite:budget counts ended on {ended}. Set its period to "
+        f"no one would hear of a threshold: the trial that cloudkite:budget counts ended on {ended}. Set its period to "
         "month"
     ]
     wanted = settings.check(settings.read(found.account.settings), NAME)
     report = preflight.look(found.target, wanted, preflight.Made({}))
-    assert [one.stops for one in report.findings if "nobody would hear" in one.message] == [False]
+    assert [one.stops for one in report.findings if "no one would hear" in one.message] == [False]

@@ -189,7 +189,10 @@ def test_what_names_no_accounts(street, everything, typed, one, message, hint):
     assert caught.value.hint.startswith(hint) or set(hint.split()) <= set(caught.value.hint.replace("?", "").split())
 
 
-def test_down_with_everything_is_for_one_account(tmp_path: Path):
+def test_options_that_are_for_one_account():
+    with pytest.raises(BadValue) as caught:
+        several.refuse_start("2026-11-29")
+    assert caught.value.hint == "uv run invoke up --trial-started 2026-11-29 --account NAME"
     with pytest.raises(BadValue) as caught:
         several.refuse_everything(True)
     assert caught.value.message == "--everything deletes data and models, and is for one account at a time"

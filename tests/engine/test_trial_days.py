@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import json
 import time
@@ -13,6 +14,7 @@ from cloudkite import engine, workspace
 from cloudkite.accounts import local, registry, target, trial
 from cloudkite.jobs.plans import Wishes
 from cloudkite.journey import data, ending, outlook, results, setup, teardown, training
+from cloudkite.journey import trial as told
 from cloudkite.show.errors import UserError
 from cloudkite.workspace import CLONE
 from tests import trainer_folder
@@ -122,10 +124,46 @@ def test_up_asks_the_cloud_when_the_trial_began_and_remembers_it_beside_the_comm
     assert mine.account.settings.read_text(encoding="utf-8").count("cloudkite:trialStarted") == 1
 
 
-@pytest.mark.parametrize("text", ["soon", "2026-13-01", "2999-01-01", "1999-01-01", ""])
+def test_at_a_terminal_a_person_is_asked_with_the_projects_day_as_the_proposal(mine, monkeypatch, capsys):
+    """As on Google, where a project may be younger than its trial."""
+    account = dataclasses.replace(mine.account, target="google", trial_started=None)
+    on_google = dataclasses.replace(mine.target, account=account)
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    answers, asked, today = iter(["soon", ""]), [], mine.target.now().date()
+    monkeypatch.setattr("builtins.input", lambda question: asked.append(question) or next(answers))
+    told.settle_start(mine.space, on_google, may_ask=True)
+    question = "on which day did the free trial begin? Billing > Credits shows its end, 90 days later"
+    assert asked == [f"{question} [{today}]: "] * 2
+    assert capsys.readouterr().err == (
+        f"error: 'soon' isn't a day on which the trial may have begun\n\nhint: a day until today, such as {today}\n"
+    )
+    assert registry.load(mine.space, NAME).trial_started == today
+
+
+def test_without_a_terminal_it_is_said_that_nobody_knows(mine, capsys):
+    account = dataclasses.replace(mine.account, target="google", trial_started=None)
+    on_google = dataclasses.replace(mine.target, account=account)
+    before = mine.account.settings.read_text(encoding="utf-8")
+    assert told.settle_start(mine.space, on_google, may_ask=True) is on_google
+    told.tell_unknown_start(on_google)
+    assert capsys.readouterr().err.splitlines() == [
+        "it isn't known when the free trial of account mine began, so its end can't be announced: uv run invoke up "
+        f"--account mine --trial-started {mine.target.now().date()}"
+    ]
+    assert mine.account.settings.read_text(encoding="utf-8") == before
+
+
+def test_a_paid_account_has_no_trial(mine):
+    text = mine.account.settings.read_text(encoding="utf-8").replace("cloudkite:tier: trial", "cloudkite:tier: paid")
+    mine.account.settings.write_text(text, encoding="utf-8")
+    with pytest.raises(UserError) as refused:
+        setup.up(mine.space, NAME, trial_started="2026-11-29")
+    assert refused.value.message == "--trial-started is for accounts on a free trial, and mine is described as paid"
+    assert (refused.value.hint, refused.value.code) == ("leave --trial-started out", 2)
+
+
+@pytest.mark.parametrize("text", ["soon", "2026-13-01", "2999-01-01", "1999-01-01"])
 def test_a_day_on_which_no_trial_can_have_begun(mine, text):
-    if not text:
-        return
     with pytest.raises(UserError) as refused:
         setup.up(mine.space, NAME, trial_started=text)
     assert refused.value.message == f"{text!r} isn't a day on which the trial may have begun"
@@ -211,7 +249,7 @@ def test_the_credit_that_is_left_is_called_an_estimate(mine, capsys):
     setup.up(mine.space, NAME)
     assert (
         "credit of the trial: about 300.00 USD of 300 USD left (an estimate: jobs that Cloudkite started, without "
-        "storage, network and tax; no billing export was looked for)"
+        "storage, network and tax; no billing export is read)"
     ) in capsys.readouterr().out.splitlines()
 
 

@@ -22,7 +22,8 @@ ALLOWED = {
 }
 # Parts of cloudkite/ may import from the program what it takes and gives; the engine runs it.
 OF_THE_PROGRAM = {
-    "money": {"infra.known", "infra.settings"},
+    # The function that stops an account tells by the same code what it would do.
+    "money": {"infra.known", "infra.settings", "infra.stop", "infra.stop.cloud"},
     "engine": {"infra.program", "infra.mistakes", "infra.outputs", "infra.known", "infra.settings"},
     "classes": {"infra.settings", "infra.mistakes", "infra.outputs"},
     "accounts": {"infra.settings", "infra.mistakes", "infra.outputs", "infra.known"},

@@ -88,6 +88,12 @@ def error(code, message, status="", **info):
             1,
         ),
         (
+            error(429, "Your project has exceeded its monthly spending cap. Project 1: lift it"),
+            "submit: Your project has exceeded its monthly spending cap. Project 1: lift it",
+            "wait for next month, or lift the spend cap under Billing > Budgets in Google's console",
+            1,
+        ),
+        (
             error(429, "The following quota metrics exceed quota limits: aiplatform.googleapis.com/x"),
             "submit: The following quota metrics exceed quota limits: aiplatform.googleapis.com/x",
             "choose a smaller machine",

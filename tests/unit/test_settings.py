@@ -39,10 +39,15 @@ def ci(**changes):
     return {**SHARED, "cloudkite:ci": {"repository": "kim/grades", **changes}}
 
 
+def stops(**given):
+    return {**budget(), "cloudkite:stops": given}
+
+
 def quotas(*given):
     return {"cloudkite:quotas": list(given)}
 
 
+CAP = "true, false, or a number above 0 is needed: what Vertex AI may cost in a month"
 BAD = [
     ({"gcp:project": "My Project"}, f"gcp:project is 'My Project'; {PROJECT}"),
     ({"gcp:project": "short"}, f"gcp:project is 'short'; {PROJECT}"),
@@ -94,6 +99,21 @@ BAD = [
         {**ci(), "cloudkite:state": "folder"},
         "cloudkite:ci needs cloudkite:state to be bucket: a runner on GitHub finds there what `up` made; "
         "set cloudkite:state to bucket, or leave ci out",
+    ),
+    ({"cloudkite:stops": True}, "cloudkite:stops is True; a mapping is needed"),
+    (stops(cap="10"), f"cloudkite:stops.cap is '10'; {CAP}"),
+    (stops(cap=0), f"cloudkite:stops.cap is 0; {CAP}"),
+    (stops(cap=-1.5), f"cloudkite:stops.cap is -1.5; {CAP}"),
+    (stops(jobs="yes"), "cloudkite:stops.jobs is 'yes'; true or false is needed"),
+    (stops(bill=True), "cloudkite:stops.bill isn't a setting; did you mean billing?"),
+    (
+        {**stops(jobs=True), "cloudkite:budget": None},
+        "cloudkite:stops needs cloudkite:budget: stops are parts of its amount; set a budget, or leave stops out",
+    ),
+    (
+        stops(billing=True),
+        "cloudkite:stops.billing is True without jobs; what runs is stopped first: set cloudkite:stops.jobs to true, "
+        "or leave billing out",
     ),
     ({"cloudkite:budget": 10}, "cloudkite:budget is 10; a mapping is needed"),
     (budget(amount=-1), f"cloudkite:budget.amount is -1; {AMOUNT}"),
@@ -252,7 +272,7 @@ def test_the_schema_tells_what_there_is():
     assert all(said.get("description") for said in config["properties"].values())
 
 
-@pytest.mark.parametrize("text", ["'2026-11-29'", "2026-11-29", '"2026-11-29"'])
+@pytest.mark.parametrize("text", ["'2026-11-29'", "2026-11-29", '"2026-11-29"', "'2026-11-29T00:00:00Z'"])
 def test_the_start_of_a_trial_with_and_without_quotes(text):
     config = yaml.safe_load(f"gcp:project: my-project\ncloudkite:trialStarted: {text}\n")
     found = Settings.parse(config, "x")

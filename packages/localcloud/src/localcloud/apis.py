@@ -38,6 +38,8 @@ HOSTS: list[tuple[str, str]] = [
     (r"artifactregistry\.googleapis\.com/.*", "localcloud.artifacts.http:app"),
     (r"monitoring\.googleapis\.com/.*", "localcloud.monitoring.http:app"),
     (r"pubsub\.googleapis\.com/.*", "localcloud.pubsub.http:app"),
+    (r"cloudasset\.googleapis\.com/.*", "localcloud.assets.http:app"),
+    (r"cloudfunctions\.googleapis\.com/.*", "localcloud.functions.http:app"),
     (r"openidconnect\.googleapis\.com/.*", "localcloud.identity.oauth:user_app"),
     (r"www\.googleapis\.com/oauth2/v[13]/(userinfo|tokeninfo)", "localcloud.identity.oauth:user_app"),
 ]
@@ -48,6 +50,7 @@ OPEN_HOSTS: list[tuple[str, str]] = [
     (r"www\.googleapis\.com/oauth2/.*", "localcloud.identity.oauth:app"),
     (r"sts\.googleapis\.com/.*", "localcloud.identity.sts:app"),
     (r"(localhost|127\.0\.0\.1)/.*", "localcloud.control.http:app"),
+    (r"[a-z0-9-]+\.a\.run\.app/.*", "localcloud.functions.http:services"),
 ]
 
 # (how the service's name starts, "module:function" that makes the table of a Cloud)

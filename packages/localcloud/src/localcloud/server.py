@@ -48,7 +48,12 @@ from localcloud.vertex import settings
 log = logging.getLogger(__name__)
 
 # Loaded once the server is ready, by the time that somebody asks: their types take seconds to import.
-_BACKGROUND_APPS = ("localcloud.vertex.http:app", "localcloud.logging.http:app")
+_BACKGROUND_APPS = (
+    "localcloud.pubsub.http:app",  # which pushes
+    "localcloud.vertex.http:app",
+    "localcloud.logging.http:app",
+    "localcloud.functions.http:app",  # what calls it may have begun before this server
+)
 _RUN = "localcloud.run.http:app"  # where executions may have outlived the last server
 _BACKGROUND_TABLES = ("localcloud.vertex.rpc:table", "localcloud.logging.rpc:table")
 _LOADING = 20.0  # seconds that loading in the background may hold up an end

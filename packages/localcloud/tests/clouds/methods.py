@@ -61,6 +61,8 @@ HTTP = {  # module of a router -> the hosts that it answers
     "localcloud.artifacts.http": ["artifactregistry.googleapis.com"],
     "localcloud.monitoring.http": ["monitoring.googleapis.com"],
     "localcloud.pubsub.http": ["pubsub.googleapis.com"],
+    "localcloud.functions.http": ["cloudfunctions.googleapis.com"],
+    "localcloud.assets.http": ["cloudasset.googleapis.com"],
 }
 # Left out here: Storage has no Router (below), and these tell a caller about its own token.
 APART = {"localcloud.storage.http", "localcloud.identity.oauth", "localcloud.identity.sts"}

@@ -170,7 +170,7 @@ REFUSED = [
      "Invalid ack deadline given (ackDeadlineSeconds=5)"),
     ("PUT", "/subscriptions/other",
      {"topic": "projects/test-project/topics/table", "pushConfig": {"pushEndpoint": "https://example.com"}}, 501,
-     "pushConfig"),
+     "a push to https://example.com"),
     ("PUT", "/subscriptions/other", {"topic": "projects/test-project/topics/table", "filter": "attributes.a"}, 501,
      "subscriptions with filter"),
     ("POST", "/subscriptions/table:pull", {}, 400, "max_messages is too small"),

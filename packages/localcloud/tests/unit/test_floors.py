@@ -19,6 +19,8 @@ FLOORS = (
     ("storage",),
     ("logging",),
     ("run", "vertex"),
+    ("functions",),
+    ("assets",),
     ("billing",),
     ("faults",),
     ("provider",),

@@ -18,7 +18,7 @@ from localcloud.billing.accounts import (
     not_activated,
     trial_account,
 )
-from localcloud.billing.budgets import ahead, alerts
+from localcloud.billing.budgets import ahead, alerts, caps
 from localcloud.billing.charges import Line, dollars
 from localcloud.billing.ledger import Ledger
 from localcloud.core.asked.counts import EARLY, Counts, Thing
@@ -201,6 +201,12 @@ class Billing:
         if service in PAID and self.accounts.state(project["projectId"]):
             raise not_paid(project, service)
 
+    def check_cap(self, project_id: str, service: str) -> None:
+        """Raises 429 where a spend cap of a project pauses `service`."""
+        project = self._cloud.of(Projects).get(project_id)
+        if caps.paused(store.all_budgets(self._cloud), project, service):
+            raise caps.refusal(project)
+
     def check_activation(self, project: Body, services: list[str]) -> None:
         """Raises 400 UREQ_PROJECT_BILLING_NOT_FOUND for APIs that can't be turned on without an account."""
         wanted = sorted(set(services) & PAID)
@@ -278,7 +284,9 @@ class Billing:
                 return []
             found = self.lines()
             for budget in budgets:
-                alerts.check(self._cloud, self.ledger, self.accounts.kept, budget, found, now)
+                cap = alerts.check(self._cloud, self.ledger, self.accounts.kept, budget, found, now)
+                if cap:
+                    store.put_cap_state(self._cloud, budget["name"], cap)
             ended = [trial for trial in trials if self._is_over(trial, found)]
             for trial in ended:
                 self.accounts.close_trial(trial)

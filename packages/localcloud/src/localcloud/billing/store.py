@@ -13,6 +13,7 @@ import uuid
 from typing import TYPE_CHECKING, Any
 
 from localcloud.billing.accounts import KIND, Accounts
+from localcloud.billing.budgets import caps
 from localcloud.billing.budgets.alerts import PUBLISHER
 from localcloud.billing.permits import not_there
 from localcloud.core.asked.usage import Usage
@@ -66,7 +67,8 @@ def create_budget(cloud: Cloud, parent: str, body: Body) -> Body:
     with _lock:
         payer = get_account(cloud, parent)
         name = f"{parent}/budgets/{uuid.uuid4()}"
-        budget: Body = _checked(cloud, payer, body) | {"name": name, "etag": new_etag()}
+        budget: Body = caps.checked(_checked(cloud, payer, body), None, list_budgets(cloud, parent))
+        budget |= {"name": name, "etag": new_etag()}
         _adopt(cloud, parent, budget)
         _let_publish(cloud, budget)
         return cloud.documents.create(name, _BUDGET_KIND, budget)
@@ -92,7 +94,9 @@ def update_budget(cloud: Cloud, name: str, changes: Body, mask: str | None = Non
         if changes.get("etag", present["etag"]) != present["etag"]:
             raise ApiError(409, "The budget was changed by somebody else; read it again.", "ABORTED")
         merged = apply_mask(present, changes, mask)
-        checked = _checked(cloud, get_account(cloud, name.partition("/budgets/")[0]), merged)
+        parent = name.partition("/budgets/")[0]
+        others = [one for one in list_budgets(cloud, parent) if one["name"] != name]
+        checked = caps.checked(_checked(cloud, get_account(cloud, parent), merged), present, others)
         _let_publish(cloud, checked)
         return cloud.documents.put(name, _BUDGET_KIND, checked | {"name": name, "etag": new_etag()})
 
@@ -105,6 +109,14 @@ def delete_budget(cloud: Cloud, name: str) -> None:
 def all_budgets(cloud: Cloud) -> list[Body]:
     """The budgets of all billing accounts."""
     return cloud.documents.list(_BUDGET_KIND)
+
+
+def put_cap_state(cloud: Cloud, name: str, state: str) -> None:
+    """What the costs make of a spend cap; a lift of the month before is over with it."""
+    with _lock:
+        present = get_budget(cloud, name)
+        cap = present["spendCap"] | {"outputState": state, "inputState": caps.CONFIGURED}
+        cloud.documents.put(name, _BUDGET_KIND, present | {"spendCap": cap, "etag": new_etag()})
 
 
 def _adopt(cloud: Cloud, parent: str, budget: Body) -> None:

@@ -30,7 +30,8 @@ RPC_APIS = (
     ("google.monitoring.", "monitoring"),
     ("google.pubsub.", "pubsub"),
 )
-APIS = ("storage", *dict.fromkeys(api for _, api in RPC_APIS))
+_REST_ALONE = ("cloudasset", "cloudfunctions")
+APIS = ("storage", *dict.fromkeys(api for _, api in RPC_APIS), *_REST_ALONE)
 PULUMI = "pulumi"  # in the place of an API: what Pulumi's provider asks of Google
 _OTHER_HOSTS = ("oauth2.googleapis.com", "www.googleapis.com", "accounts.google.com", "openidconnect.googleapis.com")
 METADATA = "metadata.google.internal"

@@ -20,6 +20,7 @@ _ASKED = {
     "runJob": r"run\.(jobs\.(?!create$|list$)|executions\.|tasks\.).*",
     "topic": r"pubsub\.topics\.(?!create$|list$).*",
     "subscription": r"pubsub\.subscriptions\.(?!create$|list$).*",
+    "service": r"run\.(routes|services)\.(?!create$|list$).*",
     "billingAccount": r"billing\.(?!accounts\.create$|resourceCosts|resourcebudgets).*",
 }
 # Names as Iam keeps policies under them.
@@ -31,6 +32,7 @@ _KINDS = {
     "runJob": r"projects/[^/]+/locations/[^/]+/jobs/[^/]+",
     "topic": r"projects/[^/]+/topics/[^/]+",
     "subscription": r"projects/[^/]+/subscriptions/[^/]+",
+    "service": r"projects/[^/]+/locations/[^/]+/services/[^/]+",
     "billingAccount": r"billingAccounts/[^/]+",
 }
 # https://cloud.google.com/iam/docs/full-resource-names

@@ -192,6 +192,25 @@ class Tokens:
         self.verify(bearer)
         return dict(jwt.parse(bearer).claims)
 
+    def caller_by_identity(self, bearer: str, audience: str) -> Caller:
+        """Who shows this ID token to a service at `audience`. Raises InvalidGrant.
+
+        https://cloud.google.com/run/docs/authenticating/service-to-service
+        """
+        try:
+            token = jwt.parse(bearer)
+            token.verify(self.public_pem)
+            claims = token.claims
+            account = self._cloud.of(Iam).find_service_account(str(claims.get("email", "")))
+            good = token.header.get("typ") == "JWT" and claims.get("aud") == audience
+            if not good or account is None or account.get("disabled") or account["uniqueId"] != claims.get("sub"):
+                raise jwt.BadToken("not an ID token for this audience")
+            if _number(claims, "exp") <= self._cloud.clock.wall():
+                raise jwt.BadToken("expired")
+        except jwt.BadToken as error:
+            raise InvalidGrant(str(error)) from None
+        return Caller(account["email"], account["projectId"])
+
     def _verify(self, token: jwt.Token) -> tuple[Caller, float, str]:
         key_id = str(token.header.get("kid", ""))
         claims = token.claims

@@ -5,6 +5,8 @@ https://github.com/pulumi/pulumi/blob/master/sdk/go/common/resource/plugin/rpc.g
 
 from __future__ import annotations
 
+import io
+import zipfile
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
 UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 _SIGNATURE = "4dabf18193072939515e22adb298388d"
 SECRET = "1b47061264138c4ac30d75fd1eb44270"  # noqa: S105 (the mark of a secret is none itself)
+ASSET, ARCHIVE = "c44067f5952c0a294b673a41bacd8c17", "0def7320c3a5731c473e5ecbe6d01bc7"
 _SHORTEST = 4  # characters of a secret that is looked for inside longer texts
 
 Values = dict[str, Any]
@@ -61,12 +64,38 @@ def is_unknown(value: Any) -> bool:
 
 
 def bare(value: Any) -> Any:
-    """The value without marks, and without the engine's own properties: what the cloud itself sees."""
+    """The value without marks, and without the engine's own properties: what the cloud itself sees.
+
+    Assets and archives stay as they are: see `content`.
+    """
     if isinstance(value, dict):
+        if mark(value) in (ASSET, ARCHIVE):
+            return value
         if _SIGNATURE in value:
             return bare(value.get("value"))
         return {name: bare(item) for name, item in value.items() if not name.startswith("__")}
     return [bare(item) for item in value] if isinstance(value, list) else value
+
+
+def fingerprint(value: Any) -> str:
+    """The hash that the engine gave an asset or archive, "" of any other value."""
+    return str(value.get("hash", "")) if mark(value) in (ASSET, ARCHIVE) else ""
+
+
+def content(value: Any) -> bytes:
+    """The bytes of an asset of a text, or of an archive of such, which is zipped. Raises ValueError for others.
+
+    Paths are not read: they are of the engine's process, for whom this one would read what it may not.
+    """
+    if mark(value) == ASSET and "text" in value:
+        return str(value["text"]).encode()
+    if mark(value) != ARCHIVE or not value.get("assets"):
+        raise ValueError("only text assets, and archives of such, are emulated")
+    data = io.BytesIO()
+    with zipfile.ZipFile(data, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, part in sorted(value["assets"].items()):
+            archive.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), content(part))
+    return data.getvalue()
 
 
 def _secrets(value: Any) -> Iterator[Any]:

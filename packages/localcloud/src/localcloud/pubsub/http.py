@@ -1,7 +1,6 @@
 """pubsub.googleapis.com/v1: topics, subscriptions, publishing and pulling.
 
-https://cloud.google.com/pubsub/docs/reference/rest. Schemas, snapshots and seeking, and subscriptions that push are not
-emulated.
+https://cloud.google.com/pubsub/docs/reference/rest. Schemas, snapshots and seeking are not emulated.
 """
 
 from __future__ import annotations
@@ -11,10 +10,10 @@ from typing import TYPE_CHECKING
 
 from localcloud.core.errors import ApiError
 from localcloud.core.paging import page
-from localcloud.iam import policies
+from localcloud.iam import access, policies
 from localcloud.iam.access import Access
 from localcloud.iam.store import Iam
-from localcloud.pubsub import resources
+from localcloud.pubsub import push, resources
 from localcloud.pubsub.resources import Body, allow, denied, full_name, of_project, resource
 from localcloud.pubsub.store import PubSub
 from localcloud.services.enabled import require, require_named
@@ -102,6 +101,7 @@ async def create_subscription(call: Call) -> Body:
         raise ApiError(400, f"Invalid resource name given (name={topic}).")
     call.cloud.of(PubSub).get(topic)
     allow(call.cloud, call.caller, "pubsub.topics.attachSubscription", resource(topic))
+    _allow_token(call, call.body.get("pushConfig") or {})
     return call.cloud.of(PubSub).create_subscription(name, call.body | {"topic": topic})
 
 
@@ -131,6 +131,29 @@ async def pull(call: Call) -> Body:
     while not (found := pubsub.pull(name, min(most, _MOST))) and (left := ends - loop.time()) > 0:
         await pubsub.wait(name, left)
     return {"receivedMessages": [{"ackId": one.ack_id, "message": one.message} for one in found]}
+
+
+@router.route("POST", _SUBSCRIPTION + ":modifyPushConfig", needs="pubsub.subscriptions.update", on=_named)
+async def modify_push(call: Call) -> None:
+    """A pushConfig that says nothing makes it one that is pulled from."""
+    name, config = _name(call), call.body.get("pushConfig") or {}
+    _allow_token(call, config)
+    call.cloud.of(PubSub).update(name, {"pushConfig": config}, "pushConfig")
+
+
+def _allow_token(call: Call, config: Body) -> None:
+    """Raises 403 unless the caller may act as the account whose tokens pushes shall carry.
+
+    https://cloud.google.com/pubsub/docs/authenticate-push-subscriptions
+    """
+    if not (email := (push.check(config).get("oidcToken") or {}).get("serviceAccountEmail")):
+        return
+    found = call.cloud.of(Iam).find_service_account(str(email))
+    if found is None or not call.cloud.of(Access).allows(
+        call.caller, "iam.serviceAccounts.actAs", access.service_account(found)
+    ):
+        words = f"User not authorized to act as service account {email} (or it may not exist)."
+        raise ApiError(403, words, reason="forbidden")
 
 
 @router.route("POST", _SUBSCRIPTION + ":acknowledge", needs="pubsub.subscriptions.consume", on=_named)
@@ -163,7 +186,9 @@ def _shared_routes(pattern: str, kind: str, field: str) -> None:
 
     @router.route("PATCH", pattern, needs=f"pubsub.{kind}.update", on=_named)
     async def patch(call: Call) -> Body:
-        return call.cloud.of(PubSub).update(_name(call), call.body.get(field) or {}, call.body.get("updateMask") or "")
+        changes = call.body.get(field) or {}
+        _allow_token(call, changes.get("pushConfig") or {})
+        return call.cloud.of(PubSub).update(_name(call), changes, call.body.get("updateMask") or "")
 
     @router.route("GET", pattern + ":getIamPolicy", needs=f"pubsub.{kind}.getIamPolicy", on=_named)
     async def get_policy(call: Call) -> Body:

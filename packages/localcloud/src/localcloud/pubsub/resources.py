@@ -79,13 +79,14 @@ def topic(name: str, body: Body) -> Body:
     return {"name": name, **{f: body[f] for f in ("labels", "messageStoragePolicy") if body.get(f)}}
 
 
-def subscription(name: str, body: Body) -> Body:
-    """The subscription as Google shows it. Raises 400, or 501 for what would have no effect here."""
+def subscription(name: str, body: Body, push_config: Body) -> Body:
+    """The subscription as Google shows it, with a pushConfig that was checked ({}: it is pulled from).
+
+    Raises 400, or 501 for what would have no effect here.
+    """
     _only("subscriptions", body, _SUBSCRIPTION_FIELDS)
-    if any((body.get("pushConfig") or {}).values()):
-        raise NotEmulated("subscriptions with pushConfig: pull instead")
-    if body.get("retryPolicy"):
-        raise NotEmulated("subscriptions with retryPolicy")
+    if body.get("retryPolicy") and not push_config:
+        raise NotEmulated("subscriptions with retryPolicy that are pulled from")
     seconds = body.get("ackDeadlineSeconds") or _USUAL
     if isinstance(seconds, bool) or not isinstance(seconds, int) or not _SHORTEST <= seconds <= _LONGEST:
         raise ApiError(
@@ -99,13 +100,23 @@ def subscription(name: str, body: Body) -> Body:
     return {
         "name": name,
         "topic": body["topic"],
-        "pushConfig": {},
+        "pushConfig": push_config,
         "ackDeadlineSeconds": seconds,
         "messageRetentionDuration": retention,
         "expirationPolicy": body.get("expirationPolicy", _MONTH),
         "state": "ACTIVE",
+        **({"retryPolicy": _retries(body["retryPolicy"])} if body.get("retryPolicy") else {}),
         **{field: body[field] for field in ("labels", "detached") if body.get(field)},
     }
+
+
+def _retries(policy: Body) -> Body:
+    """Raises 400. https://cloud.google.com/pubsub/docs/reference/rest/v1/projects.subscriptions#RetryPolicy"""
+    made = {"minimumBackoff": "10s", "maximumBackoff": "600s", **policy}
+    least, most = duration(made["minimumBackoff"]), duration(made["maximumBackoff"])
+    if not 0 <= least <= most <= _LONGEST:
+        raise ApiError(400, f"Invalid retry policy given: backoffs must be 0 to {_LONGEST} seconds, the minimum first.")
+    return made
 
 
 def duration(text: Any) -> float:

@@ -15,7 +15,8 @@ from localcloud.core.asked.usage import Usage
 from localcloud.core.errors import ApiError
 from localcloud.core.state.documents import apply_mask
 from localcloud.iam.store import Iam
-from localcloud.pubsub import resources
+from localcloud.pubsub import push, resources
+from localcloud.pubsub.push import Pusher
 from localcloud.pubsub.queue import Delivery, Queue, well_formed
 from localcloud.pubsub.resources import SUBSCRIPTION, TOPIC, Body
 
@@ -41,6 +42,9 @@ class PubSub:
         # While the clock moves: subscriptions at which somebody waited, and since when there is news.
         self._told: dict[str, float] = {}
         self._deaf: set[str] = set()  # those where nothing was acknowledged in time
+        self._pusher = Pusher(cloud, self)
+        for one in cloud.documents.list(SUBSCRIPTION):
+            self._push(one)
         cloud.clock.on_forward(self._wake_all)
         cloud.clock.on_settle(self.settle)
         cloud.count("pubsub messages", self._queue.count)
@@ -74,10 +78,14 @@ class PubSub:
             merged = apply_mask(present, changes, mask) | {"name": name}
             if merged.get("topic") != present.get("topic"):
                 raise ApiError(400, "Invalid update_mask: the topic of a subscription can't be changed.")
-            kind, made = TOPIC, resources.topic
-            if "/subscriptions/" in name:
-                kind, made = SUBSCRIPTION, resources.subscription
-            return self._cloud.documents.put(name, kind, made(name, merged))
+            if "/subscriptions/" not in name:
+                return self._cloud.documents.put(name, TOPIC, resources.topic(name, merged))
+            config: Any = merged.get("pushConfig") or {}
+            changed = resources.subscription(name, merged, push.check(config))
+            kept = self._cloud.documents.put(name, SUBSCRIPTION, changed)
+        self._wake(name)
+        self._push(kept)
+        return kept
 
     def delete_topic(self, name: str) -> None:
         """Its subscriptions stay, with what waits in them. Raises 404."""
@@ -97,7 +105,15 @@ class PubSub:
             self.get(body.get("topic", ""))
             if self._cloud.documents.find(name):
                 raise resources.exists(name)
-            return self._cloud.documents.put(name, SUBSCRIPTION, resources.subscription(name, body))
+            made = resources.subscription(name, body, push.check(body.get("pushConfig") or {}))
+            self._cloud.documents.put(name, SUBSCRIPTION, made)
+        self._push(made)
+        return made
+
+    def _push(self, subscription: Body) -> None:
+        """Push from now on what waits in a subscription that wants that."""
+        if subscription["pushConfig"].get("pushEndpoint") and not subscription.get("detached"):
+            self._pusher.follow(subscription["name"])
 
     def subscriptions(self, project: str) -> list[Body]:
         return self._cloud.documents.list(SUBSCRIPTION, f"projects/{project}/")
@@ -148,7 +164,8 @@ class PubSub:
             names = [one["name"] for one in self.subscriptions_of(topic)]
             now = self._cloud.clock.time()
             if self._cloud.clock.moves:
-                self._told = {name: now for name in names if self._waiting.get(name)} | self._told
+                heard = [name for name in names if self._waiting.get(name) or self._pusher.follows(name)]
+                self._told = {name: now for name in heard} | self._told
             ids = self._queue.publish(names, checked, self._cloud.clock.stamp(), now)
         for name in names:
             self._wake(name)
@@ -157,8 +174,21 @@ class PubSub:
         return ids
 
     def pull(self, subscription: str, most: int, seconds: float | None = None) -> list[Delivery]:
-        """What waits and nobody else has, at once; theirs for `seconds` or the subscription's deadline. Raises 404."""
+        """What waits and nobody else has, at once; theirs for `seconds` or the subscription's deadline.
+
+        Raises 404, 400 for one that pushes.
+        """
         found = self.get(subscription)
+        if found["pushConfig"]:
+            raise ApiError(400, "This method is not supported for this subscription type.", "FAILED_PRECONDITION")
+        return self._lease(found, most, seconds)
+
+    def lease(self, subscription: str, most: int) -> list[Delivery]:
+        """The same for whoever pushes. Raises 404."""
+        return self._lease(self.get(subscription), most, None)
+
+    def _lease(self, found: Body, most: int, seconds: float | None) -> list[Delivery]:
+        subscription = found["name"]
         if found.get("detached"):
             raise ApiError(400, f"Subscription {subscription} is detached.", "FAILED_PRECONDITION")
         retention = resources.duration(found["messageRetentionDuration"])
@@ -196,6 +226,11 @@ class PubSub:
         self._queue.extend(subscription, _ack_ids(ack_ids), seconds, self._cloud.clock.time())
         if not seconds:
             self._wake(subscription)
+
+    def give_back(self, subscription: str, ack_id: str, seconds: float) -> None:
+        """Let a message that could not be pushed wait so long. Raises 404."""
+        self.get(subscription)
+        self._queue.extend(subscription, [ack_id], seconds, self._cloud.clock.time())
 
     async def settle(self) -> None:
         """Until subscribers that waited when something was published have acknowledged it, and so have acted on it.

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from catalog import run as book
 from localcloud.containers import images
 from localcloud.core.asked.callers import Caller
+from localcloud.core.asked.usage import Usage
 from localcloud.core.errors import ApiError
 from localcloud.core.paging import page
 from localcloud.iam import access, policies
@@ -24,7 +25,7 @@ from localcloud.run import operations, validation
 from localcloud.run.executions import capacity, settings, told
 from localcloud.run.executions.records import EXECUTION, JOB, Execution, Executions, Task
 from localcloud.run.executions.runner import Runner, plain
-from localcloud.run.place import Call
+from localcloud.run.place import SERVICE, Call
 from localcloud.run.place import job as job_resource
 
 if TYPE_CHECKING:
@@ -185,9 +186,13 @@ class RunJobs:
         return operations.done(self._cloud, call.parent, "Job", job | {"deleteTime": self._cloud.clock.stamp()})
 
     def run(self, call: Call, request: Body) -> Body:
-        """A new execution of a job, which starts when there is room; gives its operation. Raises 400, 403, 404."""
+        """A new execution of a job, which starts when there is room; gives its operation.
+
+        Raises 400, 403, 404, 429 by a spend cap.
+        """
         job = self._job(call.name)
         _check_etag(request.get("etag", ""), job)
+        self._cloud.of(Usage).check_cap(call.project_id, SERVICE)
         overrides = request.get("overrides") or {}
         if overrides:
             call.require("run.jobs.runWithOverrides")

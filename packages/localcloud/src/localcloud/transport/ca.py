@@ -15,6 +15,7 @@ NAMES = (
     "accounts.google.com",
     "metadata.google.internal",
     "*.prediction.vertexai.goog",
+    "*.a.run.app",
     "localhost",
     "127.0.0.1",
 )
@@ -53,6 +54,9 @@ def _validity(root: Path) -> tuple[datetime, datetime]:
         key = load_pem_private_key((root / "key.pem").read_bytes(), None)
         leaf.verify_directly_issued_by(authority)  # a kill between two files leaves parts of two authorities
         if key.public_key() != leaf.public_key():
+            return _NEVER
+        names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        if not set(NAMES) <= {str(name.value) for name in names}:  # of an older version, for fewer names
             return _NEVER
         begins = max(leaf.not_valid_before_utc, authority.not_valid_before_utc)
         return begins, min(leaf.not_valid_after_utc, authority.not_valid_after_utc)

@@ -11,7 +11,15 @@ from collections.abc import Callable
 
 from localcloud.transport.listening import CAN_PEEK, Listening, peek, prepare, pump
 
-HOSTS = ("googleapis.com", "accounts.google.com", "metadata.google.internal", "vertexai.goog", "pkg.dev", "gcr.io")
+HOSTS = (
+    "googleapis.com",
+    "accounts.google.com",
+    "metadata.google.internal",
+    "vertexai.goog",
+    "pkg.dev",
+    "gcr.io",
+    "a.run.app",
+)
 _HEAD_LIMIT = 16_384  # bytes
 _PATIENCE = 60  # seconds for a client to say what it wants
 

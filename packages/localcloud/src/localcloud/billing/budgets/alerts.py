@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from localcloud.billing import currency, pacific
 from localcloud.billing.accounts import Accounts
-from localcloud.billing.budgets import ahead
+from localcloud.billing.budgets import ahead, caps
 from localcloud.billing.charges import GRANULE, Line
 from localcloud.billing.ledger import Ledger
 from localcloud.core.errors import ApiError
@@ -51,14 +51,21 @@ class _Standing:
     forecast: float | None
 
 
-def check(cloud: Cloud, ledger: Ledger, kept: Documents, budget: Body, lines: list[Line], now: int) -> None:
-    """Notify of a budget where it is due: at once when a threshold is newly exceeded, else every 20 minutes."""
+def check(cloud: Cloud, ledger: Ledger, kept: Documents, budget: Body, lines: list[Line], now: int) -> str:
+    """Notify of a budget where it is due: at once when a threshold is newly exceeded, else every 20 minutes.
+
+    Gives the state that its spend cap is in by that, "" where it has none or stays as it is.
+    """
+    cap = ""
     budget = budget | {"projectIds": _ids(cloud, budget), "currency": _currency(cloud, budget)}
     state = _state(kept, budget, now)
     due = now - state["sent"] >= _EVERY
     for first, after in _periods(budget, state["checked"], now):
         over = pacific.begin(after) <= now
         standing = _standing(budget, lines, first, after, now)
+        is_new = state["period"] not in ("", first.isoformat())
+        if budget.get("spendCap") and not over:
+            cap = caps.after(budget, standing.cost >= standing.amount, is_new)
         if state["period"] != first.isoformat():
             state |= {"period": first.isoformat(), "current": None, "forecast": None}
         newly = _above(standing.current, state["current"]) or _above(standing.forecast, state["forecast"])
@@ -69,6 +76,7 @@ def check(cloud: Cloud, ledger: Ledger, kept: Documents, budget: Body, lines: li
             state["sent"] = now
         state |= {"current": standing.current, "forecast": standing.forecast}
     kept.put(_state_name(budget), "budget-state", state | {"checked": now})
+    return cap
 
 
 def due(

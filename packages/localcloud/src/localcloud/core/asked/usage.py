@@ -71,6 +71,10 @@ class Usage(Protocol):
         """Raises 403 BILLING_DISABLED where `service` needs an open billing account and the project has none."""
         ...
 
+    def check_cap(self, project_id: str, service: str) -> None:
+        """Raises 429 where a spend cap of a project pauses `service`: nothing may begin there."""
+        ...
+
     def check_activation(self, project: Body, services: list[str]) -> None:
         """Raises 400 UREQ_PROJECT_BILLING_NOT_FOUND for APIs that can't be turned on without an account."""
         ...

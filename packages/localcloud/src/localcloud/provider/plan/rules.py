@@ -13,7 +13,7 @@ from typing import Any
 from localcloud.provider import schema
 from localcloud.provider.plan import table
 from localcloud.provider.plan.differences import ADD, DELETE, UPDATE
-from localcloud.provider.wire import is_unknown
+from localcloud.provider.wire import fingerprint, is_unknown
 
 Values = dict[str, Any]
 _LABELS, _ALL_LABELS, _WANTED_LABELS = "labels", "effectiveLabels", "pulumiLabels"
@@ -144,6 +144,8 @@ class Rules:
     def _same(self, old: Any, new: Any, pattern: str) -> bool:
         if _is_zero(old) and _is_zero(new):
             return True
+        if fingerprint(old) and fingerprint(new):
+            return fingerprint(old) == fingerprint(new)
         if pattern in self._caseless and isinstance(old, str) and isinstance(new, str):
             return old.casefold() == new.casefold()
         if pattern in self._no_zero and {old, new} <= {None, "", "0"}:

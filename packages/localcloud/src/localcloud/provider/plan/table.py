@@ -33,7 +33,9 @@ _BUCKET_CONFIG = "logging/projectBucketConfig:ProjectBucketConfig"
 _BUDGET = "billing/budget:Budget"
 _CHANNEL = "monitoring/notificationChannel:NotificationChannel"
 _EXCLUSION = "logging/projectExclusion:ProjectExclusion"
+_FUNCTION = "cloudfunctionsv2/function:Function"
 _METRIC = "logging/metric:Metric"
+_OBJECT = "storage/bucketObject:BucketObject"
 _POLICY = "monitoring/alertPolicy:AlertPolicy"
 _POOL = "iam/workloadIdentityPool:WorkloadIdentityPool"
 _POOL_PROVIDER = "iam/workloadIdentityPoolProvider:WorkloadIdentityPoolProvider"
@@ -42,6 +44,7 @@ _REPOSITORY = "artifactregistry/repository:Repository"
 _ROLE = "projects/iAMCustomRole:IAMCustomRole"
 _SERVICE = "projects/service:Service"
 _SINK = "logging/projectSink:ProjectSink"
+_TOPIC = "pubsub/topic:Topic"
 _TRAINER = "serviceaccount/account:Account"
 
 ROWS = (
@@ -176,4 +179,40 @@ ROWS = (
     Row(_POLICY, COMPUTED, "conditions[].name", "chosen-by-the-cloud"),
     Row(_POLICY, DEFAULT, "enabled", "defaults", True),
     Row(_POLICY, DEFAULT, "documentation.mimeType", "defaults", "text/markdown"),
+    # Stops
+    Row(
+        _OBJECT,
+        FORCE_NEW,
+        "bucket name source content contentType storageClass deletionPolicy",
+        "what-replaces-an-object",
+    ),
+    Row(_OBJECT, UNREAD, "source content", "what-only-the-program-knows"),
+    Row(_OBJECT, COMPUTED, "contentType storageClass", "chosen-by-the-cloud"),
+    Row(_TOPIC, FORCE_NEW, "name project", "what-replaces-a-topic"),
+    Row(_TOPIC, COMPUTED, "messageStoragePolicy", "chosen-by-the-cloud"),
+    Row(_FUNCTION, FORCE_NEW, "name location project", "what-replaces-a-function"),
+    Row(
+        _FUNCTION,
+        COMPUTED,
+        "buildConfig.dockerRepository buildConfig.serviceAccount buildConfig.build buildConfig.automaticUpdatePolicy "
+        "buildConfig.source.storageSource.generation buildConfig.environmentVariables "
+        "serviceConfig.service serviceConfig.uri serviceConfig.gcfUri serviceConfig.timeoutSeconds "
+        "serviceConfig.serviceAccountEmail serviceConfig.availableMemory serviceConfig.availableCpu "
+        "serviceConfig.maxInstanceCount serviceConfig.maxInstanceRequestConcurrency "
+        "serviceConfig.environmentVariables eventTrigger.trigger eventTrigger.triggerRegion "
+        "eventTrigger.serviceAccountEmail eventTrigger.pubsubTopic",
+        "chosen-by-the-cloud",
+    ),
+    Row(_FUNCTION, DEFAULT, "serviceConfig.ingressSettings", "defaults", "ALLOW_ALL"),
+    Row(_FUNCTION, DEFAULT, "serviceConfig.allTrafficOnLatestRevision", "defaults", True),
+    Row(
+        "pubsub/topicIAMMember:TopicIAMMember", FORCE_NEW, "topic project role member condition", "a-grant-is-replaced"
+    ),
+    Row(
+        "cloudrunv2/serviceIamMember:ServiceIamMember",
+        FORCE_NEW,
+        "name location project role member condition",
+        "a-grant-is-replaced",
+    ),
+    Row("cloudrunv2/serviceIamMember:ServiceIamMember", COMPUTED, "location", "chosen-by-the-cloud"),
 )

@@ -10,11 +10,15 @@ from typing import Any
 from localcloud.artifacts.store import get_repository
 from localcloud.core.asked.permits import Resource
 from localcloud.core.errors import ApiError
+from localcloud.functions import resources as services
+from localcloud.functions.host import Functions
 from localcloud.iam import access
 from localcloud.iam.store import Iam
 from localcloud.projects.store import Projects
 from localcloud.provider.kinds import BadId, Kind, parts
 from localcloud.provider.scope import Scope, Values
+from localcloud.pubsub import resources as topics
+from localcloud.pubsub.store import PubSub
 from localcloud.storage.store import Storage
 
 # RESOURCE/ROLE/MEMBER; on import with spaces between, as the real provider has it.
@@ -101,6 +105,10 @@ def _resource(scope: Scope, policy: str) -> Resource:
         return access.bucket(bucket, scope.cloud.of(Storage).metadata.bucket_project(bucket))
     if "/serviceAccounts/" in policy:
         return access.service_account(scope.cloud.of(Iam).get_service_account(policy.rpartition("/")[2]))
+    if "/topics/" in policy:
+        return topics.resource(policy)
+    if "/services/" in policy:
+        return services.service(policy)
     return access.repository(policy) if "/repositories/" in policy else access.project(policy.partition("/")[2])
 
 
@@ -133,6 +141,23 @@ def _repository(scope: Scope, values: Values) -> str:
     return get_repository(scope.cloud, full)["name"]
 
 
+_TOPIC = "projects/{project}/topics/{topic}"
+_SERVICE = "projects/{project}/locations/{location}/services/{name}"
+
+
+def _topic(scope: Scope, values: Values) -> str:
+    name = values["topic"]
+    full = topics.full_name(scope.cloud, name if "/" in name else _TOPIC.format_map(values))
+    return scope.cloud.of(PubSub).get(full)["name"]
+
+
+def _service(scope: Scope, values: Values) -> str:
+    """A Cloud Run service: there are those of functions."""
+    name = values["name"]
+    full = name if "/" in name else _SERVICE.format_map(values)
+    return services.Place.of(scope.cloud.of(Functions).get(full.replace("/services/", "/functions/"))["name"]).service
+
+
 KINDS = {
     "projects/iAMMember:IAMMember": Members(
         label=lambda values: values["project"], told=lambda label: {"project": label}, policy=_project
@@ -152,4 +177,14 @@ KINDS = {
         told=lambda label: parts(_REPOSITORY, label),
         policy=_repository,
     ).kind("artifactregistry", "artifactregistry.repositories"),
+    "pubsub/topicIAMMember:TopicIAMMember": Members(
+        label=lambda values: values["topic"] if "/" in values["topic"] else _TOPIC.format_map(values),
+        told=lambda label: parts(_TOPIC, label),
+        policy=_topic,
+    ).kind("pubsub", "pubsub.topics"),
+    "cloudrunv2/serviceIamMember:ServiceIamMember": Members(
+        label=lambda values: values["name"] if "/" in values["name"] else _SERVICE.format_map(values),
+        told=lambda label: parts(_SERVICE, label),
+        policy=_service,
+    ).kind("run", "run.services"),
 }

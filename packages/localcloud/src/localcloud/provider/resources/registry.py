@@ -8,6 +8,7 @@ from localcloud.provider.resources import (
     buckets,
     budgets,
     federation,
+    functions,
     identities,
     images,
     logs,
@@ -16,7 +17,19 @@ from localcloud.provider.resources import (
     quotas,
 )
 
-_FAMILIES = (alerts, budgets, buckets, federation, identities, images, logs, members, projects, quotas)
+_FAMILIES = (
+    alerts,
+    budgets,
+    buckets,
+    federation,
+    functions,
+    identities,
+    images,
+    logs,
+    members,
+    projects,
+    quotas,
+)
 
 # "gcp:storage/bucket:Bucket" -> Kind
 KINDS: dict[str, Kind] = {f"gcp:{name}": kind for family in _FAMILIES for name, kind in family.KINDS.items()}

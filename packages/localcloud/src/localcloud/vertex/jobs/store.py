@@ -55,6 +55,13 @@ class CustomJobs:
         """Forget all jobs of "projects/NUMBER", which have ended. Their logs stay."""
         self._jobs.delete_below(project)
 
+    def going(self, project: str) -> list[Body]:
+        """The jobs of a project (by id) that have not ended, as the API shows them."""
+        states = ("QUEUED", "PENDING", "RUNNING", "CANCELLING")
+        return [
+            job.body for job in self._jobs.in_state(*(f"JOB_STATE_{one}" for one in states)) if job.project == project
+        ]
+
     async def settle(self) -> None:
         """Until the runner has done what is to be done now: a clock that moves waits for it."""
         await self._runner.settle()
@@ -90,12 +97,13 @@ class CustomJobs:
     def admit(self, call: Call, spec: Body) -> str:
         """Let a caller submit a sound CustomJobSpec to a place; gives the e-mail of the account that it acts as.
 
-        Raises 429 for too many submissions or a spec that alone exceeds a quota; 400 for an account that the caller
-        can't act as, an image that can't be pulled, or a base output directory in no bucket of the region.
+        Raises 429 for too many submissions, a spec that alone exceeds a quota, or a spend cap; 400 for an account that
+        the caller can't act as, an image that can't be pulled, or a base output directory in no bucket of the region.
         """
         self.submissions.enter(call.place.project["projectNumber"], call.place.location)
         account = self.account(call, spec.get("serviceAccount", ""))
         reach.check(call, spec)
+        self._cloud.of(Usage).check_cap(call.place.project_id, SERVICE)
         capacity.check(self._cloud, call.place.project_id, call.place.location, spec)
         return account
 
@@ -121,8 +129,8 @@ class CustomJobs:
         validation.check_emulated, capacity.check) and may have labels; `account` is the e-mail that it acts as (see
         `account`). `tuned` makes it a trial; `variables` are added to every replica's environment. A job that is not
         `listed` is no customJob to clients, except that they may read it by its name. In all else it is one: it counts
-        against quotas, it is charged, and goes on over restarts of the server. Where the project has no billing account
-        that is open any more, it has failed at once.
+        against quotas, it is charged, and goes on over restarts of the server. Where nobody pays for the project any
+        more, it has failed at once.
         """
         if (known := self._jobs.find(job_id)) is not None:
             return known

@@ -40,6 +40,11 @@ def post(door: Door, route: str, body: bytes, content_type: str, timeout: float)
     return _ask("POST", door, route, body, {"Content-Type": content_type}, timeout)
 
 
+def send(door: Door, path: str, body: bytes, headers: dict[str, str], timeout: float) -> Answer:
+    """A POST with headers of one's own. Raises Lost, TimeoutError."""
+    return _ask("POST", door, path, body, headers, timeout)
+
+
 def _ask(method: str, door: Door, route: str, body: bytes | None, headers: dict[str, str], timeout: float) -> Answer:
     connection = http.client.HTTPConnection("127.0.0.1", door.port, timeout=timeout)
     shown = {HEADER: door.secret} if door.secret else {}

@@ -11,9 +11,10 @@ import random
 from dataclasses import dataclass
 from typing import Any
 
+from localcloud.core.asked.usage import Usage
 from localcloud.core.errors import ApiError
 from localcloud.vertex.jobs.validation import REQUIRED, Violation, found, seconds
-from localcloud.vertex.place import Call
+from localcloud.vertex.place import SERVICE, Call
 from localcloud.vertex.serving import deployments
 from localcloud.vertex.serving.deployer import Deployer
 from localcloud.vertex.serving.deployments import Deployment
@@ -82,6 +83,7 @@ class Prediction:
         }
 
     def _endpoint(self, call: Call, request: Body) -> Body:
+        call.cloud.of(Usage).check_cap(call.place.project_id, SERVICE)
         return self.endpoints.find(call, request.get("endpoint", ""), "Endpoint `{}` not found.")
 
     async def _ask(self, one: Deployment, endpoint: Body, body: bytes, content_type: str) -> Answer:

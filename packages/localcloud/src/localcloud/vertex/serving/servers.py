@@ -153,11 +153,15 @@ class ModelServer:
             return None
         run = self._folder / f"run-{int(latest.name[4:]) + 1 if latest else 1}"
         shutil.rmtree(run, ignore_errors=True)
-        self._door = lay_out(self._cloud, self.plan, self._folder, run, self._grace)
+        self._door = self._lay_out(run)
         self._process = supervised.spawn(run)
         for old in runs:
             shutil.rmtree(old, ignore_errors=True)
         return run
+
+    def _lay_out(self, run: Path) -> Door:
+        """Make the folder of one run; gives where it will be asked."""
+        return lay_out(self._cloud, self.plan, self._folder, run, self._grace)
 
     async def _through(self, run: Path) -> None:
         """Follow one run to its end."""

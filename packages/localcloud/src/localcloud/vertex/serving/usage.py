@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from localcloud.vertex.place import Place
+from localcloud.core.asked.usage import Usage
+from localcloud.vertex.place import SERVICE, Place
 from localcloud.vertex.serving import deployments, machines
 from localcloud.vertex.serving.batch import records
 
@@ -14,11 +15,12 @@ if TYPE_CHECKING:
 
 
 def check(cloud: Cloud, place: Place, machine: Mapping[str, Any], replicas: int, instead_of: str = "") -> None:
-    """Raises 429 when machines (MachineSpec) beside all that is in use there need more than a quota is.
+    """Raises 429 when machines (MachineSpec) beside all that is in use there need more than a quota is, or by a cap.
 
     What is being deployed and batch predictions that wait count too. `instead_of` is the name of a deployment that they
     take the place of.
     """
+    cloud.of(Usage).check_cap(place.project_id, SERVICE)
     used = [
         (one.machine, one.replicas)
         for one in deployments.deployments(cloud, f"{place.name}/")

@@ -14,12 +14,13 @@ from concurrent.futures import ThreadPoolExecutor
 
 from catalog import quotas
 from cloudkite import engine
-from cloudkite.accounts import payers, preflight, projects, services, settings, signing
+from cloudkite.accounts import preflight, services, settings
 from cloudkite.accounts.api import send, table
+from cloudkite.accounts.person import payers, projects, signing
 from cloudkite.accounts.registry import Account
 from cloudkite.accounts.services import Services
 from cloudkite.accounts.target import Target, own_credentials
-from cloudkite.check.looks import Look, ok, refused, unknown, wrong
+from cloudkite.doctor.looks import Look, ok, refused, unknown, wrong
 from cloudkite.jobs.plans import DEFAULT_MACHINE
 from cloudkite.money import quota
 from cloudkite.show.errors import UserError, is_off

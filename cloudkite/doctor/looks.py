@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import environments
 from catalog import images
-from cloudkite.accounts import signing
+from cloudkite.accounts.person import signing
 from cloudkite.check import machine
 from cloudkite.children import program
 from cloudkite.engine import cli, plugin

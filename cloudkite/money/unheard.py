@@ -1,4 +1,4 @@
-"""Who would not hear of a budget's threshold, and when nobody would: an alert that reaches nobody protects nobody.
+"""Who would not hear of a budget's threshold, and when no one would: an alert that reaches no one protects no one.
 
 Google writes to the budget's e-mail channels, and to the administrators and users of the billing account:
 https://docs.cloud.google.com/billing/docs/how-to/budgets-notification-recipients. An account that an organization's

@@ -1,0 +1,1 @@
+"""Cloud Asset Inventory: what a project holds, with its labels."""
