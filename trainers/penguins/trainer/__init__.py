@@ -1,1 +1,0 @@
-"""The code of this trainer; `python -m trainer.task` runs it."""

@@ -1,1 +1,0 @@
-"""What is the same in each trainer: reading and preparing rows, going on after a kill, the cloud, the export."""
