@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import secrets
 import shlex
+from typing import TYPE_CHECKING
 
 from cloudkite.accounts import registry
 from cloudkite.accounts.person.answers import Beginning
 from cloudkite.accounts.registry import Account
+from cloudkite.accounts.target import Target
 from cloudkite.journey import training
 from cloudkite.journey.reach import connect, look_at_machine
 from cloudkite.show import screen
 from cloudkite.show.errors import UserError
 from cloudkite.show.text import _
 from cloudkite.workspace import Workspace
+
+if TYPE_CHECKING:
+    from cloudkite.jobs.service import Job
 
 _TRAINER = "penguins"
 _EPOCHS = "10"
@@ -24,7 +29,7 @@ def first_job(workspace: Workspace, account: Account, kept: Beginning, most: str
 
     Raises UserError, with the way on where the account can't run it.
     """
-    from cloudkite.jobs import choosing, plans, submit
+    from cloudkite.jobs import choosing
     from cloudkite.trainers import folders, making
 
     if kept.answers.get("job ended"):
@@ -41,14 +46,7 @@ def first_job(workspace: Workspace, account: Account, kept: Beginning, most: str
     there = choosing.called(target, name)
     if there and there[0].active:
         screen.say(_("job {name} was submitted before").format(name=name))
-    job = there[0] if there else None
-    if job is None:
-        wishes = plans.Wishes(max_cost=most, name=name, arguments=("--epochs", _EPOCHS))
-        plan = submit.plan(account, folders.find(workspace, _TRAINER), wishes)
-        try:
-            job = training.start(workspace, target, plan, yes=False)
-        except UserError as refused:
-            raise UserError(refused.message, _way_on(workspace, account, refused), refused.code) from None
+    job = there[0] if there else _submitted(workspace, account, target, kept, most)
     ended = training.finish(target, job, brief=True)
     if ended.active:
         line = f"uv run invoke logs {shlex.quote(name)} --follow{registry.option(workspace, account)}"
@@ -58,10 +56,26 @@ def first_job(workspace: Workspace, account: Account, kept: Beginning, most: str
     training.after_job(workspace, account, ended)
 
 
-def _way_on(workspace: Workspace, account: Account, refused: UserError) -> str:
-    """Where the account has no room for it, what it can run today says more than the refusal."""
-    if "quota" not in refused.message:
-        return refused.hint
-    return _("uv run invoke account.probe{option} shows what this account can run today").format(
-        option=registry.option(workspace, account)
-    )
+def _submitted(workspace: Workspace, account: Account, target: Target, kept: Beginning, most: str) -> Job:
+    """The job, submitted where the account has room for it: on Cloud Run where quotas leave none for training."""
+    from cloudkite.jobs import plans, submit
+    from cloudkite.trainers import folders
+
+    on = kept.answers.get("on", plans.VERTEX)
+    wishes = plans.Wishes(max_cost=most, name=kept.answers["job"], arguments=("--epochs", _EPOCHS), on=on)
+    plan = submit.plan(account, folders.find(workspace, _TRAINER), wishes)
+    try:
+        return training.start(workspace, target, plan, yes=False)
+    except UserError as refused:
+        if "quota" not in refused.message or on != plans.VERTEX:
+            raise
+        screen.say(refused.message)
+    screen.say(_("Cloud Run jobs have no such quota: the same trainer runs there on CPUs, with a price and a limit"))
+    if not screen.confirm(_("run it as a Cloud Run job instead?")):
+        option = registry.option(workspace, account)
+        raise UserError(
+            _("nothing was started"),
+            _("uv run invoke account.probe{option} shows what this account can run today").format(option=option),
+        )
+    kept.keep(on=plans.RUN)
+    return _submitted(workspace, account, target, kept, most)

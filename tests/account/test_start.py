@@ -127,3 +127,26 @@ def test_without_a_terminal_it_says_which_commands_do_the_same(home: Workspace) 
     named = re.findall(r"^  (?:uv run invoke )?(\S+ ?\S*)", done.stderr, re.M)
     assert named[:3] == ["gcloud auth", "gcloud projects", "gcloud billing"]
     assert "account.add --name" in named and "up --account" in named
+
+
+def test_a_trial_without_cpus_runs_its_first_job_on_cloud_run(home: Workspace) -> None:
+    person = Terminal(home.state, "start", "--local", "--again")
+    for typed in ("student", "trial", "", "yes", "", "5USD", "", "me@example.com"):
+        person.question()
+        person.answer(typed)
+    person.until("create ")
+    person.interrupt()
+    assert person.end() == 130
+    path = home.accounts / "Pulumi.student.yaml"
+    text = path.read_text(encoding="utf-8")
+    path.write_text(f"{text}  cloudkite:quotas:\n  - {{cpus: e2, value: 0}}\n", encoding="utf-8")
+    person = come_back(home)
+    assert person.question() == "run it as a Cloud Run job instead? [y/N] "
+    assert "the quota in us-central1 is too small (N1 and E2 vCPUs: needs 4, has 0)" in person.said
+    person.interrupt()
+    assert person.end() == 130
+    person = come_back(home)
+    assert person.question() == "run it as a Cloud Run job instead? [y/N] "
+    person.answer("y")
+    assert person.end() == 0
+    assert "on Cloud Run in us-central1" in person.said and "SUCCEEDED" in person.said
