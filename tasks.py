@@ -2,12 +2,13 @@
 
 from invoke.collection import Collection
 
-from cloudkite.commands import account, ci, data, local
+from cloudkite.commands import account, ci, classes, data, local
 from cloudkite.commands.audit import audit
 from cloudkite.commands.bench import bench
 from cloudkite.commands.cancel import cancel
 from cloudkite.commands.check import check
 from cloudkite.commands.demo import demo
+from cloudkite.commands.doctor import doctor
 from cloudkite.commands.down import down
 from cloudkite.commands.fetch import fetch
 from cloudkite.commands.jobs import jobs
@@ -19,13 +20,14 @@ from cloudkite.commands.pin import pin
 from cloudkite.commands.predict import predict
 from cloudkite.commands.quota import quota
 from cloudkite.commands.report import report
+from cloudkite.commands.start import start
 from cloudkite.commands.tensorboard import tensorboard
 from cloudkite.commands.test import test
 from cloudkite.commands.train import train
 from cloudkite.commands.up import up
 
 ns = Collection(
-    demo, new, report, check, train, jobs, logs, cancel, fetch, predict, tensorboard, up, down, test, lint, bench,
-    quota, pin, audit, parity,
-    account.collection, ci.collection, data.collection, local.collection,
+    demo, start, new, report, check, train, jobs, logs, cancel, fetch, predict, tensorboard, up, down, test, lint,
+    bench, quota, doctor, pin, audit, parity,
+    account.collection, ci.collection, classes.collection, data.collection, local.collection,
 )  # fmt: skip

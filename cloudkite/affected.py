@@ -15,9 +15,12 @@ _LOCALCLOUD = "packages/localcloud/tests"
 # Where a change is (the first that fits) -> the tests that it can affect. What is nowhere here can affect all of them.
 _AREAS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("template/", ("tests/baked", "tests/docs", "tests/local")),
-    ("infra/", ("tests/docs", "tests/engine", "tests/unit")),
+    ("infra/", ("tests/account", "tests/docs", "tests/engine", "tests/unit")),
     ("cloudkite/", ("tests",)),
-    ("packages/localcloud/src/", (_LOCALCLOUD, "tests/docs", "tests/engine", "tests/local", "tests/unit")),
+    (
+        "packages/localcloud/src/",
+        (_LOCALCLOUD, "tests/account", "tests/docs", "tests/engine", "tests/local", "tests/unit"),
+    ),
     ("packages/localcloud/tests/", (_LOCALCLOUD, "tests/docs", "tests/local")),
     ("packages/localcloud/", (_LOCALCLOUD, "tests/docs")),
     ("tests/", ("tests",)),

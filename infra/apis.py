@@ -21,6 +21,7 @@ ALWAYS = (
     "iamcredentials",
     "logging",
     "monitoring",
+    "run",
     "serviceusage",
     "storage",
 )

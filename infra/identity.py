@@ -10,7 +10,15 @@ from infra.settings import Settings
 
 # On the project. What concerns a bucket is granted on that bucket (buckets.py), not here.
 TRAINER_ROLES = ("logging.logWriter",)
-SUBMITTER_ROLES = ("aiplatform.user", "cloudquotas.viewer", "logging.viewer", "serviceusage.serviceUsageConsumer")
+# run.developer is the least of Google's roles that may make Cloud Run jobs (https://cloud.google.com/iam/docs/roles-permissions/run);
+# what they run as is bounded by who may act as the trainer.
+SUBMITTER_ROLES = (
+    "aiplatform.user",
+    "cloudquotas.viewer",
+    "logging.viewer",
+    "run.developer",
+    "serviceusage.serviceUsageConsumer",
+)
 
 
 def submitter(settings: Settings, member: str) -> str:

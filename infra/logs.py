@@ -14,8 +14,12 @@ NOISE = {
     "debug-of-jobs": ("Debug messages of training jobs", 'resource.type="ml_job" AND severity=DEBUG'),
     "reads-of-data": ("An entry for each object read", 'logName:"cloudaudit.googleapis.com%2Fdata_access"'),
 }
-# The service itself, not a replica, reports the end of a job that failed.
-JOB_FAILED = 'resource.type="ml_job" AND resource.labels.task_name="service" AND severity>=ERROR'
+# The service itself, not a replica, reports the end of a job that failed; Cloud Run by a system event that has the
+# status of the whole execution. One filter, because a policy with a condition on logs may have no other condition.
+JOB_FAILED = (
+    '(resource.type="ml_job" AND resource.labels.task_name="service" AND severity>=ERROR) OR '
+    '(resource.type="cloud_run_job" AND logName:"cloudaudit.googleapis.com%2Fsystem_event" AND severity>=ERROR)'
+)
 
 
 class Logs(pulumi.ComponentResource):
@@ -53,10 +57,13 @@ class Logs(pulumi.ComponentResource):
             combiner="OR",
             conditions=[
                 monitoring.AlertPolicyConditionArgs(
-                    display_name="Vertex AI reports the failure",
+                    display_name="Vertex AI or Cloud Run reports the failure",
                     condition_matched_log=monitoring.AlertPolicyConditionConditionMatchedLogArgs(
                         filter=JOB_FAILED,
-                        label_extractors={"job": "EXTRACT(resource.labels.job_id)"},
+                        label_extractors={
+                            "job": "EXTRACT(resource.labels.job_id)",
+                            "run": "EXTRACT(resource.labels.job_name)",
+                        },
                     ),
                 )
             ],
@@ -67,7 +74,7 @@ class Logs(pulumi.ComponentResource):
             ),
             documentation=monitoring.AlertPolicyDocumentationArgs(
                 subject=f"Training job failed in {settings.project}",
-                content="Job ${log.extracted_label.job} failed; why: `uv run invoke logs ${log.extracted_label.job}`",
+                content="Job ${log.extracted_label.job}${log.extracted_label.run} failed; why: `uv run invoke logs`",
                 mime_type="text/markdown",
             ),
             notification_channels=contacts.channels,

@@ -16,6 +16,7 @@ from infra.contacts import Contacts
 from infra.identity import Identity
 from infra.images import Images
 from infra.known import Known, Preference, written
+from infra.learners import Learners
 from infra.logs import Logs
 from infra.mistakes import SettingsError
 from infra.outputs import Budget, Ci, Outputs
@@ -59,6 +60,8 @@ def build(settings: Settings, known: Known | None = None) -> Outputs:
     identity = Identity(settings, apis, opts)
     ci = GitHub(settings, settings.ci, apis, identity, opts) if settings.ci else None  # before the buckets it may use
     buckets = Buckets(settings, apis, identity, opts)
+    if settings.learners:
+        Learners(settings, apis, opts)
     contacts = Contacts(settings, apis, opts)
     Logs(settings, apis, contacts, opts)
     images = Images(settings, apis, opts)

@@ -28,7 +28,7 @@ VERTEX = "aiplatform.googleapis.com"
 _OURS = ("gcp:", "cloudkite:")
 
 # Values that pulumi.Config hands over as JSON text.
-_STRUCTURED = ("budget", "quotas", "logRetentionDays", "stagingDays", "members", "ci")
+_STRUCTURED = ("budget", "quotas", "logRetentionDays", "stagingDays", "members", "ci", "learners")
 
 
 def _setting(name: str, about: str, allowed: str = "", default: Any = ..., **limits: Any) -> Any:
@@ -217,6 +217,27 @@ class Ci(_Model):
     )
 
 
+class Learner(_Model):
+    """A learner of a class that shares the project: submits jobs, and works in folders of the buckets alone."""
+
+    name: str = _setting(
+        "name",
+        "What the learner is called in labels and in names of folders; a pseudonym is enough.",
+        "1 to 20 lower-case letters, digits and hyphens are needed, starting with a letter",
+        pattern=r"^[a-z]([a-z0-9-]{0,18}[a-z0-9])?$",
+    )
+    member: Member = _setting(
+        "member",
+        "Who signs in as this learner.",
+        "user:E-MAIL, group:E-MAIL or serviceAccount:E-MAIL is needed",
+    )
+
+    @property
+    def folder(self) -> str:
+        """What the names of the learner's objects begin with, in each bucket."""
+        return f"learners/{self.name}/"
+
+
 class Settings(_Model):
     """One account. `owner` is the member that submits jobs ("" for none); `access_token` signs the provider in.
 
@@ -268,6 +289,16 @@ class Settings(_Model):
     budget: Budget | None = _setting("cloudkite:budget", "A budget per month, before credits.", default=None)
     ci: Ci | None = _setting(
         "cloudkite:ci", "A repository on GitHub that previews and trains, without a key.", default=None
+    )
+    learners: Annotated[tuple[Learner, ...], BeforeValidator(_fixed)] = _setting(
+        "cloudkite:learners", "Learners of a class that shares the project; `class.plan` writes them.", default=()
+    )
+    learners_until: str = _setting(
+        "cloudkite:learnersUntil",
+        "The last day on which learners may submit jobs, in UTC; without it, there is none.",
+        "a day like 2026-12-18 is needed, between quotation marks",
+        "",
+        pattern=r"^20[0-9]{2}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$",
     )
     quotas: Annotated[tuple[Quota, ...], BeforeValidator(_fixed)] = _setting(
         "cloudkite:quotas", "Guard-rails, and requests for more.", default=()
@@ -398,6 +429,7 @@ def _together(config: Mapping[str, Any]) -> Iterator[str]:
             "cloudkite:ci needs cloudkite:state to be bucket: a runner on GitHub finds there what `up` made; "
             "set cloudkite:state to bucket, or leave ci out"
         )
+    yield from _learners(config.get("cloudkite:learners", []))
     budget = config.get("cloudkite:budget")
     if isinstance(budget, Mapping) and budget.get("period") == "trial" and "cloudkite:trialStarted" not in config:
         yield (
@@ -429,6 +461,14 @@ def _together(config: Mapping[str, Any]) -> Iterator[str]:
         if str(key) in seen and all(key):
             yield f"cloudkite:quotas names {key[0]} in {key[1]} twice; one value is needed"
         seen.add(str(key))
+
+
+def _learners(rows: Any) -> Iterator[str]:
+    """Mistakes between learners: two who are called the same, or are the same."""
+    for key in ("name", "member"):
+        named = [row.get(key) for row in rows if isinstance(row, Mapping)] if isinstance(rows, list) else []
+        for value in dict.fromkeys(str(one) for one in named if named.count(one) > 1):
+            yield f"cloudkite:learners has the {key} {value} twice; each learner needs one of their own"
 
 
 def _to_be_had(place: str, kind: str, quota: Mapping[str, Any], region: Any) -> Iterator[str]:

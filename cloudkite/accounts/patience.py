@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import Any
 
+from cloudkite import interrupts
 from cloudkite.show.text import _
 
 # Seconds before each new try, five minutes in all: Google says "wait a few minutes".
@@ -28,5 +28,5 @@ class Patience:
         said = _("Google isn't ready yet with {what}: trying again in {seconds} s, for {most} s at most")
         pause = self._left.pop(0)
         self._progress(said.format(what=what, seconds=pause, most=pause + sum(self._left)))
-        time.sleep(pause)
+        interrupts.pause(pause)
         return True

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import os
 import re
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from cloudkite import names as files
-from cloudkite.accounts import settings
+from cloudkite.accounts import membership, settings
+from cloudkite.accounts.membership import Membership
 from cloudkite.show.errors import BadValue, UserError
 from cloudkite.show.text import _, near
 from cloudkite.workspace import Workspace, google_accounts, private_folder, read_json, write_atomically
@@ -45,6 +47,7 @@ class Account:
     state: Path
     shared: bool = False
     payer: str = ""  # the billing account that the budget is of
+    learner: Membership | None = None  # who works with it, where it is a class's
     period: str = "month"
     trial_started: datetime.date | None = None
 
@@ -114,6 +117,7 @@ def load(workspace: Workspace, name: str | None = None) -> Account:
     described = settings.checked(workspace, path, name)
     budget = described["budget"] or {}
     state = _state_folder(workspace, name, described["target"])
+    joined = membership.read(workspace)
     return Account(
         name=name,
         target=described["target"],
@@ -127,9 +131,30 @@ def load(workspace: Workspace, name: str | None = None) -> Account:
         state=state,
         shared=described["state"] == "bucket",
         payer=str(budget.get("billing_account", "")),
+        learner=joined if joined and joined.account == name else None,
         period=str(budget.get("period", "month")),
         trial_started=datetime.date.fromisoformat(began) if (began := described["trial_started"]) else None,
     )
+
+
+def draft(
+    workspace: Workspace,
+    name: str,
+    target: str,
+    project: str,
+    *,
+    tier: str = "paid",
+    payer: str = "",
+    region: str = "",
+    state: Path | None = None,
+) -> Account:
+    """An account that is yet to be described: enough to sign in for it, and to keep what belongs to it.
+
+    `state` is where nothing is to be kept yet, by default the account's own folder.
+    """
+    state = state or _state_folder(workspace, name, target)
+    path = workspace.accounts / f"Pulumi.{name}.yaml"
+    return Account(name, target, project, region or "us-central1", tier, "", None, None, path, state, payer=payer)
 
 
 def _currency(budget: Mapping[str, Any], state: Path) -> str | None:
@@ -213,8 +238,11 @@ def current(workspace: Workspace) -> str:
 
 
 def use(workspace: Workspace, name: str) -> Account:
-    """Make `name` the account in use."""
+    """Make `name` the account in use. Raises BadValue where another account is set up in its project."""
     account = load(workspace, name)
+    for other in sharing(workspace, name, account.target, account.project):
+        if other.outputs_file.is_file() and not account.outputs_file.is_file():
+            raise shared(other, name)
     write_atomically(workspace.state / "account", account.name + "\n")
     return account
 
@@ -231,6 +259,22 @@ def add(workspace: Workspace, name: str, config: Mapping[str, Any]) -> Account:
         raise shared(other, name)
     settings.write(path, config)
     return load(workspace, name)
+
+
+def remove(workspace: Workspace, name: str, state: Path) -> str:
+    """Forget an account: its folder first, its settings last, so that who is cut off can do it again.
+
+    Gives the account that is in use from then on, "" where that doesn't change. Raises OSError.
+    """
+    after = ""
+    if current(workspace) == name:
+        after = DEFAULT
+        write_atomically(workspace.state / "account", after + "\n")
+    if state.is_dir():
+        shutil.rmtree(state)
+    (workspace.state / "settings" / f"{name}.json").unlink(missing_ok=True)
+    (workspace.accounts / f"Pulumi.{name}.yaml").unlink()
+    return after
 
 
 def sharing(workspace: Workspace, name: str, target: str, project: str) -> list[Account]:

@@ -75,3 +75,21 @@ def turn_on_first(target: Target, found: Services, progress: Progress) -> None:
                 break
             if not patience.wait(name):
                 raise from_google(response, doing)
+
+
+def turn_on(target: Target, names: Iterable[str], progress: Progress) -> None:
+    """Turn on APIs (at most 20), and wait until Service Usage says that it is done. That costs nothing.
+
+    Raises UserError.
+    """
+    project, wanted = target.account.project, sorted(names)
+    doing = _("turn on {apis} in project {project}").format(apis=", ".join(wanted), project=project)
+    url = f"{_URL}/projects/{project}/services:batchEnable"
+    operation = call(target, "POST", url, doing, body={"serviceIds": wanted}, again=True)
+    patience = Patience(progress)
+    while not operation.get("done"):
+        if not patience.wait(", ".join(wanted)):
+            raise UserError(_("{doing}: Google takes too long").format(doing=doing), _("look again in a few minutes"))
+        operation = call(target, "GET", f"{_URL}/{operation['name']}", doing)
+    if error := operation.get("error"):
+        raise UserError(f"{doing}: {error.get('message', '')}")

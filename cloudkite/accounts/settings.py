@@ -27,32 +27,47 @@ _COMPARE = _("compare with infra/examples/")
 
 def read(path: Path) -> dict[str, Any]:
     """`config:` of a settings file. Raises BadValue when it can't be read."""
-    import yaml
-
     try:
-        document = _document(path) or {}
+        usual = path.stat().st_size <= _MOST and path.is_file()
+        text = path.read_text(encoding="utf-8") if usual else None
     except OSError as error:
         raise BadValue(
             _("{path} can't be read: {problem}").format(path=path, problem=error.strerror),
             _("compare with infra/examples/, or describe the account again: uv run invoke account.add"),
         ) from None
+    except ValueError:
+        text = None
+    return parsed(text, path.name)
+
+
+def parsed(text: str | None, name: str) -> dict[str, Any]:
+    """`config:` of the text of a settings file; None is a text that can't be one. Raises BadValue."""
+    import yaml
+
+    try:
+        document = _document(text) or {}
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         where = getattr(error, "problem_mark", None)
         line = f":{where.line + 1}" if where else ""
-        raise BadValue(_("{file}{line} isn't valid YAML").format(file=path.name, line=line), _COMPARE) from None
+        raise BadValue(_("{file}{line} isn't valid YAML").format(file=name, line=line), _COMPARE) from None
     config = document.get("config") if isinstance(document, dict) else None
     if not isinstance(config, dict):
-        raise BadValue(_("{file} has no `config:`").format(file=path.name), _COMPARE)
+        raise BadValue(_("{file} has no `config:`").format(file=name), _COMPARE)
     return config
 
 
-def _document(path: Path) -> Any:
-    """The YAML of a file, as long as it is of a size that settings can have. Raises as PyYAML, OSError, ValueError."""
+def keep(path: Path, text: str) -> None:
+    """Write a settings file as it is."""
+    write_atomically(path, text, 0o644)
+
+
+def _document(text: str | None) -> Any:
+    """The YAML of a text, as long as it is of a size that settings can have. Raises as PyYAML, ValueError."""
     import yaml
 
-    if path.stat().st_size > _MOST or not path.is_file():
+    if text is None or len(text) > _MOST:
         raise ValueError("too long, or no file")
-    loader = yaml.SafeLoader(path.read_text(encoding="utf-8"))
+    loader = yaml.SafeLoader(text)
     try:
         root = loader.get_single_node()
         if root is not None and _count(root, {}) > _NODES:

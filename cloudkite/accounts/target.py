@@ -10,7 +10,7 @@ import datetime
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from google.auth.transport.requests import AuthorizedSession
     from google.cloud.storage import Client
 
+_ADC = "application_default_credentials.json"
 SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 PROVIDER = "https://provider.localcloud.internal/"  # the audience that the local cloud's provider knows itself by
 _PROVIDER_SECONDS = 1800  # longer than any run on a local cloud
@@ -110,9 +111,12 @@ class Target:
 
     @cached_property
     def _session(self) -> AuthorizedSession:
+        return self._signed(self.credentials)
+
+    def _signed(self, credentials: Any) -> AuthorizedSession:
         from google.auth.transport.requests import AuthorizedSession
 
-        session = AuthorizedSession(self.credentials, auth_request=self._request)
+        session = AuthorizedSession(credentials, auth_request=self._request)
         self._prepare(session)
         return session
 
@@ -143,7 +147,10 @@ class Target:
         email = getattr(self.credentials, "service_account_email", "") or getattr(self.credentials, "account", "")
         if email and "@" in email:
             return email
-        response = self.session().get("https://openidconnect.googleapis.com/v1/userinfo", timeout=20)
+        # A person's token tells who they are only where it is asked for all that was granted, the address among it.
+        response = self._signed(_unscoped(self.credentials)).get(
+            "https://openidconnect.googleapis.com/v1/userinfo", timeout=20
+        )
         told = body(response) if response.ok else None
         return str(told.get("email", "unknown")) if isinstance(told, dict) else "unknown"
 
@@ -175,7 +182,7 @@ def _credentials(info: dict[str, Any], project: str) -> Any:
         from google.oauth2.credentials import Credentials
 
         # A person's calls to budgets and quotas are refused unless a project is named for them.
-        return Credentials.from_authorized_user_info(info, scopes=[SCOPE]).with_quota_project(project)
+        return Credentials.from_authorized_user_info(info, scopes=[SCOPE]).with_quota_project(project or None)
     if kind == "impersonated_service_account":
         from google.auth.impersonated_credentials import Credentials
 
@@ -203,6 +210,31 @@ def time_at(workspace: Workspace | None, account: Account) -> datetime.datetime:
     return now + local.ahead(workspace.localcloud)
 
 
+def _unscoped(credentials: Any) -> Any:
+    """A person's credentials with all that was granted to them; others as they are."""
+    from google.oauth2.credentials import Credentials
+
+    if not isinstance(credentials, Credentials):
+        return credentials
+    return Credentials(
+        None,
+        refresh_token=credentials.refresh_token,
+        token_uri=credentials.token_uri,
+        client_id=credentials.client_id,
+        client_secret=credentials.client_secret,
+    )
+
+
+def sign_in(workspace: Workspace, account: Account) -> Target:
+    """The person who is about to describe `account`, which need not be there: their calls are charged to no project.
+
+    On Google such calls are made by way of gcloud's own project. That Resource Manager answers there is inferred from
+    Terraform, which makes projects so; where it is off, the answer is SERVICE_DISABLED. Raises UserError as `connect`.
+    """
+    found = {"local": _local_person, "google": _google}[account.target](workspace, account)
+    return replace(found, account=replace(account, project=""))
+
+
 def connect(workspace: Workspace, account: Account) -> Target:
     """The target of `account`; starts the local cloud when the account lives there.
 
@@ -211,12 +243,17 @@ def connect(workspace: Workspace, account: Account) -> Target:
     return {"local": _local, "google": _google}[account.target](workspace, account)
 
 
+def own_credentials(account: Account) -> Path:
+    """Where a sign-in for this account alone is kept: in a configuration folder of gcloud's of its own."""
+    return account.state / "gcloud" / _ADC
+
+
 def _google(workspace: Workspace, account: Account) -> Target:
-    own = account.state / "application_default_credentials.json"
+    own = account.state / _ADC
     config = os.environ.get("CLOUDSDK_CONFIG") or (
         Path(os.environ["APPDATA"]) / "gcloud" if os.name == "nt" else Path.home() / ".config" / "gcloud"
     )
-    choices = [own, os.environ.get("GOOGLE_APPLICATION_CREDENTIALS"), Path(config) / own.name]
+    choices = [own_credentials(account), own, os.environ.get("GOOGLE_APPLICATION_CREDENTIALS"), Path(config) / _ADC]
     path = next((Path(c) for c in choices if c and Path(c).is_file()), None)
     if path is None:
         raise UserError(
@@ -236,3 +273,10 @@ def _local(workspace: Workspace, account: Account) -> Target:
     attached = {"PULUMI_DEBUG_PROVIDERS": f"gcp:{server['provider']}"}
     unpaid = f"uv run invoke local.pay {account.name}" if account.tier == "trial" else ""
     return Target(account, environment, attached, server.get("cloud", ""), unpaid, tuple(notes), workspace)
+
+
+def _local_person(workspace: Workspace, account: Account) -> Target:
+    """As who owns the account's project signs in on Google, without a key."""
+    found = _local(workspace, account)
+    file = Path(found.environment["GOOGLE_APPLICATION_CREDENTIALS"]).with_name("adc.json")
+    return replace(found, environment={**found.environment, "GOOGLE_APPLICATION_CREDENTIALS": str(file)})

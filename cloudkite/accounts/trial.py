@@ -129,7 +129,7 @@ def parse_day(text: str, today: datetime.date) -> datetime.date:
         day = None
     if day is None or not _FIRST <= day <= today:
         raise BadValue(
-            _("{text!r} can't be the day on which the trial began").format(text=text),
+            _("{text!r} isn't a day on which the trial may have begun").format(text=text),
             _("a day until today, such as {today}").format(today=today),
         )
     return day

@@ -43,6 +43,9 @@ class Machine:
     ready: bool = False
 
 
+ABLE = Machine("linux", "x86_64", avx=True, ready=True)  # one that lacks nothing
+
+
 @dataclass(frozen=True)
 class Lack:
     """What is missing and the way on. One that is `fatal` lets nothing train here; another makes it slow or tight."""

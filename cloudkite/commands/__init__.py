@@ -22,6 +22,8 @@ command_line.adopt()  # before the commands are loaded, which may be interrupted
 # The help of options that several commands have.
 TRAINER = "the trainer's name or folder"
 ACCOUNT = "another account than the one in use"
+ACCOUNTS = "several accounts at once: a,b,c"
+ALL = "all accounts at once"
 JSON = "print JSON"
 ONE_JOB = {"job": "a job's name or id, the start of one, or a trainer's name (default: the newest)", "account": ACCOUNT}
 

@@ -26,8 +26,8 @@ def list_all(c: Context, json: bool = False) -> None:
         "tier": "trial or paid",
         "owner": "who submits: user:me@example.com or serviceAccount:...",
         "billing": "the billing account, 012345-ABCDEF-012345",
-        "budget": "per month, in the billing account's currency",
-        "currency": "of the billing account (default: USD)",
+        "budget": "per month, in the billing account's currency: 10, 5EUR, 7000KRW",
+        "currency": "of the billing account (default: that of --budget, else USD)",
         "email": "where budget alerts go",
         "local": "an account on the local cloud instead of Google: asks for no more than a name",
     },
@@ -66,6 +66,41 @@ def use(c: Context, name: str) -> None:
             name=chosen.name, project=chosen.project, target=chosen.target
         )
     )
+
+
+@command(help={"account": ACCOUNT, "json": JSON})
+def probe(c: Context, account: str = "", json: bool = False) -> None:
+    """Say what the account can run today, where, and the way on for each; makes nothing, turns nothing on."""
+    from cloudkite import workspace
+    from cloudkite.journey import probe
+
+    probe.probe(workspace.find(), account, as_json=json)
+
+
+@command(positional=["name"], help={"name": "the account's name", "yes": "do not ask"})
+def remove(c: Context, name: str, yes: bool = False) -> None:
+    """Forget an account that was taken down: its settings, state and sign-in on this computer."""
+    from cloudkite import workspace
+    from cloudkite.journey import moving
+
+    moving.remove(workspace.find(), name, yes=yes)
+
+
+@command(
+    positional=["project"],
+    help={
+        "project": "the Google Cloud project's id",
+        "name": "the account's name, where the project has the state of several",
+        "local": "a project on the local cloud",
+        "yes": "do not ask",
+    },
+)
+def recover(c: Context, project: str, name: str = "", local: bool = False, yes: bool = False) -> None:
+    """Bring an account here that was set up from another computer: settings and state, from its bucket of models."""
+    from cloudkite import workspace
+    from cloudkite.journey import moving
+
+    moving.recover(workspace.find(), project, name, local=local, yes=yes)
 
 
 @command(positional=["name"], help={"name": "the account's name", "shell": "bash, fish, powershell or cmd"})
@@ -110,4 +145,4 @@ def end(
     )
 
 
-collection = Collection("account", list_all, add, use, env, end)
+collection = Collection("account", list_all, add, use, probe, remove, recover, env, end)

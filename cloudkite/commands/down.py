@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from invoke.context import Context
 
-from cloudkite.commands import ACCOUNT, JSON, command
+from cloudkite.commands import ACCOUNT, ACCOUNTS, ALL, JSON, command
 
 
 @command(
@@ -14,6 +14,8 @@ from cloudkite.commands import ACCOUNT, JSON, command
         "yes": "do not ask (with --everything: --confirm NAME as well)",
         "confirm": "the account's name, instead of being asked for it",
         "account": ACCOUNT,
+        "accounts": ACCOUNTS,
+        "all": ALL,
         "json": JSON,
     }
 )
@@ -24,6 +26,8 @@ def down(
     yes: bool = False,
     confirm: str = "",
     account: str = "",
+    accounts: str = "",
+    all: bool = False,
     json: bool = False,
 ) -> None:
     """Take the account down and show what is left and what it costs. Data and models stay unless --everything."""
@@ -32,8 +36,16 @@ def down(
     from cloudkite import workspace
     from cloudkite.journey import teardown
 
+    space = workspace.find()
+    if all or accounts:
+        from cloudkite.journey import several
+
+        several.refuse_everything(everything or bool(confirm))
+        names = several.chosen(space, all, accounts, account)
+        several.down(space, names, save=Path(save) if save else None, yes=yes, as_json=json)
+        return
     teardown.down(
-        workspace.find(),
+        space,
         account,
         everything=everything,
         save=Path(save) if save else None,

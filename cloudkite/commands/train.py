@@ -10,7 +10,8 @@ from cloudkite.commands import ACCOUNT, JSON, TRAINER, command
 
 _OPTIONS = {
     "trainer": TRAINER,
-    "machine": "machine type (default: e2-standard-4)",
+    "on": "where it trains: vertex (default), or run for a Cloud Run job on CPUs",
+    "machine": "machine type (default: e2-standard-4); with --on run vCPUs and GiB such as 4cpu-8gb (default)",
     "gpu": "accelerator type, e.g. NVIDIA_TESLA_T4, or its short name: t4",
     "gpus": "GPUs per replica (default: 1)",
     "tpu": "TPU type, e.g. v5e or v5e-4, v2, v3 (experimental: not proven on Google)",
@@ -34,6 +35,7 @@ _OPTIONS = {
 def train(
     c: Context,
     trainer: str,
+    on: str = "vertex",
     machine: str = "",
     gpu: str = "",
     gpus: int = 0,
@@ -60,7 +62,7 @@ def train(
     wishes = Wishes(
         machine=machine, gpu=gpu, gpus=gpus, tpu=tpu, workers=workers, spot=spot, image=image, limit=limit,
         max_cost=max_cost, name=name, rehearse=rehearse, arguments=tuple(_after_dashes()), earlier=continue_,
-        widen=widen,
+        widen=widen, on=on,
     )  # fmt: skip
     training.train(workspace.find(), trainer, account, wishes, yes=yes, follow=not detach, as_json=json)
 

@@ -3,6 +3,7 @@
 Importing it is cheap; Pulumi's packages are imported by the functions that run the engine.
 """
 
+from cloudkite.engine.copies import Copy, bring, copies
 from cloudkite.engine.results import (
     Change,
     Drift,
@@ -20,6 +21,7 @@ from cloudkite.engine.run import down, fetch, learn, leaving, left, made, previe
 
 __all__ = [
     "Change",
+    "Copy",
     "Drift",
     "Failed",
     "Failure",
@@ -30,6 +32,8 @@ __all__ = [
     "Resource",
     "Status",
     "Step",
+    "bring",
+    "copies",
     "down",
     "fetch",
     "learn",

@@ -83,8 +83,17 @@ def prune(folder: Folder) -> None:
             old.unlink(missing_ok=True)
 
 
+KEPT = ".cloudkite/state/"  # where the copies are in the bucket
+
+
 def _upload(folder: Folder, target: Target, bucket: str) -> None:
+    """The settings beside the state: with both, the account can be brought to another computer."""
     account = folder.account
-    blob = target.storage().bucket(bucket.removeprefix("gs://")).blob(f".cloudkite/state/{account.name}.json")
-    blob.metadata = {"account": account.name, "project": account.project, "target": account.target}
-    blob.upload_from_filename(str(folder.checkpoint), content_type="application/json", timeout=30)
+    found = target.storage().bucket(bucket.removeprefix("gs://"))
+    for path, name, kind in (
+        (account.settings, f"{account.name}.yaml", "application/yaml"),
+        (folder.checkpoint, f"{account.name}.json", "application/json"),
+    ):
+        blob = found.blob(f"{KEPT}{name}")
+        blob.metadata = {"account": account.name, "project": account.project, "target": account.target}
+        blob.upload_from_filename(str(path), content_type=kind, timeout=30)

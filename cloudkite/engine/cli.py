@@ -86,6 +86,15 @@ def find(progress: Progress = lambda _line: None) -> Cli:
     )
 
 
+def there() -> Cli | None:
+    """The CLI that `find` would use, as long as nothing has to be got for it. Raises BadValue as `find`."""
+    given = os.environ.get("CLOUDKITE_PULUMI", "")
+    if given not in ("", "installer", "go"):
+        return _given(given)
+    found = _on_path([]) if not given else None
+    return found or (Cli(installed(), PINNED, "installed") if installed().is_file() else None)
+
+
 def _given(given: str) -> Cli:
     path = Path(given).expanduser().resolve()
     hint = _("CLOUDKITE_PULUMI is the path of the program, `installer` or `go`")

@@ -12,8 +12,9 @@ from typing import IO, Any
 from pulumi.automation import CommandResult, PulumiCommand
 from semver import VersionInfo
 
+from cloudkite import interrupts
 from cloudkite.engine.cli import Cli
-from cloudkite.show.errors import INTERRUPTED, UserError
+from cloudkite.show.errors import UserError
 from cloudkite.show.text import _
 
 Told = Callable[[str], Any]
@@ -69,6 +70,7 @@ class Command(PulumiCommand):
 
     def pipe(self, args: list[str], cwd: str, environment: Mapping[str, str], text: str = "") -> CommandResult:
         """Run one command with `text` on its standard input. Raises as `run`, and NoRoom."""
+        interrupts.refuse()
         try:
             process = self._process = subprocess.Popen(
                 [self.command, "--non-interactive", *args],
@@ -92,20 +94,15 @@ class Command(PulumiCommand):
         assert process.stdin and process.stdout and process.stderr
         readers = [_read(process.stdout, output, "stdout"), _read(process.stderr, output, "stderr")]
         try:
-            interrupts = _feed(process, process.stdin, text)
-            interrupts = self._wait(process, interrupts)
+            pressed = self._wait(process, _feed(process, process.stdin, text))
         finally:
             if process.poll() is None:
                 process.kill()
                 process.wait()
         for reader in readers:
             reader.join(5)
-        if interrupts:
-            raise UserError(
-                _("interrupted; what was done until then is in the state"),
-                _("the same command goes on where it stopped"),
-                INTERRUPTED,
-            )
+        if pressed:
+            raise interrupts.told()
         result = CommandResult(output.get("stdout", ""), output.get("stderr", ""), process.returncode)
         if result.code:
             raise Ended(result)
@@ -116,18 +113,21 @@ class Command(PulumiCommand):
         if self._process and self._process.poll() is None:
             _interrupt(self._process, 1)
 
-    def _wait(self, process: subprocess.Popen[str], interrupts: int) -> int:
-        """Wait for the end; gives how often the person pressed Ctrl-C. Raises NoRoom."""
+    def _wait(self, process: subprocess.Popen[str], pressed: int) -> int:
+        """Wait for the end; gives how often the person pressed Ctrl-C, here or in another thread. Raises NoRoom."""
         while True:
             try:
                 process.wait(_LOOK)
-                return interrupts
+                return pressed
             except subprocess.TimeoutExpired:
                 if self._runs_out():
                     raise NoRoom from None
+                while pressed < interrupts.asked():
+                    pressed += 1
+                    _interrupt(process, pressed)
             except KeyboardInterrupt:
-                interrupts += 1
-                _interrupt(process, interrupts)
+                pressed += 1
+                _interrupt(process, pressed)
 
 
 def _read(stream: IO[str], into: dict[str, str], name: str) -> threading.Thread:

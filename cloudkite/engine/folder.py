@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
 import os
 import secrets
@@ -14,7 +13,7 @@ from typing import Any
 from cloudkite.accounts.registry import Account
 from cloudkite.accounts.target import Target
 from cloudkite.children import safe_environment
-from cloudkite.engine import cli
+from cloudkite.engine import cli, plugin
 from cloudkite.show.errors import UserError
 from cloudkite.show.text import _
 from cloudkite.workspace import private_folder, write_atomically
@@ -101,6 +100,10 @@ class Folder:
         kept = self._kept()
         write_if_new(self.settings, json.dumps({**kept, "config": config}, indent=2, default=str) + "\n")
 
+    def salt(self) -> str:
+        """What the engine made of the pass-phrase for this stack, "" before it has."""
+        return str(self._kept().get("encryptionsalt", ""))
+
     def _kept(self) -> dict[str, Any]:
         """What the engine itself wrote into the settings, above all the salt: without it no secret can be read."""
         import yaml
@@ -170,19 +173,13 @@ class Folder:
             "PULUMI_GCP_SKIP_REGION_VALIDATION": "true",
             **target.pulumi_environment,
         }
-        if ATTACHED in ours or _has_plugin(cli.tools() / "home"):
+        if ATTACHED in ours or plugin.there(cli.tools() / "home"):
             # The provider is there already: looking for plug-ins costs 2.4 s a run, and whoever finds the engine's port
             # could have it fetch and run any other.
             ours["PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION"] = "1"
         allowed = safe_environment(ours)
         allowed["PATH"] = os.pathsep.join([str(program.path.parent), allowed.get("PATH", os.defpath)])
         return allowed
-
-
-def _has_plugin(home: Path) -> bool:
-    """Whether the engine has its plug-in for Google Cloud, whole."""
-    name = f"resource-gcp-v{importlib.metadata.version('pulumi-gcp')}"
-    return (home / "plugins" / name).is_dir() and not (home / "plugins" / f"{name}.partial").exists()
 
 
 def write_if_new(path: Path, text: str) -> None:

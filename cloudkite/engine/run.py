@@ -58,7 +58,7 @@ def preview(account: Account, target: Target, progress: Progress = silent) -> Pr
         drift = tuple(one for change in changes if (one := events.drift.get(change.urn)))
         warnings = (*found.choice.warnings, *events.warnings)
         if not changes:
-            _write_outputs(account, outcome.outputs)  # in case a run was cut off between the cloud and this file
+            write_outputs(account, outcome.outputs)  # in case a run was cut off between the cloud and this file
         return Preview(changes, events.same(), events.resources(), warnings, outcome.seconds, drift)
 
 
@@ -113,7 +113,7 @@ def _turned_on(known: state.State) -> tuple[Change, ...]:
 
 def _keep(folder: Folder, target: Target, outcome: Outcome) -> Outcome:
     """Write what the tasks read, and copy the state."""
-    _write_outputs(folder.account, outcome.outputs)
+    write_outputs(folder.account, outcome.outputs)
     warning = backup.keep(folder, target, outcome.outputs)
     backup.prune(folder)
     return replace(outcome, warnings=(*outcome.warnings, warning)) if warning else outcome
@@ -204,7 +204,7 @@ def learn(account: Account, target: Target) -> None:
     """
     there = account.outputs_file.is_file() or not account.shared
     if not there and (outputs := Shared(Folder(account), target, silent).outputs()):
-        _write_outputs(account, outputs)
+        write_outputs(account, outputs)
 
 
 def left(account: Account) -> list[Resource]:
@@ -279,7 +279,7 @@ def _probe(account: Account, target: Target) -> None:
             ) from None
 
 
-def _write_outputs(account: Account, outputs: Mapping[str, Any]) -> None:
+def write_outputs(account: Account, outputs: Mapping[str, Any]) -> None:
     """outputs.json, for the tasks; numbers come from the engine as floats, whole ones are written as such."""
     text = json.dumps(_whole(outputs), indent=2, sort_keys=True) + "\n"
     try:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from cloudkite import interrupts
 from cloudkite.accounts.api import call, pages, put_object, send
 from cloudkite.accounts.target import Target
 from cloudkite.engine import state
@@ -110,7 +111,7 @@ class Shared:
                 told = now
             if time.monotonic() > deadline:
                 raise self.held(found[0])
-            time.sleep(_LOOK)
+            interrupts.pause(_LOOK)
 
     def held(self, by: Holder) -> UserError:
         """Somebody else's run does not end."""

@@ -49,7 +49,7 @@ class JobSpec:
     """Everything that decides a job. `count` accelerators on each of `replicas` machines; `limit_seconds` per run.
 
     `restarts` lets a preempted spot job start again; `rehearse` lets a job for GPUs run where there are none. `output`
-    is the gs:// folder for model, checkpoints and logs.
+    is the gs:// folder for model, checkpoints and logs. `place` is where it runs: "vertex", or "run" for Cloud Run.
     """
 
     name: str
@@ -69,6 +69,7 @@ class JobSpec:
     spot: bool = False
     restarts: bool = True
     rehearse: bool = False
+    place: str = "vertex"
     disk_gb: int = DISK_GB
     disk_kind: str = DISK_KIND
     pins: tuple[str, ...] = ()
@@ -135,7 +136,7 @@ def body(spec: JobSpec) -> dict[str, Any]:
         "imageUri": spec.image,
         "command": ["python", "-c", bootstrap()],
         "args": [spec.wheel, spec.sha256, json.dumps(list(spec.pins)), "--", *spec.arguments],
-        "env": [{"name": k, "value": v} for k, v in {**_environment(spec), **spec.environment}.items()],
+        "env": [{"name": k, "value": v} for k, v in {**environment(spec), **spec.environment}.items()],
     }
     pool: dict[str, Any] = {"machineSpec": machine, "replicaCount": "1", "containerSpec": container}
     if not spec.machine.startswith(_TPUS):
@@ -143,7 +144,7 @@ def body(spec: JobSpec) -> dict[str, Any]:
     pools = [pool] + ([{**pool, "replicaCount": str(spec.replicas - 1)}] if spec.replicas > 1 else [])
     return {
         "displayName": spec.name,
-        "labels": _labels(spec),
+        "labels": labels(spec),
         "jobSpec": {
             "workerPoolSpecs": pools,
             "scheduling": {
@@ -165,7 +166,8 @@ def name_as_label(identity: str) -> str:
     return re.sub(r"[^a-z0-9_-]+", "-", plain)[:63].strip("-")
 
 
-def _environment(spec: JobSpec) -> dict[str, str]:
+def environment(spec: JobSpec) -> dict[str, str]:
+    """The variables that a job has by what it runs on."""
     made = {"PYTHONUNBUFFERED": "1"}  # lines reach the log as they are written
     if spec.machine.startswith(_TPUS) and not spec.rehearse:
         made["CLOUDKITE_TPU"] = "1"  # the trainer spreads its work over the chips
@@ -179,7 +181,8 @@ def _environment(spec: JobSpec) -> dict[str, str]:
     return made
 
 
-def _labels(spec: JobSpec) -> dict[str, str]:
+def labels(spec: JobSpec) -> dict[str, str]:
+    """The labels of a job. Raises BadValue for those that Google refuses."""
     made = {"managed-by": MANAGED, "account": spec.account, "trainer": spec.trainer, **spec.labels}
     for key, value in made.items():
         check_label(key, value)

@@ -45,10 +45,12 @@ def choose(target: Target, text: str = "", purpose: Purpose = ANY, trainers: Col
         return service.get(target, text)
     if named := called(target, text):
         return _only(named, text)
-    trained = service.search(target, where=f"labels.trainer={service.quoted(text)}", page=20)
+    trained = service.search(target, trainer=text, page=20)
     if (first := next(trained, None)) or text in trainers:
         return _fitting(first, trained, text, purpose)
     recent = service.recent(target, most=_LOOKED_THROUGH)
+    if whole := [job for job in recent if job.id == text]:
+        return whole[0]
     parts = [j for j in recent if j.id.startswith(text) or j.name.startswith(text) or j.name.endswith(text)]
     if not parts:
         raise UserError(_("no job matches {text}").format(text=text), _("uv run invoke jobs"))
@@ -57,8 +59,7 @@ def choose(target: Target, text: str = "", purpose: Purpose = ANY, trainers: Col
 
 def called(target: Target, name: str) -> list[Job]:
     """The jobs of that very name, newest first; more than one only if somebody else made them."""
-    found = service.search(target, where=f"display_name={service.quoted(name)}", page=20)
-    return [job for job in islice(found, 20) if job.name == name]  # a star in a filter means any text
+    return list(islice(service.search(target, name=name, page=20), 20))
 
 
 def refuse_taken(target: Target, name: str) -> None:

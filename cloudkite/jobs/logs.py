@@ -12,7 +12,7 @@ from typing import Any
 from cloudkite.accounts.api import Passing, call
 from cloudkite.accounts.target import Target
 from cloudkite.jobs import service
-from cloudkite.jobs.service import Job
+from cloudkite.jobs.job import RUN, Job
 from cloudkite.show.errors import UserError
 from cloudkite.show.text import _
 
@@ -55,7 +55,14 @@ class Event(Line):
 def read(target: Target, job: Job | str, since: datetime.datetime | None = None) -> Iterator[Line]:
     """The job's log in order of time, all pages. `job` may be its id."""
     job = _job(target, job)
-    terms = ['resource.type="ml_job"', f'resource.labels.job_id="{job.id}"']
+    if job.place == RUN:  # what the containers and the service wrote, without the audit log
+        terms = [
+            'resource.type="cloud_run_job"',
+            f'resource.labels.job_name="{job.id}"',
+            'logName:"run.googleapis.com"',
+        ]
+    else:
+        terms = ['resource.type="ml_job"', f'resource.labels.job_id="{job.id}"']
     # Without a bound the service looks at the last day only (entries.list), and a job may be older.
     terms.append(f'timestamp>="{(since or job.created - _OVERLAP).astimezone(datetime.UTC):%Y-%m-%dT%H:%M:%S.%fZ}"')
     body = {
@@ -78,16 +85,25 @@ def parse(entry: dict[str, Any]) -> Line:
     """A LogEntry's JSON as a Line. A structured line's `message` is its text."""
     fields = entry.get("jsonPayload") or {}
     said = fields.get("message", entry.get("textPayload", ""))
-    labels = entry.get("resource", {}).get("labels", {})
     stamp = entry.get("timestamp") or entry.get("receiveTimestamp") or "1970-01-01T00:00:00Z"
     return Line(
         time=service.moment(stamp),
         severity=entry.get("severity", "DEFAULT"),
-        task=labels.get("task_name", ""),
+        task=_task(entry),
         text=str(said).rstrip("\n"),
         fields=fields,
         id=entry.get("insertId", ""),
     )
+
+
+def _task(entry: dict[str, Any]) -> str:
+    """Who wrote an entry: a replica, a task of a Cloud Run job, or the service itself."""
+    resource = entry.get("resource", {})
+    if resource.get("type") != "cloud_run_job":
+        return resource.get("labels", {}).get("task_name", "")
+    if not entry.get("logName", "").endswith(("%2Fstdout", "%2Fstderr")):
+        return "service"
+    return f"task{entry.get('labels', {}).get('run.googleapis.com/task_index', '0')}"
 
 
 def follow(target: Target, job: Job | str) -> Iterator[Event]:

@@ -7,13 +7,14 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from catalog import accelerators, images, machines, quotas, regions, tpus
+from catalog import accelerators, images, machines, quotas, regions, run, tpus
 from catalog.accelerators import Accelerator
 from catalog.book import UnknownName
 from catalog.machines import Machine
 from catalog.prices import Price, disk_kinds
 from cloudkite.accounts.registry import Account
 from cloudkite.jobs.body import SPOT_RESTARTS, check_label, check_name
+from cloudkite.jobs.job import RUN, VERTEX
 from cloudkite.money import limits, prices
 from cloudkite.show.errors import BadValue
 from cloudkite.show.text import _
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 DEFAULT_MACHINE = "e2-standard-4"  # the cheapest with four vCPUs: 0.154 USD an hour in us-central1
 MOST_REPLICAS = 20
+PLACES = (VERTEX, RUN)
 DISK_GB = range(100, 64001)  # https://cloud.google.com/vertex-ai/docs/training/configure-compute
 
 
@@ -49,6 +51,7 @@ class Wishes:
     arguments: tuple[str, ...] = ()
     earlier: str = ""
     widen: bool = False
+    on: str = VERTEX
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,7 @@ class Plan:
 
     `max_cost` is what the person allowed, None when they did not say. `notes` are warnings worth reading before
     consent. `data` are the files here that the job needs, all of `data_folder` if there is one, `earlier` what it
-    learns on from. `name` is the one that the person gave the job, or "".
+    learns on from. `name` is the one that the person gave the job, or "". `place` is VERTEX or RUN.
     """
 
     trainer: Trainer
@@ -83,16 +86,20 @@ class Plan:
     rehearse: bool = False
     name: str = ""
     earlier: Earlier | None = None
+    place: str = VERTEX
 
     def describe(self) -> str:
         """The machines in a few words: 2 x n1-standard-4 + 1 T4, spot."""
         times = f"{self.workers} x " if self.workers > 1 else ""
         kind, count = (self.accelerator or self.machine.chip), (self.count or self.machine.chips)
         gpu = f" + {count} {accelerators.accelerator(kind).short}" if kind else ""
-        return f"{times}{self.machine.name}{gpu}{', spot' if self.spot else ''}"
+        where = _(" on Cloud Run") if self.place == RUN else ""
+        return f"{times}{self.machine.name}{gpu}{', spot' if self.spot else ''}{where}"
 
     def needs(self) -> list[quotas.Need]:
         """What the job takes from each quota."""
+        if self.place == RUN:
+            return run.needs(run.shape(self.machine.name))
         return quotas.needs(self.machine.name, self.accelerator, self.count, self.workers, self.spot)
 
 
@@ -116,7 +123,12 @@ def plan(
         check_name(wishes.name)
     if wishes.widen and not wishes.earlier:
         raise BadValue(_("--widen goes with --continue"), _("--continue JOB --widen"))
+    if wishes.on not in PLACES:
+        said = _("--on must be {places}, not {given}")
+        raise BadValue(said.format(places=_(" or ").join(PLACES), given=wishes.on), _("--on run trains on Cloud Run"))
     where = _region(account, region)
+    if wishes.on == RUN:
+        return _on_run(account, trainer, wishes, where)
     machine, gpu, count = _tpu(wishes, where) if wishes.tpu else _shape(wishes, where)
     if not 1 <= wishes.workers <= MOST_REPLICAS:
         raise BadValue(_("--workers must be 1 to {most}, not {count}").format(most=MOST_REPLICAS, count=wishes.workers))
@@ -169,6 +181,66 @@ def plan(
     )
 
 
+def _on_run(account: Account, trainer: Trainer, wishes: Wishes, region: str) -> Plan:
+    """The plan of a Cloud Run job: one instance on CPUs, once. Raises BadValue."""
+    if given := next((o for o in ("gpu", "gpus", "tpu", "spot") if getattr(wishes, o)), ""):
+        said = _("Cloud Run jobs train on CPUs, one at a time: --{option} is for Vertex AI")
+        raise BadValue(said.format(option=given), _("leave --{option} out, or --on run").format(option=given))
+    if wishes.workers != 1:
+        raise BadValue(_("a Cloud Run job has one worker, not {n}").format(n=wishes.workers), _("leave --workers out"))
+    if region not in run.regions():
+        said = _("Cloud Run is not known to be in {region}")
+        raise BadValue(said.format(region=region), _("leave --on run out"))
+    shape = _run_shape(wishes.machine)
+    price = run.hourly(shape, region)
+    assert price.amount is not None  # known wherever Cloud Run is
+    seconds, most = limits.limit_for(price.amount, 0, wishes.limit, wishes.max_cost, price.currency)
+    chosen, notes = _image(wishes.image, None, Machine(shape.name, "run", shape.cpus, float(shape.memory_gib)))
+    free = _("on Cloud Run {hours:.1f} hours a month of {shape} cost nothing where nothing else of the billing account "
+             "uses them; the prices shown count without that")  # fmt: skip
+    return Plan(
+        trainer=trainer,
+        account=account,
+        region=region,
+        machine=Machine(shape.name, "run", shape.cpus, float(shape.memory_gib)),
+        accelerator="",
+        count=0,
+        workers=1,
+        spot=False,
+        restarts=0,
+        disk_gb=0,
+        disk_kind="",
+        image=chosen,
+        limit_seconds=seconds,
+        max_cost=most,
+        price=price,
+        worst_case=limits.worst_case(price.amount, seconds, 0),
+        arguments=tuple(wishes.arguments),
+        notes=(*notes, free.format(hours=run.free_hours(shape), shape=shape.name)),
+        rehearse=wishes.rehearse,
+        name=wishes.name,
+        place=RUN,
+    )
+
+
+def _run_shape(typed: str) -> run.Shape:
+    """The shape that a person typed, or the usual one. Raises BadValue."""
+    try:
+        return run.shape(typed or run.DEFAULT)
+    except run.BadShape as bad:
+        if bad.cpus:
+            said = _("--machine {name}: with {cpus} vCPUs go {least} to {most} GiB")
+            hint = f"--machine {run.Shape(bad.cpus, bad.most).name}"
+            raise BadValue(
+                said.format(name=typed, cpus=bad.cpus, least=f"{bad.least:f}", most=f"{bad.most:f}"), hint
+            ) from None
+        counts = ", ".join(map(str, run.cpu_counts()))
+        said = _("--machine {name}: Cloud Run has {counts} vCPUs, each with its memory")
+        raise BadValue(
+            said.format(name=typed, counts=counts), _("--machine {name}, for example").format(name=run.DEFAULT)
+        ) from None
+
+
 def _region(account: Account, region: str) -> str:
     """The account's region: its buckets are there, and the service wants bucket and job in one place."""
     wanted = region or account.region
@@ -185,6 +257,8 @@ def _region(account: Account, region: str) -> str:
 
 def _shape(wishes: Wishes, region: str) -> tuple[Machine, Accelerator | None, int]:
     """Machine, accelerator and count from what was asked and what goes together."""
+    if run.is_shape(wishes.machine):
+        raise BadValue(_("{name} is a machine of Cloud Run").format(name=wishes.machine), _("add --on run"))
     machine = _known(lambda: machines.machine(wishes.machine), "--machine") if wishes.machine else None
     if machine and machine.tpu:
         hint = next((f"--tpu {one.name}" for one in tpus.tpus().values() if one.machine == machine.name), "")

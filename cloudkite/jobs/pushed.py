@@ -12,7 +12,7 @@ import datetime
 import json
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,6 +71,7 @@ class Wanted:
 def push(target: Target, trainer: str, found: Look, progress: Progress | None = None) -> Staged:
     """Send what the bucket lacks, then the record. A push that was killed goes on with the files that are missing."""
     staged = staging.send_data(target, found, progress)
+    holder, inside = staging.apart(found.bucket)
     files = [
         {"name": file.name, "size": file.stat().st_size, "sha256": digest} for file, digest in found.hashes.items()
     ]
@@ -78,8 +79,8 @@ def push(target: Target, trainer: str, found: Look, progress: Progress | None = 
     # Where it is there already it can only say the same, by its name.
     put_object(
         target,
-        found.bucket.removeprefix("gs://"),
-        _record(trainer, found.key),
+        holder,
+        inside + _record(trainer, found.key),
         record,
         _("record what was pushed"),
         headers={"Content-Type": "application/json"},
@@ -188,7 +189,8 @@ def _receive(target: Target, what: Wanted, name: str, part: Path) -> None:
     import requests
 
     item, doing = what.objects[name], _("pull {name}").format(name=name)
-    url = f"https://storage.googleapis.com/storage/v1/b/{what.bucket.removeprefix('gs://')}/o/"
+    holder, inside = staging.apart(what.bucket)
+    url = f"https://storage.googleapis.com/storage/v1/b/{holder}/o/"
     size, lost = int(item["size"]), None
     for _try in range(_TRIES):
         have = _received(part, size)
@@ -197,7 +199,7 @@ def _receive(target: Target, what: Wanted, name: str, part: Path) -> None:
         response = send(
             target,
             "GET",
-            url + quote(item["name"], safe=""),
+            url + quote(inside + item["name"], safe=""),
             doing,
             again=True,
             params={"alt": "media", "generation": item["generation"]},
@@ -245,9 +247,10 @@ def _open(part: Path, again: bool) -> IO[bytes]:
 def _read_record(target: Target, bucket: str, trainer: str, key: str) -> dict[str, str]:
     """The hashes by name that a record tells. Raises UserError unless they give the hash that it is called by."""
     doing = _("look up what {trainer} pushed").format(trainer=trainer)
-    url = f"https://storage.googleapis.com/storage/v1/b/{bucket.removeprefix('gs://')}/o/"
+    holder, inside = staging.apart(bucket)
+    url = f"https://storage.googleapis.com/storage/v1/b/{holder}/o/"
     answer = send(
-        target, "GET", url + quote(_record(trainer, key), safe=""), doing, again=True, params={"alt": "media"}
+        target, "GET", url + quote(inside + _record(trainer, key), safe=""), doing, again=True, params={"alt": "media"}
     )
     if not answer.ok:
         raise from_google(answer, doing)
@@ -278,7 +281,9 @@ def _record(trainer: str, key: str) -> str:
     return f"{RECORDS}/{trainer}/{key}.json"
 
 
-def _objects(target: Target, bucket: str, prefix: str) -> Iterable[dict[str, Any]]:
-    url = f"https://storage.googleapis.com/storage/v1/b/{bucket.removeprefix('gs://')}/o"
-    fields = "items(name,size,generation,updated),nextPageToken"
-    return pages(target, url, "items", _("look at the account's data"), {"prefix": prefix, "fields": fields})
+def _objects(target: Target, bucket: str, prefix: str) -> Iterator[dict[str, Any]]:
+    holder, inside = staging.apart(bucket)
+    url = f"https://storage.googleapis.com/storage/v1/b/{holder}/o"
+    wanted = {"prefix": inside + prefix, "fields": "items(name,size,generation,updated),nextPageToken"}
+    for item in pages(target, url, "items", _("look at the account's data"), wanted):
+        yield {**item, "name": item["name"].removeprefix(inside)}

@@ -1,176 +1,82 @@
-"""Training jobs of an account: create, look up, list, cancel."""
+"""Training jobs of an account, wherever they run: create, look up, list, cancel, forget.
+
+Custom jobs of Vertex AI have numbers for ids, Cloud Run jobs names; so an id says where its job is.
+"""
 
 from __future__ import annotations
 
 import datetime
-import time
-from collections.abc import Collection, Iterator
-from dataclasses import dataclass, field, replace
-from decimal import Decimal
-from typing import Any
-from urllib.parse import quote
+import heapq
+from collections.abc import Collection, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 
-from catalog.book import UnknownName
-from catalog.prices import Price
-from cloudkite.accounts.api import LONGEST, Passing, call, pages
 from cloudkite.accounts.target import Target
-from cloudkite.jobs.body import MANAGED, STARTED_BY, JobSpec, body, restarts
-from cloudkite.money import limits, prices
-from cloudkite.show.errors import UserError
-from cloudkite.show.text import _
+from cloudkite.jobs.body import JobSpec
+from cloudkite.jobs.job import ACTIVE, ENDED, RUN, STATES, VERTEX, Job, Unsure, Wanted, moment
+from cloudkite.jobs.places import cloudrun, vertex
+from cloudkite.jobs.places.vertex import parse
 
-STATES = ("QUEUED", "PENDING", "RUNNING", "SUCCEEDED", "FAILED", "CANCELLING", "CANCELLED", "PAUSED", "EXPIRED",
-          "UPDATING", "PARTIALLY_SUCCEEDED")  # fmt: skip
-ENDED = frozenset({"SUCCEEDED", "FAILED", "CANCELLED", "EXPIRED", "PARTIALLY_SUCCEEDED"})
-_GRANULE = 30  # seconds; time is billed in such steps
-_NOT_TAKEN = frozenset({429, 503})  # answers by which a service says that it did nothing
-_CONSOLE = "https://console.cloud.google.com"
-_PAUSES = (1.0, 2.0, 5.0)  # seconds before a submission that was not taken is sent again
-_ACTIVE = " OR ".join(f'state="JOB_STATE_{state}"' for state in ("QUEUED", "PENDING", "RUNNING", "CANCELLING"))
-
-
-@dataclass(frozen=True)
-class Job:
-    """One job as the service told it. `name` is its display name; `state` Google's without JOB_STATE_.
-
-    `seconds` it ran until now, `cost` of those and `worst_case` in `currency`; both None when the price of its machine
-    is not known. `hourly` is the price of all replicas, `price_date` its date. `console` and `console_logs` are pages
-    of Google's console, "" for a job on a local cloud.
-    """
-
-    id: str
-    name: str
-    resource: str
-    trainer: str
-    state: str
-    region: str
-    machine: str
-    accelerator: str
-    count: int
-    replicas: int
-    spot: bool
-    limit_seconds: int
-    restarts: int
-    created: datetime.datetime
-    started: datetime.datetime | None
-    ended: datetime.datetime | None
-    error: str
-    output: str
-    seconds: float
-    hourly: Decimal | None
-    cost: Decimal | None
-    worst_case: Decimal | None
-    currency: str
-    price_date: str
-    labels: dict[str, str] = field(default_factory=dict)
-    console: str = ""
-    console_logs: str = ""
-
-    @property
-    def started_by(self) -> str:
-        """Who submitted it, as its label says: "" where it has none."""
-        return self.labels.get(STARTED_BY, "")
-
-    @property
-    def active(self) -> bool:
-        """Whether it may still cost something."""
-        return self.state not in ENDED
-
-
-class Unsure(UserError):
-    """A submission that failed, though the service may have taken the job."""
+__all__ = [
+    "ENDED", "RUN", "STATES", "VERTEX", "Job", "Unsure", "cancel", "create", "forget", "get", "moment", "parse",
+    "recent", "running", "search",
+]  # fmt: skip
 
 
 def create(target: Target, spec: JobSpec) -> Job:
-    """Submit a job, once: an answer that was lost may be a job that runs, and is paid for.
-
-    So after a failure the job is looked up by its output folder, which no other has. It is sent again only where the
-    service said that it did not take it (429, 503) and it is not there either.
-    """
-    wanted = body(spec)
-    for pause in (*_PAUSES, None):
-        try:
-            return _told(target, call(target, "POST", _url(target), _("submit the job"), body=wanted))
-        except Passing as failed:
-            if failed.http != 429 and (found := _submitted(target, spec, failed)):
-                return found
-            if failed.http not in _NOT_TAKEN:
-                hint = _("no job {name} is there: look again with `uv run invoke jobs` before you try again")
-                raise Unsure(failed.message, hint.format(name=spec.name)) from None
-            if pause is None or failed.wait > LONGEST:
-                raise
-            time.sleep(max(pause, failed.wait))
-    raise UserError(_("submit the job"))  # not reached: the last round returns or raises
-
-
-def _submitted(target: Target, spec: JobSpec, failed: Passing) -> Job | None:
-    """The job of that name and output, if there is one after all. Raises UserError when that can't be told."""
-    looks = (0, 1, 2) if failed.http not in _NOT_TAKEN else (0,)  # a list may be a little behind
-    try:
-        for wait in looks:
-            time.sleep(wait)
-            for found in search(target, everything=True, where=f"display_name={quoted(spec.name)}"):
-                if found.output == spec.output:
-                    return found
-    except UserError:
-        hint = _("it may have been submitted: look with `uv run invoke jobs` before you try again")
-        raise Unsure(failed.message, hint) from None
-    return None
+    """Submit a job, once: an answer that was lost may be a job that runs, and is paid for."""
+    return cloudrun.create(target, spec) if spec.place == RUN else vertex.create(target, spec)
 
 
 def get(target: Target, job: str) -> Job:
     """The job with that id."""
-    return _told(target, call(target, "GET", f"{_url(target)}/{job}", _("look up job {id}").format(id=job)))
+    return vertex.get(target, job) if job.isdecimal() else cloudrun.get(target, job)
 
 
 def cancel(target: Target, job: str) -> None:
     """Ask the service to stop a job; it ends a little later. A job that has ended already stays as it is."""
-    if not get(target, job).active:
-        return
-    try:
-        call(target, "POST", f"{_url(target)}/{job}:cancel", _("cancel job {id}").format(id=job), body={}, again=True)
-    except UserError:  # a second try is refused when the first was heard, and only its answer was lost
-        if get(target, job).state not in {*ENDED, "CANCELLING"}:
-            raise
+    if job.isdecimal():
+        vertex.cancel(target, job)
+    else:
+        cloudrun.cancel(target, job)
+
+
+def forget(target: Target) -> int:
+    """Delete what is kept of Cloudkite's Cloud Run jobs, those that run included; gives how many there were."""
+    return cloudrun.forget(target)
 
 
 def search(
     target: Target,
     *,
     everything: bool = False,
-    where: str = "",
+    states: Collection[str] = (),
+    trainer: str = "",
+    name: str = "",
+    labels: Mapping[str, str] | None = None,
     page: int = 100,
     since: datetime.datetime | None = None,
 ) -> Iterator[Job]:
-    """Jobs, newest first, as many as are asked for. `everything` also gives those that Cloudkite did not make.
+    """Jobs of both services, newest first, as many as are asked for. `everything` also gives those of other makers.
 
-    `where` is in the service's filter language, `since` the earliest creation.
+    `since` is the earliest creation. Both services are asked at once; where Cloud Run is off there is nothing in it.
     """
-    terms = [f"({where})"] if where else []
-    if not everything:
-        terms.append(f'labels.managed-by="{MANAGED}"')
-    if since:
-        terms.append(f'create_time>="{since.astimezone(datetime.UTC):%Y-%m-%dT%H:%M:%SZ}"')
-    params = {"pageSize": page, **({"filter": " AND ".join(terms)} if terms else {})}
-    found = pages(target, _url(target), "customJobs", _("list the jobs"), params)
-    return (_told(target, raw) for raw in found)
-
-
-def quoted(text: str) -> str:
-    """A text as a value in the service's filter language."""
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'
+    wanted = Wanted(everything, states, trainer, name, labels or {}, since)
+    target.session()  # made once, before threads ask for it
+    with ThreadPoolExecutor(1) as beside:
+        there = beside.submit(cloudrun.search, target, wanted)
+        here = vertex.search(target, wanted, page)
+        first = next(here, None)
+        found = there.result()
+    ours = (job for some in ([first] if first else [], here) for job in some)
+    return heapq.merge(ours, found, key=lambda job: job.created, reverse=True)
 
 
 def recent(
     target: Target, *, everything: bool = False, states: Collection[str] = (), trainer: str = "", most: int = 50
 ) -> list[Job]:
     """The newest jobs, at most `most`; only those in one of `states` and of `trainer`, where they are given."""
-    terms = [" OR ".join(f'state="JOB_STATE_{state}"' for state in states)] if states else []
-    terms += [f"labels.trainer={quoted(trainer)}"] if trainer else []
-    where = " AND ".join(f"({term})" for term in terms)
     found = []
-    for job in search(target, everything=everything, where=where, page=min(most, 100)):
+    for job in search(target, everything=everything, states=states, trainer=trainer, page=min(most, 100)):
         found.append(job)
         if len(found) == most:
             break
@@ -179,110 +85,4 @@ def recent(
 
 def running(target: Target) -> list[Job]:
     """Cloudkite's jobs that have not ended."""
-    return [job for job in search(target, where=_ACTIVE) if job.active]
-
-
-def _told(target: Target, raw: dict[str, Any]) -> Job:
-    """A job as the service told it, with the console's pages about it where the account is on Google."""
-    job = parse(raw, target.now())
-    if not target.account.costs_money:
-        return job
-    project = quote(target.account.project, safe="")
-    # A bound on the time in the query itself: the console would look at the last hour alone.
-    since = f"{job.created - datetime.timedelta(minutes=1):%Y-%m-%dT%H:%M:%SZ}"
-    query = f'resource.type="ml_job" resource.labels.job_id="{job.id}" timestamp>="{since}"'
-    return replace(
-        job,
-        console=f"{_CONSOLE}/vertex-ai/locations/{job.region}/training/{job.id}?project={project}",
-        console_logs=f"{_CONSOLE}/logs/query;query={quote(query, safe='')}?project={project}",
-    )
-
-
-def parse(raw: dict[str, Any], now: datetime.datetime | None = None) -> Job:
-    """A CustomJob's JSON as a Job. `now` is when its cost is counted to, while it runs."""
-    spec = raw.get("jobSpec", {})
-    pools = spec.get("workerPoolSpecs") or [{}]
-    machine = pools[0].get("machineSpec", {})
-    scheduling = spec.get("scheduling", {})
-    strategy = scheduling.get("strategy", "STANDARD")
-    region = raw.get("name", "").split("/")[3] if raw.get("name", "").count("/") >= 5 else ""
-    started, ended = _maybe(raw.get("startTime")), _maybe(raw.get("endTime"))
-    now = now or datetime.datetime.now(datetime.UTC)
-    seconds = max(((ended or now) - started).total_seconds(), 0.0) if started else 0.0
-    price = _hourly(pools, region, strategy == "SPOT")
-    hourly = price.amount if price else None
-    limit = int(float(str(scheduling.get("timeout", f"{limits.LONGEST}s")).rstrip("s")))
-    again = restarts(strategy, bool(scheduling.get("disableRetries")))
-    billed = -(-seconds // _GRANULE) * _GRANULE
-    cost = None if hourly is None else (hourly * Decimal(billed) / 3600).quantize(Decimal("0.0001"))
-    state = raw.get("state", "JOB_STATE_UNSPECIFIED").removeprefix("JOB_STATE_")
-    worst = None if hourly is None else limits.worst_case(hourly, limit, again)
-    return Job(
-        id=raw.get("name", "").rsplit("/", 1)[-1],
-        name=raw.get("displayName", ""),
-        resource=raw.get("name", ""),
-        trainer=raw.get("labels", {}).get("trainer", ""),
-        state=state,
-        region=region,
-        machine=machine.get("machineType", ""),
-        accelerator=_known(machine.get("acceleratorType", "")),
-        count=int(machine.get("acceleratorCount", 0)),
-        replicas=sum(int(p.get("replicaCount", 1)) for p in pools),
-        spot=strategy == "SPOT",
-        limit_seconds=limit,
-        restarts=again,
-        created=_maybe(raw.get("createTime")) or now,
-        started=started,
-        ended=ended,
-        error=raw.get("error", {}).get("message", ""),
-        output=spec.get("baseOutputDirectory", {}).get("outputUriPrefix", ""),
-        seconds=seconds,
-        hourly=hourly,
-        cost=cost,
-        worst_case=cost if state in ENDED else worst,
-        currency=price.currency if price else "USD",
-        price_date=price.as_of if price else "",
-        labels=raw.get("labels", {}),
-    )
-
-
-def _hourly(pools: list[dict[str, Any]], region: str, spot: bool) -> Price | None:
-    """The price of an hour of all pools, None when the catalogue lacks the machine."""
-    total = None
-    for pool in pools:
-        machine, disk = pool.get("machineSpec", {}), pool.get("diskSpec", {})
-        try:
-            price = prices.job_hour(
-                machine.get("machineType", ""),
-                region,
-                _known(machine.get("acceleratorType", "")),
-                int(machine.get("acceleratorCount", 0)),
-                int(pool.get("replicaCount", 1)),
-                spot,
-                int(disk.get("bootDiskSizeGb") or prices.DISK_GB),
-                disk.get("bootDiskType") or prices.DISK_KIND,
-            )
-        except UnknownName:
-            return None
-        total = total.plus(price) if total else price
-    return total
-
-
-def _known(accelerator: str) -> str:
-    return "" if accelerator == "ACCELERATOR_TYPE_UNSPECIFIED" else accelerator
-
-
-def moment(text: str) -> datetime.datetime:
-    """Google's RFC 3339 in UTC, with up to nine decimals of which Python keeps six."""
-    whole, _dot, fraction = text.rstrip("Z").partition(".")
-    return datetime.datetime.fromisoformat(f"{whole}.{fraction[:6]:0<6}+00:00")
-
-
-def _maybe(text: str | None) -> datetime.datetime | None:
-    return moment(text) if text else None
-
-
-def _url(target: Target) -> str:
-    account = target.account
-    host = f"https://{account.region}-aiplatform.googleapis.com/v1"
-    return f"{host}/projects/{account.project}/locations/{account.region}/customJobs"
+    return [job for job in search(target, states=ACTIVE) if job.active]

@@ -46,14 +46,20 @@ class Staged:
     skipped: int
 
 
+def apart(bucket: str) -> tuple[str, str]:
+    """The name of a bucket, and what names in it begin with: `gs://NAME`, or the folder of it that one person has."""
+    holder, _slash, inside = bucket.removeprefix("gs://").partition("/")
+    return holder, f"{inside}/" if inside else ""
+
+
 def stage_wheel(target: Target, bucket: str, wheel: Wheel) -> Staged:
     """The trainer's wheel at <bucket>/<sha256>/trainer.whl: one look, and one upload when it is new.
 
     Plain requests: the storage library takes longer to import than this takes to run.
     """
-    name = f"{wheel.sha256}/trainer.whl"
-    uri = f"{bucket}/{name}"
-    holder = bucket.removeprefix("gs://")
+    holder, inside = apart(bucket)
+    name = f"{inside}{wheel.sha256}/trainer.whl"
+    uri = f"gs://{holder}/{name}"
     doing = _("stage the trainer")
     base = "https://storage.googleapis.com"
     found = send(
@@ -105,21 +111,21 @@ def stage_data(
     cache: Path,
     progress: Progress | None = None,
     *,
-    pushed: str = "",
+    pushed: Sequence[str] = (),
 ) -> Staged:
     """Data files at <bucket>/data/<hash of all>/<name>: what is there already is not sent.
 
-    Nothing is sent either when all of them are in `pushed`, the bucket of `data.push`. `cache` is a file that remembers
-    hashes by path, size and time of change, so that gigabytes are read once. Raises BadValue for files that share a
-    name.
+    Nothing is sent either when all of them are in one of `pushed`, where `data.push` puts them. `cache` is a file that
+    remembers hashes by path, size and time of change, so that gigabytes are read once. Raises BadValue for files that
+    share a name.
     """
     with ThreadPoolExecutor(1) as beside:  # hashing is done once: whoever comes second finds it in the cache
         hashes = _hashed(files, cache, progress)
-        looking = beside.submit(_allowed_look, target, pushed, hashes) if pushed else None
+        looking = [beside.submit(_allowed_look, target, one, hashes) for one in pushed]
         found = _look(target, bucket, hashes)
-    there = looking.result() if looking else None
-    if there is not None and not there.todo:
-        return there.staged
+    for there in (one.result() for one in looking):
+        if there is not None and not there.todo:
+            return there.staged
     return send_data(target, found, progress)
 
 
@@ -131,10 +137,11 @@ def look(target: Target, bucket: str, files: Sequence[Path], cache: Path, progre
 def send_data(target: Target, found: Look, progress: Progress | None = None) -> Staged:
     """Send what the look found lacking."""
     if found.todo:
-        prefix = f"{FOLDER}/{found.key}/"
+        holder, inside = apart(found.bucket)
+        prefix = f"{inside}{FOLDER}/{found.key}/"
         tell = progress or (lambda _text: None)
         names = {file: prefix + file.name for file in found.todo}
-        _upload(target, found.bucket.removeprefix("gs://"), names, found.todo_bytes, tell)
+        _upload(target, holder, names, found.todo_bytes, tell)
     return found.staged
 
 
@@ -144,15 +151,16 @@ def stage_folder(
     """Files of a folder at <bucket>/data/<hash of all>/<name>, each under its name in the folder."""
     tell = progress or (lambda _text: None)
     hashes = hash_files([folder / name for name in names], cache, tell)
-    prefix = f"{FOLDER}/{content_key({name: hashes[folder / name] for name in names})}/"
-    present = _present(target, bucket.removeprefix("gs://"), prefix)
+    holder, inside = apart(bucket)
+    prefix = f"{inside}{FOLDER}/{content_key({name: hashes[folder / name] for name in names})}/"
+    present = _present(target, holder, prefix)
     sizes = {name: (folder / name).stat().st_size for name in names}
     todo = {folder / name: prefix + name for name, size in sizes.items() if present.get(prefix + name) != size}
     sent = sum(sizes[name] for name in names if folder / name in todo)
     if todo:
-        _upload(target, bucket.removeprefix("gs://"), todo, sent, tell)
-    uris = tuple(f"{bucket}/{prefix}{name}" for name in names)
-    return Staged(f"{bucket}/{prefix.rstrip('/')}", uris, len(todo), sent, len(names) - len(todo))
+        _upload(target, holder, todo, sent, tell)
+    uris = tuple(f"gs://{holder}/{prefix}{name}" for name in names)
+    return Staged(f"gs://{holder}/{prefix.rstrip('/')}", uris, len(todo), sent, len(names) - len(todo))
 
 
 def _allowed_look(target: Target, bucket: str, hashes: dict[Path, str]) -> Look | None:
@@ -165,8 +173,9 @@ def _allowed_look(target: Target, bucket: str, hashes: dict[Path, str]) -> Look 
 
 def _look(target: Target, bucket: str, hashes: dict[Path, str]) -> Look:
     key = content_key({file.name: digest for file, digest in hashes.items()})
-    prefix = f"{FOLDER}/{key}/"
-    present = _present(target, bucket.removeprefix("gs://"), prefix)
+    holder, inside = apart(bucket)
+    prefix = f"{inside}{FOLDER}/{key}/"
+    present = _present(target, holder, prefix)
     todo = tuple(f for f in sorted(hashes) if present.get(prefix + f.name) != f.stat().st_size)
     return Look(bucket, key, hashes, todo, sum(f.stat().st_size for f in todo))
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from catalog import accelerators, images, tpus
+from cloudkite.accounts.membership import LEARNER
 from cloudkite.accounts.registry import Account
 from cloudkite.accounts.target import Target
 from cloudkite.jobs import plans, service, staging
@@ -111,7 +112,7 @@ def submit(
             data = staging.stage_folder(target, bucket, plan.data_folder, names, workspace.state / HASHES, progress)
         elif plan.data:
             data = staging.stage_data(
-                target, bucket, plan.data, workspace.state / HASHES, progress, pushed=made.buckets.get("data", "")
+                target, bucket, plan.data, workspace.state / HASHES, progress, pushed=_pushed(plan)
             )
         if plan.earlier and plan.earlier.files:
             folder, files = plan.earlier.folder, plan.earlier.files
@@ -121,6 +122,9 @@ def submit(
     arguments += plan.earlier.options(sent.uri if sent else "") if plan.earlier else ()
     unique = new_name(stem(plan.name) or plan.trainer.name)
     who = name_as_label(target.identity) if "@" in target.identity else ""
+    labels = {STARTED_BY: who} if who else {}
+    if plan.account.learner:
+        labels[LEARNER] = plan.account.learner.name
     spec = JobSpec(
         name=plan.name or unique,
         trainer=plan.trainer.name,
@@ -131,6 +135,7 @@ def submit(
         service_account=made.trainer,
         output=f"{made.buckets['models']}/{plan.trainer.name}/{unique}/",
         limit_seconds=plan.limit_seconds,
+        place=plan.place,
         machine=plan.machine.name,
         accelerator=plan.accelerator,
         count=plan.count,
@@ -143,7 +148,7 @@ def submit(
         disk_kind=plan.disk_kind,
         pins=_pins(plan),
         arguments=arguments,
-        labels={STARTED_BY: who} if who else {},
+        labels=labels,
         environment=_environment(plan),
     )
     with reservations.reserved(target, plan, spec.output):
@@ -152,6 +157,13 @@ def submit(
     sent_bytes = sum(one.sent_bytes for one in (staged, data, sent) if one)
     told = {"staged": staged.uri, "data": data.uri if data else "", "sent_bytes": sent_bytes, "arguments": arguments}
     return Submitted(**fields, **told)
+
+
+def _pushed(plan: Plan) -> list[str]:
+    """Where `data.push` may have put the data: the account's bucket, or a learner's folder and what all share."""
+    bucket = plan.account.outputs().buckets.get("data", "")
+    shared = [f"gs://{staging.apart(bucket)[0]}"] if plan.account.learner else []
+    return list(dict.fromkeys([*filter(None, [bucket]), *shared])) if bucket else []
 
 
 def _environment(plan: Plan) -> dict[str, str]:

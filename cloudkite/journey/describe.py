@@ -54,6 +54,7 @@ def add_account(workspace: Workspace, given: Answers, *, local: bool) -> None:
         given.owner = given.owner or f"serviceAccount:owner@{given.project}.iam.gserviceaccount.com"
     else:
         _ask_the_rest(given)
+    given.currency = _currency(given.budget, given.currency)
     account = registry.add(
         workspace,
         given.name,
@@ -78,11 +79,13 @@ def _ask_the_rest(given: Answers) -> None:
         "tier": (_("trial or paid"), "trial"),
         "owner": (_("who submits jobs, e.g. user:me@example.com"), ""),
         "billing": (_("billing account, e.g. 012345-ABCDEF-012345"), ""),
-        "budget": (_("budget per month"), "10"),
+        "budget": (_("budget per month, such as 10 or 5EUR"), "10"),
         "currency": (_("currency of the billing account"), "USD"),
         "email": (_("e-mail address for budget alerts"), ""),
     }
     for key, (question, default) in questions.items():
+        if key == "currency":
+            given.currency = _currency(given.budget, given.currency)
         if key == "email":
             default = given.owner.removeprefix("user:") if given.owner.startswith("user:") else ""
 
@@ -120,7 +123,31 @@ def _check(key: str, text: str) -> None:
 
 
 def _amount(text: str) -> float:
+    """The amount of a budget as typed, with its currency or without."""
+    from cloudkite.money import entered
+
     try:
         return float(text)
     except ValueError:
-        raise BadValue(_("budget must be a number, not {text!r}").format(text=text), _("for example 10")) from None
+        if any(letter.isdigit() for letter in text):
+            return float(entered.amount(text)[0])
+        raise BadValue(
+            _("budget must be a number, not {text!r}").format(text=text), _("for example 10, 5EUR or 7000KRW")
+        ) from None
+
+
+def _currency(budget: str, currency: str) -> str:
+    """The currency of a budget: what is typed behind the amount, or by itself. Raises BadValue where they differ."""
+    from cloudkite.money import entered
+
+    try:
+        float(budget)
+        typed = ""
+    except ValueError:
+        typed = entered.amount(budget)[1]
+    if typed and currency and typed != currency:
+        raise BadValue(
+            _("--budget is in {typed}, and --currency is {currency}").format(typed=typed, currency=currency),
+            _("give the currency once"),
+        )
+    return currency or typed

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from cloudkite.engine import Preview
 
 
-def check(account: Account, target: Target) -> Report:
+def check(account: Account, target: Target, tell: Callable[[str], object] = screen.note) -> Report:
     """Tell all that stands in the way of setting the account up, before anything is made. Raises UserError for it."""
     from cloudkite import engine
 
@@ -27,16 +27,22 @@ def check(account: Account, target: Target) -> Report:
     found = preflight.look(target, wanted, engine.made(account))
     for finding in found.findings:
         if not finding.stops:
-            screen.note(finding.message)
+            tell(finding.message)
     _refuse(account, [finding for finding in found.findings if finding.stops])
     return found
 
 
-def check_the_rest(account: Account, target: Target, before: Report, progress: Callable[[str], None]) -> None:
+def check_the_rest(
+    account: Account,
+    target: Target,
+    before: Report,
+    progress: Callable[[str], None],
+    tell: Callable[[str], object] = screen.note,
+) -> None:
     """In a new project APIs are off by which to ask: with them on, ask again, still before anything else is made."""
     if before.services is not None and not before.complete:
         services.turn_on_first(target, before.services, progress)
-        check(account, target)
+        check(account, target, tell)
 
 
 def _refuse(account: Account, stops: Sequence[Finding]) -> None:

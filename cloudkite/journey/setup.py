@@ -145,8 +145,16 @@ def acting_as(account: Account, target: Target) -> str:
 def check_rights(account: Account, target: Target) -> None:
     """Raise UserError unless who is signed in may set the account up: half of it must not be made, or taken down.
 
-    Where that can't be asked (the API is off in a new project) the engine finds out.
+    Where that can't be asked (the API is off in a new project) the engine finds out. A class's shared project is the
+    teacher's: a learner's settings don't name the others, who would lose their permissions.
     """
+    if account.learner and account.learner.shares:
+        raise UserError(
+            _("account {name} is the one that class {of} shares: its teacher sets it up and takes it down").format(
+                name=account.name, of=account.learner.of
+            ),
+            _("uv run invoke train NAME --account {name}").format(name=account.name),
+        )
     from cloudkite.accounts import api
 
     url = f"https://cloudresourcemanager.googleapis.com/v3/projects/{account.project}:testIamPermissions"

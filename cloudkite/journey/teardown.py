@@ -84,7 +84,7 @@ def down(
 
 
 def look(account: Account, target: Target, everything: bool) -> Leaving:
-    """What `down` would do, and all that stands in the project."""
+    """Ask the state and the APIs what there is. Raises UserError."""
     from cloudkite import engine
     from cloudkite.jobs import service
     from cloudkite.money import inventory
@@ -219,6 +219,9 @@ def take_down(
     for job in jobs:  # nothing may go on costing
         service.cancel(target, job.id)
         say(_("cancelled job {name}").format(name=job.name))
+    # They are the ledger of this month, so they stay with data and models.
+    if everything and account.outputs_file.is_file() and (kept := service.forget(target)):
+        say(counted("{count} Cloud Run job deleted", "{count} Cloud Run jobs deleted", kept))
     days = undelete_days(engine.leaving(account, everything, watched)[0])
     with screen.waiting(_("taking down ..."), live=brief) as tell:
         outcome = engine.down(account, target, everything=everything, on_step=steps(tell), watched=watched)

@@ -19,9 +19,14 @@ _BILLING = "https://console.cloud.google.com/billing"
 
 def tell(target: Target) -> None:
     """One line for an account whose trial is about to end or has ended, by the clock of its cloud."""
+    if line := said(target):
+        screen.note(line)
+
+
+def said(target: Target) -> str:
+    """That line; "" while there is nothing to say."""
     found = trials.look(target)
-    if found is not None and (said := words(target, found)):
-        screen.note(said)
+    return words(target, found) if found is not None else ""
 
 
 def words(target: Target, found: Trial) -> str:
@@ -122,7 +127,7 @@ def tell_unknown_start(target: Target) -> None:
     if account.tier == "trial" and account.trial_started is None:
         screen.note(
             _(
-                "it isn't known when the free trial of account {name} began, so its end can't be announced: "
+                "it isn't known when the free trial of account {name} began, so its end isn't announced: "
                 "uv run invoke up --account {name} --trial-started {day}"
             ).format(name=account.name, day=trials.made_on(target) or "YYYY-MM-DD")
         )
@@ -161,7 +166,7 @@ def tell_credit(target: Target) -> None:
     rate = currency.of_account(target)[0] or currency.DOLLAR
     said = _(
         "credit of the trial: about {left} of {all} left (an estimate: jobs that Cloudkite started, without storage, "
-        "network and tax; no billing export is read)"
+        "network and tax; no billing export was looked for)"
     )
     left = max(trials.CREDIT - used, trials.CREDIT * 0)
     screen.say(said.format(left=rate.beside(left), all=f"{trials.CREDIT:,} {currency.PRICES}"), style="dim")

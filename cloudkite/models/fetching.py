@@ -94,16 +94,18 @@ def fetch(target: Target, job: Job, folder: Path, progress: Callable[[str], None
     return _bring(target, source, objects, folder, progress)
 
 
-def save(target: Target, bucket: str, folder: Path, progress: Callable[[str], None] | None = None) -> Fetched:
-    """All that is in a bucket, in `folder`; raises UserError as `fetch` does. An empty bucket makes no folder.
+def save(
+    target: Target, bucket: str, folder: Path, progress: Callable[[str], None] | None = None, prefix: str = ""
+) -> Fetched:
+    """All that is in a bucket, or under `prefix` there, in `folder`; raises UserError as `fetch` does.
 
-    What was saved before and is in the bucket no longer is worth more than a folder that is like the bucket: it stays,
-    and UserError is raised where something newer would take its place.
+    An empty bucket makes no folder. What was saved before and is in the bucket no longer is worth more than a folder
+    that is like the bucket: it stays, and UserError is raised where something newer would take its place.
     """
     source = Source(
         bucket,
-        "",
-        f"gs://{bucket}",
+        prefix,
+        f"gs://{bucket}/{prefix}" if prefix else f"gs://{bucket}",
         _("the same command"),
         _("rename it (`gcloud storage mv`), or download that bucket with gcloud and leave --save out"),
     )

@@ -14,10 +14,12 @@ from dataclasses import dataclass
 from decimal import Decimal
 from enum import Enum
 
+from catalog import run
 from cloudkite.accounts.registry import Account
 from cloudkite.accounts.target import Target
+from cloudkite.jobs.job import RUN, VERTEX
 from cloudkite.jobs.plans import Plan
-from cloudkite.money import costs, currency, limits, prices, quota
+from cloudkite.money import caps, costs, currency, limits, prices, quota
 from cloudkite.money.costs import Spending
 from cloudkite.money.currency import Rate
 from cloudkite.money.quota import Reading
@@ -50,11 +52,18 @@ def judge(target: Target, plan: Plan) -> Verdict:
         rating = beside.submit(currency.of_account, target)
         spending = costs.spent(target)
     readings, (rate, why) = reading.result(), rating.result()
-    refusal = quota.refuse(readings, plan.account.tier, plan.region)
+    refusal = quota.refuse(readings, plan.account.tier, plan.region, elsewhere(plan))
     if refusal:
         raise refusal
     left, notes = fit(plan, spending, rate, why)
+    notes += caps.check(target, plan, what_fits)
     return Verdict(spending, left, tuple(readings), (*notes, *quota.unread(readings)), rate)
+
+
+def elsewhere(plan: Plan) -> str:
+    """The option by which a job runs on Cloud Run instead of Vertex AI; "" where it can't: for GPUs, for workers."""
+    alone = not (plan.accelerator or plan.machine.tpu) and plan.workers == 1
+    return "--on run" if plan.place == VERTEX and alone and plan.region in run.regions() else ""
 
 
 def fit(
@@ -140,21 +149,30 @@ def _other_currency(plan: Plan, unreadable: str) -> str:
     return said
 
 
-def what_fits(plan: Plan, free: Decimal) -> str:
+def what_fits(plan: Plan, free: Decimal, otherwise: str = "") -> str:
     """The hint for a job that does not fit `free`: a shorter limit, else a cheaper machine, else waiting."""
     hourly = plan.price.amount or Decimal(0)
     seconds = limits.affordable(hourly, free, plan.restarts)
     if seconds:
         return _("--limit {limit} fits").format(limit=limits.written(seconds))
-    for row in prices.listing(plan.region):
+    if plan.place == RUN:
+        for cpus in reversed(run.cpu_counts()):
+            shape = run.Shape(cpus, min(run.memory_range(cpus)[1], Decimal(2 * cpus)))
+            seconds = limits.affordable(run.hourly(shape, plan.region).amount or Decimal(0), free, 0)
+            if seconds:
+                shorter = limits.written(min(seconds, plan.limit_seconds))
+                return _("--machine {machine} --limit {limit} fits").format(machine=shape.name, limit=shorter)
+    for row in prices.listing(plan.region) if plan.place == VERTEX else ():
         price = row.on_demand.amount
         seconds = limits.affordable(price, free, 0) if price is not None else 0
         if seconds and not row.accelerator and (row.memory_gb or 0) >= _ENOUGH_MEMORY:
             shorter = limits.written(min(seconds, plan.limit_seconds))
             return _("--machine {machine} --limit {limit} fits").format(machine=row.machine, limit=shorter)
-    if plan.account.period == "trial":
+    if not otherwise and plan.account.period == "trial":
         return _("wait for running jobs to end, or raise the budget in the account's settings")
-    return _("wait for running jobs to end or for the next month, or raise the budget in the account's settings")
+    return otherwise or _(
+        "wait for running jobs to end or for the next month, or raise the budget in the account's settings"
+    )
 
 
 class Consent(Enum):

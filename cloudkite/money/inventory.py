@@ -13,10 +13,11 @@ from decimal import Decimal
 from typing import Any
 
 from catalog import prices as book
-from catalog import regions
+from catalog import regions, run
 from catalog.book import UnknownName, read
 from cloudkite.accounts.api import send, table
 from cloudkite.accounts.target import Target
+from cloudkite.jobs.places import cloudrun
 from cloudkite.show.errors import UserError, from_google, is_off
 from cloudkite.show.text import _, counted
 
@@ -83,6 +84,7 @@ def take(target: Target, everywhere: bool = True) -> Inventory:
         for look in _LOOKS
         if on is None or look.api in on
         for region in (where if "{region}" in look.url else [""])
+        if look.api != "run" or region in ("", *run.regions())
     ]
     target.session()  # made once, before threads ask for it
     with ThreadPoolExecutor(_THREADS) as pool:
@@ -192,6 +194,21 @@ def _job(kind: str) -> Callable[[Target, Mapping[str, Any], str], Iterator[Stand
         yield Standing(kind, name, hourly, _("{state}; if it ran all month").format(state=state.lower()), running=True)
 
     return told
+
+
+def _run_job(_target: Target, entry: Mapping[str, Any], region: str) -> Iterator[Standing]:
+    """A Cloud Run job costs while an execution of it runs; what is kept of those that ended is free."""
+    name = f"{_short(entry['name'])} ({region})"
+    status = str(entry.get("latestCreatedExecution", {}).get("completionStatus", ""))
+    if status not in ("EXECUTION_RUNNING", "EXECUTION_PENDING"):
+        yield Standing(_("Cloud Run job"), name, Decimal(0), _("free while no execution of it runs"))
+        return
+    hourly = cloudrun.hourly(entry.get("template", {}), region)
+    monthly = None if hourly is None else hourly * HOURS
+    state = _("running") if status == "EXECUTION_RUNNING" else _("pending")
+    yield Standing(
+        _("Cloud Run job"), name, monthly, _("{state}; if it ran all month").format(state=state), running=True
+    )
 
 
 def _machine_in(pool: Mapping[str, Any], region: str) -> tuple[str, str, str, int, int]:
@@ -380,6 +397,10 @@ _LOOKS = (
     _Look(
         _("Cloud Run services"), "run", "https://run.googleapis.com/v2/projects/{project}/locations/-/services",
         "services", _nothing(_("Cloud Run service"), _("free while idle, unless it keeps instances")),
+    ),
+    _Look(
+        _("Cloud Run jobs"), "run", "https://run.googleapis.com/v2/projects/{project}/locations/{region}/jobs", "jobs",
+        _run_job,
     ),
     _Look(
         _("functions"), "cloudfunctions",

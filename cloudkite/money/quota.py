@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from catalog.quotas import SERVICE, Need
+from catalog.quotas import Need
 from cloudkite.accounts.api import pages, send, table
 from cloudkite.accounts.preferences import UNLIMITED, effective
 from cloudkite.accounts.target import Target
@@ -55,7 +55,8 @@ def _read(target: Target, need: Need) -> Reading:
 
 def _info(target: Target, need: Need) -> dict[str, Any] | None:
     """The quota by its id where that is known and right, else found among all by its metric."""
-    url = f"https://cloudquotas.googleapis.com/v1/projects/{target.account.project}/locations/global/services/{SERVICE}"
+    base = f"https://cloudquotas.googleapis.com/v1/projects/{target.account.project}/locations/global/services"
+    url = f"{base}/{need.meter.service}"
     doing = _("read the quotas")
     if need.meter.id:
         response = send(target, "GET", f"{url}/quotaInfos/{need.meter.id}", doing, again=True)
@@ -83,19 +84,27 @@ def unread(readings: Sequence[Reading]) -> list[str]:
     ]
 
 
-def refuse(readings: Sequence[Reading], tier: str, region: str) -> UserError | None:
-    """The error for quotas that are too small, None when all are enough. `tier` is the account's: trial or paid."""
+def refuse(readings: Sequence[Reading], tier: str, region: str, instead: str = "") -> UserError | None:
+    """The error for quotas that are too small, None when all are enough. `tier` is the account's: trial or paid.
+
+    `instead` is the option by which the same job runs elsewhere, "" where there is none.
+    """
     short = [r for r in readings if not r.enough]
     if not short:
         return None
     told = ", ".join(
         _("{title}: needs {needed}, has {limit}").format(title=r.title, needed=r.needed, limit=r.limit) for r in short
     )
-    if tier == "trial":
+    if instead and tier == "trial":
+        hint = _("a trial can't ask for quota: train on Cloud Run ({option}), or upgrade to a paid account")
+        hint = hint.format(option=instead)
+    elif tier == "trial":
         hint = _("a trial can't ask for quota: take a smaller machine or no GPU, or upgrade to a paid account")
     else:
         hint = _(
             "ask for it: add {{quotaId: {id}, value: {value}, request: true}} to cloudkite:quotas "
             "and run `uv run invoke up`"
         ).format(id=short[0].quota_id or short[0].metric, value=short[0].needed)
+        if instead:
+            hint = _("{first}; until then train on Cloud Run: {option}").format(first=hint, option=instead)
     return UserError(_("the quota in {region} is too small ({told})").format(region=region, told=told), hint)

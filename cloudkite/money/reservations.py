@@ -19,10 +19,12 @@ from typing import Any
 from urllib.parse import quote
 
 from cloudkite.accounts.api import send
+from cloudkite.accounts.membership import FOLDER
 from cloudkite.accounts.target import Target
+from cloudkite.jobs import staging
 from cloudkite.jobs.plans import Plan
 from cloudkite.jobs.service import Unsure
-from cloudkite.money import costs, currency, gate
+from cloudkite.money import caps, costs, currency, gate
 from cloudkite.money.costs import Money
 from cloudkite.money.currency import Rate
 from cloudkite.show.errors import UserError, from_google
@@ -68,11 +70,12 @@ def reserved(target: Target, plan: Plan, job: str) -> Iterator[None]:
     until it expires. An account without a budget that can be compared has nothing to reserve.
     """
     account = plan.account
+    capped = account.learner is not None and account.learner.cap is not None
     rate = currency.of_account(target)[0] if account.budget is not None else None
-    if rate is None:
+    if rate is None and not capped:
         yield
         return
-    bucket = account.outputs().buckets["staging"].removeprefix("gs://")
+    bucket = staging.apart(account.outputs().buckets["staging"])[0]
     _change(target, bucket, lambda found: _add(target, plan, job, found, rate))
     try:
         yield
@@ -83,7 +86,7 @@ def reserved(target: Target, plan: Plan, job: str) -> Iterator[None]:
         raise
 
 
-def _add(target: Target, plan: Plan, job: str, found: _List, rate: Rate) -> tuple[Reservation, ...] | None:
+def _add(target: Target, plan: Plan, job: str, found: _List, rate: Rate | None) -> tuple[Reservation, ...] | None:
     """The list with the job's reservation in it; None when it is there already. Raises UserError."""
     if any(one.job == job for one in found.held):  # the answer to an earlier try was lost
         return None
@@ -94,6 +97,10 @@ def _add(target: Target, plan: Plan, job: str, found: _List, rate: Rate) -> tupl
     if amount:
         held = Money(spending.committed.amount + amount, spending.committed.currency)
         spending = replace(spending, committed=held)
+    if (learner := plan.account.learner) and learner.cap is not None:
+        same = f"/{FOLDER}/{learner.name}/"
+        begun = sum((Decimal(one.amount) for one in open_ones if same in one.job), Decimal(0))
+        caps.fit(plan, learner, caps.spent(target, learner, target.now()), gate.what_fits, begun)
     try:
         gate.fit(plan, spending, rate)
     except UserError as refused:

@@ -25,7 +25,7 @@ def told(debug: bool = False) -> Iterator[None]:
         _write_nowhere()
         sys.exit(0)
     except Exception as problem:
-        known = _as_user_error(problem)
+        known = explained(problem)
         if debug or known is None:
             screen.trace()  # not raised again: Python would print what it quotes as it is
             sys.exit(FAILED)
@@ -41,7 +41,7 @@ def _write_nowhere() -> None:
         sys.stdout = None
 
 
-def _as_user_error(problem: Exception) -> UserError | None:
+def explained(problem: Exception) -> UserError | None:
     """The mistake in the reader's words; None for a defect of Cloudkite's own, which keeps its traceback."""
     if isinstance(problem, UserError):
         return problem

@@ -237,6 +237,14 @@ def waiting(text: str, live: bool = False) -> Iterator[Any]:
         yield tell
 
 
+def row(text: str, style: str = "") -> Text:
+    """A line of what stays in place while it changes, no wider than the terminal."""
+    made = _cell(text)
+    made.stylize(style)
+    made.no_wrap, made.overflow = True, "ellipsis"
+    return made
+
+
 def _plain(value: Any) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return dataclasses.asdict(value)

@@ -17,6 +17,7 @@ from clouds import end
 from localcloud import launch
 from localcloud.__main__ import main
 from localcloud.apis import assemble
+from localcloud.containers import images, supervised
 from localcloud.core import ports
 from localcloud.core.clock import Clock
 from localcloud.core.cloud import Cloud
@@ -31,8 +32,7 @@ from localcloud.projects.store import Projects
 from localcloud.storage import rate
 from localcloud.transport import ca
 from localcloud.vertex import settings
-from localcloud.vertex.jobs import images, preparation
-from localcloud.vertex.replicas import watch
+from localcloud.vertex.jobs import preparation
 
 PROJECT = "test-project"
 WAYS: dict[str, Callable[[bytes], bytes]] = {
@@ -214,10 +214,10 @@ def test_certificates_of_the_future_are_made_anew_when_the_clock_was_set_back(ro
 def test_records_of_a_job_that_are_damaged_end_it_as_lost(tmp_path: Path, damage: Any) -> None:
     record = {"reason": "exited", "code": 0, "ended": 5, "tail": ""}
     (tmp_path / "exit.json").write_text(json.dumps(record), encoding="utf-8")
-    ended = watch._ended(tmp_path)
+    ended = supervised.ended(tmp_path)
     assert ended is not None and ended.reason == "exited"
     damage(tmp_path / "exit.json")
-    ended = watch._ended(tmp_path)
+    ended = supervised.ended(tmp_path)
     assert ended is not None and ended.reason == "lost"
 
 

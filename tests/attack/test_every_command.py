@@ -16,8 +16,8 @@ from tasks import ns
 COMMANDS = sorted(ns.task_names)
 # Of those that have to be told more than their name.
 WORDS = {
-    "account.env": ["local"], "account.use": ["local"],
-    "ci.workflow": ["x", "--max-cost", "1"], "check": ["x"], "local.fault": ["stockout"],
+    "account.env": ["local"], "account.recover": ["x"], "account.remove": ["x"], "account.use": ["local"],
+    "class.join": ["x"], "ci.workflow": ["x", "--max-cost", "1"], "check": ["x"], "local.fault": ["stockout"],
     "local.pay": ["local"],
     "local.preempt": ["x"], "new": ["x"], "predict": ["x"], "report": ["x"], "tensorboard": ["x"], "train": ["x"],
 }  # fmt: skip

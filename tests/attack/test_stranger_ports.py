@@ -20,8 +20,8 @@ import pytest
 from clouds import LocalCloud
 from clouds.fixtures import make_cloud, new_cloud
 from clouds.vertex import VertexCloud, id_of, pool
+from localcloud.containers.relay import Relay
 from localcloud.core import peers, ports
-from localcloud.vertex.replicas.relay import Relay
 from localcloud.vertex.serving import model_http, tensorflow_server
 from localcloud.vertex.serving.plan import Door
 

@@ -125,7 +125,7 @@ def test_what_can_not_be_made_again_is_kept(made):
             {
                 *(("delete", "IAMMember", f"submitter-{role}") for role in (
                     "acts-as-trainer", "aiplatform-user", "cloudquotas-viewer", "logging-viewer",
-                    "serviceusage-serviceUsageConsumer",
+                    "run-developer", "serviceusage-serviceUsageConsumer",
                 )),
                 *(("delete", "BucketIAMMember", f"{grant}") for grant in (
                     "staging-submitter-legacyBucketReader", "staging-submitter-objectUser",
@@ -138,7 +138,7 @@ def test_what_can_not_be_made_again_is_kept(made):
             {
                 *(("create", "IAMMember", f"submitter-group-lab@example.com-{role}") for role in (
                     "acts-as-trainer", "aiplatform-user", "cloudquotas-viewer", "logging-viewer",
-                    "serviceusage-serviceUsageConsumer",
+                    "run-developer", "serviceusage-serviceUsageConsumer",
                 )),
                 *(("create", "BucketIAMMember", f"{to}-submitter-group-lab@example.com-{role}") for to, role in (
                     ("staging", "legacyBucketReader"), ("staging", "objectUser"),

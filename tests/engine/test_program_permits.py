@@ -28,6 +28,7 @@ pytestmark = pytest.mark.slow
 PROJECT = "cloudkite-permits"
 STORAGE, UPLOAD = "https://storage.googleapis.com/storage/v1", "https://storage.googleapis.com/upload/storage/v1"
 VERTEX = f"https://us-central1-aiplatform.googleapis.com/v1/projects/{PROJECT}/locations/us-central1"
+RUN = f"https://run.googleapis.com/v2/projects/{PROJECT}/locations/us-central1"
 IAM, LOGGING = "https://iam.googleapis.com/v1", "https://logging.googleapis.com/v2"
 MANAGER, QUOTAS = "https://cloudresourcemanager.googleapis.com/v3", "https://cloudquotas.googleapis.com/v1"
 TRAINER = f"trainer@{PROJECT}.iam.gserviceaccount.com"
@@ -62,6 +63,11 @@ def job(account: str) -> dict[str, Any]:
         "containerSpec": {"imageUri": "python:3.11", "command": ["python", "-c", "pass"]},
     }
     return {"displayName": "try", "jobSpec": {"workerPoolSpecs": [pool], "serviceAccount": account}}
+
+
+def run_job() -> dict[str, Any]:
+    task = {"containers": [{"image": "docker.io/library/python:3.11"}], "serviceAccount": TRAINER}
+    return {"template": {"template": task}}
 
 
 ENTRIES = {
@@ -100,6 +106,12 @@ TRIES = [
     # jobs: the submitter
     Try("submit as the trainer", at("POST", f"{VERTEX}/customJobs", job(TRAINER)), "s"),
     Try("list jobs", at("GET", f"{VERTEX}/customJobs"), "s"),
+    Try(
+        "make a Cloud Run job as the trainer",
+        at("POST", f"{RUN}/jobs", run_job(), jobId="try", validateOnly="true"),
+        "s",
+    ),
+    Try("list Cloud Run jobs", at("GET", f"{RUN}/jobs/-/executions"), "s"),
     Try("list endpoints", at("GET", f"{VERTEX}/endpoints"), "s"),
     # logs: the trainer writes, the submitter reads
     Try("write log entries", at("POST", f"{LOGGING}/entries:write", ENTRIES), "t"),

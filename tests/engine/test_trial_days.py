@@ -135,7 +135,7 @@ def test_at_a_terminal_a_person_is_asked_with_the_projects_day_as_the_proposal(m
     question = "on which day did the free trial begin? Billing > Credits shows its end, 90 days later"
     assert asked == [f"{question} [{today}]: "] * 2
     assert capsys.readouterr().err == (
-        f"error: 'soon' can't be the day on which the trial began\n\nhint: a day until today, such as {today}\n"
+        f"error: 'soon' isn't a day on which the trial may have begun\n\nhint: a day until today, such as {today}\n"
     )
     assert registry.load(mine.space, NAME).trial_started == today
 
@@ -147,7 +147,7 @@ def test_without_a_terminal_it_is_said_that_nobody_knows(mine, capsys):
     assert told.settle_start(mine.space, on_google, may_ask=True) is on_google
     told.tell_unknown_start(on_google)
     assert capsys.readouterr().err.splitlines() == [
-        "it isn't known when the free trial of account mine began, so its end can't be announced: uv run invoke up "
+        "it isn't known when the free trial of account mine began, so its end isn't announced: uv run invoke up "
         f"--account mine --trial-started {mine.target.now().date()}"
     ]
     assert mine.account.settings.read_text(encoding="utf-8") == before
@@ -166,7 +166,7 @@ def test_a_paid_account_has_no_trial(mine):
 def test_a_day_on_which_no_trial_can_have_begun(mine, text):
     with pytest.raises(UserError) as refused:
         setup.up(mine.space, NAME, trial_started=text)
-    assert refused.value.message == f"{text!r} can't be the day on which the trial began"
+    assert refused.value.message == f"{text!r} isn't a day on which the trial may have begun"
     assert refused.value.hint == f"a day until today, such as {mine.target.now().date()}"
     assert refused.value.code == 2
 
@@ -249,7 +249,7 @@ def test_the_credit_that_is_left_is_called_an_estimate(mine, capsys):
     setup.up(mine.space, NAME)
     assert (
         "credit of the trial: about 300.00 USD of 300 USD left (an estimate: jobs that Cloudkite started, without "
-        "storage, network and tax; no billing export is read)"
+        "storage, network and tax; no billing export was looked for)"
     ) in capsys.readouterr().out.splitlines()
 
 

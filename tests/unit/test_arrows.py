@@ -24,6 +24,7 @@ ALLOWED = {
 OF_THE_PROGRAM = {
     "money": {"infra.known", "infra.settings"},
     "engine": {"infra.program", "infra.mistakes", "infra.outputs", "infra.known", "infra.settings"},
+    "classes": {"infra.settings", "infra.mistakes", "infra.outputs"},
     "accounts": {"infra.settings", "infra.mistakes", "infra.outputs", "infra.known"},
 }
 HEAVY = {

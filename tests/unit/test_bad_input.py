@@ -100,7 +100,7 @@ CASES = [
         "account.add --local --name x1 --project my-project --budget ten",
         2,
         "budget must be a number, not 'ten'",
-        "for example 10",
+        "for example 10, 5EUR or 7000KRW",
     ),
     ("account.add --local --name x1 --project my-project --budget -5 --billing 012345-ABCDEF-012345", 2, "amount", ""),
     ("account.add --local --name x1 --project my-project --budget 5 --billing 12", 2, "billingAccount", ""),

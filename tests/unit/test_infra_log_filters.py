@@ -1,4 +1,4 @@
-"""The filters that the program puts into an account's logging, on entries as Vertex AI writes them."""
+"""The filters that the program puts into an account's logging, on entries as Vertex AI and Cloud Run write them."""
 
 import pytest
 
@@ -23,7 +23,16 @@ DEBUG = entry("workerpool0-0", "DEBUG")
 READ = entry("x", "INFO", "cloudaudit.googleapis.com%2Fdata_access") | {
     "resource": {"type": "gcs_bucket", "labels": {}}
 }
+LABELS = {"project_id": PROJECT, "location": "us-central1", "job_name": "penguins-1"}
+EVENT = {
+    "logName": f"projects/{PROJECT}/logs/cloudaudit.googleapis.com%2Fsystem_event",
+    "resource": {"type": "cloud_run_job", "labels": LABELS},
+}
 ENTRIES = {
+    "failed on Cloud Run": EVENT | {"severity": "ERROR"},
+    "done on Cloud Run": EVENT | {"severity": "INFO"},
+    "stderr on Cloud Run": EVENT
+    | {"logName": f"projects/{PROJECT}/logs/run.googleapis.com%2Fstderr", "severity": "ERROR"},
     "failed": FAILED,
     "printed": PRINTED,
     "stderr": STDERR,
@@ -37,7 +46,7 @@ ENTRIES = {
 @pytest.mark.parametrize(
     ("text", "matching"),
     [
-        (JOB_FAILED, {"failed"}),
+        (JOB_FAILED, {"failed", "failed on Cloud Run"}),
         (NOISE["debug-of-jobs"][1], {"debug"}),
         (NOISE["reads-of-data"][1], {"read"}),
     ],

@@ -10,7 +10,8 @@ from urllib.parse import unquote
 import pytest
 
 from cloudkite.accounts.target import Target
-from cloudkite.jobs import body, service
+from cloudkite.jobs import body
+from cloudkite.jobs.places import vertex
 from cloudkite.show.errors import BadValue
 from tests.jobs import NOW, SPEC, account, answer
 
@@ -105,7 +106,7 @@ def test_runs_that_the_service_may_add(strategy, disabled, expected):
 
 
 def test_a_running_job():
-    job = service.parse(answer(), NOW)
+    job = vertex.parse(answer(), NOW)
     assert (job.id, job.name, job.trainer, job.state) == ("4567890123456789012", SPEC.name, "penguins", "RUNNING")
     assert (job.region, job.machine, job.replicas, job.spot) == ("us-central1", "e2-standard-4", 1, False)
     assert job.active
@@ -117,7 +118,7 @@ def test_a_running_job():
 
 
 def test_a_job_that_ended_costs_what_it_ran_in_steps_of_30_seconds():
-    job = service.parse(answer(state="JOB_STATE_SUCCEEDED", endTime="2026-11-24T14:32:31Z"), NOW)
+    job = vertex.parse(answer(state="JOB_STATE_SUCCEEDED", endTime="2026-11-24T14:32:31Z"), NOW)
     assert job.seconds == 31
     assert not job.active
     assert job.cost == job.worst_case
@@ -125,7 +126,7 @@ def test_a_job_that_ended_costs_what_it_ran_in_steps_of_30_seconds():
 
 
 def test_a_job_in_the_queue_has_cost_nothing_yet():
-    job = service.parse(answer(state="JOB_STATE_PENDING", startTime=None), NOW)
+    job = vertex.parse(answer(state="JOB_STATE_PENDING", startTime=None), NOW)
     assert (job.seconds, job.cost) == (0, 0)
     assert job.worst_case > 0
 
@@ -140,7 +141,7 @@ def test_a_job_in_the_queue_has_cost_nothing_yet():
 )
 def test_a_foreign_job_may_have_no_known_price(machine):
     spec = {"workerPoolSpecs": [{"machineSpec": machine}]}
-    job = service.parse({"name": answer()["name"], "jobSpec": spec, "state": "JOB_STATE_RUNNING"})
+    job = vertex.parse({"name": answer()["name"], "jobSpec": spec, "state": "JOB_STATE_RUNNING"})
     assert job.cost is None
     assert job.worst_case is None
     assert job.limit_seconds == 604800
@@ -148,7 +149,7 @@ def test_a_foreign_job_may_have_no_known_price(machine):
 
 def test_a_failed_job_tells_why():
     message = "The replica workerpool0-0 exited with a non-zero status of 1."
-    assert service.parse(answer(state="JOB_STATE_FAILED", error={"code": 3, "message": message})).error == message
+    assert vertex.parse(answer(state="JOB_STATE_FAILED", error={"code": 3, "message": message})).error == message
 
 
 @pytest.mark.parametrize(
@@ -199,7 +200,7 @@ def test_a_jobs_own_name_is_harmless_in_its_output_folder(name, expected):
 
 def test_a_job_on_google_has_pages_in_the_console():
     google = Target(account(project="my-project"), {}, {})
-    job = service._told(google, answer())
+    job = vertex._told(google, answer())
     base = "https://console.cloud.google.com"
     assert job.console == f"{base}/vertex-ai/locations/us-central1/training/4567890123456789012?project=my-project"
     page, _query, project = job.console_logs.rpartition("?")

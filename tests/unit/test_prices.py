@@ -9,7 +9,8 @@ from types import SimpleNamespace
 import pytest
 
 from catalog.book import UnknownName, read
-from cloudkite.jobs import body, service
+from cloudkite.jobs import body
+from cloudkite.jobs.places import vertex
 from cloudkite.money import costs, prices
 from tests.jobs import SPEC, answer
 
@@ -100,7 +101,7 @@ def test_billing_months_are_pacific(now, start):
 def job(start, end=None, state="SUCCEEDED", machine="n1-standard-4"):
     raw = answer(state=f"JOB_STATE_{state}", startTime=start, endTime=end)
     raw["jobSpec"]["workerPoolSpecs"][0]["machineSpec"]["machineType"] = machine
-    return service.parse(raw, datetime.datetime(2026, 11, 24, 12, tzinfo=datetime.UTC))
+    return vertex.parse(raw, datetime.datetime(2026, 11, 24, 12, tzinfo=datetime.UTC))
 
 
 def test_the_month_is_what_ended_and_what_may_still_come():
@@ -130,4 +131,4 @@ def test_a_jobs_worst_case_is_the_plans():
     spec = SPEC
     hourly = prices.job_hour(spec.machine, "us-central1").amount
     raw = {**answer(state="JOB_STATE_RUNNING"), **body.body(spec)}
-    assert service.parse(raw).worst_case == service.limits.worst_case(hourly, spec.limit_seconds, 0)
+    assert vertex.parse(raw).worst_case == vertex.limits.worst_case(hourly, spec.limit_seconds, 0)

@@ -49,7 +49,7 @@ def test_of_a_trial_whose_start_nobody_said_only_the_closing_is_known():
 def test_no_day_on_which_a_trial_began(text):
     with pytest.raises(BadValue) as refused:
         parse_day(text, BEGAN)
-    assert refused.value.message == f"{text!r} can't be the day on which the trial began"
+    assert refused.value.message == f"{text!r} isn't a day on which the trial may have begun"
     assert refused.value.hint == "a day until today, such as 2026-11-29"
 
 

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from catalog import accelerators, book, currencies, images, machines, prices, quotas, regions, tpus
+from catalog import accelerators, book, currencies, images, machines, prices, quotas, regions, run, tpus
 from catalog.book import UnknownName
 
 FOLDER = Path(book.__file__).parent
 
 
 @pytest.mark.parametrize(
-    "name", ["machines", "accelerators", "regions", "quotas", "prices", "resources", "tpus", "currencies"]
+    "name", ["machines", "accelerators", "regions", "quotas", "prices", "resources", "tpus", "currencies", "run"]
 )
 def test_each_file_says_its_date_and_source(name):
     data = json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
@@ -232,6 +232,32 @@ def test_every_accelerator_that_serves_is_known_and_has_a_quota_with_sound_regio
         assert accelerators.accelerator(name) and row["id"].startswith("CustomModelServing")
         named = [region for places in row["documented"].values() for region in places]
         assert len(named) == len(set(named)) and set(named) <= known, name
+
+
+def test_shapes_of_cloud_run():
+    assert run.shape("4cpu-8gb") == run.Shape(4, Decimal(8))
+    assert run.shape("2CPU").name == "2cpu-4gb"
+    assert run.shape("1cpu-0.5gib").memory == "512Mi"
+    assert run.shape("8cpu-32gb").memory == "32Gi"
+    for name in ("3cpu-4gb", "16cpu-64gb", "4cpu-17gb", "n1-standard-4", "cpu", ""):
+        with pytest.raises(run.BadShape):
+            run.shape(name)
+
+
+def test_cloud_run_costs_what_its_price_page_says():
+    assert run.hourly(run.Shape(1, Decimal(1)), "us-central1").amount == Decimal("0.072")
+    assert run.hourly(run.Shape(1, Decimal(1)), "europe-west3").amount == Decimal("0.0864")
+    assert run.tier("asia-northeast3") == "2"
+    assert {run.tier(name) for name in run.regions()} == {"1", "2"}
+    with pytest.raises(UnknownName):
+        run.hourly(run.Shape(1, Decimal(1)), "moon-1")
+    assert run.free() == (240_000, 450_000)
+
+
+def test_what_an_instance_takes_of_the_quotas_of_its_region():
+    cpu, memory = run.needs(run.shape("4cpu-8gb"))
+    assert (cpu.meter.service, cpu.meter.id, cpu.amount) == (run.SERVICE, "CpuAllocPerProjectRegion", 4000)
+    assert (memory.meter.id, memory.amount) == ("MemAllocPerProjectRegion", 8 << 30)
 
 
 @pytest.mark.parametrize(

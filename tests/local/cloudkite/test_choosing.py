@@ -10,6 +10,7 @@ import pytest
 
 from cloudkite.accounts import api
 from cloudkite.jobs import choosing, service
+from cloudkite.jobs.places import vertex
 from cloudkite.journey import results, training
 from cloudkite.show.errors import BadValue, UserError
 from tests.jobs import SPEC
@@ -84,7 +85,7 @@ def test_a_name_means_one_job_for_ever(place, jobs):
         choosing.choose(place.target, "task8")
     assert somebodys.id in several.value.message and jobs["task8"].id in several.value.message
     lost = dataclasses.replace(SPEC, name="task8", output=jobs["task8"].output)
-    found = service._submitted(place.target, lost, api.Passing("the connection was cut"))
+    found = vertex._submitted(place.target, lost, api.Passing("the connection was cut"))
     assert found is not None and found.id == jobs["task8"].id, "whose answer was lost is told by its output alone"
 
 

@@ -236,7 +236,7 @@ pushed.pull(target, pushed.wanted(target, {here.account.outputs().buckets["data"
 def test_who_may_not_read_the_accounts_data_stages_their_own(here, tmp_path):
     files = here.trainer.data_files
     bucket = here.account.outputs().buckets["staging"]
-    staged = staging.stage_data(here.target, bucket, files, tmp_path / "h.json", pushed="gs://somebody-elses-bucket")
+    staged = staging.stage_data(here.target, bucket, files, tmp_path / "h.json", pushed=["gs://somebody-elses-bucket"])
     assert staged.uri.startswith(f"{bucket}/data/") and staged.sent == len(files)
 
 

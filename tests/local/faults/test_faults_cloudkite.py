@@ -8,6 +8,7 @@ import hashlib
 import os
 import subprocess
 import sys
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ import pytest
 from cloudkite.accounts import api
 from cloudkite.jobs import logs, service, staging, submit
 from cloudkite.jobs.body import JobSpec, new_name
+from cloudkite.jobs.places import vertex
 from cloudkite.models import fetching
 from cloudkite.show.errors import UserError
 from cloudkite.trainers.wheels import Wheel
@@ -30,7 +32,7 @@ Break = Callable[..., None]
 @pytest.fixture(autouse=True)
 def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(api, "_PAUSES", (0, 0, 0))
-    monkeypatch.setattr(service, "_PAUSES", (0, 0, 0))
+    monkeypatch.setattr(vertex, "_PAUSES", (0, 0, 0))
 
 
 @pytest.fixture
@@ -84,7 +86,7 @@ def test_a_submission_in_trouble_is_one_job(place: Place, spec: JobSpec, fault: 
 def test_a_submission_that_may_have_been_heard_is_not_sent_again(
     place: Place, spec: JobSpec, fault: Break, trouble: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:  # fmt: skip
-    monkeypatch.setattr(service.time, "sleep", lambda _seconds: None)
+    monkeypatch.setattr(vertex.time, "sleep", lambda _seconds: None)
     fault("aiplatform.customJobs.create", **trouble)
     with pytest.raises(UserError, match="submit the job: ") as told:
         service.create(place.target, spec)
@@ -100,6 +102,47 @@ def test_a_submission_whose_end_nobody_can_tell_says_so(place: Place, spec: JobS
         service.create(place.target, spec)
     assert told.value.hint == "it may have been submitted: look with `uv run invoke jobs` before you try again"
     assert len(named(place, spec.name)) == 1
+
+
+@pytest.fixture
+def on_run(place: Place, spec: JobSpec, local_cloud: Any) -> Iterator[JobSpec]:
+    """A Cloud Run job that fails at once: what it is to fetch is not there."""
+    local_cloud.enable("run")
+    output = f"{spec.output}tiny-{uuid.uuid4().hex[:8]}-20261129-120000-abcd/"
+    yield dataclasses.replace(spec, place="run", machine="1cpu-2gb", image="python:3.11", output=output)
+    service.forget(place.target)
+
+
+@pytest.mark.parametrize(
+    ("method", "trouble"),
+    [
+        ("run.jobs.create", {"cut": "after"}),
+        ("run.jobs.create", {"torn": -1}),
+        ("run.jobs.create", {"code": 503, "times": 3}),
+        ("run.jobs.create", {"expired": True}),
+        ("run.jobs.run", {"cut": "after"}),
+        ("run.jobs.run", {"expired": True}),
+    ],
+)
+def test_a_cloud_run_job_in_trouble_is_one_job(
+    place: Place, on_run: JobSpec, fault: Break, trouble: dict[str, Any], method: str
+) -> None:
+    service.running(place.target)  # signs in
+    fault(method, **trouble)
+    made = service.create(place.target, on_run)
+    assert [job.id for job in named(place, on_run.name)] == [made.id]
+
+
+@pytest.mark.parametrize("trouble", [{"cut": "before"}, {"torn": -1}, {"code": 503}, {"code": 429}])
+def test_a_cloud_run_job_that_was_never_begun_leaves_nothing(
+    place: Place, on_run: JobSpec, fault: Break, trouble: dict[str, Any]
+) -> None:
+    service.running(place.target)
+    fault("run.jobs.run", **trouble)
+    with pytest.raises(UserError, match="submit the job: "):
+        service.create(place.target, on_run)
+    assert named(place, on_run.name) == []
+    assert service.forget(place.target) == 0
 
 
 def test_a_service_that_stays_away_is_told_as_such(place: Place, spec: JobSpec, fault: Break) -> None:

@@ -20,13 +20,14 @@ SERVICE = "aiplatform.googleapis.com"
 class Meter:
     """One quota. `metric` ("" when not known) is what Google's refusals name; `id` is Cloud Quotas' name ("" likewise).
 
-    `sure` is "documented", "reported" (field reports) or "guess".
+    `sure` is "documented", "reported" (field reports) or "guess"; `service` is whose quota it is.
     """
 
     title: str
     metric: str
     id: str
     sure: str
+    service: str = SERVICE
 
 
 @dataclass(frozen=True)

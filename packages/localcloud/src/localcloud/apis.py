@@ -25,6 +25,7 @@ HOSTS: list[tuple[str, str]] = [
     (r"www\.googleapis\.com/+((upload|download|batch|resumable/upload)/)?storage/.*", "localcloud.storage.http:app"),
     (r"([a-z0-9-]+-)?aiplatform\.googleapis\.com/.*", "localcloud.vertex.http:app"),
     (r"[^/]+\.prediction\.vertexai\.goog/.*", "localcloud.vertex.http:app"),
+    (r"([a-z0-9-]+-)?run\.googleapis\.com/.*", "localcloud.run.http:app"),
     (r"logging\.googleapis\.com/.*", "localcloud.logging.http:app"),
     (r"cloudresourcemanager\.googleapis\.com/.*", "localcloud.projects.http:app"),
     (r"serviceusage\.googleapis\.com/v1beta1/.*", "localcloud.quotas.metrics:app"),
@@ -52,6 +53,7 @@ OPEN_HOSTS: list[tuple[str, str]] = [
 # (how the service's name starts, "module:function" that makes the table of a Cloud)
 TABLES: list[tuple[str, str]] = [
     ("google.cloud.aiplatform.", "localcloud.vertex.rpc:table"),
+    ("google.cloud.run.", "localcloud.run.rpc:table"),
     ("google.logging.", "localcloud.logging.rpc:table"),
     ("google.cloud.resourcemanager.", "localcloud.projects.http:table"),
     ("google.api.serviceusage.", "localcloud.services.http:table"),

@@ -187,7 +187,7 @@ def _after_a_kill(root: Path) -> dict[str, Any] | None:
     except OSError:
         return None
     except ValueError:  # damaged; to end jobs needs no environments
-        if not (root / "vertex" / "jobs").is_dir():
+        if not any((root / api).is_dir() for api in ("vertex/jobs", "run/executions")):
             return None
         envs = root / "envs"
     return _spawn(root, envs, Wanted())

@@ -49,6 +49,7 @@ log = logging.getLogger(__name__)
 
 # Loaded once the server is ready, by the time that somebody asks: their types take seconds to import.
 _BACKGROUND_APPS = ("localcloud.vertex.http:app", "localcloud.logging.http:app")
+_RUN = "localcloud.run.http:app"  # where executions may have outlived the last server
 _BACKGROUND_TABLES = ("localcloud.vertex.rpc:table", "localcloud.logging.rpc:table")
 _LOADING = 20.0  # seconds that loading in the background may hold up an end
 _HELLO = 20.0  # seconds for a supervisor to begin TLS
@@ -134,7 +135,7 @@ async def serve(root: Path, envs: Path, wanted: Wanted, ready: Any) -> None:
                 ready(described)
                 await cloud.started()
                 beside = [
-                    asyncio.create_task(_preload(front, grpc_handler)),
+                    asyncio.create_task(_preload(front, grpc_handler, cloud.root)),
                     asyncio.create_task(_end_without_folder(root / "server.lock", end)),
                 ]
                 await end.wait()
@@ -204,8 +205,9 @@ async def _provider(cloud: Cloud, claimed: socket.socket) -> Any:
     return await provider.start(cloud, claimed)
 
 
-async def _preload(front: Front, handler: GrpcFront) -> None:
-    for loader in _BACKGROUND_APPS:
+async def _preload(front: Front, handler: GrpcFront, root: Path) -> None:
+    apps = [*_BACKGROUND_APPS, *([_RUN] if (root / "run" / "executions").exists() else [])]
+    for loader in apps:
         with contextlib.suppress(Exception):  # its first request tells
             await front.app(loader)
     for loader in _BACKGROUND_TABLES:

@@ -42,6 +42,7 @@ def test_the_services(session: AuthorizedSession) -> None:
         VERTEX: "Vertex AI",
         COMPUTE: "Compute Engine",
         STORAGE: "Cloud Storage",
+        "152E-C115-5142": "Cloud Run",
     }
 
 

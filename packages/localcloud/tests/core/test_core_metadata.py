@@ -14,6 +14,7 @@ import requests
 from clouds import LocalCloud
 from localcloud import launch
 from localcloud.apis import assemble
+from localcloud.containers.relay import Relay
 from localcloud.core import ports
 from localcloud.core.cloud import Cloud
 from localcloud.core.ports import Ports
@@ -22,7 +23,6 @@ from localcloud.iam.store import Iam
 from localcloud.identity.metadata import Metadata
 from localcloud.identity.tokens import Tokens
 from localcloud.projects.store import Projects
-from localcloud.vertex.replicas.relay import Relay
 
 SCRIPT = """
 import google.auth, google.auth.compute_engine, json

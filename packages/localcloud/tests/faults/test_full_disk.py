@@ -20,8 +20,8 @@ from google.api_core import exceptions
 from google.cloud import storage
 
 from localcloud import launch
+from localcloud.containers import spool
 from localcloud.core.state import database, disk
-from localcloud.vertex.replicas import spool
 
 MIB = 1 << 20
 linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits the files of another process")

@@ -82,11 +82,11 @@ GRANTS = [
 
 def test_roles_that_only_google_has_are_not_called_unknown(session: Any, policies: Any) -> None:
     for kind in ("project", "bucket"):
-        answer = policies[kind]("roles/run.invoker", OWNER)
+        answer = policies[kind]("roles/spanner.viewer", OWNER)
         told = (answer.status_code, answer.json()["error"]["message"])
-        assert told == (501, "not emulated by the local cloud: roles/run.invoker")
-    assert session.get(f"{IAM}/roles/run.invoker").status_code == 501
-    assert session.get(f"{IAM}/roles/run.nobody").status_code == 404
+        assert told == (501, "not emulated by the local cloud: roles/spanner.viewer")
+    assert session.get(f"{IAM}/roles/spanner.viewer").status_code == 501
+    assert session.get(f"{IAM}/roles/spanner.nobody").status_code == 404
 
 
 @pytest.mark.parametrize(("kind", "role", "may"), GRANTS)

@@ -11,7 +11,7 @@ from clouds import LocalCloud, Start
 from clouds.company import company
 from clouds.vertex import PLAIN, VertexCloud, id_of, pool
 from localcloud import launch
-from localcloud.vertex.jobs import images
+from localcloud.containers import images
 
 SPARROW = """
 import os, sparrow

@@ -10,11 +10,12 @@ import pytest
 
 from clouds.vertex import VertexCloud, id_of, pool
 from localcloud import launch
+from localcloud.containers import supervisor
+from localcloud.containers.supervised import LOST, Exit
 from localcloud.vertex.jobs import retries
 from localcloud.vertex.jobs.records import Job
 from localcloud.vertex.jobs.retries import Again
-from localcloud.vertex.replicas import supervisor
-from localcloud.vertex.replicas.outcome import LOST, Exit, Outcome, outcome
+from localcloud.vertex.replicas.outcome import Outcome, outcome
 
 STORAGE = "https://storage.googleapis.com/storage/v1/b"
 P, W = "workerpool0-0", "workerpool1-0"

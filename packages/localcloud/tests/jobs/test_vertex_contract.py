@@ -10,12 +10,13 @@ from typing import Any
 
 import pytest
 
+from localcloud.containers import ground, spool
+from localcloud.containers.supervised import LOST, Exit
+from localcloud.containers.words import expand
 from localcloud.core.state.kept import Damaged
 from localcloud.vertex import settings
-from localcloud.vertex.jobs import preparation
-from localcloud.vertex.replicas import contract, spool
-from localcloud.vertex.replicas.contract import expand
-from localcloud.vertex.replicas.outcome import LOST, Exit, outcome, settled
+from localcloud.vertex.replicas import contract
+from localcloud.vertex.replicas.outcome import outcome, settled
 
 KNOWN = {"A": "1", "B": "two words"}
 
@@ -114,7 +115,7 @@ def test_a_worker_that_ends_well_settles_nothing() -> None:
 
 
 def test_a_job_cannot_install_into_the_machines_python(tmp_path: Path) -> None:
-    environment = preparation.base(tmp_path, tmp_path / "no-python")
+    environment = ground.base(tmp_path, tmp_path / "no-python")
     pip = shutil.which("pip3", path=environment["PATH"])
     if pip is None:
         pytest.skip("the machine's own Python has no pip; install python3-pip to run this")

@@ -31,7 +31,7 @@ _ALL = 10**18  # nanos: more than anybody uses
 _GRACE = timedelta(days=30).total_seconds()  # after its end, an upgrade still opens the account again
 # Which APIs answer only where somebody pays. Pub/Sub is not among them: see README.md.
 PAID = frozenset(
-    f"{name}.googleapis.com" for name in "aiplatform artifactregistry compute cloudbuild containerregistry".split()
+    f"{name}.googleapis.com" for name in "aiplatform artifactregistry compute cloudbuild containerregistry run".split()
 )
 
 

@@ -11,12 +11,14 @@ from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 
+from catalog import run
 from localcloud.billing import pacific, prices
 from localcloud.billing.ledger import STORAGE, Counted
 from localcloud.billing.prices import Sku
 from localcloud.core.asked.counts import CLASS_A, CLASS_B, EARLY, LOGS, Thing
 from localcloud.core.asked.usage import Span
 
+RUN = "run"  # kind of the spans of Cloud Run jobs
 GRANULE = 30  # seconds; training and serving are charged by the half minute begun
 _GIB = 1 << 30
 
@@ -70,8 +72,9 @@ class Credit:
 
 def lines(spans: Iterable[Span], counted: Iterable[Counted], now: int, credits: Iterable[Credit] = ()) -> list[Line]:
     """All lines until `now`, by day."""
-    found = [line for span in spans for line in _of_span(span, now)] + _of_counted(counted)
+    found = [line for span in spans for line in _of_span(span, now)] + [_of(one) for one in counted]
     found.sort(key=lambda line: (line.day, line.project, line.service, line.resource, line.sku))
+    found = _less_free(found)
     for credit in credits:
         found = _credited(found, credit)
     return found
@@ -79,8 +82,11 @@ def lines(spans: Iterable[Span], counted: Iterable[Counted], now: int, credits: 
 
 def _of_span(span: Span, now: int) -> Iterable[Line]:
     end = now if span.ended is None else span.ended
-    granules = -(-max(end - span.started, 0) // GRANULE)
-    for day, seconds in pacific.days(span.started, span.started + granules * GRANULE):
+    if span.kind == RUN:  # each attempt counts a minute at least; by 100 ms then, here by the second
+        length = max(end - span.started, run.least_seconds())
+    else:
+        length = -(-max(end - span.started, 0) // GRANULE) * GRANULE
+    for day, seconds in pacific.days(span.started, span.started + length):
         for amount, sku in _skus(span, seconds):
             yield _of_machines(day, span, sku, amount)
 
@@ -100,24 +106,28 @@ def hourly(spans: Iterable[Span], levels: Mapping[Thing, int], now: int) -> list
 def _skus(span: Span, seconds: int) -> Iterator[tuple[Decimal, Sku]]:
     """(hours, what is sold) of machines and disks that a span has for so many seconds."""
     for pool in span.pools:
+        if span.kind == RUN:
+            cpus, memory = pool.machine.split("cpu ")
+            yield Decimal(seconds) * Decimal(cpus), prices.run_cpu(span.region)
+            yield Decimal(seconds) * Decimal(memory) / _GIB, prices.run_memory(span.region)
+            continue
         amount = Decimal(seconds * pool.replicas) / 3600
         yield amount, prices.machine(span.kind, pool.machine, pool.accelerator, pool.count, pool.spot, span.region)
         if pool.disk_gb:
             yield amount, prices.disk(pool.disk, pool.disk_gb, span.region)
 
 
-def _of_counted(counted: Iterable[Counted]) -> list[Line]:
+def _less_free(lines: Iterable[Line]) -> list[Line]:
     """Of what is free in each month, the earliest counts first."""
     left: dict[tuple[str, str, date], Decimal] = {}
     found = []
-    for one in counted:
-        line = _of(one)
+    for line in lines:
         free = line.of.free
         if free is not None:
             key = (free.name, line.project if free.per_project else line.payer, line.day.replace(day=1))
             rest = left.get(key, free.amount)
-            given = min(line.amount, rest)
-            left[key] = rest - given
+            given = min(line.amount, rest / free.weight)
+            left[key] = rest - given * free.weight
             line = replace(line, nanos=line.of.nanos(line.amount - given), free=given)
         found.append(line)
     return found

@@ -220,11 +220,13 @@ class Billing:
 
     async def stop(self, project_id: str, why: str) -> None:
         """End all that costs by the hour in a project that is deleted or nobody pays for. What is stored stays."""
+        from localcloud.run.store import RunJobs
         from localcloud.vertex.store import Vertex  # its types take seconds: only where something ran
 
         vertex = self._cloud.of(Vertex)  # first: who must stop something says so when it is loaded
         ends = await asyncio.gather(
             vertex.end_all(project_id, why),
+            self._cloud.of(RunJobs).end_all(project_id, why),
             *(stopper(project_id, why) for stopper in self._stoppers),
             return_exceptions=True,
         )
@@ -310,7 +312,7 @@ class Billing:
 
     async def _stop_what_was_left(self) -> None:
         """End what still runs because a kill came in the middle of an unlinking, a trial's end or a deletion."""
-        if not (self._cloud.root / "vertex").exists():
+        if not any((self._cloud.root / api).exists() for api in ("vertex", "run")):
             return
         for project in self._cloud.of(Projects).list():
             if state := self.accounts.state(project["projectId"]):

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, Decimal
 from functools import cache
 
-from catalog import prices
+from catalog import prices, run
 from catalog.book import UnknownName, read
 
 NANOS = 10**9
 VERTEX, STORAGE = ("Vertex AI", "C7E2-9256-1C43"), ("Cloud Storage", "95FF-2EF5-5EA1")
+RUN = ("Cloud Run", "152E-C115-5142")
 LOGGING, PUBSUB = ("Cloud Logging", "5490-F7B7-8DF6"), ("Cloud Pub/Sub", "A1E8-BE35-7EBC")
+_TIER_1 = "us-central1"
 _FREE_REGIONS = ("us-east1", "us-west1", "us-central1")
 FREE_GIB = Decimal(5)  # GB-months of Standard storage, per billing account and month
 _VERBS = {"training": "Training/Pipelines", "serving": "Online/Batch Prediction"}
@@ -28,6 +30,7 @@ class Free:
     name: str
     amount: Decimal
     per_project: bool = False
+    weight: Decimal = Decimal(1)  # how much of the amount a unit takes
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,24 @@ def _hourly(name: str, region: str, accelerator: str, count: int, spot: bool) ->
             continue
         return None if amount is None else amount * int(sized[2]) / known
     return None
+
+
+@cache
+def run_cpu(region: str) -> Sku:
+    """A second of a vCPU of a Cloud Run job. What is free is worth tier 1 prices: https://cloud.google.com/run/pricing"""
+    price, amount = run.cpu_second(region), run.free()[0]
+    weight = price / run.cpu_second(_TIER_1)
+    free = Free("Cloud Run vCPU seconds", amount, weight=weight)
+    return Sku(*RUN, f"Jobs CPU in {region}", "vCPU second", price, free)
+
+
+@cache
+def run_memory(region: str) -> Sku:
+    """A second of a GiB of a Cloud Run job."""
+    price, amount = run.gib_second(region), run.free()[1]
+    weight = price / run.gib_second(_TIER_1)
+    free = Free("Cloud Run GiB seconds", amount, weight=weight)
+    return Sku(*RUN, f"Jobs Memory in {region}", "gibibyte second", price, free)
 
 
 @cache

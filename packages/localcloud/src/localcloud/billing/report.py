@@ -78,7 +78,7 @@ def _free(lines: Sequence[Line]) -> list[Body]:
     for line in lines:
         if free := line.of.free:
             owner = f"projects/{line.project}" if free.per_project else line.payer
-            used[owner, free.name, line.unit, free.amount] += line.free
+            used[owner, free.name, line.unit, free.amount] += line.free * free.weight
     return [
         {"for": owner, "what": what, "used": str(amount.quantize(Decimal("1e-9"))), "of": str(most), "unit": unit}
         for (owner, what, unit, most), amount in sorted(used.items())

@@ -13,6 +13,7 @@ from decimal import Decimal
 from functools import cache
 from typing import Any
 
+from catalog import run
 from catalog.book import read
 from catalog.currencies import Rate
 from catalog.machines import machines
@@ -27,10 +28,13 @@ SERVICES = {
     prices.VERTEX[1]: prices.VERTEX[0],
     "6F81-5844-456A": "Compute Engine",
     prices.STORAGE[1]: prices.STORAGE[0],
+    prices.RUN[1]: prices.RUN[0],
 }
 # unit of the line -> (usageUnit, its name, baseUnit, conversion)
 _UNITS = {
     "hour": ("h", "hour", "s", 3600),
+    "vCPU second": ("s", "second", "s", 1),
+    "gibibyte second": ("GiBy.s", "gibibyte second", "By.s", 2**30),
     "gibibyte month": ("GiBy.mo", "gibibyte month", "By.s", 2**30 * 730 * 3600),
 }
 
@@ -58,7 +62,9 @@ def skus(service_id: str, stamp: str, wanted: str) -> list[Body]:
 
 @cache
 def _all(service_id: str, rate: Rate) -> list[tuple[Body, Body]]:
-    made = {prices.VERTEX[1]: _vertex, "6F81-5844-456A": _compute, prices.STORAGE[1]: _storage}[service_id]
+    made = {prices.VERTEX[1]: _vertex, "6F81-5844-456A": _compute, prices.STORAGE[1]: _storage, prices.RUN[1]: _run}[
+        service_id
+    ]
     return [_sku(service_id, rate, *row) for row in made()]
 
 
@@ -115,6 +121,14 @@ def _storage() -> Iterator[Row]:
                 free = sku.free.amount if sku.free else Decimal(0)
                 group = f"{storage_class.capitalize()}Storage"
                 yield sku.text, "Storage", group, False, region, sku.unit, sku.price, free
+
+
+def _run() -> Iterator[Row]:
+    for region in run.regions():
+        for sku in (prices.run_cpu(region), prices.run_memory(region)):
+            assert sku.price is not None and sku.free is not None
+            free = sku.free.amount / sku.free.weight
+            yield sku.text, "Compute", "Jobs", False, region, sku.unit, sku.price, free
 
 
 def _sku(

@@ -14,6 +14,7 @@ from localcloud import launch
 from localcloud.billing import currency
 
 _UNIT_WORDS = {"gibibyte month": "GiB-months", "gibibyte": "GiB"}
+_SECOND_WORDS = {"vCPU second": "vCPU-seconds", "gibibyte second": "GiB-seconds"}
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
 
 
@@ -145,13 +146,16 @@ def _amount(amount: Decimal, unit: str) -> str:
         return f"{minutes // 60} h {minutes % 60} min" if amount >= Decimal("0.1") else f"{round(amount * 3600)} s"
     if unit == "operation":
         return f"{amount:,.0f} operations"
+    if unit in _SECOND_WORDS:
+        return f"{amount:,.0f} {_SECOND_WORDS[unit]}"
     return f"{amount:.4f} {_UNIT_WORDS[unit]}"
 
 
 def _free(one: dict[str, Any]) -> str:
     """Such as: 12 of 5,000 Class A operations (billingAccounts/0-0-0)"""
     words = {"bytes": "GiB-months of Standard storage", "logs": "GiB of logs", "messages": "GiB of messages"}
-    what = words.get(one["what"], f"{one['what']} operations of Standard storage")
+    operations = one["unit"] == "operation"
+    what = words.get(one["what"], f"{one['what']} operations of Standard storage" if operations else one["what"])
     used = Decimal(one["used"])
-    shown = f"{used:,.0f}" if one["unit"] == "operation" else f"{used:.4f}"
+    shown = f"{used:,.0f}" if operations or one["unit"].endswith("second") else f"{used:.4f}"
     return f"{shown} of {int(one['of']):,} {what} ({one['for'].partition('/')[2]})"

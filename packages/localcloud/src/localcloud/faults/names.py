@@ -17,6 +17,7 @@ from localcloud.faults.storage_names import storage_id
 # How a gRPC service's name starts -> its API, as in API.googleapis.com; the first that fits.
 RPC_APIS = (
     ("google.cloud.aiplatform.", "aiplatform"),
+    ("google.cloud.run.", "run"),
     ("google.logging.", "logging"),
     ("google.cloud.resourcemanager.", "cloudresourcemanager"),
     ("google.api.serviceusage.", "serviceusage"),
@@ -52,6 +53,7 @@ _ODD_RPCS = {
     "GetProjectBillingInfo": "projects.getBillingInfo",
     "UpdateProjectBillingInfo": "projects.updateBillingInfo",
     "Publish": "topics.publish",
+    "RunJob": "jobs.run",
     "Pull": "subscriptions.pull",
     "Acknowledge": "subscriptions.acknowledge",
     "GetIamPolicy": "*.getIamPolicy",
@@ -59,6 +61,7 @@ _ODD_RPCS = {
     "TestIamPermissions": "*.testIamPermissions",
 }
 _CUSTOM = re.compile(r"(?::|%3[Aa])([A-Za-z]+)$")
+_NAMESPACED = re.compile(r"^/apis/[^/]+/")  # of Cloud Run's older API
 _WORDS = re.compile(r"(Batch[A-Z][a-z]+|[A-Z][a-z]+)(.*)")
 
 
@@ -165,7 +168,8 @@ _EXAMPLES = (
 
 def _hosts() -> list[str]:
     apis = [f"{api}.googleapis.com" for api in APIS]
-    return [*apis, *_OTHER_HOSTS, METADATA, "us-central1-aiplatform.googleapis.com", "bucket.storage.googleapis.com"]
+    return [*apis, *_OTHER_HOSTS, METADATA, "us-central1-aiplatform.googleapis.com", "us-central1-run.googleapis.com",
+            "bucket.storage.googleapis.com"]  # fmt: skip
 
 
 def method_id(verb: str, host: str, path: str) -> str:
@@ -173,11 +177,13 @@ def method_id(verb: str, host: str, path: str) -> str:
     if host.endswith("storage.googleapis.com") or "/storage/v1" in path:
         return storage_id(verb, host, path)
     api = "aiplatform" if "aiplatform." in host or host.endswith("vertexai.goog") else host.partition(".")[0]
+    api = "run" if host.endswith("-run.googleapis.com") else api
     return rest_id(api, verb, path) if api in APIS else ""
 
 
 def rest_id(api: str, verb: str, path: str) -> str:
     """The id by the rules that most APIs follow: collections and ids take turns in a path, a custom verb ends it."""
+    path = _NAMESPACED.sub("/", path)
     custom = _CUSTOM.search(path)
     parts = [part for part in path[: custom.start() if custom else None].split("/") if part]
     if parts and re.fullmatch(r"v\d\w*", parts[0]):

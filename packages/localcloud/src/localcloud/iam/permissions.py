@@ -17,6 +17,7 @@ _ASKED = {
     "bucket": r"storage\.(?!hmacKeys|intelligenceConfigs|featureConfigs|buckets\.(create|list|restore)$).*",
     "serviceAccount": r"iam\.serviceAccount(s\.(?!create$|list$)|Keys\.|ApiKeyBindings\.).*",
     "repository": r"artifactregistry\.(?!locations|project(configs|settings)|repositories\.(create|list)$).*",
+    "runJob": r"run\.(jobs\.(?!create$|list$)|executions\.|tasks\.).*",
     "topic": r"pubsub\.topics\.(?!create$|list$).*",
     "subscription": r"pubsub\.subscriptions\.(?!create$|list$).*",
     "billingAccount": r"billing\.(?!accounts\.create$|resourceCosts|resourcebudgets).*",
@@ -27,12 +28,15 @@ _KINDS = {
     "bucket": r"buckets/[^/]+",
     "serviceAccount": r"projects/[^/]+/serviceAccounts/[^/]+",
     "repository": r"projects/[^/]+/locations/[^/]+/repositories/[^/]+",
+    "runJob": r"projects/[^/]+/locations/[^/]+/jobs/[^/]+",
     "topic": r"projects/[^/]+/topics/[^/]+",
     "subscription": r"projects/[^/]+/subscriptions/[^/]+",
     "billingAccount": r"billingAccounts/[^/]+",
 }
 # https://cloud.google.com/iam/docs/full-resource-names
-_FULL = re.compile(r"//(?:cloudresourcemanager|storage|iam|artifactregistry|pubsub|cloudbilling)\.googleapis\.com/(.+)")
+_FULL = re.compile(
+    r"//(?:cloudresourcemanager|storage|iam|artifactregistry|pubsub|run|cloudbilling)\.googleapis\.com/(.+)"
+)
 
 
 @cache

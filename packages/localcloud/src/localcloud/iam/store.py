@@ -24,11 +24,14 @@ if TYPE_CHECKING:
 
 Body = dict[str, Any]
 _ACCOUNT_ID = re.compile(r"[a-z][-a-z0-9]{4,28}[a-z0-9]")
-_AGENT = re.compile(r"service-\d+@(gcp-sa-[a-z-]+|gs-project-accounts)\.iam\.gserviceaccount\.com")
+_AGENT = re.compile(
+    r"service-\d+@(gcp-sa-[a-z-]+|gs-project-accounts|serverless-robot-prod)\.iam\.gserviceaccount\.com"
+)
 # What Google grants its agents when it makes them.
 _AGENT_ROLES = {
     "gcp-sa-aiplatform": "roles/aiplatform.serviceAgent",
     "gcp-sa-aiplatform-cc": "roles/aiplatform.customCodeServiceAgent",
+    "serverless-robot-prod": "roles/run.serviceAgent",
 }
 
 
@@ -114,7 +117,7 @@ class Iam:
         if match is None or project is None or not project.get("fresh") or self.find_service_account(email):
             return True
         name = match[1].removeprefix("gcp-sa-").removesuffix("-cc")
-        service = "storage" if name == "gs-project-accounts" else name
+        service = {"gs-project-accounts": "storage", "serverless-robot-prod": "run"}.get(name, name)
         since = project.get("enabledAt", {}).get(f"{service}.googleapis.com")
         on = f"{service}.googleapis.com" in project["services"]
         return on and (since is None or not self._cloud.of(Settling).refuses(since, AGENT))

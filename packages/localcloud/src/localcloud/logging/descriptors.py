@@ -13,6 +13,7 @@ _TYPES: dict[str, tuple[str, tuple[str, ...]]] = {
     "aiplatform.googleapis.com/PipelineJob": ("Vertex Pipelines Job", ("location", "pipeline_job_id")),
     "api": ("Produced API", ("service", "method", "version", "location")),
     "audited_resource": ("Audited Resource", ("service", "method")),
+    "cloud_run_job": ("Cloud Run Job", ("location", "job_name")),
     "gce_instance": ("VM Instance", ("instance_id", "zone")),
     "gcs_bucket": ("GCS Bucket", ("bucket_name", "location")),
     "generic_node": ("Generic Node", ("location", "namespace", "node_id")),

@@ -32,7 +32,8 @@ def create(call: Call, project_id: str, name: str) -> Body | None:
         raise ApiError(409, f"Requested entity already exists: project {project_id}")
     if sum(_counts(call, project) for project in cloud.of(Projects).list()) >= _MOST:
         return None
-    made = cloud.of(Projects).create(project_id, name, call.body.get("labels"))
+    maker = cloud.of(Projects).find(call.caller.project) or {}
+    made = cloud.of(Projects).create(project_id, name, call.body.get("labels"), person=maker.get("person"))
     cloud.of(Iam).add_member(f"projects/{made['projectId']}", "roles/owner", f"serviceAccount:{call.caller.email}")
     return made
 

@@ -39,6 +39,7 @@ TITLES = {
     "logging": "Cloud Logging API",
     "monitoring": "Cloud Monitoring API",
     "pubsub": "Cloud Pub/Sub API",
+    "run": "Cloud Run Admin API",
     "servicemanagement": "Service Management API",
     "serviceusage": "Service Usage API",
     "storage": "Cloud Storage API",
@@ -50,7 +51,7 @@ TITLES = {
 _OTHERS = frozenset(
     "apikeys cloudasset cloudfunctions cloudkms cloudscheduler cloudtasks container containeranalysis dataflow "
     "dataproc deploymentmanager dns essentialcontacts eventarc file firestore networkconnectivity notebooks "
-    "ondemandscanning orgpolicy oslogin pubsub recommender redis run secretmanager servicecontrol servicenetworking "
+    "ondemandscanning orgpolicy oslogin pubsub recommender redis secretmanager servicecontrol servicenetworking "
     "sourcerepo spanner speech sqladmin storageinsights storagetransfer tpu translate vision workflows".split()
 )
 

@@ -40,10 +40,17 @@ class Projects:
         self._on: dict[str, frozenset[str]] = {}  # which APIs are on, as far as it was asked
         cloud.count("projects", lambda: len(self.list()))
 
-    def create(self, project_id: str, name: str = "", labels: dict[str, str] | None = None, payer: str = "") -> Body:
+    def create(
+        self,
+        project_id: str,
+        name: str = "",
+        labels: dict[str, str] | None = None,
+        payer: str = "",
+        person: str | None = None,
+    ) -> Body:
         """The project, made if it isn't there, with its owner account and key file. Raises 400, 409 for a bad id.
 
-        A new one is paid by the billing account `payer`, "" for none.
+        A new one is paid by the billing account `payer`, "" for none, and belongs to `person` (see below).
 
         Made in steps that can each be repeated, the record last, so that a kill in the middle leaves nothing odd.
         """
@@ -68,8 +75,9 @@ class Projects:
                     "labels": labels or {},
                     "createTime": self._cloud.clock.stamp(),
                     "billingAccount": payer,
-                    # The command line's projects are one person's; who tries Google, or uses the API, is another.
-                    "person": "" if payer == DEFAULT_PAYER else project_id,
+                    # The command line's projects are one person's, who tries Google is another; who makes one by the
+                    # API stays who they are.
+                    "person": person if person is not None else "" if payer == DEFAULT_PAYER else project_id,
                     "linked": True,  # who pays is known; older projects had no such field
                     "services": sorted(ON_BY_DEFAULT),
                 }

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+from catalog import run
 from catalog.book import read
 from catalog.quotas import SERVICE
 from catalog.regions import regions
@@ -33,6 +34,8 @@ class Limit:
 @cache
 def limits(service: str) -> Mapping[str, Limit]:
     """The quotas of a service by their id; empty for a service that has none here."""
+    if service == run.SERVICE:
+        return {quota.meter.id: _of_run(quota) for quota in run.quotas()}
     if service != SERVICE:
         return {}
     book = read("quotas.json")
@@ -51,6 +54,14 @@ def limits(service: str) -> Mapping[str, Limit]:
             found.append(Limit(quota, metric, f"Custom model training {word}{title} per region", values, True))
     found += _serving(book["serving"])
     return {limit.id: limit for limit in found if limit.id}
+
+
+def _of_run(quota: run.Quota) -> Limit:
+    """Of Cloud Run, what new projects are reported to have."""
+    titles = {"cpu_allocation": "Total CPU allocation, in milli vCPU, per project per region",
+              "mem_allocation": "Total memory allocation, in bytes, per project per region"}  # fmt: skip
+    title = titles[quota.meter.metric.partition("/")[2]]
+    return Limit(quota.meter.id, quota.meter.metric, title, dict.fromkeys(run.regions(), quota.reported))
 
 
 def _serving(book: Mapping[str, Any]) -> Iterator[Limit]:

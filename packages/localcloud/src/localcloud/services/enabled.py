@@ -47,6 +47,8 @@ def require_for(cloud: Cloud, caller: Caller, consumer: str, service: str) -> No
     https://cloud.google.com/apis/docs/system-parameters
     """
     require_quota_project(caller, consumer, service)
+    if caller.person and not consumer and service == _PROJECTS:
+        return  # charged to the project of gcloud, in which it is on: Terraform makes projects so
     if consumer and consumer != caller.project:
         require_named(cloud, caller, consumer, service)
     else:

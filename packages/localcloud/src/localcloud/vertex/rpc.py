@@ -42,7 +42,7 @@ def _shared(method: Unary) -> Unary:
 
     async def answer(raw: bytes, caller: Caller) -> bytes:
         name = GetOperationRequest.FromString(raw).name  # that is field 1 of all these requests but a list's
-        if name.startswith("operations/"):
+        if name.startswith("operations/") or (HOST.get() and "aiplatform" not in HOST.get()):
             raise NotEmulated(name)
         return await method(raw, caller)
 

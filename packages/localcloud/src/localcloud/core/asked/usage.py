@@ -30,7 +30,8 @@ class Pool:
 class Span:
     """Machines that a resource had from `started` to `ended` (None: it still has), in seconds of the cloud's clock.
 
-    `kind` is "training" or "serving"; `payer` the billing account's name; `title` what a person called it.
+    `kind` is "training", "serving" or "run" (a Cloud Run job, whose `machine` is "4cpu BYTES"); `payer` the billing
+    account's name; `title` what a person called it.
     """
 
     resource: str

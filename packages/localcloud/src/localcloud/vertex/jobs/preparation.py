@@ -7,48 +7,29 @@ import os
 import secrets
 import shutil
 import socket
-import sys
 import threading
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from environments import EnvironmentFailed, environment, install
-from localcloud.core.environment import boto_configuration
+from environments import EnvironmentFailed, install
+from localcloud.containers import ground, images, words
+from localcloud.containers.ground import CantPrepare, Interpreter, Say
 from localcloud.core.network import Network
 from localcloud.core.state.files import private_folder, write_privately
-from localcloud.core.state.kept import parsed, texts
-from localcloud.iam.store import Iam
 from localcloud.identity.metadata import Metadata
 from localcloud.identity.tokens import Tokens
-from localcloud.vertex.jobs import images
 from localcloud.vertex.jobs.records import Job
-from localcloud.vertex.replicas import contract, processes
+from localcloud.vertex.replicas import contract
 from localcloud.vertex.replicas.contract import Replica
 
 if TYPE_CHECKING:
     from localcloud.core.cloud import Cloud
 
-Say = Callable[[str, str], None]  # text, severity
-
 _PORTS = range(20_000, 32_000)
 _ports: dict[str, list[int]] = {}  # of jobs that run, by their id
 _ports_lock = threading.Lock()
-_SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-
-
-class CantPrepare(Exception):
-    """Why a job can't be started, in words for its author."""
-
-
-@dataclass(frozen=True)
-class Interpreter:
-    """What stands in for an image: its Python executable, and the image's entry point."""
-
-    python: Path
-    entrypoint: Sequence[str]
 
 
 def interpreters(cloud: Cloud, job: Job, say: Say) -> dict[str, Interpreter]:
@@ -58,35 +39,8 @@ def interpreters(cloud: Cloud, job: Job, say: Say) -> dict[str, Interpreter]:
     for replica in everyone:
         wanted = (replica.image, replica.variable(images.REQUIREMENTS))
         if wanted not in made:
-            made[wanted] = _interpreter(cloud, *wanted, say)
+            made[wanted] = ground.interpreter(cloud, *wanted, say)
     return {one.name: made[one.image, one.variable(images.REQUIREMENTS)] for one in everyone}
-
-
-def _interpreter(cloud: Cloud, image: str, more: str, say: Say) -> Interpreter:
-    try:
-        found, entrypoint = images.find(cloud.root, image, more)
-        if words := images.warning(found, cloud.clock.now().date()):
-            say(words, "WARNING")
-        variables = cloud.of(Network).variables
-        python = environment(cloud.envs, found.requirements, found.python, _progress(say, image), variables)
-    except (images.UnknownImage, images.BadRequirement) as error:
-        raise CantPrepare(str(error)) from None
-    except EnvironmentFailed as error:
-        raise CantPrepare(f"The environment for the image {image} can't be built: {error}") from None
-    return Interpreter(python, entrypoint)
-
-
-def _progress(say: Say, image: str) -> Callable[[str], None]:
-    first = True
-
-    def progress(line: str) -> None:
-        nonlocal first
-        if first:
-            say(f"Building the environment for the image {image}.", "INFO")
-            first = False
-        say(line, "INFO")
-
-    return progress
 
 
 def job_folder(cloud: Cloud, job_id: str) -> Path:
@@ -102,7 +56,7 @@ def lay_out(cloud: Cloud, job: Job, found: dict[str, Interpreter], grace: float,
     spec = job.body["jobSpec"]
     everyone = contract.replicas(spec)
     folder = private_folder(job_folder(cloud, job.id))
-    own_account = identity(cloud, job, folder)
+    own_account = ground.identity(cloud, job.run["account"], job.project, job.id, folder)
     tuned = job.tuned
     job_id, trial = (tuned.job, tuned.trial) if tuned else (job.id, "")
     own = contract.variables(job_id, job.number, spec, everyone, _addresses(job.id, everyone), trial)
@@ -110,13 +64,15 @@ def lay_out(cloud: Cloud, job: Job, found: dict[str, Interpreter], grace: float,
         interpreter = found[replica.name]
         shutil.rmtree(folder / replica.name, ignore_errors=True)  # of the attempt before
         place = private_folder(folder / replica.name)
-        variables = base(place, interpreter.python) | own_account | own[replica.name] | job.run.get("variables", {})
+        variables = (
+            ground.base(place, interpreter.python) | own_account | own[replica.name] | job.run.get("variables", {})
+        )
         if tuned:
             variables["CLOUD_ML_HP_METRIC_FILE"] = str(private_folder(Path(tuned.folder) / replica.name) / "metrics")
         if replica.package is not None:
             packages = _packages(cloud, job, replica, interpreter.python, place, variables)
             variables["PYTHONPATH"] = os.pathsep.join(str(path) for path in packages)
-        variables = contract.with_author_variables(variables, replica.variables)
+        variables = words.with_author_variables(variables, replica.variables)
         written = {
             "command": contract.command(replica, variables, interpreter.entrypoint),
             "environment": variables,
@@ -152,23 +108,8 @@ def release(cloud: Cloud, job_id: str) -> None:
     with _ports_lock:
         _ports.pop(job_id, None)
     folder = job_folder(cloud, job_id)
-    forget_key(cloud, folder)
+    ground.forget_key(cloud, folder)
     shutil.rmtree(folder, ignore_errors=True)
-
-
-def forget_key(cloud: Cloud, folder: Path) -> None:
-    """Delete the key that `identity` made in a folder; a damaged one ends with its account."""
-    kept = _key_of(folder)
-    if kept and cloud.of(Iam).find_key(kept["private_key_id"]):
-        cloud.of(Iam).delete_key(kept["client_email"], kept["private_key_id"])
-
-
-def _key_of(folder: Path) -> dict[str, str]:
-    try:
-        kept = parsed((folder / "key.json").read_bytes(), texts)
-    except (OSError, ValueError):
-        return {}
-    return kept if {"private_key_id", "client_email"} <= kept.keys() else {}
 
 
 def _addresses(job_id: str, everyone: Sequence[Replica]) -> dict[str, str]:
@@ -193,42 +134,6 @@ def _is_free(port: int) -> bool:
     except OSError:
         return False
     return True
-
-
-def identity(cloud: Cloud, job: Job, folder: Path) -> dict[str, str]:
-    """The variables of a client of this cloud, as the job's service account and nobody else."""
-    account = job.run["account"]
-    key_file = folder / "key.json"
-    if not _key_of(folder):
-        write_privately(key_file, json.dumps(cloud.of(Iam).new_key(account)))
-    boto = boto_configuration(key_file, cloud.root / "ca.pem", job.project, folder / "gcloud")
-    write_privately(folder / "boto.cfg", boto)
-    made = cloud.environment(job.project) | cloud.of(Metadata).environment(account, job.project, job.id, processes.DOOR)
-    return made | {
-        "GOOGLE_APPLICATION_CREDENTIALS": str(key_file),
-        "CLOUDSDK_AUTH_CREDENTIAL_FILE_OVERRIDE": str(key_file),
-        "CLOUDSDK_CONFIG": str(folder / "gcloud"),
-        "BOTO_CONFIG": str(folder / "boto.cfg"),
-    }
-
-
-def base(place: Path, python: Path) -> dict[str, str]:
-    """What a process needs of its machine; nothing of the server's own environment comes in."""
-    variables = {
-        "HOME": str(private_folder(place / "home")),
-        "TMPDIR": str(private_folder(place / "tmp")),
-        "LANG": "C.UTF-8",
-        "PYTHONUNBUFFERED": "1",
-        "PIP_REQUIRE_VIRTUALENV": "1",  # the pip that a job finds is the machine's: it must not change that Python
-        "PATH": os.pathsep.join([str(python.parent), _SYSTEM_PATH]),
-    }
-    if sys.platform == "win32":
-        kept = ("SYSTEMROOT", "SYSTEMDRIVE", "COMSPEC", "PATHEXT", "NUMBER_OF_PROCESSORS", "PROCESSOR_ARCHITECTURE")
-        variables |= {name: os.environ[name] for name in kept if name in os.environ}
-        system = os.environ.get("SYSTEMROOT", r"C:\Windows")
-        variables["PATH"] = os.pathsep.join([str(python.parent), rf"{system}\System32", system])
-        variables |= {"TEMP": variables["TMPDIR"], "TMP": variables["TMPDIR"], "USERPROFILE": variables["HOME"]}
-    return variables
 
 
 def _packages(

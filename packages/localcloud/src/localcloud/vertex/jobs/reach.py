@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from localcloud.containers import images
 from localcloud.core.asked.callers import Caller
 from localcloud.core.errors import ApiError
 from localcloud.iam import access
@@ -12,7 +13,6 @@ from localcloud.iam.access import Access
 from localcloud.iam.store import Iam
 from localcloud.projects.store import Projects
 from localcloud.storage.store import Storage
-from localcloud.vertex.jobs import images
 from localcloud.vertex.place import Call, Place
 from localcloud.vertex.replicas import contract
 

@@ -13,10 +13,11 @@ import time
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from localcloud.containers.background import apart
+from localcloud.containers.ground import CantPrepare
 from localcloud.core.state.disk import is_full
 from localcloud.logging.store import Logs
 from localcloud.quotas import capacity
-from localcloud.vertex.background import apart
 from localcloud.vertex.jobs import preparation, queue, retries
 from localcloud.vertex.jobs.records import Job, Jobs
 from localcloud.vertex.jobs.retries import Again
@@ -222,7 +223,7 @@ class Runner:
             while not isinstance(decided := await self._attempt(job_id, told), Outcome):
                 self._again(job_id, decided, told)
             ended = decided
-        except preparation.CantPrepare as error:
+        except CantPrepare as error:
             ended = Outcome("FAILED", {"code": 3, "message": str(error)})
         except asyncio.CancelledError:
             raise

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from localcloud.core.errors import ApiError, NotEmulated, error_info
+from localcloud.transport.shapes import Violation
 
 Body = Mapping[str, Any]
 
@@ -42,14 +42,6 @@ _POOL_NOT_EMULATED = {
     "reservationAffinity": "reservations",
     "gpuPartitionSize": "parts of GPUs",
 }
-
-
-@dataclass(frozen=True)
-class Violation:
-    """What is wrong with one field; `path` in snake_case with indexes."""
-
-    path: str
-    message: str
 
 
 def found(violations: list[Violation]) -> ApiError:

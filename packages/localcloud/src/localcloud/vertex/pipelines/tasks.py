@@ -11,9 +11,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from localcloud.core.errors import ApiError, NotEmulated
+from localcloud.transport import shapes
 from localcloud.vertex.jobs import validation
 from localcloud.vertex.jobs.validation import Violation
-from localcloud.vertex.wire import messages, shapes
+from localcloud.vertex.wire import messages
 
 Body = dict[str, Any]
 

@@ -11,10 +11,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from localcloud.containers.words import expand
+
 Body = Mapping[str, Any]
 
 _TF_TASKS = ("chief", "worker", "ps", "evaluator")  # by worker pool
-_REFERENCE = re.compile(r"\$\$|\$\(([A-Za-z_][A-Za-z0-9_.-]*)\)")
 _GCS_MOUNT = re.compile(r"(?<![\w/.-])/gcs(?=/|$)")
 
 
@@ -105,14 +106,6 @@ def variables(
     return made
 
 
-def with_author_variables(environment: Mapping[str, str], given: Sequence[Body]) -> dict[str, str]:
-    """`environment` and the author's variables, whose values may refer to those before them."""
-    merged = dict(environment)
-    for variable in given:
-        merged[variable["name"]] = expand(variable.get("value", ""), merged)
-    return merged
-
-
 def command(replica: Replica, environment: Mapping[str, str], entrypoint: Sequence[str]) -> list[str]:
     """What the replica runs: `command` replaces the image's entry point, `args` what follows it.
 
@@ -123,20 +116,6 @@ def command(replica: Replica, environment: Mapping[str, str], entrypoint: Sequen
     container = replica.container or {}
     words = [*(container.get("command") or entrypoint), *container.get("args", [])]
     return [expand(word, environment) for word in words] or ["python"]
-
-
-def expand(text: str, environment: Mapping[str, str]) -> str:
-    """Replace $(NAME); $$(NAME) stays as $(NAME), and so does a name that is not set.
-
-    https://kubernetes.io/docs/tasks/inject-data-application/define-interdependent-environment-variables/
-    """
-
-    def value(match: re.Match[str]) -> str:
-        if match[0] == "$$":
-            return "$"
-        return environment.get(match[1], match[0])
-
-    return _REFERENCE.sub(value, text)
 
 
 def uses_gcs_mount(everyone: Sequence[Replica]) -> bool:

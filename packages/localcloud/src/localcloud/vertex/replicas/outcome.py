@@ -7,19 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
+from localcloud.containers.supervised import LOST, Exit
+
 CANCELLED = {"code": 1, "message": "CANCELED"}
 PRIMARY = "workerpool0-0"
-LOST = "lost"  # reason of a replica whose supervisor died: the machine was restarted, or somebody killed it
-
-
-@dataclass(frozen=True)
-class Exit:
-    """How a replica ended: see supervisor for `reason` and `code`; `ended` in nanoseconds."""
-
-    reason: str
-    code: int
-    ended: int
-    tail: str = ""
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from localcloud.containers.spool import Line
 from localcloud.core import strict_json
 from localcloud.logging.entries import SEVERITIES, Entry, timestamp
 from localcloud.vertex.jobs.records import Job
-from localcloud.vertex.replicas.spool import Line
 
 SERVICE = "service"  # task_name of what Vertex AI itself says
 _PLAIN = {"stdout": "INFO", "stderr": "ERROR"}

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from localcloud.core.state import locks
+from localcloud.containers import processes, spool, supervised
+from localcloud.containers.supervised import LOST, Exit
 from localcloud.core.state.disk import is_full
-from localcloud.core.state.kept import parsed, text, whole
 from localcloud.logging.store import Logs
 from localcloud.vertex.jobs import preparation, retries
 from localcloud.vertex.jobs.records import Job, Jobs
-from localcloud.vertex.replicas import output, processes, spool
-from localcloud.vertex.replicas.outcome import LOST, PRIMARY, Exit, settled
+from localcloud.vertex.replicas import output
+from localcloud.vertex.replicas.outcome import PRIMARY, settled
 
 if TYPE_CHECKING:
     from localcloud.core.cloud import Cloud
@@ -29,7 +27,6 @@ _YOUNG = 5.0  # seconds
 _CHECK = 1.0  # seconds between looks at whether a supervisor still lives
 _LATE = 0.5  # seconds beyond the timeout that replicas have to end by themselves
 _STUCK = 10.0  # seconds beyond the grace after which a supervisor that does not end its replica is given up
-_PACKAGE = Path(__file__).resolve().parents[3]
 
 
 @dataclass
@@ -151,7 +148,7 @@ class Watch:
                     continue
                 self._make_ready(replica)
                 replica.ready = True
-            ended = _ended(replica.folder)  # before the output, which is complete then
+            ended = supervised.ended(replica.folder)  # before the output, which is complete then
             moved |= self._carry(replica)
             if ended is not None:
                 replica.exit = ended
@@ -182,10 +179,10 @@ class Watch:
         """Start the supervisor if it never was; learn that it is dead, or stuck."""
         started = (replica.folder / "started.json").exists()
         stuck = self._stopped_at is not None and time.monotonic() - self._stopped_at > self._grace + _STUCK
-        if alive(replica.folder) and not stuck:
+        if supervised.alive(replica.folder) and not stuck:
             return
         if not started and replica.process is None:
-            replica.process = spawn(replica.folder)
+            replica.process = supervised.spawn(replica.folder)
         elif not started and replica.process is not None and replica.process.poll() is None and not stuck:
             return  # still importing
         elif not (replica.folder / "exit.json").exists():  # else it ended just now
@@ -198,44 +195,3 @@ class Watch:
         processes.kill(processes.family(str(replica.folder)))
         self._carry(replica)
         replica.exit = Exit(LOST, 137, time.time_ns())
-
-
-def _ended(folder: Path) -> Exit | None:
-    """How a replica ended, None when it hasn't; where the record of it is damaged, it is lost."""
-    try:
-        return parsed((folder / "exit.json").read_bytes(), _exit)
-    except FileNotFoundError:
-        return None
-    except ValueError:
-        return Exit(LOST, 137, time.time_ns())
-
-
-def _exit(kept: Any) -> Exit:
-    return Exit(text(kept["reason"]), whole(kept["code"], 0, 1 << 32), whole(kept["ended"], 0, 1 << 63), kept["tail"])
-
-
-def alive(folder: Path) -> bool:
-    """Whether a supervisor holds the lock of the folder."""
-    try:
-        with locks.held(folder / "alive"):
-            return False
-    except locks.Busy:
-        return True
-
-
-def spawn(folder: Path) -> subprocess.Popen[bytes]:
-    """Start a supervisor that outlives this process."""
-    environment = {"PYTHONPATH": str(_PACKAGE), "PATH": os.defpath}
-    if sys.platform == "win32":
-        environment |= {name: os.environ[name] for name in ("SYSTEMROOT", "PATH") if name in os.environ}
-    with (folder / "supervisor.log").open("ab") as errors:
-        return subprocess.Popen(
-            [sys.executable, "-P", "-m", "localcloud.vertex.replicas.supervisor", str(folder)],
-            cwd=folder,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=errors,
-            stderr=errors,
-            start_new_session=True,
-            creationflags=subprocess.CREATE_NEW_PROCESS_GROUP if sys.platform == "win32" else 0,
-        )

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import catalog.images
+from localcloud.containers import images
 from localcloud.core.errors import ApiError
 from localcloud.storage.admission import Admission
 from localcloud.storage.store import Storage
-from localcloud.vertex.jobs import images, reach
+from localcloud.vertex.jobs import reach
 from localcloud.vertex.place import Call
 
 if TYPE_CHECKING:

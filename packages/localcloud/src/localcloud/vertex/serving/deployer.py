@@ -13,10 +13,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from localcloud.containers.background import apart
 from localcloud.core.asked.usage import Usage
 from localcloud.core.errors import ApiError, NotEmulated
 from localcloud.vertex import operations
-from localcloud.vertex.background import apart
 from localcloud.vertex.jobs.store import CustomJobs
 from localcloud.vertex.jobs.validation import REQUIRED, Violation, found
 from localcloud.vertex.place import Call

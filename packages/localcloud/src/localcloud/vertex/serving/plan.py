@@ -14,15 +14,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from environments import EnvironmentFailed, environment
+from localcloud.containers import ground
+from localcloud.containers.words import expand, with_author_variables
 from localcloud.core.errors import ApiError
 from localcloud.core.network import Network
 from localcloud.core.state.files import private_folder, write_privately
 from localcloud.core.state.kept import parsed, whole
-from localcloud.vertex.jobs import preparation
-from localcloud.vertex.jobs.records import Job
 from localcloud.vertex.jobs.validation import seconds
 from localcloud.vertex.place import Call
-from localcloud.vertex.replicas import contract
 from localcloud.vertex.serving import artifacts, tensorflow_server
 
 if TYPE_CHECKING:
@@ -124,11 +123,10 @@ def lay_out(cloud: Cloud, plan: Plan, folder: Path, run: Path, grace: float) -> 
     python = interpreter(cloud, plan.container["imageUri"])
     private_folder(run)
     port = _free_port()
-    account = Job(plan.key, plan.project, {}, {"account": plan.account})
     tensorflow = artifacts.is_tensorflow(stand_in)
-    variables = preparation.base(run, python) | preparation.identity(cloud, account, folder)
+    variables = ground.base(run, python) | ground.identity(cloud, plan.account, plan.project, plan.key, folder)
     variables |= _own_variables(cloud, plan, port, tensorflow)
-    variables = contract.with_author_variables(variables, plan.container.get("env", []))
+    variables = with_author_variables(variables, plan.container.get("env", []))
     if tensorflow and not plan.container.get("command"):
         secret = secrets.token_urlsafe(24)
         variables[tensorflow_server.SECRET] = secret
@@ -136,7 +134,7 @@ def lay_out(cloud: Cloud, plan: Plan, folder: Path, run: Path, grace: float) -> 
     else:
         secret = ""
         words = [*(plan.container.get("command") or entrypoint), *plan.container.get("args", [])]
-        words = [contract.expand(word, variables) for word in words] or ["python"]
+        words = [expand(word, variables) for word in words] or ["python"]
     spec = {
         "command": words,
         "environment": variables,

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from localcloud.containers import ground, processes, spool, supervised
 from localcloud.core.errors import ApiError
 from localcloud.core.state.disk import is_full
 from localcloud.core.state.files import write_privately
@@ -22,8 +23,7 @@ from localcloud.core.state.kept import parsed, whole
 from localcloud.identity.metadata import Metadata
 from localcloud.logging.entries import Entry, timestamp
 from localcloud.logging.store import Logs
-from localcloud.vertex.jobs import preparation
-from localcloud.vertex.replicas import output, processes, spool, watch
+from localcloud.vertex.replicas import output
 from localcloud.vertex.serving import model_http
 from localcloud.vertex.serving.model_http import Answer, Lost
 from localcloud.vertex.serving.plan import Door, Plan, door, lay_out
@@ -144,7 +144,7 @@ class ModelServer:
         runs = sorted(self._folder.glob("run-*"), key=lambda path: int(path.name[4:]))
         latest = runs[-1] if runs else None
         if latest is not None and not (latest / "exit.json").exists():
-            if (latest / "started.json").exists() and watch.alive(latest):
+            if (latest / "started.json").exists() and supervised.alive(latest):
                 with contextlib.suppress(OSError, ValueError):  # damaged: it can't be asked, and another is started
                     self._door = door(latest)
                     return latest
@@ -154,7 +154,7 @@ class ModelServer:
         run = self._folder / f"run-{int(latest.name[4:]) + 1 if latest else 1}"
         shutil.rmtree(run, ignore_errors=True)
         self._door = lay_out(self._cloud, self.plan, self._folder, run, self._grace)
-        self._process = watch.spawn(run)
+        self._process = supervised.spawn(run)
         for old in runs:
             shutil.rmtree(old, ignore_errors=True)
         return run
@@ -176,7 +176,7 @@ class ModelServer:
                 return
             if now - began > _START and now - checked > 1:
                 checked = now
-                dead = not (run / "exit.json").exists() and not await asyncio.to_thread(watch.alive, run)
+                dead = not (run / "exit.json").exists() and not await asyncio.to_thread(supervised.alive, run)
                 if dead and not (run / "exit.json").exists():
                     await asyncio.to_thread(self._lose, run)
                     return
@@ -286,5 +286,5 @@ def console(plan: Plan) -> str:
 def release(cloud: Cloud, folder: Path, key: str) -> None:
     """Take back a model server's key and secret, and forget its folder; nothing happens when that was done."""
     cloud.of(Metadata).release(key)
-    preparation.forget_key(cloud, folder)
+    ground.forget_key(cloud, folder)
     shutil.rmtree(folder, ignore_errors=True)

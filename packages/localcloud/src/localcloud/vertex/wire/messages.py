@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import importlib
-import sys
 import threading
-import types
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import Any
+
+from localcloud.transport.typed import Route, routes_of, without_init
 
 _PACKAGE = "google.cloud.aiplatform_v1"
 _SERVICES = {
@@ -22,15 +20,6 @@ _SERVICES = {
     "PredictionService": "prediction_service",
 }
 _lock = threading.Lock()
-
-
-@dataclass(frozen=True)
-class Route:
-    """One HTTP route of a method, as its google.api.http option says: `body` is "", "*" or a field."""
-
-    verb: str
-    pattern: str
-    body: str
 
 
 @dataclass(frozen=True)
@@ -58,7 +47,7 @@ def _load() -> Messages:
     folders = [f"{_PACKAGE}.services.{module}" for module in _SERVICES.values()]
     packages = [_PACKAGE, f"{_PACKAGE}.types", f"{_PACKAGE}.services", *folders, *(f"{f}.transports" for f in folders)]
     transports: dict[str, Any] = {}
-    with _without_init(*packages):
+    with without_init(*packages):
         for module in (*_SERVICES.values(), "operation"):
             importlib.import_module(f"{_PACKAGE}.types.{module}")
         for service, module in _SERVICES.items():
@@ -66,7 +55,7 @@ def _load() -> Messages:
             transports[service] = vars(rest)[f"_Base{service}RestTransport"]
     for module in ("google.protobuf.empty_pb2", "google.longrunning.operations_pb2", "google.api.httpbody_pb2"):
         importlib.import_module(module)
-    return Messages({service: _routes(transport) for service, transport in transports.items()})
+    return Messages({service: routes_of(transport) for service, transport in transports.items()})
 
 
 def filled(result: dict[str, Any], message: Any) -> tuple[Any, list[str]]:
@@ -89,36 +78,3 @@ def carried(result: dict[str, Any]) -> list[dict[str, Any]]:
     """The messages within an operation, or within a list of them, in JSON."""
     found = [one.get(field) for one in result.get("operations", [result]) for field in ("metadata", "response")]
     return [one for one in found if one]
-
-
-def _routes(transport: Any) -> dict[str, tuple[Route, ...]]:
-    return {
-        name.removeprefix("_Base"): tuple(
-            Route(rule["method"].upper(), rule["uri"], rule.get("body", "")) for rule in inner._get_http_options()
-        )
-        for name, inner in vars(transport).items()
-        if name.startswith("_Base") and hasattr(inner, "_get_http_options")
-    }
-
-
-@contextmanager
-def _without_init(*packages: str) -> Iterator[None]:
-    """Stand-ins for packages, so that their modules can be imported without their `__init__`, which imports all others.
-
-    Afterwards the stand-ins are gone: who imports a package then gets the real one, with the same modules below it.
-    """
-    put = [name for name in packages if name not in sys.modules]
-    for name in put:
-        parent, _, own = name.rpartition(".")
-        stand_in = types.ModuleType(name)
-        stand_in.__path__ = [str(folder / own) for folder in _folders(parent) if (folder / own).is_dir()]
-        sys.modules[name] = stand_in
-    try:
-        yield
-    finally:
-        for name in put:
-            del sys.modules[name]
-
-
-def _folders(package: str) -> list[Path]:
-    return [Path(folder) for folder in importlib.import_module(package).__path__]

@@ -11,8 +11,8 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from localcloud.containers.background import apart
 from localcloud.core.errors import ApiError
-from localcloud.vertex.background import apart
 from localcloud.vertex.serving.batch.files import Files, Row
 from localcloud.vertex.serving.plan import interpreter
 from localcloud.vertex.serving.servers import Lost, ModelServer

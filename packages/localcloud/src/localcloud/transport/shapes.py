@@ -10,14 +10,21 @@ import json
 import math
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
-
-from localcloud.vertex.jobs.validation import Violation
 
 _DURATION = "google.protobuf.Duration"
 _LONGEST = 315_576_000_000  # seconds of a Duration
 _WHOLE = re.compile(r"-?\d+(\.0+)?", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Violation:
+    """What is wrong with one field; `path` in snake_case with indexes."""
+
+    path: str
+    message: str
 
 
 def wrong(descriptor: Any, value: Mapping[str, Any], path: str = "") -> Iterator[Violation]:

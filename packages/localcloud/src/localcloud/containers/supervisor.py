@@ -1,4 +1,4 @@
-"""Runs one replica of a job, detached from the server: `python -m localcloud.vertex.replicas.supervisor FOLDER`.
+"""Runs one replica of a job, detached from the server: `python -m localcloud.containers.supervisor FOLDER`.
 
 The folder holds `spec.json`: command, environment, workingFolder, timeoutSeconds, graceSeconds, root, which is the
 folder of the local cloud, and start, which the server goes by. The supervisor writes `started.json` (its pid), `output`
@@ -25,13 +25,13 @@ import time
 from pathlib import Path
 from typing import Any
 
+from localcloud.containers import processes
+from localcloud.containers.pipes import Pipes
+from localcloud.containers.spool import Writer
 from localcloud.core import ports
 from localcloud.core.state import locks
 from localcloud.core.state.disk import is_full
 from localcloud.core.state.files import write_privately
-from localcloud.vertex.replicas import processes
-from localcloud.vertex.replicas.pipes import Pipes
-from localcloud.vertex.replicas.spool import Writer
 
 _TICK = 0.1  # seconds between looks at the clock and the stop file
 _DRAIN = 5.0  # seconds to read what is left in the pipes after the end
@@ -165,7 +165,7 @@ def _tell_who_it_is(door: socket.socket, root: Path) -> None:
     """Serve the port at which the replica asks for its account."""
     select.select([door], [], [])
     # Only now: TLS and asyncio take longer to import than all that a supervisor needs otherwise.
-    from localcloud.vertex.replicas.relay import Relay
+    from localcloud.containers.relay import Relay
 
     Relay(root, door).run()
 

@@ -1,0 +1,1 @@
+"""Where training jobs run: one module for each service that has them."""

@@ -1,0 +1,1 @@
+"""Cloud Run jobs: run.googleapis.com/v2, over REST and gRPC."""

@@ -1,0 +1,1 @@
+"""The code of this trainer; `python -m trainer.task` runs it."""

@@ -1,0 +1,1 @@
+"""What is the same in each trainer: reading and preparing rows, going on after a kill, the cloud, the export."""
