@@ -282,7 +282,7 @@ def test_an_account_is_ended_once_and_again(mine, tmp_path, monkeypatch, capsys)
     out = capsys.readouterr().out
     assert "first saved to mine-saved: " in out and " for the download" in out
     assert engine.left(mine.account) == []
-    assert saved(tmp_path / "mine-saved") == [*DATA, "models/.cloudkite/state/mine.json", "models/x/0.csv"]
+    assert saved(tmp_path / "mine-saved") == [*DATA, "models/x/0.csv"]
     ends = mine.account.trial_started + datetime.timedelta(days=90)
     tail = [
         "nothing is left of what `up` made",
