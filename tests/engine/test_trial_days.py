@@ -257,9 +257,9 @@ def test_the_credit_that_is_left_is_called_an_estimate(mine, capsys):
 
 
 def saved(folder):
-    return sorted(
-        str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file() and not p.name.startswith(".cloudkite-")
-    )
+    """What a person put there; beside it are copies of what `up` made, and the record of what was fetched."""
+    found = (path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    return sorted(name for name in found if ".cloudkite" not in name)
 
 
 DATA = ["data/x/0.csv", "data/x/1.csv", "data/x/2.csv"]
