@@ -10,11 +10,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from cloudkite.accounts import preferences, services
+from cloudkite.accounts import preferences, services, unheard
 from cloudkite.accounts.api import send, table
 from cloudkite.accounts.services import Services
 from cloudkite.accounts.target import Target
-from cloudkite.money import unheard
 from cloudkite.show.errors import UserError, is_off
 from cloudkite.show.text import _
 

@@ -127,7 +127,7 @@ def tell_unknown_start(target: Target) -> None:
     if account.tier == "trial" and account.trial_started is None:
         screen.note(
             _(
-                "it isn't known when the free trial of account {name} began, so its end can't be announced: "
+                "it isn't known when the free trial of account {name} began, so its end isn't announced: "
                 "uv run invoke up --account {name} --trial-started {day}"
             ).format(name=account.name, day=trials.made_on(target) or "YYYY-MM-DD")
         )

@@ -10,11 +10,11 @@ import pytest
 import yaml
 
 from cloudkite import workspace
-from cloudkite.accounts import local, preflight, registry, settings, target
+from cloudkite.accounts import local, preflight, registry, settings, target, unheard
 from cloudkite.jobs.plans import Wishes
 from cloudkite.jobs.submit import plan
 from cloudkite.journey import results, setup, training
-from cloudkite.money import costs, currency, gate, reservations, unheard
+from cloudkite.money import costs, currency, gate, reservations
 from cloudkite.show.errors import UserError
 from cloudkite.trainers import folders
 from cloudkite.workspace import CLONE
