@@ -52,6 +52,7 @@ def rows(capsys) -> dict[str, dict]:
     return {row["account"]: row for row in json.loads(capsys.readouterr().out)}
 
 
+@pytest.mark.timeout(900)
 def test_twenty_accounts_of_which_one_fails_and_three_were_changed_by_others(street, capsys):
     names = described(street, "shop", 20)
     storage(street, "shop-00").create_bucket(f"cloudkite-{TAKEN}-data", location="us-central1")
@@ -116,6 +117,7 @@ def process(space: Workspace, *words: str) -> subprocess.Popen[str]:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT for another process; try Ctrl-C by hand")
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("verb", ["up", "down"])
 def test_ctrl_c_in_the_middle_ends_all_cleanly_and_the_same_again_goes_on(street, verb):
     names = described(street, f"{verb}-road", 6)
