@@ -262,11 +262,15 @@ def _side_by_side(fates: Sequence[Fate], work: Callable[[Fate, Tell], str]) -> N
             ended(fate.name, said)
 
         left, told = {pool.submit(one, fate) for fate in fates}, False
-        while left:
-            left = concurrent.futures.wait(left, timeout=_LOOK).not_done
-            if interrupts.asked() and not told:
-                told = True
-                screen.note(_("interrupted: what is in flight is finished and saved; again stops it at once"))
+        try:
+            while left:
+                left = concurrent.futures.wait(left, timeout=_LOOK).not_done
+                if interrupts.asked() and not told:
+                    told = True
+                    screen.note(_("interrupted: what is in flight is finished and saved; again stops it at once"))
+        except BaseException:  # the pool waits for all that was begun: let it end, and begin nothing more
+            interrupts.ask()
+            raise
 
 
 def _told(name: str, problem: Exception) -> UserError:

@@ -18,21 +18,23 @@ _NOT_ON_PROJECTS = re.compile("allUsers|allAuthenticatedUsers|project(Owner|Edit
 
 @dataclass(frozen=True)
 class Known:
-    """What there is: custom roles and service accounts, None for one that isn't there; whose a bucket is; whether one
-    of Google's own agents is there yet.
+    """What there is: custom roles and service accounts, None for one that isn't there; whether one of Google's own
+    agents is there yet.
     """
 
     role: Callable[[str], Body | None]
     account: Callable[[str], Body | None]
-    bucket_project: Callable[[str], str]
     agent: Callable[[str], bool]
 
 
-def check(known: Known, resource: str, policy: Policy, before: Policy) -> None:
-    """Raises 400 for a role that does not apply to the resource, or a member that is not there or can't be; 501."""
+def check(known: Known, resource: str, policy: Policy, before: Policy, project: str) -> None:
+    """Raises 400 for a role that does not apply to the resource, or a member that is not there or can't be; 501.
+
+    `project` is whose a bucket is.
+    """
     kind = permissions.kind_of(resource)
     for role in roles_of(policy) - roles_of(before):
-        if not _grantable(known, role, resource, kind):
+        if not _grantable(known, role, resource, kind, project):
             raise ApiError(400, f"Role {role} is not supported for this resource.")
     new = members_of(policy) - members_of(before)
     for member in new:
@@ -45,13 +47,13 @@ def check(known: Known, resource: str, policy: Policy, before: Policy) -> None:
         _check_owners(_owners(policy), _owners(before))
 
 
-def _grantable(known: Known, role: str, resource: str, kind: str) -> bool:
+def _grantable(known: Known, role: str, resource: str, kind: str, of_bucket: str) -> bool:
     if roles.is_elsewhere(role):
         raise NotEmulated(role)
     if role.startswith("roles/"):
         return roles.grantable(role, kind)
     name = resource.split("/")[1]
-    project = known.bucket_project(name) if kind == "bucket" else name
+    project = of_bucket if kind == "bucket" else name
     custom = known.role(role)
     if custom is None or custom.get("deleted") or not role.startswith(f"projects/{project}/"):
         return False

@@ -53,7 +53,6 @@ class Iam:
         self._known = Known(
             self.custom_roles.find,
             self.find_service_account,
-            lambda name: cloud.of(Buckets).bucket_project(name),
             self._has_agent,
         )
         cloud.count("service accounts", lambda: len(self._kept.list("account")))
@@ -287,22 +286,34 @@ class Iam:
 
     def set_policy(self, resource: str, policy: Policy) -> Policy:
         """Replace the policy. Raises 409 ABORTED for an etag that is not the present one, 400 or 501."""
+        project = self._project_of(resource)
         with self._lock:
-            present = self.get_policy(resource)
-            policies.check_etag(policy, present)
-            made = policies.normalise(policy)
-            grants.check(self._known, resource, made, present)
-            kept = {"resource": resource, "policy": made}
-            put = self._kept.put(f"policies/{resource}", "policy", kept)["policy"]
-            self._note_new(resource, made, present)
-            self.policy_generation += 1
-            return put
+            return self._set(resource, policy, project)
 
-    def _note_new(self, resource: str, policy: Policy, before: Policy) -> None:
-        """In a fresh project a grant takes a while until it works; what projects and agents have by themselves not."""
+    def _set(self, resource: str, policy: Policy, project: str) -> Policy:
+        present = self.get_policy(resource)
+        policies.check_etag(policy, present)
+        made = policies.normalise(policy)
+        grants.check(self._known, resource, made, present, project)
+        kept = {"resource": resource, "policy": made}
+        put = self._kept.put(f"policies/{resource}", "policy", kept)["policy"]
+        self._note_new(resource, made, present, project)
+        self.policy_generation += 1
+        return put
+
+    def _project_of(self, resource: str) -> str:
+        """Whose a bucket or a project is, "" for anything else.
+
+        Asked before the lock is taken: who makes a bucket holds that of the buckets, and sets the policy then.
+        """
         kind, _, name = resource.partition("/")
-        project = self._cloud.of(Buckets).bucket_project(name) if kind == "buckets" else name.partition("/")[0]
-        if kind in ("buckets", "projects") and self._cloud.of(Settling).is_fresh(project):
+        if kind == "buckets":
+            return self._cloud.of(Buckets).bucket_project(name)
+        return name.partition("/")[0] if kind == "projects" else ""
+
+    def _note_new(self, resource: str, policy: Policy, before: Policy, project: str) -> None:
+        """In a fresh project a grant takes a while until it works; what projects and agents have by themselves not."""
+        if resource.partition("/")[0] in ("buckets", "projects") and self._cloud.of(Settling).is_fresh(project):
             now = self._cloud.clock.time()
             for role, member in policies.pairs(policy) - policies.pairs(before):
                 if not member.startswith("project") and not _AGENT.fullmatch(member.partition(":")[2]):
@@ -333,11 +344,14 @@ class Iam:
 
     def add_member(self, resource: str, role: str, member: str, condition: Policy | None = None) -> Policy:
         """Give `member` a role on a resource; nothing changes when it has it."""
+        project = self._project_of(resource)
         with self._lock:
-            return self.set_policy(resource, policies.with_member(self.get_policy(resource), role, member, condition))
+            changed = policies.with_member(self.get_policy(resource), role, member, condition)
+            return self._set(resource, changed, project)
 
     def remove_member(self, resource: str, role: str, member: str, condition: Policy | None = None) -> Policy:
         """Take a role away; nothing changes when the member has it not."""
+        project = self._project_of(resource)
         with self._lock:
             changed = policies.without_member(self.get_policy(resource), role, member, condition)
-            return self.set_policy(resource, changed)
+            return self._set(resource, changed, project)
