@@ -14,11 +14,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 from catalog import quotas
 from cloudkite import engine
-from cloudkite.accounts import preflight, services, settings
+from cloudkite.accounts import settings
 from cloudkite.accounts.api import send, table
+from cloudkite.accounts.asked import preflight, services
+from cloudkite.accounts.asked.services import Services
 from cloudkite.accounts.person import payers, projects, signing
 from cloudkite.accounts.registry import Account
-from cloudkite.accounts.services import Services
 from cloudkite.accounts.target import Target, own_credentials
 from cloudkite.doctor.looks import Look, ok, refused, unknown, wrong
 from cloudkite.jobs.plans import DEFAULT_MACHINE

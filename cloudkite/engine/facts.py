@@ -6,10 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from cloudkite.accounts import preferences, services
+from cloudkite.accounts.asked import preferences, services
+from cloudkite.accounts.asked.preferences import Choice
+from cloudkite.accounts.asked.services import MANAGER, Services
 from cloudkite.accounts.patience import Patience
-from cloudkite.accounts.preferences import Choice
-from cloudkite.accounts.services import MANAGER, Services
 from cloudkite.accounts.target import Target
 from cloudkite.engine import state
 from cloudkite.engine.folder import Folder

@@ -11,8 +11,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from cloudkite import locks
-from cloudkite.accounts import services, settings
-from cloudkite.accounts.preflight import Made
+from cloudkite.accounts import settings
+from cloudkite.accounts.asked import services
+from cloudkite.accounts.asked.preflight import Made
 from cloudkite.accounts.registry import Account
 from cloudkite.accounts.target import Target
 from cloudkite.engine import backup, cli, failures, room, state

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from cloudkite.accounts import preflight, registry, services, settings
-from cloudkite.accounts.preflight import Finding, Report
+from cloudkite.accounts import registry, settings
+from cloudkite.accounts.asked import preflight, services
+from cloudkite.accounts.asked.preflight import Finding, Report
 from cloudkite.accounts.registry import Account
 from cloudkite.accounts.target import Target
 from cloudkite.journey.reach import connect

@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 import json
 
-from cloudkite.accounts import contract, registry
+from cloudkite.accounts import registry
+from cloudkite.accounts.asked import contract
 from cloudkite.journey.reach import connect
 from cloudkite.journey.setup import acting_as
 from cloudkite.show import screen

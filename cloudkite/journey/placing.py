@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from cloudkite.accounts import registry, services, settings
+from cloudkite.accounts import registry, settings
+from cloudkite.accounts.asked import services
 from cloudkite.accounts.person import payers, projects
 from cloudkite.accounts.person.answers import Beginning
 from cloudkite.accounts.person.payers import Payer

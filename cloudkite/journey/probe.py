@@ -14,14 +14,14 @@ from cloudkite.show.text import _
 from cloudkite.workspace import Workspace
 
 if TYPE_CHECKING:
-    from cloudkite.accounts.probe import Place
+    from cloudkite.accounts.asked.probe import Place
 
 
 def probe(workspace: Workspace, name: str = "", *, as_json: bool = False) -> None:
     """Look, say what can run where, and how; nothing is made, and no API is turned on."""
     import environments
     from catalog import images
-    from cloudkite.accounts import probe as probing
+    from cloudkite.accounts.asked import probe as probing
     from cloudkite.check import machine
 
     account = registry.load(workspace, name or None)

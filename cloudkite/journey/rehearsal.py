@@ -66,7 +66,6 @@ def rehearse(workspace_: Workspace, name: str = "", *, as_json: bool = False) ->
 
 
 def _tell_today(account: Account, target: Target, wanted: Any, as_json: bool) -> None:
-    from cloudkite.money import stops
 
     screen.note(setup.acting_as(account, target))
     if wanted.budget is None or wanted.stops is None:
@@ -75,7 +74,7 @@ def _tell_today(account: Account, target: Target, wanted: Any, as_json: bool) ->
             _("set cloudkite:budget and cloudkite:stops in {path}; see docs/stops.md").format(path=account.settings),
         )
     with screen.waiting(_("looking at what is there ...")):
-        today = stops.look(target, wanted)
+        today = stages.look(target, wanted)
     if as_json:
         screen.as_json({"stops": wanted.stops.model_dump(), "today": today})
         return

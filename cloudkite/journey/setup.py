@@ -24,9 +24,9 @@ _NEEDED = "resourcemanager.projects.setIamPolicy"  # by every account, and had b
 
 if TYPE_CHECKING:
     from cloudkite.engine import Change, Outcome, Preview, Step
-    from cloudkite.money import cap
     from cloudkite.money.currency import Rate
     from cloudkite.money.prices import MonthlyRow
+    from cloudkite.money.stops import cap
 
 
 def up(
@@ -143,7 +143,7 @@ def set_up(
 def look_ahead(account: Account, target: Target, tell: Callable[[str], None]) -> tuple[Preview, cap.Step | None]:
     """What would be done, and of that the step for the spend cap, of which the engine knows nothing."""
     from cloudkite import engine
-    from cloudkite.money import cap
+    from cloudkite.money.stops import cap
 
     preview = engine.preview(account, target, progress=tell)
     step = cap.plan(target, settings.check(settings.read(account.settings), account.name))
@@ -160,7 +160,7 @@ def make(
 ) -> Outcome:
     """Do what was looked ahead to. Raises UserError."""
     from cloudkite import engine
-    from cloudkite.money import cap
+    from cloudkite.money.stops import cap
 
     outcome = engine.up(account, target, on_step=steps(tell, len(preview.changes)), progress=tell)
     if step:

@@ -30,10 +30,10 @@ from cloudkite.show.text import _, counted
 from cloudkite.workspace import Workspace
 
 if TYPE_CHECKING:
-    from cloudkite.accounts.preflight import Report
+    from cloudkite.accounts.asked.preflight import Report
     from cloudkite.engine import Preview
     from cloudkite.journey.teardown import Leaving
-    from cloudkite.money import cap
+    from cloudkite.money.stops import cap
 
 AT_ONCE = 4
 _LOOK = 0.2  # seconds between two looks for a Ctrl-C, which Windows tells a waiting thread no earlier

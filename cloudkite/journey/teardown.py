@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from cloudkite.engine import Resource
     from cloudkite.jobs.service import Job
     from cloudkite.models.fetching import Fetched
-    from cloudkite.money.cap import Step
     from cloudkite.money.currency import Rate
     from cloudkite.money.inventory import Inventory, Standing
+    from cloudkite.money.stops.cap import Step
 
 
 @dataclass(frozen=True)
@@ -248,7 +248,7 @@ def take_down(
 def _cap(account: Account, target: Target) -> Step | None:
     """What goes of Google's spend cap, which the engine knows nothing of."""
     from cloudkite.accounts import settings
-    from cloudkite.money import cap
+    from cloudkite.money.stops import cap
 
     return cap.removal(target, settings.check(settings.read(account.settings), account.name))
 
@@ -258,7 +258,7 @@ def unmake(
 ) -> tuple[int, float]:
     """Take away what `up` made, its spend cap too: (how much that was, seconds). Raises UserError."""
     from cloudkite import engine
-    from cloudkite.money import cap
+    from cloudkite.money.stops import cap
 
     outcome = engine.down(account, target, everything=everything, on_step=steps(tell), watched=watched)
     if step := _cap(account, target):

@@ -11,7 +11,7 @@ from typing import Any
 
 from catalog.quotas import Need
 from cloudkite.accounts.api import pages, send, table
-from cloudkite.accounts.preferences import UNLIMITED, effective
+from cloudkite.accounts.asked.preferences import UNLIMITED, effective
 from cloudkite.accounts.target import Target
 from cloudkite.show.errors import UserError, from_google
 from cloudkite.show.text import _

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from catalog import accelerators, machines, quotas, regions
 from catalog.book import UnknownName
 from catalog.quotas import SERVICE, Meter
-from cloudkite.accounts import preferences
-from cloudkite.accounts.preferences import UNLIMITED, Book
+from cloudkite.accounts.asked import preferences
+from cloudkite.accounts.asked.preferences import UNLIMITED, Book
 from cloudkite.accounts.target import Target
 from cloudkite.jobs import service
 from cloudkite.jobs.service import Job

@@ -10,7 +10,8 @@ import pytest
 import yaml
 
 from cloudkite import workspace
-from cloudkite.accounts import local, preflight, registry, settings, target, unheard
+from cloudkite.accounts import local, registry, settings, target
+from cloudkite.accounts.asked import preflight, unheard
 from cloudkite.jobs.plans import Wishes
 from cloudkite.jobs.submit import plan
 from cloudkite.journey import results, setup, training

@@ -4,8 +4,9 @@ import pytest
 import yaml
 
 from cloudkite import engine
-from cloudkite.accounts import local, preflight, services, settings
-from cloudkite.accounts.preflight import Finding
+from cloudkite.accounts import local, settings
+from cloudkite.accounts.asked import preflight, services
+from cloudkite.accounts.asked.preflight import Finding
 from cloudkite.journey import setup
 from cloudkite.show.errors import UserError
 

@@ -10,7 +10,8 @@ import pytest
 import yaml
 
 from cloudkite import engine
-from cloudkite.accounts import local, preferences, registry, target
+from cloudkite.accounts import local, registry, target
+from cloudkite.accounts.asked import preferences
 from cloudkite.children import safe_environment
 from cloudkite.show.errors import UserError
 from cloudkite.workspace import CLONE

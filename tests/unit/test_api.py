@@ -10,7 +10,8 @@ from types import SimpleNamespace
 import pytest
 import requests
 
-from cloudkite.accounts import api, preferences, services
+from cloudkite.accounts import api
+from cloudkite.accounts.asked import preferences, services
 from cloudkite.jobs import service
 from cloudkite.jobs.places import vertex
 from cloudkite.money import inventory

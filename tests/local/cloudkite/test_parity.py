@@ -5,7 +5,8 @@ import json
 
 import pytest
 
-from cloudkite.accounts import contract, registry
+from cloudkite.accounts import registry
+from cloudkite.accounts.asked import contract
 from cloudkite.accounts.target import Target
 from cloudkite.journey import parity
 from cloudkite.show.errors import UserError

@@ -12,9 +12,9 @@ from decimal import Decimal
 
 from catalog import accelerators, machines, quotas, tpus
 from catalog.quotas import SERVICE
-from cloudkite.accounts import preferences, services
+from cloudkite.accounts.asked import preferences, services
+from cloudkite.accounts.asked.preferences import UNLIMITED, Book
 from cloudkite.accounts.person import payers
-from cloudkite.accounts.preferences import UNLIMITED, Book
 from cloudkite.accounts.target import Target
 from cloudkite.check.machine import Machine, lacks
 from cloudkite.jobs.plans import DEFAULT_MACHINE

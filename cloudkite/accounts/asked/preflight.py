@@ -10,9 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from cloudkite.accounts import preferences, services, unheard
 from cloudkite.accounts.api import send, table
-from cloudkite.accounts.services import Services
+from cloudkite.accounts.asked import preferences, services, unheard
+from cloudkite.accounts.asked.services import Services
 from cloudkite.accounts.target import Target
 from cloudkite.show.errors import UserError, is_off
 from cloudkite.show.text import _
