@@ -66,6 +66,7 @@ def rehearse(workspace_: Workspace, name: str = "", *, as_json: bool = False) ->
 
 
 def _tell_today(account: Account, target: Target, wanted: Any, as_json: bool) -> None:
+    from cloudkite.money.stops import stages
 
     screen.note(setup.acting_as(account, target))
     if wanted.budget is None or wanted.stops is None:
