@@ -35,7 +35,7 @@ pytestmark = pytest.mark.slow
 
 ABLE = ("kim", "lee", "mo")  # who can be signed in as here
 ALONE = "l30"  # has no sign-in
-EACH = 12  # grants and accounts of a learner
+EACH = 13  # grants and accounts of a learner
 TERM = datetime.date.today()
 
 

@@ -123,6 +123,7 @@ def test_who_may_do_what(seen, declared, place):
         ("roles/logging.logWriter", trainer),
         ("roles/aiplatform.user", submitter),
         ("roles/cloudquotas.viewer", submitter),
+        ("roles/run.developer", submitter),
         ("roles/logging.viewer", submitter),
         ("roles/serviceusage.serviceUsageConsumer", submitter),
     }
@@ -144,7 +145,7 @@ def test_who_may_do_what(seen, declared, place):
         found = policy(seen["buckets"][f"{project}-{purpose}"]["policy"])
         assert {pair for pair in found if not pair[1].startswith("project")} == pairs
     granted = len(declared["IAMMember"]) + len(declared["BucketIAMMember"])
-    assert granted == 6 + sum(map(len, wanted.values()))
+    assert granted == 7 + sum(map(len, wanted.values()))
 
 
 def test_logs(seen, declared):
