@@ -160,7 +160,8 @@ def test_ctrl_c_while_all_are_looked_at_changes_nothing_and_asks_nothing(street)
                 run.send_signal(signal.SIGINT)  # and again: at once, then
                 break
         said += run.stdout.read() if run.stdout else ""
-        assert run.wait(60) == 130, said
+        # The second may come when all is told and Python is at its end: that is by the signal, 130 to a shell as well.
+        assert run.wait(60) in (130, -signal.SIGINT), said
     assert said.rstrip().endswith("error: interrupted; nothing was changed"), said
     assert "Traceback" not in said and "how it ended" not in said
     assert [engine.left(registry.load(street, name)) for name in names] == [[]] * 6
