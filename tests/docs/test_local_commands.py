@@ -27,11 +27,13 @@ def good(copy, line):
 
 
 def refused(copy, line):
-    """Exit code, what stands after `error: `, and what after `hint: `."""
+    """Exit code, what stands after `error: `, and what after `hint: `. Before both a trial's end may be told."""
     done = copy.invoke(line)
     assert done.stdout == ""
-    assert done.stderr.startswith("error: "), done.stderr
-    error, _blank, hint = done.stderr.removeprefix("error: ").rstrip("\n").partition("\n\nhint: ")
+    before, found, told = ("\n" + done.stderr).partition("\nerror: ")
+    assert found, done.stderr
+    assert not before or before.startswith("\nthe free trial of account student ended on "), done.stderr
+    error, _blank, hint = told.rstrip("\n").partition("\n\nhint: ")
     return done.returncode, error, hint
 
 
