@@ -63,6 +63,7 @@ HTTP = {  # module of a router -> the hosts that it answers
     "localcloud.pubsub.http": ["pubsub.googleapis.com"],
     "localcloud.functions.http": ["cloudfunctions.googleapis.com"],
     "localcloud.assets.http": ["cloudasset.googleapis.com"],
+    "localcloud.run.http": ["run.googleapis.com"],
 }
 # Left out here: Storage has no Router (below), and these tell a caller about its own token.
 APART = {"localcloud.storage.http", "localcloud.identity.oauth", "localcloud.identity.sts"}
@@ -84,6 +85,8 @@ def routes() -> Iterator[tuple[str, str, str]]:
         for route in made.routes:
             for host in HTTP[module]:
                 budget = "/budgets" in route.text
+                if "/namespaces/" in route.text:
+                    host = f"{REGION}-{host}"  # the older API of Cloud Run has its regions in its hosts alone
                 if len(HTTP[module]) == 1 or budget == host.startswith("billingbudgets"):
                     yield route.method, host, re.sub(r"(\w)__(\w)", r"\1.\2", route.text)
 

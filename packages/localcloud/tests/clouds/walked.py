@@ -26,7 +26,8 @@ class Place:
     cloud: Any
     project: str
     names: list[str] = field(default_factory=list)
-    parts: dict[str, str] = field(default_factory=dict)
+    # Of Cloud Run, whose older API tells a job by the names of its executions and tasks.
+    parts: dict[str, str] = field(default_factory=lambda: {"executions": "job-1", "tasks": "job-1-task0"})
 
     def add(self, name: str) -> None:
         self.names.append(name)

@@ -146,9 +146,10 @@ async def _delete_execution(call: Call) -> Body:
 
 async def _list_tasks(call: Call) -> Body:
     name = _selected(call, "run.googleapis.com/execution")
+    of = f"jobs/{name.rpartition('-')[0]}/executions/{name}" if name else "jobs/-/executions/-"
+    placed, jobs = _enter(call, "run.tasks.list", of)
     if not name:
         raise ApiError(400, "labelSelector: run.googleapis.com/execution must be given.")
-    placed, jobs = _enter(call, "run.tasks.list", f"jobs/{name.rpartition('-')[0]}/executions/{name}")
     found = jobs.list_tasks(placed, {"pageSize": 1000})["tasks"]
     return _list("Task", [knative.shown_task(one, _number(placed)) for one in found])
 

@@ -33,11 +33,13 @@ def table(cloud: Cloud) -> dict[str, Unary]:
 
 
 def _shared(method: Unary) -> Unary:
-    """A method that other APIs have under the same path, for names of the same form: the host tells whose it is."""
+    """A method that other APIs have under the same path: the host tells whose it is, or a name of another form."""
+    from google.longrunning.operations_pb2 import GetOperationRequest
 
     async def answer(raw: bytes, caller: Caller) -> bytes:
-        if HOST.get() and not HOST.get().endswith("run.googleapis.com"):
-            raise NotEmulated("an operation of another API")
+        name = GetOperationRequest.FromString(raw).name  # that is field 1 of all these requests
+        if name.startswith("operations/") or (HOST.get() and not HOST.get().endswith("run.googleapis.com")):
+            raise NotEmulated(name)
         return await method(raw, caller)
 
     return answer
