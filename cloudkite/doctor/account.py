@@ -114,8 +114,11 @@ def _set_up(account: Account) -> Look:
     if status.unfinished:
         return wrong("account", _("the last `up` was cut off"), again)
     if not account.outputs_file.is_file():
-        if status.resources:
+        if status.resources and engine.leaving(account)[0]:
             return wrong("account", _("it is half set up, or taken down in part"), again)
+        if status.resources:
+            said = _("{name}, taken down: its data and models are there still; {command} sets it up again")
+            return ok("account", said.format(name=account.name, command=again))
         return ok("account", _("{name}, not set up yet: {command}").format(name=account.name, command=again))
     return ok("account", _("{name}, set up").format(name=account.name))
 

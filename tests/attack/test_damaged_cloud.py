@@ -107,7 +107,7 @@ def _made(root: Path) -> Path:
 @pytest.fixture
 def root(whole: Path, tmp_path: Path) -> Path:
     """A copy of it for one test."""
-    return Path(shutil.copytree(whole, tmp_path / "root"))
+    return Path(shutil.copytree(whole, tmp_path / "root", ignore=shutil.ignore_patterns("*-shm")))
 
 
 def _cloud(root: Path) -> Cloud:

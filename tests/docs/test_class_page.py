@@ -55,4 +55,4 @@ def test_a_class_from_its_file_to_the_report(copy):
     good(copy, "uv run invoke class.leave")
     good(copy, "uv run invoke class.leave lee")
     assert "left = " in (copy.folder / "class.toml").read_text(encoding="utf-8")
-    assert "12 changes" in good(copy, "uv run invoke up --all --yes").stderr
+    assert "13 changes" in good(copy, "uv run invoke up --all --yes").stderr

@@ -57,7 +57,7 @@ def test_the_budget_stays_as_long_as_something_costs(place, capsys, tmp_path, mo
     assert (saved / "models" / "model.keras").read_bytes() == b"x" * 2000
     shown = capsys.readouterr().out
     row = next((line for line in shown.splitlines() if f"gs://{bucket}" in line), shown)
-    assert "2 objects" in row and "kB" in row  # the model, and a copy of the state
+    assert "3 objects" in row and "kB" in row  # the model, and copies of the state and the settings
     assert place.left() == []
     assert "nothing is left of what `up` made" in shown
 
