@@ -303,7 +303,8 @@ def test_faults_survive_a_restart_and_count_down(new_cloud: Any) -> None:
         (
             ("pulumi.storage.Bukket.create", "--code", "503"),
             "the local cloud has no method pulumi.storage.Bukket.create",
-            "did you mean pulumi.storage.Bucket.create, pulumi.storage.Bucket.read, pulumi.storage.BucketObject.create?",
+            "did you mean pulumi.storage.Bucket.create, pulumi.storage.Bucket.read, "
+            "pulumi.storage.BucketObject.create?",
         ),
         (
             ("pulumi.*.create", "--torn"),
