@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from cloudkite.accounts.target import Target
@@ -48,6 +48,11 @@ def call(
     response = send(
         target, method, url, doing, params=params, json=body, again=method == "GET" if again is None else again
     )
+    return _json(target, response, doing)
+
+
+def _json(target: Target, response: Any, doing: str) -> dict[str, Any]:
+    """The JSON of an answer, {} for an empty one. Raises as `call` does."""
     if not response.ok:
         if errors.is_unpaid(response):
             _forget_open(target)
@@ -141,12 +146,21 @@ def put_object(
 
 
 def pages(
-    target: Target, url: str, key: str, doing: str, params: Mapping[str, Any] | None = None
+    target: Target,
+    url: str,
+    key: str,
+    doing: str,
+    params: Mapping[str, Any] | None = None,
+    absent: Callable[[Any], bool] = lambda _response: False,
 ) -> Iterator[dict[str, Any]]:
-    """The entries under `key` of all pages of a list."""
+    """The entries under `key` of all pages of a list; none where `absent` takes a refusal for "there is none of it"."""
     token = ""
     while True:
-        page = call(target, "GET", url, doing, params={**(params or {}), **({"pageToken": token} if token else {})})
+        asked = {**(params or {}), **({"pageToken": token} if token else {})}
+        response = send(target, "GET", url, doing, again=True, params=asked)
+        if absent(response):
+            return
+        page = _json(target, response, doing)
         yield from page.get(key, [])
         token = page.get("nextPageToken", "")
         if not token:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from urllib.parse import quote
 
 from cloudkite.jobs.body import STARTED_BY
 from cloudkite.show.errors import UserError
 
+_CONSOLE = "https://console.cloud.google.com"
 VERTEX, RUN = "vertex", "run"  # where jobs run: custom training of Vertex AI, Cloud Run jobs
 STATES = ("QUEUED", "PENDING", "RUNNING", "SUCCEEDED", "FAILED", "CANCELLING", "CANCELLED", "PAUSED", "EXPIRED",
           "UPDATING", "PARTIALLY_SUCCEEDED")  # fmt: skip
@@ -90,6 +92,21 @@ class Job:
     def active(self) -> bool:
         """Whether it may still cost something."""
         return self.state not in ENDED
+
+
+def in_console(job: Job, project: str, page: str, query: str) -> Job:
+    """The same with its two pages of Google's console: `page` of its service, and the log of what `query` finds.
+
+    A bound on the time is in the query itself: the console would look at the last hour alone.
+    """
+    project = quote(project, safe="")
+    since = f"{job.created - datetime.timedelta(minutes=1):%Y-%m-%dT%H:%M:%SZ}"
+    found = quote(f'{query} timestamp>="{since}"', safe="")
+    return replace(
+        job,
+        console=f"{_CONSOLE}/{page}?project={project}",
+        console_logs=f"{_CONSOLE}/logs/query;query={found}?project={project}",
+    )
 
 
 class Unsure(UserError):

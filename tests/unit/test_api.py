@@ -17,7 +17,7 @@ from cloudkite.jobs.places import vertex
 from cloudkite.money import inventory
 from cloudkite.show.errors import UserError
 from cloudkite.workspace import CLONE
-from tests.jobs import SPEC
+from tests.jobs import NOW, SPEC
 
 
 @pytest.fixture(autouse=True)
@@ -60,7 +60,7 @@ def target():
     with requests.Session() as session:
         session.trust_env = False
         account = SimpleNamespace(region="us-central1", project="my-project", tier="paid")
-        yield SimpleNamespace(session=lambda: session, account=account, unpaid="")
+        yield SimpleNamespace(session=lambda: session, account=account, unpaid="", now=lambda: NOW)
 
 
 @pytest.mark.parametrize("code", [408, 429, 500, 502, 503, 504])
@@ -129,7 +129,7 @@ def behind_a_login_page(server, target):
     elsewhere = SimpleNamespace(
         request=lambda method, _url, **more: target.session().request(method, server.url, **more)
     )
-    return SimpleNamespace(session=lambda: elsewhere, account=target.account, unpaid="")
+    return SimpleNamespace(session=lambda: elsewhere, account=target.account, unpaid="", now=target.now)
 
 
 @pytest.mark.parametrize(

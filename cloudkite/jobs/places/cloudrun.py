@@ -25,13 +25,12 @@ from cloudkite.accounts.api import Passing, call, pages, send, table
 from cloudkite.accounts.target import Target
 from cloudkite.jobs import body as request
 from cloudkite.jobs.body import MANAGED, JobSpec
-from cloudkite.jobs.job import ENDED, RUN, Job, Unsure, Wanted, maybe
+from cloudkite.jobs.job import ENDED, RUN, Job, Unsure, Wanted, in_console, maybe
 from cloudkite.money import limits
 from cloudkite.show.errors import UserError, from_google, is_off
 from cloudkite.show.text import _
 
 _BASE = "https://run.googleapis.com/v2"
-_CONSOLE = "https://console.cloud.google.com"
 NAME, OUTPUT = "cloudkite/name", "cloudkite/output"  # annotations: what labels can't hold
 _LONGEST_ID = 49  # an execution's name is that of its job and six letters, and has 63 at most
 _UNIQUE = 21  # letters at the end of a unique name that tell it from others: see body.new_name
@@ -177,21 +176,9 @@ def search(target: Target, wanted: Wanted) -> list[Job]:
     """Jobs that are wanted, newest first; none where the API is off, or a region has none of it."""
     if target.account.region not in run.regions():
         return []
-    doing = _("list the jobs")
-    found: list[Job] = []
-    token = ""
-    while True:
-        params = {"pageSize": 1000, **({"pageToken": token} if token else {})}
-        answer = send(target, "GET", f"{_url(target)}/-/executions", doing, again=True, params=params)
-        if is_off(answer) or answer.status_code == 501:
-            return []
-        if not answer.ok:
-            raise from_google(answer, doing, target.unpaid)
-        page = table(answer, doing)
-        found += [_told(target, raw) for raw in page.get("executions", [])]
-        token = page.get("nextPageToken", "")
-        if not token:
-            break
+    url, params, now = f"{_url(target)}/-/executions", {"pageSize": 1000}, target.now()
+    rows = pages(target, url, "executions", _("list the jobs"), params, _absent)
+    found = (_told(target, raw, now) for raw in rows)
     kept = [job for job in found if wanted.fits(job, MANAGED)]
     return sorted(kept, key=lambda job: job.created, reverse=True)
 
@@ -199,12 +186,10 @@ def search(target: Target, wanted: Wanted) -> list[Job]:
 def forget(target: Target) -> int:
     """Delete Cloudkite's jobs with their executions; those that run end. Gives how many there were."""
     doing = _("delete what is kept of Cloud Run jobs")
-    answer = send(target, "GET", _url(target), doing, again=True, params={"pageSize": 1000})
-    if is_off(answer) or answer.status_code in (404, 501):
-        return 0
-    if not answer.ok:
-        raise from_google(answer, doing)
-    names = [one["name"] for one in table(answer, doing).get("jobs", []) if _is_ours(one.get("labels", {}))]
+    rows = pages(
+        target, _url(target), "jobs", doing, {"pageSize": 1000}, lambda one: _absent(one) or one.status_code == 404
+    )
+    names = [one["name"] for one in rows if _is_ours(one.get("labels", {}))]
     for name in names:
         gone = send(target, "DELETE", f"{_BASE}/{name}", doing, again=True)
         if not gone.ok and gone.status_code != 404:
@@ -212,24 +197,23 @@ def forget(target: Target) -> int:
     return len(names)
 
 
+def _absent(answer: Any) -> bool:
+    """Whether there is no Cloud Run: its API is off, or a local cloud has none of it."""
+    return is_off(answer) or answer.status_code == 501
+
+
 def _is_ours(labels: Mapping[str, str]) -> bool:
     return labels.get("managed-by") == MANAGED
 
 
-def _told(target: Target, raw: dict[str, Any]) -> Job:
-    """A job as the service told it, with the console's pages about it where the account is on Google."""
-    job = parse(raw, target.now())
+def _told(target: Target, raw: dict[str, Any], now: datetime.datetime | None = None) -> Job:
+    """A job as the service told it, as in vertex.py."""
+    job = parse(raw, now or target.now())
     if not target.account.costs_money:
         return job
-    project = quote(target.account.project, safe="")
-    execution = job.resource.rpartition("/")[2]
-    since = f"{job.created - datetime.timedelta(minutes=1):%Y-%m-%dT%H:%M:%SZ}"
-    query = f'resource.type="cloud_run_job" resource.labels.job_name="{job.id}" timestamp>="{since}"'
-    return replace(
-        job,
-        console=f"{_CONSOLE}/run/jobs/executions/details/{job.region}/{execution}/tasks?project={project}",
-        console_logs=f"{_CONSOLE}/logs/query;query={quote(query, safe='')}?project={project}",
-    )
+    page = f"run/jobs/executions/details/{job.region}/{job.resource.rpartition('/')[2]}/tasks"
+    query = f'resource.type="cloud_run_job" resource.labels.job_name="{job.id}"'
+    return in_console(job, target.account.project, page, query)
 
 
 def parse(raw: dict[str, Any], now: datetime.datetime | None = None) -> Job:

@@ -5,24 +5,21 @@ from __future__ import annotations
 import datetime
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from decimal import Decimal
 from typing import Any
-from urllib.parse import quote
 
 from catalog.book import UnknownName
 from catalog.prices import Price
 from cloudkite.accounts.api import LONGEST, Passing, call, pages
 from cloudkite.accounts.target import Target
 from cloudkite.jobs.body import MANAGED, JobSpec, body, restarts
-from cloudkite.jobs.job import ENDED, Job, Unsure, Wanted, maybe
+from cloudkite.jobs.job import ENDED, Job, Unsure, Wanted, in_console, maybe
 from cloudkite.money import limits, prices
 from cloudkite.show.errors import UserError
 from cloudkite.show.text import _
 
 _GRANULE = 30  # seconds; time is billed in such steps
 _NOT_TAKEN = frozenset({429, 503})  # answers by which a service says that it did nothing
-_CONSOLE = "https://console.cloud.google.com"
 _PAUSES = (1.0, 2.0, 5.0)  # seconds before a submission that was not taken is sent again
 
 
@@ -89,8 +86,9 @@ def search(target: Target, wanted: Wanted, page: int = 100) -> Iterator[Job]:
     if wanted.since:
         terms.append(f'create_time>="{wanted.since.astimezone(datetime.UTC):%Y-%m-%dT%H:%M:%SZ}"')
     params = {"pageSize": page, **({"filter": " AND ".join(f"({term})" for term in terms)} if terms else {})}
+    now = target.now()
     for raw in pages(target, _url(target), "customJobs", _("list the jobs"), params):
-        job = _told(target, raw)
+        job = _told(target, raw, now)
         if wanted.name in ("", job.name):  # a star in a filter means any text
             yield job
 
@@ -101,20 +99,17 @@ def quoted(text: str) -> str:
     return f'"{escaped}"'
 
 
-def _told(target: Target, raw: dict[str, Any]) -> Job:
-    """A job as the service told it, with the console's pages about it where the account is on Google."""
-    job = parse(raw, target.now())
+def _told(target: Target, raw: dict[str, Any], now: datetime.datetime | None = None) -> Job:
+    """A job as the service told it, with the console's pages about it where the account is on Google.
+
+    `now` is what time it is at the account's cloud, where that was asked for before.
+    """
+    job = parse(raw, now or target.now())
     if not target.account.costs_money:
         return job
-    project = quote(target.account.project, safe="")
-    # A bound on the time in the query itself: the console would look at the last hour alone.
-    since = f"{job.created - datetime.timedelta(minutes=1):%Y-%m-%dT%H:%M:%SZ}"
-    query = f'resource.type="ml_job" resource.labels.job_id="{job.id}" timestamp>="{since}"'
-    return replace(
-        job,
-        console=f"{_CONSOLE}/vertex-ai/locations/{job.region}/training/{job.id}?project={project}",
-        console_logs=f"{_CONSOLE}/logs/query;query={quote(query, safe='')}?project={project}",
-    )
+    page = f"vertex-ai/locations/{job.region}/training/{job.id}"
+    query = f'resource.type="ml_job" resource.labels.job_id="{job.id}"'
+    return in_console(job, target.account.project, page, query)
 
 
 def parse(raw: dict[str, Any], now: datetime.datetime | None = None) -> Job:

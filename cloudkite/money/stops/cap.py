@@ -74,12 +74,7 @@ def find(target: Target, settings: Settings) -> Cap | None:
 
 def _caps(target: Target, payer: str, title: str) -> Iterator[Cap]:
     url, doing = f"{_API}/billingAccounts/{payer}/budgets", _("look up the spend cap")
-    first = send(target, "GET", url, doing, again=True, params={"pageSize": 1})
-    if is_off(first):
-        return
-    if not first.ok:
-        raise from_google(first, doing)
-    for one in pages(target, url, "budgets", doing):
+    for one in pages(target, url, "budgets", doing, absent=is_off):
         if one.get("spendCap") and one.get("displayName") == title:
             money = one["amount"]["specifiedAmount"]
             amount = Decimal(money.get("units", 0)) + Decimal(money.get("nanos", 0)) / 10**9
