@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import uuid
 from typing import TYPE_CHECKING, Any
 
 from localcloud.core.errors import ApiError
 from localcloud.core.paging import page
 from localcloud.run.place import Call
+from localcloud.transport import waiting
 
 if TYPE_CHECKING:
     from localcloud.core.cloud import Cloud
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 Body = dict[str, Any]
 KIND = "run.operation"
 _TYPE = "type.googleapis.com/google.cloud.run.v2."
-_LONGEST_WAIT, _LOOK = 60.0, 0.05  # seconds
 
 
 def begin(cloud: Cloud, parent: str, message: str, resource: Body, name: str = "") -> Body:
@@ -65,13 +64,7 @@ def get(call: Call, _request: Body) -> Body:
 
 async def wait(call: Call, request: Body) -> Body:
     """The operation once it is done, or as it is when the request's timeout is over. Raises 404."""
-    limit = min(float(str(request.get("timeout", "")).removesuffix("s") or _LONGEST_WAIT), _LONGEST_WAIT)
-    until = asyncio.get_running_loop().time() + limit
-    while True:
-        found = get(call, request)
-        if found.get("done") or asyncio.get_running_loop().time() >= until:
-            return found
-        await asyncio.sleep(_LOOK)
+    return await waiting.until_done(lambda: get(call, request), request)
 
 
 def of_place(call: Call, request: Body) -> Body:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import secrets
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from localcloud.core.errors import GRPC_CODES, ApiError
 from localcloud.iam.access import Access
+from localcloud.transport import waiting
 from localcloud.vertex import listing
 from localcloud.vertex.place import Call
 
@@ -21,7 +21,6 @@ _TYPES = "type.googleapis.com/google.cloud.aiplatform."
 # The version of the API by which the present call came: an operation tells of its types in that one to its end.
 VERSION: ContextVar[str] = ContextVar("version", default="v1")
 _EMPTY = {"@type": "type.googleapis.com/google.protobuf.Empty"}
-_LONGEST_WAIT, _LOOK = 60.0, 0.05  # seconds
 
 
 def begin(cloud: Cloud, resource: str, metadata: str, **more: Any) -> str:
@@ -81,13 +80,7 @@ def get(call: Call, request: Body) -> Body:
 
 async def wait(call: Call, request: Body) -> Body:
     """The operation once it is done, or as it is when the request's timeout is over. Raises 404."""
-    limit = min(float(str(request.get("timeout", "")).removesuffix("s") or _LONGEST_WAIT), _LONGEST_WAIT)
-    until = asyncio.get_running_loop().time() + limit
-    while True:
-        found = get(call, request)
-        if found.get("done") or asyncio.get_running_loop().time() >= until:
-            return found
-        await asyncio.sleep(_LOOK)
+    return await waiting.until_done(lambda: get(call, request), request)
 
 
 def of_place(call: Call, request: Body) -> Body:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import subprocess
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from localcloud.containers import processes, spool, supervised
+from localcloud.containers import followed
+from localcloud.containers.followed import Followed
+from localcloud.containers.spool import Line
 from localcloud.containers.supervised import LOST, Exit
-from localcloud.core.state.disk import is_full
 from localcloud.logging.store import Logs
 from localcloud.vertex.jobs import preparation, retries
 from localcloud.vertex.jobs.records import Job, Jobs
@@ -22,22 +22,17 @@ from localcloud.vertex.replicas.outcome import PRIMARY, settled
 if TYPE_CHECKING:
     from localcloud.core.cloud import Cloud
 
-_QUICK, _SLOW = 0.05, 0.2  # seconds between looks: while replicas are young or talk, and while they are silent
-_YOUNG = 5.0  # seconds
-_CHECK = 1.0  # seconds between looks at whether a supervisor still lives
 _LATE = 0.5  # seconds beyond the timeout that replicas have to end by themselves
-_STUCK = 10.0  # seconds beyond the grace after which a supervisor that does not end its replica is given up
 
 
-@dataclass
-class _Replica:
-    name: str
-    folder: Path
-    start: int = 0  # how often it was started again in this attempt
-    ready: bool = False  # whether its folder is that of this start
-    process: subprocess.Popen[bytes] | None = None
-    exit: Exit | None = None
-    checked: float = 0.0
+class _Replica(Followed):
+    """One replica, which may be started again."""
+
+    def __init__(self, name: str, folder: Path, start: int) -> None:
+        super().__init__(folder)
+        self.name = name
+        self.start = start  # how often it was started again in this attempt
+        self.ready = False  # whether its folder is that of this start
 
 
 class Watch:
@@ -75,7 +70,7 @@ class Watch:
         began = time.monotonic()
         try:
             while True:
-                moved = await asyncio.to_thread(self._look_unless_full)
+                moved = await asyncio.to_thread(followed.unless_full, self._look)
                 if self._stopped_at is None and not self._told.is_set():
                     if self._cloud.clock.time() > self._deadline + _LATE:
                         self._late()
@@ -85,7 +80,7 @@ class Watch:
                     return exits
                 if self._stopped_at is None and (self._told.is_set() or settled(exits)):
                     self._stop()
-                await asyncio.sleep(_QUICK if moved or time.monotonic() - began < _YOUNG else _SLOW)
+                await followed.pause(moved, began)
         except asyncio.CancelledError:  # the server ends; the next one takes up
             raise
         except BaseException:  # a defect here must leave nothing running
@@ -93,8 +88,7 @@ class Watch:
             raise
         finally:
             for replica in self._replicas:
-                if replica.process:
-                    replica.process.poll()
+                replica.reap()
 
     async def _restart(self) -> None:
         """Start workers again that ended and may; the others go on."""
@@ -124,17 +118,7 @@ class Watch:
     def _stop(self) -> None:
         self._stopped_at = time.monotonic()
         for replica in self._replicas:
-            if replica.exit is None:
-                (replica.folder / "stop").touch()
-
-    def _look_unless_full(self) -> bool:
-        """A look. While the disk is full the job goes on: its output waits in its file until there is room."""
-        try:
-            return self._look()
-        except Exception as error:
-            if not is_full(error):
-                raise
-            return False
+            replica.stop()
 
     def _look(self) -> bool:
         """One look at each replica; whether there was anything new."""
@@ -148,50 +132,21 @@ class Watch:
                     continue
                 self._make_ready(replica)
                 replica.ready = True
-            ended = supervised.ended(replica.folder)  # before the output, which is complete then
-            moved |= self._carry(replica)
-            if ended is not None:
-                replica.exit = ended
-                moved = True
-            elif time.monotonic() - replica.checked > _CHECK:
-                replica.checked = time.monotonic()
-                self._check(replica)
+            moved |= replica.look(partial(self._carry, replica), self._stopped_at, self._grace)
         return moved
 
     def _carry(self, replica: _Replica) -> bool:
         """Write what is new in the output to the log; then remember how far. Twice the same is kept once there."""
-        moved = False
         start = self._mark(replica)
-        offset = self._jobs.offset(self._job.id, replica.name + start)
+        key = replica.name + start
         ahead = int(self._cloud.clock.ahead.total_seconds() * 1e9)
-        while lines := list(spool.read(replica.folder / "output", offset)):
+
+        def take(lines: list[Line]) -> None:
             self._cloud.of(Logs).write(output.entries(lines, self._job, replica.name, start, ahead))
-            offset = lines[-1].end
-            self._jobs.set_offset(self._job.id, replica.name + start, offset)
-            moved = True
-        return moved
+            self._jobs.set_offset(self._job.id, key, lines[-1].end)
+
+        return followed.carry(replica.folder, self._jobs.offset(self._job.id, key), take)
 
     def _mark(self, replica: _Replica) -> str:
         """Tells a replica's starts apart; "" is the first, as it always was."""
         return f"@{self._job.attempt}.{replica.start}" if self._job.attempt > 1 or replica.start else ""
-
-    def _check(self, replica: _Replica) -> None:
-        """Start the supervisor if it never was; learn that it is dead, or stuck."""
-        started = (replica.folder / "started.json").exists()
-        stuck = self._stopped_at is not None and time.monotonic() - self._stopped_at > self._grace + _STUCK
-        if supervised.alive(replica.folder) and not stuck:
-            return
-        if not started and replica.process is None:
-            replica.process = supervised.spawn(replica.folder)
-        elif not started and replica.process is not None and replica.process.poll() is None and not stuck:
-            return  # still importing
-        elif not (replica.folder / "exit.json").exists():  # else it ended just now
-            self._lose(replica)
-
-    def _lose(self, replica: _Replica) -> None:
-        if replica.process is not None:
-            replica.process.kill()
-        # By the mark alone: after a restart of the machine another process may have the leader's id.
-        processes.kill(processes.family(str(replica.folder)))
-        self._carry(replica)
-        replica.exit = Exit(LOST, 137, time.time_ns())
