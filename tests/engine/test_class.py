@@ -17,18 +17,16 @@ import pytest
 from google.api_core.exceptions import Forbidden, NotFound
 
 from cloudkite.accounts import membership, registry
-from cloudkite.accounts.registry import Account
 from cloudkite.accounts.target import Target
 from cloudkite.classes import codes, description, folders, submission
-from cloudkite.jobs import pushed, service, staging, submit
-from cloudkite.jobs.plans import Plan, Wishes
+from cloudkite.jobs import pushed, service, staging
 from cloudkite.journey import classes, learning, several
 from cloudkite.models import fetching
 from cloudkite.money import gate
 from cloudkite.show.errors import UserError
-from cloudkite.trainers.folders import Trainer
 from cloudkite.workspace import Workspace, throw_away
 from tests.engine.conftest import Place, _describe
+from tests.local.place import Place as Desk  # a clone of one's own, and a sign-in
 from tests.local.place import make_trainer
 
 pytestmark = pytest.mark.slow
@@ -64,23 +62,6 @@ class Room:
     @property
     def space(self) -> Workspace:
         return self.place.space
-
-
-@dataclass(frozen=True)
-class Desk:
-    """A learner's own clone and sign-in."""
-
-    space: Workspace
-    account: Account
-    target: Target
-    trainer: Trainer
-
-    def plan(self, *arguments: str, **wishes: Any) -> Plan:
-        made = submit.plan(self.account, self.trainer, Wishes(arguments=arguments, **wishes))
-        return dataclasses.replace(made, image="python:3.11")
-
-    def submit(self, *arguments: str) -> submit.Submitted:
-        return submit.submit(self.space, self.target, self.plan(*arguments))
 
 
 @pytest.fixture(scope="module")
@@ -214,7 +195,7 @@ def test_what_is_in_anothers_folder_can_be_neither_read_nor_deleted_nor_written(
     stolen = dataclasses.replace(lee.account)
     outputs = json.loads(stolen.outputs_file.read_text(encoding="utf-8"))
     stolen.outputs_file.write_text(json.dumps({**outputs, "trainer": outputs["trainer"].replace("lee", "kim")}))
-    thief = Desk(lee.space, registry.load(lee.space, "ml-1"), lee.target, lee.trainer)
+    thief = Desk(lee.workspace, registry.load(lee.workspace, "ml-1"), lee.target, lee.trainer)
     with pytest.raises(UserError, match="You do not have permission to act as service_account: learner-kim@"):
         thief.submit()
 
@@ -347,7 +328,7 @@ def test_the_shared_account_is_not_a_learners_to_set_up(desk):
 
     kim = desk("kim")
     with pytest.raises(UserError) as caught:
-        setup.set_up(kim.space, kim.account, kim.target, yes=True)
+        setup.set_up(kim.workspace, kim.account, kim.target, yes=True)
     assert caught.value.message == (
         "account ml-1 is the one that class ml-1 shares: its teacher sets it up and takes it down"
     )

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import psutil
 from requests import Response
 
 from clouds import PROJECT, Start
+from clouds.own import PLAIN, OwnCloud
 
-PLAIN = "local/plain:1"
 HOST = "https://run.googleapis.com/v2"
 PLACE = f"projects/{PROJECT}/locations/us-central1"
 WORKER = f"worker@{PROJECT}.iam.gserviceaccount.com"
@@ -31,30 +29,16 @@ def body(script: str, image: str = PLAIN, task: Mapping[str, Any] | None = None,
     }
 
 
-class RunCloud:
+class RunCloud(OwnCloud):
     """Knows `images`, by default one without packages; `settings` are those of its run.json."""
 
     def __init__(
         self, new_cloud: Start, tmp_path: Path, images: Mapping[str, Any] | None = None, **settings: Any
     ) -> None:
-        self.root = tmp_path / "own"
-        self.root.mkdir(mode=0o700)
-        (self.root / "images.json").write_text(json.dumps(images or {PLAIN: {}}), encoding="utf-8")
-        (self.root / "run.json").write_text(json.dumps({"graceSeconds": 1, **settings}), encoding="utf-8")
-        self._new_cloud = new_cloud
-        self.start()
+        super().__init__(new_cloud, tmp_path, images, "run.json", settings)
         self.cloud.enable("run")
         self.cloud.account("worker", "roles/logging.logWriter")
         self.cloud.grant("roles/iam.serviceAccountUser")
-
-    def start(self) -> None:
-        self.cloud = self._new_cloud("own")
-        self.session = self.cloud.session()
-
-    def kill(self) -> None:
-        process = psutil.Process(self.cloud.server["pid"])
-        process.kill()
-        process.wait(10)
 
     def create(self, job: str, given: Mapping[str, Any]) -> Response:
         """Ask for a job."""

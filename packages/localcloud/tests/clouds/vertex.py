@@ -10,13 +10,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import psutil
 from google.auth.transport.requests import AuthorizedSession
 from requests import Response
 
 from clouds import PROJECT, LocalCloud, Start
+from clouds.own import PLAIN, OwnCloud
 
-PLAIN = "local/plain:1"
 HOST = "https://us-central1-aiplatform.googleapis.com/v1"
 LOCATION = f"projects/{PROJECT}/locations/us-central1"
 PLACE = f"{HOST}/{LOCATION}"
@@ -88,28 +87,14 @@ def pool(script: str, image: str = PLAIN, **more: Any) -> dict[str, Any]:
     }
 
 
-class VertexCloud:
+class VertexCloud(OwnCloud):
     """Knows `images`, by default one without packages; `settings` are those of its vertex.json."""
 
     def __init__(
         self, new_cloud: Start, tmp_path: Path, images: Mapping[str, Any] | None = None, **settings: Any
     ) -> None:
-        self.root = tmp_path / "own"
-        self.root.mkdir(mode=0o700)
-        (self.root / "images.json").write_text(json.dumps(images or {PLAIN: {}}), encoding="utf-8")
-        (self.root / "vertex.json").write_text(json.dumps({"graceSeconds": 1, **settings}), encoding="utf-8")
-        self._new_cloud = new_cloud
-        self.start()
+        super().__init__(new_cloud, tmp_path, images, "vertex.json", settings)
         self.cloud.enable("aiplatform")
-
-    def start(self) -> None:
-        self.cloud = self._new_cloud("own")
-        self.session = self.cloud.session()
-
-    def kill(self) -> None:
-        process = psutil.Process(self.cloud.server["pid"])
-        process.kill()
-        process.wait(10)
 
     def post(self, pools: Sequence[dict[str, Any]], name: str = "job", **spec: Any) -> Response:
         """Ask for a custom job."""
