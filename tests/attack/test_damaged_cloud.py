@@ -8,6 +8,7 @@ import json
 import shutil
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -95,7 +96,8 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     }.items():  # fmt: skip
         (root / name).write_text(json.dumps(kept), encoding="utf-8")
     for path in root.glob("*/*.sqlite"):
-        sqlite3.connect(path).execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        with closing(sqlite3.connect(path)) as database_file:
+            database_file.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     return root
 
 
@@ -106,8 +108,8 @@ def _made(root: Path) -> Path:
 
 @pytest.fixture
 def root(whole: Path, tmp_path: Path) -> Path:
-    """A copy of it for one test."""
-    return Path(shutil.copytree(whole, tmp_path / "root", ignore=shutil.ignore_patterns("*-shm")))
+    """A copy of it for one test. All is in the databases themselves; what SQLite has beside them may go at any time."""
+    return Path(shutil.copytree(whole, tmp_path / "root", ignore=shutil.ignore_patterns("*-shm", "*-wal")))
 
 
 def _cloud(root: Path) -> Cloud:

@@ -31,7 +31,7 @@ def place(place: Place, session) -> Place:
 @pytest.fixture(scope="module")
 def finished(place: Place) -> tuple[submit.Submitted, list[logs.Event], service.Job]:
     """A job that ran to its end, and what following it gave."""
-    made = submit.submit(place.workspace, place.target, place.plan("--epochs", "3", on="run", name="과제 8"))
+    made = submit.submit(place.workspace, place.target, place.plan("--epochs", "3", on="run", name="수영 기록 8"))
     events = list(logs.follow(place.target, made))
     return made, events, service.get(place.target, made.id)
 
@@ -53,9 +53,11 @@ def set_quota(session, place: Place, quota: str, value: int, service_name: str =
 
 
 def test_where_training_has_no_quota_cloud_run_is_named(place: Place, session) -> None:
+    plan = place.plan()
+    before = gate.judge(place.target, plan).readings[0].limit
+    assert before is not None
     set_quota(session, place, "CustomModelTrainingCPUsPerProjectPerRegion", 0)
     try:
-        plan = place.plan()
         with pytest.raises(UserError) as refused:
             gate.judge(place.target, plan)
         assert "N1 and E2 vCPUs: needs 4, has 0" in refused.value.message
@@ -76,14 +78,14 @@ def test_where_training_has_no_quota_cloud_run_is_named(place: Place, session) -
         with pytest.raises(UserError, match="Cloud Run milli-vCPUs: needs 4000, has 2000"):
             gate.judge(place.target, there)
     finally:
-        set_quota(session, place, "CustomModelTrainingCPUsPerProjectPerRegion", 42)
+        set_quota(session, place, "CustomModelTrainingCPUsPerProjectPerRegion", before)
         set_quota(session, place, "CpuAllocPerProjectRegion", 20_000, "run.googleapis.com")
 
 
 def test_it_trains_and_says_so(place: Place, finished) -> None:
     _made, events, ended = finished
     assert ended.state == "SUCCEEDED", [e.text for e in events]
-    assert (ended.place, ended.name, ended.machine) == ("run", "과제 8", "4cpu-8gb")
+    assert (ended.place, ended.name, ended.machine) == ("run", "수영 기록 8", "4cpu-8gb")
     assert ended.trainer == "tiny"
     assert ended.labels["managed-by"] == "cloudkite"
     assert ended.limit_seconds == 3600
@@ -105,14 +107,14 @@ def test_it_is_found_listed_and_counted_as_any_job(place: Place, finished) -> No
     made, _events, ended = finished
     on_vertex = place.submit("--epochs", "1")
     try:
-        for text in (made.id, "과제 8", made.id[:9], "과제"):
+        for text in (made.id, "수영 기록 8", made.id[:9], "수영"):
             assert choosing.choose(place.target, text).id == made.id
         newest = service.recent(place.target)
         assert [job.place for job in newest[:2]] == ["vertex", "run"]
         assert choosing.choose(place.target, "tiny", choosing.FETCH).state == "SUCCEEDED"
-        with pytest.raises(UserError, match="a job is called 과제 8 already"):
-            choosing.refuse_taken(place.target, "과제 8")
-        assert [job.id for job in service.search(place.target, trainer="tiny", states=("SUCCEEDED",))][-1] == made.id
+        with pytest.raises(UserError, match="a job is called 수영 기록 8 already"):
+            choosing.refuse_taken(place.target, "수영 기록 8")
+        assert made.id in [job.id for job in service.search(place.target, trainer="tiny", states=("SUCCEEDED",))]
         assert service.recent(place.target, trainer="other") == []
         spending = costs.spent(place.target)
         row = next(row for row in spending.rows if row.job.id == made.id)
@@ -129,7 +131,7 @@ def test_its_model_is_fetched_and_learned_on_from(place: Place, finished, tmp_pa
     fetched = fetching.fetch(place.target, ended, tmp_path / "model")
     assert fetched.files == 3
     assert (tmp_path / "model" / "saved_model.pb").read_text() == "a,b"
-    found = earlier._place(place.target, "과제 8", ())
+    found = earlier._place(place.target, "수영 기록 8", ())
     assert found.shown == ended.output.rstrip("/")
 
 

@@ -31,6 +31,9 @@ def tight(place):
 
 @pytest.fixture(autouse=True)
 def nothing_reserved(place):
+    """Others of this cloud may have reserved something for a job that is gone since."""
+    if listed(place).exists():
+        listed(place).delete()
     yield
     listed(place).delete()
 

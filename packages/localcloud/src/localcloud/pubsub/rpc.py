@@ -47,14 +47,15 @@ async def _stream(cloud: Cloud, messages: AsyncIterator[bytes], caller: Caller) 
     cloud.of(PubSub).get(name)
     reader = asyncio.ensure_future(_read(cloud, name, messages, request))
     try:
-        while not reader.done():
-            found = cloud.of(PubSub).pull(name, _MOST, deadline)
-            if found:
-                yield _answer(found)
-                continue
-            waiting = asyncio.ensure_future(cloud.of(PubSub).wait(name, _LOOK))
-            await asyncio.wait([waiting, reader], return_when=asyncio.FIRST_COMPLETED)
-            waiting.cancel()
+        with cloud.of(PubSub).following(name):
+            while not reader.done():
+                found = cloud.of(PubSub).pull(name, _MOST, deadline)
+                if found:
+                    yield _answer(found)
+                    continue
+                waiting = asyncio.ensure_future(cloud.of(PubSub).wait(name, _LOOK))
+                await asyncio.wait([waiting, reader], return_when=asyncio.FIRST_COMPLETED)
+                waiting.cancel()
         reader.result()
     finally:
         reader.cancel()

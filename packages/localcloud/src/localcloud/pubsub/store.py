@@ -7,7 +7,9 @@ import base64
 import re
 import threading
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from localcloud.core.asked.counts import MESSAGES
@@ -39,6 +41,7 @@ class PubSub:
         self._queue = Queue(cloud.folder("pubsub") / "messages.sqlite")
         self._lock = threading.RLock()
         self._waiting: dict[str, set[tuple[asyncio.AbstractEventLoop, asyncio.Event]]] = defaultdict(set)
+        self._streams: Counter[str] = Counter()  # open ones of a subscription
         # While the clock moves: subscriptions at which somebody waited, and since when there is news.
         self._told: dict[str, float] = {}
         self._deaf: set[str] = set()  # those where nothing was acknowledged in time
@@ -164,7 +167,7 @@ class PubSub:
             names = [one["name"] for one in self.subscriptions_of(topic)]
             now = self._cloud.clock.time()
             if self._cloud.clock.moves:
-                heard = [name for name in names if self._waiting.get(name) or self._pusher.follows(name)]
+                heard = [name for name in names if self._follows(name)]
                 self._told = {name: now for name in heard} | self._told
             ids = self._queue.publish(names, checked, self._cloud.clock.stamp(), now)
         for name in names:
@@ -209,6 +212,20 @@ class PubSub:
             return
         finally:
             self._waiting[subscription].discard(entry)
+
+    @contextmanager
+    def following(self, subscription: str) -> Iterator[None]:
+        """For as long as a stream is open, also while it hands over what it has and so doesn't wait for more."""
+        self._streams[subscription] += 1
+        try:
+            yield
+        finally:
+            self._streams[subscription] -= 1
+
+    def _follows(self, subscription: str) -> bool:
+        """Whether somebody hears at once of what is published to it."""
+        waits = self._streams[subscription] or self._waiting.get(subscription)
+        return bool(waits) or self._pusher.follows(subscription)
 
     def acknowledge(self, subscription: str, ack_ids: list[str]) -> None:
         """Raises 404, 400 for an id that never was one."""
