@@ -16,7 +16,7 @@ from cloudkite.show.errors import UserError
 from cloudkite.show.text import _
 
 _BLOCK = re.compile(r"^constraint-dependencies = \[(.*?)^\]\n", re.DOTALL | re.MULTILINE)
-_TEMPLATE = Path("template", "{{cookiecutter.name}}", "pyproject.toml")
+_TEMPLATE = Path("template", "trainer", "{{cookiecutter.name}}", "pyproject.toml")
 
 
 def kept(clone: Path) -> list[str]:

@@ -109,7 +109,7 @@ def make(workspace: Workspace, name: str, found: Data | None, output: Path | Non
         _check_free(folder)  # another command may have made it meanwhile
         with tempfile.TemporaryDirectory(dir=parent, prefix=leftovers.prefix("new")) as build:
             template = workspace.home / "template"
-            made = bake(template, name, Path(build), _description(found), _home(workspace, folder))
+            made = bake(template / "trainer", name, Path(build), _description(found), _home(workspace, folder))
             if found:
                 fill(made, found, template / "sources")
             made.replace(folder)

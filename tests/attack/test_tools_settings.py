@@ -237,7 +237,7 @@ def test_no_program_is_taken_from_the_working_directory(plant, shared, own, monk
 def test_a_strangers_clone_above_a_trainer_is_not_loaded(plant, shared, own):
     spy = f"open({str(own / 'ran')!r}, 'w')\nfrom invoke import task\n\n\n@task\ndef train(c):\n    pass\n"
     plant({"cloudkite/workspace.py": "", "tasks.py": spy})
-    shutil.copy(CLONE / "template" / "{{cookiecutter.name}}" / "tasks.py", own)
+    shutil.copy(CLONE / "template" / "trainer" / "{{cookiecutter.name}}" / "tasks.py", own)
     (own / "pyproject.toml").write_text('[project]\nname = "grades"\n', encoding="utf-8")
     environment = {name: value for name, value in os.environ.items() if not name.startswith("CLOUDKITE_")}
     done = subprocess.run(

@@ -66,11 +66,11 @@ def test_cookiecutter_alone_refuses_the_names_that_new_refuses(tmp_path: Path, n
 
 
 def test_few_questions_and_no_hook_that_changes_anything():
-    questions = json.loads((CLONE / "template" / "cookiecutter.json").read_text(encoding="utf-8"))
+    questions = json.loads((CLONE / "template" / "trainer" / "cookiecutter.json").read_text(encoding="utf-8"))
     asked = [name for name in questions if not name.startswith("_")]
     assert len(asked) <= 6
     assert set(questions["__prompts__"]) == set(asked)
-    (hook,) = (CLONE / "template" / "hooks").iterdir()
+    (hook,) = (CLONE / "template" / "trainer" / "hooks").iterdir()
     assert hook.name == "pre_gen_project.py"
     source = hook.read_text(encoding="utf-8").replace("{{ cookiecutter.name | tojson }}", "''")
     names = {node.names[0].name for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Import)}
@@ -79,7 +79,7 @@ def test_few_questions_and_no_hook_that_changes_anything():
 
 def test_what_was_left_in_the_template_is_not_generated(tmp_path: Path):
     template = tmp_path / "template"
-    shutil.copytree(CLONE / "template", template, ignore=shutil.ignore_patterns("__pycache__", ".*_cache"))
+    shutil.copytree(CLONE / "template" / "trainer", template, ignore=shutil.ignore_patterns("__pycache__", ".*_cache"))
     package = template / "{{cookiecutter.name}}" / "trainer"
     (package / "__pycache__").mkdir()
     (package / "__pycache__" / "x.pyc").write_bytes(b"\xf7")
