@@ -109,7 +109,7 @@ def make(workspace: Workspace, name: str, found: Data | None, output: Path | Non
         _check_free(folder)  # another command may have made it meanwhile
         with tempfile.TemporaryDirectory(dir=parent, prefix=leftovers.prefix("new")) as build:
             template = workspace.home / "template"
-            made = bake(template / "trainer", name, Path(build), _description(found), _home(workspace, folder))
+            made = bake(template / "trainer", name, Path(build), _description(found), home(workspace, folder))
             if found:
                 fill(made, found, template / "sources")
             made.replace(folder)
@@ -165,11 +165,14 @@ def _few(names: list[str]) -> str:
     return ", ".join(names[:10]) + (", ..." if len(names) > 10 else "")
 
 
-def bake(template: Path, name: str, into: Path, description: str = "", home: str = "") -> Path:
-    """Generate the template's trainer in `into`, without asking and whatever the person's cookiecutter settings are."""
+def bake(template: Path, name: str, into: Path, description: str = "", home: str = "", **more: str) -> Path:
+    """Generate the template's trainer in `into`, without asking and whatever the person's cookiecutter settings are.
+
+    `more` answers questions of the template by their names.
+    """
     from cookiecutter.generate import generate_context, generate_files
 
-    answers = {"name": name, "_home": home} | ({"description": description} if description else {})
+    answers = {"name": name, "_home": home} | more | ({"description": description} if description else {})
     into.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=into, prefix=".template-") as scratch:
         clean = Path(scratch, "template")
@@ -309,6 +312,6 @@ def _description(found: Data | None) -> str:
     return visible(f"Learns {found.label} from {found.path.name}.", lines=False) if found else ""
 
 
-def _home(workspace: Workspace, folder: Path) -> str:
+def home(workspace: Workspace, folder: Path) -> str:
     """What a trainer outside the clone needs to find it."""
     return "" if folder.is_relative_to(workspace.home) else str(workspace.home)
