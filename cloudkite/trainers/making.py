@@ -112,6 +112,15 @@ def make(workspace: Workspace, name: str, found: Data | None, output: Path | Non
     return appear(workspace, name, output, build)
 
 
+def first_steps(workspace: Workspace, name: str, output: Path | None = None) -> Path:
+    """Make the trainer of three first programs, and give its folder. Raises BadValue."""
+    check_name(name)
+    template = workspace.home / "template" / "first-steps"
+    return appear(
+        workspace, name, output, lambda into, folder: bake(template, name, into, home=home(workspace, folder))
+    )
+
+
 def appear(workspace: Workspace, name: str, output: Path | None, build: Callable[[Path, Path], Path]) -> Path:
     """The folder of a new trainer, once `build(scratch folder, its place)` has made it. Raises BadValue."""
     parent = (output or workspace.trainers).resolve()

@@ -98,9 +98,10 @@ _ALREADY = {"tensorflow", "keras", "trainer", "google.colab"}
 
 @dataclass
 class Pins:
-    """`lines` for pyproject.toml, sorted. `look` are (place, what is said)."""
+    """`lines` for pyproject.toml, sorted. `taken` are (place, what pip was told); `look` are (place, what is said)."""
 
     lines: list[str] = field(default_factory=list)
+    taken: list[tuple[str, str]] = field(default_factory=list)
     look: list[tuple[str, str]] = field(default_factory=list)
 
 
@@ -208,6 +209,7 @@ def pins(
                 made.look.append((where, said))
             continue
         installed[name or text] = (where, text, version)
+        made.taken.append((where, text))
     modules = [one for one in found if one.name not in sys.stdlib_module_names and one.name not in _ALREADY]
     spare = [name for name in requirements if not any(_distribution(one.name) == name for one in modules)]
     names = {_distribution(one.name): one for one in modules}

@@ -52,7 +52,7 @@ class _Rewriter:
     def __init__(self, source: str, tree: ast.Module, names: Names, there: Callable[[str], bool]) -> None:
         self.lines = [line.encode() for line in source.splitlines(keepends=True)]
         self.tree, self.names, self.there, self.found = tree, names, there, Rewritten()
-        self.saved: set[str] = set()
+        self.saved: set[str] = set()  # what it writes: no data that must be there before
         self.edits: list[Edit] = []
         self.wrapped: set[ast.AST] = set()
         self.parents = {child: node for node in ast.walk(tree) for child in ast.iter_child_nodes(node)}
@@ -98,7 +98,7 @@ class _Rewriter:
         new = text
         if text is not None and self._of_model(call, last):
             new = _named(last, text) if kind == OUTPUT or _named(last, text) in self.saved else text
-        self.saved |= {new} if kind == OUTPUT and new else set()
+        self.saved |= {new, text} if kind == OUTPUT and new and text else set()
         self._wrap(target, function, new)
         if text is None:
             said = _("a path of its own making") if kind == DATA else _("what it writes goes with the results")
@@ -108,6 +108,8 @@ class _Rewriter:
             if new != text:
                 said = _("Keras 3 wants another ending: {new} instead of {old}")
                 self.found.look.append((target.lineno, said.format(new=repr(new), old=repr(text))))
+        elif new in self.saved or text in self.saved:
+            self.found.done.append((target.lineno, _("{path} is read from the results").format(path=repr(text))))
         else:
             self.found.files.append(text)
             self.found.done.append((target.lineno, _("{path} is looked for in data/ first").format(path=repr(text))))
@@ -118,7 +120,8 @@ class _Rewriter:
             return self.texts.get(path.id)
         root = _root(path)
         if isinstance(root, ast.Name):
-            return self.texts.get(root.id)
+            backslash = any(isinstance(one, ast.Constant) and "\\" in str(one.value) for one in ast.walk(path))
+            return path if backslash and root.id in self.texts else self.texts.get(root.id)
         return path if isinstance(root, ast.Constant) and isinstance(root.value, str) else None
 
     def _wrap(self, node: ast.expr, function: str, text: str | None = None) -> None:
@@ -369,6 +372,8 @@ class _Rewriter:
         if last in ("save_weights", "load_weights", "load_model", "export"):
             return True
         if last not in ("save", "save_model") or not isinstance(call.func, ast.Attribute):
+            return False
+        if self.names.full(call.func) == "tensorflow.saved_model.save":
             return False
         owner = call.func.value
         name = owner.id if isinstance(owner, ast.Name) else owner.attr if isinstance(owner, ast.Attribute) else ""

@@ -57,7 +57,9 @@ def uploaded():
 def variable(name):
     """The value of an environment variable that the program needs."""
     if name not in os.environ:
-        sys.exit(f"error: the program needs the variable {name}\n\nhint: set it before the run; a job has none of yours")
+        sys.exit(
+            f"error: the program needs the variable {name}\n\nhint: set it before the run; a job has none of yours"
+        )
     return os.environ[name]
 
 
