@@ -45,6 +45,10 @@ def refused(folder: Path, text: str | bytes, name: str = "lesson.py", **more: Pa
         ('"한글"; text = open("in.txt").read()', '"한글"; text = open(places.data("in.txt")).read()'),
         ('x = np.load("/content/drive/MyDrive/x.npy")', 'x = np.load(places.data("/content/drive/MyDrive/x.npy"))'),
         (r'x = np.load("C:\\me\\x.npy")', r'x = np.load(places.data("C:\\me\\x.npy"))'),
+        ('open(__file__ + "/../a.txt")', 'open(places.data(__file__ + "/../a.txt"))'),
+        ('import pathlib as p\nHERE = p.Path(__file__).parent\nopen(HERE / "a")', 'open(places.data(HERE / "a"))'),
+        ('PATH: str = "a.txt"\nopen(PATH)\nopen(PATH)', "open(PATH)"),
+        ('page = "\x0c"; x = np.load("a.npy")', 'page = "\x0c"; x = np.load(places.data("a.npy"))'),
         ('ROOT = "/kaggle/input/set"', 'ROOT = places.data("/kaggle/input/set")'),
         ('keras.Sequential().load_weights("old.h5")', 'keras.Sequential().load_weights(places.data("old.h5"))'),
         (
@@ -52,6 +56,7 @@ def refused(folder: Path, text: str | bytes, name: str = "lesson.py", **more: Pa
             'base = keras.applications.VGG16(weights=places.data("vgg.weights.h5"))',
         ),
         ("model.fit(x, y, epochs=50)", "model.fit(x, y, epochs=places.epochs(50))"),
+        ("def f(n): model.fit(x, y, epochs=n)", "def f(n): model.fit(x, y, epochs=places.epochs(n))"),
         ("NUM_EPOCHS = 5", "NUM_EPOCHS = places.epochs(5)"),
         (
             'cb = keras.callbacks.ModelCheckpoint(filepath="b.keras")',
@@ -60,13 +65,15 @@ def refused(folder: Path, text: str | bytes, name: str = "lesson.py", **more: Pa
         # Left as they are: addresses, what is no path, what has its place already.
         ('u = keras.utils.get_file("f.csv", "https://x.org/f.csv")', 'u = keras.utils.get_file("f.csv", "https://x.org/f.csv")'),
         ("model.fit(x, y, epochs=args.epochs)", "model.fit(x, y, epochs=args.epochs)"),
+        ("def display(a): return a\ndisplay(1)", "display(1)"),
+        ("def f(unicode): return unicode", "def f(unicode): return unicode"),
         ('print("see /content/drive")', 'print("see /content/drive")'),
     ],
 )  # fmt: skip
 def test_a_line_becomes_another(tmp_path: Path, line: str, becomes: str):
     made = looked(tmp_path, f"{HEAD}model = x = y = args = None\n{line}\n")
-    assert made.after.splitlines()[-1] == becomes
-    assert made.changed == (2 if "places." in becomes else 0)
+    assert made.after.rstrip("\n").split("\n")[-1] == becomes
+    assert made.changed == (2 if "places." in made.after else 0)
 
 
 def test_a_path_is_changed_where_it_is_written_down_and_read_back_from_there(tmp_path: Path):
@@ -185,6 +192,7 @@ KEY = "AIza" + "x1" * 17 + "y"
         ("for i in xrange(3): pass\n", "line 1: xrange is Python 2", "2to3"),
         ("a = (1,\nb = 2\n", "lesson.py: line 1: '(' was never closed", "fix the Python"),
         ("def f():\n  x = 1\nreturn x\n", "lesson.py: line 3: 'return' outside function", "fix the Python"),
+        ("!python train.py\n", "line 1: `!python train.py` runs another program", "change that"),
         ("a = 1\nfiles = !ls\n", "line 2: the output of a command is used: `files = !ls`", "change that"),
         ("!pip install git+https://x.org/y\n", "only packages of the index can be pinned", "change that"),
         ("import helper\n", "line 1: it imports helper, a file beside it", "change that"),

@@ -127,8 +127,12 @@ def _tell(text: str, line: Line, found: Found) -> None:
         key = " ".join(words[1:]).partition("=")[0].strip()
         said = _("sets the variable {name}, which a job doesn't have").format(name=key)
         found.look.append((place, said))
-    elif text.startswith("%") and name in ("run", "load", "cd", "pylab", "sql"):
+    elif text.startswith("%") and name in ("run", "load", "pylab", "sql"):
         found.refused.append((place, _("`{text}` can't be left out, and only a notebook can do it").format(text=text)))
+    elif name in ("python", "python3", "jupyter", "papermill"):
+        found.refused.append((place, _("`{text}` runs another program").format(text=text)))
+    elif name == "cd":
+        found.look.append((place, _("`{text}` is left out: files are looked for in data/").format(text=text)))
     elif name in _FETCHES:
         said = _("`{text}` is left out: put what it brings into data/, which a job gets").format(text=text)
         found.look.append((place, said))

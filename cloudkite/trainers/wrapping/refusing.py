@@ -77,6 +77,8 @@ def _is_secret(name: str, value: str) -> bool:
 def old(tree: ast.Module, names: Names, place: dict[int, str]) -> Iterator[tuple[str, str]]:
     """(place, what is said) of what TensorFlow 2 or Python 3 no longer has."""
     bound = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+    bound |= {node.arg for node in ast.walk(tree) if isinstance(node, ast.arg)}
+    bound |= {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.ClassDef)}
     for node in ast.walk(tree):
         if isinstance(node, ast.Attribute):
             full = names.full(node)

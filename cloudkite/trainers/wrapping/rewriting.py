@@ -50,19 +50,23 @@ def rewrite(source: str, tree: ast.Module, names: Names, there: Callable[[str], 
 
 class _Rewriter:
     def __init__(self, source: str, tree: ast.Module, names: Names, there: Callable[[str], bool]) -> None:
-        self.lines = [line.encode() for line in source.splitlines(keepends=True)]
+        self.lines = [f"{line}\n".encode() for line in source.removesuffix("\n").split("\n")]  # as Python counts them
         self.tree, self.names, self.there, self.found = tree, names, there, Rewritten()
+        self.beside = {"__file__"}  # names of where the program itself is
         self.saved: set[str] = set()  # what it writes: no data that must be there before
         self.edits: list[Edit] = []
         self.wrapped: set[ast.AST] = set()
         self.parents = {child: node for node in ast.walk(tree) for child in ast.iter_child_nodes(node)}
         used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)} | names.imported.keys()
+        self.own = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.ClassDef)}
+        self.own |= {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
         self.module = next(name for name in ("places", "places_", "trainer_places") if name not in used)
         self.texts = self._assigned()
         exports = [call for call in self._calls() if self._exports(call)]
         self.single = exports[0] if len(exports) == 1 else None
 
     def run(self) -> Rewritten:
+        self.found.own = self._options()
         self._colab()
         self._epochs()
         calls = [(call, named) for call in self._calls() if (named := path_of(call, self.names.full(call.func)))]
@@ -73,7 +77,6 @@ class _Rewriter:
             self._call(call)
         self._literals()
         self._variables()
-        self.found.own = self._options()
         if self.edits and any(f"{self.module}." in edit.text for edit in self.edits):
             self._import()
         self.found.source = self._applied()
@@ -92,7 +95,7 @@ class _Rewriter:
                 self.found.look.append((target.lineno, _("reads {address} over the network").format(address=text)))
             return
         last = self.names.full(call.func).rpartition(".")[2]
-        if last == "chdir" and text is None:
+        if last in ("chdir", "Path") and text is None:
             return
         function = "model" if kind == OUTPUT and call is self.single and text is not None else kind
         new = text
@@ -101,8 +104,10 @@ class _Rewriter:
         self.saved |= {new, text} if kind == OUTPUT and new and text else set()
         self._wrap(target, function, new)
         if text is None:
-            said = _("a path of its own making") if kind == DATA else _("what it writes goes with the results")
-            self.found.done.append((target.lineno, said))
+            looked, kept = _("the path is looked for in data/ first"), _("what it writes goes with the results")
+            self.found.done.append((target.lineno, looked if kind == DATA else kept))
+            texts = [one.value for one in ast.walk(target) if isinstance(one, ast.Constant) and isinstance(one.value, str)]
+            self.found.files += [one for one in texts if kind == DATA and self.there(one)]
         elif kind == OUTPUT:
             self.found.done.append((target.lineno, _("{path} goes with the results").format(path=repr(text))))
             if new != text:
@@ -116,8 +121,10 @@ class _Rewriter:
 
     def _written_down(self, path: ast.expr) -> ast.expr | None:
         """The expression to change for a path: a literal, the literal that a name was given, or what is put together."""
-        if isinstance(path, ast.Name):
+        if isinstance(path, ast.Name) and path.id not in self.beside:
             return self.texts.get(path.id)
+        if any(isinstance(one, ast.Name) and one.id in self.beside for one in ast.walk(path)):
+            return path  # from __file__ on: in a job, that is in a package
         root = _root(path)
         if isinstance(root, ast.Name):
             backslash = any(isinstance(one, ast.Constant) and "\\" in str(one.value) for one in ast.walk(path))
@@ -147,12 +154,10 @@ class _Rewriter:
                         named.add(target.id)
                         self._count(node.value)
         for call in self._calls():
-            if not self.names.full(call.func).endswith(".fit"):
-                continue
-            for keyword in call.keywords:
+            for keyword in call.keywords if self.names.full(call.func).endswith(".fit") else ():
                 value = keyword.value
-                counted = isinstance(value, ast.Constant) or (isinstance(value, ast.Name) and value.id not in named)
-                if keyword.arg == "epochs" and counted and not isinstance(value, ast.Name):
+                given = isinstance(value, ast.Name) and value.id not in named and "--epochs" not in self.found.own
+                if keyword.arg == "epochs" and (isinstance(value, ast.Constant) or given):
                     self._count(value)
 
     def _count(self, node: ast.expr) -> None:
@@ -190,7 +195,9 @@ class _Rewriter:
     def _call(self, call: ast.Call) -> None:
         """Calls that are told of, and two that are changed."""
         full, line = self.names.full(call.func), call.lineno
-        if full == "display" and isinstance(call.func, ast.Name):
+        if full in self.own:
+            pass
+        elif full == "display":
             self._replace(call.func, "print")
             self.found.done.append((line, _("display() prints")))
         elif full == "matplotlib.use" and call.args:
@@ -344,10 +351,12 @@ class _Rewriter:
         """The literal, or what is put together from one, that a name is given; none where it is given several."""
         found: dict[str, list[ast.expr]] = {}
         for node in ast.walk(self.tree):
-            if isinstance(node, ast.Assign):
-                for target in node.targets:
+            if isinstance(node, ast.Assign | ast.AnnAssign) and node.value:
+                for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
                     if isinstance(target, ast.Name):
                         found.setdefault(target.id, []).append(node.value)
+                        if any(isinstance(one, ast.Name) and one.id in self.beside for one in ast.walk(node.value)):
+                            self.beside.add(target.id)
             elif isinstance(node, ast.For | ast.comprehension | ast.AugAssign):
                 for name in ast.walk(node.target):
                     if isinstance(name, ast.Name):

@@ -21,16 +21,16 @@ def data(path):
     if not _is_path(path):
         return path
     if str(path) in _written:
-        return _written[str(path)]
+        return _alike(path, _written[str(path)])
     top, parts = folder(), _parts(path)
     if top.is_file():
-        return str(top)
+        return _alike(path, top)
     inside = [Path(*parts[i:]) for i in range(len(parts))]  # a/b/c.csv, b/c.csv, c.csv
     places = [top / one for one in inside] + [Path(path)] + [results() / one for one in inside]
     found = next((place for place in places if place.exists() or any(glob.iglob(str(place)))), None)
     if found is None:
         found = top / inside[-1] if inside and inside[-1].suffix else top
-    return str(found)
+    return _alike(path, found)
 
 
 def output(path):
@@ -119,7 +119,12 @@ def _inside(path) -> list[str]:
     return _parts(path)[-1:] if re.match(r"[\\/~]|[A-Za-z]:", str(path)) else _parts(path)
 
 
-def _kept(path, place: Path) -> str:
+def _kept(path, place: Path):
     place.parent.mkdir(parents=True, exist_ok=True)
-    _written[str(path)] = str(place)
-    return str(place)
+    _written[str(path)] = place
+    return _alike(path, place)
+
+
+def _alike(path, place: Path):
+    """The place as the program gave it: a text, or a Path."""
+    return place if isinstance(path, os.PathLike) else str(place)
