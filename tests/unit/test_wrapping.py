@@ -107,7 +107,7 @@ def test_the_import_stands_after_what_must_be_first_and_has_a_free_name(tmp_path
 
 def test_what_only_a_notebook_or_colab_has(tmp_path: Path):
     cells = [
-        "!pip install -q pandas 'scikit-learn==1.9.1' tensorflow==2.8 # all\n%load_ext tensorboard",
+        "!pip install -U pip\n!pip install pandas 'scikit-learn==1.9.1' tensorflow==2.8 # all\n%load_ext tensorboard",
         "from google.colab import drive, files, userdata\ndrive.mount(\n    '/content/drive'\n)\nup = files.upload()",
         "if True:\n    !wget -q https://example.org/x.zip\n    files.download('a.keras')\n%time z = 1\ndisplay(z)",
         "KEY = userdata.get('SOME_KEY')\nfiles.upload()\nname = input('name?')\n"
@@ -117,14 +117,14 @@ def test_what_only_a_notebook_or_colab_has(tmp_path: Path):
     made = looked(tmp_path, programs.notebook(cells), "lesson.ipynb")
     lines = made.after.splitlines()
     for line in (
-        "# !pip install -q pandas 'scikit-learn==1.9.1' tensorflow==2.8 # all", "# drive.mount( ...",
+        "# !pip install pandas 'scikit-learn==1.9.1' tensorflow==2.8 # all", "# drive.mount( ...",
         "    pass  # !wget -q https://example.org/x.zip", "    pass", "z = 1", "print(z)", "%not a magic",
         "up = places.uploaded()", "KEY = places.variable('SOME_KEY')", "# files.upload()", "# %%bash", "# pip list",
     ):  # fmt: skip
         assert line in lines, line
     assert made.pins == ("pandas==3.1.1", "scikit-learn==1.9.1")
     told = dict(made.look)
-    assert told["cell 1, line 1"] == "`pip install tensorflow==2.8`: it gets tensorflow 2.21.0"
+    assert told["cell 1, line 2"] == "`pip install tensorflow==2.8`: it gets tensorflow 2.21.0"
     assert "put what it brings into data/" in told["cell 3, line 2"] and "git clone" in told["cell 5, line 3"]
     assert "SOME_KEY is needed" in told["cell 4, line 1"] and "no keyboard" in told["cell 4, line 3"]
     assert ("cell 3, line 3", "left out: files.download('a.keras') (fetch brings what is saved)") in made.done
@@ -250,7 +250,8 @@ def test_other_files_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 def test_requirements_name_the_versions(tmp_path: Path):
     file = tmp_path / "requirements.txt"
-    text = "import unheard_of, skimage_like, pandas, sklearn\n"
+    text = "!pip install -r requirements.txt\nimport unheard_of, skimage_like, pandas, sklearn\n"
+    assert "names packages elsewhere: give them by --requirements FILE" in refused(tmp_path, text).message
     file.write_text("# mine\nunheard-of==1.2 # two\npandas==3.0.0\nlike==4\ntensorflow==2.8\n\n", encoding="utf-8")
     made = looked(tmp_path, text, requirements=file)
     assert made.pins == ("like==4", "pandas==3.0.0", "scikit-learn==1.9.1", "unheard-of==1.2")

@@ -35,15 +35,19 @@ class Found:
     """What the lines were. `pips` are (place, requirement); `dropped` and `refused` are (place, what is said)."""
 
     source: str = ""
+    pinned: bool = False
     pips: list[tuple[str, str]] = field(default_factory=list)
     dropped: list[tuple[str, str]] = field(default_factory=list)
     look: list[tuple[str, str]] = field(default_factory=list)
     refused: list[tuple[str, str]] = field(default_factory=list)
 
 
-def take_out(program: Program) -> Found:
-    """The program's source with these lines as comments; it keeps its number of lines."""
-    found = Found()
+def take_out(program: Program, pinned: bool = False) -> Found:
+    """The program's source with these lines as comments; it keeps its number of lines.
+
+    `pinned`: a file of requirements is given, so one that pip was told of is needed no more.
+    """
+    found = Found(pinned=pinned)
     lines = list(program.lines)
     _cells(lines, found)
     for _try in range(len(lines)):
@@ -151,6 +155,8 @@ def _pips(rest: str, place: str, found: Found) -> None:
             break
         if skip or word.startswith("-"):
             if word in ("-r", "--requirement", "-e", "--editable", "-c") and not skip:
+                if found.pinned:
+                    return
                 said = _("`pip install {word} ...` names packages elsewhere: give them by --requirements FILE")
                 found.refused.append((place, said.format(word=word)))
                 return
@@ -160,4 +166,5 @@ def _pips(rest: str, place: str, found: Found) -> None:
             said = _("`pip install {word}`: only packages of the index can be pinned").format(word=word)
             found.refused.append((place, said))
             continue
-        found.pips.append((place, word))
+        if not re.fullmatch(r"(?:pip|setuptools|wheel)\b.*", word):
+            found.pips.append((place, word))

@@ -55,7 +55,7 @@ def look(path: Path, requirements: Path | None = None) -> Wrapped:
     """
     program = read(path)
     given = pins.given(requirements) if requirements else {}
-    found = magics.take_out(program)
+    found = magics.take_out(program, pinned=bool(requirements))
     _refuse(program, [*refusing.keys(program), *found.refused])
     tree = parse(program, found.source)
     names = Names.of(tree)
