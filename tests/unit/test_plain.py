@@ -11,7 +11,7 @@ from cloudkite.check import programs, rehearsal, steps
 from cloudkite.jobs import submit
 from cloudkite.journey import data as data_journey
 from cloudkite.show.errors import BadValue
-from cloudkite.trainers import folders
+from cloudkite.trainers import arguments, folders, making
 from cloudkite.trainers.folders import Trainer
 from tests import trainer_folder
 
@@ -93,6 +93,21 @@ def test_what_a_run_left_is_listed(tmp_path: Path, monkeypatch, rehearsal_words:
     assert results.verdict == verdict and said in " ".join([results.summary, *results.messages])
     assert steps.passed(trainer_folder.space(tmp_path), trainer)
     assert not (trainer.folder / "output").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["divide"], "first refuses its arguments: argument program: invalid choice: 'divide'"),
+        (["multiply", "--epochs=3"], "first refuses its arguments: unrecognized arguments: --epochs=3"),
+    ],
+)
+def test_what_its_parser_refuses_is_told_in_one_line(tmp_path: Path, words: list[str], said: str):
+    folder = making.first_steps(trainer_folder.space(tmp_path), "first")
+    with pytest.raises(BadValue) as caught:
+        arguments.refuse_bad(Trainer("first", folder), Path(sys.executable), words)
+    assert caught.value.message.startswith(said)
+    arguments.refuse_bad(Trainer("first", folder), Path(sys.executable), ["--data", "gs://b/x", "read_csv"])
 
 
 def test_a_run_that_fails_or_goes_on(tmp_path: Path):
