@@ -49,6 +49,9 @@ def refused(folder: Path, text: str | bytes, name: str = "lesson.py", **more: Pa
         ('import pathlib as p\nHERE = p.Path(__file__).parent\nopen(HERE / "a")', 'open(places.data(HERE / "a"))'),
         ('PATH: str = "a.txt"\nopen(PATH)\nopen(PATH)', "open(PATH)"),
         ('page = "\x0c"; x = np.load("a.npy")', 'page = "\x0c"; x = np.load(places.data("a.npy"))'),
+        ('BASE = f"/content/{1}"', 'BASE = places.data(f"/content/{1}")'),
+        ('def f(path="/content/a"): return path', 'def f(path=places.data("/content/a")): return path'),
+        ('x = {"a": "/content/a"}', 'x = {"a": places.data("/content/a")}'),
         ('ROOT = "/kaggle/input/set"', 'ROOT = places.data("/kaggle/input/set")'),
         ('keras.Sequential().load_weights("old.h5")', 'keras.Sequential().load_weights(places.data("old.h5"))'),
         (
@@ -66,6 +69,8 @@ def refused(folder: Path, text: str | bytes, name: str = "lesson.py", **more: Pa
         ('u = keras.utils.get_file("f.csv", "https://x.org/f.csv")', 'u = keras.utils.get_file("f.csv", "https://x.org/f.csv")'),
         ("model.fit(x, y, epochs=args.epochs)", "model.fit(x, y, epochs=args.epochs)"),
         ("def display(a): return a\ndisplay(1)", "display(1)"),
+        ("API_KEY = 'MY_API_KEY'", "API_KEY = 'MY_API_KEY'"),
+        ("OOV_TOKEN = '<OOV>'; password = 'your password'", "OOV_TOKEN = '<OOV>'; password = 'your password'"),
         ("def f(unicode): return unicode", "def f(unicode): return unicode"),
         ('print("see /content/drive")', 'print("see /content/drive")'),
     ],
@@ -140,7 +145,7 @@ def test_what_only_a_notebook_or_colab_has(tmp_path: Path):
         ("keras.optimizers.Adam(lr=0.1)", "line 4: lr is called learning_rate in Keras 3"),
         ("try:\n    import somewhere\nexcept ImportError:\n    somewhere = None", "line 5: somewhere isn't installed"),
         ("!pip install pandas==2.0.0", "line 4: pandas==2.0.0 was not tried with TensorFlow 2.21.0"),
-        ("import tensorflow.compat.v1 as tf\ntf.disable_v2_behavior()", "tensorflow.compat.v1 still runs"),
+        ("import tensorflow.compat.v1 as tf\ntf.disable_v2_behavior()", "tensorflow.compat.v1 is TensorFlow 1"),
     ],
 )
 def test_what_the_person_must_look_at(tmp_path: Path, line: str, said: str):

@@ -66,7 +66,7 @@ def _named(target: ast.expr) -> str:
 
 
 def _is_secret(name: str, value: str) -> bool:
-    if _PLACEHOLDER.search(value):
+    if _PLACEHOLDER.search(value) or re.fullmatch(r"[A-Z_]+", value):  # the name of a variable that has it
         return False
     if _SECRET_NAME.search(name):
         return len(value) >= 6
@@ -95,3 +95,11 @@ def old(tree: ast.Module, names: Names, place: dict[int, str]) -> Iterator[tuple
         elif isinstance(node, ast.Name) and node.id in _OF_PYTHON_2 - bound and isinstance(node.ctx, ast.Load):
             if names.full(node) == node.id:
                 yield place[node.lineno], _("{name} is Python 2").format(name=node.id)
+
+
+def told(tree: ast.Module, names: Names, place: dict[int, str]) -> Iterator[tuple[str, str]]:
+    """(place, what is said) of the first line that is TensorFlow 1 by the way that TensorFlow 2 has for it."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute | ast.Name) and names.full(node).startswith("tensorflow.compat.v1"):
+            yield place[node.lineno], _("tensorflow.compat.v1 is TensorFlow 1 inside TensorFlow 2: it may run")
+            return

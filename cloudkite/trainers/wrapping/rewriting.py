@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -19,6 +20,8 @@ _ELSEWHERE = re.compile(
 )
 _EPOCHS = re.compile(r"(?i)(?:(?:n|num|number_of|max|total)_?)?epochs?|epochs?_(?:num|count)")
 _OF_SYSTEMS = ("TF_", "CUDA", "XLA_", "KERAS_", "PYTHON", "MPL", "PATH", "HOME", "USER", "AIP_", "CLOUD_ML", "OMP_")
+# What may hold a path: a value that is kept, given or put together; no test, no text that stands for itself.
+_HOLDERS = (ast.Assign, ast.AnnAssign, ast.Call, ast.keyword, ast.List, ast.Tuple, ast.BinOp, ast.Dict, ast.arguments)
 
 
 @dataclass(frozen=True)
@@ -132,17 +135,13 @@ class _Rewriter:
         return path if isinstance(root, ast.Constant) and isinstance(root.value, str) else None
 
     def _wrap(self, node: ast.expr, function: str, text: str | None = None) -> None:
+        """Put a function of places around an expression; `text` is another literal in its place."""
         self.wrapped |= set(ast.walk(node))
-        inside = isinstance(node, ast.Starred | ast.GeneratorExp)
         start, end = self._span(node)
-        if inside:
-            return
         if text is not None and isinstance(node, ast.Constant) and text != node.value:
-            quoted = '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
-            self.edits.append(Edit(start, end, f"{self.module}.{function}({quoted})"))
-            return
-        self.edits.append(Edit(start, start, f"{self.module}.{function}("))
-        self.edits.append(Edit(end, end, ")"))
+            self.edits.append(Edit(start, end, f"{self.module}.{function}({json.dumps(text, ensure_ascii=False)})"))
+        else:
+            self.edits += [Edit(start, start, f"{self.module}.{function}("), Edit(end, end, ")")]
 
     def _epochs(self) -> None:
         """--epochs takes the place of the number of epochs, where that is written down or given to fit."""
@@ -234,35 +233,27 @@ class _Rewriter:
                 self.found.look.append((line, _("lr is called learning_rate in Keras 3")))
 
     def _literals(self) -> None:
-        """Paths elsewhere: one of another machine gets a place, a name of a file is told."""
+        """Paths elsewhere: one of another machine, or of a file beside the program, gets a place; others are told."""
         for node in ast.walk(self.tree):
-            if not isinstance(node, ast.Constant) or not isinstance(node.value, str) or node in self.wrapped:
+            if not isinstance(node, ast.Constant) or not isinstance(node.value, str) or "\n" in node.value:
                 continue
-            parent = self.parents[node]
-            if isinstance(parent, ast.Expr | ast.JoinedStr | ast.FormattedValue | ast.Compare) or "\n" in node.value:
-                if isinstance(parent, ast.JoinedStr) and _ELSEWHERE.match(node.value) and parent.values[0] is node:
-                    if parent not in self.wrapped:
-                        self._wrap(parent, DATA)
-                        self.found.done.append(
-                            (node.lineno, _("{path} is looked for in data/ first").format(path=repr(node.value)))
-                        )
+            parent, text = self.parents[node], node.value
+            if isinstance(parent, ast.JoinedStr):
+                if parent.values[0] is not node or not _ELSEWHERE.match(text):
+                    continue
+                whole: ast.expr = parent
+            else:
+                whole = node
+            named = _SUFFIX.fullmatch(text) and isinstance(parent, _HOLDERS) and self._not_asked(parent)
+            if whole in self.wrapped or not isinstance(self.parents[whole], _HOLDERS):
                 continue
-            path = _SUFFIX.fullmatch(node.value) and self.there(node.value) and self._not_asked(parent)
-            if (path or _ELSEWHERE.match(node.value)) and isinstance(
-                parent,
-                ast.Assign | ast.AnnAssign | ast.Call | ast.keyword | ast.List | ast.Tuple | ast.BinOp | ast.Dict,
-            ):
-                self._wrap(node, DATA)
-                self.found.files.append(node.value)
-                said = _("{path} is looked for in data/ first").format(path=repr(node.value))
-                self.found.done.append((node.lineno, said))
-            elif (
-                _SUFFIX.fullmatch(node.value)
-                and not isinstance(parent, ast.Dict | ast.Subscript)
-                and self._not_asked(parent)
-            ):
+            if _ELSEWHERE.match(text) or (named and self.there(text)):
+                self._wrap(whole, DATA)
+                self.found.files += [text] if whole is node else []
+                self.found.done.append((node.lineno, _("{path} is looked for in data/ first").format(path=repr(text))))
+            elif named and not isinstance(parent, ast.Dict):
                 said = _("{path} was left as it is: is it a file that the program reads or writes?")
-                self.found.look.append((node.lineno, said.format(path=repr(node.value))))
+                self.found.look.append((node.lineno, said.format(path=repr(text))))
 
     def _not_asked(self, parent: ast.AST) -> bool:
         """Whether it isn't just part of a path that is put together, or of a test of a name."""

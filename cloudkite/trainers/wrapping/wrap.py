@@ -72,9 +72,7 @@ def look(path: Path, requirements: Path | None = None) -> Wrapped:
     files, more = _files(path.parent, made.files)
     told = [(where, _("`{text}` is left out").format(text=text)) for where, text in found.dropped]
     told += [(where, _("`pip install {text}` becomes a pin").format(text=text)) for where, text in wanted.taken]
-    seen = [*found.look, *wanted.look, *((place[line], text) for line, text in made.look), *more]
-    if names.imported.keys() & {"tf"} and names.imported.get("tf") == "tensorflow.compat.v1":
-        seen.append((_("imports"), _("tensorflow.compat.v1 still runs, but most of this page is about TensorFlow 2")))
+    seen = [*found.look, *wanted.look, *refusing.told(tree, names, place), *((place[line], text) for line, text in made.look), *more]
     return Wrapped(
         program=program,
         after=made.source,
