@@ -173,6 +173,17 @@ def test_data_beside_the_program_are_copied_and_its_options_known(tmp_path: Path
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("path", ["/content/drive/MyDrive/lesson/grades.csv", "C:\\\\Users\\\\me\\\\grades.csv"])
+def test_data_that_was_elsewhere_is_taken_from_beside_the_program(tmp_path: Path, path: str):
+    (tmp_path / "grades.csv").write_text("x\n1\n", encoding="utf-8")
+    made = looked(tmp_path, f"{HEAD}open('{path}')\n")
+    assert [place for _path, place in made.files] == ["grades.csv"] and not made.look
+    empty = looked(tmp_path, f"{HEAD}open('{path.replace('grades', 'others')}')\n")
+    assert not empty.files and "isn't beside the program" in empty.look[-1][1]
+    folder = wrap.make(trainer_folder.space(tmp_path), "own", empty)
+    assert (folder / "data").is_dir() and not list((folder / "data").iterdir())
+
+
 KEY = "AIza" + "x1" * 17 + "y"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import difflib
+import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -133,12 +134,19 @@ def _beside(folder: Path, text: str) -> tuple[Path, ...]:
         return ()
 
 
+def _by_its_end(folder: Path, text: str) -> tuple[Path, ...]:
+    """Of a path on another machine, what lies in the program's folder under the last of its names: as many as fit."""
+    names = [name for name in re.split(r"[\\/]+", text) if name not in ("", ".", "..")]
+    ends = ["/".join(names[i:]) for i in range(1, len(names))]
+    return next((found for end in ends if (found := _beside(folder, end))), ())
+
+
 def _files(folder: Path, texts: list[str]) -> tuple[list[tuple[Path, str]], list[tuple[str, str]]]:
     """The data beside a program that it reads, and what is said of those that aren't there or are too large."""
     files: dict[Path, str] = {}
     more = []
     for text in dict.fromkeys(texts):
-        found = _beside(folder, text)
+        found = _beside(folder, text) or _by_its_end(folder, text)
         if not found:
             more.append((_("data"), _("{path} isn't beside the program: put it into data/ for jobs").format(path=repr(text))))
             continue
@@ -184,6 +192,7 @@ def fill(trainer: Path, wrapped: Wrapped) -> None:
     own = ", ".join(f'"{option}"' for option in wrapped.own)
     text = text.replace("OWN = ()", f"OWN = ({own}{',' if len(wrapped.own) == 1 else ''})")
     task.write_text(text.replace("SHORTER = False", f"SHORTER = {wrapped.shorter}"), encoding="utf-8", newline="\n")
+    (trainer / "data").mkdir(mode=0o700, exist_ok=True)
     for path, place in wrapped.files:
         copy = trainer / "data" / place
         copy.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
