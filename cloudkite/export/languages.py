@@ -132,7 +132,7 @@ CARD = {
         "ask": "사용 방법",
         "ask_strings": "Android에서는 낱말을 그대로 넣습니다. iOS에는 글 입력이 없으므로 낱말마다 번호를 넣습니다. "
         "번호는 `preparation.json`에 나온 차례(1부터)이고, 0은 그 밖의 낱말입니다.",
-        "ask_host": "문장과 날짜는 `preparation.json`에 적힌 대로 기기에서 숫자로 바꿉니다. LiteRT에 없는 연산: {lacking}.",
+        "ask_host": "문장과 날짜는 `preparation.json`에 따라 기기에서 숫자로 바꿉니다. LiteRT에 없는 연산: {lacking}.",
         "versions": "버전과 해시",
     },
 }  # fmt: skip

@@ -24,7 +24,7 @@ from cloudkite.trainers import folders
 from cloudkite.trainers import making as trainers
 from cloudkite.workspace import Workspace
 from tests import browser
-from tests.baked.conftest import Run, train
+from tests.baked.conftest import Run
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 Answers = list[list[float]]
@@ -36,12 +36,20 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     return workspace.throw_away(tmp_path_factory.mktemp("exports"))
 
 
-def exported(place: Workspace, run: Run, name: str, wishes: Wishes = Wishes(device=True), **env: str) -> Export:  # noqa: B008
+def exported(place: Workspace, run: Run, name: str, onnx: bool = False) -> Export:
     """Train for two epochs, and export."""
     trainer = folders.find(place, name)
-    train(run, trainer.folder, trainer.folder / "models" / "one", "--epochs", "2", env=env)
-    model = predictions.latest_model(trainer)
-    folder = trainer.folder / "output" / "export"
+    done = run(
+        trainer.folder, "-m", "trainer.task", "--output", str(trainer.folder / "models" / "one"), "--epochs", "2"
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return export(place, name, Wishes(device=True, onnx=onnx))
+
+
+def export(place: Workspace, name: str, wishes: Wishes) -> Export:
+    """What is made of the model that was trained last."""
+    trainer = folders.find(place, name)
+    model, folder = predictions.latest_model(trainer), trainer.folder / "output" / "export"
     return making.make(place, trainer, model, folder, predictions.facts(model), wishes, lambda _line: None)
 
 
@@ -87,7 +95,8 @@ def in_browser(made: Export, rows: list[Mapping[str, Any]], scratch: Path, also:
         try {{ await fetch("https://example.com/"); fetched = "sent"; }} catch {{}}
         const also = await ({also});
         return {{
-            answers: rows.map(row => model.answer(row)), also, fetched, check: document.getElementById("check").textContent,
+            answers: rows.map(row => model.answer(row)), also, fetched,
+            check: document.getElementById("check").textContent,
             shown: document.getElementById("answers").textContent, wide: document.documentElement.scrollWidth,
             bare: [...form.querySelectorAll("input, select, textarea")].filter(one => !one.labels.length).length,
             language: document.documentElement.lang,
@@ -102,23 +111,22 @@ def in_browser(made: Export, rows: list[Mapping[str, Any]], scratch: Path, also:
 
 def test_penguins(place: Workspace, run: Run, tmp_path: Path) -> None:
     trainers.new(place, "penguins")
-    made = exported(place, run, "penguins", Wishes(device=True, onnx=True))
+    made = exported(place, run, "penguins", onnx=True)
     files = by_name(made)
     assert made.rows == 344 and made.fit is None and not made.lacking
     assert {name for name, one in files.items() if one.exact} == {"model_float32.tflite", "model.onnx", making.PAGE}
     assert files["model_float16.tflite"].error < 0.01 and files["model_dynamic_int8.tflite"].agree > 0.98
     assert files["model_int8.tflite"].agree > 0.5 and not any(one.refused for one in files.values())
     with (folders.find(place, "penguins").folder / "data" / "penguins.csv").open(encoding="utf-8") as file:
-        rows: list[Mapping[str, Any]] = [
-            {k: v for k, v in row.items() if k != "species"} for row in csv.DictReader(file)
-        ]
+        table = [*csv.DictReader(file)]
+    taken = folders.find(place, "penguins").declared.columns
+    rows: list[Mapping[str, Any]] = [{name: row[name] for name in taken} for row in table]
     expected = keras_answers(place, "penguins", rows)
     is_near(page_answers(made, rows, tmp_path), expected)
     kotlin, swift = ((made.folder / part).read_text() for part in ("android/Model.kt", "ios/Model.swift"))
     assert "island: String" in kotlin and "island: Int32" in swift and (made.folder / "ios" / "model.tflite").is_file()
-    assert {"CC0", "Chinstrap", "baseline", "1 - "} - {"baseline", "1 - "} <= set(
-        re.findall(r"CC0|Chinstrap", (made.folder / making.CARD).read_text(encoding="utf-8"))
-    )
+    card = (made.folder / making.CARD).read_text(encoding="utf-8")
+    assert "CC0" in card and "Chinstrap" in card and "model_int8.tflite" in card and "learned from" in card
 
     typing = """(() => {
         const field = document.getElementById("field-bill_length_mm");
@@ -137,10 +145,10 @@ def test_penguins(place: Workspace, run: Run, tmp_path: Path) -> None:
     page.write_text(re.sub(r'"expected":\[\[[^,]+', '"expected":[[0.5', whole), encoding="utf-8")
     told = browser.ask(page, "[document.getElementById('check').textContent, form.hidden]", tmp_path)["value"]
     assert told[0].startswith("Do not use this page") and told[1]
-    with pytest.raises(UserError, match="what you changed or added: index.html"):
+    with pytest.raises(UserError, match=r"what you changed or added: index\.html"):
         making.check_folder(made.folder)
     page.write_text(whole, encoding="utf-8")
-    again = exported(place, run, "penguins", Wishes(language="ko"))
+    again = export(place, "penguins", Wishes(language="ko"))
     assert again.fit == manifest.Fit(True, ()) and not (made.folder / making.PAGE).exists()
     assert "따로 떼어 둔 행" in (again.folder / making.CARD).read_text(encoding="utf-8")
 
@@ -156,7 +164,8 @@ def people(path: Path) -> list[dict[str, Any]]:
         yes = i % 2
         sentence = " ".join(chance.choices(WORDS[yes::2], k=6)).capitalize() + chance.choice(["!", ", Éa.", " 2x_y…"])
         rows.append({
-            "review": sentence if i % 17 else "", "name": "".join(chance.choices(SYLLABLES[yes * 4 :], k=4)) + " İß Σ"[: i % 5],
+            "review": sentence if i % 17 else "",
+            "name": "".join(chance.choices(SYLLABLES[yes * 4 :], k=4)) + " İß Σ"[: i % 5],
             "day": f"20{i % 30:02}-{i % 12 + 1:02}-{i % 28 + 1:02}" + (f"T{i % 24:02}:{i % 60:02}" if i % 3 else ""),
             "height": f"{150 + i % 50},{i % 10}" if i % 23 else "", "bought": "yes" if yes else "no",
         })  # fmt: skip
@@ -214,7 +223,7 @@ def test_pictures_and_a_layer_that_a_page_has_not(place: Workspace, run: Run, tm
     drawing = """(async () => {
         const pad = document.querySelector("canvas"), ink = pad.getContext("2d");
         ink.fillStyle = "#fff"; ink.fillRect(0, 0, pad.width / 2, pad.height);
-        pad.onpointermove; form.querySelector("input[type=checkbox]").dispatchEvent(new Event("change"));
+        form.querySelector("input[type=checkbox]").dispatchEvent(new Event("change"));
         return [document.querySelector("textarea").value.split(",").map(Number), answers.textContent];
     })()"""
     value = in_browser(made, rows, tmp_path, drawing)
@@ -226,10 +235,11 @@ def test_pictures_and_a_layer_that_a_page_has_not(place: Workspace, run: Run, tm
     flat = "keras.layers.Flatten()(image)"
     assert text.count(flat) == 1
     network.write_text(
-        text.replace(flat, "keras.layers.GRU(4)(keras.layers.Reshape((-1, 4))(image))"), encoding="utf-8"
+        text.replace(flat, "keras.layers.Flatten()(keras.layers.Permute((2, 1, 3), name='turned')(image))"),
+        encoding="utf-8",
     )
     again = by_name(exported(place, run, "bars"))
-    assert re.match(r"gru\w* \(GRU\)", again[making.PAGE].refused) and again["model_float16.tflite"].bytes + 1
+    assert again[making.PAGE].refused == "turned (Permute)" and again["model_float32.tflite"].exact
 
 
 def test_a_number_to_estimate(place: Workspace, run: Run, tmp_path: Path) -> None:

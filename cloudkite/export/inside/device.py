@@ -27,7 +27,7 @@ import tensorflow as tf  # pyright: ignore[reportMissingModuleSource]
 PARTS = 8  # numbers that a date becomes
 KINDS = {"float32": [], "float16": [tf.float16], "dynamic int8": [], "int8": []}
 AT_ONCE = 1024  # rows
-_LACKING = re.compile(r"'tf\.(\w+)' op is neither a custom op nor a flex op")
+_LACKING = re.compile(r"'tf\.(\w+)' op (?:is neither|requires)")
 
 
 class Refused(Exception):
@@ -237,7 +237,7 @@ def main(order: Mapping) -> dict:
     told["inputs"] = {name: [spec.dtype.name, spec.shape[1:]] for name, spec in inputs(about, False).items()}
     told["width"] = int(expected.shape[1])
     told["output"] = int(model.output_shape[-1]) if len(model.output_shape) > 1 else 1
-    told["weights"] = hashlib.sha256(b"".join(v.numpy().tobytes() for v in model.variables)).hexdigest()
+    told["weights"] = hashlib.sha256(b"".join(v.numpy().tobytes() for v in model.weights)).hexdigest()
     told["tensorflow"], told["keras"] = tf.__version__, keras.__version__
     told["lacking"] = []
     if names(about, "text", "letters", "date"):
