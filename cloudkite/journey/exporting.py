@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
+from cloudkite import locks
 from cloudkite.export import languages, making, manifest
 from cloudkite.export.making import Export, File, Wishes
 from cloudkite.models import predictions
@@ -60,7 +61,12 @@ def export(
         said = _("{path} has an earlier export; replace it?").format(path=amounts.short(folder))
         if not screen.confirm(said):
             return
-    with screen.waiting(_("exporting ...")) as tell:
+    hint = _("run the same command again when it has ended")
+    busy = _("another command exports to {folder} (process {pid})")
+    alone = locks.folder(
+        workspace, "export", folder, lambda pid: busy.format(folder=amounts.short(folder), pid=pid), hint
+    )
+    with alone, screen.waiting(_("exporting ...")) as tell:
         made = making.make(workspace, trainer, model, folder, about, wishes, tell)
     fit = manifest.compare(other, manifest.read(folder) or {}) if other else made.fit
     if as_json:

@@ -6,6 +6,7 @@ import csv
 import json
 import random
 import re
+import shutil
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -66,6 +67,8 @@ def keras_answers(place: Workspace, name: str, rows: list[Mapping[str, Any]]) ->
 
 def page_answers(made: Export, rows: list[Mapping[str, Any]], scratch: Path) -> list[Any]:
     """What the page says in Node."""
+    if not shutil.which("node"):
+        pytest.skip(f"no Node; {browser.NEEDS}")
     script = Path(making.__file__).parent / "inside" / "ask_page.cjs"
     (scratch / "rows.json").write_text(json.dumps(rows), encoding="utf-8")
     command = [
