@@ -199,9 +199,10 @@ class Program:
 
     def put(self, values: Any) -> list:
         """Keep numbers, and give where they are."""
-        array = np.ascontiguousarray(values, "<f4")
-        if not np.array_equal(array, np.asarray(values), equal_nan=True) and np.asarray(values).dtype.kind in "iu":
-            raise Unsupported(f"the whole number {np.max(values)} (too large for float32)")
+        given = np.asarray(values)
+        array = given.astype("<f4")
+        if given.dtype.kind in "iu" and (array != given).any():
+            raise Unsupported(f"the whole number {np.max(given)} (too large for float32)")
         self.blob.extend(array.tobytes())
         return [len(self.blob) // 4 - array.size, list(array.shape)]
 
