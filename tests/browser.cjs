@@ -17,10 +17,12 @@ function unpack(from, to) {
 
 async function ask(folder, url, script) {
   const profile = fs.mkdtempSync(path.join(require("node:os").tmpdir(), "chromium-"));
+  const fonts = path.join(profile, "fonts.conf"); // with letters of some width, so that what is too wide is seen
+  fs.writeFileSync(fonts, `<fontconfig><dir>${path.join(folder, "fonts")}</dir><cachedir>${profile}/fonts</cachedir></fontconfig>`);
   const chrome = child.spawn(path.join(folder, "chromium"), [
     "--headless=shell", "--no-sandbox", "--no-zygote", "--single-process", "--in-process-gpu", "--disable-webgl",
     "--disable-dev-shm-usage", `--user-data-dir=${profile}`, "--host-resolver-rules=MAP * ~NOTFOUND", "--remote-debugging-pipe",
-  ], { stdio: ["ignore", "ignore", "ignore", "pipe", "pipe"], env: { ...process.env, LD_LIBRARY_PATH: path.join(folder, "al2023", "lib"), FONTCONFIG_PATH: path.join(folder, "fonts") } });
+  ], { stdio: ["ignore", "ignore", "ignore", "pipe", "pipe"], env: { ...process.env, LD_LIBRARY_PATH: path.join(folder, "al2023", "lib"), FONTCONFIG_FILE: fonts } });
   const waiting = new Map(), events = [];
   let next = 1, buffer = "", loaded;
   const ready = new Promise(done => { loaded = done; });

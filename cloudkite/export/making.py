@@ -241,10 +241,22 @@ def _convert(python: Path, trainer: Trainer, model: Path, rows: _Rows, wishes: W
     told = _run([python, "-I", "-B", _INSIDE / "device.py", work / "order.json"], work, "told.json")
     if "error" in told:
         raise UserError(
-            _("the model can't be exported: {reason}").format(reason=told["error"]),
+            _("the model can't be exported: {reason}").format(reason=_reason(*told["error"])),
             _("train again with layers that Keras can save, then fetch the model"),
         )
     return told
+
+
+def _reason(why: str, what: str) -> str:
+    """What inside/device.py refuses, in a sentence."""
+    return {
+        "unsaved": _("it has no model.keras, as a layer of it could not be saved"),
+        "load": _("model.keras can't be loaded: {what}"),
+        "inputs": _("the network takes other inputs than the trainer's kit/prepare.py makes"),
+        "outputs": _("it has {what} outputs, and a device is given one"),
+        "lacking": _("LiteRT has no {what}"),
+        "said": "{what}",
+    }[why].format(what=what)
 
 
 def _asked(
@@ -259,7 +271,10 @@ def _asked(
     found = _run([litert, "-I", _INSIDE / "ask_litert.py", work, COUNTS, *pairs], work, "litert.json") if pairs else {}
     for kind in (*told["files"], *told["refused"]):
         name = told["files"].get(kind, f"model_{kind.replace(' ', '_')}.tflite")
-        one = found.get(name, {"error": told["refused"].get(kind)})
+        if kind in told["refused"]:
+            files.append(File(name, refused=_reason(*told["refused"][kind])))
+            continue
+        one = found[name]
         if "error" in one:
             files.append(File(name, refused=one["error"]))
             continue

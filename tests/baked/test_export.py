@@ -154,6 +154,10 @@ def test_penguins(place: Workspace, run: Run, tmp_path: Path) -> None:
     again = export(place, "penguins", Wishes(language="ko"))
     assert again.fit == manifest.Fit(True, ()) and not (made.folder / making.PAGE).exists()
     assert "따로 떼어 둔 행" in (again.folder / making.CARD).read_text(encoding="utf-8")
+    (predictions.latest_model(folders.find(place, "penguins")) / "assets.extra" / "model.keras").unlink()
+    with pytest.raises(UserError, match=r"can't be exported: it has no model\.keras"):
+        export(place, "penguins", Wishes())
+    assert making.check_folder(again.folder)  # what was there is there
 
 
 WORDS = "good bad fine poor great awful plain nice 좋다 나쁘다 café naïve".split()

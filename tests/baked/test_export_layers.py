@@ -50,7 +50,7 @@ for pad in ("same", "valid"):
         one(f"Conv1D {pad} {step}", line, lambda x: L.Conv1D(4, 3, **how)(x))
         one(f"SeparableConv1D {pad} {step}", line, lambda x: L.SeparableConv1D(4, 3, **how)(x))
         for kind in ("Max", "Average"):
-            one(f"{kind}Pooling2D {pad} {step}", picture, lambda x: getattr(L, kind + "Pooling2D")((2, 3), step, pad)(x))
+            one(f"{kind} 2D {pad} {step}", picture, lambda x: getattr(L, kind + "Pooling2D")((2, 3), step, pad)(x))
             one(f"{kind}Pooling1D {pad} {step}", line, lambda x: getattr(L, kind + "Pooling1D")(3, step, pad)(x))
 one("Conv1D causal", line, lambda x: L.Conv1D(4, 3, padding="causal", dilation_rate=2)(x))
 one("Conv2D dilated", picture, lambda x: L.Conv2D(3, 3, dilation_rate=2, use_bias=False)(x))

@@ -31,7 +31,11 @@ _LACKING = re.compile(r"'tf\.(\w+)' op (?:is neither|requires)")
 
 
 class Refused(Exception):
-    """What a person is told: the reason; and the operations that LiteRT lacks."""
+    """Why something can't be: a word, for which export/making.py has a sentence, and what is to be filled in there."""
+
+    def __init__(self, why: str, what: str = "") -> None:
+        super().__init__(why, what)
+        self.reason = [why, what]
 
 
 def names(about: Mapping, *kinds: str) -> list[str]:
@@ -84,7 +88,7 @@ def load(folder: Path, trainer: str) -> keras.Model:
     """The Keras model beside a SavedModel. Raises Refused."""
     path = folder / "assets.extra" / "model.keras"
     if not path.is_file():
-        raise Refused("the model has no assets.extra/model.keras: its layers could not be saved")
+        raise Refused("unsaved")
     try:
         return keras.models.load_model(path, compile=False)
     except Exception as first:  # a layer of the person's own, which model.py registers
@@ -94,7 +98,7 @@ def load(folder: Path, trainer: str) -> keras.Model:
 
             return keras.models.load_model(path, compile=False)
         except Exception:
-            raise Refused(f"model.keras can't be loaded: {str(first).splitlines()[0][:300]}") from None
+            raise Refused("load", str(first).splitlines()[0][:300]) from None
 
 
 def archive(model: keras.Model, about: Mapping, folder: Path, coded: bool) -> None:
@@ -112,7 +116,7 @@ def flat(output: object) -> tf.Tensor:
     """The one output of a model: [rows, numbers]."""
     parts = tf.nest.flatten(output)
     if len(parts) != 1:
-        raise Refused(f"the model has {len(parts)} outputs, and a device is given one")
+        raise Refused("outputs", str(len(parts)))
     return tf.reshape(tf.cast(parts[0], tf.float32), [tf.shape(parts[0])[0], -1])
 
 
@@ -130,7 +134,7 @@ def convert(folder: Path, kind: str, given: Mapping[str, np.ndarray]) -> bytes:
     except Exception as error:
         lines = [line for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
         lacking = sorted(set(_LACKING.findall(str(error))))
-        raise Refused(f"LiteRT has no {', '.join(lacking)}" if lacking else lines[0][:300], *lacking) from None
+        raise Refused("lacking" if lacking else "said", ", ".join(lacking) or lines[0][:300]) from None
 
 
 def prepared(about: Mapping, rows: Mapping[str, np.ndarray], serve) -> dict[str, np.ndarray]:
@@ -207,7 +211,7 @@ def main(order: Mapping) -> dict:
     model = load(folder, order["trainer"])
     wanted = {"numbers", "words", "counts", *(n for n, kind in about["columns"].items() if not isinstance(kind, str))}
     if not isinstance(getattr(model, "inputs", None), list) or {t.name for t in model.inputs} - wanted:
-        raise Refused("the network takes other inputs than the trainer's kit/prepare.py makes")
+        raise Refused("inputs")
     if order.get("rows"):
         rows = dict(np.load(order["rows"], allow_pickle=False))
     else:
@@ -244,14 +248,14 @@ def main(order: Mapping) -> dict:
         try:
             convert(folder, "float32", given)
         except Refused as error:
-            told["lacking"] = list(error.args[1:])
+            told["lacking"] = error.reason[1].split(", ") if error.reason[0] == "lacking" else []
     for kind in KINDS:
         name = f"model_{kind.replace(' ', '_')}.tflite"
         try:
             (out / name).write_bytes(convert(out / "words", kind, given))
             told["files"][kind] = name
         except Refused as error:
-            told["refused"][kind] = error.args[0]
+            told["refused"][kind] = error.reason
     if order.get("coded") and known and "float32" in told["files"]:
         archive(model, about, out / "coded", coded=True)
         (out / "coded.tflite").write_bytes(convert(out / "coded", "float32", coded))
@@ -270,5 +274,5 @@ if __name__ == "__main__":
     try:
         reply = main(work)
     except Refused as error:
-        reply = {"error": error.args[0]}
+        reply = {"error": error.reason}
     Path(work["out"], "told.json").write_text(json.dumps(reply, default=list), encoding="utf-8")
