@@ -27,6 +27,11 @@ import tensorflow as tf  # pyright: ignore[reportMissingModuleSource]
 PARTS = 8  # numbers that a date becomes
 KINDS = {"float32": [], "float16": [tf.float16], "dynamic int8": [], "int8": []}
 AT_ONCE = 1024  # rows
+CALIBRATED = 100  # rows by which ranges are found
+# Operations of LiteRT that scale and arrange inputs; the layers of a network are others.
+IN_FLOAT = (
+    "SUB MUL DIV CONCATENATION RESHAPE SELECT SELECT_V2 EXPAND_DIMS STRIDED_SLICE PACK MINIMUM MAXIMUM CAST".split()
+)
 _LACKING = re.compile(r"'tf\.(\w+)' op (?:is neither|requires)")
 
 
@@ -126,15 +131,25 @@ def convert(folder: Path, kind: str, given: Mapping[str, np.ndarray]) -> bytes:
     if kind != "float32":
         made.optimizations = [tf.lite.Optimize.DEFAULT]
         made.target_spec.supported_types = KINDS[kind]
-    if kind == "int8":
-        some = np.linspace(0, len(next(iter(given.values()))) - 1, 100).astype(int)
-        made.representative_dataset = lambda: ({n: v[i : i + 1] for n, v in given.items()} for i in sorted(set(some)))
     try:
-        return made.convert()
+        return quantised(made, given) if kind == "int8" else made.convert()
     except Exception as error:
         lines = [line for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
         lacking = sorted(set(_LACKING.findall(str(error))))
         raise Refused("lacking" if lacking else "said", ", ".join(lacking) or lines[0][:300]) from None
+
+
+def quantised(made: tf.lite.TFLiteConverter, given: Mapping[str, np.ndarray]) -> bytes:
+    """Layers in int8, by the ranges that some rows show; how inputs are scaled stays in float32.
+
+    In int8 all numbers of a row would share one scale, which leaves nothing of small ones beside large ones.
+    """
+    some = sorted(set(np.linspace(0, len(next(iter(given.values()))) - 1, CALIBRATED).astype(int)))
+    made.representative_dataset = lambda: ({name: v[i : i + 1] for name, v in given.items()} for i in some)
+    tool = tf.lite.experimental
+    kept = tool.QuantizationDebugOptions(denylisted_ops=IN_FLOAT)
+    debugger = tool.QuantizationDebugger(converter=made, debug_dataset=made.representative_dataset, debug_options=kept)
+    return debugger.get_nondebug_quantized_model()
 
 
 def prepared(about: Mapping, rows: Mapping[str, np.ndarray], serve) -> dict[str, np.ndarray]:
