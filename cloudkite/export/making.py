@@ -6,10 +6,7 @@ what runs on devices, and not by what wrote it.
 
 from __future__ import annotations
 
-import glob
-import hashlib
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -21,10 +18,9 @@ from cloudkite import children, leftovers
 from cloudkite.check import loading
 from cloudkite.children import safe_environment
 from cloudkite.data.declared import NUMBER
-from cloudkite.export import card, manifest, page, snippets
+from cloudkite.export import card, manifest, page, place, snippets
 from cloudkite.models.predictor import QUIET
 from cloudkite.models.questions import Batch, Questions
-from cloudkite.show import amounts
 from cloudkite.show.errors import BadValue, UserError
 from cloudkite.show.text import _
 from cloudkite.trainers import folders
@@ -92,35 +88,6 @@ class _Rows:
     file: Path | None
 
 
-def check_folder(folder: Path) -> dict[str, Any] | None:
-    """The export.json of an earlier export in `folder`, None where nothing is there.
-
-    Raises UserError where something else is in the way, or a file that was changed since, which would be lost.
-    """
-    _recover(folder)
-    if not os.path.lexists(folder):
-        return None
-    before = manifest.read(folder) if folder.is_dir() and not folder.is_symlink() else None
-    if before is None:
-        if folder.is_dir() and not folder.is_symlink() and not any(folder.iterdir()):
-            return None
-        raise UserError(
-            _("{path} was not made by an export, and is not replaced").format(path=amounts.short(folder)),
-            _("choose another --output"),
-        )
-    found = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if not path.is_dir()}
-    found.pop(manifest.NAME)
-    own = [name for name, path in found.items() if before["files"].get(name) != _hash(path)]
-    if own:
-        raise UserError(
-            _("{path} has what you changed or added: {names}").format(
-                path=amounts.short(folder), names=", ".join(sorted(own)[:5])
-            ),
-            _("move it away, or choose another --output"),
-        )
-    return before
-
-
 def make(
     workspace: Workspace,
     trainer: Trainer,
@@ -136,7 +103,7 @@ def make(
     """
     import environments
 
-    before = check_folder(folder)
+    before = place.check(folder)
     private_folder(workspace.state)
     with tempfile.TemporaryDirectory(
         dir=workspace.state, prefix=leftovers.prefix("export"), ignore_cleanup_errors=True
@@ -167,7 +134,7 @@ def make(
                 shutil.copyfile(work / one.name, made / one.name)
         _write(trainer, model, about, told, files, signature, wishes, work, made)
         after = read_json(made / manifest.NAME)
-        _put(made, folder)
+        place.put(made, folder)
     fit = manifest.compare(before, after) if before else None
     return Export(folder, told["rows"], tuple(files), fit, tuple(told["lacking"]))
 
@@ -424,42 +391,6 @@ def _write(
         "signature": manifest.signature(about),
         **hashes,
         "versions": versions,
-        "files": {name: _hash(made / name) for name in names},
+        "files": {name: place.digest(made / name) for name in names},
     }
     (made / manifest.NAME).write_text(json.dumps(about_it, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-
-
-def _hash(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _put(made: Path, folder: Path) -> None:
-    """Put what was made into its place, whole; what was there goes when the new one is there."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    for kind in ("new", "old"):  # `_recover` has been here
-        for left in _left(folder, kind):
-            shutil.rmtree(left, ignore_errors=True)
-    new, old = (folder.with_name(leftovers.prefix(kind) + folder.name) for kind in ("new", "old"))
-    shutil.copytree(made, new)
-    if folder.exists():
-        folder.rename(old)
-    try:
-        new.rename(folder)
-    except BaseException:
-        if old.exists():
-            old.rename(folder)
-        raise
-    shutil.rmtree(old, ignore_errors=True)
-
-
-def _recover(folder: Path) -> None:
-    """Put back what a killed export had moved aside."""
-    if not os.path.lexists(folder) and (left := _left(folder, "old")):
-        left[0].rename(folder)
-
-
-def _left(folder: Path, kind: str) -> list[Path]:
-    """What killed exports left beside the folder."""
-    found = folder.parent.glob(f".{kind}-*-{glob.escape(folder.name)}") if folder.parent.is_dir() else ()
-    return [path for path in found if leftovers.is_left(path.name)]

@@ -6,7 +6,7 @@ import shlex
 from pathlib import Path
 
 from cloudkite import locks
-from cloudkite.export import languages, making, manifest
+from cloudkite.export import languages, making, manifest, place
 from cloudkite.export.making import Export, File, Wishes
 from cloudkite.models import predictions
 from cloudkite.show import amounts, screen
@@ -57,7 +57,7 @@ def export(
     other = manifest.read(Path(compare)) if compare else None
     if compare and other is None:
         raise BadValue(_("{path} has no {file}").format(path=compare, file=manifest.NAME), _("name an export's folder"))
-    if making.check_folder(folder) and not yes:
+    if place.check(folder) and not yes:
         said = _("{path} has an earlier export; replace it?").format(path=amounts.short(folder))
         if not screen.confirm(said):
             return

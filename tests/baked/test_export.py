@@ -18,6 +18,7 @@ import pytest
 from cloudkite import workspace
 from cloudkite.data.table import Wishes as Columns
 from cloudkite.export import making, manifest
+from cloudkite.export import place as folder_of
 from cloudkite.export.making import Export, Wishes
 from cloudkite.models import predictions
 from cloudkite.show.errors import UserError
@@ -149,7 +150,7 @@ def test_penguins(place: Workspace, run: Run, tmp_path: Path) -> None:
     told = browser.ask(page, "[document.getElementById('check').textContent, form.hidden]", tmp_path)["value"]
     assert told[0].startswith("Do not use this page") and told[1]
     with pytest.raises(UserError, match=r"what you changed or added: index\.html"):
-        making.check_folder(made.folder)
+        folder_of.check(made.folder)
     page.write_text(whole, encoding="utf-8")
     again = export(place, "penguins", Wishes(language="ko"))
     assert again.fit == manifest.Fit(True, ()) and not (made.folder / making.PAGE).exists()
@@ -157,7 +158,7 @@ def test_penguins(place: Workspace, run: Run, tmp_path: Path) -> None:
     (predictions.latest_model(folders.find(place, "penguins")) / "assets.extra" / "model.keras").unlink()
     with pytest.raises(UserError, match=r"can't be exported: it has no model\.keras"):
         export(place, "penguins", Wishes())
-    assert making.check_folder(again.folder)  # what was there is there
+    assert folder_of.check(again.folder)  # what was there is there
 
 
 WORDS = "good bad fine poor great awful plain nice 좋다 나쁘다 café naïve".split()

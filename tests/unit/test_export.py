@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from cloudkite.export import card, languages, making, manifest, page, snippets
+from cloudkite.export import card, languages, manifest, page, place, snippets
 from cloudkite.journey import exporting
 from cloudkite.show.errors import BadValue, UserError
 from tests import trainer_folder
@@ -171,36 +171,36 @@ def test_the_page_reads_what_people_type(tmp_path: Path) -> None:
 def an_export(folder: Path, content: str = "new") -> Path:
     folder.mkdir(parents=True)
     (folder / "model.tflite").write_text(content, encoding="utf-8")
-    files = {"model.tflite": making._hash(folder / "model.tflite")}
+    files = {"model.tflite": place.digest(folder / "model.tflite")}
     (folder / manifest.NAME).write_text(json.dumps({"format": 1, **said(ABOUT), "files": files}), encoding="utf-8")
     return folder
 
 
 def test_what_people_made_is_never_replaced(tmp_path: Path) -> None:
-    assert making.check_folder(tmp_path / "none") is None
+    assert place.check(tmp_path / "none") is None
     (tmp_path / "mine").mkdir()
-    assert making.check_folder(tmp_path / "mine") is None
+    assert place.check(tmp_path / "mine") is None
     (tmp_path / "mine" / "notes.txt").touch()
     with pytest.raises(UserError, match="was not made by an export"):
-        making.check_folder(tmp_path / "mine")
+        place.check(tmp_path / "mine")
     folder = an_export(tmp_path / "export")
-    assert making.check_folder(folder)
+    assert place.check(folder)
     (folder / "own.txt").touch()
     with pytest.raises(UserError, match=r"changed or added: own\.txt"):
-        making.check_folder(folder)
+        place.check(folder)
     (folder / manifest.NAME).write_text("[]", encoding="utf-8")
     with pytest.raises(UserError, match="not what this export writes"):
-        making.check_folder(folder)
+        place.check(folder)
 
 
 def test_a_killed_export_leaves_the_old_one_or_the_new_one(tmp_path: Path) -> None:
     folder, dead = tmp_path / "export", 2**22 + 1
     an_export(tmp_path / f".old-{dead}-export", "old")
     an_export(tmp_path / f".new-{dead}-export")
-    before = making.check_folder(folder)
+    before = place.check(folder)
     assert before and (folder / "model.tflite").read_text(encoding="utf-8") == "old"
     made = an_export(tmp_path / "work" / "made")
-    making._put(made, folder)
+    place.put(made, folder)
     assert (folder / "model.tflite").read_text(encoding="utf-8") == "new"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["export", "work"]
 
