@@ -101,8 +101,6 @@ def make(
 
     Raises UserError for a model that can't be taken apart, and where nothing at all could be written.
     """
-    import environments
-
     before = place.check(folder)
     private_folder(workspace.state)
     with tempfile.TemporaryDirectory(
@@ -116,7 +114,7 @@ def make(
         rows = _rows(trainer, about, wishes, work)
         told = _convert(python, trainer, model, rows, wishes, work)
         tell(_("asking LiteRT ..."))
-        litert = environments.environment(private_folder(workspace.envs), LITERT, folders.PYTHON, tell)
+        litert = _environment(workspace, LITERT, tell)
         files, signature = _asked(litert, told, work, about)
         if wishes.onnx:
             tell(_("converting to ONNX ..."))
@@ -166,12 +164,19 @@ def _rows(trainer: Trainer, about: Mapping[str, Any], wishes: Wishes, work: Path
 def _as_typed(questions: Questions, batch: Batch, about: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The fields of each row as they are written, by the model's columns."""
     where = questions.places(batch.names)
-    arrays = {name for name, kind in about["columns"].items() if not isinstance(kind, str)}
     columns = {
-        name: batch.columns[name] if name in arrays else [str(field) for field in batch.fields[at]]
-        for name, at in where.items()
+        name: [*map(flat, batch.columns[name])] if not isinstance(kind, str) else [*map(str, batch.fields[where[name]])]
+        for name, kind in about["columns"].items()
+        if not isinstance(kind, str) or name in where
     }
     return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+
+def flat(array: Any) -> list[float | None]:
+    """The numbers of an array in a row, each the shortest that is the same float32; None for one that isn't finite."""
+    import numpy as np
+
+    return [page.shortest(one) for one in np.asarray(array, "float32").ravel().tolist()]
 
 
 def _save(path: Path, columns: Mapping[str, Sequence[Any]], about: Mapping[str, Any]) -> None:
@@ -187,6 +192,17 @@ def _save(path: Path, columns: Mapping[str, Sequence[Any]], about: Mapping[str, 
         else:
             made[name] = np.array(values, "float32").reshape([len(values), *kind])
     np.savez(path, **made)
+
+
+def _environment(workspace: Workspace, pins: Sequence[str], tell: Tell) -> Path:
+    """The interpreter of an environment with these pins. Raises UserError for one that can't be installed."""
+    import environments
+
+    try:
+        return environments.environment(private_folder(workspace.envs), pins, folders.PYTHON, tell)
+    except environments.EnvironmentFailed as error:
+        said = _("{requirement} can't be installed: {error}")
+        raise UserError(said.format(requirement=error.requirement, error=error), _("look at the network")) from None
 
 
 def _run(command: Sequence[str | Path], work: Path, name: str, log: str = "log.txt") -> dict[str, Any]:
@@ -285,11 +301,9 @@ def _onnx(workspace: Workspace, trainer: Trainer, work: Path, about: Mapping[str
     """ONNX by tf2onnx, which brings no TensorFlow of its own: it runs beside the trainer's."""
     import numpy as np
 
-    import environments
-
-    envs, name = private_folder(workspace.envs), "model.onnx"
-    converter = environments.environment(envs, [*trainer.requirements, TF2ONNX], folders.PYTHON, tell)
-    asker = environments.environment(envs, ONNX, folders.PYTHON, tell)
+    name = "model.onnx"
+    converter = _environment(workspace, [*trainer.requirements, TF2ONNX], tell)
+    asker = _environment(workspace, ONNX, tell)
     command = [converter, "-I", "-m", "tf2onnx.convert", "--opset", "18", "--saved-model", work / "words"]
     code = children.run(
         [*map(str, command), "--output", str(work / name)], work, safe_environment(QUIET), work / "onnx.txt", SECONDS
@@ -313,6 +327,8 @@ def _page(
     if told["page"]:
         return File(PAGE, refused=told["page"])
     expected = np.load(work / "answers.npz")["expected"]
+    if not np.isfinite(expected).all():
+        return File(PAGE, refused=_("the model doesn't answer each row with a number"))
     texts = rows.texts or typed(dict(np.load(work / "rows.npz", allow_pickle=False)), about)
     text = page.write(trainer.name, about, read_json(work / "program.json"), texts, expected.tolist(), wishes.language)
     (work / PAGE).write_text(text, encoding="utf-8")
@@ -336,8 +352,7 @@ def typed(columns: Mapping[str, np.ndarray], about: Mapping[str, Any]) -> list[d
     for name, kind in about["columns"].items():
         values = columns[name]
         if not isinstance(kind, str):
-            flat = values.reshape(len(values), -1).astype("float32")
-            made[name] = [[page.shortest(one) for one in row] for row in flat.tolist()]
+            made[name] = [*map(flat, values)]
         elif kind == NUMBER:
             made[name] = ["" if one != one else str(page.shortest(one)) for one in values.tolist()]
         else:

@@ -82,7 +82,7 @@ function preparation(about) {
     const count = column.sizes.reduce((a, b) => a * b, 1);
     const fields = typeof value === "string" ? value.split(/[\s,;[\]]+/).filter(part => part) : Array.from(value);
     if (fields.length !== count) throw wrong(column, "array", String(fields.length));
-    return Float64Array.from(fields, part => typeof part === "number" ? Math.fround(part) : number(part, column));
+    return Float64Array.from(fields, part => part === null ? NaN : typeof part === "number" ? Math.fround(part) : number(part, column));
   }
 
   const of = kind => columns.filter(column => column.kind === kind);
