@@ -9,7 +9,7 @@ import pulumi
 import pulumi_gcp as gcp
 
 from infra.apis import Apis
-from infra.identity import Identity
+from infra.identity import Identity, service_account
 from infra.settings import Ci, Settings
 
 ISSUER = "https://token.actions.githubusercontent.com"
@@ -83,14 +83,7 @@ class GitHub(pulumi.ComponentResource):
         self, name: str, title: str, pool: gcp.iam.WorkloadIdentityPool, attribute: str
     ) -> gcp.serviceaccount.Account:
         """An account that those runs alone may act as which have the attribute."""
-        account = gcp.serviceaccount.Account(
-            name,
-            account_id=name,
-            display_name=title,
-            project=self._settings.project,
-            create_ignore_already_exists=True,
-            opts=self._apis.child(self, "iam"),
-        )
+        account = service_account(self, self._settings.project, self._apis, name, title)
         gcp.serviceaccount.IAMMember(
             f"{name}-from-github",
             service_account_id=account.name,

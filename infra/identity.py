@@ -26,6 +26,24 @@ def submitter(settings: Settings, member: str) -> str:
     return "submitter" if member == settings.owner else f"submitter-{member.replace(':', '-')}"
 
 
+def service_account(
+    parent: pulumi.Resource, project: str, apis: Apis, name: str, title: str, about: str | None = None
+) -> gcp.serviceaccount.Account:
+    """The service account `name`; one of an account that was taken down a while ago is taken over again.
+
+    Google keeps the name blocked for 30 days after a delete.
+    """
+    return gcp.serviceaccount.Account(
+        name,
+        account_id=name,
+        display_name=title,
+        description=about,
+        project=project,
+        create_ignore_already_exists=True,
+        opts=apis.child(parent, "iam"),
+    )
+
+
 class Identity(pulumi.ComponentResource):
     """`trainer` is the member that jobs run as; `submitters` are those that may start them, by what to name grants.
 
@@ -36,16 +54,8 @@ class Identity(pulumi.ComponentResource):
         super().__init__("cloudkite:account:Identity", "identity", None, opts)
         self._project = settings.project
         self._apis = apis
-        account = gcp.serviceaccount.Account(
-            "trainer",
-            account_id="trainer",
-            display_name="Training jobs",
-            description="Training jobs run as this account",
-            project=settings.project,
-            # Its name is blocked for 30 days after a delete, unless it is taken over again.
-            create_ignore_already_exists=True,
-            opts=apis.child(self, "iam"),
-        )
+        about = "Training jobs run as this account"
+        account = service_account(self, settings.project, apis, "trainer", "Training jobs", about)
         self.email: pulumi.Output[str] = account.email
         self.trainer: pulumi.Output[str] = account.member
         # Vertex AI's own account, which runs the jobs' machines: made by the first use else, and late then.

@@ -13,7 +13,7 @@ import pulumi_gcp as gcp
 
 from infra.apis import Apis
 from infra.buckets import PURPOSES, READ, WRITE
-from infra.identity import SUBMITTER_ROLES, TRAINER_ROLES
+from infra.identity import SUBMITTER_ROLES, TRAINER_ROLES, service_account
 from infra.settings import Learner, Settings
 
 RESERVATIONS = ".cloudkite/reservations.json"  # in the staging bucket: what all who submit jobs write
@@ -35,15 +35,8 @@ class Learners(pulumi.ComponentResource):
 
     def _add(self, learner: Learner) -> None:
         name = f"learner-{learner.name}"
-        account = gcp.serviceaccount.Account(
-            name,
-            account_id=name,
-            display_name=f"Jobs of {learner.name}",
-            description="Training jobs of one learner of a class run as this account",
-            project=self._settings.project,
-            create_ignore_already_exists=True,  # its name is blocked for 30 days after a delete
-            opts=self._apis.child(self, "iam"),
-        )
+        about = "Training jobs of one learner of a class run as this account"
+        account = service_account(self, self._settings.project, self._apis, name, f"Jobs of {learner.name}", about)
         gcp.serviceaccount.IAMMember(
             f"{name}-acts",
             service_account_id=account.name,

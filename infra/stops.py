@@ -13,6 +13,7 @@ import pulumi_gcp as gcp
 
 from catalog.regions import regions
 from infra.apis import STOPS, Apis
+from infra.identity import service_account
 from infra.settings import Settings, Stops
 
 SOURCE = Path(__file__).with_name("stop")
@@ -173,7 +174,7 @@ class StopsInStages(pulumi.ComponentResource):
 
     def _account(self, bucket: gcp.storage.Bucket) -> tuple[gcp.serviceaccount.Account, list[pulumi.Resource]]:
         """Whom the function acts as, and what it may do."""
-        account = self._made(NAME, "Stops this account in stages")
+        account = service_account(self, self._settings.project, self._apis, NAME, "Stops this account in stages")
         role = gcp.projects.IAMCustomRole(
             "stop-role",
             role_id="cloudkiteStop",
@@ -199,7 +200,9 @@ class StopsInStages(pulumi.ComponentResource):
 
     def _builder(self) -> tuple[gcp.serviceaccount.Account, list[pulumi.Resource]]:
         """Whom the image is built as: Google's default for it is an account that may do much more, or isn't there."""
-        builder = self._made(BUILDER, "Builds the function that stops this account")
+        builder = service_account(
+            self, self._settings.project, self._apis, BUILDER, "Builds the function that stops this account"
+        )
         roles: list[pulumi.Resource] = [
             self._grant(f"stop-build-{role.replace('.', '-')}", builder, f"roles/{role}") for role in BUILD_ROLES
         ]
@@ -209,16 +212,6 @@ class StopsInStages(pulumi.ComponentResource):
         )
         roles.append(self._grant("stop-build-reads-source", builder, "roles/storage.objectViewer", condition))
         return builder, roles
-
-    def _made(self, name: str, title: str) -> gcp.serviceaccount.Account:
-        return gcp.serviceaccount.Account(
-            name,
-            account_id=name,
-            display_name=title,
-            project=self._settings.project,
-            create_ignore_already_exists=True,
-            opts=self._apis.child(self, "iam"),
-        )
 
     def _grant(
         self,

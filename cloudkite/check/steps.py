@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from catalog import images
 from cloudkite import leftovers
-from cloudkite.check import data, lint, loading, parity, rehearsal, sources
+from cloudkite.check import data, lint, loading, parity, programs, rehearsal, sources
 from cloudkite.check.findings import FAILED, WARNING, Findings
 from cloudkite.check.parity import Version
 from cloudkite.check.rows import Source
@@ -161,6 +161,9 @@ class _Run:
     def data(self, folder: Path) -> Step:
         """Every row against what data.py declares."""
         with _timed(_("data")) as done:
+            if self.trainer.plain:
+                done(SKIPPED, programs.data(self.trainer))
+                return done.step
             what, findings = self.trainer.declared, Findings()
             if what.data.startswith("gs://") and (what.loads or self.target is None):
                 said = _("{uri} was not read: load() runs without an account here") if what.loads else NO_ACCOUNT
@@ -176,6 +179,8 @@ class _Run:
     def rehearse(self, output: Path) -> list[Step]:
         """Two training steps, then the export. The process that loads it imports TensorFlow meanwhile."""
         steps, export = _LATER[:2]
+        if self.trainer.plain:
+            return self.start(output)
         declared = self.trainer.declared
         if not self.sources:
             return [Step(name, SKIPPED, _("without data")) for name in (steps, export)]
@@ -201,6 +206,21 @@ class _Run:
                     rows = loading.questions(python, self.trainer, output, log.with_suffix(".questions.log"))
                 reloaded(*_read(rehearsal.reload(predictor, output, declared, rows)))
         return [done.step, reloaded.step]
+
+    def start(self, output: Path) -> list[Step]:
+        """A plain trainer's program, and what it left."""
+        log = private_folder(self.workspace.state / "checks") / f"{self.trainer.file}.log"
+        with _timed(_("run")) as done:
+            python = folders.environment(self.trainer, self.workspace, self.tell)
+            self.tell(_("running the program ..."))
+            done(*_read(programs.run(self.trainer, python, output, log)))
+        with _timed(_("results")) as results:
+            found = programs.left(output)
+            if found.summary:
+                results("ok", found.summary, found.notes)
+            else:
+                results(SKIPPED, _("the run left nothing for `fetch` (AIP_MODEL_DIR)"))
+        return [done.step, results.step]
 
     def versions(self, output: Path, training: str, serving: str) -> tuple[Step, tuple[Version, ...]]:
         """TensorFlow here, in the pins and in both images."""

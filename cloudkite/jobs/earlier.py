@@ -119,6 +119,11 @@ def find(
 
     Raises BadValue for what isn't there, for what can't be learned on from, and for a model of another kind.
     """
+    if trainer.plain:
+        raise BadValue(
+            _("{trainer} can't learn on by --continue: it is a program of its own").format(trainer=trainer.name),
+            _("let the program load what it continues from, out of its data"),
+        )
     place = _place(target, text, trainers)
     inside, model = _inside(place, trainer)
     if isinstance(place, _There):

@@ -214,7 +214,7 @@ def local_data(trainer: Trainer, arguments: tuple[str, ...]) -> tuple[tuple[Path
     addresses stay as they are. Raises BadValue when nothing matches.
     """
     given, rest = _take_data(arguments)
-    wanted = given if given is not None else trainer.declared.data
+    wanted = given if given is not None else trainer.data
     if not wanted or wanted.startswith("gs://"):
         return (), arguments
     start = Path.cwd() if given is not None else trainer.folder
@@ -234,10 +234,11 @@ def local_data(trainer: Trainer, arguments: tuple[str, ...]) -> tuple[tuple[Path
 
 
 def _data_folder(trainer: Trainer, arguments: tuple[str, ...]) -> Path | None:
-    """The folder of files that a trainer's own `load` reads; None where its data are something else."""
+    """The folder of files that a trainer reads by itself; None where its data are something else."""
     given, _rest = _take_data(arguments)
-    place = Path.cwd() / given if given else trainer.folder / trainer.declared.data
-    return place if place.is_dir() and trainer.declared.loads else None
+    named = given or trainer.data
+    place = Path.cwd() / given if given else trainer.folder / named
+    return place if named and place.is_dir() and trainer.takes_folders else None
 
 
 def _take_data(arguments: tuple[str, ...]) -> tuple[str | None, tuple[str, ...]]:

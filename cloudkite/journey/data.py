@@ -138,12 +138,12 @@ def pull(
 
 def _files(trainer: Trainer) -> tuple[Path, ...]:
     files = trainer.data_files
-    if (trainer.folder / trainer.declared.data).is_dir():
+    if trainer.plain or (trainer.folder / trainer.data).is_dir():
         said = _("the data of {trainer} are a folder of files, which the data bucket doesn't take")
         raise BadValue(said.format(trainer=trainer.name), _("train sends them by itself, and only once"))
     if files:
         return files
-    declared = trainer.declared.data
+    declared = trainer.data
     if declared.startswith("gs://"):
         said = _("the data of {trainer} are in {place} already")
         raise BadValue(said.format(trainer=trainer.name, place=declared), _("train uses them from there"))

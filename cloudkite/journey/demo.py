@@ -45,7 +45,7 @@ def run(keep: bool = False) -> None:
     for what, line in (
         (_("file"), "uv run invoke new NAME --data FILE.csv --label COLUMN"),
         (_("code"), "uv run invoke new NAME"),
-        (_("account"), "uv run invoke account.add"),
+        (_("account"), "uv run invoke start"),
     ):
         screen.say(f"  {what:<9} {line}")
 

@@ -169,6 +169,8 @@ def fetch(workspace: Workspace, account_name: str, text: str, *, as_json: bool =
     else:
         _show_quality(folder)
         trainer = folders.Trainer(folder.parents[1].name, folder.parents[1])
+        if trainer.plain:
+            return  # what its program left is for the person to load
         line = f"uv run invoke predict {folders.typed(workspace, trainer)}"
         screen.say(_("next: {command} --csv FILE, or --row COLUMN=VALUE,...").format(command=line))
 
@@ -238,6 +240,11 @@ def predict(
         raise BadValue(_("nothing to predict") if not rows else _("--row and --csv exclude each other"),
                        _("--row COLUMN=VALUE,... or --csv FILE"))  # fmt: skip
     trainer = folders.find(workspace, name)
+    if trainer.plain:
+        raise BadValue(
+            _("{trainer} can't be asked by predict: it declares no columns").format(trainer=trainer.name),
+            _("load what fetch brought in Python: keras.saving.load_model(FILE)"),
+        )
     places.remember(workspace, trainer)
     folder = Path(model) if model else predictions.latest_model(trainer)
     if output:

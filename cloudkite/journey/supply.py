@@ -8,11 +8,12 @@ from cloudkite import advisories, pins
 from cloudkite.show import screen
 from cloudkite.show.errors import UserError
 from cloudkite.show.text import _, counted
+from cloudkite.trainers import updating
 from cloudkite.workspace import CLONE, Workspace
 
 
 def pin(upgrade: bool = False) -> None:
-    """Resolve anew, write the constraints, and tell what changed."""
+    """Resolve anew, write the constraints and the templates' versions, and tell what changed."""
     with screen.waiting(_("resolving ...")):
         gone, new = pins.renew(CLONE, upgrade)
     for line in gone:
@@ -26,6 +27,10 @@ def pin(upgrade: bool = False) -> None:
             len(pins.kept(CLONE)),
         )
     )
+    for template in updating.templates(CLONE):
+        if updating.stamp(template):
+            screen.say(_("template/{name} has version {version} now").format(
+                name=template.name, version=updating.version(template)))  # fmt: skip
 
 
 def audit(workspace: Workspace, *, as_json: bool = False) -> None:

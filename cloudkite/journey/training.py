@@ -39,7 +39,7 @@ def check(workspace: Workspace, name: str, account_name: str = "", *, as_json: b
     look_at_machine(workspace, trainer.requirements)
     places.remember(workspace, trainer)
     target = None
-    if trainer.declared.data.startswith("gs://"):  # only then is a cloud needed
+    if trainer.data.startswith("gs://"):  # only then is a cloud needed
         target = connect(workspace, registry.load(workspace, account_name or None))
     report = run_check(workspace, trainer, target=target, quiet=as_json)
     if as_json:

@@ -81,7 +81,8 @@ def refuse_bad(trainer: Trainer, python: Path, arguments: Sequence[str]) -> None
         timeout=60,
     )
     if done.returncode == 2:
-        said = done.stderr.strip().removeprefix("error: ")
+        said = done.stderr.strip()
+        said = said.rpartition(": error: ")[2] if said.startswith("usage: ") else said.removeprefix("error: ")
         message, _blank, _hint = said.partition("\n\nhint: ")
         raise BadValue(
             _("{trainer} refuses its arguments: {message}").format(trainer=trainer.name, message=message),

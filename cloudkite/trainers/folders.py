@@ -24,6 +24,7 @@ from cloudkite.trainers.wheels import Wheel
 from cloudkite.workspace import Workspace, private_folder
 
 PACKAGE = "trainer"
+PLAIN, DATA = "plain", "data"  # the shape of a trainer that is just a program, and the folder of its data
 PYTHON = "3.11"  # of the trainers' environments; the default training image has the same
 BIG = 16 * 2**20  # bytes from which a data file's fingerprint is its size and time of change, not its content
 _PIN = re.compile(
@@ -50,15 +51,20 @@ class Trainer:
         return self.folder / PACKAGE
 
     @cached_property
-    def project(self) -> dict[str, Any]:
-        """The [project] table of pyproject.toml."""
+    def _settings(self) -> dict[str, Any]:
+        """All of pyproject.toml."""
         path = self.folder / "pyproject.toml"
         try:
-            found = tomllib.loads(path.read_text(encoding="utf-8")).get("project", {})
+            return tomllib.loads(path.read_text(encoding="utf-8"))
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise BadValue(f"{path}: {error}", _("fix that line")) from None
         except RecursionError:
             raise BadValue(_("{path}: nested too deeply").format(path=path), _("compare with template/")) from None
+
+    @cached_property
+    def project(self) -> dict[str, Any]:
+        """The [project] table of pyproject.toml."""
+        path, found = self.folder / "pyproject.toml", self._settings.get("project", {})
         pins = found.get("dependencies", []) if isinstance(found, dict) else None
         if not isinstance(pins, list) or not all(isinstance(pin, str) for pin in pins):
             raise BadValue(
@@ -73,9 +79,63 @@ class Trainer:
         return tuple(_pin(self.folder / "pyproject.toml", text) for text in self.project.get("dependencies", []))
 
     @cached_property
+    def plain(self) -> bool:
+        """Whether it is just a program, which declares no columns: `shape = "plain"` in [tool.cloudkite].
+
+        Raises BadValue for another shape.
+        """
+        shape = self._own("shape", "")
+        if shape not in ("", PLAIN):
+            raise BadValue(
+                _('{path}: shape under [tool.cloudkite] must be "plain", not {shape!r}').format(
+                    path=self.folder / "pyproject.toml", shape=shape
+                ),
+                _("leave shape out if the trainer has a trainer/data.py"),
+            )
+        return shape == PLAIN
+
+    @cached_property
+    def rehearsal(self) -> tuple[str, ...] | None:
+        """The arguments with which a plain trainer runs to its end soon; None where it names none."""
+        words = self._own("rehearsal", None)
+        if words is not None and not (isinstance(words, list) and all(isinstance(word, str) for word in words)):
+            raise BadValue(
+                _("{path}: rehearsal under [tool.cloudkite] must be a list of texts").format(
+                    path=self.folder / "pyproject.toml"
+                ),
+                _('for example rehearsal = ["--epochs", "1"]'),
+            )
+        return None if words is None else tuple(words)
+
+    def _own(self, key: str, default: Any) -> Any:
+        """A value of [tool.cloudkite]; the default also where there is no file."""
+        if not (self.folder / "pyproject.toml").is_file():
+            return default
+        tool = self._settings.get("tool", {})
+        own = tool.get("cloudkite", {}) if isinstance(tool, dict) else {}
+        return own.get(key, default) if isinstance(own, dict) else default
+
+    @cached_property
     def declared(self) -> Declared:
-        """What data.py declares."""
+        """What data.py declares. Raises BadValue for a plain trainer, which has none."""
+        if self.plain:
+            raise BadValue(
+                _("{trainer} declares no columns: it is a program of its own").format(trainer=self.name),
+                _("check, train, jobs, logs and fetch work with it"),
+            )
         return declared.read(self.package / "data.py")
+
+    @property
+    def data(self) -> str:
+        """What DATA names; of a plain trainer its folder data/, "" when nothing is in it."""
+        if self.plain:
+            return DATA if files_in(self.folder / DATA) else ""
+        return self.declared.data
+
+    @property
+    def takes_folders(self) -> bool:
+        """Whether its data may be a folder of files: a plain trainer's, and those of one with its own load()."""
+        return self.plain or self.declared.loads
 
     @property
     def data_files(self) -> tuple[Path, ...]:
@@ -83,10 +143,10 @@ class Trainer:
 
         Raises BadValue for one that a symbolic link of the trainer brings from elsewhere.
         """
-        pattern = self.declared.data
-        if pattern.startswith("gs://"):
+        pattern = self.data
+        if not pattern or pattern.startswith("gs://"):
             return ()
-        found = files_of(self.folder, pattern) or (files_in(self.folder / pattern) if self.declared.loads else ())
+        found = files_of(self.folder, pattern) or (files_in(self.folder / pattern) if self.takes_folders else ())
         refuse_links(self.folder, found)
         return found
 

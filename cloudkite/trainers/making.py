@@ -13,7 +13,7 @@ import shlex
 import shutil
 import tempfile
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,7 +82,7 @@ def look(
             raise BadValue(_("--label {label} needs a file").format(label=label), _("add --data FILE.csv"))
         if wishes != Wishes():
             raise BadValue(_("these options say how data are read"), _("add --data FILE --label COLUMN"))
-    _check_free((output or workspace.trainers).resolve() / name)
+    check_free((output or workspace.trainers).resolve() / name)
     if not data:
         return None
     found = loaded.look(data, label or "", wishes) if label or data.is_dir() else None
@@ -101,22 +101,41 @@ def look(
 
 def make(workspace: Workspace, name: str, found: Data | None, output: Path | None = None) -> Path:
     """Make the trainer that was looked at, and give its folder. It appears whole or not at all. Raises BadValue."""
+    template = workspace.home / "template"
+
+    def build(into: Path, folder: Path) -> Path:
+        made = bake(template / "trainer", name, into, _description(found), home(workspace, folder))
+        if found:
+            fill(made, found, template / "sources")
+        return made
+
+    return appear(workspace, name, output, build)
+
+
+def first_steps(workspace: Workspace, name: str, output: Path | None = None) -> Path:
+    """Make the trainer of three first programs, and give its folder. Raises BadValue."""
+    check_name(name)
+    template = workspace.home / "template" / "first-steps"
+    return appear(
+        workspace, name, output, lambda into, folder: bake(template, name, into, home=home(workspace, folder))
+    )
+
+
+def appear(workspace: Workspace, name: str, output: Path | None, build: Callable[[Path, Path], Path]) -> Path:
+    """The folder of a new trainer, once `build(scratch folder, its place)` has made it. Raises BadValue."""
     parent = (output or workspace.trainers).resolve()
     folder = parent / name
     parent.mkdir(parents=True, exist_ok=True)
     with _alone(workspace, parent):
         leftovers.sweep_folder(parent)
-        _check_free(folder)  # another command may have made it meanwhile
-        with tempfile.TemporaryDirectory(dir=parent, prefix=leftovers.prefix("new")) as build:
-            template = workspace.home / "template"
-            made = bake(template / "trainer", name, Path(build), _description(found), _home(workspace, folder))
-            if found:
-                fill(made, found, template / "sources")
-            made.replace(folder)
+        check_free(folder)  # another command may have made it meanwhile
+        with tempfile.TemporaryDirectory(dir=parent, prefix=leftovers.prefix("new")) as scratch:
+            build(Path(scratch), folder).replace(folder)
     return folder
 
 
-def _check_free(folder: Path) -> None:
+def check_free(folder: Path) -> None:
+    """Raise BadValue where something is in the place of a new trainer."""
     if os.path.lexists(folder):
         stray = folder.is_dir() and not (folder / "pyproject.toml").exists()
         raise BadValue(
@@ -165,11 +184,14 @@ def _few(names: list[str]) -> str:
     return ", ".join(names[:10]) + (", ..." if len(names) > 10 else "")
 
 
-def bake(template: Path, name: str, into: Path, description: str = "", home: str = "") -> Path:
-    """Generate the template's trainer in `into`, without asking and whatever the person's cookiecutter settings are."""
+def bake(template: Path, name: str, into: Path, description: str = "", home: str = "", **more: str) -> Path:
+    """Generate the template's trainer in `into`, without asking and whatever the person's cookiecutter settings are.
+
+    `more` answers questions of the template by their names.
+    """
     from cookiecutter.generate import generate_context, generate_files
 
-    answers = {"name": name, "_home": home} | ({"description": description} if description else {})
+    answers = {"name": name, "_home": home} | more | ({"description": description} if description else {})
     into.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=into, prefix=".template-") as scratch:
         clean = Path(scratch, "template")
@@ -309,6 +331,6 @@ def _description(found: Data | None) -> str:
     return visible(f"Learns {found.label} from {found.path.name}.", lines=False) if found else ""
 
 
-def _home(workspace: Workspace, folder: Path) -> str:
+def home(workspace: Workspace, folder: Path) -> str:
     """What a trainer outside the clone needs to find it."""
     return "" if folder.is_relative_to(workspace.home) else str(workspace.home)

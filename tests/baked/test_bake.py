@@ -22,7 +22,7 @@ from cloudkite.workspace import CLONE, Workspace
 from tests.baked.conftest import clean_environment
 
 FILES = {
-    ".gitignore", "README.md", "README.ko.md", "pyproject.toml", "tasks.py",
+    ".gitignore", ".template.json", "notebook.ipynb", "README.md", "README.ko.md", "pyproject.toml", "tasks.py",
     "data/README.md", "data/penguins.csv",
     "tests/conftest.py", "tests/test_job.py", "tests/test_run.py", "tests/test_streams.py",
     "trainer/__init__.py", "trainer/data.py", "trainer/experiment.py", "trainer/model.py", "trainer/task.py",

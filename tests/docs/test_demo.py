@@ -60,7 +60,7 @@ def test_the_demo_ends_with_a_real_accuracy_and_leaves_nothing():
         "next, with your own",
         "  file      uv run invoke new NAME --data FILE.csv --label COLUMN",
         "  code      uv run invoke new NAME",
-        "  account   uv run invoke account.add",
+        "  account   uv run invoke start",
     ]
     assert leftovers() == []
     assert of_a_demo() == []

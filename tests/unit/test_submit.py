@@ -108,7 +108,7 @@ def trainer(tmp_path, monkeypatch):
         (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / file).write_text(file, encoding="utf-8")
     monkeypatch.chdir(here)
-    return SimpleNamespace(name="penguins", folder=folder, declared=SimpleNamespace(data="data/a.csv", loads=False))
+    return SimpleNamespace(name="penguins", folder=folder, data="data/a.csv", takes_folders=False)
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,7 @@ def trainer(tmp_path, monkeypatch):
     ],
 )
 def test_data_files_here_are_found(trainer, declared, arguments, files, left):
-    trainer.declared.data = declared
+    trainer.data = declared
     found, rest = submit.local_data(trainer, arguments)
     assert [p.name for p in found] == files
     assert all(p.is_file() for p in found)
@@ -144,7 +144,7 @@ def test_data_files_here_are_found(trainer, declared, arguments, files, left):
     ],
 )
 def test_data_that_is_not_there(trainer, declared, arguments, message):
-    trainer.declared.data = declared
+    trainer.data = declared
     with pytest.raises(BadValue) as caught:
         submit.local_data(trainer, arguments)
     assert caught.value.message == message
