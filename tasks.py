@@ -10,6 +10,7 @@ from cloudkite.commands.check import check
 from cloudkite.commands.demo import demo
 from cloudkite.commands.doctor import doctor
 from cloudkite.commands.down import down
+from cloudkite.commands.export import export
 from cloudkite.commands.fetch import fetch
 from cloudkite.commands.jobs import jobs
 from cloudkite.commands.lint import lint
@@ -27,8 +28,8 @@ from cloudkite.commands.train import train
 from cloudkite.commands.up import up
 
 ns = Collection(
-    demo, start, new, report, check, train, jobs, logs, cancel, fetch, predict, tensorboard, up, down, test, lint,
-    bench, quota, doctor, pin, audit, parity,
+    demo, start, new, report, check, train, jobs, logs, cancel, fetch, predict, export, tensorboard, up, down, test,
+    lint, bench, quota, doctor, pin, audit, parity,
     account.collection, budget.collection, ci.collection, classes.collection, data.collection, local.collection,
     template.collection,
 )  # fmt: skip

@@ -24,6 +24,12 @@ def passing(name: str) -> int:
     return int(found[1]) if found else 0
 
 
+def is_left(name: str) -> bool:
+    """Whether that is a passing name whose maker is dead."""
+    maker = passing(name)
+    return bool(maker) and not _alive(maker)
+
+
 def sweep(workspace: Workspace) -> list[Path]:
     """Remove from the folders of a workspace what killed commands left; gives the places."""
     return [path for folder in _folders(workspace) for path in sweep_folder(folder)]
@@ -37,8 +43,7 @@ def sweep_folder(folder: Path) -> list[Path]:
         return []
     gone = []
     for name in found:
-        maker = passing(name)
-        if maker and not _alive(maker):
+        if is_left(name):
             path = folder / name
             if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path, ignore_errors=True)

@@ -64,7 +64,7 @@ class Questions:
 
     def _typed(self, row: Mapping[str, Any]) -> dict[str, Value]:
         names = list(row)
-        where = self._places(names)
+        where = self.places(names)
         if unknown := [name for i, name in enumerate(names) if i not in where.values()]:
             raise BadValue(_("the model has no column {name}").format(name=unknown[0]), near(unknown[0], self.headers))
         if twice := next((name for name in names if [clean(n) for n in names].count(clean(name)) > 1), None):
@@ -143,7 +143,7 @@ class Questions:
 
     def _header(self, path: Path, header: list[str]) -> dict[str, int]:
         """The index of each of the model's columns that the file has."""
-        where = self._places(header)
+        where = self.places(header)
         if not where:
             raise BadValue(
                 _("{path}: no column of the model is in the first line").format(path=path),
@@ -175,7 +175,7 @@ class Questions:
         self._rows += rows
         self._lacking.update({name: rows for name in self._columns if name not in where})
 
-    def _places(self, names: Sequence[str]) -> dict[str, int]:
+    def places(self, names: Sequence[str]) -> dict[str, int]:
         """The index of each column of the model among a person's names, theirs or the model's.
 
         One file has theirs, and the copy that `new` made has the model's: that which fits more columns is meant, as a

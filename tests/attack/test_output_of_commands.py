@@ -30,6 +30,7 @@ LINES = {
     "data.push": "data.push tiny", "demo": "demo --help", "fetch": "fetch tiny", "lint": "lint --help",
     "local.fault": "local.fault storage.objects.get --principal nobody@example.com", "local.pay": "local.pay local",
     "local.preempt": "local.preempt tiny", "new": "new grades", "pin": "pin --help",
+    "export": "export tiny",
     "predict": "predict tiny --row a=1", "tensorboard": "tensorboard tiny --port 0", "test": "test --help",
     "train": "train tiny",
 }  # fmt: skip
