@@ -53,7 +53,8 @@ def export(
             _("train again, then: uv run invoke fetch"),
         )
     job = model.parent.name if model.name == "model" else model.name
-    folder = (Path(output) if output else trainer.folder / "output" / f"export-{job}").resolve()
+    usual = "export" if job == "output" else f"export-{job}"  # of a model that was trained here
+    folder = (Path(output) if output else trainer.folder / "output" / usual).resolve()
     other = manifest.read(Path(compare)) if compare else None
     if compare and other is None:
         raise BadValue(_("{path} has no {file}").format(path=compare, file=manifest.NAME), _("name an export's folder"))
@@ -77,7 +78,7 @@ def export(
 
 
 def find(workspace: Workspace, name: str) -> tuple[Trainer, Path]:
-    """The trainer and the folder of the fetched model that a person means. Raises BadValue."""
+    """The trainer and the folder of the model that a person means. Raises BadValue."""
     known = folders.names(workspace)
     fetched = {
         path.parent.parent.name if path.parent.name == "model" else path.parent.name: (trainer, path.parent)

@@ -24,18 +24,21 @@ _TIME = re.compile(r"\d{8}-\d{6}")  # in the name of a job
 
 
 def latest_model(trainer: Trainer) -> Path:
-    """The newest model that was fetched for a trainer: models/<job>/model, or models/<job> itself.
+    """The newest model of a trainer: one that was fetched, models/<job>/model or models/<job> itself, or output/model,
+    which a run in its own folder leaves.
 
-    Newest is the job that was started last. Raises UserError when there is none.
+    Newest is the job, or the run here, that was started last. Raises UserError when there is none.
     """
     found = [
         path.parent
         for depth in ("[!.]*", "[!.]*/model")  # one that is still being fetched begins with a dot
         for path in (trainer.folder / "models").glob(f"{depth}/saved_model.pb")
     ]
+    here = trainer.folder / "output" / "model"
+    found += [here] if (here / "saved_model.pb").is_file() else []
     if not found:
         raise UserError(
-            _("no model of {name} was fetched").format(name=trainer.name),
+            _("{name} has no model yet: none was fetched, and none trained in its folder").format(name=trainer.name),
             _("uv run invoke fetch gets the newest job's model"),
         )
     return max(found, key=_age)
@@ -43,7 +46,7 @@ def latest_model(trainer: Trainer) -> Path:
 
 def _age(model: Path) -> str:
     job = model.parent if model.name == "model" else model
-    named = _TIME.search(job.name)
+    named = _TIME.search(job.name) if job.parent.name == "models" else None
     made = time.gmtime((model / "saved_model.pb").stat().st_mtime)
     return named[0] if named else time.strftime("%Y%m%d-%H%M%S", made)
 

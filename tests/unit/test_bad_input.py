@@ -162,7 +162,7 @@ CASES = [
     ("predict penguins", 2, "nothing to predict", "--row COLUMN=VALUE,... or --csv FILE"),
     ("predict penguins --row a=1 --csv x.csv", 2, "--row and --csv exclude each other", "--row COLUMN=VALUE"),
     ("predict penguins --row a=1", 1, "penguins", "uv run invoke fetch"),
-    ("export penguins", 1, "no model of penguins was fetched", "uv run invoke fetch"),
+    ("export penguins", 1, "penguins has no model yet", "uv run invoke fetch"),
     ("export pengiuns", 2, "no trainer and no fetched job is called pengiuns", "did you mean penguins?"),
     ("export penguins --language fr", 2, "--language fr isn't known", "known: en, ko"),
     ("export penguins --rows 0", 2, "--rows must be 1 or more, not 0", ""),

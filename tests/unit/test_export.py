@@ -209,7 +209,7 @@ def test_what_is_asked_for_is_found_or_named(tmp_path: Path) -> None:
     space = trainer_folder.space(tmp_path)
     folder = trainer_folder.make(space)
     model = folder / "models" / "grades-20261129-1" / "model"
-    with pytest.raises(UserError, match="no model of grades was fetched"):
+    with pytest.raises(UserError, match="grades has no model yet"):
         exporting.find(space, "grades")
     model.mkdir(parents=True)
     (model / "saved_model.pb").touch()

@@ -57,7 +57,7 @@ def test_no_model(grades):
     (grades.folder / "models" / "a-job").mkdir(parents=True)
     with pytest.raises(UserError) as refused:
         predictions.latest_model(grades)
-    assert refused.value.message == "no model of grades was fetched"
+    assert refused.value.message == "grades has no model yet: none was fetched, and none trained in its folder"
     assert "uv run invoke fetch" in refused.value.hint
 
 
