@@ -4,7 +4,10 @@ import argparse
 import io
 import json
 import math
+import os
+import platform
 import time
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -81,6 +84,17 @@ def beyond_accuracy(job: Job, model: keras.Model, held: tf.data.Dataset) -> tupl
         job.say(f"note: {always}; of the held-out rows the model knew {found}", severity="WARNING")
     balanced, baseline = np.mean([r / n for r, n in recall.values()]), counts[most] / counts.sum()
     return {"balanced_accuracy": float(balanced), "baseline_accuracy": float(baseline)}, recall
+
+
+def of_run(keep: resume.Resume, options: argparse.Namespace) -> dict:
+    """What a report needs to look at the same rows and to repeat the run; files in this trainer's folder are named from
+    there."""
+    home = f"{Path(__file__).resolve().parents[2]}{os.sep}"
+    said = {name: value.removeprefix(home) if isinstance(value, str) else value for name, value in vars(options).items()}
+    machine = f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPUs"
+    machine += f", {len(tf.config.list_physical_devices('GPU'))} GPUs"
+    found = {"made_from": keep.made_from, "options": said, "step": keep.at, "epoch": keep.plan.epoch}
+    return found | {"python": platform.python_version(), "machine": machine}
 
 
 def keep_answers(model: keras.Model, options: argparse.Namespace, statistics: dict) -> None:
