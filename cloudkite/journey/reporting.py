@@ -81,16 +81,30 @@ def _run(workspace: Workspace, text: str, account: str) -> tuple[Run, Target | N
     trainer = _trainer(workspace, text)
     if trainer and not account and (found := _here(trainer)):
         return found, None
-    chosen = registry.load(workspace, account or None)
-    if trainer and not account and not chosen.outputs_file.is_file():
+    chosen = _account(workspace, account)
+    if chosen is None and trainer:
         raise UserError(
-            _("there is no run of {name} yet").format(name=trainer.name),
-            _("uv run invoke train {name}, or in its folder: uv run python -m trainer.task").format(
+            _("no run of {name} yet").format(name=trainer.name),
+            _("uv run invoke train {name}; or in its folder: uv run python -m trainer.task").format(
                 name=folders.typed(workspace, trainer)
             ),
         )
+    if chosen is None:
+        folders.find(workspace, text)  # raises, with the names that are near
+    chosen = chosen or registry.load(workspace, account or None)
     target = connect(workspace, chosen)
     return _job(workspace, target, trainer.name if trainer else text), target
+
+
+def _account(workspace: Workspace, name: str) -> registry.Account | None:
+    """The account to look for jobs in: the one that is named, or the one in use, unless it was never set up."""
+    try:
+        found = registry.load(workspace, name or None)
+    except UserError:
+        if name:
+            raise
+        return None
+    return found if name or found.outputs_file.is_file() else None
 
 
 def _trainer(workspace: Workspace, text: str) -> Trainer | None:

@@ -267,30 +267,30 @@ def _errors(measured: Estimated, of: str) -> Html:
 
 
 def _groups(made: Report, part: Part) -> Html:
-    shown = made.run.trainer.declared.shown
-    tables = [_table_of_groups(shown(column), part, column) for column in (*part.groups, *part.spreads)]
+    tables = [_table_of_groups(made, part, column) for column in (*part.groups, *part.spreads)]
     if not tables:
         return Html()
     if isinstance(part.measured, Classified):
         rule = _("Intervals are Wilson's. Too few to tell: the interval is wider than {points} percentage points, so "
-                 "fewer than {half} rows if half of them are right, fewer than {all} if all are. Groups whose intervals "
-                 "overlap may well be alike.")  # fmt: skip
+                 "fewer than {half} rows if half of them are right, fewer than {all} if all are. Groups with intervals "
+                 "that overlap may well be alike.")  # fmt: skip
         said = rule.format(points=round(100 * WIDEST), half=fewest(0.5), all=fewest(1))
     else:
         said = _("Too few to tell: fewer than 10 rows, or an interval (by the normal distribution) that is wider than "
-                 "the error itself. Groups whose intervals overlap may well be alike.")  # fmt: skip
+                 "the error itself. Groups with intervals that overlap may well be alike.")  # fmt: skip
     return document.section(
         _("By group: {part}").format(part=part_name(part.name)), *tables, document.line(said, "small")
     )
 
 
-def _table_of_groups(title: str, part: Part, column: str) -> Html:
-    blank = _("(blank)")
+def _table_of_groups(made: Report, part: Part, column: str) -> Html:
+    title, blank = made.run.trainer.declared.shown(column), _("(blank)")
     if column in part.groups:
         groups = part.groups[column]
         kept = {id(one) for one in sorted(groups, key=lambda one: -one.all.of)[:_MOST_GROUPS]}
         each = [one for one in groups if id(one) in kept]
-        classes = list(dict.fromkeys(name for one in each for name in one.classes))
+        there = {name for one in each for name in one.classes}
+        classes = [name for name in map(str, made.run.about["classes"]) if name in there]
         header: list[Cell] = [title, _("rows"), _("recall, all classes"), _("95 times in 100"), *classes]
         rows = [
             (one.value or blank, f"{one.all.of:,}", percent(one.all.value), interval(one.all),
@@ -381,7 +381,7 @@ def _fields(fields: dict[str, dict[str, Any]], shown: Callable[[str], str]) -> H
         else:
             text = document.escaped(value["text"] or "-")
             made.append(Html(f'<span class="weak">{document.escaped(shown(name))}</span> {text}'))
-    return Html(" · ".join(made))
+    return Html(f'<span class="long">{" · ".join(made)}</span>')
 
 
 # --- where it comes from

@@ -14,12 +14,13 @@ from cloudkite.workspace import write_atomically
 _STYLE = """
 @page { size: A4; margin: 15mm; }
 body { font: 15px/1.5 system-ui, "Noto Sans", "Noto Sans CJK KR", sans-serif; margin: 2rem auto; max-width: 60rem;
-  padding: 0 1rem; color: #222; background: #fff; overflow-wrap: anywhere; }
+  padding: 0 1rem; color: #222; background: #fff; overflow-wrap: break-word; }
 table { border-collapse: collapse; margin: .7rem 0; max-width: 100%; }
 caption { text-align: left; font-weight: 600; padding: .3rem 0; }
 th, td { text-align: left; padding: .2rem .7rem .2rem 0; vertical-align: top; font-weight: normal; }
 thead th { border-bottom: 1px solid #888; color: #555; } thead { display: table-header-group; }
 tr { border-bottom: 1px solid #ddd; break-inside: avoid; }
+.wide td, .wide th, .long { overflow-wrap: anywhere; }
 .right { text-align: right; font-variant-numeric: tabular-nums; }
 .weak { color: #777; } .strong { font-weight: 600; }
 figure { margin: .7rem 0; break-inside: avoid; display: inline-block; max-width: 100%; vertical-align: top; }
@@ -48,6 +49,7 @@ class Html(str):
     __slots__ = ()
 
 
+_WIDE = 8  # columns from which words may be broken anywhere, so that the table fits onto a sheet
 Cell = str | float | int  # an Html, or what is to be escaped
 
 
@@ -128,7 +130,8 @@ def table(
                      for i, name in enumerate(header))  # fmt: skip
     made = "\n".join(f"<tr>{_cells(row, numeric, row_headers)}</tr>" for row in rows)
     told = f"<caption>{escaped(caption)}</caption>" if caption else ""
-    return Html(f"<table>{told}<thead><tr>{titles}</tr></thead><tbody>\n{made}\n</tbody></table>")
+    wide = _class("wide" if len(header) > _WIDE else "")
+    return Html(f"<table{wide}>{told}<thead><tr>{titles}</tr></thead><tbody>\n{made}\n</tbody></table>")
 
 
 def _cells(row: Sequence[Cell], numeric: set[int], row_headers: bool) -> str:

@@ -112,7 +112,8 @@ def reliability(
             continue
         left, width, top = x.at(low) + 1, x.at(high) - x.at(low) - 2, y.at(right)
         body.append(
-            f'<rect x="{left:.1f}" y="{top:.1f}" width="{width:.1f}" height="{y.at(0) - top:.1f}" opacity=".45"/>'
+            f'<rect x="{left:.1f}" y="{top:.1f}" width="{width:.1f}" height="{y.at(0) - top:.1f}" '
+            f'fill="{COLOURS[0]}" opacity=".45"/>'
         )
         body.append(f'<circle cx="{x.at(sure):.1f}" cy="{top:.1f}" r="3.5" fill="{COLOURS[1]}"/>')
         body.append(_said(left + width / 2, y.at(0) - 4, f"{rows:,}", size=9))
@@ -131,7 +132,10 @@ def scatter(
     body = [_frame(x, y, across, up)]
     body.append(f'<line x1="{x.at(both[0]):.1f}" y1="{y.at(both[0]):.1f}" x2="{x.at(both[1]):.1f}" '
                 f'y2="{y.at(both[1]):.1f}" stroke="#999" stroke-dasharray="4 3"/>')  # fmt: skip
-    body += [f'<circle cx="{x.at(a):.1f}" cy="{y.at(b):.1f}" r="2.2" fill-opacity=".5"/>' for a, b in finite]
+    body += [
+        f'<circle cx="{x.at(a):.1f}" cy="{y.at(b):.1f}" r="2.2" fill="{COLOURS[0]}" fill-opacity=".5"/>'
+        for a, b in finite
+    ]
     return figure(title, told, body, caption)
 
 
@@ -153,7 +157,7 @@ def histogram(
         if found:
             top = y.at(found)
             body.append(f'<rect x="{x.start + i * width + 0.5:.1f}" y="{top:.1f}" width="{width - 1:.1f}" '
-                        f'height="{y.at(0) - top:.1f}"/>')  # fmt: skip
+                        f'height="{y.at(0) - top:.1f}" fill="{COLOURS[0]}"/>')  # fmt: skip
     return figure(title, told, body, caption)
 
 
