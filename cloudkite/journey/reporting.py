@@ -38,15 +38,29 @@ def report(
     `by` names columns by whose values the rows are divided. The page is written to `output`, else beside the model; as
     JSON, only where `output` is given.
     """
-    from cloudkite.models.evaluating import asking, pages
-    from cloudkite.models.evaluating import report as reports
+    from cloudkite.models.evaluating import pages
     from cloudkite.show.page import document
-    from cloudkite.trainers import folders
 
     document.check(output)
     run, target = _run(workspace, text, account)
-    trainer = run.trainer
-    data = _Data(workspace, run, target)
+    made = look(workspace, run, target, by)
+    if as_json:
+        screen.as_json(_facts(made))
+    if as_json and not output:
+        return
+    written = document.save(pages.html(made), Path(output) if output else _beside(run))
+    if not as_json:
+        _summary(made)
+    screen.note(_("written: {path}").format(path=amounts.short(written)))
+
+
+def look(workspace: Workspace, run: Run, target: Target | None = None, by: Sequence[str] = ()) -> Report:
+    """Ask the run's model again, and put all of it together. Raises UserError, and BadValue for a column in `by`."""
+    from cloudkite.models.evaluating import asking
+    from cloudkite.models.evaluating import report as reports
+    from cloudkite.trainers import folders
+
+    trainer, data = run.trainer, _Data(workspace, run)
     asked = asking.Asked(
         model=run.model if run.told else None,
         logs=run.logs,
@@ -59,16 +73,7 @@ def report(
     )
     with screen.waiting(_("looking at {name} ...").format(name=run.name)):
         found = asking.look(workspace, trainer, asked)
-        made = reports.make(run, found, data.hashes(), folders.build_wheel(trainer, workspace).sha256)
-    if as_json:
-        screen.as_json(_facts(made))
-    if as_json and not output:
-        return
-    where = Path(output) if output else _beside(run)
-    written = document.save(pages.html(made), where)
-    if not as_json:
-        _summary(made)
-    screen.note(_("written: {path}").format(path=amounts.short(written)))
+        return reports.make(run, found, data.hashes(), folders.build_wheel(trainer, workspace).sha256)
 
 
 # --- which run
@@ -79,7 +84,7 @@ def _run(workspace: Workspace, text: str, account: str) -> tuple[Run, Target | N
     from cloudkite.trainers import folders
 
     trainer = _trainer(workspace, text)
-    if trainer and not account and (found := _here(trainer)):
+    if trainer and not account and (found := here(trainer)):
         return found, None
     chosen = _account(workspace, account)
     if chosen is None and trainer:
@@ -93,7 +98,7 @@ def _run(workspace: Workspace, text: str, account: str) -> tuple[Run, Target | N
         folders.find(workspace, text)  # raises, with the names that are near
     chosen = chosen or registry.load(workspace, account or None)
     target = connect(workspace, chosen)
-    return _job(workspace, target, trainer.name if trainer else text), target
+    return of_job(workspace, target, trainer.name if trainer else text), target
 
 
 def _account(workspace: Workspace, name: str) -> registry.Account | None:
@@ -119,7 +124,7 @@ def _trainer(workspace: Workspace, text: str) -> Trainer | None:
         return None
 
 
-def _here(trainer: Trainer) -> Run | None:
+def here(trainer: Trainer) -> Run | None:
     """The run in the trainer's own output folder; None where there is none."""
     from cloudkite.models.evaluating.report import Run
 
@@ -132,7 +137,7 @@ def _here(trainer: Trainer) -> Run | None:
     return _made(Run(trainer, trainer.name, model if has_model else None, logs if has_logs else None, {}, None), lacks)
 
 
-def _job(workspace: Workspace, target: Target, text: str) -> Run:
+def of_job(workspace: Workspace, target: Target, text: str) -> Run:
     """The job, with its model and its logs on this machine."""
     from cloudkite.jobs import choosing
     from cloudkite.models.evaluating.report import Run
@@ -205,8 +210,8 @@ def _made(run: Run, lacks: Sequence[str]) -> Run:
 class _Data:
     """The data of a run: where they are, and their hashes."""
 
-    def __init__(self, workspace: Workspace, run: Run, target: Target | None) -> None:
-        self.workspace, self.run, self.target = workspace, run, target
+    def __init__(self, workspace: Workspace, run: Run) -> None:
+        self.workspace, self.run = workspace, run
         self.pattern = self._pattern(str(run.options.get("data") or run.trainer.declared.data))
         self._hashes = self._of(self.pattern)
 

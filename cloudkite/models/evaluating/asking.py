@@ -90,7 +90,9 @@ def _why(trainer: Trainer, kind: str, found: str, known: Sequence[str]) -> str:
     if kind == "by":
         raise BadValue(_("--by {name}: the data have no such column").format(name=found), near(found, names))
     if kind == "by kind":
-        why = _("--by {name}: its values are sentences or arrays, not groups").format(name=found)
+        why = _("--by {name}: its values are sentences or arrays, not groups").format(
+            name=trainer.declared.shown(found)
+        )
         raise BadValue(why, _("name a column of words, numbers or dates"))
     if kind == "label":
         said = _("data.py now declares other classes or another label than the run had: {label}: {classes}")

@@ -38,7 +38,7 @@ def of(events: Mapping[str, Sequence[Mapping[str, Any]]], epoch: int, step: int 
             if not runs or min(s for s, _n, _v in one["points"]) <= epoch:
                 runs.append([])
             runs[-1].append(one)
-        fitting = [run for run in runs if step is None or _last(run) <= step < _last(run) + epoch]
+        fitting = [run for run in runs if _fits(run, epoch, step)]
         if not fitting:
             continue
         for one in fitting[-1]:
@@ -50,8 +50,11 @@ def of(events: Mapping[str, Sequence[Mapping[str, Any]]], epoch: int, step: int 
     return Curves(values, seconds, processes)
 
 
-def _last(run: Sequence[Mapping[str, Any]]) -> int:
-    return max(step for one in run for step, _name, _value in one["points"])
+def _fits(run: Sequence[Mapping[str, Any]], epoch: int, step: int | None) -> bool:
+    """Whether these files are of a run with such epochs that ended at `step`, maybe before the end of an epoch."""
+    steps = [at for one in run for at, _name, _value in one["points"]]
+    whole = all(at % epoch == 0 for at in steps)
+    return whole and (step is None or max(steps) <= step < max(steps) + epoch)
 
 
 def steps_an_epoch(events: Mapping[str, Sequence[Mapping[str, Any]]]) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -16,6 +17,7 @@ _MOST_CLASSES = 15  # that a table of labels and answers has room for on a sheet
 _MOST_GROUPS = 30  # of one column
 _MOST_CONFUSED = 20  # pairs of classes
 _MOST_DOTS = 1500
+_MOST_FILES = 20
 
 
 def html(made: Report) -> str:
@@ -176,25 +178,6 @@ def _of_part(made: Report, part: Part) -> list[Html]:
 
 
 def _mistakes(measured: Classified, of: str) -> Html:
-    names = [one.name for one in measured.classes]
-    if len(names) <= _MOST_CLASSES:
-        rows = [(name, *_confused(row)) for name, row in zip(names, measured.table, strict=True)]
-        caption = _("each row a label, each column an answer: how many rows, and which share of that label's rows")
-        confusion = document.table((_("label"), *names), rows, caption, right=range(1, len(names) + 1))
-    else:
-        pairs = [
-            (n, a, b)
-            for a, row in zip(names, measured.table, strict=True)
-            for b, n in zip(names, row, strict=True)
-            if a != b and n
-        ]
-        shown = [(a, b, f"{n:,}") for n, a, b in sorted(pairs, key=lambda pair: -pair[0])[:_MOST_CONFUSED]]
-        caption = _("{count} classes are too many for a table of all: what was confused most often").format(
-            count=len(names)
-        )
-        confusion = document.table((_("label"), _("answer"), _("rows")), shown, caption, right=[2])
-    rows = [(one.name, *_fraction(one.recall, _("no row")), *_fraction(one.precision, _("never answered")))
-            for one in measured.classes]  # fmt: skip
     header = (
         _("class"),
         _("known"),
@@ -204,11 +187,29 @@ def _mistakes(measured: Classified, of: str) -> Html:
         _("precision"),
         _("95 times in 100"),
     )
-    caption = _(
-        "recall: of the rows of a class, those that were known; precision: of the answers, those that are right"
-    )
-    each = document.table(header, rows, caption, right=[1, 2, 4, 5])
-    return document.section(_("Which classes it knows: {part}").format(part=of), confusion, each)
+    rows = [(one.name, *_fraction(one.recall, _("no row")), *_fraction(one.precision, _("never answered")))
+            for one in measured.classes]  # fmt: skip
+    each = document.table(header, rows, _("recall and precision"), right=[1, 2, 4, 5])
+    rule = _("Recall: of the rows of a class, those that were known. Precision: of the answers, those that are right.")
+    title = _("Which classes it knows: {part}").format(part=of)
+    return document.section(title, *_confusion(measured), each, document.line(rule, "small"))
+
+
+def _confusion(measured: Classified) -> list[Html]:
+    """All labels and answers, or, of very many classes, those that were confused most often."""
+    names = [one.name for one in measured.classes]
+    if len(names) <= _MOST_CLASSES:
+        rows = [(name, *_confused(row)) for name, row in zip(names, measured.table, strict=True)]
+        told = _("Each row is a label, each column an answer: how many rows, and which share of that label's rows.")
+        header = (_("label"), *names)
+        table = document.table(header, rows, _("labels and answers"), right=range(1, len(names) + 1))
+        return [table, document.line(told, "small")]
+    places = [(i, j) for i in range(len(names)) for j in range(len(names)) if i != j and measured.table[i][j]]
+    places.sort(key=lambda place: -measured.table[place[0]][place[1]])
+    pairs = [(names[i], names[j], f"{measured.table[i][j]:,}") for i, j in places[:_MOST_CONFUSED]]
+    caption = _("{count} classes are too many for a table of all: what was confused most often")
+    header = (_("label"), _("answer"), _("rows"))
+    return [document.table(header, pairs, caption.format(count=len(names)), right=[2])]
 
 
 def _fraction(share: Share, none: str) -> tuple[str, str, str]:
@@ -380,7 +381,7 @@ def _fields(fields: dict[str, dict[str, Any]], shown: Callable[[str], str]) -> H
             made.append(document.picture(value["picture"], value["width"], value["height"], shown(name)))
         else:
             text = document.escaped(value["text"] or "-")
-            made.append(Html(f'<span class="weak">{document.escaped(shown(name))}</span> {text}'))
+            made.append(Html(f'<bdi class="weak">{document.escaped(shown(name))}</bdi> <bdi>{text}</bdi>'))
     return Html(f'<span class="long">{" · ".join(made)}</span>')
 
 
@@ -394,6 +395,10 @@ def _notes(made: Report) -> Html:
 def _data(made: Report) -> Html:
     then, now = made.content
     rows = [(file.name, file.sha256) for file in made.data]
+    if len(rows) > _MOST_FILES:
+        said = _("{count:,} files: the hash of the lines `HASH  NAME` of all, by name").format(count=len(rows))
+        lines = "".join(f"{digest}  {name}\n" for name, digest in sorted(rows))
+        rows = [(said, hashlib.sha256(lines.encode()).hexdigest())]
     told = [document.table((_("file"), "SHA-256"), rows)]
     if made.data_changed:
         said = _("error: the data have changed since the run: their content was {then} and is {now}; the rows held out "

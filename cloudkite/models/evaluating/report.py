@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from cloudkite.data.declared import CATEGORY, DATE, NUMBER
 from cloudkite.jobs.job import RUN, Job
 from cloudkite.models.evaluating import curves, measures
 from cloudkite.models.evaluating.asking import Found
@@ -236,7 +237,8 @@ def _notes(run: Run, found: Found, drawn: Curves, parts: Sequence[Part]) -> list
     if not any(part.name == "test" for part in parts):
         notes.append(_("no rows were held out for a last look (--test): choices made by these numbers flatter them"))
     shown = {column for part in parts for column in (*part.groups, *part.spreads)}
-    if others := [run.trainer.declared.shown(name) for name in run.about.get("columns", {}) if name not in shown]:
+    kinds = {name: kind for name, kind in run.about.get("columns", {}).items() if kind in (NUMBER, CATEGORY, DATE)}
+    if others := [run.trainer.declared.shown(name) for name in kinds if name not in shown]:
         notes.append(_("not divided into groups: {columns}; --by COLUMN does that").format(columns=", ".join(others)))
     notes += [
         counted(
