@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from cloudkite import names
 from cloudkite.accounts import registry
 from cloudkite.accounts.target import Target
+from cloudkite.data.declared import ARRAY, LETTERS, TEXT
 from cloudkite.journey.reach import connect
 from cloudkite.show import amounts, screen
 from cloudkite.show.errors import BadValue, UserError
@@ -259,9 +260,16 @@ class _Data:
 
 
 def _column(trainer: Trainer, name: str) -> str:
-    """The column that a person means: by the trainer's name, or by what their own file calls it."""
-    own = {header.strip(): column for column, header in trainer.declared.headers.items()}
-    return name if name in trainer.declared.columns else own.get(name.strip(), name)
+    """The column that a person means: by the trainer's name, or by what their own file calls it. Raises BadValue."""
+    declared = trainer.declared
+    own = {header.strip(): column for column, header in declared.headers.items()}
+    column = name if name in declared.columns else own.get(name.strip(), name)
+    if declared.columns.get(column) in (TEXT, LETTERS, ARRAY):
+        raise BadValue(
+            _("--by {name}: its values are sentences or arrays, not groups").format(name=declared.shown(column)),
+            _("name a column of words, numbers or dates"),
+        )
+    return column
 
 
 # --- what is shown

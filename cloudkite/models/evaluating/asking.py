@@ -89,11 +89,6 @@ def _why(trainer: Trainer, kind: str, found: str, known: Sequence[str]) -> str:
     names = [trainer.declared.shown(name) for name in known]
     if kind == "by":
         raise BadValue(_("--by {name}: the data have no such column").format(name=found), near(found, names))
-    if kind == "by kind":
-        why = _("--by {name}: its values are sentences or arrays, not groups").format(
-            name=trainer.declared.shown(found)
-        )
-        raise BadValue(why, _("name a column of words, numbers or dates"))
     if kind == "label":
         said = _("data.py now declares other classes or another label than the run had: {label}: {classes}")
         return said.format(label=found, classes=", ".join(known) or _("a number"))

@@ -269,10 +269,8 @@ class NumbersCount:
 def columns_to_group_by(order: dict, data: Any, fields: Mapping[str, tf.Tensor]) -> list[str]:
     """Those that were asked for; else GROUP of data.py, else each category of few words."""
     for name in order["by"]:
-        if name not in fields or name == order["label"]:
+        if name not in fields or fields[name].shape.rank != 1 or name == order["label"]:
             raise Problem("by", name, [one for one in fields if one != order["label"]])
-        if fields[name].shape.rank != 1 or getattr(data, "COLUMNS", {}).get(name) in ("text", "letters"):
-            raise Problem("by kind", name, [])
     if order["by"]:
         return order["by"]
     if (group := getattr(data, "GROUP", "")) and group in fields:
