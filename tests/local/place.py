@@ -114,7 +114,8 @@ def place(local_cloud, session, tmp_path_factory) -> Iterator[Place]:
     post(f"https://iam.googleapis.com/v1/projects/{project}/serviceAccounts", {"accountId": tag})
     buckets = {}
     for purpose, roles in {
-        "data": ["objectViewer"], "staging": ["objectUser", "legacyBucketReader"], "models": ["objectUser"],
+        "data": ["objectViewer"], "staging": ["objectUser", "legacyBucketReader"],
+        "models": ["objectUser", "legacyBucketReader"],
     }.items():  # fmt: skip
         name = f"{project}-{tag}-{purpose}"
         post(f"https://storage.googleapis.com/storage/v1/b?project={project}", {"name": name, "location": REGION})
