@@ -19,7 +19,8 @@ WORDS = {
     "account.env": ["local"], "account.recover": ["x"], "account.remove": ["x"], "account.use": ["local"],
     "class.join": ["x"], "ci.workflow": ["x", "--max-cost", "1"], "check": ["x"], "local.fault": ["stockout"],
     "local.pay": ["local"],
-    "local.preempt": ["x"], "new": ["x"], "predict": ["x"], "report": ["x"], "tensorboard": ["x"], "train": ["x"],
+    "data.report": ["x"], "local.preempt": ["x"], "new": ["x"], "predict": ["x"], "report": ["x"],
+    "tensorboard": ["x"], "train": ["x"],
 }  # fmt: skip
 
 # Ctrl-C comes where `sys.argv[1]` is imported: there is no waiting for the right moment.

@@ -235,7 +235,7 @@ def job(**changes):
 def made(place, *, which=None, about=None, parts=None, why="", **more):
     folder = trainer_folder.make(place, data_py=DATA_PY)
     options = {"data": "data/grades.csv", "epochs": 3, "seed": 0, "batch": None, "widen": False, "steps": 0,
-               "validation": 0.2, "before": "", "output": "elsewhere", "my_own": "a b"}  # fmt: skip
+               "validation": 0.2, "before": "", "my_own": "a b"}  # fmt: skip
     told = {"options": options, "step": 24, "epoch": 8, "python": "3.11.7", "machine": "Linux, 2 CPUs",
             "made_from": {"trainer/data.py": "0" * 16, "the data": "feed"}}  # fmt: skip
     about = {"label": "passed", "classes": CLASSES, "columns": {"height": "number", "city": "category"},

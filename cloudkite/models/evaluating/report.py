@@ -22,7 +22,7 @@ from cloudkite.trainers.folders import Trainer
 _ABOUT_LINES = 30  # of data/README.md
 _COMPARED = ("accuracy", "balanced_accuracy", "mae")
 _UNSET = (None, False, "")
-_NOT_REPEATED = ("output", "ask", "require_gpu")
+_NOT_REPEATED = ("require_gpu",)  # the job's machine has it or not
 
 
 @dataclass(frozen=True)

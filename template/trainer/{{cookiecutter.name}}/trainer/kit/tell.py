@@ -87,14 +87,13 @@ def beyond_accuracy(job: Job, model: keras.Model, held: tf.data.Dataset) -> tupl
 
 
 def of_run(keep: resume.Resume, options: argparse.Namespace) -> dict:
-    """What a report needs to look at the same rows and to repeat the run; files in this trainer's folder are named from
-    there."""
+    """What a report needs to look at the same rows, and to repeat the run. Paths are told from this folder on."""
     home = f"{Path(__file__).resolve().parents[2]}{os.sep}"
-    said = {name: value.removeprefix(home) if isinstance(value, str) else value for name, value in vars(options).items()}
-    machine = f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPUs"
-    machine += f", {len(tf.config.list_physical_devices('GPU'))} GPUs"
+    said = {name: value for name, value in vars(options).items() if name not in ("output", "ask")}
+    said = {name: value.removeprefix(home) if isinstance(value, str) else value for name, value in said.items()}
     found = {"made_from": keep.made_from, "options": said, "step": keep.at, "epoch": keep.plan.epoch}
-    return found | {"python": platform.python_version(), "machine": machine}
+    machine = f"{platform.machine()}, {os.cpu_count()} CPUs, {len(tf.config.list_physical_devices('GPU'))} GPUs"
+    return found | {"python": platform.python_version(), "machine": f"{platform.system()} {machine}"}
 
 
 def keep_answers(model: keras.Model, options: argparse.Namespace, statistics: dict) -> None:
