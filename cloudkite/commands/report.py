@@ -1,25 +1,28 @@
-"""`invoke report`: what a trainer's data are like."""
+"""`invoke report`: the page of a run."""
 
 from __future__ import annotations
 
 from invoke.context import Context
 
-from cloudkite.commands import JSON, TRAINER, command
+from cloudkite.commands import ACCOUNT, JSON, command
 
 
 @command(
-    positional=["trainer"],
+    positional=["run"],
+    iterable=["by"],
     help={
-        "trainer": TRAINER,
-        "data": "another file than the trainer's own, compared with it",
-        "output": "write it to this .html file, which needs nothing else",
-        "account": "where gs:// data is read, if the trainer's data is there",
+        "run": "a trainer's name or folder, for its newest run here (else its newest job); or a job's name or id",
+        "output": "write the page to this .html file (default: beside the model)",
+        "by": "a column that divides the rows into groups; may be repeated (default: GROUP, else columns of few words)",
+        "account": ACCOUNT,
         "json": JSON,
     },
 )
-def report(c: Context, trainer: str, data: str = "", output: str = "", account: str = "", json: bool = False) -> None:
-    """Show what each column of a trainer's data holds, and what is wrong with it, before training."""
+def report(
+    c: Context, run: str, output: str = "", by: list[str] | None = None, account: str = "", json: bool = False
+) -> None:
+    """Write what a run has learned, on rows it never saw, to one HTML page: curves, mistakes, groups, data, cost."""
     from cloudkite import workspace
-    from cloudkite.journey import looking
+    from cloudkite.journey import reporting
 
-    looking.report(workspace.find(), trainer, data, account, output, as_json=json)
+    reporting.report(workspace.find(), run, by=by or (), output=output, account=account, as_json=json)

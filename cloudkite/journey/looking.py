@@ -15,7 +15,7 @@ from cloudkite.journey.reach import connect
 from cloudkite.show import amounts, screen
 from cloudkite.show.errors import BadValue, UserError
 from cloudkite.show.text import _
-from cloudkite.workspace import Workspace, private_folder, write_atomically
+from cloudkite.workspace import Workspace, private_folder
 
 if TYPE_CHECKING:
     from cloudkite.check.columns.drift import Known
@@ -34,23 +34,17 @@ def report(
     `output` is an HTML file to write it to. What the check refuses is told like all else: exit code 0.
     """
     from cloudkite.check import report as reports
+    from cloudkite.show.page import document
     from cloudkite.trainers import folders
 
-    if output and Path(output).suffix.lower() not in (".html", ".htm"):
-        raise BadValue(_("the file {path} must end with .html").format(path=output), _("--json prints JSON"))
+    document.check(output)
     trainer = folders.find(workspace, name)
     with _reading(workspace, trainer, account) as (found, files):
         shown = found(data)
         made = reports.make(trainer.name, trainer.declared, files, shown)
     if output:
-        from cloudkite.show import page
-
-        path = Path(output).expanduser()
-        try:
-            write_atomically(path, page.html(*_page(made)))
-        except OSError as error:
-            raise BadValue(_("{path} can't be written: {error}").format(path=path, error=error.strerror)) from None
-        screen.note(_("written: {path}").format(path=amounts.short(path.resolve())))
+        path = document.save(_page(made), Path(output))
+        screen.note(_("written: {path}").format(path=amounts.short(path)))
     if as_json:
         screen.as_json(made)
     elif not output:
@@ -242,10 +236,15 @@ def _findings(made: Report) -> list[str]:
     return [f"{marks[finding.level]}: {finding.text}" for finding in made.findings]
 
 
-def _page(made: Report) -> tuple[str, list[str], list[str], list[list[object]], list[str]]:
-    """The report's parts for a page: title, lines, the table's header and rows, findings."""
-    rows: list[list[object]] = [
-        [*_row(column), tuple(column.histogram), _percent(column.tells)] for column in made.columns
-    ]
-    title = _("{name}: the data").format(name=made.trainer)
-    return title, _summary(made), [_(name) if name else "" for name in _HEADER], rows, _findings(made)
+def _page(made: Report) -> str:
+    """The report as an HTML file."""
+    from cloudkite.show.page import document, plots
+
+    rows = []
+    for column in made.columns:
+        said = _("how the values of {name} are spread").format(name=column.name)
+        rows.append((*_row(column), plots.bars(column.histogram, said), _percent(column.tells)))
+    parts = [*map(document.line, _summary(made))]
+    parts.append(document.table([_(name) if name else "" for name in _HEADER], rows, right=[2, 3, 6]))
+    parts.append(document.points(_findings(made)))
+    return document.page(_("{name}: the data").format(name=made.trainer), parts)

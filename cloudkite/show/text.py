@@ -7,6 +7,11 @@ from pathlib import Path
 _catalogue = gettext.translation("cloudkite", Path(__file__).parent / "locale", fallback=True)
 
 
+def language() -> str:
+    """The language of what is shown, as HTML names it: en, ko."""
+    return _catalogue.info().get("language") or "en"
+
+
 def _(message: str) -> str:
     """The message in the reader's language; placeholders (`{name}`) are filled in by the caller with `.format`."""
     return _catalogue.gettext(message)

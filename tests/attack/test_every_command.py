@@ -18,7 +18,7 @@ COMMANDS = sorted(ns.task_names)
 WORDS = {
     "account.env": ["local"], "account.recover": ["x"], "account.remove": ["x"], "account.use": ["local"],
     "class.join": ["x"], "ci.workflow": ["x", "--max-cost", "1"], "check": ["x"], "local.fault": ["stockout"],
-    "export": ["x"], "local.pay": ["local"],
+    "data.report": ["x"], "export": ["x"], "local.pay": ["local"],
     "local.preempt": ["x"], "new": ["x"], "predict": ["x"], "report": ["x"], "tensorboard": ["x"], "train": ["x"],
 }  # fmt: skip
 

@@ -1,218 +1,376 @@
-"""`invoke report` and `invoke check --data`: each column before training, and new rows beside those learnt from."""
+"""The report of a run, without a run: measures, curves of processes that were killed, plots, and how a page is made."""
 
+import dataclasses
 import json
-import random
+import math
+import re
+from decimal import Decimal
 from html.parser import HTMLParser
 
+import numpy as np
 import pytest
 
-from cloudkite.journey import looking
-from cloudkite.show import amounts, page, screen
+from cloudkite import workspace
+from cloudkite.jobs.places import vertex
+from cloudkite.journey import reporting
+from cloudkite.models.evaluating import curves, measures, pages, report
+from cloudkite.models.evaluating.asking import Found
+from cloudkite.models.evaluating.measures import Share
 from cloudkite.show.errors import BadValue, UserError
+from cloudkite.show.page import document, plots
+from cloudkite.trainers.folders import Trainer
 from tests import trainer_folder
+from tests.jobs import NOW, answer
 
-DATA_PY = """\
-COLUMNS = {"height": "number", "city": "category", "note": "text", "born": "date"}
-HEADERS = {"height": "신장 (cm)"}
-LABEL = "passed"
-CLASSES = ("no", "yes")
-DATA = "data/grades.csv"
-"""
-REGRESSION = DATA_PY.replace('("no", "yes")', "()")
-HEADER = "height,city,note,born,passed"
+CLASSES = ["no", "yes", "<i>어쩌면</i>"]
+VOID = {"meta", "img", "rect", "line", "circle", "polyline"}
 
 
-def rows(count=200, mean=170, seed=1, label=None):
-    chance = random.Random(seed)
-    made = []
-    for i in range(count):
-        height = chance.gauss(mean, 10)
-        answer = label(height) if label else "yes" if height + chance.gauss(0, 5) > 170 else "no"
-        city = ["Seoul", "Busan", "<b>Jeju</b>"][i % 3]
-        made.append(f"{height:.1f},{city},words {i} of text,{1990 + i % 20}-0{1 + i % 9}-11,{answer}")
-    return made
+class Read(HTMLParser):
+    """A page's tags, and the cells of its tables; what isn't closed in order is a mistake."""
 
-
-@pytest.fixture
-def place(tmp_path, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "200")  # a narrow terminal gets fewer columns
-    return trainer_folder.space(tmp_path)
-
-
-def make(place, data_py=DATA_PY, lines=None):
-    trainer_folder.make(place, data_py=data_py, csv="\n".join([HEADER, *(rows() if lines is None else lines)]) + "\n")
-
-
-def shown(capsys, call, *arguments, **options):
-    call(*arguments, **options)
-    return capsys.readouterr().out
-
-
-def test_each_column_is_shown_with_what_it_holds_and_what_it_tells(place, capsys):
-    make(place, lines=["", *rows()[:150], *(line.replace("Seoul", "") for line in rows(50, seed=3))])
-    said = shown(capsys, looking.report, place, "grades").splitlines()
-    assert said[0] == "200 rows of grades.csv"
-    assert said[1].startswith("passed: no ") and "%), yes " in said[1]
-    assert said[2].startswith("always the commonest is right in 5") and said[2].endswith("%: the accuracy to beat")
-    height, city, note, born = (next(line for line in said if line.startswith(name))
-                                for name in ("신장 (cm) (height)", "city", "note", "born"))  # fmt: skip
-    assert "number" in height and "mean 1" in height and any(bar in height for bar in "▅▆▇█")
-    assert 40 < int(height.rstrip().rpartition(" ")[2].rstrip("%")) < 90
-    assert "8.5%" in city and "<b>Jeju</b> 33%" in city
-    assert "4 words on average" in note
-    assert "1990-01-11 to 2009-0" in born
-    assert any(line.startswith("note: blank fields: city 8.5%") for line in said)
-    assert said[-1] == "next: uv run invoke check grades"
-
-
-def test_the_same_as_json(place, capsys):
-    make(place)
-    found = json.loads(shown(capsys, looking.report, place, "grades", as_json=True))
-    assert (found["rows"], found["verdict"], found["files"]) == (200, "ok", ["grades.csv"])
-    columns = {column["name"]: column for column in found["columns"]}
-    height = columns["height"]
-    assert (height["header"], height["kind"], height["blanks"], len(height["histogram"])) == (
-        "신장 (cm)",
-        "number",
-        0,
-        10,
-    )
-    assert height["low"] <= height["quantiles"][0] <= height["mean"] <= height["quantiles"][-1] <= height["high"]
-    assert height["mean"] == pytest.approx(170, abs=3) and height["deviation"] == pytest.approx(10, abs=2)
-    assert columns["city"]["common"][0][1] == 67 and columns["city"]["distinct"] == 3
-    assert columns["note"]["tells"] is None
-    assert found["base_rate"] == max(found["classes"].values()) / 200
-
-
-def test_a_label_that_is_a_number_has_an_error_to_beat(place, capsys):
-    make(place, REGRESSION, rows(label=lambda height: f"{2 * height:.1f}"))
-    said = shown(capsys, looking.report, place, "grades")
-    assert "always the mean is wrong by 19" in said or "always the mean is wrong by 2" in said
-    height = next(line for line in said.splitlines() if line.startswith("신장 (cm)"))
-    assert int(height.rstrip().rpartition(" ")[2].rstrip("%")) > 80
-
-
-def test_what_is_wrong_is_part_of_the_report_and_no_failure(place, capsys):
-    make(place, lines=[*rows(), "tall,Seoul,x,2001-01-11,yes", "170,Seoul,x,11.1.2001,maybe"])
-    said = shown(capsys, looking.report, place, "grades")
-    assert "error: grades.csv:202:신장 (cm) (height): text 'tall' in a number column" in said
-    assert "error: grades.csv:203:born: '11.1.2001' isn't a date" in said
-    assert "error: grades.csv:203:passed: 'maybe' is not in CLASSES" in said
-    make(place, lines=[])
-    assert "error: grades.csv: a header and no row" in shown(capsys, looking.report, place, "grades")
-
-
-class _Tags(HTMLParser):
-    def __init__(self):
+    def __init__(self, page: str) -> None:
         super().__init__()
-        self.tags, self.text = [], ""
+        self.open: list[str] = []
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.rows: list[list[str]] = []
+        self.feed(page)
+        assert not self.open
 
     def handle_starttag(self, tag, attrs):
         self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+        if tag == "tr":
+            self.rows.append([])
+        if tag in ("td", "th"):
+            self.rows[-1].append("")
+
+    def handle_startendtag(self, tag, attrs):
+        assert tag in VOID
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
 
     def handle_data(self, data):
-        self.text += data
+        if {"td", "th"} & set(self.open):
+            self.rows[-1][-1] += data
+
+    def row(self, first: str) -> list[str]:
+        return next(row for row in self.rows if row and row[0] == first)
 
 
-def test_a_page_needs_nothing_else_and_runs_nothing(place, tmp_path, capsys):
-    make(place)
-    path = tmp_path / "page.html"
-    assert shown(capsys, looking.report, place, "grades", output=str(path)) == ""
-    written = path.read_text(encoding="utf-8")
-    read = _Tags()
-    read.feed(written)
-    names = [tag for tag, _attributes in read.tags]
-    assert not {"script", "link", "img", "iframe", "b"} & set(names)
-    assert not [a for _tag, attributes in read.tags for a in attributes if a in ("src", "href") or a.startswith("on")]
-    assert "default-src 'none'" in written
-    assert names.count("tr") == 5 and names.count("svg") == 1
-    assert "<b>Jeju</b> 33%" in read.text and "신장 (cm) (height)" in read.text
+# --- measures
 
 
-@pytest.mark.parametrize("output", ["page.txt", "page", "page.html/page.html"])
-def test_a_page_that_cannot_be_written(place, tmp_path, output):
-    make(place)
-    (tmp_path / "page.html").touch()
-    with pytest.raises(BadValue, match=r"must end with \.html|can't be written"):
-        looking.report(place, "grades", output=str(tmp_path / output))
+def counted(labels, answers, sure):
+    """What look_again counts, by formulas written anew."""
+    table = [[int(((labels == a) & (answers == b)).sum()) for b in range(3)] for a in range(3)]
+    which = np.minimum((sure * 10).astype(int), 9)
+    right = labels == answers
+    bins = [[int((which == b).sum()), sure[which == b].sum(), int(right[which == b].sum())] for b in range(10)]
+    return {"rows": len(labels), "table": table, "bins": bins, "loss": 12.5}
 
 
-def test_bars_are_left_out_where_the_console_lacks_the_letters(monkeypatch, capsys):
-    assert screen.bars([0, 1, 4, 8]) == " ▁▄█"
-    assert screen.bars([]) == screen.bars([0, 0]) == ""
-    monkeypatch.setattr("sys.stdout", type("Ascii", (), {"encoding": "ascii"})())
-    assert screen.bars([1, 2]) == ""
-    assert page.html("t", [], ["a"], [[(0, 0)]], []).count("<svg") == 0
-
-
-def new_file(tmp_path, lines, header=HEADER, encoding="utf-8"):
-    path = tmp_path / "new.csv"
-    path.write_text("\n".join([header, *lines]) + "\n", encoding=encoding)
-    return str(path)
-
-
-def test_new_rows_like_the_old_ones(place, tmp_path, capsys):
-    make(place)
-    said = shown(capsys, looking.compare, place, "grades", new_file(tmp_path, rows(80, seed=9)))
-    assert said.splitlines() == [f"ok       data  80 rows, 2 classes{said.partition('2 classes')[2].splitlines()[0]}"]
-
-
-def test_new_rows_that_differ_in_the_persons_own_words(place, tmp_path, capsys):
-    """Their own header, no label, semicolons, an old encoding: as a file comes in."""
-    make(place)
-    lines = [line.rpartition(",")[0].replace(",", ";") for line in rows(80, mean=200, seed=9)]
-    path = new_file(tmp_path, lines, "신장 (cm);city;note;born", "cp949")
-    said = shown(capsys, looking.compare, place, "grades", path)
-    assert "warning  data  80 rows" in said
-    assert "warning: 신장 (cm) (height): other numbers than those learnt from: half are 1" in said
-    assert "note: new.csv: the fields are separated by semicolons" in said
-    found = json.loads(shown(capsys, looking.compare, place, "grades", path, as_json=True))
-    assert (found["verdict"], found["rows"]) == ("warning", 80)
-    report = shown(capsys, looking.report, place, "grades", path)
-    assert "80 rows of new.csv" in report and "other numbers than those learnt from" in report
-
-
-def test_new_rows_that_do_not_fit_are_a_failure(place, tmp_path, capsys):
-    make(place)
-    with pytest.raises(UserError, match="doesn't fit the trainer grades") as refused:
-        looking.compare(place, "grades", new_file(tmp_path, ["tall,Seoul,x,2001-01-11,yes"]))
-    assert refused.value.code == 1
-    assert "new.csv:2:신장 (cm) (height): text 'tall' in a number column" in capsys.readouterr().out
-    with pytest.raises(UserError, match="doesn't fit"):
-        looking.compare(place, "grades", new_file(tmp_path, ["170"], "height"))
-    assert "the column city is missing" in capsys.readouterr().out
-    with pytest.raises(BadValue, match="doesn't exist"):
-        looking.compare(place, "grades", str(tmp_path / "none.csv"))
-
-
-def test_without_the_old_rows_the_newest_model_tells_of_them(place, tmp_path, capsys):
-    make(place)
-    (place.trainers / "grades" / "data" / "grades.csv").unlink()
-    path = new_file(tmp_path, rows(80, mean=200, seed=9))
-    with pytest.raises(BadValue, match="has no such file"):
-        looking.compare(place, "grades", path)
-    model = place.trainers / "grades" / "models" / "grades-20260101-000000" / "model"
-    (model / "assets.extra").mkdir(parents=True)
-    (model / "saved_model.pb").touch()
-    about = {"label": "passed", "classes": ["no", "yes"], "columns": {"height": "number", "city": "category"},
-             "statistics": {"height": {"mean": 170, "variance": 100, "low": 140, "high": 200},
-                            "city": {"words": ["", "Seoul", "Busan"]}}}  # fmt: skip
-    (model / "assets.extra" / "trainer.json").write_text(json.dumps(about), encoding="utf-8")
-    capsys.readouterr()
-    looking.compare(place, "grades", path)
-    said = capsys.readouterr()
-    assert "compared with what the newest model tells of the rows it learnt from" in said.err
-    assert (
-        "warning: 신장 (cm) (height): a mean of 2" in said.out
-        or "warning: 신장 (cm) (height): a mean of 19" in said.out
-    )
-    assert "warning: city: 32% of the rows have a word that was not learnt from: '<b>Jeju</b>'" in said.out
+def test_measures_are_those_of_their_formulas():
+    chance = np.random.default_rng(4)
+    labels = chance.integers(0, 3, 400)
+    answers = np.where(chance.random(400) < 0.7, labels, chance.integers(0, 3, 400))
+    sure = chance.uniform(0.34, 1, 400)
+    made = measures.classified(counted(labels, answers, sure), CLASSES)
+    found = {one.name: one for one in made.headlines}
+    recalls = [(answers[labels == c] == c).mean() for c in range(3)]
+    precisions = [(labels[answers == c] == c).mean() for c in range(3)]
+    shares = np.bincount(labels) / 400
+    assert found["accuracy"].value == pytest.approx((labels == answers).mean())
+    assert found["accuracy"].baseline == pytest.approx(shares.max())
+    assert found["balanced_accuracy"].value == pytest.approx(np.mean(recalls))
+    f1 = [2 * p * r / (p + r) for p, r in zip(precisions, recalls, strict=True)]
+    assert found["f1"].value == pytest.approx(np.mean(f1))
+    always = np.full(400, shares.argmax())
+    of_always = [
+        2 * ((labels == c) & (always == c)).sum() / ((labels == c).sum() + (always == c).sum()) for c in range(3)
+    ]
+    assert found["f1"].baseline == pytest.approx(np.mean(of_always))
+    assert found["log_loss"].value == 12.5 / 400
+    assert found["log_loss"].baseline == pytest.approx(-(shares * np.log(shares)).sum())
+    assert [one.recall.value for one in made.classes] == pytest.approx(recalls)
+    assert [one.precision.value for one in made.classes] == pytest.approx(precisions)
+    edges = np.minimum((sure * 10).astype(int), 9)
+    gaps = [abs((labels == answers)[edges == b].mean() - sure[edges == b].mean()) * (edges == b).mean()
+            for b in np.unique(edges)]  # fmt: skip
+    assert made.calibration_error == pytest.approx(sum(gaps))
 
 
 @pytest.mark.parametrize(
-    ("value", "said"),
-    [(0, "0"), (47573.2, "47,570"), (1000.0, "1,000"), (-0.012346, "-0.01235"), (3e12, "3e+12"), (2e-9, "2e-09"),
-     (float("inf"), "inf"), (99999.9, "100,000"), (0.5, "0.5")],
-)  # fmt: skip
-def test_numbers_as_people_read_them(value, said):
-    assert amounts.number(value) == said
+    ("right", "of", "low", "high"),  # of statsmodels 0.15.0: proportion_confint(right, of, method="wilson")
+    [
+        (8, 10, 0.49016247, 0.94331785),
+        (0, 5, 0.0, 0.43448246),
+        (69, 69, 0.94726274, 1.0),
+        (20, 40, 0.35199527, 0.64800473),
+    ],
+)
+def test_intervals_are_wilsons(right, of, low, high):
+    assert Share(right, of).interval == pytest.approx((low, high), abs=1e-7)
+    # The interval's ends are where the test of a share just doesn't refuse it: |p - p0| = z sqrt(p0 (1 - p0) / n).
+    for end in (p for p in Share(right, of).interval if 0 < p < 1):
+        assert abs(right / of - end) == pytest.approx(measures.Z * math.sqrt(end * (1 - end) / of))
+
+
+def test_what_too_few_rows_are():
+    assert (measures.fewest(0.5), measures.fewest(1)) == (40, 9)
+    assert Share(20, 40).tells and not Share(19, 38).tells and not Share(8, 8).tells and not Share(0, 0).tells
+    assert not measures.spread([9, 9, 9, 0]).tells and measures.spread([10, 10, 10, 0]).tells
+
+
+def test_measures_of_numbers_are_those_of_their_formulas():
+    chance = np.random.default_rng(5)
+    labels = chance.normal(50_000, 900, 300)
+    answers = labels + chance.normal(20, 300, 300)
+    error, apart = answers - labels, labels - 49_000
+    sums = [300, abs(error).sum(), (error**2).sum(), error.sum(), abs(apart).sum(), (apart**2).sum(), apart.sum()]
+    made = measures.estimated({"rows": 300, "sums": sums, "pairs": [[1.0, 2.0]]}, 49_000)
+    found = {one.name: (one.value, one.baseline) for one in made.headlines}
+    assert found["mae"] == pytest.approx((abs(error).mean(), abs(apart).mean()))
+    assert found["rmse"] == pytest.approx((math.sqrt((error**2).mean()), math.sqrt((apart**2).mean())))
+    assert found["r2"][0] == pytest.approx(1 - (error**2).sum() / ((labels - labels.mean()) ** 2).sum())
+    half = 1.959964 * abs(error).std(ddof=1) / math.sqrt(300)
+    assert made.errors.interval == pytest.approx((abs(error).mean() - half, abs(error).mean() + half))
+    same = measures.estimated({"rows": 2, "sums": [2, 0, 0, 0, 0, 0, 0], "pairs": []}, 1)
+    assert same.headlines[2].value is None  # where all labels are the same, R² says nothing
+
+
+# --- curves
+
+
+def file(begun, *points, seconds=3):
+    return {"begun": begun, "ended": begun + seconds, "points": [[step, "loss", value] for step, value in points]}
+
+
+def test_each_epoch_once_after_kills():
+    """Killed after epoch 3, gone on from a checkpoint in epoch 2, killed before the first epoch's end, gone on."""
+    first, second = file(10, (8, 0.9), (16, 0.8), (24, 0.7)), file(20, (16, 0.81), (24, 0.71), (32, 0.6))
+    written = {"train": [first, second, file(29), file(30, (40, 0.5))]}
+    found = curves.of(written, 8, 40)
+    assert found.values == {"loss": {"train": {1: 0.9, 2: 0.81, 3: 0.71, 4: 0.6, 5: 0.5}}}
+    assert (found.epochs, found.processes, found.seconds) == (5, 3, 9)
+    assert curves.steps_an_epoch(written) == 8
+
+
+def test_curves_are_those_of_the_models_run():
+    """Another run, with other batches, began in the same folder and has not ended."""
+    before, after = file(10, (8, 0.9), (16, 0.8)), file(50, (5, 0.4), (10, 0.3), (15, 0.2))
+    assert curves.of({"train": [before, after]}, 8, 16).values["loss"]["train"] == {1: 0.9, 2: 0.8}
+    assert curves.of({"train": [before, after]}, 8, 21).values["loss"]["train"] == {1: 0.9, 2: 0.8}  # --steps 21
+    assert curves.of({"train": [before, after]}, 8, 32).values == {}
+    assert curves.steps_an_epoch({"train": [before, after]}) == 5
+    assert curves.of({"train": [before, after]}, 5, None).values["loss"]["train"] == {1: 0.4, 2: 0.3, 3: 0.2}
+    assert curves.of({}, 1, 8).values == {} and curves.steps_an_epoch({}) == 1
+
+
+# --- plots
+
+
+def test_plots_tell_what_they_show_and_hold_their_frame():
+    drawn = plots.lines("a < b", "c & d", {"x": [(1, 0.5), (2, math.nan), (3, 1e-9)]}, "<epoch>")
+    read = Read(f"<div>{drawn}</div>")
+    (svg,) = (attributes for tag, attributes in read.tags if tag == "svg")
+    ids = {attributes["id"] for _tag, attributes in read.tags if "id" in attributes}
+    assert svg["role"] == "img" and set((svg["aria-labelledby"] or "").split()) == ids and len(ids) == 2
+    assert "<title" in drawn and "a &lt; b" in drawn and "c &amp; d" in drawn and "&lt;epoch&gt;" in drawn
+    assert "nan" not in drawn
+    (path,) = (attributes["points"] for tag, attributes in read.tags if tag == "polyline")
+    assert [tuple(map(float, point.split(","))) for point in (path or "").split()] == [(62, 26), (406, 220)]
+    assert plots.lines("a", "b", {"x": [(1, math.nan)]}, "c") == plots.scatter("a", "b", [], "c", "d") == ""
+    assert Read(f"<p>{plots.lines('a', 'b', {'x': [(1, 5.0)]}, 'c')}</p>").tags  # one epoch: a point
+
+
+def test_bars_and_dots_stand_where_the_numbers_are():
+    drawn = plots.reliability("r", "", [(0.5, 0.6, 0.55, 0.5, 8), (0.9, 1.0, None, None, 0)], "x", "y")
+    (dot,) = (a for tag, a in Read(f"<p>{drawn}</p>").tags if tag == "circle")
+    assert (float(dot["cx"] or 0), float(dot["cy"] or 0)) == pytest.approx((62 + 0.55 * 344, 26 + 0.5 * 194), abs=0.1)
+    assert ">8</text>" in drawn
+    drawn = plots.scatter("s", "", [(0, 0), (10, 5)], "x", "y")
+    dots = [(a["cx"], a["cy"]) for tag, a in Read(f"<p>{drawn}</p>").tags if tag == "circle"]
+    assert dots == [("62.0", "220.0"), ("406.0", "123.0")]
+    heights = [
+        float(h) for h in re.findall(r'height="([\d.]+)" fill="#2b', plots.histogram("h", "", [-1, 0, 0, 1], "x", "y"))
+    ]
+    assert sorted(heights) == [97, 97, 194]
+
+
+@pytest.mark.parametrize("ends", [(0, 1), (-3, 70_000), (1e-7, 3e-7), (5, 5)])
+def test_ticks_are_few_and_inside(ends):
+    marks = plots.Axis(*ends, 0, 100).ticks()
+    assert 1 <= len(marks) <= 7 and all(ends[0] - 1e-12 <= mark <= ends[1] + 1e-12 for mark in marks)
+
+
+# --- the page
+
+DATA_PY = """\
+COLUMNS = {"height": "number", "city": "category"}
+HEADERS = {"height": "신장 (cm)"}
+LABEL = "passed"
+CLASSES = ("no", "yes", "<i>어쩌면</i>")
+DATA = "data/grades.csv"
+"""
+EVIL = '<script src="https://example.com/x.js"></script>القدس\u202e😀'
+WORST = {"row": 17, "label": "no", "answer": "yes", "sure": 0.9, "of_label": 0.1,
+         "fields": {"city": {"text": EVIL}, "height": {"picture": "aGk=", "width": 2, "height": 3}}}  # fmt: skip
+
+
+@pytest.fixture
+def place(tmp_path):
+    return trainer_folder.space(tmp_path)
+
+
+def job(**changes):
+    """A job that has ended."""
+    ended = answer(state="JOB_STATE_SUCCEEDED", endTime="2026-11-24T14:37:00Z")
+    return dataclasses.replace(vertex.parse(ended, NOW), **changes)
+
+
+def made(place, *, which=None, about=None, parts=None, why="", **more):
+    folder = trainer_folder.make(place, data_py=DATA_PY)
+    options = {"data": "data/grades.csv", "epochs": 3, "seed": 0, "batch": None, "widen": False, "steps": 0,
+               "validation": 0.2, "before": "", "my_own": "a b"}  # fmt: skip
+    told = {"options": options, "step": 24, "epoch": 8, "python": "3.11.7", "machine": "Linux, 2 CPUs",
+            "made_from": {"trainer/data.py": "0" * 16, "the data": "feed"}}  # fmt: skip
+    about = {"label": "passed", "classes": CLASSES, "columns": {"height": "number", "city": "category"},
+             "tensorflow": "2.21.0", "metrics": {"accuracy": 0.75}, "rows": {"training": 40, "held_out": 12},
+             "statistics": {}, "run": told} | (about or {})  # fmt: skip
+    table = [[8, 1, 0], [2, 1, 0], [0, 0, 0]]
+    cities = {"Seoul": [[9, 8], [0, 0], [0, 0]], EVIL: [[0, 0], [3, 1], [0, 0]]}
+    if parts is None:
+        parts = {"validation": {"rows": 12, "table": table, "bins": [[0, 0, 0]] * 9 + [[12, 11.4, 9]], "loss": 3.0,
+                                "groups": {"city": {"values": cities, "left": 2}}, "worst": [WORST]}}  # fmt: skip
+    events = {"train": [file(10, (8, 0.9), (16, 0.8), (24, 0.7))]}
+    found = Found(events, parts, "feed", why)
+    run = report.Run(Trainer("grades", folder), "grades", folder, folder, about, which, **more)
+    return report.make(run, found, {"grades.csv": "ab" * 32}, "cd" * 32)
+
+
+def test_the_page_has_all_numbers_and_nothing_that_runs_or_is_elsewhere(place):
+    written = pages.html(made(place))
+    read = Read(written)
+    assert read.row("accuracy")[:3] == ["accuracy", "0.75", "0.75"]
+    assert read.row("accuracy")[3] == "not better than knowing nothing"
+    assert [row for row in read.rows if row[0] == "no"][:2] == [
+        ["no", "8 (89%)", "1 (11%)", "0"],
+        ["no", "8 / 9", "88.9%", "57 - 98%, too few to tell", "8 / 10", "80.0%", "49 - 94%, too few to tell"],
+    ]
+    assert read.row("<i>어쩌면</i>")[1:] == ["", "", ""]  # a label without a row
+    shown = EVIL.replace("\u202e", "\\u202e")
+    assert read.row("Seoul") == ["Seoul", "9", "88.9%", "57 - 98%, too few to tell", "8 / 9 (too few)", ""]
+    assert read.row(shown)[1:3] == ["3", "33.3%"]
+    assert read.row("17")[1:5] == ["no", "yes", "90.0%", "10.0%"] and shown in read.row("17")[5]
+    assert read.row("grades.csv") == ["grades.csv", "ab" * 32]
+    assert read.row("trainer/data.py") == ["trainer/data.py", "0" * 16, "changed since, or gone"]
+    assert read.row("TensorFlow")[1] == "2.21.0" and read.row("seed")[1] == "0"
+    assert read.row("cost")[1] == "0: it ran on this machine"
+    names = [tag for tag, _a in read.tags]
+    assert not {"script", "link", "iframe", "a", "i", "object"} & set(names)
+    assert "default-src 'none'" in written and '<html lang="en">' in written
+    outside = [v for _t, a in read.tags for k, v in a.items() if k in ("src", "href") or k.startswith("on")]
+    assert outside == ["data:image/png;base64,aGk="]
+    assert all(a.get("scope") in ("row", "col") for tag, a in read.tags if tag == "th")
+    assert all(a.get("alt") for tag, a in read.tags if tag == "img")
+    assert "\u202e" not in written
+
+
+def test_what_was_not_looked_at_is_told(place):
+    notes = " / ".join(made(place).notes)
+    assert "the 40 rows learnt from were not looked at" in notes and "(--test)" in notes
+    assert "not divided into groups: 신장 (cm) (height); --by COLUMN does that" in notes
+    assert "city: 2 rows are in groups beyond the first thousand" in notes
+    lacking = made(place, parts={}, why="the data are gone", lacks=("its logs are lost",))
+    assert (
+        "the model was not asked about any row: the data are gone" in lacking.notes
+        and lacking.notes[0] == "its logs are lost"
+    )
+    page = pages.html(lacking)
+    assert "the data are gone" in page and "How it learned" in page and "How good" not in page
+    assert "data/README.md" in page  # which this trainer lacks
+
+
+def test_other_numbers_than_the_run_wrote_and_other_data_are_told(place):
+    same = made(place)
+    assert [(one.name, one.same) for one in same.parts[0].compared] == [("accuracy", True)] and not same.data_changed
+    changed = made(place, about={"metrics": {"accuracy": 0.95}})
+    assert not changed.parts[0].compared[0].same
+    assert "the run wrote down accuracy 0.95, and its model now has 0.75" in pages.html(changed)
+    told = dict(same.run.about["run"], made_from={"the data": "beef"})
+    assert "their content was beef and is feed" in pages.html(made(place, about={"run": told}))
+
+
+def test_the_command_that_repeats_the_run(place):
+    words = "--epochs 3 --seed 0 --validation 0.2 --my-own 'a b'"
+    assert made(place).repeat == f"uv run python -m trainer.task --output output/again {words}"
+    sent = job(
+        machine="n1-standard-4", accelerator="NVIDIA_TESLA_T4", count=1, replicas=2, spot=True, limit_seconds=5400
+    )
+    there = made(place, which=sent)
+    assert there.repeat == (
+        "uv run invoke train grades --machine n1-standard-4 --gpu NVIDIA_TESLA_T4 --gpus 1 --workers 2 --spot "
+        f"--limit 90m -- {words}"
+    )
+    assert made(place, about={"run": None}).repeat == ""
+
+
+def test_a_job_has_its_estimate_and_its_cost(place):
+    sent = job(
+        worst_case=Decimal("0.31"), cost=Decimal("0.0123"), hourly=Decimal("0.154"), seconds=290.0, limit_seconds=7200
+    )
+    rows = dict(pages.cost(made(place, which=sent)))
+    assert rows["estimate"] == "at most 0.31 USD in 2h 00m, at 0.15 USD an hour"
+    assert rows["time"] == "4m 50s" and rows["cost"].startswith("0.01 USD, by prices of ")
+
+
+def test_many_classes_and_many_files_still_fit_onto_a_page(place):
+    count = 40
+    table = np.eye(count, dtype=int) * 3
+    table[2, 5], table[7, 1] = 9, 4
+    part = {
+        "rows": int(table.sum()),
+        "table": table.tolist(),
+        "bins": [[0, 0, 0]] * 10,
+        "loss": 1.0,
+        "groups": {},
+        "worst": [],
+    }
+    many = made(place, about={"classes": [f"c{i}" for i in range(count)]}, parts={"validation": part})
+    read = Read(pages.html(many))
+    at = next(i for i, row in enumerate(read.rows) if row == ["label", "answer", "rows"])
+    assert read.rows[at + 1 : at + 3] == [["c2", "c5", "9"], ["c7", "c1", "4"]]
+    assert max(map(len, read.rows)) < 10
+
+
+# --- which run
+
+
+def test_a_trainer_without_a_run_or_with_another_name(place, monkeypatch):
+    trainer_folder.make(place)
+    with pytest.raises(UserError, match="no run of grades yet") as caught:
+        reporting.report(place, "grades")
+    assert caught.value.hint == "uv run invoke train grades; or in its folder: uv run python -m trainer.task"
+    with pytest.raises(BadValue, match="no trainer is called grade") as unknown:
+        reporting.report(place, "grade")
+    assert "grades" in unknown.value.hint
+    with pytest.raises(BadValue, match=r"must end with \.html"):
+        reporting.report(place, "grades", output="page.pdf")
+    folder = place.trainers / "grades" / "output" / "model"
+    (folder / "assets.extra").mkdir(parents=True)
+    (folder / "saved_model.pb").touch()
+    with pytest.raises(UserError, match=r"assets\.extra/trainer\.json"):
+        reporting.here(Trainer("grades", place.trainers / "grades"))
+    about = {"label": "passed", "classes": ["no", "yes"], "columns": {"hours": "number"}}
+    (folder / "assets.extra" / "trainer.json").write_text(json.dumps(about), encoding="utf-8")
+    older = reporting.here(Trainer("grades", place.trainers / "grades"))
+    assert older and not older.told and "made by an older version of the trainer" in older.lacks[0]
+
+
+def test_the_language_of_a_page():
+    assert re.search(r'<html lang="[a-z]{2}">', document.page("t", []))
+    assert workspace.CLONE.is_dir()

@@ -99,6 +99,7 @@ def run(job: Job, options: argparse.Namespace) -> dict[str, float]:
         number = {"training": len(training), "held_out": count["validation"]}
         number |= {"test": count["test"]} if count["test"] else {}
         about: dict = {"metrics": metrics, "recall": recall.get("validation"), "rows": number}
+        about["run"] = tell.of_run(keep, options)
         if earlier:
             about["continued_from"] = {"path": options.before, "words": "widened" if options.widen else "kept"}
         export.save(model, job.model_dir, about, statistics)

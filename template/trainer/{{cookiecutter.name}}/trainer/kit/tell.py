@@ -4,7 +4,10 @@ import argparse
 import io
 import json
 import math
+import os
+import platform
 import time
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -81,6 +84,16 @@ def beyond_accuracy(job: Job, model: keras.Model, held: tf.data.Dataset) -> tupl
         job.say(f"note: {always}; of the held-out rows the model knew {found}", severity="WARNING")
     balanced, baseline = np.mean([r / n for r, n in recall.values()]), counts[most] / counts.sum()
     return {"balanced_accuracy": float(balanced), "baseline_accuracy": float(baseline)}, recall
+
+
+def of_run(keep: resume.Resume, options: argparse.Namespace) -> dict:
+    """What a report needs to look at the same rows, and to repeat the run. Paths are told from this folder on."""
+    home = f"{Path(__file__).resolve().parents[2]}{os.sep}"
+    said = {name: value for name, value in vars(options).items() if name not in ("output", "ask")}
+    said = {name: value.removeprefix(home) if isinstance(value, str) else value for name, value in said.items()}
+    found = {"made_from": keep.made_from, "options": said, "step": keep.at, "epoch": keep.plan.epoch}
+    machine = f"{platform.machine()}, {os.cpu_count()} CPUs, {len(tf.config.list_physical_devices('GPU'))} GPUs"
+    return found | {"python": platform.python_version(), "machine": f"{platform.system()} {machine}"}
 
 
 def keep_answers(model: keras.Model, options: argparse.Namespace, statistics: dict) -> None:
