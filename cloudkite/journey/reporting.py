@@ -85,7 +85,7 @@ def _run(workspace: Workspace, text: str, account: str) -> tuple[Run, Target | N
     from cloudkite.trainers import folders
 
     trainer = _trainer(workspace, text)
-    if trainer and not account and (found := here(trainer)):
+    if trainer and trainer.declared and not account and (found := here(trainer)):  # raises for a plain trainer
         return found, None
     chosen = _account(workspace, account)
     if chosen is None and trainer:
