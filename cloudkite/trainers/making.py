@@ -1,4 +1,4 @@
-"""Makes a trainer from the template: on the Palmer penguins, or on a person's own data."""
+"""Makes a trainer from the template: on small data that come with it, of several kinds, or on a person's own."""
 
 from __future__ import annotations
 
@@ -28,6 +28,18 @@ from cloudkite.data.table import Table, Wishes, columns, in_latin, read, write
 from cloudkite.show.text import _, visible, visible_json
 from cloudkite.workspace import Workspace, private_file
 
+# What a trainer without a person's data learns, and what a run builds; the first of each is the default.
+KINDS = {
+    "classes": _("one of several: the species of a penguin, from its measurements"),
+    "number": _("a number: what a penguin weighs"),
+    "yes-no": _("yes or no: whether a penguin is male"),
+    "images": _("what an image shows: handwritten digits"),
+    "text": _("what a text is about: the English names of letters and signs"),
+    "korean": _("what a Korean text is about: the names of languages, places, currencies and scripts"),
+    "series": _("the value to come: carbon dioxide in the air, week by week"),
+}
+MODELS = ("mlp", "linear", "wide")
+
 _NAME = re.compile(r"[a-z]([a-z0-9_-]{0,38}[a-z0-9])?")
 _PATIENCE = 60  # seconds that `new` waits for another one
 # What stands above a literal that the template's own data.py doesn't have.
@@ -47,13 +59,20 @@ class Made:
 
 
 def new(
-    workspace: Workspace, name: str, data: Path | None = None, label: str | None = None, output: Path | None = None
+    workspace: Workspace,
+    name: str,
+    data: Path | None = None,
+    label: str | None = None,
+    output: Path | None = None,
+    *,
+    kind: str = "",
+    model: str = "",
 ) -> Made:
     """Make the trainer `name` in `output` (else the workspace's trainers folder), for the data `data` if there are some
-    and the column `label` of them. See `look` and `make`.
+    and the column `label` of them, else one of a `kind`. See `look` and `make`.
     """
     found = look(workspace, name, data, label, output)
-    folder = make(workspace, name, found, output)
+    folder = make(workspace, name, found, output, kind=kind, model=model)
     return Made(folder, tuple(found.notes) if found else ())
 
 
@@ -99,8 +118,13 @@ def look(
     return read(data, label, wishes)
 
 
-def make(workspace: Workspace, name: str, found: Data | None, output: Path | None = None) -> Path:
-    """Make the trainer that was looked at, and give its folder. It appears whole or not at all. Raises BadValue."""
+def make(
+    workspace: Workspace, name: str, found: Data | None, output: Path | None = None, *, kind: str = "", model: str = ""
+) -> Path:
+    """Make the trainer that was looked at, and give its folder. It appears whole or not at all. Raises BadValue.
+
+    `kind` and `model` are among KINDS and MODELS, "" for the first one.
+    """
     parent = (output or workspace.trainers).resolve()
     folder = parent / name
     parent.mkdir(parents=True, exist_ok=True)
@@ -109,7 +133,8 @@ def make(workspace: Workspace, name: str, found: Data | None, output: Path | Non
         _check_free(folder)  # another command may have made it meanwhile
         with tempfile.TemporaryDirectory(dir=parent, prefix=leftovers.prefix("new")) as build:
             template = workspace.home / "template"
-            made = bake(template / "trainer", name, Path(build), _description(found), _home(workspace, folder))
+            home, said = _home(workspace, folder), _description(found)
+            made = bake(template / "trainer", name, Path(build), said, home, kind, model)
             if found:
                 fill(made, found, template / "sources")
             made.replace(folder)
@@ -165,16 +190,23 @@ def _few(names: list[str]) -> str:
     return ", ".join(names[:10]) + (", ..." if len(names) > 10 else "")
 
 
-def bake(template: Path, name: str, into: Path, description: str = "", home: str = "") -> Path:
+def bake(
+    template: Path, name: str, into: Path, description: str = "", home: str = "", kind: str = "", model: str = ""
+) -> Path:
     """Generate the template's trainer in `into`, without asking and whatever the person's cookiecutter settings are."""
     from cookiecutter.generate import generate_context, generate_files
+    from cookiecutter.prompt import prompt_for_config
 
+    chosen = {"kind": kind, "model": model}
     answers = {"name": name, "_home": home} | ({"description": description} if description else {})
     into.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=into, prefix=".template-") as scratch:
         clean = Path(scratch, "template")
         shutil.copytree(template, clean, ignore=shutil.ignore_patterns(*_LEFTOVERS))
-        context = generate_context(str(clean / "cookiecutter.json"), extra_context=answers)
+        given = {one: value for one, value in chosen.items() if value}
+        context = generate_context(str(clean / "cookiecutter.json"), extra_context=given)
+        # What a person typed comes after: it is no template, whatever braces it has.
+        context["cookiecutter"] = prompt_for_config(context, no_input=True) | answers
         return Path(generate_files(str(clean), context, str(into), accept_hooks=False))
 
 
