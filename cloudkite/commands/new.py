@@ -8,6 +8,8 @@ from cloudkite.commands import command
 
 _OPTIONS = {
     "name": "the trainer's name, its folder in trainers/",
+    "kind": "what it learns, without --data: classes, number, yes-no, images, text, korean, series (default: it asks)",
+    "model": "what a run builds unless it says otherwise: mlp (the default), linear, or wide, which is both",
     "data": "a table (CSV, TSV, Excel, Parquet, SQLite), arrays (.npz), TFRecord, or a folder of images or texts",
     "label": "the column to predict",
     "as": "COLUMN=KIND, where a column isn't what it looks like: number, english, german, category, text, letters, "
@@ -28,6 +30,8 @@ _OPTIONS = {
 def new(
     c: Context,
     name: str,
+    kind: str = "",
+    model: str = "",
     data: str = "",
     label: str = "",
     as_: list[str] | None = None,
@@ -41,7 +45,7 @@ def new(
     output: str = "",
     yes: bool = False,
 ) -> None:
-    """Make a trainer: on the Palmer penguins, or on your own data with --data and --label."""
+    """Make a trainer: on small data of one of seven kinds, or on your own data with --data and --label."""
     from cloudkite import workspace
     from cloudkite.data.table import Wishes
     from cloudkite.journey import creation
@@ -53,4 +57,4 @@ def new(
     )  # fmt: skip
     space = workspace.find()
     look_at_machine(space, stops=False)
-    creation.new(space, name, data, label, output, wishes, yes=yes)
+    creation.new(space, name, data, label, output, wishes, kind=kind, model=model, yes=yes)
