@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from invoke.context import Context
 
 from cloudkite.commands import command
 
-if TYPE_CHECKING:
-    from cloudkite.workspace import Workspace
-
 _OPTIONS = {
     "name": "the trainer's name, its folder in trainers/",
+    "kind": "what it learns, without --data: classes, number, yes-no, images, text, korean, series; or first-steps, "
+    "three tiny programs for a first lesson (default: it asks)",
+    "model": "what a run builds unless it says otherwise: mlp (the default), linear, or wide, which is both",
     "data": "a table (CSV, TSV, Excel, Parquet, SQLite), arrays (.npz), TFRecord, or a folder of images or texts",
     "label": "the column to predict",
     "as": "COLUMN=KIND, where a column isn't what it looks like: number, english, german, category, text, letters, "
@@ -25,7 +23,6 @@ _OPTIONS = {
     "time": "a column of dates or numbers by which the newest rows are held out",
     "size": "pixels to which images are brought: 64, or 48x64 (default: at most 64)",
     "output": "another folder than trainers/ to put it in",
-    "kind": "first-steps: three tiny programs for a first lesson",
     "wrap": "a program of your own, lesson.ipynb or train.py, to make a trainer of",
     "requirements": "with --wrap: a file of exact pins, NAME==VERSION a line, for packages whose version isn't known",
     "yes": "do not ask",
@@ -36,6 +33,8 @@ _OPTIONS = {
 def new(
     c: Context,
     name: str,
+    kind: str = "",
+    model: str = "",
     data: str = "",
     label: str = "",
     as_: list[str] | None = None,
@@ -47,15 +46,14 @@ def new(
     time: str = "",
     size: str = "",
     output: str = "",
-    kind: str = "",
     wrap: str = "",
     requirements: str = "",
     yes: bool = False,
 ) -> None:
-    """Make a trainer: on the Palmer penguins, on your own data with --data and --label, of a program with --wrap."""
+    """Make a trainer: of one of eight kinds, on your own data with --data and --label, or of a program with --wrap."""
     from cloudkite import workspace
     from cloudkite.data.table import Wishes
-    from cloudkite.journey import creation
+    from cloudkite.journey import creation, wrapping
     from cloudkite.journey.reach import look_at_machine
 
     wishes = Wishes(
@@ -64,28 +62,8 @@ def new(
     )  # fmt: skip
     space = workspace.find()
     look_at_machine(space, stops=False)
-    if _by_itself(space, name, kind, wrap, requirements, output, {"--data": data, "--label": label}, yes):
-        return
-    creation.new(space, name, data, label, output, wishes, yes=yes)
-
-
-def _by_itself(
-    space: Workspace,
-    name: str,
-    kind: str,
-    wrap: str,
-    requirements: str,
-    output: str,
-    others: dict[str, object],
-    yes: bool,
-) -> bool:
-    """Make what has no columns: a program of a person's own, or the first steps. False where neither is asked for."""
-    from cloudkite.journey import first_steps, wrapping
-
-    wrapping.refuse_others(wrap, requirements, others | {"--kind": kind})
-    first_steps.refuse_others(kind, others)
+    wrapping.refuse_others(wrap, requirements, {"--data": data, "--label": label, "--kind": kind, "--model": model})
     if wrap:
         wrapping.new(space, name, wrap, requirements, output, yes=yes)
-    elif kind == first_steps.KIND:
-        first_steps.new(space, name, output)
-    return bool(wrap or kind == first_steps.KIND)
+    else:
+        creation.new(space, name, data, label, output, wishes, kind=kind, model=model, yes=yes)

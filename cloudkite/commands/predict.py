@@ -12,7 +12,7 @@ from cloudkite.commands import JSON, TRAINER, command
     iterable=["row"],
     help={
         "trainer": TRAINER,
-        "row": "column=value,column=value ..., or a JSON object; may be repeated",
+        "row": "column=value,column=value ..., or a JSON object; an image is FILE.png, a series FILE.csv; repeatable",
         "csv": "a file with the trainer's columns, such as the one that made it; .npz for arrays",
         "output": "write all columns of the rows, and the predictions beside them, to this .csv or .jsonl file",
         "model": "a fetched model's folder (default: the newest)",

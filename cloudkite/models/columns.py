@@ -9,15 +9,17 @@ import re
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
-from cloudkite.data import fields, missing, number
+from cloudkite.data import fields, missing, number, reading
 from cloudkite.data.declared import ARRAY, DATE, LETTERS, NUMBER, TEXT
 from cloudkite.data.fields import Field, clean
 from cloudkite.show.errors import BadValue
 from cloudkite.show.text import _, counted
 
 Value = float | str | list[float] | None  # None: blank; a list: an array, its last size first
+PICTURES = (".png", ".jpg", ".jpeg", ".gif", ".bmp")  # what TensorFlow's decode_image reads
 _SHOWN = 3  # texts in a note
 _KEPT = 1000  # different texts that are counted for a note
 _TEXT_SHOWN = 40  # characters of one
@@ -202,11 +204,16 @@ class Dates(Column):
 
 
 class Arrays(Column):
-    """A column of arrays of numbers, in a file written as JSON. `sizes` is () when they aren't known."""
+    """A column of arrays of numbers: as JSON, as numbers in a row, or as the name of a file that has them.
+
+    A file is an image, for an array of (height, width, colours), which the process with the model reads; or a CSV file
+    whose last column has a series, for an array of one axis, which is its newest values. `sizes` is () if not known.
+    """
 
     def __init__(self, header: str, field: Field, blanks: Counter[str], sizes: Sequence[int]) -> None:
         super().__init__(header, field, blanks)
         self._sizes = tuple(sizes)
+        self._filled = 0  # blanks of a series
 
     def read(self, texts: Sequence[str], place: Place, /) -> list[Value]:
         return [self._array(text, place, row) for row, text in enumerate(texts)]
@@ -222,26 +229,82 @@ class Arrays(Column):
             raise self._refused(place(0), why, _("each row must be {sizes} numbers").format(sizes=_times(self._sizes)))
         return array
 
-    def _array(self, value: Any, place: Place, row: int) -> list[float] | None:
+    def notes(self) -> list[str]:
+        said = counted(
+            "{name}: {count} blank is taken for the value before it",
+            "{name}: {count} blanks are taken for the value before each",
+            self._filled,
+            name=self.header,
+        )
+        return [said] if self._filled else []
+
+    def _array(self, value: Any, place: Place, row: int) -> Value:
         if isinstance(value, str):
-            try:
-                value = json.loads(value) if value.strip() else None
-            except (ValueError, RecursionError):
-                why = _("{text!r} isn't JSON").format(text=str(value)[:_TEXT_SHOWN])
-                raise self._refused(place(row), why, self._how) from None
+            value = self._written(value.strip(), place, row)
+            if isinstance(value, str):  # an image
+                return value
         if value is None:
             return [math.nan] * math.prod(self._sizes) if self._sizes else None
         sizes = _sizes(value)
         if not sizes:
-            raise self._refused(place(row), _("it isn't an array of numbers"), self._how)
+            raise self._refused(place(row), _("it isn't an array of numbers"), self.how)
         if self._sizes and sizes != self._sizes:
             why = _("an array of {found} numbers, not {sizes}")
-            raise self._refused(place(row), why.format(found=_times(sizes), sizes=_times(self._sizes)), self._how)
+            raise self._refused(place(row), why.format(found=_times(sizes), sizes=_times(self._sizes)), self.how)
         return _flat(value)
 
+    def _written(self, text: str, place: Place, row: int) -> Any:
+        """What a text stands for: nested lists, None for a blank, or the path of an image."""
+        if len(self._sizes) == 3 and text.lower().endswith(PICTURES):
+            if not Path(text).is_file():
+                raise self._refused(place(row), _("the file {path} doesn't exist").format(path=text), self.how)
+            return str(Path(text).resolve())
+        if len(self._sizes) == 1 and text.lower().endswith(".csv"):
+            return self._newest(Path(text), place, row)
+        try:
+            if text[:1] in ("[", "{") or len(self._sizes) != 1:
+                return json.loads(text) if text else None
+            return [float(part) for part in re.split(r"[\s,;]+", text)] if text else None
+        except (ValueError, RecursionError):
+            why = _("{text!r} isn't JSON") if len(self._sizes) != 1 else _("{text!r} isn't {count} numbers")
+            why = why.format(text=text[:_TEXT_SHOWN], count=self._sizes[0] if self._sizes else "")
+            raise self._refused(place(row), why, self.how) from None
+
+    def _newest(self, path: Path, place: Place, row: int) -> list[float]:
+        """The newest values of a series, a row each; a blank is the value before it. Raises BadValue."""
+        if not path.is_file():
+            raise self._refused(place(row), _("the file {path} doesn't exist").format(path=path), self.how)
+        count, values, blank = self._sizes[0], [], []
+        form, _notes = reading.form_of(path)
+        try:
+            with reading.opened(path, form) as file:
+                for text in (fields[-1] for chunk in file.named()[1] for fields in chunk.rows):
+                    found = number.read(text)
+                    if found is None and (not values or not self._is_blank(text)):
+                        why = _("{path}: {text!r} isn't a number").format(path=path.name, text=text[:_TEXT_SHOWN])
+                        raise self._refused(place(row), why, _("its last column must have the values, the newest last"))
+                    values.append(values[-1] if found is None else float(found))
+                    blank.append(found is None)
+        except reading.Broken as error:
+            raise BadValue(f"{path.name}:{error.line}: {error.why}", error.how) from None
+        if len(values) < count:
+            why = _("{path} has {found} values, fewer than {count}")
+            raise self._refused(place(row), why.format(path=path.name, found=len(values), count=count), self.how)
+        self._filled += sum(blank[-count:])
+        return values[-count:]
+
     @property
-    def _how(self) -> str:
-        return _("write it as JSON: --row '{{{name}: [...]}}'").format(name=json.dumps(self.header, ensure_ascii=False))
+    def how(self) -> str:
+        """How a person writes one of these arrays."""
+        name = json.dumps(self.header, ensure_ascii=False)
+        if len(self._sizes) == 3:
+            said = _("name an image: --row {column}=FILE.png; or write it as JSON: --row '{{{name}: [...]}}'")
+        elif len(self._sizes) == 1:
+            said = _("give {count} numbers: --row '{column}=1.5 2 ...'; or a series, of which they are the newest: "
+                     "--row {column}=FILE.csv")  # fmt: skip
+        else:
+            said = _("write it as JSON: --row '{{{name}: [...]}}'")
+        return said.format(name=name, column=self.header, count=math.prod(self._sizes))
 
 
 def _times(sizes: Sequence[int]) -> str:

@@ -36,6 +36,8 @@ def received(part: Mapping, stream: BinaryIO) -> tf.Tensor | np.ndarray:
 def tensor(values: tf.Tensor | np.ndarray | None, spec: tf.TensorSpec, rows: int) -> tf.Tensor:
     """A column as the model's signature wants it; a column that wasn't given is blank in each row."""
     sizes = [size or 1 for size in spec.shape[1:]] if spec.shape.rank else []
+    if isinstance(values, tf.Tensor) and len(sizes) == 3:  # names of files
+        values = np.stack([picture(path, sizes) for path in values.numpy()])
     if values is None or (math.prod(sizes) > 1 and values.shape == (rows,)):  # blanks alone: no array has a size
         values = np.full([rows, *sizes], math.nan)
     if isinstance(values, np.ndarray):
@@ -47,6 +49,14 @@ def tensor(values: tf.Tensor | np.ndarray | None, spec: tf.TensorSpec, rows: int
         else:
             values = tf.constant([0 if _blank(v) else int(v) for v in values.ravel().tolist()], spec.dtype)
     return tf.reshape(values, [rows, *sizes])
+
+
+def picture(path: bytes, sizes: list[int]) -> np.ndarray:
+    """An image file as an array of (height, width, colours), as trainers bring images to a size; blank without one."""
+    if not path:
+        return np.full(sizes, math.nan)
+    pixels = tf.io.decode_image(tf.io.read_file(path), channels=sizes[2], expand_animations=False)
+    return tf.image.resize(pixels, sizes[:2], antialias=True).numpy()
 
 
 def _blank(value: object) -> bool:

@@ -135,19 +135,22 @@ class Questions:
         except BadValue as error:
             if any(before.values()):
                 return reading.form_of(path, names)
-            arrays = [name for name, column in self._columns.items() if isinstance(column, Arrays)]
+            arrays = [column for column in self._columns.values() if isinstance(column, Arrays)]
             if not arrays:
                 raise
-            hint = _("arrays come in an .npz file, a row each: numpy.savez('rows.npz', {name}=...)")
-            raise BadValue(error.message, hint.format(name=arrays[0])) from None
+            hint = _(
+                "many arrays come in an .npz file, a row each: numpy.savez('rows.npz', {name}=...); for one, {how}"
+            )
+            raise BadValue(error.message, hint.format(name=arrays[0].header, how=arrays[0].how)) from None
 
     def _header(self, path: Path, header: list[str]) -> dict[str, int]:
         """The index of each of the model's columns that the file has."""
         where = self.places(header)
         if not where:
+            arrays = [column.how for column in self._columns.values() if isinstance(column, Arrays)]
             raise BadValue(
                 _("{path}: no column of the model is in the first line").format(path=path),
-                _("the model has {columns}").format(columns=", ".join(self.headers)),
+                arrays[0] if arrays else _("the model has {columns}").format(columns=", ".join(self.headers)),
             )
         cleaned = list(map(clean, header))
         if twice := next((cleaned[i] for i in where.values() if cleaned.count(cleaned[i]) > 1), None):

@@ -1,4 +1,4 @@
-"""Makes a trainer from the template: on the Palmer penguins, or on a person's own data."""
+"""Makes a trainer from the template: on small data that come with it, of several kinds, or on a person's own."""
 
 from __future__ import annotations
 
@@ -28,6 +28,18 @@ from cloudkite.data.table import Table, Wishes, columns, in_latin, read, write
 from cloudkite.show.text import _, visible, visible_json
 from cloudkite.workspace import Workspace, private_file
 
+# What a trainer without a person's data learns, and what a run builds; the first of each is the default.
+KINDS = {
+    "classes": _("one of several: the species of a penguin, from its measurements"),
+    "number": _("a number: what a penguin weighs"),
+    "yes-no": _("yes or no: whether a penguin is male"),
+    "images": _("what an image shows: handwritten digits"),
+    "text": _("what a text is about: the English names of letters and signs"),
+    "korean": _("what a Korean text is about: the names of languages, places, currencies and scripts"),
+    "series": _("the value to come: carbon dioxide in the air, week by week"),
+}
+MODELS = ("mlp", "linear", "wide")
+
 _NAME = re.compile(r"[a-z]([a-z0-9_-]{0,38}[a-z0-9])?")
 _PATIENCE = 60  # seconds that `new` waits for another one
 # What stands above a literal that the template's own data.py doesn't have.
@@ -47,13 +59,20 @@ class Made:
 
 
 def new(
-    workspace: Workspace, name: str, data: Path | None = None, label: str | None = None, output: Path | None = None
+    workspace: Workspace,
+    name: str,
+    data: Path | None = None,
+    label: str | None = None,
+    output: Path | None = None,
+    *,
+    kind: str = "",
+    model: str = "",
 ) -> Made:
     """Make the trainer `name` in `output` (else the workspace's trainers folder), for the data `data` if there are some
-    and the column `label` of them. See `look` and `make`.
+    and the column `label` of them, else one of a `kind`. See `look` and `make`.
     """
     found = look(workspace, name, data, label, output)
-    folder = make(workspace, name, found, output)
+    folder = make(workspace, name, found, output, kind=kind, model=model)
     return Made(folder, tuple(found.notes) if found else ())
 
 
@@ -99,12 +118,18 @@ def look(
     return read(data, label, wishes)
 
 
-def make(workspace: Workspace, name: str, found: Data | None, output: Path | None = None) -> Path:
-    """Make the trainer that was looked at, and give its folder. It appears whole or not at all. Raises BadValue."""
+def make(
+    workspace: Workspace, name: str, found: Data | None, output: Path | None = None, *, kind: str = "", model: str = ""
+) -> Path:
+    """Make the trainer that was looked at, and give its folder. It appears whole or not at all. Raises BadValue.
+
+    `kind` and `model` are among KINDS and MODELS, "" for the first one.
+    """
     template = workspace.home / "template"
 
     def build(into: Path, folder: Path) -> Path:
-        made = bake(template / "trainer", name, into, _description(found), home(workspace, folder))
+        said, place = _description(found), home(workspace, folder)
+        made = bake(template / "trainer", name, into, said, place, kind=kind, model=model)
         if found:
             fill(made, found, template / "sources")
         return made
@@ -187,16 +212,22 @@ def _few(names: list[str]) -> str:
 def bake(template: Path, name: str, into: Path, description: str = "", home: str = "", **more: str) -> Path:
     """Generate the template's trainer in `into`, without asking and whatever the person's cookiecutter settings are.
 
-    `more` answers questions of the template by their names.
+    `more` answers questions of the template by their names; "" leaves one at its default.
     """
     from cookiecutter.generate import generate_context, generate_files
+    from cookiecutter.prompt import prompt_for_config
 
-    answers = {"name": name, "_home": home} | more | ({"description": description} if description else {})
+    answers = {"name": name, "_home": home, "description": description} | more
+    answers = {asked: value for asked, value in answers.items() if value or asked == "_home"}
     into.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=into, prefix=".template-") as scratch:
         clean = Path(scratch, "template")
         shutil.copytree(template, clean, ignore=shutil.ignore_patterns(*_LEFTOVERS))
-        context = generate_context(str(clean / "cookiecutter.json"), extra_context=answers)
+        asked = json.loads((clean / "cookiecutter.json").read_text(encoding="utf-8"))
+        chosen = {one: value for one, value in answers.items() if isinstance(asked.get(one), list)}
+        context = generate_context(str(clean / "cookiecutter.json"), extra_context=chosen)
+        # What a person typed comes after: it isn't a template, whatever braces it has.
+        context["cookiecutter"] = prompt_for_config(context, no_input=True) | answers
         return Path(generate_files(str(clean), context, str(into), accept_hooks=False))
 
 

@@ -198,6 +198,12 @@ def _baked(template: Path, told: Answers, trainer: Trainer, workspace: Workspace
     """What a template makes of a trainer's answers. Questions that it doesn't ask are left out by cookiecutter."""
     asked = json.loads((template / "cookiecutter.json").read_text(encoding="utf-8"))
     given = {name: value for name, value in told.answers.items() if name in asked}
+    for name, value in given.items():
+        if isinstance(asked[name], list) and value not in asked[name]:
+            raise BadValue(
+                _("the template of now has no {question} called {answer}").format(question=name, answer=value),
+                _("it stays as it is; make a new trainer to get what the template has now"),
+            )
     name = given.pop("name", trainer.name)
     return making.bake(template, name, into, home=making.home(workspace, trainer.folder), **given)
 

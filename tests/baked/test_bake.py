@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import csv
+import itertools
 import json
 import os
 import shutil
@@ -16,6 +17,8 @@ from pathlib import Path
 import invoke
 import pytest
 
+from cloudkite import workspace
+from cloudkite.bench import matrix
 from cloudkite.show.errors import BadValue
 from cloudkite.trainers import making
 from cloudkite.workspace import CLONE, Workspace
@@ -31,6 +34,13 @@ FILES = {
 }  # fmt: skip
 
 
+DATA = {
+    "classes": {"data/penguins.csv"}, "number": {"data/penguins.csv"}, "yes-no": {"data/penguins.csv"},
+    "images": {"data/digits.npz"}, "series": {"data/co2.csv"},
+    "text": {"data/names.csv", "data/UNICODE-LICENSE"}, "korean": {"data/names.csv", "data/UNICODE-LICENSE"},
+}  # fmt: skip
+
+
 def files(folder: Path) -> set[str]:
     return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
 
@@ -39,14 +49,32 @@ def test_the_exact_set_of_files(penguins: Path):
     assert files(penguins) == FILES
 
 
-def test_cookiecutter_alone_makes_the_same(penguins: Path, tmp_path: Path):
+@pytest.fixture(scope="module")
+def baked(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A trainer of each kind, as `invoke new` makes them; the models differ, too."""
+    space = workspace.throw_away(tmp_path_factory.mktemp("kinds"))
+    models = zip(DATA, itertools.cycle(making.MODELS), strict=False)
+    return {kind: making.new(space, kind, kind=kind, model=model).folder for kind, model in models}
+
+
+def test_the_kinds_and_models_are_those_of_the_template():
+    asked = json.loads((CLONE / "template" / "trainer" / "cookiecutter.json").read_text(encoding="utf-8"))
+    assert (asked["kind"], asked["model"]) == (list(making.KINDS), list(making.MODELS))
+    names = [path.name for path in (CLONE / "template").rglob("*")]
+    assert not [name for name in names if set(name) & set('<>:"/\\|?*') or name[-1] in ". "]  # not on Windows
+    assert set(DATA) == set(making.KINDS)
+
+
+@pytest.mark.parametrize(("kind", "model"), [*zip(DATA, itertools.cycle(making.MODELS), strict=False)])
+def test_cookiecutter_alone_makes_the_same(baked: dict[str, Path], tmp_path: Path, kind: str, model: str):
     words = ["-m", "cookiecutter", str(CLONE / "template"), "--no-input", "--default-config", "-o", str(tmp_path)]
     home = clean_environment(HOME=str(tmp_path), USERPROFILE=str(tmp_path))
-    subprocess.run([sys.executable, *words], check=True, env=home, capture_output=True, cwd=tmp_path)
-    made = {name for name in files(tmp_path / "penguins") if "__pycache__" not in name and "_cache" not in name}
-    assert made == FILES
-    for name in FILES - {"pyproject.toml"}:  # `home` differs: the other trainer lives outside the clone
-        assert (tmp_path / "penguins" / name).read_bytes() == (penguins / name).read_bytes()
+    answers = [f"name={kind}", f"kind={kind}", f"model={model}"]
+    subprocess.run([sys.executable, *words, *answers], check=True, env=home, capture_output=True, cwd=tmp_path)
+    expected = FILES - {"data/penguins.csv"} | DATA[kind]
+    assert files(tmp_path / kind) == files(baked[kind]) == expected
+    for name in expected - {"pyproject.toml"}:  # `home` differs: the other trainer lives outside the clone
+        assert (tmp_path / kind / name).read_bytes() == (baked[kind] / name).read_bytes()
 
 
 @pytest.mark.parametrize("name", ["My Flowers", "꽃", "class", "con", '"', "x-"])
@@ -87,11 +115,31 @@ def test_what_was_left_in_the_template_is_not_generated(tmp_path: Path):
 
 
 @pytest.mark.parametrize("words", [["check"], ["format", "--check"]])
-def test_ruff_by_the_trainers_own_rules(penguins: Path, words: list[str]):
-    done = subprocess.run(
-        [sys.executable, "-m", "ruff", *words, "--no-cache", "."], cwd=penguins, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+def test_ruff_by_the_trainers_own_rules(baked: dict[str, Path], words: list[str]):
+    for folder in baked.values():
+        done = subprocess.run(
+            [sys.executable, "-m", "ruff", *words, "--no-cache", "."], cwd=folder, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_each_kind_tells_where_its_data_come_from_and_how_well_it_does(baked: dict[str, Path]):
+    licences = dict.fromkeys(making.KINDS, "CC0 1.0") | {"images": "CC BY 4.0", "series": "public domain"}
+    licences |= dict.fromkeys(("text", "korean"), "Unicode License V3")
+    for kind, folder in baked.items():
+        said = (folder / "data" / "README.md").read_text(encoding="utf-8")
+        assert f"- Licence: {licences[kind]}" in said and "- Source: " in said and "{" not in said
+        assert all(matrix.expected(folder, model).low > 0 for model in making.MODELS)
+    text = (baked["images"] / "trainer" / "model.py").read_text(encoding="utf-8")
+    assert 'MODEL, LAYERS, UNITS = "mlp", 2, 64' in text and 'WINDOW = ""' in text
+    text = (baked["number"] / "trainer" / "model.py").read_text(encoding="utf-8")
+    assert 'MODEL, LAYERS, UNITS = "linear", 2, 64' in text
+
+
+def test_what_a_person_types_is_no_template(space: Workspace):
+    made = making.bake(CLONE / "template" / "trainer", "odd", space.trainers, "{{ 7 * 7 }} {% raw %}")
+    settings = tomllib.loads((made / "pyproject.toml").read_text(encoding="utf-8"))
+    assert settings["project"]["description"] == "{{ 7 * 7 }} {% raw %}"
 
 
 def test_the_project_pins_exactly_and_knows_the_clone(penguins: Path):

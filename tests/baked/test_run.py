@@ -108,7 +108,7 @@ WATCHED = """\
 def test_killed_at_any_moment_it_ends_bit_by_bit_the_same(run: Run, python: Path, penguins: Path, tmp_path: Path):
     """With callbacks that remember, killed ten times, and told to end within an epoch."""
     penguins = shutil.copytree(penguins, tmp_path / "penguins")
-    others = [("Adam(schedule)", "Adam(rate)"), ("TOGETHER = 32", "TOGETHER = 2")]
+    others = [("Adam(schedule)", "Adam(options.rate)"), ("TOGETHER = 32", "TOGETHER = 2")]
     change(penguins, "model.py", ("    return []\n", WATCHED), *others)
     words = ["--epochs", "120", "--save-every", "6", "--rate", "0.0005"]
     whole = train(run, penguins, tmp_path / "whole", *words)
@@ -219,8 +219,8 @@ def test_a_run_goes_on_only_with_the_code_it_began_with(run: Run, penguins: Path
 def test_more_epochs_go_on_where_the_model_does_not_depend_on_them(run: Run, penguins: Path, tmp_path: Path):
     folder = tmp_path / "penguins"
     shutil.copytree(penguins, folder)
-    layer = ("    hidden = keras.layers.Dropout(0.1)(hidden)\n", "    hidden = Own(abs)(hidden)\n")
-    change(folder, "model.py", ("keras.optimizers.Adam(schedule)", "keras.optimizers.Adam(rate)"), layer)
+    layer = ("keras.layers.Dropout(0.1)(hidden)", "Own(abs)(hidden)")
+    change(folder, "model.py", ("keras.optimizers.Adam(schedule)", "keras.optimizers.Adam(options.rate)"), layer)
     change(folder, "model.py", ("def build(", OWN_LAYER))
     # Such a layer can't be written to a .keras file, which leaves the rest of the export as it is.
     assert "note: without model.keras: " in train(run, folder, tmp_path / "out", "--epochs", "1")

@@ -121,7 +121,8 @@ def measure(path: str, rows: int, runs: int) -> list[dict]:
     def batches():
         return rows_of.stream(source.table, training, BATCH, steps, next(seed), 0)
 
-    model = models.build(source.statistics, 1e-3, 10_000)
+    how = argparse.Namespace(model="mlp", layers=models.LAYERS, units=models.UNITS, rate=1e-3)
+    model = models.build(source.statistics, how, 10_000)
     model._symbolic_build(data_batch=batches().element_spec)
     model.optimizer.build(model.trainable_variables)
     model.steps_per_execution = together

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from pathlib import Path
 
@@ -96,3 +97,41 @@ def test_options_need_data(run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.
     with pytest.raises(SystemExit):
         Program(namespace=tasks.ns).run(line, exit=False)
     assert "error: these options say how data are read" in capsys.readouterr().err
+
+
+def test_without_data_it_asks_for_a_kind_once(run, monkeypatch, capsys):
+    """At a terminal; a script and --yes get the first kind, and a bad name is told before any question."""
+    answers, asked = iter(["9", "seven", "4"]), []
+    line = ["invoke", "new", "mine"]
+
+    def start(*words: str, can_ask: bool = True) -> int:
+        monkeypatch.setattr(screen, "can_ask", lambda: can_ask)
+        monkeypatch.setattr("builtins.input", lambda question: asked.append(question) or next(answers))
+        shutil.rmtree(run.made, ignore_errors=True)
+        monkeypatch.setattr(sys, "argv", [*line, *words])
+        with pytest.raises(SystemExit) as end:
+            Program(namespace=tasks.ns).run([*line, *words], exit=False)
+            raise SystemExit(0)
+        return int(end.value.code or 0)
+
+    assert start() == 0 and asked == ["which kind? [classes]: "] * 3
+    assert (run.made / "data" / "digits.npz").is_file()
+    said = capsys.readouterr()
+    assert next(text for text in said.out.splitlines() if "images" in text).split()[:2] == ["4", "images"]
+    assert said.err.count("type a number from 1 to 8, or a kind") == 2
+    assert start("--yes") == 0 and (run.made / "data" / "penguins.csv").is_file()
+    assert start(can_ask=False) == 0 and start("--kind", "series", "--model", "linear") == 0
+    assert 'MODEL, LAYERS, UNITS = "linear"' in (run.made / "trainer" / "model.py").read_text(encoding="utf-8")
+    assert len(asked) == 3
+    for words, message in [
+        (
+            ["--kind", "image"],
+            "--kind must be one of classes, number, yes-no, images, text, korean, series, first-steps, not 'image'",
+        ),
+        (["--model", "deep"], "--model must be one of mlp, linear, wide, not 'deep'"),
+        (["--kind", "text", "--data", "t.csv"], "--kind and --data exclude each other"),
+    ]:
+        assert start(*words) == 2
+        assert message in capsys.readouterr().err
+    line[2] = "1st"
+    assert start() == 2 and len(asked) == 3

@@ -338,6 +338,33 @@ def test_values_that_a_column_cannot_have(row, message, hint):
     assert hint in refused.value.hint
 
 
+def test_images_and_windows_are_typed_as_people_have_them(tmp_path, monkeypatch):
+    """An image is left to the process with TensorFlow; a series is read here."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "cat.PNG").write_bytes(b"")
+    lines = ["week,rain,co2", "1,0,310", "2,0,311.5", "3,0,", "4,0,313"]
+    (tmp_path / "air.csv").write_text("\n".join(lines), encoding="utf-8")
+    asked = questions.Questions({"columns": {"image": [8, 8, 1], "window": [3]}})
+    rows = ["image=cat.PNG,window=air.csv", {"window": "310.5 312;313", "image": None}, '{"window": [1, 2, 3]}']
+    columns = asked.typed(rows).columns
+    assert columns["window"] == [[311.5, 311.5, 313.0], [310.5, 312.0, 313.0], [1.0, 2.0, 3.0]]
+    assert columns["image"][0] == str(tmp_path / "cat.PNG") and len(columns["image"][1]) == 64
+    assert "window: 1 blank is taken for the value before it" in asked.notes()
+    (tmp_path / "short.csv").write_text("co2\n1\n2\n", encoding="utf-8")
+    (tmp_path / "words.csv").write_text("co2\n1\nx\n2\n", encoding="utf-8")
+    for row, said, hint in [
+        ("image=dog.png", "image: the file dog.png doesn't exist", "--row image=FILE.png"),
+        ("window=short.csv", "window: short.csv has 2 values, fewer than 3", "--row window=FILE.csv"),
+        ("window=none.csv", "window: the file none.csv doesn't exist", "--row window=FILE.csv"),
+        ("window=words.csv", "window: words.csv: 'x' isn't a number", "its last column must have the values"),
+        ("window=1 2 x", "window: '1 2 x' isn't 3 numbers", "give 3 numbers: --row 'window=1.5 2 ...'"),
+        ("window=1 2", "window: an array of 2 numbers, not 3", "--row window=FILE.csv"),
+    ]:
+        with pytest.raises(BadValue) as refused:
+            asked.typed([row])
+        assert refused.value.message.startswith(said) and hint in refused.value.hint
+
+
 def test_the_arrays_of_an_npz_file(tmp_path):
     path = tmp_path / "rows.npz"
     photo = np.arange(12, dtype="uint8").reshape(2, 2, 3)
@@ -381,7 +408,9 @@ def test_a_picture_is_refused_with_the_way_that_there_is(tmp_path):
     (tmp_path / "cat.png").write_bytes(b"\x89PNG\r\n\x1a\n\0")
     with pytest.raises(BadValue, match="a picture") as refused:
         list(questions.Questions(KINDS).file(tmp_path / "cat.png"))
-    assert refused.value.hint == "arrays come in an .npz file, a row each: numpy.savez('rows.npz', photo=...)"
+    assert refused.value.hint.startswith(
+        "many arrays come in an .npz file, a row each: numpy.savez('rows.npz', photo=...); for one, write it as JSON"
+    )
 
 
 DAYS = [datetime.date(2024, 1 + i % 12, 1 + i * 7 % 28) for i in range(60)]

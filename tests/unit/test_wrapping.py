@@ -327,8 +327,9 @@ def test_the_command_shows_the_changes_and_makes_it_whole_or_not(run, tmp_path: 
         (["--wrap", "a.py", "--data", "b.csv"], "--wrap and --data exclude each other"),
         (["--wrap", "a.py", "--kind", "first-steps"], "--wrap and --kind exclude each other"),
         (["--requirements", "a.txt"], "--requirements is for a program"),
-        (["--kind", "first-steps", "--label", "b"], "--kind first-steps and --label exclude each other"),
-        (["--kind", "first-step"], "--kind first-step isn't known"),
+        (["--kind", "first-steps", "--label", "b"], "--label b needs a file"),
+        (["--kind", "first-steps", "--model", "wide"], "--kind first-steps and --model exclude each other"),
+        (["--kind", "first-steps", "--data", "b.csv"], "--kind and --data exclude each other"),
         (["--wrap", "Gone.py"], "the file Gone.py doesn't exist"),
     ],
 )

@@ -22,6 +22,9 @@ def run(job: Job, options: argparse.Namespace) -> dict[str, float]:
     where = strategy(job)  # first: it must start before any TensorFlow operation
     keras.utils.set_random_seed(options.seed + 1)
     keras.mixed_precision.set_dtype_policy(models.PRECISION)
+    for name in ("model", "layers", "units"):
+        setattr(options, name, getattr(options, name) or vars(models).get(name.upper()))
+    options.rate = options.rate or models.RATE[options.model]
 
     earlier = resume.earlier(options.before, vars(models)) if options.before else None
     shares = [0.0 if isinstance(part, str) else part for part in (options.validation, options.test)]
@@ -49,7 +52,7 @@ def run(job: Job, options: argparse.Namespace) -> dict[str, float]:
         return rows.stream(table, training, batch, steps, options.seed, start, job.worker, job.workers)
 
     with where.scope():
-        model = models.build(statistics, options.rate, plan.steps)
+        model = models.build(statistics, options, plan.steps)
         # A model that is a class of one's own tells its shape only when it is called: at the export, at the latest.
         export.check(getattr(model, "output_shape", (None, len(data.CLASSES) or 1)))
         # The metrics exist from here on, so that they can be put back. Keras would build them of a batch of all
@@ -159,7 +162,7 @@ def weighted(table: rows.Table) -> rows.Table:
 def watched(held: np.ndarray, training: int) -> np.ndarray:
     """The held-out rows that are looked at after each epoch: a twentieth as many as are trained on, or 10,000 if that
     is more, from all over the data. Others would take long and tell little; the last look is at all."""
-    return held[:: -(-len(held) // max(10_000, training // 20))]
+    return held[:: max(1, -(-len(held) // max(10_000, training // 20)))]
 
 
 def held_batch(batch: int) -> int:

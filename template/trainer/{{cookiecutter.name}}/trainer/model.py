@@ -1,15 +1,24 @@
-"""Your model: numbers and words of a row in, one probability a class (or one number) out.
+"""Your model: numbers and words of a row in, one probability a class (of two: of the second), or one number, out."""
 
-For two classes, one probability will do, that of the second: Dense(1, activation="sigmoid"), "binary_crossentropy".
-"""
-
-from collections.abc import Mapping
+import argparse
+from collections.abc import Mapping, Sequence
 
 import keras
 import numpy as np
 
 from trainer import data
 from trainer.kit import prepare
+
+# What a run builds, unless --model, --layers or --units says otherwise: "linear", the output straight from the
+# features, with which to begin; "mlp", hidden layers between, each half as wide as the one before; "wide", both added.
+MODEL, LAYERS, UNITS = "{{ cookiecutter.model }}", 2, 64
+
+# The first learning rate, unless --rate says otherwise: what has few weights can take larger steps.
+RATE = {"linear": 0.02, "mlp": 0.005, "wide": 0.005}
+
+# The column that is a window of the label itself, the newest value last, if there is one: then it is learned by how
+# much the label will differ from that value, so that the model follows a series wherever it goes.
+WINDOW = "{% if cookiecutter.kind == 'series' %}window{% endif %}"
 
 # How much a row of a class counts while learning, where 1 is not right: {"Chinstrap": 2.0}.
 CLASS_WEIGHT = {}
@@ -29,8 +38,9 @@ def callbacks() -> list[keras.callbacks.Callback]:
     return []
 
 
-def features(inputs: Mapping[str, keras.KerasTensor], statistics: Mapping[str, dict]) -> keras.KerasTensor:
-    """[rows, features]: numbers standardised (blank: the mean), words as one of n (unknown: a slot of its own)."""
+def features(inputs: Mapping[str, keras.KerasTensor], statistics: Mapping[str, dict]) -> list[keras.KerasTensor]:
+    """Numbers standardised (blank: the mean), words as one of n (unknown: a slot of its own), both [rows, features];
+    and arrays standardised as a whole, [rows, *sizes]."""
 
     def standard(values: keras.KerasTensor, *names: str) -> keras.KerasTensor:
         if NORMALISE:
@@ -50,34 +60,52 @@ def features(inputs: Mapping[str, keras.KerasTensor], statistics: Mapping[str, d
         parts.append(keras.ops.cast(hot, "float32"))
     if "counts" in inputs:
         parts.append(keras.ops.log1p(inputs["counts"]))
-    for name, sizes in prepare.arrays().items():
-        image = standard(inputs[name], name)
-        if len(sizes) == 3:  # height, width, colours
-            for filters in (16, 32):
-                image = keras.layers.Conv2D(filters, 3, activation="relu", padding="same")(image)
-                image = keras.layers.MaxPooling2D()(image)
-        parts.append(keras.layers.Flatten()(image))
+    for name in prepare.arrays():
+        values = standard(inputs[name], name)
+        parts.append(values - values[:, -1:] if name == WINDOW else values)
+    return parts
+
+
+def flat(parts: Sequence[keras.KerasTensor]) -> keras.KerasTensor:
+    """[rows, all numbers of a row]."""
+    parts = [keras.layers.Flatten()(part) for part in parts]
     return keras.layers.Concatenate()(parts) if len(parts) > 1 else parts[0]
 
 
-def build(statistics: Mapping[str, dict], rate: float, steps: int) -> keras.Model:
-    """The compiled model. `rate` is the first learning rate; it falls to zero over `steps` training steps."""
+def convolved(part: keras.KerasTensor) -> keras.KerasTensor:
+    """Of images, (height, width, colours), what two convolutions see in them; other parts stay as they are."""
+    for filters in (16, 32) if len(part.shape) == 4 else ():
+        part = keras.layers.Conv2D(filters, 3, activation="relu", padding="same")(part)
+        part = keras.layers.MaxPooling2D()(part)
+    return part
+
+
+def build(statistics: Mapping[str, dict], options: argparse.Namespace, steps: int) -> keras.Model:
+    """The compiled model, by the run's `options`; the learning rate falls to zero over `steps` training steps."""
     inputs = prepare.inputs(statistics)
-    hidden = keras.layers.Dense(64, activation="relu")(features(inputs, statistics))
-    hidden = keras.layers.Dropout(0.1)(hidden)
-    hidden = keras.layers.Dense(32, activation="relu")(hidden)
+    parts, outputs = features(inputs, statistics), []
+    size = len(data.CLASSES) if len(data.CLASSES) > 2 else 1
+    if options.model != "mlp":
+        outputs.append(keras.layers.Dense(size, dtype="float32")(flat(parts)))
+    if options.model != "linear":
+        hidden = flat([convolved(part) for part in parts])
+        for layer in range(options.layers):
+            hidden = keras.layers.Dropout(0.1)(hidden) if layer else hidden
+            hidden = keras.layers.Dense(max(1, options.units >> layer), activation="relu")(hidden)
+        outputs.append(keras.layers.Dense(size, dtype="float32")(hidden))
+    output = keras.layers.Add(dtype="float32")(outputs) if len(outputs) > 1 else outputs[0]
     if data.CLASSES:
-        output = keras.layers.Dense(len(data.CLASSES), activation="softmax", dtype="float32")(hidden)
-        loss, metrics = "sparse_categorical_crossentropy", ["accuracy"]
+        output = keras.layers.Activation("softmax" if size > 1 else "sigmoid", dtype="float32")(output)
+        loss, metrics = "sparse_categorical_crossentropy" if size > 1 else "binary_crossentropy", ["accuracy"]
     else:
         label = statistics[data.LABEL]
-        scaled = keras.layers.Dense(1, dtype="float32")(hidden)
         # Back to the label's own unit: a network that must first grow to 100,000 learns nothing for long.
-        scale, mean = label["variance"] ** 0.5 or 1.0, label["mean"]
-        output = keras.layers.Rescaling(scale, offset=mean, dtype="float32")(scaled)
+        scale, mean = label["variance"] ** 0.5 or 1.0, 0.0 if WINDOW else label["mean"]
+        output = keras.layers.Rescaling(scale, offset=mean, dtype="float32")(output)
+        output = keras.layers.Add(dtype="float32")([output, inputs[WINDOW][:, -1:]]) if WINDOW else output
         loss, metrics = "mean_squared_error", ["mae"]
     model = keras.Model(inputs, output)
-    schedule = keras.optimizers.schedules.CosineDecay(rate, steps)
+    schedule = keras.optimizers.schedules.CosineDecay(options.rate, steps)
     # jit_compile=True (XLA) takes longer to start than small models take to train; large ones on a GPU gain.
     model.compile(keras.optimizers.Adam(schedule), loss, metrics=metrics, jit_compile=False)
     return model

@@ -13,10 +13,6 @@ from trainer import data
 from trainer.kit import job
 from trainer.kit.job import Mistake
 
-# TensorFlow reads these when it is imported: no start-up notes, and the same results on every processor.
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
-
 
 class Parser(argparse.ArgumentParser):
     """Tells a mistake as every other one here."""
@@ -36,7 +32,10 @@ def arguments() -> argparse.ArgumentParser:
     option("--epochs", type=whole(1), default=30, help="passes over the rows (default: 30)")
     option("--steps", type=whole(1), default=0, help="stop after this step")
     option("--batch", type=whole(1), help="rows a step (default: 32 to 1024, by the number of rows)")
-    option("--rate", type=positive, default=5e-3, help="first learning rate (default: 0.005)")
+    option("--model", choices=["linear", "mlp", "wide"], help="what is built (default: as model.py says)")
+    option("--layers", type=whole(1), help="hidden layers of an mlp (default: as model.py says)")
+    option("--units", type=whole(1), help="numbers in the first of them (default: as model.py says)")
+    option("--rate", type=positive, help="first learning rate (default: as model.py says)")
     option("--seed", type=whole(0), default=0, help="another seed, another order and first weights (default: 0)")
     option("--output", default="output", metavar="DIR", help="model, checkpoints, logs (default: output)")
     option("--save-every", type=whole(1), default=0, metavar="STEPS", help="checkpoints (default: each 30 seconds)")
