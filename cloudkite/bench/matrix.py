@@ -24,7 +24,7 @@ from cloudkite.trainers.folders import Trainer
 from cloudkite.workspace import CLONE, Workspace, private_folder, throw_away, write_atomically
 
 PAGES = ("reliability.md", "reliability.ko.md")
-_TABLE = re.compile(r"(?<=<!-- matrix -->\n).*?(?=<!-- /matrix -->)", re.DOTALL)
+_JUPYTER = ("nbclient==0.11.0", "ipykernel==7.4.0")
 _EXPECTED = re.compile(
     r"Expected: (accuracy|mae) ([\d.]+) to ([\d.]+) \(linear: ([\d.]+) to ([\d.]+); [^:]+: ([\d.]+)\)"
 )
@@ -56,27 +56,54 @@ def expected(folder: Path, model: str) -> Expected:
 
 
 def run() -> None:
-    """Try all of them, one after the other, and write the table into the pages. Raises UserError if one fails."""
-    lines, wrong = [], 0
+    """Try all of them, one after the other, and write the tables into the pages. Raises UserError if one fails."""
     with tempfile.TemporaryDirectory(dir=private_folder(CLONE / ".cloudkite" / "bench")) as state:
         space = throw_away(Path(state))
-        for kind in making.KINDS:
-            for model in making.MODELS:
-                cells = list(_tried(space, kind, model))
-                wrong += sum(cell.startswith("**") for cell in cells)
-                lines.append(f"| {kind} | {model} | {' | '.join(cells)} |")
-                screen.say(lines[-1])
-    today = f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d}"
-    for page in PAGES:
-        path = CLONE / "docs" / page
-        text = path.read_text(encoding="utf-8")
-        head = _HEAD_KO if page.endswith(".ko.md") else _HEAD
-        table = "\n".join([head.format(today=today), *lines])
-        write_atomically(path, _TABLE.sub(lambda _found, table=table: f"\n{table}\n\n", text))
+        wrong = models(space) + places(space)
     if wrong:
         raise UserError(_("{count} of these did not pass").format(count=wrong))
 
 
+def models(space: Workspace) -> int:
+    """Each kind with each model, from the template to predictions; gives how many cells are wrong."""
+    rows = {(kind, model): _tried(space, kind, model) for kind in making.KINDS for model in making.MODELS}
+    return _written("matrix", rows, _HEAD, _HEAD_KO)
+
+
+def places(space: Workspace) -> int:
+    """Each kind as it comes, in a notebook and then on devices; gives how many cells are wrong."""
+    rows = {(kind,): _beyond(space, kind) for kind in making.KINDS}
+    return _written("places", rows, _PLACES, _PLACES_KO)
+
+
+def _written(name: str, rows: dict[tuple[str, ...], Iterator[str]], head: str, head_ko: str) -> int:
+    """Work the rows of a table off, write it into the pages, and give how many cells are bold, and so wrong."""
+    lines, wrong = [], 0
+    for first, made in rows.items():
+        cells = list(made)
+        wrong += sum(cell.startswith("**") for cell in cells)
+        lines.append(f"| {' | '.join([*first, *cells])} |")
+        screen.say(lines[-1])
+    today = f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d}"
+    block = re.compile(rf"(?<=<!-- {name} -->\n).*?(?=<!-- /{name} -->)", re.DOTALL)
+    for page in PAGES:
+        path = CLONE / "docs" / page
+        table = "\n".join([(head_ko if page.endswith(".ko.md") else head).format(today=today), *lines])
+        text = block.sub(lambda _found, table=table: f"\n{table}\n\n", path.read_text(encoding="utf-8"))
+        write_atomically(path, text)
+    return wrong
+
+
+_PLACES = """\
+{today}, on 2 cores:
+
+| kind | notebook | rows | page in a browser | LiteRT float32 |
+|---|---|---|---|---|"""
+_PLACES_KO = """\
+{today}, 2코어:
+
+| 종류 | 노트북 | 행 | 브라우저 페이지 | LiteRT float32 |
+|---|---|---|---|---|"""
 _HEAD = """\
 {today}, two processes at a time on 2 cores that others used, too:
 
@@ -108,6 +135,56 @@ def _tried(space: Workspace, kind: str, model: str) -> Iterator[str]:
         yield _said(lambda: _killed(trainer, python))
         yield _said(lambda: _asked(space, trainer, stated))
         yield tested.result()
+
+
+def _beyond(space: Workspace, kind: str) -> Iterator[str]:
+    """The cells of a kind: its notebook run from top to bottom, and what it trained put on devices."""
+    folder = making.new(space, f"{kind}-beyond", kind=kind).folder
+    trainer = folders.find(space, str(folder))
+    yield _said(lambda: _notebook(trainer, space))
+    yield from _devices(space, trainer)
+
+
+def _notebook(trainer: Trainer, space: Workspace) -> str:
+    """Run all cells in an environment of Jupyter and the trainer's pins; a cell that fails ends it."""
+    from environments import environment
+
+    python = environment(space.envs, [*trainer.requirements, *_JUPYTER], "3.11")
+    share = {"JUPYTER_PATH": str(python.parent.parent / "share" / "jupyter"), "JUPYTER_PLATFORM_DIRS": "1"}
+    start = "from nbclient.cli import NbClientApp; NbClientApp.launch_instance()"
+    done = subprocess.run(
+        [str(python), "-c", start, "--output", "ran", "--timeout", "600", "notebook.ipynb"], cwd=trainer.folder,
+        env=safe_environment({"PYTHONUTF8": "1", **share}), capture_output=True, text=True, encoding="utf-8",
+    )  # fmt: skip
+    if done.returncode:
+        raise RuntimeError(f"the notebook: {done.stderr[-2000:]}")
+    drawn = (trainer.folder / "ran.ipynb").read_text(encoding="utf-8").count('"image/svg+xml"')
+    assert drawn, "it drew nothing"
+    return f"runs, {drawn} plots"
+
+
+def _devices(space: Workspace, trainer: Trainer) -> Iterator[str]:
+    """What the export's comparison with Keras says of the page and of LiteRT, on all rows of the kind's data."""
+    from cloudkite.export import making as exports
+
+    model = trainer.folder / "output" / "model"
+    wishes = exports.Wishes(device=True, rows=100_000)
+    try:
+        made = exports.make(
+            space, trainer, model, trainer.folder / "output" / "export", predictions.facts(model), wishes, screen.note
+        )
+    except UserError as error:
+        yield from (f"**{error.message[:60]}**", "**-**", "**-**")
+        return
+    yield f"{made.rows:,}"
+    files = {one.name: one for one in made.files}
+    for name in (exports.PAGE, "model_float32.tflite"):
+        one = files[name]
+        if one.refused:
+            yield f"**{one.refused[:60]}**"
+        else:
+            said = f"{one.error:.1g}, {100 * one.agree:.3g} % the same"
+            yield said if one.exact else f"**{said}**"
 
 
 def _said(what: Callable[[], str]) -> str:
