@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 
 from cloudkite import workspace
+from cloudkite.trainers import making
 from environments import environment
 from tests.baked.conftest import Run, clean_environment, told
 
@@ -111,15 +112,15 @@ def test_on_colab_it_goes_on_with_what_drive_has_kept(penguins: Path, bare: Path
     assert github == "Nothing was sent: REPOSITORY is empty.\n"
 
 
-def test_in_jupyter_and_to_github(penguins: Path, whole: Path, tmp_path: Path) -> None:
-    """With the trainer's own environment; the repository is one of this machine."""
-    folder = Path(shutil.copytree(penguins, tmp_path / "penguins"))
-    there = tmp_path / "github" / "somebody" / "penguins.git"
+def test_in_jupyter_and_to_github(whole: Path, tmp_path: Path) -> None:
+    """With the trainer's own environment, and of another kind; the repository is one of this machine."""
+    folder = making.new(workspace.throw_away(tmp_path / "space"), "digits", kind="images").folder
+    there = tmp_path / "github" / "somebody" / "digits.git"
     subprocess.run(["git", "init", "--quiet", "--bare", str(there)], check=True)
     notebook = folder / "notebook.ipynb"
     text = notebook.read_text(encoding="utf-8")
     assert 'REPOSITORY = \\"\\"' in text
-    notebook.write_text(text.replace('REPOSITORY = \\"\\"', 'REPOSITORY = \\"somebody/penguins\\"'), encoding="utf-8")
+    notebook.write_text(text.replace('REPOSITORY = \\"\\"', 'REPOSITORY = \\"somebody/digits\\"'), encoding="utf-8")
     redirect = {
         "GIT_CONFIG_COUNT": "1",
         "GIT_CONFIG_KEY_0": f"url.{there.parent.parent}/.insteadOf",
@@ -129,11 +130,11 @@ def test_in_jupyter_and_to_github(penguins: Path, whole: Path, tmp_path: Path) -
     assert "TensorFlow 2.21.0" in found.printed[1] and "T4" not in found.printed[1]
     assert not (folder / ".venv").exists()
     assert len(found.drawn) == 2
-    assert "https://github.com/somebody/penguins" in found.printed[-1]
+    assert "https://github.com/somebody/digits" in found.printed[-1]
     kept = subprocess.run(
         ["git", "-C", str(there), "ls-tree", "-r", "--name-only", "main"], capture_output=True, text=True
     )
-    assert {"trainer/model.py", "notebook.ipynb", "data/penguins.csv"} <= set(kept.stdout.split())
+    assert {"trainer/model.py", "notebook.ipynb", "data/digits.npz"} <= set(kept.stdout.split())
     assert not any(name.startswith(("output/", ".venv/")) for name in kept.stdout.split())
     assert "never-shown" not in "".join(found.printed)
 
