@@ -194,13 +194,11 @@ def test_sentences_letters_dates_and_a_changed_network(place: Workspace, run: Ru
     folder = trainers.make(place, "people", found)
     network = folder / "trainer" / "model.py"
     text = network.read_text(encoding="utf-8")
+    last = '        outputs.append(keras.layers.Dense(size, dtype="float32")(hidden))\n'
     text = text.replace(
-        'keras.layers.Dense(len(data.CLASSES), activation="softmax"', 'keras.layers.Dense(1, activation="sigmoid"'
-    )
-    text = text.replace('"sparse_categorical_crossentropy"', '"binary_crossentropy"').replace(
-        "    hidden = keras.layers.Dropout(0.1)(hidden)\n",
-        '    wide = keras.layers.Dense(64, activation="gelu")(keras.layers.BatchNormalization()(hidden))\n'
-        "    hidden = keras.layers.LayerNormalization()(keras.layers.Add()([wide, hidden]) * 0.5)\n",
+        last,
+        '        wide = keras.layers.Dense(32, activation="gelu")(keras.layers.BatchNormalization()(hidden))\n'
+        f"        hidden = keras.layers.LayerNormalization()(keras.layers.Add()([wide, hidden]) * 0.5)\n{last}",
     )
     assert text.count("gelu") == text.count('sigmoid", dtype') == 1
     network.write_text(text, encoding="utf-8")
@@ -243,12 +241,10 @@ def test_pictures_and_a_layer_that_a_page_has_not(place: Workspace, run: Run, tm
 
     network = folders.find(place, "bars").folder / "trainer" / "model.py"
     text = network.read_text(encoding="utf-8")
-    flat = "keras.layers.Flatten()(image)"
-    assert text.count(flat) == 1
-    network.write_text(
-        text.replace(flat, "keras.layers.Flatten()(keras.layers.Permute((2, 1, 3), name='turned')(image))"),
-        encoding="utf-8",
-    )
+    plain = "flat([convolved(part) for part in parts])"
+    assert text.count(plain) == 1
+    turned = "flat([keras.layers.Permute((2, 1, 3), name='turned')(convolved(part)) for part in parts])"
+    network.write_text(text.replace(plain, turned), encoding="utf-8")
     trained(place, run, "bars")
     again = by_name(export(place, "bars", Wishes(device=True, csv=str(tmp_path / "bars.npz"), rows=50)))
     assert again[making.PAGE].refused == "turned (Permute)" and again["model_float32.tflite"].exact

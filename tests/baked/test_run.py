@@ -469,7 +469,7 @@ def test_lower_precision_xla_and_single_steps_are_choices(run: Run, penguins: Pa
     assert told(tmp_path / "out")["metrics"]["accuracy"] >= 0.9
 
 
-SIGMOID = ('Dense(len(data.CLASSES), activation="softmax"', 'Dense(1, activation="sigmoid"')
+TWO_OUTPUTS = ("if len(data.CLASSES) > 2 else 1", "if data.CLASSES else 1")
 ALL_METRICS = '["accuracy", keras.metrics.AUC(name="auc"), keras.metrics.Recall(name="recall")]'
 BALANCED = "keras.losses.BinaryFocalCrossentropy(apply_class_balancing=True, alpha=0.6)"
 OWN_WEIGHTS = """\
@@ -482,22 +482,19 @@ def build("""
 
 @pytest.mark.parametrize(
     ("loss", "metrics"),
-    [('"binary_crossentropy"', '["accuracy"]'), (BALANCED, ALL_METRICS), ("weighted", ALL_METRICS)],
-    ids=["plain", "balanced", "own weights"],
+    [("", '["accuracy"]'), (BALANCED, ALL_METRICS), ("weighted", ALL_METRICS)],
+    ids=["two outputs", "balanced", "own weights"],
 )
-def test_two_classes_from_one_sigmoid_output(run: Run, space: Workspace, tmp_path: Path, loss: str, metrics: str):
+def test_two_classes_from_one_sigmoid_output_or_from_two(
+    run: Run, space: Workspace, tmp_path: Path, loss: str, metrics: str
+):
     path = tmp_path / "pass.csv"
     rows = list(own_data("binary"))
     with path.open("w", encoding="utf-8", newline="") as file:
         csv.writer(file).writerows([[*row[:-1], row[-1] if i == 0 else "ny"[row[-1]]] for i, row in enumerate(rows)])
     folder = making.new(space, "pass-or-not", path, "passed").folder
-    change(
-        folder,
-        "model.py",
-        SIGMOID,
-        ("def build(", OWN_WEIGHTS),
-        ('"sparse_categorical_crossentropy", ["accuracy"]', f"{loss}, {metrics}"),
-    )
+    own = [("def build(", OWN_WEIGHTS), ('"binary_crossentropy", ["accuracy"]', f"{loss}, {metrics}")]
+    change(folder, "model.py", *(own if loss else [TWO_OUTPUTS]))
     train(run, folder, tmp_path / "out", "--epochs", "60")
     found = told(tmp_path / "out")["metrics"]
     assert found["accuracy"] >= 0.85
@@ -530,7 +527,7 @@ def test_two_classes_from_one_sigmoid_output(run: Run, space: Workspace, tmp_pat
 def test_an_output_that_fits_no_label_is_refused_before_training(run: Run, penguins: Path, tmp_path: Path):
     folder = tmp_path / "penguins"
     shutil.copytree(penguins, folder)
-    change(folder, "model.py", SIGMOID)
+    change(folder, "model.py", ("size = len(data.CLASSES) if len(data.CLASSES) > 2 else 1", "size = 1"))
     done = run(folder, "-m", "trainer.task", "--output", str(tmp_path / "out"))
     assert done.returncode == 2
     assert done.stderr == (

@@ -32,7 +32,7 @@ def test_a_jobs_model_is_asked_about_what_it_held_out(place: Place):
     assert [file.name for file in report.data] == ["penguins.csv"] and not report.data_changed
     assert report.repeat == (
         f"uv run invoke train penguins --machine {job.machine} --limit {job.limit_seconds // 60}m -- "
-        "--validation 0.2 --test 0.0 --epochs 3 --rate 0.005 --seed 0"
+        "--validation 0.2 --test 0.0 --epochs 3 --model mlp --layers 2 --units 64 --rate 0.005 --seed 0"
     )
     rows = dict(pages.cost(report))
     assert rows["job"] == f"{job.name} ({job.id}), SUCCEEDED" and job.region in rows["machine"]
