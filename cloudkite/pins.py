@@ -16,7 +16,7 @@ from cloudkite.show.errors import UserError
 from cloudkite.show.text import _
 
 _BLOCK = re.compile(r"^constraint-dependencies = \[(.*?)^\]\n", re.DOTALL | re.MULTILINE)
-_TEMPLATE = Path("template", "trainer", "{{cookiecutter.name}}", "pyproject.toml")
+_PIN = re.compile(r'"([\w.-]+==[\w.]+)(?:"| ;)')
 
 
 def kept(clone: Path) -> list[str]:
@@ -42,8 +42,15 @@ def group(clone: Path, name: str) -> list[str]:
 
 
 def of_trainers(clone: Path) -> list[str]:
-    """What the template pins for every trainer."""
-    return sorted(set(re.findall(r'"([\w.-]+==[\w.]+)', (clone / _TEMPLATE).read_text(encoding="utf-8"))))
+    """What the templates pin for every trainer."""
+    files = sorted((clone / "template").glob("*/*/pyproject.toml"))
+    return sorted({pin for file in files for pin in _PIN.findall(file.read_text(encoding="utf-8"))})
+
+
+def of_tools(clone: Path) -> list[str]:
+    """What the code pins for environments of its own, such as LiteRT's: texts in it that are a pin and nothing else."""
+    files = sorted((clone / "cloudkite").rglob("*.py"))
+    return sorted({pin for file in files for pin in _PIN.findall(file.read_text(encoding="utf-8"))})
 
 
 def renew(clone: Path, upgrade: bool = False) -> tuple[list[str], list[str]]:

@@ -35,7 +35,7 @@ def pin(upgrade: bool = False) -> None:
 
 def audit(workspace: Workspace, *, as_json: bool = False) -> None:
     """Look for advisories about every pin. Raises UserError when there are some, or when it could not look."""
-    wanted = sorted({*pins.kept(workspace.home), *pins.of_trainers(workspace.home)})
+    wanted = sorted({*pins.kept(workspace.home), *pins.of_trainers(workspace.home), *pins.of_tools(workspace.home)})
     try:
         with screen.waiting(
             counted("asking about {count} package ...", "asking about {count} packages ...", len(wanted))

@@ -227,9 +227,10 @@ def stand_in(tmp_path, monkeypatch):
 
 def test_no_advisory_about_any_pin(stand_in, capsys):
     supply.audit(stand_in(NOTHING))
-    count = len(set(pins.kept(CLONE)) | set(pins.of_trainers(CLONE)))
+    count = len({*pins.kept(CLONE), *pins.of_trainers(CLONE), *pins.of_tools(CLONE)})
     assert f"no vulnerability is known of {count} packages" in capsys.readouterr().out
     assert any(pin.startswith("tensorflow") for pin in pins.of_trainers(CLONE))
+    assert {pin.partition("==")[0] for pin in pins.of_tools(CLONE)} >= {"ai-edge-litert", "tensorboard", "nbclient"}
 
 
 def test_an_advisory_fails_and_is_shown(stand_in, capsys):
