@@ -77,10 +77,11 @@ class MonthlyBudget(pulumi.ComponentResource):
 
 
 def _trial(settings: Settings) -> gcp.billing.BudgetBudgetFilterCustomPeriodArgs | None:
-    """From the day on which the trial began to its 90th day after, in part of which the credit still pays."""
+    """From the day before the trial began, which is its first in Pacific time for people east of it, to its 90th day
+    after, in part of which the credit still pays."""
     if settings.trial_started is None:  # refused with the settings
         return None
-    first, last = settings.trial_started, settings.trial_started + datetime.timedelta(days=TRIAL_DAYS)
+    first, last = (settings.trial_started + datetime.timedelta(days=days) for days in (-1, TRIAL_DAYS))
     return gcp.billing.BudgetBudgetFilterCustomPeriodArgs(
         start_date=gcp.billing.BudgetBudgetFilterCustomPeriodStartDateArgs(
             year=first.year, month=first.month, day=first.day

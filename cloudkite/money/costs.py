@@ -65,11 +65,13 @@ def spent(target: Target, now: datetime.datetime | None = None, *, trial: bool |
 
 
 def trial_start(day: datetime.date) -> datetime.datetime:
-    """When the costs of a trial that began on `day` begin to count: budgets' days begin at midnight of Pacific time.
+    """When the costs of a trial that began on `day` begin to count, as those of its budget do (infra/budget.py).
 
+    Budgets' days begin at midnight of Pacific time, where the day of whoever started the trial was perhaps the one
+    before. So it is counted from then on: before a trial there is nothing to count.
     https://docs.cloud.google.com/billing/docs/reference/budget/rest/v1/billingAccounts.budgets#customperiod
     """
-    return datetime.datetime.combine(day, datetime.time(), _PACIFIC)
+    return datetime.datetime.combine(day - datetime.timedelta(days=1), datetime.time(), _PACIFIC)
 
 
 def month_start(now: datetime.datetime) -> datetime.datetime:

@@ -23,7 +23,7 @@ STAGES = (50, 80, 90, 100)  # percent of the budget's amount
 _LEASE = timedelta(minutes=10)  # longer than the function may take (infra/stops.py): who acted has ended, or never will
 _LATEST = "heard.json"
 _PACIFIC = "America/Los_Angeles"  # by whose midnight months of bills begin
-_TRIAL = timedelta(days=90)
+_TRIAL = timedelta(days=91)  # its 90, and the day before, with which its budget begins (infra/budget.py)
 Say = Callable[[str, str], None]  # text, severity
 
 
@@ -111,7 +111,7 @@ def _moment(value: Any) -> datetime:
 
 
 def _ends(begins: datetime, period: str) -> datetime:
-    """When a period is over that began then: months by Pacific time, as on bills, a trial's after 90 days."""
+    """When a period is over that began then: months by Pacific time, as on bills, a trial's with its budget."""
     if period == "trial":
         return begins + _TRIAL
     local = begins.astimezone(ZoneInfo(_PACIFIC))

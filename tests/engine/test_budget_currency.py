@@ -208,7 +208,7 @@ def test_a_budget_of_the_trial_counts_from_its_start_to_its_90th_day(made):
     setup.up(found.space, NAME)
     [row] = budget_of(found)
     assert row["budgetFilter"]["customPeriod"] == {
-        "startDate": {"year": 2026, "month": 11, "day": 29}, "endDate": {"year": 2027, "month": 2, "day": 27}
+        "startDate": {"year": 2026, "month": 11, "day": 28}, "endDate": {"year": 2027, "month": 2, "day": 27}
     }  # fmt: skip
     assert "calendarPeriod" not in row["budgetFilter"]
     assert {rule["spendBasis"] for rule in row["thresholdRules"]} == {"CURRENT_SPEND"}

@@ -169,6 +169,12 @@ def month(place, back=0):
     return first.astimezone(UTC)
 
 
+def into_next_month(place):
+    """To a day in the midst of it, whatever day it is: what follows takes hours, and all of it is of one month."""
+    there = (month(place) + timedelta(days=31 + 10)).astimezone(UTC)
+    forward(place, round((there - place.target.now()).total_seconds() / 3600))
+
+
 def quiet(place):
     """Until all messages were acknowledged."""
     until = time.monotonic() + 60
@@ -216,7 +222,7 @@ def test_billing_is_unlinked_only_where_nothing_is_foreign_and_once(another_clou
     assert billing(place)
     # Gone by next month: then nothing is in the way.
     assert session.delete(f"https://storage.googleapis.com/storage/v1/b/{project}-foreign").ok
-    forward(place, 32 * 24)
+    into_next_month(place)
     ours = job(place, "forgotten", LABELS, "n1-highmem-32")
     forward(place, 8)
     told(place, "stopped: job forgotten")
