@@ -12,6 +12,7 @@ import pytest
 
 from cloudkite import workspace
 from cloudkite.bench import matrix
+from cloudkite.export import making as exports
 from cloudkite.models import predictions
 from cloudkite.show.errors import BadValue
 from cloudkite.trainers import folders, making
@@ -100,6 +101,16 @@ def test_a_series_is_asked_what_comes(run: Run, space: Workspace):
     assert others == [first, first] and 372 < first < 376  # the end of March 2002: the Mauna Loa record has 373
     with pytest.raises(BadValue, match="window: an array of 3 numbers, not 52"):
         predictions.predict(space, trainer, model, ["window=1 2 3"])
+
+
+def test_a_series_goes_to_devices(space: Workspace):
+    """After the test above, which trains it."""
+    trainer = folders.Trainer("series", space.trainers / "series")
+    model, wishes = trainer.folder / "models" / "one" / "model", exports.Wishes(device=True, rows=60)
+    about = predictions.facts(model)
+    made = exports.make(space, trainer, model, trainer.folder / "output" / "export", about, wishes, lambda _said: None)
+    files = {one.name: one for one in made.files}
+    assert files[exports.PAGE].exact and files["model_float32.tflite"].exact
 
 
 def test_the_newest_of_a_series_are_held_out(run: Run, space: Workspace):

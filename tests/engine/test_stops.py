@@ -25,12 +25,14 @@ MESSAGES = {
 
 
 def stops(place, **settings):
-    """The account with these stops, on a cloud whose jobs need no image."""
+    """The account with these stops, on a cloud whose jobs need no image, and in the midst of a month."""
     (place.space.localcloud / "images.json").write_text('{"local/plain:1": {}}', encoding="utf-8")
     (place.space.localcloud / "storage.json").write_text('{"changesAtOnce": 10000}', encoding="utf-8")
     local.run(place.space, "stop")  # what it reads at its start
     lines = "".join(f"    {name}: {json.dumps(value)}\n" for name, value in settings.items())
     made = place.settings(lambda text: f"{text.rstrip()}\n  cloudkite:stops:\n{lines}").opened()
+    if month(made).astimezone(ZoneInfo("America/Los_Angeles")).month != (made.target.now() + timedelta(days=5)).month:
+        into_next_month(made)
     made.up()
     return made
 

@@ -76,7 +76,7 @@ def test_what_is_no_message_of_a_budget_says_why(data, words):
         ("2026-11-01T07:00:00+00:00", "month", "2026-12-01T08:00:00+00:00"),  # summer time ends in between
         ("2026-12-01T08:00:00+00:00", "month", "2027-01-01T08:00:00+00:00"),
         ("2027-03-01T08:00:00+00:00", "month", "2027-04-01T07:00:00+00:00"),
-        ("2026-11-10T08:00:00+00:00", "trial", "2027-02-08T08:00:00+00:00"),
+        ("2026-11-10T08:00:00+00:00", "trial", "2027-02-09T08:00:00+00:00"),
     ],
 )
 def test_a_period_ends_by_pacific_time(begins, period, ends):

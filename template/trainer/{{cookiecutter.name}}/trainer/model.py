@@ -62,8 +62,13 @@ def features(inputs: Mapping[str, keras.KerasTensor], statistics: Mapping[str, d
         parts.append(keras.ops.log1p(inputs["counts"]))
     for name in prepare.arrays():
         values = standard(inputs[name], name)
-        parts.append(values - values[:, -1:] if name == WINDOW else values)
+        parts.append(values - newest(values) if name == WINDOW else values)
     return parts
+
+
+def newest(window: keras.KerasTensor) -> keras.KerasTensor:
+    """[rows, 1]: the last value of each window."""
+    return keras.ops.take(window, np.array([window.shape[1] - 1]), axis=1)
 
 
 def flat(parts: Sequence[keras.KerasTensor]) -> keras.KerasTensor:
@@ -102,7 +107,7 @@ def build(statistics: Mapping[str, dict], options: argparse.Namespace, steps: in
         # Back to the label's own unit: a network that must first grow to 100,000 learns nothing for long.
         scale, mean = label["variance"] ** 0.5 or 1.0, 0.0 if WINDOW else label["mean"]
         output = keras.layers.Rescaling(scale, offset=mean, dtype="float32")(output)
-        output = keras.layers.Add(dtype="float32")([output, inputs[WINDOW][:, -1:]]) if WINDOW else output
+        output = keras.layers.Add(dtype="float32")([output, newest(inputs[WINDOW])]) if WINDOW else output
         loss, metrics = "mean_squared_error", ["mae"]
     model = keras.Model(inputs, output)
     schedule = keras.optimizers.schedules.CosineDecay(options.rate, steps)
