@@ -45,6 +45,7 @@ class Cloud:
         self._parts: dict[type, Any] = {}
         self._makers: dict[type, Callable[[Cloud], Any]] = {}
         self._making = threading.RLock()
+        self._readying = threading.Lock()
 
     def of(self, part: type[T]) -> T:
         """The one instance of `part` in this cloud, made when it is first asked for. Any thread may ask.
@@ -83,10 +84,11 @@ class Cloud:
 
     def on_start(self, hook: Hook) -> None:
         """Run `hook` in the server's event loop once it is ready; at once when it already is. Any thread may call."""
-        if self._loop is None:
-            self._starting.append(hook)
-        else:
-            self._loop.call_soon_threadsafe(self._spawn, hook)
+        with self._readying:
+            if self._loop is None:
+                self._starting.append(hook)
+                return
+        self._loop.call_soon_threadsafe(self._spawn, hook)
 
     def on_stop(self, hook: Hook) -> None:
         """Run `hook` before the server ends; it should end what it started within 15 seconds."""
@@ -98,7 +100,8 @@ class Cloud:
 
     async def started(self) -> None:
         """Called by the server, in its loop, when it is ready."""
-        self._loop = asyncio.get_running_loop()
+        with self._readying:  # a first request may load an API in a thread at this moment
+            self._loop = asyncio.get_running_loop()
         for hook in self._starting:
             self._spawn(hook)
 

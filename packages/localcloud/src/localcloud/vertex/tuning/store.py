@@ -38,10 +38,11 @@ class Tuning(Driving[TuningJob]):
     """The jobs of trials go with a tuning job that is deleted."""
 
     def __init__(self, cloud: Cloud) -> None:
+        # All that a task needs, first: what had not ended is taken up from then on, also while this is still being made.
         self._records = Records(cloud)
-        super().__init__(cloud, "HyperparameterTuningJob", self._records)
         self._suggester = Suggester(cloud.folder("vertex") / "suggest.log")
         self._slow: set[str] = set()  # jobs that a move of the clock no longer waits for
+        super().__init__(cloud, "HyperparameterTuningJob", self._records)
         cloud.of(Usage).on_unpaid(self._unpaid)
         cloud.count("tuning jobs", self._records.count)
 
