@@ -50,10 +50,10 @@ class Upkeep:
         self._lock = threading.Lock()
         self._waiting: list[Future[None]] = []
         self._thread: threading.Thread | None = None
-        cloud.on_start(self._start)
-        cloud.on_stop(self._stop)
         self._last = 0.0
         self._moments: tuple[int, list[float]] = (-1, [])
+        cloud.on_start(self._start)
+        cloud.on_stop(self._stop)
         cloud.clock.on_forward(self._moved, self.due)
 
     def due(self, grain: float) -> float | None:
