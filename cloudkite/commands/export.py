@@ -1,4 +1,4 @@
-"""`invoke export`: a fetched model for phones, browsers and other runtimes."""
+"""`invoke export`: a model for phones, browsers and other runtimes."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from cloudkite.commands import JSON, command
 @command(
     positional=["name"],
     help={
-        "name": "a trainer, whose newest fetched model is taken, or a fetched job by its name",
-        "output": "the folder to write (default: output/export-<job> of the trainer)",
+        "name": "a trainer, for its newest model, fetched or trained in its folder; or a fetched job",
+        "output": "the folder to write (default: the trainer's output/export-<job>, or output/export)",
         "device": "also a page for a phone's browser, and code for Android and iOS",
         "onnx": "also ONNX",
         "rows": "rows to compare on, at most",
@@ -35,7 +35,7 @@ def export(
     yes: bool = False,
     json: bool = False,
 ) -> None:
-    """Write a fetched model for devices, compared with it on real rows: LiteRT, ONNX, a page for the browser."""
+    """Write a model for devices, compared with it on real rows: LiteRT, ONNX, a page for the browser."""
     from cloudkite import workspace
     from cloudkite.export.making import Wishes
     from cloudkite.journey import exporting

@@ -81,10 +81,9 @@ def find(workspace: Workspace, name: str) -> tuple[Trainer, Path]:
     """The trainer and the folder of the model that a person means. Raises BadValue."""
     known = folders.names(workspace)
     fetched = {
-        path.parent.parent.name if path.parent.name == "model" else path.parent.name: (trainer, path.parent)
+        job: (trainer, model)
         for trainer in known
-        for depth in ("[!.]*", "[!.]*/model")
-        for path in (workspace.trainers / trainer / "models").glob(f"{depth}/saved_model.pb")
+        for job, model in predictions.fetched(workspace.trainers / trainer).items()
     }
     if name not in known and name in fetched:
         trainer, model = fetched[name]

@@ -29,11 +29,7 @@ def latest_model(trainer: Trainer) -> Path:
 
     Newest is the job, or the run here, that was started last. Raises UserError when there is none.
     """
-    found = [
-        path.parent
-        for depth in ("[!.]*", "[!.]*/model")  # one that is still being fetched begins with a dot
-        for path in (trainer.folder / "models").glob(f"{depth}/saved_model.pb")
-    ]
+    found = [*fetched(trainer.folder).values()]
     here = trainer.folder / "output" / "model"
     found += [here] if (here / "saved_model.pb").is_file() else []
     if not found:
@@ -42,6 +38,16 @@ def latest_model(trainer: Trainer) -> Path:
             _("uv run invoke fetch gets the newest job's model"),
         )
     return max(found, key=_age)
+
+
+def fetched(trainer: Path) -> dict[str, Path]:
+    """The models that were fetched into a trainer's folder, by the names of their jobs."""
+    found = [
+        path.parent
+        for depth in ("[!.]*", "[!.]*/model")  # one that is still being fetched begins with a dot
+        for path in (trainer / "models").glob(f"{depth}/saved_model.pb")
+    ]
+    return {(model.parent if model.name == "model" else model).name: model for model in found}
 
 
 def _age(model: Path) -> str:
