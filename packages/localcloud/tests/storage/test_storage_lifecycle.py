@@ -224,3 +224,18 @@ def test_more_versions_than_a_page_are_counted_right(inside: Cloud) -> None:
     left = store.metadata.scan("pages", ("", -1), "", True, 9999)
     assert len(left) == 300 and len(store.list_objects("pages")) == 100
     assert {record.state for record in left[2::3]} == {"live"}
+
+
+def test_what_falls_due_between_a_look_and_the_next_question_is_due_at_once(inside: Cloud) -> None:
+    store = inside.of(Storage)
+    rule = {"action": {"type": "Delete"}, "condition": {"age": 3}}
+    store.create_bucket(PROJECT, {"name": "meanwhile", "lifecycle": {"rule": [rule]}})
+    store.put_object("meanwhile", "x", b"")
+    inside.clock.nudge(3 * DAY - 5)
+    store.upkeep.once()
+    inside.clock.nudge(10)
+    due = store.upkeep.due(0)
+    assert due is not None and 0 < due - inside.clock.time() < 60
+    inside.clock.nudge(60)
+    store.upkeep.once()
+    assert store.list_objects("meanwhile") == []

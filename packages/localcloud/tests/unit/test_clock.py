@@ -39,7 +39,9 @@ def test_listeners_act_in_the_order_of_time_and_at_both_ends() -> None:
     asyncio.run(clock.forward(timedelta(hours=8)))
     acts = [one for one in seen if one[1] != "settled"]
     assert acts == [(0, "a"), (0, "b"), (1, "b"), (2, "a"), (5, "a"), (5, "b"), (8, "a"), (8, "b")]
-    assert [one for one in seen if one[1] == "settled"] == [(hour, "settled") for hour in (0, 1, 2, 5, 8)]
+    assert [one for one in seen if one[1] == "settled"] == [
+        (hour, "settled") for hour in (0, 0, 1, 1, 2, 2, 5, 5, 8, 8)
+    ]
     assert clock.ahead == timedelta(hours=8)
 
 
@@ -58,7 +60,21 @@ def test_what_a_step_causes_is_over_before_the_next_also_where_a_listener_fails(
     clock.on_forward(slow)
     clock.on_settle(slow)
     asyncio.run(clock.forward(timedelta(hours=2)))
-    assert seen == [True] * 6
+    assert seen == [True] * 9
+
+
+def test_what_one_lets_end_while_it_settles_is_waited_for_by_who_settled_before() -> None:
+    clock, seen = Still(), []
+
+    async def end() -> None:
+        if seen == ["told to end"]:
+            await asyncio.sleep(0.01)
+            seen.append("ended")
+
+    clock.on_settle(end)
+    clock.on_settle(lambda: seen.append("told to end") if not seen else None)
+    asyncio.run(clock.forward(timedelta(0)))
+    assert seen == ["told to end", "ended"]
 
 
 def test_who_always_has_something_to_do_does_not_hold_a_move_up_for_good() -> None:

@@ -127,9 +127,12 @@ class Clock:
             self._ahead = ahead
 
     async def _happen(self, listeners: list[_Listener]) -> None:
-        """Let listeners act, at the same time, and then all settle, one after the other; who fails stops no other."""
+        """Let listeners act, at the same time, and then all settle, one after the other; who fails stops no other.
+
+        They settle twice: what one waits for may let another begin or end something.
+        """
         await asyncio.gather(*[_safely(one.act) for one in listeners])
-        for settle in list(self._settling):
+        for settle in self._settling * 2:
             await _safely(settle)
 
     def before_forward(self, listener: Callable[[], None]) -> None:
@@ -149,7 +152,7 @@ class Clock:
             self._listeners.append(_Listener(act, due))
 
     def on_settle(self, settle: Act) -> None:
-        """Await `settle` after each step, when all have acted: it waits for what that sets going elsewhere."""
+        """Await `settle` after each step, twice, when all have acted: it waits for what that sets going elsewhere."""
         with self._lock:
             self._settling.append(settle)
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 _FIRST = 1.0  # seconds after the start, so that it holds up nobody who waits for that
 _EVERY = 3600.0  # seconds; Google takes up to a day
 _TOGETHER = 60.0  # seconds
+_SOON = 0.01  # seconds
 _DAY = 86_400.0  # seconds
 _BATCH = 100  # objects in one transaction
 _PAGE = 1000
@@ -50,20 +51,25 @@ class Upkeep:
         self._lock = threading.Lock()
         self._waiting: list[Future[None]] = []
         self._thread: threading.Thread | None = None
-        self._last = 0.0
+        self._last = cloud.clock.time()
         self._moments: tuple[int, list[float]] = (-1, [])
         cloud.on_start(self._start)
         cloud.on_stop(self._stop)
         cloud.clock.on_forward(self._moved, self.due)
 
     def due(self, grain: float) -> float | None:
-        """When something is due next, in seconds since the epoch. Objects of about the same age go together."""
+        """When something is due next, in seconds since the epoch. Objects of about the same age go together.
+
+        What fell due since the last look is due now: time goes on while the clock is moved.
+        """
         changes = self._metadata.changes
         if self._moments[0] != changes:
             self._moments = changes, sorted(self._all_moments())
-        moments, now = self._moments[1], self._clock.time()
-        after = bisect_right(moments, now)
-        return max(moments[after], self._last + max(grain, _TOGETHER)) if after < len(moments) else None
+        moments = self._moments[1]
+        after = bisect_right(moments, self._last)
+        if after == len(moments):
+            return None
+        return max(moments[after], self._last + max(grain, _TOGETHER), self._clock.time() + _SOON)
 
     def _all_moments(self) -> Iterator[float]:
         """When all that is there now is done with, or changes its class."""
@@ -106,6 +112,7 @@ class Upkeep:
     def _moved(self) -> asyncio.Future[None] | None:
         """The clock was moved: wake, and let who moved it wait for the end of what that causes."""
         if self._thread is None or self._ending.is_set():
+            self._last = self._clock.time()  # the first look after a start does what is due
             return None
         done: Future[None] = Future()
         with self._lock:

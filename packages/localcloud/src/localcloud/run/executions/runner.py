@@ -133,15 +133,20 @@ class Runner:
         return min((one.deadline for one in [*self._running.values()] if one.deadline > now), default=None)
 
     async def settle(self) -> None:
-        """Let executions that may begin do so, so that their time counts from now."""
-        ends = time.monotonic() + _BEGINNING
-        while time.monotonic() < ends and any(
-            name not in self._slow and not one.tasks[0].began
-            for name in [*self._tasks]
-            if (one := self._kept.find(name)) is not None and not one.over
-        ):
-            await asyncio.sleep(0.02)
-        self._slow = set(self._tasks)
+        """Let executions that may begin do so, so that their time counts from now, and those told to end do so, too."""
+        for patience, ending in ((_BEGINNING, False), (self._settings.grace + _STOP_PATIENCE, True)):
+            ends = time.monotonic() + patience
+            while time.monotonic() < ends and any(
+                name not in self._slow and (one.ending if ending else not one.tasks[0].began)
+                for name in [*self._tasks]
+                if (one := self._kept.find(name)) is not None and not one.over
+            ):
+                await asyncio.sleep(0.02)
+        self._slow = {
+            name
+            for name in self._tasks
+            if (one := self._kept.find(name)) is None or one.ending or not one.tasks[0].began
+        }
 
     # One execution
 

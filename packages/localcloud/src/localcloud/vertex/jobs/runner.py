@@ -53,7 +53,7 @@ class Runner:
         self._told: dict[str, asyncio.Event] = {}  # to end, or to end this attempt
         self._waiting: dict[str, str] = {}  # for which quotas, by job; each is said once
         self._changes: dict[str, asyncio.Event] = {}
-        self._slow: set[str] = set()  # jobs whose beginning a move of the clock no longer waits for
+        self._slow: set[str] = set()  # jobs whose beginning or end a move of the clock no longer waits for
         self._stopping = False
 
     async def resume(self) -> None:
@@ -91,13 +91,24 @@ class Runner:
         return min((moment for moment in moments if moment > now), default=None)
 
     async def settle(self) -> None:
-        """Let jobs that were just taken from the queue begin, so that their time counts from now."""
+        """Let jobs that were just taken from the queue begin, and those that were told to end do so.
+
+        So the time of both counts as it should: from now, or until now.
+        """
         ends = time.monotonic() + _BEGINNING
         while time.monotonic() < ends and any(
             "stockouts" not in job.run and job.id not in self._slow for job in self._jobs.in_state("PENDING")
         ):
             await asyncio.sleep(0.02)
-        self._slow = {job.id for job in self._jobs.in_state("PENDING")}
+        ends = time.monotonic() + self._settings.grace + _STOP_PATIENCE
+        while time.monotonic() < ends and any(job.id not in self._slow for job in self._ending()):
+            await asyncio.sleep(0.02)
+        self._slow = {job.id for job in [*self._jobs.in_state("PENDING"), *self._ending()]}
+
+    def _ending(self) -> list[Job]:
+        """What was told to end and has machines until then."""
+        under_way = self._jobs.in_state("RUNNING", "CANCELLING")
+        return [job for job in under_way if job.state == "CANCELLING" or job.run.get("ending")]
 
     def _tidy(self) -> None:
         """Release what the last server had no time to release."""
