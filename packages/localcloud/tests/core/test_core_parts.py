@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 import pytest
 
@@ -188,3 +189,29 @@ def test_hooks_run_once_each_and_none_stops_another(cloud, caplog):
     asyncio.run(life())
     assert ran == ["early", "late", "bad", "good"]
     assert "a stop hook failed" in caplog.text
+
+
+def test_a_part_that_a_request_makes_begins_when_it_and_all_that_it_is_part_of_are_whole(cloud):
+    seen: list[bool] = []
+
+    class Inner:
+        def __init__(self, cloud: Cloud) -> None:
+            cloud.on_start(self._start)
+
+        async def _start(self) -> None:
+            seen.append(hasattr(self, "whole") and hasattr(cloud.of(Outer), "whole"))
+
+    class Outer:
+        def __init__(self, cloud: Cloud) -> None:
+            cloud.of(Inner)
+            time.sleep(0.05)  # long enough for the loop to run what was told to begin
+            cloud.of(Inner).whole = self.whole = True  # type: ignore[attr-defined]
+
+    async def life():
+        await cloud.started()
+        await asyncio.to_thread(cloud.of, Outer)
+        while not seen:
+            await asyncio.sleep(0)
+
+    asyncio.run(life())
+    assert seen == [True]

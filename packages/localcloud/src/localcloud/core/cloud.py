@@ -45,6 +45,7 @@ class Cloud:
         self._parts: dict[type, Any] = {}
         self._makers: dict[type, Callable[[Cloud], Any]] = {}
         self._making = threading.RLock()
+        self._depth = 0  # parts that are being made, one within the other
         self._readying = threading.Lock()
 
     def of(self, part: type[T]) -> T:
@@ -57,8 +58,13 @@ class Cloud:
             with self._making:
                 found = self._parts.get(part)
                 if found is None:
-                    found = self._makers.get(part, part)(self)  # type: ignore[call-arg]
-                    self._parts[part] = found
+                    self._depth += 1
+                    try:
+                        found = self._makers.get(part, part)(self)  # type: ignore[call-arg]
+                        self._parts[part] = found
+                    finally:
+                        self._depth -= 1
+                        self._begin()
         return found
 
     def provide(self, part: type[T], maker: Callable[[Cloud], T]) -> None:
@@ -83,12 +89,18 @@ class Cloud:
         return client_environment(self.root, self.ports, project)
 
     def on_start(self, hook: Hook) -> None:
-        """Run `hook` in the server's event loop once it is ready; at once when it already is. Any thread may call."""
+        """Run `hook` in the server's event loop once that is ready and no part is half made. Any thread may call."""
         with self._readying:
-            if self._loop is None:
-                self._starting.append(hook)
+            self._starting.append(hook)
+        self._begin()
+
+    def _begin(self) -> None:
+        with self._readying:
+            if self._loop is None or self._depth:
                 return
-        self._loop.call_soon_threadsafe(self._spawn, hook)
+            hooks, self._starting = self._starting, []
+        for hook in hooks:
+            self._loop.call_soon_threadsafe(self._spawn, hook)
 
     def on_stop(self, hook: Hook) -> None:
         """Run `hook` before the server ends; it should end what it started within 15 seconds."""
@@ -100,10 +112,8 @@ class Cloud:
 
     async def started(self) -> None:
         """Called by the server, in its loop, when it is ready."""
-        with self._readying:  # a first request may load an API in a thread at this moment
-            self._loop = asyncio.get_running_loop()
-        for hook in self._starting:
-            self._spawn(hook)
+        self._loop = asyncio.get_running_loop()
+        self._begin()
 
     async def stopped(self) -> None:
         """Called by the server before it ends: all stop hooks, at the same time; one that fails stops no other."""

@@ -38,7 +38,6 @@ class Tuning(Driving[TuningJob]):
     """The jobs of trials go with a tuning job that is deleted."""
 
     def __init__(self, cloud: Cloud) -> None:
-        # All that a task needs, first: what had not ended is taken up from then on, while this is still being made.
         self._records = Records(cloud)
         self._suggester = Suggester(cloud.folder("vertex") / "suggest.log")
         self._slow: set[str] = set()  # jobs that a move of the clock no longer waits for
