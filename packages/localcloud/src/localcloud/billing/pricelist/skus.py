@@ -20,7 +20,8 @@ from catalog import prices as book
 from catalog.currencies import Rate
 from catalog.gathering import names
 from catalog.regions import regions
-from localcloud.billing import currency, places, prices
+from localcloud.billing import currency, prices
+from localcloud.billing.pricelist import places
 from localcloud.billing.prices import NANOS
 from localcloud.core.errors import ApiError
 
