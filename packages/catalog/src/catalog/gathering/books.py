@@ -120,7 +120,7 @@ def checked(found: Any) -> Layer:
         right = right and not set(found) - {*TABLES, *_HEAD}
         for _table, name, region, amount in cells(found):
             right = right and bool(_NAME.fullmatch(name) and _REGION.fullmatch(region) and 0 < amount < _MOST)
-    except (KeyError, TypeError, AttributeError, ArithmeticError):
+    except (KeyError, TypeError, AttributeError, ValueError, ArithmeticError):
         right = False
     if not right:
         raise ValueError("a damaged layer of prices")
