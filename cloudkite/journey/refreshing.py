@@ -140,13 +140,7 @@ def _show(read: PriceList, changes: Sequence[Change]) -> None:
         screen.note(counted("{count} more isn't used: --json has it", "{count} more aren't used: --json has all", rest))
     said = _("{used} of {all} SKUs are used as of {date}; {unmapped} are of kinds that aren't priced here")
     told = {"used": found.used, "unmapped": len(found.unmapped), "date": found.layer["as_of"]}
-    screen.say(said.format(all=_all(read), **told))
-
-
-def _all(read: PriceList) -> int:
-    """How many SKUs were read: one with two prices in several regions is told of once for each."""
-    refused = {(one.service, one.sku, one.description) for one in read.found.refused if one.why != "two prices"}
-    return read.found.used + len(read.found.unmapped) + len(refused)
+    screen.say(said.format(all=read.count, **told))
 
 
 def _rows(changes: Sequence[Change]) -> list[list[str]]:
@@ -206,6 +200,7 @@ def _told(read: PriceList, changes: Sequence[Change]) -> dict[str, Any]:
         "as_of": found.layer["as_of"],
         "source": found.layer["source"],
         "newest_since": found.since,
+        "skus": read.count,
         "used": found.used,
         "left_out": list(read.left_out),
         "unmapped_by_service": Counter(one.service for one in found.unmapped),

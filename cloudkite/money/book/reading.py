@@ -29,9 +29,10 @@ _SOURCES = {
 
 @dataclass(frozen=True)
 class PriceList:
-    """What was made of the list. `left_out` tells of services whose list wasn't whole, so that none of it is used."""
+    """What was made of `count` SKUs. `left_out` tells of services whose list wasn't whole: none of it is used."""
 
     found: Gathered
+    count: int
     left_out: tuple[str, ...]
 
 
@@ -54,7 +55,8 @@ def read(target: Target, progress: Callable[[str], object] = lambda _line: None)
     found = layer.gather(lists, target.now(), _SOURCES[target.account.target])
     if not found.used:
         raise UserError(_("the price list has no price that is known here"))
-    return PriceList(found, tuple(problem.message.partition("\n")[0] for problem in problems))
+    count = sum(map(len, lists.values()))
+    return PriceList(found, count, tuple(problem.message.partition("\n")[0] for problem in problems))
 
 
 def _all(target: Target, service: str, name: str, progress: Callable[[str], object]) -> list[Any]:
