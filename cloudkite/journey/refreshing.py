@@ -31,18 +31,21 @@ def refresh(workspace: Workspace, account_name: str = "", as_json: bool = False)
     Where the account isn't in dollars, its rate is read too. Raises UserError where no list can be read; the copy of
     before is kept then.
     """
+    from catalog import listed
     from catalog.gathering import books
 
     account = registry.load(workspace, account_name or None)
     target = reach.connect(workspace, account, new=True)
     read = _read(target)
     changes = books.changes(read.found.layer)
+    listed.use(None)
+    far = [one for one in books.changes(read.found.layer) if one.far]  # from the bundled book, however often it is read
     pricelist.keep(account, read.found.layer)
     rate, why = _rate(target)
     if as_json:
-        screen.as_json({**_told(read, changes), "account": account.name, "rate": _rate_told(rate)})
+        screen.as_json({**_told(read, changes, far), "account": account.name, "rate": _rate_told(rate)})
         return
-    _show(read, changes)
+    _show(read, changes, far)
     if why:
         screen.warn(why)
     elif rate is not None:
@@ -69,12 +72,13 @@ def gather(workspace: Workspace, account_name: str, as_json: bool = False) -> No
     listed.use(None)  # the bundled book is what changes
     read = _read(target)
     changes = books.changes(read.found.layer)
+    far = [one for one in changes if one.far]
     path = Path(catalog.__file__).parent / "prices.json"
     bundle(path, read)
     if as_json:
-        screen.as_json({**_told(read, changes), "written": str(path)})
+        screen.as_json({**_told(read, changes, far), "written": str(path)})
         return
-    _show(read, changes)
+    _show(read, changes, far)
     screen.say(_("written: {path}").format(path=amounts.short(path)))
 
 
@@ -113,7 +117,7 @@ def _rate_told(rate: Rate | None) -> dict[str, str] | None:
     return rate and {"currency": rate.currency, "per_dollar": str(rate.per_dollar), "date": rate.date}
 
 
-def _show(read: PriceList, changes: Sequence[Change]) -> None:
+def _show(read: PriceList, changes: Sequence[Change], far: Sequence[Change]) -> None:
     found = read.found
     for line in read.left_out:
         screen.warn(_("{problem}: none of it is used").format(problem=line))
@@ -124,14 +128,10 @@ def _show(read: PriceList, changes: Sequence[Change]) -> None:
             screen.say(_("and {count} more: --json has all").format(count=len(rows) - _ROWS))
     else:
         screen.say(_("no price has changed"))
-    for one in changes:
-        if one.far:
-            said = _("{name} in {region} was {before} USD and is {after} USD: far more than usual, look at it")
-            screen.warn(
-                said.format(
-                    name=one.name, region=_where([one.region]), before=f"{one.before:f}", after=f"{one.after:f}"
-                )
-            )
+    for one in far:
+        said = _("{name} in {region} is {after} USD, and {before} USD in the bundled book: look at it")
+        before, after = f"{one.before:f}", f"{one.after:f}"
+        screen.warn(said.format(name=one.name, region=_where([one.region]), before=before, after=after))
     for told in found.refused[:_SHOWN]:
         said = _("not used: {description} ({sku}): {why}")
         screen.note(said.format(description=told.description or "?", sku=told.sku or "?", why=_why(told.why)))
@@ -194,7 +194,7 @@ def _why(reason: str) -> str:
     }[reason]
 
 
-def _told(read: PriceList, changes: Sequence[Change]) -> dict[str, Any]:
+def _told(read: PriceList, changes: Sequence[Change], far: Sequence[Change]) -> dict[str, Any]:
     found = read.found
     return {
         "as_of": found.layer["as_of"],
@@ -206,8 +206,10 @@ def _told(read: PriceList, changes: Sequence[Change]) -> dict[str, Any]:
         "unmapped_by_service": Counter(one.service for one in found.unmapped),
         "unmapped": [asdict(one) for one in found.unmapped],
         "refused": [asdict(one) for one in found.refused],
-        "changes": [
-            {**asdict(one), "before": one.before and str(one.before), "after": str(one.after), "far": one.far}
-            for one in changes
-        ],
+        "changes": [_change(one) for one in changes],
+        "far_from_bundled": [_change(one) for one in far],
     }
+
+
+def _change(one: Change) -> dict[str, Any]:
+    return {**asdict(one), "before": one.before and str(one.before), "after": str(one.after)}

@@ -189,7 +189,7 @@ def test_a_refresh_shows_what_changed_and_counts_by_it(server, target, space, ac
     assert "64 of 101 SKUs are used as of 2026-11-24; 32 are of kinds that aren't priced here" in shown.out
     assert "1 USD = 1,335.25 KRW of 2026-11-24" in shown.out
     assert "account mine counts by these prices from now on" in shown.out
-    far = "warning: n1 core in us-central1 was 0.031611 USD and is 0.131611 USD: far more than usual, look at it"
+    far = "warning: n1 core in us-central1 is 0.131611 USD, and 0.031611 USD in the bundled book: look at it"
     assert far in shown.err
     assert "not used: G2 Instance Ram running in Iowa (F0A4-E3D3-33BD): its price is missing" in shown.err
     assert prices.hourly("e2-standard-4", "us-central1").as_of == "2026-11-24" > bundled.as_of
@@ -207,9 +207,18 @@ def test_a_refresh_in_json_has_each_sku_that_was_not_used(server, space, capsys)
     assert len(told["unmapped"]) == 32 == sum(told["unmapped_by_service"].values())
     assert {one["why"] for one in told["refused"]} == {"two prices"}
     [b200] = [one for one in told["changes"] if one["table"] == "spot" and one["name"] == "NVIDIA_B200"]
-    assert b200["before"] is None and b200["after"] == "4.9542" and not b200["far"]
-    refreshing.refresh(space, as_json=True)
-    assert json.loads(capsys.readouterr().out)["changes"] == []
+    assert b200["before"] is None and b200["after"] == "4.9542"
+    assert told["far_from_bundled"] == []
+    # Nothing changes when it is read again, but what is far from the bundled book stays so.
+    [core] = [sku for sku in server.skus[names.COMPUTE] if sku["skuId"] == CORE]
+    core["pricingInfo"][0]["pricingExpression"]["tieredRates"][0]["unitPrice"]["nanos"] = 1_000_000
+    for changed in (3, 0):
+        refreshing.refresh(space, as_json=True)
+        told = json.loads(capsys.readouterr().out)
+        assert len(told["changes"]) == changed
+        assert {(one["name"], one["before"], one["after"]) for one in told["far_from_bundled"]} == {
+            ("n1 core", "0.031611", "0.001")
+        }
 
 
 def test_a_copy_is_the_owners_and_is_taken_up_with_the_account(server, space, account, monkeypatch):
