@@ -17,8 +17,19 @@ Reason = Literal["torn", "not in force", "unit", "currency", "price", "tiers", "
 Measure = Literal["hour", "gib hour", "gib month", "gib", "count", "second", "gib second"]
 _MONTH = 730 * 3600  # seconds, as Google's price pages turn months into hours
 _MONTHS = (_MONTH, *(days * 86400 for days in (28, 29, 30, 31)))  # the list's own conversion is by 31 days
-_TIMES = {"s": 1, "min": 60, "h": 3600, "d": 86400}
+_TIMES = {"s": (1,), "min": (60,), "h": (3600,), "d": (86400,), "mo": _MONTHS}
 _SIZES = {"By": 1, "KiBy": 2**10, "MiBy": 2**20, "GiBy": 2**30, "TiBy": 2**40, "GBy": 10**9, "TBy": 10**12}
+# A unit's base unit, and how many of them it has; where the list may say another number, that after the first.
+_UNITS: dict[str, tuple[str, tuple[int, ...]]] = {
+    "count": ("count", (1,)),
+    **{time: ("s", spans) for time, spans in _TIMES.items()},
+    **{size: ("By", (amount,)) for size, amount in _SIZES.items()},
+    **{
+        f"{size}.{time}": ("By.s", tuple(amount * span for span in spans))
+        for size, amount in _SIZES.items()
+        for time, spans in _TIMES.items()
+    },
+}
 _WANTED: dict[Measure, tuple[str, int]] = {
     "hour": ("s", 3600),
     "gib hour": ("By.s", 2**30 * 3600),
@@ -70,37 +81,28 @@ def read(sku: Mapping[str, Any], measure: Measure, currency: str, now: datetime)
 
 
 def _in_force(timeline: list[Any], now: datetime) -> tuple[Mapping[str, Any], str]:
-    """The newest entry of a timeline that has begun."""
-    begun = []
-    for entry in timeline:
-        try:
-            since = datetime.fromisoformat(entry["effectiveTime"])
-            begun += [(since, entry)] if since <= now else []
-        except ValueError:
-            raise Refused("torn") from None
-    if not timeline:
+    """(the newest entry of a timeline that has begun, since when)."""
+    try:
+        dated = [(datetime.fromisoformat(entry["effectiveTime"]), entry) for entry in timeline]
+    except ValueError:
+        raise Refused("torn") from None
+    if not dated:
         raise Refused("price")
+    begun = [(since, entry) for since, entry in dated if since <= now]
     if not begun:
         raise Refused("not in force")
-    return max(begun, key=lambda pair: pair[0])[1], max(begun, key=lambda pair: pair[0])[0].isoformat()
+    since, newest = max(begun, key=lambda pair: pair[0])
+    return newest, since.isoformat()
 
 
 def _unit(expression: Mapping[str, Any]) -> tuple[str, int]:
     """(base unit, how many of them a unit has) by the unit's name. Raises Refused where the list says otherwise."""
-    size, _dot, time = expression["usageUnit"].rpartition(".")
-    if not size and time not in _TIMES and time != "mo":
-        size, time = time, ""
-    if (size and size not in _SIZES and (size, time) != ("count", "")) or (
-        time and time not in _TIMES and time != "mo"
-    ):
+    base, amounts = _UNITS.get(expression["usageUnit"], ("", ()))
+    if not base or expression["baseUnit"] != base:
         raise Refused("unit")
-    base = ".".join(filter(None, ("By" if size in _SIZES else size, "s" if time else "")))
-    amount = _SIZES.get(size, 1)
-    told = _number(expression["baseUnitConversionFactor"], "unit")
-    spans = _MONTHS if time == "mo" else (_TIMES.get(time, 1),)
-    if expression["baseUnit"] != base or told not in [amount * span for span in spans]:
+    if _number(expression["baseUnitConversionFactor"], "unit") not in amounts:
         raise Refused("unit")
-    return base, amount * spans[0]
+    return base, amounts[0]
 
 
 def _tiers(rates: list[Any], currency: str) -> list[tuple[Decimal, Decimal]]:
