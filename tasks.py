@@ -2,7 +2,7 @@
 
 from invoke.collection import Collection
 
-from cloudkite.commands import account, budget, ci, classes, data, local, template
+from cloudkite.commands import account, budget, ci, classes, data, local, prices, template
 from cloudkite.commands.audit import audit
 from cloudkite.commands.bench import bench
 from cloudkite.commands.cancel import cancel
@@ -31,5 +31,5 @@ ns = Collection(
     demo, start, new, report, check, train, jobs, logs, cancel, fetch, predict, export, tensorboard, up, down, test,
     lint, bench, quota, doctor, pin, audit, parity,
     account.collection, budget.collection, ci.collection, classes.collection, data.collection, local.collection,
-    template.collection,
+    prices.collection, template.collection,
 )  # fmt: skip

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cloudkite import network
-from cloudkite.accounts import local
+from cloudkite.accounts import local, pricelist
 from cloudkite.accounts.registry import Account
 from cloudkite.children import safe_environment
 from cloudkite.show.errors import NOT_SIGNED_IN, UserError, body, from_google
@@ -236,11 +236,13 @@ def sign_in(workspace: Workspace, account: Account) -> Target:
 
 
 def connect(workspace: Workspace, account: Account) -> Target:
-    """The target of `account`; starts the local cloud when the account lives there.
+    """The target of `account`; starts the local cloud when the account lives there. From then on its prices count.
 
     Raises UserError when the local cloud can't start, or nobody is signed in (exit code 4).
     """
-    return {"local": _local, "google": _google}[account.target](workspace, account)
+    made = {"local": _local, "google": _google}[account.target](workspace, account)
+    note = pricelist.lay(account)
+    return replace(made, notes=(*made.notes, note)) if note else made
 
 
 def own_credentials(account: Account) -> Path:

@@ -78,14 +78,19 @@ def look(target: Target, currency: str) -> Rate:
     if kept is not None and kept.date == today.isoformat():
         return kept
     try:
-        rate = Rate(currency, _read(target, currency), today.isoformat())
+        return renew(target, currency)
     except UserError as problem:
         if kept is None or not 0 <= (today - datetime.date.fromisoformat(kept.date)).days <= _LONGEST:
             raise
         note = _("the rate of {currency} is that of {date}: today's could not be read ({why})")
         told = note.format(currency=currency, date=kept.date, why=_first(problem))
         return Rate(currency, kept.per_dollar, kept.date, told)
-    _keep(path, rate)
+
+
+def renew(target: Target, currency: str) -> Rate:
+    """The rate of the price list now, which is kept for the rest of the day. Raises UserError."""
+    rate = Rate(currency, _read(target, currency), target.now().date().isoformat())
+    _keep(target.account.state / _KEPT, rate)
     return rate
 
 

@@ -33,7 +33,11 @@ def job_hour(
 
     Unknown parts make it unknown. Raises catalog.book.UnknownName for an unknown machine.
     """
-    return book.hourly(machine, region, accelerator, count, spot).plus(book.disk(disk_kind, disk_gb)).times(replicas)
+    return (
+        book.hourly(machine, region, accelerator, count, spot)
+        .plus(book.disk(disk_kind, disk_gb, region))
+        .times(replicas)
+    )
 
 
 @dataclass(frozen=True)
@@ -133,7 +137,7 @@ def _resource_note(note: str, region: str) -> str:
         return note
     price = book.storage(region)
     known = places.regions().get(region)
-    free = _("; {gigabytes} GB a month free in this region").format(gigabytes=read("resources.json")["storage_free_gb"])
+    free = _("; {gigabytes} GB a month free in this region").format(gigabytes=f"{book.storage_free(region):f}")
     return note.format(
         storage=_("unknown") if price.amount is None else f"{price.amount:.3f}",
         free=free if known and known.free_storage else "",

@@ -14,7 +14,7 @@ from cloudkite.accounts import local, registry, settings, target
 from cloudkite.accounts.asked import preflight, unheard
 from cloudkite.jobs.plans import Wishes
 from cloudkite.jobs.submit import plan
-from cloudkite.journey import results, setup, training
+from cloudkite.journey import refreshing, results, setup, training
 from cloudkite.money import costs, currency, gate, reservations
 from cloudkite.show.errors import UserError
 from cloudkite.trainers import folders
@@ -83,6 +83,28 @@ def test_the_rate_is_read_once_a_day_and_kept_with_its_date(in_won):
     fault(in_won)  # nobody asks again today
     rate = currency.look(in_won.target, "KRW")
     assert (rate.per_dollar, rate.date, rate.note) == (Decimal("1335.266738"), today(in_won).isoformat(), "")
+
+
+def test_prices_are_read_anew_with_the_rate_and_are_the_same(in_won, capsys):
+    """On a local cloud the list is made from the bundled book: nothing changes but the date and the sureness."""
+    before = planned(in_won).price
+    forward(in_won, "1d")
+    refreshing.refresh(in_won.space, NAME, as_json=True)
+    told = json.loads(capsys.readouterr().out)
+    assert (told["changes"], told["unmapped"], told["refused"], told["left_out"]) == ([], [], [], [])
+    assert told["used"] == told["skus"] > 1500
+    assert told["rate"] == {"currency": "KRW", "per_dollar": "1335.266738", "date": today(in_won).isoformat()}
+    fault(in_won)
+    assert currency.look(in_won.target, "KRW").note == ""  # nobody asks again today
+    after = planned(in_won).price
+    assert (after.amount, after.currency) == (before.amount, before.currency)
+    assert (after.as_of, after.sure) == (today(in_won).isoformat(), "confirmed")
+    with pytest.raises(UserError, match="read the price list of"):
+        refreshing.refresh(in_won.space, NAME)
+    (in_won.account.state / "prices.json").write_text("{", encoding="utf-8")
+    [note] = target.connect(in_won.space, in_won.account).notes
+    assert "so the bundled prices are: uv run invoke prices.refresh --account mine" in note
+    assert planned(in_won).price == before
 
 
 def test_the_gate_compares_in_won(in_won):

@@ -10,7 +10,9 @@ import re
 from dataclasses import dataclass
 from decimal import Decimal
 
+from catalog import listed
 from catalog.book import UnknownName, read
+from catalog.listed import Cell
 from catalog.prices import Price
 from catalog.quotas import Meter, Need
 
@@ -18,6 +20,7 @@ SERVICE = "run.googleapis.com"
 DEFAULT = "4cpu-8gb"
 _SHAPE = re.compile(r"([0-9]{1,3})cpu(?:-([0-9]{1,3}(?:\.5)?)gi?b)?")
 _GIB = 1 << 30
+_TIER_1 = "us-central1"
 
 
 class BadShape(LookupError):
@@ -121,19 +124,28 @@ def regions() -> list[str]:
 
 def cpu_second(region: str) -> Decimal:
     """USD for a second of a vCPU of a job, beyond the free amount. Raises UnknownName."""
-    return Decimal(read("run.json")["cpu_second"][tier(region)])
+    return _second("cpu", region).amount
 
 
 def gib_second(region: str) -> Decimal:
     """USD for a second of a GiB of a job, beyond the free amount. Raises UnknownName."""
-    return Decimal(read("run.json")["gib_second"][tier(region)])
+    return _second("memory", region).amount
 
 
 def hourly(wanted: Shape, region: str) -> Price:
     """The price of an instance for an hour, without the free amounts. Raises UnknownName."""
-    book = read("run.json")
-    second = wanted.cpus * cpu_second(region) + wanted.memory_gib * gib_second(region)
-    return Price(second * 3600, book["currency"], "hour", book["as_of"], "confirmed", book["source"])
+    cpu, memory = (
+        Price(cell.amount * amount * 3600, read("run.json")["currency"], "hour", cell.as_of, cell.sure, cell.source)
+        for cell, amount in ((_second("cpu", region), wanted.cpus), (_second("memory", region), wanted.memory_gib))
+    )
+    return cpu.plus(memory)
+
+
+def _second(name: str, region: str) -> Cell:
+    """A second of a vCPU or of a GiB: by the price list where that was read, else by the region's tier."""
+    book, within = read("run.json"), tier(region)
+    row = book[{"cpu": "cpu_second", "memory": "gib_second"}[name]]
+    return listed.find("run", name, region) or Cell(Decimal(row[within]), book["as_of"], "confirmed", book["source"])
 
 
 def least_seconds() -> int:
@@ -144,7 +156,11 @@ def least_seconds() -> int:
 def free() -> tuple[Decimal, Decimal]:
     """(vCPU-seconds, GiB-seconds) that cost nothing, of each billing account and month, at tier 1 prices."""
     rows = read("run.json")["free"]
-    return Decimal(rows["cpu_seconds"]), Decimal(rows["gib_seconds"])
+    cpu, gib = (listed.find("free", name, _TIER_1) for name in ("cpu", "memory"))
+    return (
+        cpu.amount if cpu else Decimal(rows["cpu_seconds"]),
+        gib.amount if gib else Decimal(rows["gib_seconds"]),
+    )
 
 
 def free_hours(wanted: Shape) -> Decimal:

@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 
 from localcloud.apis import assemble
-from localcloud.billing import currency, skus, store
+from localcloud.billing import currency, store
 from localcloud.billing.meter import Billing
+from localcloud.billing.pricelist import skus
 from localcloud.commands import money
 from localcloud.core.asked.usage import Pool, Span
 from localcloud.core.clock import Clock

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from localcloud.billing import permits, skus, store
+from localcloud.billing import permits, store
 from localcloud.billing.meter import Billing
+from localcloud.billing.pricelist import skus
 from localcloud.core.asked.permits import Resource
 from localcloud.core.errors import ApiError, NotEmulated
 from localcloud.core.paging import page

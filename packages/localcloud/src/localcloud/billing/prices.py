@@ -16,7 +16,6 @@ RUN = ("Cloud Run", "152E-C115-5142")
 LOGGING, PUBSUB = ("Cloud Logging", "5490-F7B7-8DF6"), ("Cloud Pub/Sub", "A1E8-BE35-7EBC")
 _TIER_1 = "us-central1"
 _FREE_REGIONS = ("us-east1", "us-west1", "us-central1")
-FREE_GIB = Decimal(5)  # GB-months of Standard storage, per billing account and month
 _VERBS = {"training": "Training/Pipelines", "serving": "Online/Batch Prediction"}
 
 
@@ -102,7 +101,7 @@ def run_memory(region: str) -> Sku:
 def disk(kind: str, gigabytes: int, region: str) -> Sku:
     """An hour of a boot disk of a training replica."""
     text = f"Vertex AI: Training/Pipelines on {kind} of {gigabytes} GB in {region}"
-    return Sku(*VERTEX, text, "hour", prices.disk(kind, gigabytes).amount)
+    return Sku(*VERTEX, text, "hour", prices.disk(kind, gigabytes, region).amount)
 
 
 @cache
@@ -110,7 +109,8 @@ def stored(storage_class: str, location: str) -> Sku:
     """A GiB kept for a month."""
     text = f"{storage_class.capitalize()} Storage in {location.lower()}"
     price = prices.storage(location.lower(), storage_class).amount
-    return Sku(*STORAGE, text, "gibibyte month", price, _free(storage_class, location, "bytes", FREE_GIB))
+    free = _free(storage_class, location, "bytes", prices.storage_free(location.lower()))
+    return Sku(*STORAGE, text, "gibibyte month", price, free)
 
 
 @cache
@@ -126,8 +126,8 @@ def operation(storage_class: str, location: str, reads: bool) -> Sku:
     kind = "Class B" if reads else "Class A"
     text = f"{storage_class.capitalize()} {kind} Operations in {location.lower()}"
     price = prices.operation(location.lower(), storage_class, reads).amount
-    amount = Decimal(read("resources.json")["operations_free"][int(reads)])
-    return Sku(*STORAGE, text, "operation", price, _free(storage_class, location, kind, amount))
+    free = _free(storage_class, location, kind, prices.operations_free(reads))
+    return Sku(*STORAGE, text, "operation", price, free)
 
 
 @cache

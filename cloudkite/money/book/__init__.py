@@ -1,0 +1,1 @@
+"""The price list of an account's cloud, read and made a layer of the price book."""

@@ -1,0 +1,1 @@
+"""The Cloud Billing Catalog API: what it sells, and under which words."""
