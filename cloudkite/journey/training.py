@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from cloudkite.accounts import registry
 from cloudkite.accounts.registry import Account
 from cloudkite.accounts.target import Target
+from cloudkite.journey import alerts
 from cloudkite.journey.reach import check_set_up, connect, look_at_machine
 from cloudkite.journey.setup import acting_as
 from cloudkite.show import amounts, screen
@@ -45,7 +46,7 @@ def check(workspace: Workspace, name: str, account_name: str = "", *, as_json: b
     if as_json:
         screen.as_json(report)
     if not report.ok:
-        raise _check_failed(trainer)
+        raise check_failed(trainer)
     if not as_json:
         screen.say(_("next: {command}").format(command=_after_check(workspace, trainer, account_name)))
 
@@ -77,7 +78,7 @@ def run_check(
     return report
 
 
-def _check_failed(trainer: Trainer) -> UserError:
+def check_failed(trainer: Trainer) -> UserError:
     return UserError(
         _("the check of {name} failed").format(name=trainer.name), _("fix what is listed above; nothing was spent")
     )
@@ -104,6 +105,7 @@ def train(
     yes: bool = False,
     follow: bool = True,
     as_json: bool = False,
+    notify: bool = False,
 ) -> None:
     """Check if needed, price, gate, ask, submit, follow. Who asks for the trainer's help gets that alone, here."""
     from cloudkite.jobs import body, earlier, submit
@@ -111,7 +113,7 @@ def train(
     from cloudkite.trainers import arguments, folders
 
     if arguments.asks_for_help(wishes.arguments):
-        _show_help(workspace, folders.find(workspace, name))
+        show_help(workspace, folders.find(workspace, name))
         return
     account = registry.load(workspace, account_name or None)
     trainer = folders.find(workspace, name)
@@ -121,7 +123,7 @@ def train(
     target = None
     if limits.split_currency(wishes.max_cost)[1]:  # only then a rate has to be asked for before there is a plan
         target = connect(workspace, account)
-        wishes = dataclasses.replace(wishes, max_cost=_in_dollars(target, wishes.max_cost))
+        wishes = dataclasses.replace(wishes, max_cost=in_dollars(target, wishes.max_cost))
     plan = submit.plan(account, trainer, wishes)
     target = target or connect(workspace, account)
     if wishes.earlier:
@@ -132,13 +134,15 @@ def train(
     if as_json:
         screen.as_json(job)
     elif follow:
-        after_job(workspace, account, finish(target, job))
+        with alerts.when_failed(notify, job.name):
+            ended = finish(target, job)
+        after_job(workspace, account, ended)
     else:
         line = f"uv run invoke logs {shlex.quote(job.name)} --follow{registry.option(workspace, account)}"
         screen.say(_("next: {command}").format(command=line))
 
 
-def _in_dollars(target: Target, max_cost: str) -> str:
+def in_dollars(target: Target, max_cost: str) -> str:
     """--max-cost 1400KRW in dollars, by the price list's rate, which is told. Raises BadValue."""
     from cloudkite.money import currency, limits
 
@@ -165,15 +169,15 @@ def _in_dollars(target: Target, max_cost: str) -> str:
     return f"{dollars:f}"
 
 
-def _show_help(workspace: Workspace, trainer: Trainer) -> None:
+def show_help(workspace: Workspace, trainer: Trainer) -> None:
     """The trainer's own help, from its own environment."""
     from cloudkite.trainers import arguments
 
-    python = _environment(workspace, trainer)
+    python = environment(workspace, trainer)
     screen.say(arguments.help_of(trainer, python, private_folder(workspace.state / "help") / f"{trainer.file}.log"))
 
 
-def _environment(workspace: Workspace, trainer: Trainer) -> Path:
+def environment(workspace: Workspace, trainer: Trainer) -> Path:
     """The interpreter of the trainer's environment; says so while it is built."""
     from cloudkite.trainers import folders
 
@@ -199,11 +203,11 @@ def start(workspace: Workspace, target: Target, plan: Plan, *, yes: bool, quiet:
     verdict = gate.judge(target, plan)
     plan = submit.on_this_machine(workspace, plan)
     given = (*plan.arguments, *(plan.earlier.options() if plan.earlier else ()))
-    arguments.refuse_bad(trainer, _environment(workspace, trainer), given)
+    arguments.refuse_bad(trainer, environment(workspace, trainer), given)
     if steps.passed(workspace, trainer, plan.image):
         say(_("check passed before, nothing has changed since"))
     elif not run_check(workspace, trainer, image=plan.image, target=target, quiet=quiet).ok:
-        raise _check_failed(trainer)
+        raise check_failed(trainer)
     else:
         verdict = gate.judge(target, plan)  # minutes later: other jobs may have taken what was free
     say(acting_as(plan.account, target))

@@ -196,20 +196,35 @@ def consent_needed(costs_money: bool, terminal: bool, yes: bool, max_cost: bool)
     return Consent.GIVEN if max_cost else Consent.NEEDS_MAX_COST
 
 
-def consent(account: Account, plan: Plan, *, yes: bool, ask: Callable[[str], bool], rate: Rate | None = None) -> None:
-    """Ask where a person must decide, in dollars and by the `rate`.
+def consent(
+    account: Account,
+    plan: Plan,
+    *,
+    yes: bool,
+    ask: Callable[[str], bool],
+    rate: Rate | None = None,
+    together: Decimal | None = None,
+    count: int = 1,
+) -> None:
+    """Ask where a person must decide, in dollars and by the `rate`; `together` is the worst case of `count` jobs.
 
     Raises UserError when the answer is no, BadValue when nobody can answer.
     """
+    worst = plan.worst_case if together is None else together
     needed = consent_needed(account.costs_money, sys.stdin.isatty(), yes, plan.max_cost is not None)
     if needed in (Consent.NEEDS_YES, Consent.NEEDS_MAX_COST):
         raise BadValue(
             _("no terminal to ask for consent to {worst:.2f} {currency}").format(
-                worst=plan.worst_case, currency=plan.price.currency
+                worst=worst, currency=plan.price.currency
             ),
-            _("without a terminal, add --yes --max-cost {worst}").format(worst=limits.cents(plan.worst_case)),
+            _("without a terminal, add --yes --max-cost {worst}").format(worst=limits.cents(worst)),
         )
     if needed is Consent.ASK:
-        question = _("start it, for at most {worst}?").format(worst=(rate or currency.DOLLAR).beside(plan.worst_case))
+        question = counted(
+            "start it, for at most {worst}?",
+            "start these {count}, for at most {worst} together?",
+            count,
+            worst=(rate or currency.DOLLAR).beside(worst),
+        )
         if not ask(question):
             raise UserError(_("nothing was started"))

@@ -13,12 +13,14 @@ from catalog.prices import Price
 from cloudkite.accounts.api import LONGEST, Passing, call, pages
 from cloudkite.accounts.target import Target
 from cloudkite.jobs.body import MANAGED, JobSpec, body, restarts
-from cloudkite.jobs.job import ENDED, Job, Unsure, Wanted, in_console, maybe
+from cloudkite.jobs.job import ENDED, Job, Unsure, Wanted, arguments_of, in_console, maybe
 from cloudkite.money import limits, prices
 from cloudkite.show.errors import UserError
 from cloudkite.show.text import _
 
 _GRANULE = 30  # seconds; time is billed in such steps
+FLEX_START = "FLEX_START"  # the strategy of a job that waits for machines; priced as on demand: see plans.py
+_FLEX_WAIT = 24 * 3600  # seconds, where none are said (documentation of Scheduling)
 _NOT_TAKEN = frozenset({429, 503})  # answers by which a service says that it did nothing
 _PAUSES = (1.0, 2.0, 5.0)  # seconds before a submission that was not taken is sent again
 
@@ -157,7 +159,17 @@ def parse(raw: dict[str, Any], now: datetime.datetime | None = None) -> Job:
         currency=price.currency if price else "USD",
         price_date=price.as_of if price else "",
         labels=raw.get("labels", {}),
+        arguments=arguments_of(pools[0].get("containerSpec", {}).get("args", [])),
+        waits_until=None if started or state in ENDED else _waits_until(scheduling, raw),
     )
+
+
+def _waits_until(scheduling: dict[str, Any], raw: dict[str, Any]) -> datetime.datetime | None:
+    """When a FLEX_START job that got no machines ends; None for one that waits for ever, or isn't of these."""
+    if scheduling.get("strategy") != FLEX_START or not (created := maybe(raw.get("createTime"))):
+        return None
+    wait = float(str(scheduling.get("maxWaitDuration", f"{_FLEX_WAIT}s")).rstrip("s"))
+    return created + datetime.timedelta(seconds=wait) if wait else None
 
 
 def _hourly(pools: list[dict[str, Any]], region: str, spot: bool) -> Price | None:
