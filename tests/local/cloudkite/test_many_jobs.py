@@ -20,6 +20,7 @@ from cloudkite.jobs.together import following
 from cloudkite.journey import comparing, many, results, training, watching
 from cloudkite.money import costs, gate
 from cloudkite.show.errors import BadValue, UserError
+from infra.logs import JOB_FAILED
 from localcloud import launch
 from tests.local.place import Place, make_trainer
 
@@ -264,6 +265,31 @@ def test_the_list_that_is_watched_tells_what_changes(place, monkeypatch, capsys,
     assert [title for title, _text in shown] == [f"job {job.name} failed"]
     with pytest.raises(BadValue, match="--watch and --json exclude each other"):
         results.list_jobs(place.workspace, "", watch=True, as_json=True)
+
+
+def test_the_accounts_policy_tells_by_mail_of_a_job_that_failed(place, local_cloud, session):
+    """The policy as infra/logs.py makes it, and a job whose end the service itself reports."""
+    url, project = "https://monitoring.googleapis.com/v3/projects", place.account.project
+    service_url = f"https://serviceusage.googleapis.com/v1/projects/{project}/services/monitoring.googleapis.com"
+    assert session.post(f"{service_url}:enable", json={}).ok
+    channel = {"type": "email", "labels": {"email_address": "me@example.com"}}
+    named = session.post(f"{url}/{project}/notificationChannels", json=channel).json()["name"]
+    condition = {"filter": JOB_FAILED, "labelExtractors": {"job": "EXTRACT(resource.labels.job_id)"}}
+    policy = {
+        "displayName": "A training job failed", "combiner": "OR", "notificationChannels": [named],
+        "conditions": [{"displayName": "x", "conditionMatchedLog": condition}],
+        "alertStrategy": {"notificationRateLimit": {"period": "300s"}},
+        "documentation": {"subject": "Training job ${log.extracted_label.job} failed"},
+    }  # fmt: skip
+    assert session.post(f"{url}/{project}/alertPolicies", json=policy).ok
+    good, bad = place.submit("--epochs", "1"), place.submit("--epochs", "1", "--fail", "yes")
+    with pytest.raises(UserError):
+        watching.wait(place.workspace, "", [good.name, bad.name])
+    until, subject = time.monotonic() + 10, f"Training job {bad.id} failed"
+    while subject not in (told := [one["subject"] for one in launch.control(local_cloud.root, "GET", "/bill")["mail"]]):
+        assert time.monotonic() < until, told
+        time.sleep(0.1)
+    assert f"Training job {good.id} failed" not in told
 
 
 def test_a_job_that_waits_for_a_gpu_is_priced_judged_and_told(place, local_cloud, capsys):
