@@ -41,7 +41,7 @@ class LogAlerts:
         self._lock = threading.Lock()
 
     def hear(self, project: str, entries: Sequence[Entry]) -> None:
-        """Tell of entries that a policy of the project waits for; who writes has nothing to do with it. Never raises."""
+        """Tell of entries that a policy of the project waits for. Never raises: it is not the writer's matter."""
         policies = self._cloud.documents.list(POLICY, f"projects/{project}/alertPolicies/")
         for policy in policies if entries else ():
             wanted = [one["conditionMatchedLog"] for one in policy["conditions"] if "conditionMatchedLog" in one]
