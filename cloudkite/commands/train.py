@@ -20,6 +20,7 @@ _OPTIONS = {
     "workers": "replicas (default: 1)",
     "spot": "on Spot machines: cheaper, may be preempted; the job resumes from its checkpoint",
     "queue": "wait so long for a GPU that is out of stock (L4, A100, H100, H200, B200), e.g. 6h; waiting is free",
+    "also": "in the cheapest of the account's regions that has the quota (cloudkite:alsoIn)",
     "image": "container image (default: TensorFlow's own for CPUs, python:3.11 with your pins for GPUs)",
     "limit": "time limit, e.g. 30m, 1h, 2h30m (default: 1h)",
     "rehearse": "on a local account: run a GPU or TPU job on this machine's CPU, to try all else",
@@ -49,6 +50,7 @@ def train(
     workers: int = 1,
     spot: bool = False,
     queue: str = "",
+    also: bool = False,
     image: str = "",
     rehearse: bool = False,
     limit: str = "",
@@ -70,7 +72,7 @@ def train(
     wishes = Wishes(
         machine=machine, gpu=gpu, gpus=gpus, tpu=tpu, workers=workers, spot=spot, image=image, limit=limit,
         max_cost=max_cost, name=name, rehearse=rehearse, arguments=tuple(_after_dashes()), earlier=continue_,
-        widen=widen, on=on, queue=queue,
+        widen=widen, on=on, queue=queue, also=also,
     )  # fmt: skip
     place = workspace.find()
     if len(trainer) == 1 and not seeds:

@@ -51,7 +51,8 @@ class JobSpec:
 
     `restarts` lets a preempted spot job start again; `rehearse` lets a job for GPUs run where there are none.
     `wait_seconds` is how long it waits for machines that are out of stock, 0 where it isn't to wait. `output` is the
-    gs:// folder for model, checkpoints and logs. `place` is where it runs: "vertex", or "run" for Cloud Run.
+    gs:// folder for model, checkpoints and logs. `place` is where it runs: "vertex", or "run" for Cloud Run;
+    `region` is another than the account's, "" for that.
     """
 
     name: str
@@ -64,6 +65,7 @@ class JobSpec:
     output: str
     limit_seconds: int
     machine: str
+    region: str = ""
     accelerator: str = ""
     count: int = 0
     topology: str = ""

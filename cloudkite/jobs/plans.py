@@ -35,7 +35,8 @@ class Wishes:
     """What a person asked for a job; empty means Cloudkite's default. `limit` and `max_cost` are as typed.
 
     `rehearse`: run a job for accelerators on the CPU, where an account's cloud has none. `earlier`: what to learn on
-    from, as typed; see `cloudkite.jobs.earlier`.
+    from, as typed; see `cloudkite.jobs.earlier`. `queue`: how long to wait for machines that are out of stock, as
+    typed. `also`: in whichever of the account's regions is the cheapest that has the quota.
     """
 
     machine: str = ""
@@ -54,6 +55,7 @@ class Wishes:
     widen: bool = False
     on: str = VERTEX
     queue: str = ""
+    also: bool = False
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,7 @@ class Plan:
     consent. `data` are the files here that the job needs, all of `data_folder` if there is one, `earlier` what it
     learns on from. `name` is the one that the person gave the job, or ""; then `stem` begins its name, or the trainer's
     does. `place` is VERTEX or RUN. `wait_seconds` is how long it waits for machines that are out of stock, 0 for not.
+    `transfer` is what its data cost on their way into another region; the worst case has it in it.
     """
 
     trainer: Trainer
@@ -92,6 +95,7 @@ class Plan:
     place: str = VERTEX
     stem: str = ""
     wait_seconds: int = 0
+    transfer: Decimal = Decimal(0)
 
     @property
     def preemptible(self) -> bool:
@@ -295,7 +299,7 @@ def _region(account: Account, region: str) -> str:
     """The account's region: its buckets are there, and the service wants bucket and job in one place."""
     wanted = region or account.region
     _known(lambda: regions.region(wanted), "--region")
-    if wanted != account.region:
+    if wanted not in (account.region, *account.also):
         raise BadValue(
             _("account {name} is in {region}, and a job must run where its buckets are").format(
                 name=account.name, region=account.region

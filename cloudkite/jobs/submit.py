@@ -37,13 +37,15 @@ class Submitted(Job):
     sent_bytes: int = 0
 
 
-def plan(account: Account, trainer: Trainer, wishes: Wishes) -> Plan:
+def plan(account: Account, trainer: Trainer, wishes: Wishes, region: str = "") -> Plan:
     """The wishes checked against the catalogue, priced, and with the data files they need found here.
+
+    `region` is "" for the account's own.
 
     Raises BadValue for what can't be. Nothing is sent.
     """
     files, arguments = local_data(trainer, tuple(wishes.arguments))
-    made = plans.plan(account, trainer, wishes)
+    made = plans.plan(account, trainer, wishes, region=region)
     folder = _data_folder(trainer, tuple(wishes.arguments))
     return dataclasses.replace(made, data=files, data_folder=folder, arguments=arguments)
 
@@ -162,10 +164,11 @@ def create(
         wheel=staged.wheel,
         sha256=staged.sha256,
         service_account=made.trainer,
-        output=f"{made.buckets['models']}/{plan.trainer.name}/{unique}/",
+        output=f"{made.buckets[models_of(plan)]}/{plan.trainer.name}/{unique}/",
         limit_seconds=plan.limit_seconds,
         place=plan.place,
         machine=plan.machine.name,
+        region=plan.region if plan.region != plan.account.region else "",
         accelerator=plan.accelerator,
         count=plan.count,
         topology=plan.machine.topology,
@@ -188,6 +191,11 @@ def create(
     return Submitted(**{**fields, **told})
 
 
+def models_of(plan: Plan) -> str:
+    """The purpose of the bucket that the job's output goes to: the service wants it in the job's own region."""
+    return "models" if plan.region == plan.account.region else f"models-{plan.region}"
+
+
 def fingerprint(workspace: Workspace, plan: Plan) -> str:
     """What tells jobs apart that would compute the same: code, data, arguments and machines, as a label can say it.
 
@@ -199,7 +207,7 @@ def fingerprint(workspace: Workspace, plan: Plan) -> str:
         sorted((file.name, digest) for file, digest in hashes.items()),
         plan.arguments,
         plan.earlier.options() if plan.earlier else (),
-        [plan.image, plan.region, plan.place, plan.machine.name, plan.accelerator, plan.count, plan.workers],
+        [plan.image, plan.place, plan.machine.name, plan.accelerator, plan.count, plan.workers],
     ]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:40]
 

@@ -60,6 +60,7 @@ def train(
     not submitted or has failed.
     """
     from cloudkite.jobs import submit
+    from cloudkite.jobs.places import regions
     from cloudkite.jobs.together import members
     from cloudkite.money import limits
     from cloudkite.trainers import arguments, folders
@@ -80,7 +81,11 @@ def train(
         target = connect(workspace, account)
         wishes = dataclasses.replace(wishes, max_cost=training.in_dollars(target, wishes.max_cost))
     alone = dataclasses.replace(wishes, name="", limit="", max_cost="")
-    planned = [submit.plan(account, trainer, alone) for trainer in trainers]
+    if wishes.also:
+        target = target or connect(workspace, account)
+        planned = [regions.choose(target, trainer, alone) for trainer in trainers]
+    else:
+        planned = [submit.plan(account, trainer, alone) for trainer in trainers]
     plans = members.within(members.members(planned, wanted, wishes.name), wishes.limit, wishes.max_cost)
     _check_names(workspace, plans)
     target = target or connect(workspace, account)

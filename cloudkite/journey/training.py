@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from cloudkite.trainers.folders import Trainer
 
 
+_NO_STOCK = "Resources are insufficient in region"  # how the service says that it has no machines, in English alone
+
 # --- check
 
 
@@ -109,6 +111,7 @@ def train(
 ) -> None:
     """Check if needed, price, gate, ask, submit, follow. Who asks for the trainer's help gets that alone, here."""
     from cloudkite.jobs import body, earlier, submit
+    from cloudkite.jobs.places import regions
     from cloudkite.money import limits
     from cloudkite.trainers import arguments, folders
 
@@ -124,7 +127,11 @@ def train(
     if limits.split_currency(wishes.max_cost)[1]:  # only then a rate has to be asked for before there is a plan
         target = connect(workspace, account)
         wishes = dataclasses.replace(wishes, max_cost=in_dollars(target, wishes.max_cost))
-    plan = submit.plan(account, trainer, wishes)
+    if wishes.also:
+        target = target or connect(workspace, account)
+        plan = regions.choose(target, trainer, wishes)
+    else:
+        plan = submit.plan(account, trainer, wishes)
     target = target or connect(workspace, account)
     if wishes.earlier:
         known = folders.names(workspace)
@@ -275,10 +282,20 @@ def finish(target: Target, job: Job, brief: bool = False) -> Job:
         _show_console(ended, screen.say)
         raise UserError(
             ended.error or _("job {name} ended as {state}").format(name=ended.name, state=ended.state),
-            _("uv run invoke logs --job {id}").format(id=ended.id),
+            _after_failure(target, ended),
             FAILED,
         )
     return ended
+
+
+def _after_failure(target: Target, job: Job) -> str:
+    """What helps a job that failed: its log, or other machines where there were none of these."""
+    if _NO_STOCK not in job.error:
+        return _("uv run invoke logs --job {id}").format(id=job.id)
+    ways = [_("--queue 6h waits for GPUs that Google queues jobs for"), _("another machine")]
+    if others := [region for region in (target.account.region, *target.account.also) if region != job.region]:
+        ways.insert(0, _("--also looks in {regions}").format(regions=", ".join(others)))
+    return "; ".join(ways)
 
 
 def after_job(workspace: Workspace, account: Account, job: Job) -> None:

@@ -48,13 +48,13 @@ def judge(target: Target, plan: Plan) -> Verdict:
     """Read the spending, the quotas and the rate, at once, and let the job pass or raise UserError."""
     target.session()  # made once, before threads ask for it
     with ThreadPoolExecutor(2) as beside:
-        reading = beside.submit(quota.read, target, plan.needs())
+        reading = beside.submit(quota.read, target, plan.needs(), plan.region)
         rating = beside.submit(currency.of_account, target)
         spending = costs.spent(target)
     readings, (rate, why) = reading.result(), rating.result()
     refusal = quota.refuse(readings, plan.account.tier, plan.region, elsewhere(plan))
     if refusal:
-        raise refusal
+        raise elsewhere_too(plan, refusal)
     left, notes = fit(plan, spending, rate, why)
     notes += caps.check(target, plan, what_fits)
     return Verdict(spending, left, tuple(readings), (*notes, *quota.unread(readings)), rate)
@@ -64,6 +64,14 @@ def elsewhere(plan: Plan) -> str:
     """The option by which a job runs on Cloud Run instead of Vertex AI; "" where it can't: for GPUs, for workers."""
     alone = not (plan.accelerator or plan.machine.tpu) and plan.workers == 1
     return "--on run" if plan.place == VERTEX and alone and plan.region in run.regions() else ""
+
+
+def elsewhere_too(plan: Plan, refusal: UserError) -> UserError:
+    """The refusal of a quota, with the account's other regions, where the job was to be in the account's own."""
+    if not plan.account.also or plan.region != plan.account.region or plan.place != VERTEX:
+        return refusal
+    also = _("{hint}; or --also looks in {regions}")
+    return UserError(refusal.message, also.format(hint=refusal.hint, regions=", ".join(plan.account.also)))
 
 
 def fit(

@@ -68,13 +68,16 @@ def members(plans: Sequence[Plan], wanted: Sequence[int], name: str) -> list[Pla
 def within(plans: Sequence[Plan], limit: str, max_cost: str) -> list[Plan]:
     """The plans with one time limit, for which `max_cost` pays for all of them together. Raises BadValue."""
     hourly = sum((each(plan) for plan in plans), Decimal(0))
+    transfer = sum((plan.transfer for plan in plans), Decimal(0))
+    if max_cost and transfer:
+        max_cost = f"{max(limits.parse_amount(max_cost) - transfer, transfer):f}"
     seconds, most = limits.limit_for(hourly, 0, limit, max_cost, plans[0].price.currency)
     return [
         dataclasses.replace(
             plan,
             limit_seconds=seconds,
             max_cost=most,
-            worst_case=limits.worst_case(plan.price.amount or Decimal(0), seconds, plan.restarts),
+            worst_case=limits.worst_case(plan.price.amount or Decimal(0), seconds, plan.restarts) + plan.transfer,
         )
         for plan in plans
     ]

@@ -25,15 +25,16 @@ def judge(target: Target, plans: Sequence[Plan]) -> Verdict:
     `left` is what the budget has after all of them.
     """
     target.session()  # made once, before threads ask for it
-    needs = _most(plans)
+    regions = {plan.region: [one for one in plans if one.region == plan.region] for plan in plans}
     with ThreadPoolExecutor(2) as beside:
-        reading = beside.submit(quota.read, target, needs)
         rating = beside.submit(currency.of_account, target)
+        reading = {region: beside.submit(quota.read, target, _most(some), region) for region, some in regions.items()}
         spending = costs.spent(target)
-    readings, (rate, why) = reading.result(), rating.result()
-    first = plans[0]
-    if refusal := quota.refuse(readings, first.account.tier, first.region, gate.elsewhere(first)):
-        raise refusal
+    readings = {region: one.result() for region, one in reading.items()}
+    rate, why = rating.result()
+    for region, some in regions.items():
+        if refusal := quota.refuse(readings[region], some[0].account.tier, region, gate.elsewhere(some[0])):
+            raise gate.elsewhere_too(some[0], refusal)
     left, notes, number = None, [], 0
     try:
         for number, plan in enumerate(plans):
@@ -44,8 +45,9 @@ def judge(target: Target, plans: Sequence[Plan]) -> Verdict:
         if not number:
             raise
         raise _too_many(plans, number, refused) from None
-    notes += [*_waiting(plans, readings), *quota.unread(readings)]
-    return Verdict(spending, left, tuple(readings), tuple(notes), rate)
+    notes += [note for region, some in regions.items() for note in _waiting(some, readings[region])]
+    read = tuple(one for found in readings.values() for one in found)
+    return Verdict(spending, left, read, (*notes, *quota.unread(read)), rate)
 
 
 def _after(spending: Spending, earlier: Sequence[Plan]) -> Spending:

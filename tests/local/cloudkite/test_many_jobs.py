@@ -8,6 +8,7 @@ import io
 import json
 import time
 from collections.abc import Iterator
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ import pytest
 from cloudkite import desktop
 from cloudkite.check import steps
 from cloudkite.jobs import service, submit
+from cloudkite.jobs.places import regions
 from cloudkite.jobs.plans import Wishes
 from cloudkite.jobs.together import following
 from cloudkite.journey import comparing, many, results, training, watching
@@ -290,6 +292,63 @@ def test_the_accounts_policy_tells_by_mail_of_a_job_that_failed(place, local_clo
         assert time.monotonic() < until, told
         time.sleep(0.1)
     assert f"Training job {good.id} failed" not in told
+
+
+@pytest.fixture
+def elsewhere(place: Place, session: Any) -> Iterator[Place]:
+    """The place with another region, as `up` makes it for cloudkite:alsoIn, and no T4 left at home."""
+    outputs = place.account.outputs()
+    home, other = outputs.buckets["models"], f"{outputs.buckets['models']}-us-west1"
+    storage, name = "https://storage.googleapis.com/storage/v1", other.removeprefix("gs://")
+    made = session.post(f"{storage}/b?project={place.account.project}", json={"name": name, "location": "us-west1"})
+    assert made.ok
+    policy = session.get(f"{storage}/b/{home.removeprefix('gs://')}/iam").json()
+    assert session.put(f"{storage}/b/{name}/iam", json={"bindings": policy["bindings"]}).ok
+    found = dataclasses.replace(place.account, also=("us-west1",), state=place.account.state / "elsewhere")
+    found.state.mkdir()
+    told = json.loads((place.account.state / "outputs.json").read_text(encoding="utf-8"))
+    told["buckets"] |= {"models-us-west1": other}
+    (found.state / "outputs.json").write_text(json.dumps(told), encoding="utf-8")
+    quotas = f"https://cloudquotas.googleapis.com/v1/projects/{place.account.project}/locations/global/quotaPreferences"
+    preference = {
+        "service": "aiplatform.googleapis.com", "quotaId": "CustomModelTrainingT4GPUsPerProjectPerRegion",
+        "dimensions": {"region": "us-central1"}, "quotaConfig": {"preferredValue": "0"},
+    }  # fmt: skip
+    lowered = session.post(
+        f"{quotas}?quotaPreferenceId=t4-at-home&ignoreSafetyChecks=QUOTA_DECREASE_PERCENTAGE_TOO_HIGH", json=preference
+    )
+    assert lowered.ok, lowered.text
+    yield dataclasses.replace(place, account=found, target=dataclasses.replace(place.target, account=found))
+    back = {**preference, "quotaConfig": {"preferredValue": "12"}}
+    assert session.patch(f"{quotas}/t4-at-home", json=back).ok
+
+
+def test_a_job_goes_where_its_quota_is_with_the_way_of_its_data_in_the_price(place, elsewhere, session):
+    wishes = Wishes(gpu="t4", limit="30m", rehearse=True, image="python:3.11", arguments=("--epochs", "1"))
+    with pytest.raises(UserError, match="the quota in us-central1 is too small") as refused:
+        gate.judge(elsewhere.target, submit.plan(elsewhere.account, elsewhere.trainer, wishes))
+    assert (refused.value.hint or "").endswith("or --also looks in us-west1")
+    with pytest.raises(BadValue, match="account jobs-sub has no other region"):
+        regions.choose(place.target, place.trainer, wishes)
+    plan = regions.choose(elsewhere.target, elsewhere.trainer, wishes)
+    assert plan.region == "us-west1" and plan.transfer == Decimal("0.0001")
+    assert any(note.startswith("it reads 8 B from us-central1: at most 0.0001 USD for the way") for note in plan.notes)
+    assert any("us-central1: the quota in us-central1 is too small" in note for note in plan.notes)
+    gate.judge(elsewhere.target, plan)
+    job = submit.submit(place.workspace, elsewhere.target, submit.on_this_machine(place.workspace, plan))
+    assert job.region == "us-west1" and job.output.startswith(elsewhere.account.outputs().buckets["models-us-west1"])
+    home = submit.submit(place.workspace, elsewhere.target, place.plan("--epochs", "1"))
+    (*ended,) = list(following.looks(elsewhere.target, [job, home], longest=0.5))[-1].jobs
+    assert [(one.region, one.state) for one in ended] == [("us-west1", "SUCCEEDED"), ("us-central1", "SUCCEEDED")]
+    found = [one.id for one in service.recent(elsewhere.target, trainer="tiny", most=2)]
+    assert found == [home.id, job.id], "both regions in one list, the newest first"
+    assert {row.job.id for row in costs.spent(elsewhere.target).rows} >= {home.id, job.id}
+    service.cancel(elsewhere.target, job.id)  # it has ended: nothing happens
+    nothing = dataclasses.replace(wishes, gpu="t4", gpus=4, workers=4)
+    with pytest.raises(
+        UserError, match=r"no region of account jobs-sub has what the job needs: us-central1: .*us-west1: "
+    ):
+        regions.choose(elsewhere.target, elsewhere.trainer, nothing)
 
 
 def test_a_job_that_waits_for_a_gpu_is_priced_judged_and_told(place, local_cloud, capsys):
