@@ -6,6 +6,8 @@ import csv
 import dataclasses
 import io
 import json
+import os
+import signal
 import time
 from collections.abc import Iterator
 from decimal import Decimal
@@ -191,6 +193,35 @@ def test_a_command_that_is_interrupted_or_killed_goes_on_with_those_that_are_mis
     assert len(json.loads(capsys.readouterr().out)["jobs"]) == 2
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no fork; there the label does the same")
+def test_a_command_that_is_killed_between_two_submissions_submits_nothing_twice(place, monkeypatch, capsys):
+    words = "--epochs 1 --pause 20"
+    child = os.fork()
+    if not child:
+        own = dataclasses.replace(place.target)  # connections of its own
+        many.connect = lambda *_: own  # type: ignore[assignment]
+        create, count = submit.create, []
+
+        def dies(*given: Any) -> Any:
+            if len(count) == 2:
+                os.kill(os.getpid(), signal.SIGKILL)
+            count.append(create(*given))
+            return count[-1]
+
+        submit.create = dies
+        try:
+            train(place, "tiny", seeds="41,42,43", words=words, follow=False)
+        finally:
+            os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+    capsys.readouterr()
+    train(place, "tiny", seeds="41,42,43", words=words, as_json=True)
+    found = json.loads(capsys.readouterr().out)
+    assert [job["arguments"][-1] for job in found["jobs"]] == ["43"] and len(found["already"]) == 2
+    seeds = [job.arguments[-1] for job in service.running(place.target)]
+    assert sorted(seeds) == ["41", "42", "43"]
+
+
 def test_waiting_ends_with_the_jobs_and_tells_which_failed(place, capsys, shown):
     good, bad = place.submit("--epochs", "2"), place.submit("--epochs", "1", "--fail", "yes")
     with pytest.raises(UserError) as failed:
@@ -369,6 +400,9 @@ def test_a_job_that_waits_for_a_gpu_is_priced_judged_and_told(place, local_cloud
         assert now.waits_until is not None and round((now.waits_until - now.created).total_seconds()) == 6 * 3600
         results.list_jobs(place.workspace, "", trainer="tiny", states=["pending"])
         assert f"queued, waits until {now.waits_until:%m-%d %H:%M} UTC" in capsys.readouterr().out
-        service.cancel(place.target, job.id)
     finally:
         launch.control(local_cloud.root, "DELETE", "/faults")
+    watching.wait(place.workspace, "", [job.name])
+    lines = launch.control(local_cloud.root, "GET", "/bill")["lines"]
+    (line,) = [one for one in lines if f"on {plan.machine.name} " in one["sku"]]
+    assert line["sku"].startswith("Vertex AI: Training"), "as the gate counted it: on demand"
