@@ -66,11 +66,15 @@ def _submitted(target: Target, spec: JobSpec, failed: Passing) -> Job | None:
 def get(target: Target, job: str) -> Job:
     """The job with that id, in whichever of the account's regions it is."""
     doing = _("look up job {id}").format(id=job)
-    for region in target.account.also:
+    *some, last = ("", *target.account.also)
+    for region in some:
         answer = send(target, "GET", f"{_url(target, region)}/{job}", doing, again=True)
         if answer.ok:
             return _told(target, table(answer, doing))
-    return _told(target, call(target, "GET", f"{_url(target)}/{job}", doing))
+        if answer.status_code != 404:
+            last = region  # which tells what is wrong
+            break
+    return _told(target, call(target, "GET", f"{_url(target, last)}/{job}", doing))
 
 
 def cancel(target: Target, job: str) -> None:
