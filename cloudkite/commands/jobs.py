@@ -18,7 +18,7 @@ from cloudkite.commands import ACCOUNT, JSON, NOTIFY, command
         "all": "also jobs that Cloudkite did not make",
         "watch": "stay, and change the table as the jobs change, until Ctrl-C",
         "compare": "jobs side by side: parameters, data, metrics, time, cost; what differs first",
-        "csv": "with --compare: a line a job, for spreadsheets",
+        "csv": "the comparison with a line a job, for spreadsheets",
         "notify": NOTIFY,
         "account": ACCOUNT,
         "json": JSON,
@@ -42,7 +42,7 @@ def jobs(
     from cloudkite.journey import comparing, results
 
     place = workspace.find()
-    if compare:
+    if compare or csv:
         comparing.compare(place, account, list(job), trainer=trainer, as_json=json, as_csv=csv)
         return
     results.list_jobs(
