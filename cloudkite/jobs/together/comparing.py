@@ -53,6 +53,7 @@ def _compared(target: Target, job: Job) -> Compared:
     hashed = _HASH.search(data)
     facts, lacks = _facts(target, job)
     run, rows, metrics = (_table(facts.get(key)) for key in ("run", "rows", "metrics"))
+    run.pop("machine", None)  # as its own system calls it; the job knows what it was asked for
     known = {name.replace("_", "-"): written(value) for name, value in run.items() if isinstance(value, _PLAIN)}
     if facts and not metrics:
         lacks = _("its trainer told no metrics")
