@@ -26,10 +26,11 @@ from cloudkite.commands.tensorboard import tensorboard
 from cloudkite.commands.test import test
 from cloudkite.commands.train import train
 from cloudkite.commands.up import up
+from cloudkite.commands.wait import wait
 
 ns = Collection(
-    demo, start, new, report, check, train, jobs, logs, cancel, fetch, predict, export, tensorboard, up, down, test,
-    lint, bench, quota, doctor, pin, audit, parity,
+    demo, start, new, report, check, train, jobs, logs, wait, cancel, fetch, predict, export, tensorboard, up, down,
+    test, lint, bench, quota, doctor, pin, audit, parity,
     account.collection, budget.collection, ci.collection, classes.collection, data.collection, local.collection,
     prices.collection, template.collection,
 )  # fmt: skip

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pulumi
 import pulumi_gcp as gcp
@@ -42,23 +42,34 @@ PURPOSES = (
 )
 
 
+def elsewhere(region: str) -> Purpose:
+    """The bucket for models of jobs in another region: Vertex AI wants a job's output in the job's own."""
+    models = next(purpose for purpose in PURPOSES if purpose.name == "models")
+    return replace(models, name=f"models-{region}")
+
+
 class Buckets(pulumi.ComponentResource):
-    """`urls` has gs://NAME by purpose: data, staging, models."""
+    """`urls` has gs://NAME by purpose: data, staging, models, and models-REGION for each other region."""
 
     def __init__(self, settings: Settings, apis: Apis, identity: Identity, opts: pulumi.ResourceOptions) -> None:
         super().__init__("cloudkite:account:Buckets", "buckets", None, opts)
         self._settings = settings
         self._apis = apis
         self.urls: dict[str, pulumi.Output[str]] = {}
-        for purpose in PURPOSES:
-            bucket = self._bucket(purpose)
+        home = settings.region
+        places = [
+            *((purpose, home) for purpose in PURPOSES),
+            *((elsewhere(region), region) for region in settings.also_in),
+        ]
+        for purpose, region in places:
+            bucket = self._bucket(purpose, region)
             self._grant(bucket, f"{purpose.name}-trainer", identity.trainer, purpose.trainer)
             for who, member in identity.submitters.items() if purpose.submitter else ():
                 self._grant(bucket, f"{purpose.name}-{who}", member, purpose.submitter)
             self.urls[purpose.name] = bucket.url
         self.register_outputs(dict(self.urls))
 
-    def _bucket(self, purpose: Purpose) -> gcp.storage.Bucket:
+    def _bucket(self, purpose: Purpose, region: str) -> gcp.storage.Bucket:
         settings = self._settings
         # Parts of an upload that was broken off are invisible, and billed until somebody removes them.
         rules = [_rule("AbortIncompleteMultipartUpload", 1)]
@@ -68,7 +79,7 @@ class Buckets(pulumi.ComponentResource):
             purpose.name,
             name=settings.bucket(purpose.name),
             project=settings.project,
-            location=settings.region,  # the jobs' own region: no transfer is billed, and Vertex AI demands it
+            location=region,  # the jobs' own region: no transfer is billed, and Vertex AI demands it
             storage_class="STANDARD",
             uniform_bucket_level_access=True,
             public_access_prevention="enforced",

@@ -73,7 +73,8 @@ class Logs(pulumi.ComponentResource):
                 auto_close="86400s",
             ),
             documentation=monitoring.AlertPolicyDocumentationArgs(
-                subject=f"Training job failed in {settings.project}",
+                subject="Training job ${log.extracted_label.job}${log.extracted_label.run} failed in "
+                + settings.project,
                 content="Job ${log.extracted_label.job}${log.extracted_label.run} failed; why: `uv run invoke logs`",
                 mime_type="text/markdown",
             ),

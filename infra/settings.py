@@ -28,7 +28,7 @@ VERTEX = "aiplatform.googleapis.com"
 _OURS = ("gcp:", "cloudkite:")
 
 # Values that pulumi.Config hands over as JSON text.
-_STRUCTURED = ("budget", "quotas", "logRetentionDays", "stagingDays", "members", "ci", "learners", "stops")
+_STRUCTURED = ("budget", "quotas", "logRetentionDays", "stagingDays", "members", "ci", "learners", "stops", "alsoIn")
 
 
 def _setting(name: str, about: str, allowed: str = "", default: Any = ..., **limits: Any) -> Any:
@@ -73,6 +73,7 @@ def _different(values: tuple[str, ...]) -> tuple[str, ...]:
 
 _REGION = f"{_TRAINING}, like us-central1"
 Region = Annotated[str, AfterValidator(_region), WithJsonSchema({"type": "string", "enum": sorted(regions())})]
+Regions = Annotated[tuple[Region, ...], BeforeValidator(_fixed), AfterValidator(_different)]
 Email = Annotated[str, Field(pattern=r"^[^\s@:,;]+@[^\s@:,;]+\.[^\s@:,;.]+$")]
 Member = Annotated[str, Field(pattern=r"^(user|serviceAccount|group):[^\s@:,;]+@[^\s@:,;]+\.[^\s@:,;.]+$")]
 Members = Annotated[tuple[Member, ...], BeforeValidator(_fixed), AfterValidator(_different)]
@@ -289,6 +290,12 @@ class Settings(_Model):
         pattern=r"^[a-z][a-z0-9-]{4,28}[a-z0-9]$",
     )
     region: Region = _setting("gcp:region", "Where buckets, jobs and images live.", _REGION, "us-central1")
+    also_in: Regions = _setting(
+        "cloudkite:alsoIn",
+        "Other regions that jobs may run in, with `train --also`: each gets a bucket for models.",
+        "a list of different regions with custom training is needed, like [us-west1]",
+        (),
+    )
     target: Literal["google", "local"] = _setting(
         "cloudkite:target", "Google, or the local cloud on this machine.", "allowed are google and local", "google"
     )
@@ -375,7 +382,7 @@ class Settings(_Model):
         return {"managed-by": "cloudkite", "account": self.stack}
 
     def bucket(self, purpose: str) -> str:
-        """The name of the bucket for `purpose`: data, staging or models."""
+        """The name of the bucket for `purpose`: data, staging, models, or models-REGION for one of `also_in`."""
         return "-".join(filter(None, (self.project, purpose, self.bucket_suffix)))
 
     @property
@@ -470,6 +477,7 @@ def _together(config: Mapping[str, Any]) -> Iterator[str]:
             "set cloudkite:state to bucket, or leave ci out"
         )
     yield from _learners(config.get("cloudkite:learners", []))
+    yield from _elsewhere(config)
     budget = config.get("cloudkite:budget")
     if isinstance(budget, Mapping) and budget.get("period") == "trial" and "cloudkite:trialStarted" not in config:
         yield (
@@ -510,6 +518,15 @@ def _learners(rows: Any) -> Iterator[str]:
         named = [row.get(key) for row in rows if isinstance(row, Mapping)] if isinstance(rows, list) else []
         for value in dict.fromkeys(str(one) for one in named if named.count(one) > 1):
             yield f"cloudkite:learners has the {key} {value} twice; each learner needs one of their own"
+
+
+def _elsewhere(config: Mapping[str, Any]) -> Iterator[str]:
+    """Mistakes of other regions: the account's own among them, and learners, who have no rights on their buckets."""
+    also, home = config.get("cloudkite:alsoIn"), config.get("gcp:region", "us-central1")
+    if isinstance(also, list) and home in also:
+        yield f"cloudkite:alsoIn names {home}, the account's own region; name others, or leave it out"
+    if also and config.get("cloudkite:learners"):
+        yield "cloudkite:alsoIn and cloudkite:learners exclude each other; leave one of them out"
 
 
 def _stopped(config: Mapping[str, Any]) -> Iterator[str]:

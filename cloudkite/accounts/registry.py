@@ -32,7 +32,7 @@ class Account:
     `currency` is None while it is unknown: the settings name none, and no `up` has read the billing account's own.
     `state` is a folder of this computer's; `shared` says that what `up` made is written down in a bucket of the
     project instead, for all who work on it. `period` is "month", or "trial" for the 90 days of a free trial's credit;
-    `trial_started` the day on which that began, None while nobody said.
+    `trial_started` the day on which that began, None while nobody said. `also` are other regions that jobs may run in.
     """
 
     name: str
@@ -50,6 +50,7 @@ class Account:
     learner: Membership | None = None  # who works with it, where it is a class's
     period: str = "month"
     trial_started: datetime.date | None = None
+    also: tuple[str, ...] = ()
 
     @property
     def costs_money(self) -> bool:
@@ -134,6 +135,7 @@ def load(workspace: Workspace, name: str | None = None) -> Account:
         learner=joined if joined and joined.account == name else None,
         period=str(budget.get("period", "month")),
         trial_started=datetime.date.fromisoformat(began) if (began := described["trial_started"]) else None,
+        also=tuple(described["also_in"]),
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from invoke.context import Context
@@ -25,44 +26,72 @@ ACCOUNT = "another account than the one in use"
 ACCOUNTS = "several accounts at once: a,b,c"
 ALL = "all accounts at once"
 JSON = "print JSON"
+NOTIFY = "show a message on this desktop when a job fails"
 ONE_JOB = {"job": "a job's name or id, the start of one, or a trainer's name (default: the newest)", "account": ACCOUNT}
 
 
 class _Command(Task[Any]):
-    """A task that may have one word more or less: `fetch` and `fetch grades`, which Invoke itself can't tell apart.
+    """A task that may have words more or less: `fetch` and `fetch grades`, which Invoke itself can't tell apart.
 
-    `maybe` names the option that a word without an option's name is for.
+    `maybe` names the option that a word without an option's name is for, `many` the one that several such words are
+    for: its value is then a list. `only_with` is the option without which there are none.
     """
 
     maybe = ""
+    many = ""
+    only_with = ""
 
     def get_arguments(self, ignore_unknown_help: bool | None = None) -> list[Argument]:
-        """Its options; `maybe` is a positional one where this command line has a word for it."""
+        """Its options; `maybe` and `many` are positional ones where this command line has words for them."""
         found = super().get_arguments(ignore_unknown_help)
-        for argument in found if self.maybe else ():
-            if argument.name == self.maybe and _has_word(sys.argv, self.name, found):
+        named = self.maybe or self.many
+        words = _words(sys.argv, self.name, found) if named and self.only_with in ("", *sys.argv) else []
+        for argument in found if words else ():
+            if argument.name == named:
                 argument.positional, argument.default = True, None
-        return sorted(found, key=lambda argument: not argument.positional)
+        places = [one for one in found if one.positional]
+        more = len(words) - 1 if self.many and not _HELP & set(sys.argv) else 0
+        places += [Argument(name=f"{named}_{number}", positional=True) for number in range(2, 2 + more)]
+        return [*places, *(one for one in found if not one.positional)]
 
 
-def _has_word(line: list[str], name: str, options: list[Argument]) -> bool:
-    """Whether a word follows the command's name that belongs to no option."""
+_HELP = {"-h", "--help"}
+
+
+def _words(line: list[str], name: str, options: list[Argument]) -> list[str]:
+    """The words after the command's name that belong to no option, up to the next command or an option not its own."""
     words = line[: line.index("--")] if "--" in line else line
     start = next((i for i, word in enumerate(words) if i and word.rpartition(".")[2] == name), len(words))
-    valued = {f"--{n.replace('_', '-')}" for one in options if one.takes_value for n in one.names}
+    flags = {f"--{n.replace('_', '-')}": one.takes_value for one in options for n in one.names}
+    found: list[str] = []
     before = ""
     for word in words[start + 1 :]:
-        if not word.startswith("-") and before not in valued:
-            return True
+        if flags.get(before):
+            pass  # its value
+        elif not word.startswith("-"):
+            if found and word in _commands():
+                break
+            found.append(word)
+        elif word.partition("=")[0] not in flags:
+            break
         before = word
-    return False
+    return found
 
 
-def command(*, name: str | None = None, maybe: str = "", **options: Any) -> Callable[[Callable[..., Any]], Any]:
+@functools.cache
+def _commands() -> frozenset[str]:
+    """The names of the commands that stand for themselves."""
+    return frozenset(path.stem for path in Path(__file__).parent.glob("[a-z]*.py"))
+
+
+def command(
+    *, name: str | None = None, maybe: str = "", many: str = "", only_with: str = "", **options: Any
+) -> Callable[[Callable[..., Any]], Any]:
     """An Invoke task whose mistakes are told as `error:` and `hint:`; `--debug` shows the traceback instead.
 
-    `maybe` names the option that may be given without its name: `logs grades`. What --list and --help show of it (its
-    docstring, `help`) is in the reader's language.
+    `maybe` names the option that may be given without its name: `logs grades`; `many` one of which there may be
+    several, `only_with` the option that they go with. What --list and --help show of it (its docstring, `help`) is in
+    the reader's language.
     """
     options["help"] = {option: _(said) for option, said in options.get("help", {}).items()}
 
@@ -74,11 +103,14 @@ def command(*, name: str | None = None, maybe: str = "", **options: Any) -> Call
             with mistakes.told(debug="--debug" in sys.argv or "-d" in sys.argv):
                 command_line.interruptible()
                 _sweep()
+                if many:
+                    more = [values.pop(key) for key in list(values) if key.startswith(f"{many}_")]
+                    values[many] = [word for word in (values[many], *more) if word]
                 body(c, *arguments, **values)
 
         run.__doc__ = _(body.__doc__ or "")
         made: Any = task(run, name=name, klass=_Command, auto_shortflags=False, **options)
-        made.maybe = maybe
+        made.maybe, made.many, made.only_with = maybe, many, only_with
         return made
 
     return decorate

@@ -20,6 +20,7 @@ LONGEST_NAME = 128
 _STEM = 40  # characters
 MANAGED = "cloudkite"  # the value of the label managed-by
 STARTED_BY = "started-by"  # the label that says who submitted a job
+CONTENT = "content"  # the label that jobs share which would compute the same: see submit.fingerprint
 SPOT_RESTARTS = (
     6  # https://cloud.google.com/vertex-ai/docs/training/use-spot-vms: a preempted job starts again so often
 )
@@ -48,8 +49,10 @@ def bootstrap() -> str:
 class JobSpec:
     """Everything that decides a job. `count` accelerators on each of `replicas` machines; `limit_seconds` per run.
 
-    `restarts` lets a preempted spot job start again; `rehearse` lets a job for GPUs run where there are none. `output`
-    is the gs:// folder for model, checkpoints and logs. `place` is where it runs: "vertex", or "run" for Cloud Run.
+    `restarts` lets a preempted spot job start again; `rehearse` lets a job for GPUs run where there are none.
+    `wait_seconds` is how long it waits for machines that are out of stock, 0 where it isn't to wait. `output` is the
+    gs:// folder for model, checkpoints and logs. `place` is where it runs: "vertex", or "run" for Cloud Run;
+    `region` is another than the account's, "" for that.
     """
 
     name: str
@@ -62,11 +65,13 @@ class JobSpec:
     output: str
     limit_seconds: int
     machine: str
+    region: str = ""
     accelerator: str = ""
     count: int = 0
     topology: str = ""
     replicas: int = 1
     spot: bool = False
+    wait_seconds: int = 0
     restarts: bool = True
     rehearse: bool = False
     place: str = "vertex"
@@ -147,17 +152,23 @@ def body(spec: JobSpec) -> dict[str, Any]:
         "labels": labels(spec),
         "jobSpec": {
             "workerPoolSpecs": pools,
-            "scheduling": {
-                "timeout": f"{spec.limit_seconds}s",
-                "strategy": "SPOT" if spec.spot else "STANDARD",
-                "disableRetries": not (spec.spot and spec.restarts),
-                # Workers of a distributed job can't go on without one another.
-                "restartJobOnWorkerRestart": bool(spec.spot and spec.restarts and spec.replicas > 1),
-            },
+            "scheduling": _scheduling(spec),
             "serviceAccount": spec.service_account,
             "baseOutputDirectory": {"outputUriPrefix": spec.output},
         },
     }
+
+
+def _scheduling(spec: JobSpec) -> dict[str, Any]:
+    """When and how often it runs: https://cloud.google.com/vertex-ai/docs/training/schedule-jobs-dws for who waits."""
+    made = {
+        "timeout": f"{spec.limit_seconds}s",
+        "strategy": "FLEX_START" if spec.wait_seconds else "SPOT" if spec.spot else "STANDARD",
+        "disableRetries": not (spec.spot and spec.restarts),
+        # Workers of a distributed job can't go on without one another.
+        "restartJobOnWorkerRestart": bool(spec.spot and spec.restarts and spec.replicas > 1),
+    }
+    return made | ({"maxWaitDuration": f"{spec.wait_seconds}s"} if spec.wait_seconds else {})
 
 
 def name_as_label(identity: str) -> str:

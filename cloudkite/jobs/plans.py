@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 DEFAULT_MACHINE = "e2-standard-4"  # the cheapest with four vCPUs: 0.154 USD an hour in us-central1
 MOST_REPLICAS = 20
 PLACES = (VERTEX, RUN)
+SHORTEST_WAIT, LONGEST_WAIT = 300, 7 * 24 * 3600  # seconds, of a job that waits for machines
 DISK_GB = range(100, 64001)  # https://cloud.google.com/vertex-ai/docs/training/configure-compute
 
 
@@ -34,7 +35,8 @@ class Wishes:
     """What a person asked for a job; empty means Cloudkite's default. `limit` and `max_cost` are as typed.
 
     `rehearse`: run a job for accelerators on the CPU, where an account's cloud has none. `earlier`: what to learn on
-    from, as typed; see `cloudkite.jobs.earlier`.
+    from, as typed; see `cloudkite.jobs.earlier`. `queue`: how long to wait for machines that are out of stock, as
+    typed. `also`: in whichever of the account's regions is the cheapest that has the quota.
     """
 
     machine: str = ""
@@ -52,6 +54,8 @@ class Wishes:
     earlier: str = ""
     widen: bool = False
     on: str = VERTEX
+    queue: str = ""
+    also: bool = False
 
 
 @dataclass(frozen=True)
@@ -60,7 +64,9 @@ class Plan:
 
     `max_cost` is what the person allowed, None when they did not say. `notes` are warnings worth reading before
     consent. `data` are the files here that the job needs, all of `data_folder` if there is one, `earlier` what it
-    learns on from. `name` is the one that the person gave the job, or "". `place` is VERTEX or RUN.
+    learns on from. `name` is the one that the person gave the job, or ""; then `stem` begins its name, or the trainer's
+    does. `place` is VERTEX or RUN. `wait_seconds` is how long it waits for machines that are out of stock, 0 for not.
+    `transfer` is what its data cost on their way into another region; the worst case has it in it.
     """
 
     trainer: Trainer
@@ -87,6 +93,14 @@ class Plan:
     name: str = ""
     earlier: Earlier | None = None
     place: str = VERTEX
+    stem: str = ""
+    wait_seconds: int = 0
+    transfer: Decimal = Decimal(0)
+
+    @property
+    def preemptible(self) -> bool:
+        """Whether it takes the quota of Spot: a job that waits for machines does, too."""
+        return self.spot or self.wait_seconds > 0
 
     def describe(self) -> str:
         """The machines in a few words: 2 x n1-standard-4 + 1 T4, spot."""
@@ -94,13 +108,14 @@ class Plan:
         kind, count = (self.accelerator or self.machine.chip), (self.count or self.machine.chips)
         gpu = f" + {count} {accelerators.accelerator(kind).short}" if kind else ""
         where = _(" on Cloud Run") if self.place == RUN else ""
-        return f"{times}{self.machine.name}{gpu}{', spot' if self.spot else ''}{where}"
+        how = ", spot" if self.spot else _(", queued") if self.wait_seconds else ""
+        return f"{times}{self.machine.name}{gpu}{how}{where}"
 
     def needs(self) -> list[quotas.Need]:
         """What the job takes from each quota."""
         if self.place == RUN:
             return run.needs(run.shape(self.machine.name))
-        return quotas.needs(self.machine.name, self.accelerator, self.count, self.workers, self.spot)
+        return quotas.needs(self.machine.name, self.accelerator, self.count, self.workers, self.preemptible)
 
 
 def plan(
@@ -145,6 +160,7 @@ def plan(
     if disk_kind not in disk_kinds():
         raise BadValue(_("no price is known for the boot disk {kind}").format(kind=disk_kind), ", ".join(disk_kinds()))
     kind = gpu.name if gpu else ""
+    wait = _wait(wishes, kind)
     price = prices.job_hour(machine.name, where, kind, count, wishes.workers, wishes.spot, disk_gb, disk_kind)
     if price.amount is None:
         raise BadValue(
@@ -175,15 +191,53 @@ def plan(
         price=price,
         worst_case=limits.worst_case(price.amount, seconds, again),
         arguments=tuple(wishes.arguments),
-        notes=tuple(notes + _notes(wishes.spot, again, price)),
+        notes=tuple(notes + _notes(wishes.spot, again, price) + _of_waiting(wait)),
         rehearse=wishes.rehearse,
         name=wishes.name,
+        wait_seconds=wait,
     )
+
+
+def _wait(wishes: Wishes, accelerator: str) -> int:
+    """For how many seconds it waits for machines, 0 for not at all. Raises BadValue where Google would refuse it.
+
+    https://cloud.google.com/vertex-ai/docs/training/schedule-jobs-dws: five kinds of GPUs, on demand, the same in all
+    worker pools, for up to 7 days, which is the longest limit that there is.
+    """
+    if not wishes.queue:
+        return 0
+    wait = limits.parse_duration(wishes.queue, "--queue")
+    if not SHORTEST_WAIT <= wait <= LONGEST_WAIT:
+        raise BadValue(_("--queue must be 5m to 7d, not {text}").format(text=wishes.queue), _("--queue 6h"))
+    if wishes.spot:
+        raise BadValue(
+            _("--queue and --spot exclude each other"),
+            _("leave --spot out: a job that waits takes Spot's quota too, and isn't preempted"),
+        )
+    kinds = [one for one in accelerators.accelerators().values() if one.queues and not one.ended]
+    if accelerator not in {one.name for one in kinds}:
+        given = accelerators.accelerator(accelerator).short if accelerator else _("CPUs alone")
+        said = _("Google queues jobs for {kinds}, not for {given}")
+        raise BadValue(
+            said.format(kinds=", ".join(one.short for one in kinds), given=given),
+            _("leave --queue out, or --gpu {kind}").format(kind=kinds[0].short.lower()),
+        )
+    return wait
+
+
+def _of_waiting(seconds: int) -> list[str]:
+    if not seconds:
+        return []
+    said = _(
+        "it waits up to {time} for machines, which costs nothing, and ends where there are none. What Google asks for "
+        "such jobs is not in the catalogue: it is less than the price on demand, which counts here"
+    )
+    return [said.format(time=limits.written(seconds))]
 
 
 def _on_run(account: Account, trainer: Trainer, wishes: Wishes, region: str) -> Plan:
     """The plan of a Cloud Run job: one instance on CPUs, once. Raises BadValue."""
-    if given := next((o for o in ("gpu", "gpus", "tpu", "spot") if getattr(wishes, o)), ""):
+    if given := next((o for o in ("gpu", "gpus", "tpu", "spot", "queue") if getattr(wishes, o)), ""):
         said = _("Cloud Run jobs train on CPUs, one at a time: --{option} is for Vertex AI")
         raise BadValue(said.format(option=given), _("leave --{option} out, or --on run").format(option=given))
     if wishes.workers != 1:
@@ -245,7 +299,7 @@ def _region(account: Account, region: str) -> str:
     """The account's region: its buckets are there, and the service wants bucket and job in one place."""
     wanted = region or account.region
     _known(lambda: regions.region(wanted), "--region")
-    if wanted != account.region:
+    if wanted not in (account.region, *account.also):
         raise BadValue(
             _("account {name} is in {region}, and a job must run where its buckets are").format(
                 name=account.name, region=account.region

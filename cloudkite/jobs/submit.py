@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ from cloudkite.accounts.membership import LEARNER
 from cloudkite.accounts.registry import Account
 from cloudkite.accounts.target import Target
 from cloudkite.jobs import plans, service, staging
-from cloudkite.jobs.body import STARTED_BY, JobSpec, name_as_label, new_name, stem
+from cloudkite.jobs.body import CONTENT, STARTED_BY, JobSpec, name_as_label, new_name, stem
 from cloudkite.jobs.plans import Plan, Wishes
 from cloudkite.jobs.service import Job
 from cloudkite.jobs.staging import HASHES
@@ -34,16 +35,17 @@ class Submitted(Job):
     staged: str = ""
     data: str = ""
     sent_bytes: int = 0
-    arguments: tuple[str, ...] = ()
 
 
-def plan(account: Account, trainer: Trainer, wishes: Wishes) -> Plan:
+def plan(account: Account, trainer: Trainer, wishes: Wishes, region: str = "") -> Plan:
     """The wishes checked against the catalogue, priced, and with the data files they need found here.
+
+    `region` is "" for the account's own.
 
     Raises BadValue for what can't be. Nothing is sent.
     """
     files, arguments = local_data(trainer, tuple(wishes.arguments))
-    made = plans.plan(account, trainer, wishes)
+    made = plans.plan(account, trainer, wishes, region=region)
     folder = _data_folder(trainer, tuple(wishes.arguments))
     return dataclasses.replace(made, data=files, data_folder=folder, arguments=arguments)
 
@@ -97,12 +99,23 @@ def _image_here(workspace: Workspace, uri: str) -> images.Image | None:
     )
 
 
-def submit(
-    workspace: Workspace, target: Target, plan: Plan, progress: Callable[[str], None] | None = None
-) -> Submitted:
-    """Send what the bucket lacks and create the job. Unchanged code and data send nothing."""
-    made = plan.account.outputs()
-    bucket = made.buckets["staging"]
+@dataclass(frozen=True)
+class InPlace:
+    """What jobs of one trainer need, where it lies: its wheel, its data, the files that it learns on from; "" for none.
+
+    `sent_bytes` had to be sent.
+    """
+
+    wheel: str
+    sha256: str
+    data: str
+    earlier: str
+    sent_bytes: int
+
+
+def stage(workspace: Workspace, target: Target, plan: Plan, progress: Callable[[str], None] | None = None) -> InPlace:
+    """Send what the bucket lacks, once for all jobs of the same trainer and data. What is unchanged sends nothing."""
+    bucket = plan.account.outputs().buckets["staging"]
     wheel = folders.build_wheel(plan.trainer, workspace)
     data = sent = None
     with ThreadPoolExecutor(1) as beside:
@@ -118,45 +131,85 @@ def submit(
             folder, files = plan.earlier.folder, plan.earlier.files
             sent = staging.stage_folder(target, bucket, folder, files, workspace.state / HASHES, progress)
     staged = staging_wheel.result()
-    arguments = (("--data", data.uri) if data else ()) + plan.arguments
-    arguments += plan.earlier.options(sent.uri if sent else "") if plan.earlier else ()
-    unique = new_name(stem(plan.name) or plan.trainer.name)
+    sent_bytes = sum(one.sent_bytes for one in (staged, data, sent) if one)
+    return InPlace(staged.uri, wheel.sha256, data.uri if data else "", sent.uri if sent else "", sent_bytes)
+
+
+def submit(
+    workspace: Workspace, target: Target, plan: Plan, progress: Callable[[str], None] | None = None
+) -> Submitted:
+    """Send what the bucket lacks and create the job. Unchanged code and data send nothing."""
+    return create(workspace, target, plan, stage(workspace, target, plan, progress))
+
+
+def create(
+    workspace: Workspace, target: Target, plan: Plan, staged: InPlace, labels: Mapping[str, str] | None = None
+) -> Submitted:
+    """The job of what is staged, with a reservation of its worst case. `labels` are further ones."""
+    made = plan.account.outputs()
+    arguments = (("--data", staged.data) if staged.data else ()) + plan.arguments
+    arguments += plan.earlier.options(staged.earlier) if plan.earlier else ()
+    unique = new_name(stem(plan.name or plan.stem) or plan.trainer.name)
     who = name_as_label(target.identity) if "@" in target.identity else ""
-    labels = {STARTED_BY: who} if who else {}
+    own = {CONTENT: fingerprint(workspace, plan), **(labels or {})}
+    if who:
+        own[STARTED_BY] = who
     if plan.account.learner:
-        labels[LEARNER] = plan.account.learner.name
+        own[LEARNER] = plan.account.learner.name
     spec = JobSpec(
         name=plan.name or unique,
         trainer=plan.trainer.name,
         account=plan.account.name,
         image=plan.image,
-        wheel=staged.uri,
-        sha256=wheel.sha256,
+        wheel=staged.wheel,
+        sha256=staged.sha256,
         service_account=made.trainer,
-        output=f"{made.buckets['models']}/{plan.trainer.name}/{unique}/",
+        output=f"{made.buckets[models_of(plan)]}/{plan.trainer.name}/{unique}/",
         limit_seconds=plan.limit_seconds,
         place=plan.place,
         machine=plan.machine.name,
+        region=plan.region if plan.region != plan.account.region else "",
         accelerator=plan.accelerator,
         count=plan.count,
         topology=plan.machine.topology,
         replicas=plan.workers,
         spot=plan.spot,
+        wait_seconds=plan.wait_seconds,
         restarts=plan.restarts > 0,
         rehearse=plan.rehearse,
         disk_gb=plan.disk_gb,
         disk_kind=plan.disk_kind,
         pins=_pins(plan),
         arguments=arguments,
-        labels=labels,
+        labels=own,
         environment=_environment(plan),
     )
     with reservations.reserved(target, plan, spec.output):
         job = service.create(target, spec)
     fields = {field.name: getattr(job, field.name) for field in dataclasses.fields(Job)}
-    sent_bytes = sum(one.sent_bytes for one in (staged, data, sent) if one)
-    told = {"staged": staged.uri, "data": data.uri if data else "", "sent_bytes": sent_bytes, "arguments": arguments}
-    return Submitted(**fields, **told)
+    told = {"staged": staged.wheel, "data": staged.data, "sent_bytes": staged.sent_bytes, "arguments": arguments}
+    return Submitted(**{**fields, **told})
+
+
+def models_of(plan: Plan) -> str:
+    """The purpose of the bucket that the job's output goes to: the service wants it in the job's own region."""
+    return "models" if plan.region == plan.account.region else f"models-{plan.region}"
+
+
+def fingerprint(workspace: Workspace, plan: Plan) -> str:
+    """What tells jobs apart that would compute the same: code, data, arguments and machines, as a label can say it.
+
+    The time limit is not in it, nor is the name. Everything is read on this machine.
+    """
+    hashes = staging.hash_files(plan.data, workspace.state / HASHES)
+    parts = [
+        folders.build_wheel(plan.trainer, workspace).sha256,
+        sorted((file.name, digest) for file, digest in hashes.items()),
+        plan.arguments,
+        plan.earlier.options() if plan.earlier else (),
+        [plan.image, plan.place, plan.machine.name, plan.accelerator, plan.count, plan.workers],
+    ]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:40]
 
 
 def _pushed(plan: Plan) -> list[str]:

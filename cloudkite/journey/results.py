@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from cloudkite.accounts import registry
 from cloudkite.accounts.target import Target
 from cloudkite.children import end, safe_environment
-from cloudkite.journey import rates
+from cloudkite.journey import rates, watching
 from cloudkite.journey import trial as trials
 from cloudkite.journey.reach import connect
 from cloudkite.show import amounts, screen
@@ -27,6 +27,7 @@ from cloudkite.workspace import Workspace, private_folder
 if TYPE_CHECKING:
     from cloudkite.jobs.choosing import Purpose
     from cloudkite.jobs.service import Job
+    from cloudkite.money.currency import Rate
 
 TENSORBOARD = "tensorboard==2.21.0"
 
@@ -39,14 +40,29 @@ def list_jobs(
     trainer: str = "",
     everything: bool = False,
     as_json: bool = False,
+    watch: bool = False,
+    notify: bool = False,
 ) -> None:
-    """The account's newest jobs; only those in `states` (as typed) and of `trainer`, where they are given."""
+    """The account's newest jobs; only those in `states` (as typed) and of `trainer`, where they are given.
+
+    `watch` stays and shows what changes, and with `notify` a message on the desktop when a job fails.
+    """
     from cloudkite.jobs import service
 
     wanted = _states(states)
+    if watch and as_json:
+        raise BadValue(_("--watch and --json exclude each other"), _("leave one of them out"))
     account = registry.load(workspace, account_name or None)
     target = connect(workspace, account)
-    found = service.recent(target, everything=everything, states=wanted, trainer=trainer)
+
+    def look() -> list[Job]:
+        return service.recent(target, everything=everything, states=wanted, trainer=trainer)
+
+    if watch:
+        rate = rates.shown(target)
+        watching.watch(look, lambda jobs: _table(jobs, rate), notify=notify)
+        return
+    found = look()
     if as_json:
         screen.as_json(found)
         return
@@ -57,25 +73,34 @@ def list_jobs(
         screen.say(_("no jobs yet; `uv run invoke train NAME` starts one"))
         return
     rate = rates.shown(target)
-    screen.table(
-        [_("job"), _("by"), _("state"), _("machine"), _("created (UTC)"), _("ran"), _("cost")],
-        [
-            (
-                job.name,
-                job.started_by,
-                job.state,
-                machines(job),
-                f"{job.created:%Y-%m-%d %H:%M}",
-                amounts.duration(job.seconds) if job.started else "",
-                rate.beside(job.cost) if job.started else "",
-            )
-            for job in found
-        ],
-        right=[5, 6],
-        spare=[1, 3, 4, 5],
-    )
+    screen.table(**_table(found, rate))
     rates.say(rate)
     trials.tell_credit(target)
+
+
+def _table(jobs: Sequence[Job], rate: Rate) -> dict[str, Any]:
+    """What `screen.table` takes."""
+    rows = [
+        (
+            job.name,
+            job.started_by,
+            _state(job),
+            machines(job),
+            f"{job.created:%Y-%m-%d %H:%M}",
+            amounts.duration(job.seconds) if job.started else "",
+            rate.beside(job.cost) if job.started else "",
+        )
+        for job in jobs
+    ]
+    columns = [_("job"), _("by"), _("state"), _("machine"), _("created (UTC)"), _("ran"), _("cost")]
+    return {"columns": columns, "rows": rows, "right": [5, 6], "spare": [1, 3, 4, 5]}
+
+
+def _state(job: Job) -> str:
+    """Its state; of a job that waits for machines also how long it does."""
+    if job.waits_until is None:
+        return job.state
+    return _("queued, waits until {time} UTC").format(time=f"{job.waits_until:%m-%d %H:%M}")
 
 
 def _states(typed: Sequence[str]) -> tuple[str, ...]:

@@ -165,7 +165,8 @@ def kept(leaving: Leaving) -> dict[str, Standing]:
     """The account's own buckets that hold a person's work, by what is in them."""
     by_name = {one.ref: one for one in leaving.standing.found if one.size}
     made = {one.name: one.id for one in (*leaving.goes, *leaving.stays) if one.kind == "Bucket"}
-    return {purpose: by_name[made[purpose]] for purpose in ("data", "models") if made.get(purpose) in by_name}
+    purposes = [purpose for purpose in made if purpose == "data" or purpose.startswith("models")]
+    return {purpose: by_name[made[purpose]] for purpose in purposes if made[purpose] in by_name}
 
 
 def show_download(account: Account, leaving: Leaving, folder: Path, rate: Rate, say: Callable[[str], None]) -> None:

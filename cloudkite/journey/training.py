@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from cloudkite.accounts import registry
 from cloudkite.accounts.registry import Account
 from cloudkite.accounts.target import Target
+from cloudkite.journey import alerts
 from cloudkite.journey.reach import check_set_up, connect, look_at_machine
 from cloudkite.journey.setup import acting_as
 from cloudkite.show import amounts, screen
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from cloudkite.money.currency import Rate
     from cloudkite.trainers.folders import Trainer
 
+
+_NO_STOCK = "Resources are insufficient in region"  # how the service says that it has no machines, in English alone
 
 # --- check
 
@@ -45,7 +48,7 @@ def check(workspace: Workspace, name: str, account_name: str = "", *, as_json: b
     if as_json:
         screen.as_json(report)
     if not report.ok:
-        raise _check_failed(trainer)
+        raise check_failed(trainer)
     if not as_json:
         screen.say(_("next: {command}").format(command=_after_check(workspace, trainer, account_name)))
 
@@ -77,7 +80,7 @@ def run_check(
     return report
 
 
-def _check_failed(trainer: Trainer) -> UserError:
+def check_failed(trainer: Trainer) -> UserError:
     return UserError(
         _("the check of {name} failed").format(name=trainer.name), _("fix what is listed above; nothing was spent")
     )
@@ -104,14 +107,16 @@ def train(
     yes: bool = False,
     follow: bool = True,
     as_json: bool = False,
+    notify: bool = False,
 ) -> None:
     """Check if needed, price, gate, ask, submit, follow. Who asks for the trainer's help gets that alone, here."""
     from cloudkite.jobs import body, earlier, submit
+    from cloudkite.jobs.places import regions
     from cloudkite.money import limits
     from cloudkite.trainers import arguments, folders
 
     if arguments.asks_for_help(wishes.arguments):
-        _show_help(workspace, folders.find(workspace, name))
+        show_help(workspace, folders.find(workspace, name))
         return
     account = registry.load(workspace, account_name or None)
     trainer = folders.find(workspace, name)
@@ -121,8 +126,12 @@ def train(
     target = None
     if limits.split_currency(wishes.max_cost)[1]:  # only then a rate has to be asked for before there is a plan
         target = connect(workspace, account)
-        wishes = dataclasses.replace(wishes, max_cost=_in_dollars(target, wishes.max_cost))
-    plan = submit.plan(account, trainer, wishes)
+        wishes = dataclasses.replace(wishes, max_cost=in_dollars(target, wishes.max_cost))
+    if wishes.also:
+        target = target or connect(workspace, account)
+        plan = regions.choose(target, trainer, wishes)
+    else:
+        plan = submit.plan(account, trainer, wishes)
     target = target or connect(workspace, account)
     if wishes.earlier:
         known = folders.names(workspace)
@@ -132,13 +141,15 @@ def train(
     if as_json:
         screen.as_json(job)
     elif follow:
-        after_job(workspace, account, finish(target, job))
+        with alerts.when_failed(notify, job.name):
+            ended = finish(target, job)
+        after_job(workspace, account, ended)
     else:
         line = f"uv run invoke logs {shlex.quote(job.name)} --follow{registry.option(workspace, account)}"
         screen.say(_("next: {command}").format(command=line))
 
 
-def _in_dollars(target: Target, max_cost: str) -> str:
+def in_dollars(target: Target, max_cost: str) -> str:
     """--max-cost 1400KRW in dollars, by the price list's rate, which is told. Raises BadValue."""
     from cloudkite.money import currency, limits
 
@@ -165,15 +176,15 @@ def _in_dollars(target: Target, max_cost: str) -> str:
     return f"{dollars:f}"
 
 
-def _show_help(workspace: Workspace, trainer: Trainer) -> None:
+def show_help(workspace: Workspace, trainer: Trainer) -> None:
     """The trainer's own help, from its own environment."""
     from cloudkite.trainers import arguments
 
-    python = _environment(workspace, trainer)
+    python = environment(workspace, trainer)
     screen.say(arguments.help_of(trainer, python, private_folder(workspace.state / "help") / f"{trainer.file}.log"))
 
 
-def _environment(workspace: Workspace, trainer: Trainer) -> Path:
+def environment(workspace: Workspace, trainer: Trainer) -> Path:
     """The interpreter of the trainer's environment; says so while it is built."""
     from cloudkite.trainers import folders
 
@@ -199,11 +210,11 @@ def start(workspace: Workspace, target: Target, plan: Plan, *, yes: bool, quiet:
     verdict = gate.judge(target, plan)
     plan = submit.on_this_machine(workspace, plan)
     given = (*plan.arguments, *(plan.earlier.options() if plan.earlier else ()))
-    arguments.refuse_bad(trainer, _environment(workspace, trainer), given)
+    arguments.refuse_bad(trainer, environment(workspace, trainer), given)
     if steps.passed(workspace, trainer, plan.image):
         say(_("check passed before, nothing has changed since"))
     elif not run_check(workspace, trainer, image=plan.image, target=target, quiet=quiet).ok:
-        raise _check_failed(trainer)
+        raise check_failed(trainer)
     else:
         verdict = gate.judge(target, plan)  # minutes later: other jobs may have taken what was free
     say(acting_as(plan.account, target))
@@ -271,10 +282,20 @@ def finish(target: Target, job: Job, brief: bool = False) -> Job:
         _show_console(ended, screen.say)
         raise UserError(
             ended.error or _("job {name} ended as {state}").format(name=ended.name, state=ended.state),
-            _("uv run invoke logs --job {id}").format(id=ended.id),
+            _after_failure(target, ended),
             FAILED,
         )
     return ended
+
+
+def _after_failure(target: Target, job: Job) -> str:
+    """What helps a job that failed: its log, or other machines where there were none of these."""
+    if _NO_STOCK not in job.error:
+        return _("uv run invoke logs --job {id}").format(id=job.id)
+    ways = [_("--queue 6h waits for GPUs that Google queues jobs for"), _("another machine")]
+    if others := [region for region in (target.account.region, *target.account.also) if region != job.region]:
+        ways.insert(0, _("--also looks in {regions}").format(regions=", ".join(others)))
+    return "; ".join(ways)
 
 
 def after_job(workspace: Workspace, account: Account, job: Job) -> None:

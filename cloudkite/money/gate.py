@@ -48,13 +48,13 @@ def judge(target: Target, plan: Plan) -> Verdict:
     """Read the spending, the quotas and the rate, at once, and let the job pass or raise UserError."""
     target.session()  # made once, before threads ask for it
     with ThreadPoolExecutor(2) as beside:
-        reading = beside.submit(quota.read, target, plan.needs())
+        reading = beside.submit(quota.read, target, plan.needs(), plan.region)
         rating = beside.submit(currency.of_account, target)
         spending = costs.spent(target)
     readings, (rate, why) = reading.result(), rating.result()
     refusal = quota.refuse(readings, plan.account.tier, plan.region, elsewhere(plan))
     if refusal:
-        raise refusal
+        raise elsewhere_too(plan, refusal)
     left, notes = fit(plan, spending, rate, why)
     notes += caps.check(target, plan, what_fits)
     return Verdict(spending, left, tuple(readings), (*notes, *quota.unread(readings)), rate)
@@ -64,6 +64,14 @@ def elsewhere(plan: Plan) -> str:
     """The option by which a job runs on Cloud Run instead of Vertex AI; "" where it can't: for GPUs, for workers."""
     alone = not (plan.accelerator or plan.machine.tpu) and plan.workers == 1
     return "--on run" if plan.place == VERTEX and alone and plan.region in run.regions() else ""
+
+
+def elsewhere_too(plan: Plan, refusal: UserError) -> UserError:
+    """The refusal of a quota, with the account's other regions, where the job was to be in the account's own."""
+    if not plan.account.also or plan.region != plan.account.region or plan.place != VERTEX:
+        return refusal
+    also = _("{hint}; or --also looks in {regions}")
+    return UserError(refusal.message, also.format(hint=refusal.hint, regions=", ".join(plan.account.also)))
 
 
 def fit(
@@ -196,20 +204,35 @@ def consent_needed(costs_money: bool, terminal: bool, yes: bool, max_cost: bool)
     return Consent.GIVEN if max_cost else Consent.NEEDS_MAX_COST
 
 
-def consent(account: Account, plan: Plan, *, yes: bool, ask: Callable[[str], bool], rate: Rate | None = None) -> None:
-    """Ask where a person must decide, in dollars and by the `rate`.
+def consent(
+    account: Account,
+    plan: Plan,
+    *,
+    yes: bool,
+    ask: Callable[[str], bool],
+    rate: Rate | None = None,
+    together: Decimal | None = None,
+    count: int = 1,
+) -> None:
+    """Ask where a person must decide, in dollars and by the `rate`; `together` is the worst case of `count` jobs.
 
     Raises UserError when the answer is no, BadValue when nobody can answer.
     """
+    worst = plan.worst_case if together is None else together
     needed = consent_needed(account.costs_money, sys.stdin.isatty(), yes, plan.max_cost is not None)
     if needed in (Consent.NEEDS_YES, Consent.NEEDS_MAX_COST):
         raise BadValue(
             _("no terminal to ask for consent to {worst:.2f} {currency}").format(
-                worst=plan.worst_case, currency=plan.price.currency
+                worst=worst, currency=plan.price.currency
             ),
-            _("without a terminal, add --yes --max-cost {worst}").format(worst=limits.cents(plan.worst_case)),
+            _("without a terminal, add --yes --max-cost {worst}").format(worst=limits.cents(worst)),
         )
     if needed is Consent.ASK:
-        question = _("start it, for at most {worst}?").format(worst=(rate or currency.DOLLAR).beside(plan.worst_case))
+        question = counted(
+            "start it, for at most {worst}?",
+            "start these {count}, for at most {worst} together?",
+            count,
+            worst=(rate or currency.DOLLAR).beside(worst),
+        )
         if not ask(question):
             raise UserError(_("nothing was started"))

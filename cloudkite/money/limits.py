@@ -18,16 +18,22 @@ _DURATION = re.compile(r"(?:([0-9]+)d)?(?:([0-9]+)h)?(?:([0-9]+)m)?(?:([0-9]+)s)
 
 def parse_limit(text: str) -> int:
     """Seconds of a limit as people type it: 1h, 90m, 2h30m, 1d, 600s. Raises BadValue, also below 5 minutes."""
-    found = _DURATION.fullmatch(text.strip().lower())
-    if not found or not any(found.groups()):
-        raise BadValue(_("--limit {text!r} isn't a duration").format(text=text), _("for example 30m, 1h or 2h30m"))
-    days, hours, minutes, seconds = (int(part or 0) for part in found.groups())
-    limit = ((days * 24 + hours) * 60 + minutes) * 60 + seconds
+    limit = parse_duration(text, "--limit")
     if limit < SHORTEST:
         raise BadValue(_("--limit {text} is too short").format(text=text), _("at least 5m"))
     if limit > LONGEST:
         raise BadValue(_("--limit {text} is too long").format(text=text), _("at most 7d"))
     return limit
+
+
+def parse_duration(text: str, option: str) -> int:
+    """Seconds of a duration as people type it, of any length. Raises BadValue for what is none."""
+    found = _DURATION.fullmatch(text.strip().lower())
+    if not found or not any(found.groups()):
+        said = _("{option} {text!r} isn't a duration")
+        raise BadValue(said.format(option=option, text=text), _("for example 30m, 1h or 2h30m"))
+    days, hours, minutes, seconds = (int(part or 0) for part in found.groups())
+    return ((days * 24 + hours) * 60 + minutes) * 60 + seconds
 
 
 def parse_amount(text: str, option: str = "--max-cost") -> Decimal:

@@ -34,12 +34,12 @@ class Reading:
         return self.limit is None or self.limit == UNLIMITED or self.limit >= self.needed
 
 
-def read(target: Target, needs: Sequence[Need]) -> list[Reading]:
-    """What the project has of each quota in the account's region. Raises nothing: a failure is a `problem`."""
-    return [_read(target, need) for need in needs]
+def read(target: Target, needs: Sequence[Need], region: str = "") -> list[Reading]:
+    """What the project has of each quota in a region, "" for the account's. A failure is a `problem`, nothing more."""
+    return [_read(target, need, region or target.account.region) for need in needs]
 
 
-def _read(target: Target, need: Need) -> Reading:
+def _read(target: Target, need: Need, region: str) -> Reading:
     meter = need.meter
     try:
         info = _info(target, need)
@@ -48,8 +48,8 @@ def _read(target: Target, need: Need) -> Reading:
         return Reading(meter.title, meter.id, meter.metric, need.amount, None, first)
     if info is None:
         return Reading(meter.title, meter.id, meter.metric, need.amount, None, _("the service does not list it"))
-    limit = effective(info, target.account.region)
-    problem = "" if limit is not None else _("it says nothing about {region}").format(region=target.account.region)
+    limit = effective(info, region)
+    problem = "" if limit is not None else _("it says nothing about {region}").format(region=region)
     return Reading(meter.title, info.get("quotaId", meter.id), meter.metric, need.amount, limit, problem)
 
 

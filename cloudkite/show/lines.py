@@ -47,3 +47,12 @@ def lines(names: Sequence[str]) -> Iterator[tuple[Tell, Tell]]:
     # As high as the terminal: rich shows the last lines of what is higher, and all of it at the end.
     with Live(get_renderable=drawn, console=out, refresh_per_second=8, vertical_overflow="visible"):
         yield lambda name, text: put(name, text, "dim"), lambda name, text: put(name, text, "")
+
+
+@contextmanager
+def table() -> Iterator[Callable[..., None]]:
+    """Shows a table in place of the one before; takes what `screen.table` takes. For a terminal alone."""
+    from rich.live import Live
+
+    with Live(console=screen.console(), auto_refresh=False, vertical_overflow="ellipsis") as live:
+        yield lambda *columns, **more: live.update(screen.laid_out(*columns, **more), refresh=True)

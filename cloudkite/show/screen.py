@@ -115,13 +115,24 @@ def table(
 
     Those in `spare` are left out, in that order, as far as the terminal is too narrow for all.
     """
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
-
     rows = [list(row) for row in rows]
     if len(rows) > _MANY:
         _long_table(columns, rows)
         return
+    console().print(laid_out(columns, rows, right, total, spare), soft_wrap=False)
+
+
+def laid_out(
+    columns: Sequence[str],
+    rows: Sequence[Sequence[Any]],
+    right: Sequence[int] = (),
+    total: Any = None,
+    spare: Sequence[int] = (),
+) -> Any:
+    """The same table as rich shows it, for what stays in place while it changes."""
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
     if left_out := _too_wide(columns, rows, spare):
         kept = [i for i in range(len(columns)) if i not in left_out]
         columns, right = [columns[i] for i in kept], [kept.index(i) for i in right if i in kept]
@@ -136,7 +147,7 @@ def table(
     if total is not None:
         made.add_section()
         made.add_row(*map(_cell, total), style="bold")
-    console().print(made, soft_wrap=False)
+    return made
 
 
 def bars(counts: Sequence[int]) -> str:

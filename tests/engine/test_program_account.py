@@ -147,10 +147,23 @@ def test_what_can_not_be_made_again_is_kept(made):
                 )),
             },
         ),
+        (
+            {"alsoIn": ["us-west1"]},
+            {
+                ("create", "Bucket", "models-us-west1"),
+                *(("create", "BucketIAMMember", f"models-us-west1-{grant}") for grant in (
+                    "trainer-legacyBucketReader", "trainer-objectUser",
+                    "submitter-legacyBucketReader", "submitter-objectViewer",
+                )),
+            },
+        ),
         # It goes back to what it is by itself.
         ({"quotas": None}, {("update", "SQuotaPreference", "custom-model-training-t4-gpus-us-central1")}),
     ],
-    ids=["staging", "logs", "amount", "billing account", "no e-mail", "no owner", "a member", "no quotas"],
+    ids=[
+        "staging", "logs", "amount", "billing account", "no e-mail", "no owner", "a member", "another region",
+        "no quotas",
+    ],
 )  # fmt: skip
 def test_a_setting_changes_what_it_is_about(change, settings, changes):
     seen = change(**settings).preview()

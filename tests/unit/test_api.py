@@ -59,7 +59,7 @@ def server():
 def target():
     with requests.Session() as session:
         session.trust_env = False
-        account = SimpleNamespace(region="us-central1", project="my-project", tier="paid")
+        account = SimpleNamespace(region="us-central1", also=(), project="my-project", tier="paid")
         yield SimpleNamespace(session=lambda: session, account=account, unpaid="", now=lambda: NOW)
 
 
@@ -113,7 +113,7 @@ def test_no_network_is_told_as_such(target):
 def test_a_lost_answer_to_a_submission_warns_of_a_second_job(target, monkeypatch):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
-        monkeypatch.setattr(vertex, "_url", lambda _target: f"http://127.0.0.1:{taken.getsockname()[1]}/")
+        monkeypatch.setattr(vertex, "_url", lambda _target, _region="": f"http://127.0.0.1:{taken.getsockname()[1]}/")
         with pytest.raises(UserError) as caught:
             service.create(target, SPEC)
     assert caught.value.hint == "it may have been submitted: look with `uv run invoke jobs` before you try again"

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from catalog.book import UnknownName, read
+from catalog.prices import between
 from cloudkite.jobs import body
 from cloudkite.jobs.places import vertex
 from cloudkite.money import costs, prices
@@ -132,3 +133,21 @@ def test_a_jobs_worst_case_is_the_plans():
     hourly = prices.job_hour(spec.machine, "us-central1").amount
     raw = {**answer(state="JOB_STATE_RUNNING"), **body.body(spec)}
     assert vertex.parse(raw).worst_case == vertex.limits.worst_case(hourly, spec.limit_seconds, 0)
+
+
+@pytest.mark.parametrize(
+    "start, end, amount",
+    [
+        ("us-central1", "us-central1", "0"),
+        ("us-central1", "northamerica-northeast1", "0.02"),
+        ("europe-west4", "europe-west1", "0.02"),
+        ("europe-west4", "us-east1", "0.05"),
+        ("asia-northeast3", "us-central1", "0.08"),
+        ("us-central1", "southamerica-east1", "0.14"),
+        ("me-west1", "africa-south1", "0.14"),
+    ],
+)
+def test_what_a_gib_costs_on_its_way_between_regions(start, end, amount):
+    price = between(start, end)
+    assert (price.amount, price.unit, price.sure) == (Decimal(amount), "GiB", "estimate")
+    assert price == between(end, start) and price.as_of

@@ -100,6 +100,19 @@ BAD = [
         "cloudkite:ci needs cloudkite:state to be bucket: a runner on GitHub finds there what `up` made; "
         "set cloudkite:state to bucket, or leave ci out",
     ),
+    (
+        {"cloudkite:alsoIn": "us-west1"},
+        "cloudkite:alsoIn is 'us-west1'; a list of different regions with custom training is needed, like [us-west1]",
+    ),
+    (
+        {"cloudkite:alsoIn": ["us-west1", "us-west1"]},
+        "cloudkite:alsoIn is ['us-west1', 'us-west1']; a list of different regions with custom training is needed, "
+        "like [us-west1]",
+    ),
+    (
+        {"cloudkite:alsoIn": ["us-west1", "us-central1"]},
+        "cloudkite:alsoIn names us-central1, the account's own region; name others, or leave it out",
+    ),
     ({"cloudkite:stops": True}, "cloudkite:stops is True; a mapping is needed"),
     (stops(cap="10"), f"cloudkite:stops.cap is '10'; {CAP}"),
     (stops(cap=0), f"cloudkite:stops.cap is 0; {CAP}"),

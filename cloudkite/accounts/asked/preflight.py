@@ -80,7 +80,7 @@ def look(target: Target, settings: Settings, made: Made) -> Report:
 
 def _moved(settings: Settings, made: Made) -> Iterator[Finding]:
     """Settings that would move what is there: a bucket can't be moved, and what is in it is worth more than a name."""
-    regions = {region.lower() for _name, region in made.buckets.values()}
+    regions = {region.lower() for purpose, (_name, region) in made.buckets.items() if purpose in _PURPOSES}
     if regions and settings.region not in regions:
         yield Finding(
             _("gcp:region is {region}, and the account's buckets are in {before}: they can't be moved").format(
@@ -97,6 +97,15 @@ def _moved(settings: Settings, made: Made) -> Iterator[Finding]:
                     name=name, wanted=settings.bucket(purpose)
                 ),
                 _("put cloudkite:bucketSuffix back"),
+            )
+        elif purpose not in (*_PURPOSES, *(f"models-{other}" for other in settings.also_in)):
+            yield Finding(
+                _("cloudkite:alsoIn doesn't name {region} any more, and its bucket {name} is protected").format(
+                    region=purpose.removeprefix("models-"), name=name
+                ),
+                _("put {region} back into cloudkite:alsoIn; down --everything deletes what is there").format(
+                    region=purpose.removeprefix("models-")
+                ),
             )
 
 
@@ -161,7 +170,8 @@ def _buckets(target: Target, settings: Settings, made: Made) -> Iterator[Finding
     if not response.ok:
         return
     ours = {bucket["name"]: bucket["location"].lower() for bucket in table(response, doing).get("items", ())}
-    for purpose in _PURPOSES:
+    places = {**dict.fromkeys(_PURPOSES, settings.region), **{f"models-{other}": other for other in settings.also_in}}
+    for purpose, wanted in places.items():
         name = settings.bucket(purpose)
         if name not in ours:
             # 404: nobody has it. What isn't among the project's own, and is there, is somebody else's.
@@ -169,10 +179,14 @@ def _buckets(target: Target, settings: Settings, made: Made) -> Iterator[Finding
                 yield Finding(
                     _("the bucket name {name} is taken by another project").format(name=name), _other_names(settings)
                 )
-        elif ours[name] != settings.region:
+        elif ours[name] != wanted:
             yield Finding(
                 _("bucket {name} is in {place}, and gcp:region is {region}").format(
-                    name=name, place=ours[name], region=settings.region
+                    name=name, place=ours[name], region=wanted
+                )
+                if wanted == settings.region
+                else _("bucket {name} is in {place}, and not in {region}, which cloudkite:alsoIn names").format(
+                    name=name, place=ours[name], region=wanted
                 ),
                 _other_names(settings),
             )

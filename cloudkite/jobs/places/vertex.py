@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import heapq
 import time
 from collections.abc import Iterator
 from decimal import Decimal
@@ -10,15 +11,17 @@ from typing import Any
 
 from catalog.book import UnknownName
 from catalog.prices import Price
-from cloudkite.accounts.api import LONGEST, Passing, call, pages
+from cloudkite.accounts.api import LONGEST, Passing, call, pages, send, table
 from cloudkite.accounts.target import Target
 from cloudkite.jobs.body import MANAGED, JobSpec, body, restarts
-from cloudkite.jobs.job import ENDED, Job, Unsure, Wanted, in_console, maybe
+from cloudkite.jobs.job import ENDED, Job, Unsure, Wanted, arguments_of, in_console, maybe
 from cloudkite.money import limits, prices
 from cloudkite.show.errors import UserError
 from cloudkite.show.text import _
 
 _GRANULE = 30  # seconds; time is billed in such steps
+FLEX_START = "FLEX_START"  # the strategy of a job that waits for machines; priced as on demand: see plans.py
+_FLEX_WAIT = 24 * 3600  # seconds, where none are said (documentation of Scheduling)
 _NOT_TAKEN = frozenset({429, 503})  # answers by which a service says that it did nothing
 _PAUSES = (1.0, 2.0, 5.0)  # seconds before a submission that was not taken is sent again
 
@@ -32,7 +35,7 @@ def create(target: Target, spec: JobSpec) -> Job:
     wanted = body(spec)
     for pause in (*_PAUSES, None):
         try:
-            return _told(target, call(target, "POST", _url(target), _("submit the job"), body=wanted))
+            return _told(target, call(target, "POST", _url(target, spec.region), _("submit the job"), body=wanted))
         except Passing as failed:
             if failed.http != 429 and (found := _submitted(target, spec, failed)):
                 return found
@@ -61,16 +64,27 @@ def _submitted(target: Target, spec: JobSpec, failed: Passing) -> Job | None:
 
 
 def get(target: Target, job: str) -> Job:
-    """The job with that id."""
-    return _told(target, call(target, "GET", f"{_url(target)}/{job}", _("look up job {id}").format(id=job)))
+    """The job with that id, in whichever of the account's regions it is."""
+    doing = _("look up job {id}").format(id=job)
+    *some, last = ("", *target.account.also)
+    for region in some:
+        answer = send(target, "GET", f"{_url(target, region)}/{job}", doing, again=True)
+        if answer.ok:
+            return _told(target, table(answer, doing))
+        if answer.status_code != 404:
+            last = region  # which tells what is wrong
+            break
+    return _told(target, call(target, "GET", f"{_url(target, last)}/{job}", doing))
 
 
 def cancel(target: Target, job: str) -> None:
     """Ask the service to stop a job; it ends a little later. A job that has ended already stays as it is."""
-    if not get(target, job).active:
+    found = get(target, job)
+    if not found.active:
         return
     try:
-        call(target, "POST", f"{_url(target)}/{job}:cancel", _("cancel job {id}").format(id=job), body={}, again=True)
+        url = f"{_url(target, found.region)}/{job}:cancel"
+        call(target, "POST", url, _("cancel job {id}").format(id=job), body={}, again=True)
     except UserError:  # a second try is refused when the first was heard, and only its answer was lost
         if get(target, job).state not in {*ENDED, "CANCELLING"}:
             raise
@@ -87,10 +101,15 @@ def search(target: Target, wanted: Wanted, page: int = 100) -> Iterator[Job]:
         terms.append(f'create_time>="{wanted.since.astimezone(datetime.UTC):%Y-%m-%dT%H:%M:%SZ}"')
     params = {"pageSize": page, **({"filter": " AND ".join(f"({term})" for term in terms)} if terms else {})}
     now = target.now()
-    for raw in pages(target, _url(target), "customJobs", _("list the jobs"), params):
-        job = _told(target, raw, now)
-        if wanted.name in ("", job.name):  # a star in a filter means any text
-            yield job
+
+    def of(region: str) -> Iterator[Job]:
+        for raw in pages(target, _url(target, region), "customJobs", _("list the jobs"), params):
+            job = _told(target, raw, now)
+            if wanted.name in ("", job.name):  # a star in a filter means any text
+                yield job
+
+    everywhere = (of(region) for region in ("", *target.account.also))
+    return heapq.merge(*everywhere, key=lambda job: job.created, reverse=True)
 
 
 def quoted(text: str) -> str:
@@ -157,7 +176,17 @@ def parse(raw: dict[str, Any], now: datetime.datetime | None = None) -> Job:
         currency=price.currency if price else "USD",
         price_date=price.as_of if price else "",
         labels=raw.get("labels", {}),
+        arguments=arguments_of(pools[0].get("containerSpec", {}).get("args", [])),
+        waits_until=None if started or state in ENDED else _waits_until(scheduling, raw),
     )
+
+
+def _waits_until(scheduling: dict[str, Any], raw: dict[str, Any]) -> datetime.datetime | None:
+    """When a FLEX_START job that got no machines ends; None for one that waits for ever, or isn't of these."""
+    if scheduling.get("strategy") != FLEX_START or not (created := maybe(raw.get("createTime"))):
+        return None
+    wait = float(str(scheduling.get("maxWaitDuration", f"{_FLEX_WAIT}s")).rstrip("s"))
+    return created + datetime.timedelta(seconds=wait) if wait else None
 
 
 def _hourly(pools: list[dict[str, Any]], region: str, spot: bool) -> Price | None:
@@ -186,7 +215,8 @@ def _known(accelerator: str) -> str:
     return "" if accelerator == "ACCELERATOR_TYPE_UNSPECIFIED" else accelerator
 
 
-def _url(target: Target) -> str:
-    account = target.account
-    host = f"https://{account.region}-aiplatform.googleapis.com/v1"
-    return f"{host}/projects/{account.project}/locations/{account.region}/customJobs"
+def _url(target: Target, region: str = "") -> str:
+    """The jobs of a region, "" for the account's own."""
+    account, region = target.account, region or target.account.region
+    host = f"https://{region}-aiplatform.googleapis.com/v1"
+    return f"{host}/projects/{account.project}/locations/{region}/customJobs"

@@ -12,13 +12,17 @@ from catalog.book import UnknownName, read
 
 @dataclass(frozen=True)
 class Accelerator:
-    """One accelerator type. `memory_gb` of one, `compute` its CUDA capability, `ended` the day its support ended."""
+    """One accelerator type. `memory_gb` of one, `compute` its CUDA capability, `ended` the day its support ended.
+
+    `queues`: a job may wait until some are free (FLEX_START).
+    """
 
     name: str
     short: str
     memory_gb: int
     compute: str
     ended: str = ""
+    queues: bool = False
 
     @property
     def tpu(self) -> bool:
@@ -31,7 +35,10 @@ def accelerators() -> Mapping[str, Accelerator]:
     """All accelerator types by Google's name, those whose support ended too."""
     rows = read("accelerators.json")["accelerators"].items()
     return MappingProxyType(
-        {n: Accelerator(n, r["short"], r["memory_gb"], r["compute"], r.get("ended", "")) for n, r in rows}
+        {
+            n: Accelerator(n, r["short"], r["memory_gb"], r["compute"], r.get("ended", ""), r.get("queues", False))
+            for n, r in rows
+        }
     )
 
 

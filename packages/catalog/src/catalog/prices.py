@@ -137,6 +137,25 @@ def egress() -> Price:
     return _listed("egress", "internet", listed.ANYWHERE, Decimal(read("resources.json")["egress_gib"]), "GiB")
 
 
+def between(start: str, end: str) -> Price:
+    """The price of a GiB that a bucket in one region sends into another; 0 within a region.
+
+    Of regions on other continents than North America, Europe and Asia the dearest known price is given.
+    """
+    book = read("resources.json")["between_regions_gib"]
+    areas = sorted(
+        next((name for name, heads in book["areas"].items() if region.startswith(tuple(heads))), "")
+        for region in (start, end)
+    )
+    if start == end:
+        amount = "0"
+    elif "" in areas:
+        amount = book["elsewhere"]
+    else:
+        amount = book["within"][areas[0]] if areas[0] == areas[1] else book["across"][", ".join(areas)]
+    return Price(Decimal(amount), read("resources.json")["currency"], "GiB", book["as_of"], "estimate", book["source"])
+
+
 def least_days(storage_class: str) -> int:
     """For how many days an object of a class is charged at least, 0 for as long as it is there."""
     return read("resources.json")["least_days"].get(storage_class, 0)

@@ -73,6 +73,10 @@ class Billing:
         """They are gone, since `moment` or now."""
         self.ledger.end(resource, int(self._cloud.clock.time()) if moment is None else moment)
 
+    def mail(self, receiver: str, subject: str, about: str) -> None:
+        """Keep an e-mail that Google would send."""
+        self.ledger.post(self._cloud.clock.stamp(), receiver, subject, about)
+
     def sample(self) -> None:
         """Note what is stored at this moment."""
         now = int(self._cloud.clock.time())

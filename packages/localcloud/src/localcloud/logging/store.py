@@ -17,6 +17,7 @@ from localcloud.core.errors import ApiError
 from localcloud.core.filters import parse
 from localcloud.core.state import database
 from localcloud.logging import listing
+from localcloud.logging.alerts import LogAlerts
 from localcloud.logging.entries import LARGEST_REQUEST, Entry, check_size, complete, nanoseconds, timestamp
 from localcloud.logging.filtering.matching import Match, matcher
 from localcloud.logging.routes import exports
@@ -83,6 +84,7 @@ class Logs:
         self._scopes = Scopes(cloud, self.configs)
         self.exports = Exports(cloud, self._database, self._lock, self._tell_sink_error)
         self._listeners: list[Listener] = []
+        self._alerts = LogAlerts(cloud)
         self._pruned = 0.0
         cloud.count("log entries", self.count)
         cloud.on_start(self._keep_up)
@@ -152,6 +154,7 @@ class Logs:
         exported: list[tuple[Any, ...]] = []
         sent: list[tuple[str, Route, Entry]] = []
         written: dict[str, list[Entry]] = {}
+        taken: dict[str, list[Entry]] = {}  # what exclusions leave
         parents: dict[str, tuple[str, list[Route]]] = {}
         for entry in entries:
             parent, _, log = entry["logName"].partition("/logs/")
@@ -166,9 +169,10 @@ class Logs:
             job = entry["resource"]["labels"].get("job_id", "")
             stamp = nanoseconds(entry["timestamp"])
             body = json.dumps(entry)
-            for route in routes:
-                if not route.takes(entry):
-                    continue
+            takers = [route for route in routes if route.takes(entry)]
+            if takers:
+                taken.setdefault(project, []).append(entry)
+            for route in takers:
                 if route.bucket:
                     if now - route.kept <= stamp <= now + _DAY:
                         kept.append(
@@ -192,6 +196,8 @@ class Logs:
         for listener in list(self._listeners):
             for project, ones in written.items():
                 listener(project, ones)
+        for project, ones in taken.items():
+            self._alerts.hear(project, ones)
 
     def _tell_sink_error(self, project: str, sink: str, destination: str, what: str) -> None:
         """https://cloud.google.com/logging/docs/export/troubleshoot"""

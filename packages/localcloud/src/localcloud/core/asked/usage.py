@@ -99,6 +99,10 @@ class Usage(Protocol):
         """An object was to be kept for so many seconds more."""
         ...
 
+    def mail(self, receiver: str, subject: str, about: str) -> None:
+        """Keep an e-mail that Google would send; `about` is the name of the budget or policy that it comes from."""
+        ...
+
     def sample(self) -> None:
         """Note what is stored at this moment."""
         ...

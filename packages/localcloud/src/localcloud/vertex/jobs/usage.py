@@ -14,7 +14,10 @@ if TYPE_CHECKING:
     from localcloud.vertex.jobs.records import Job
 
 Body = dict[str, Any]
-_SPOT = ("SPOT", "FLEX_START", "LOW_COST")
+_SPOT = (
+    "SPOT",
+    "LOW_COST",
+)  # what FLEX_START costs is not known, but that it is less than on demand, as it counts here
 
 
 def note(usage: Usage, job: Job) -> None:

@@ -1,0 +1,1 @@
+"""Many jobs at once: planned, judged, followed and compared together."""
