@@ -50,6 +50,7 @@ class Account:
     learner: Membership | None = None  # who works with it, where it is a class's
     period: str = "month"
     trial_started: datetime.date | None = None
+    billing_export: str = ""  # PROJECT.DATASET to which the bill is exported
 
     @property
     def costs_money(self) -> bool:
@@ -134,6 +135,7 @@ def load(workspace: Workspace, name: str | None = None) -> Account:
         learner=joined if joined and joined.account == name else None,
         period=str(budget.get("period", "month")),
         trial_started=datetime.date.fromisoformat(began) if (began := described["trial_started"]) else None,
+        billing_export=described["billing_export"],
     )
 
 

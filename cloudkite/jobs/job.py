@@ -5,10 +5,10 @@ from __future__ import annotations
 import datetime
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from urllib.parse import quote
 
-from cloudkite.jobs.body import STARTED_BY
+from cloudkite.jobs.body import ESTIMATE, STARTED_BY, WORST_CASE
 from cloudkite.show.errors import UserError
 
 _CONSOLE = "https://console.cloud.google.com"
@@ -51,7 +51,8 @@ class Job:
 
     `seconds` it ran until now, `cost` of those and `worst_case` in `currency`; both None when the price of its machine
     is not known. `hourly` is the price of all replicas, `price_date` its date. `console` and `console_logs` are pages
-    of Google's console, "" for a job on a local cloud. `place` is where it runs: VERTEX or RUN.
+    of Google's console, "" for a job on a local cloud. `place` is where it runs: VERTEX or RUN. `billed` are the
+    seconds that `cost` counts, by the steps in which the service charges.
     """
 
     id: str
@@ -82,6 +83,17 @@ class Job:
     console: str = ""
     console_logs: str = ""
     place: str = VERTEX
+    billed: Decimal = Decimal(0)
+
+    @property
+    def gate(self) -> Decimal | None:
+        """The most in USD that the gate let it pass for, as its label says; None where it has none."""
+        return _labelled(self.labels.get(WORST_CASE, ""))
+
+    @property
+    def estimate(self) -> Decimal | None:
+        """What it was estimated to cost when it was submitted, in USD; None where nothing had been measured."""
+        return _labelled(self.labels.get(ESTIMATE, ""))
 
     @property
     def started_by(self) -> str:
@@ -107,6 +119,15 @@ def in_console(job: Job, project: str, page: str, query: str) -> Job:
         console=f"{_CONSOLE}/{page}?project={project}",
         console_logs=f"{_CONSOLE}/logs/query;query={found}?project={project}",
     )
+
+
+def _labelled(text: str) -> Decimal | None:
+    """The inverse of body.amount_as_label; anybody may label a job, so anything may stand there."""
+    try:
+        amount = Decimal(text.replace("_", ".", 1))
+    except InvalidOperation:
+        return None
+    return amount if amount.is_finite() and 0 <= amount < 10**9 else None
 
 
 class Unsure(UserError):

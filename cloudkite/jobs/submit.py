@@ -8,6 +8,7 @@ import json
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 
 from catalog import accelerators, images, tpus
@@ -15,7 +16,17 @@ from cloudkite.accounts.membership import LEARNER
 from cloudkite.accounts.registry import Account
 from cloudkite.accounts.target import Target
 from cloudkite.jobs import plans, service, staging
-from cloudkite.jobs.body import STARTED_BY, JobSpec, name_as_label, new_name, stem
+from cloudkite.jobs.body import (
+    ESTIMATE,
+    JOB,
+    STARTED_BY,
+    WORST_CASE,
+    JobSpec,
+    amount_as_label,
+    name_as_label,
+    new_name,
+    stem,
+)
 from cloudkite.jobs.plans import Plan, Wishes
 from cloudkite.jobs.service import Job
 from cloudkite.jobs.staging import HASHES
@@ -98,9 +109,16 @@ def _image_here(workspace: Workspace, uri: str) -> images.Image | None:
 
 
 def submit(
-    workspace: Workspace, target: Target, plan: Plan, progress: Callable[[str], None] | None = None
+    workspace: Workspace,
+    target: Target,
+    plan: Plan,
+    progress: Callable[[str], None] | None = None,
+    estimate: Decimal | None = None,
 ) -> Submitted:
-    """Send what the bucket lacks and create the job. Unchanged code and data send nothing."""
+    """Send what the bucket lacks and create the job. Unchanged code and data send nothing.
+
+    The job is labelled with its worst case and, where one was made, an `estimate` of what it will cost in USD.
+    """
     made = plan.account.outputs()
     bucket = made.buckets["staging"]
     wheel = folders.build_wheel(plan.trainer, workspace)
@@ -122,7 +140,9 @@ def submit(
     arguments += plan.earlier.options(sent.uri if sent else "") if plan.earlier else ()
     unique = new_name(stem(plan.name) or plan.trainer.name)
     who = name_as_label(target.identity) if "@" in target.identity else ""
-    labels = {STARTED_BY: who} if who else {}
+    labels = {JOB: unique[-63:].lstrip("-_"), WORST_CASE: amount_as_label(plan.worst_case)}
+    labels |= {STARTED_BY: who} if who else {}
+    labels |= {ESTIMATE: amount_as_label(estimate)} if estimate is not None else {}
     if plan.account.learner:
         labels[LEARNER] = plan.account.learner.name
     spec = JobSpec(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -123,14 +123,14 @@ def parse(raw: dict[str, Any], now: datetime.datetime | None = None) -> Job:
     started, ended = maybe(raw.get("startTime")), maybe(raw.get("endTime"))
     now = now or datetime.datetime.now(datetime.UTC)
     seconds = max(((ended or now) - started).total_seconds(), 0.0) if started else 0.0
-    price = _hourly(pools, region, strategy == "SPOT")
-    hourly = price.amount if price else None
-    limit = int(float(str(scheduling.get("timeout", f"{limits.LONGEST}s")).rstrip("s")))
+    price = hourly(pools, region, is_spot(spec))
+    each = price.amount if price else None
+    limit = int(float(str(scheduling.get("timeout", f"{limits.LONGEST}s")).rstrip("s"))) or limits.LONGEST
     again = restarts(strategy, bool(scheduling.get("disableRetries")))
-    billed = -(-seconds // _GRANULE) * _GRANULE
-    cost = None if hourly is None else (hourly * Decimal(billed) / 3600).quantize(Decimal("0.0001"))
+    billed = charged(started, ended or now, limit * (1 + again))
+    cost = None if each is None else (each * billed / 3600).quantize(Decimal("0.0001"))
     state = raw.get("state", "JOB_STATE_UNSPECIFIED").removeprefix("JOB_STATE_")
-    worst = None if hourly is None else limits.worst_case(hourly, limit, again)
+    worst = None if each is None else limits.worst_case(each, limit, again)
     return Job(
         id=raw.get("name", "").rsplit("/", 1)[-1],
         name=raw.get("displayName", ""),
@@ -142,7 +142,7 @@ def parse(raw: dict[str, Any], now: datetime.datetime | None = None) -> Job:
         accelerator=_known(machine.get("acceleratorType", "")),
         count=int(machine.get("acceleratorCount", 0)),
         replicas=sum(int(p.get("replicaCount", 1)) for p in pools),
-        spot=strategy == "SPOT",
+        spot=is_spot(spec),
         limit_seconds=limit,
         restarts=again,
         created=maybe(raw.get("createTime")) or now,
@@ -151,16 +151,34 @@ def parse(raw: dict[str, Any], now: datetime.datetime | None = None) -> Job:
         error=raw.get("error", {}).get("message", ""),
         output=spec.get("baseOutputDirectory", {}).get("outputUriPrefix", ""),
         seconds=seconds,
-        hourly=hourly,
+        hourly=each,
         cost=cost,
         worst_case=cost if state in ENDED else worst,
         currency=price.currency if price else "USD",
         price_date=price.as_of if price else "",
         labels=raw.get("labels", {}),
+        billed=billed,
     )
 
 
-def _hourly(pools: list[dict[str, Any]], region: str, spot: bool) -> Price | None:
+def charged(started: datetime.datetime | None, ended: datetime.datetime, most: int = limits.LONGEST) -> Decimal:
+    """For how many seconds machines are charged: by the half minute begun, and not beyond the time limit `most`.
+
+    https://cloud.google.com/vertex-ai/pricing#custom-trained_models: usage is billed in 30-second increments. Moments
+    count by the whole second. A job that is out of time is ended a moment later.
+    """
+    if started is None:
+        return Decimal(0)
+    seconds = min(max(int(ended.timestamp()) - int(started.timestamp()), 0), most)
+    return Decimal(-(-seconds // _GRANULE) * _GRANULE)
+
+
+def is_spot(spec: Mapping[str, Any]) -> bool:
+    """Whether a CustomJobSpec asks for Spot machines."""
+    return spec.get("scheduling", {}).get("strategy") == "SPOT"
+
+
+def hourly(pools: list[dict[str, Any]], region: str, spot: bool) -> Price | None:
     """The price of an hour of all pools, None when the catalogue lacks the machine."""
     total = None
     for pool in pools:
