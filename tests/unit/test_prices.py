@@ -111,15 +111,15 @@ def test_the_month_is_what_ended_and_what_may_still_come():
         job("2026-11-10T10:00:00Z", "2026-11-10T11:00:00Z"),
         job("2026-11-24T11:30:00Z", state="RUNNING"),
         job("2026-11-10T10:00:00Z", "2026-11-10T11:00:00Z", machine="n9-new-1"),
-        # from 06:00 to 08:00 on the first: one of two hours is this month's
-        job("2026-11-01T06:00:00Z", "2026-11-01T08:00:00Z"),
+        # from 06:30 to 07:30 on the first: half an hour is this month's
+        job("2026-11-01T06:30:00Z", "2026-11-01T07:30:00Z"),
     ]
     month = costs.tally(found, START)
-    assert f"{month.spent.amount:.4f}" == "0.4906"
+    assert f"{month.spent.amount:.4f}" == "0.3680"
     assert f"{month.committed.amount:.4f}" == "0.2453"
     assert (month.unknown, month.month, month.spent.currency) == (1, "2026-11", "USD")
     assert [f"{row.amount:.3f}" if row.amount is not None else None for row in month.rows] == [
-        "0.245", "0.123", None, "0.245",
+        "0.245", "0.123", None, "0.123",
     ]  # fmt: skip
 
 
