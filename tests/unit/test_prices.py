@@ -115,7 +115,7 @@ def test_the_month_is_what_ended_and_what_may_still_come():
         job("2026-11-01T06:30:00Z", "2026-11-01T07:30:00Z"),
     ]
     month = costs.tally(found, START)
-    assert f"{month.spent.amount:.4f}" == "0.3680"
+    assert f"{month.spent.amount:.4f}" == "0.3679"
     assert f"{month.committed.amount:.4f}" == "0.2453"
     assert (month.unknown, month.month, month.spent.currency) == (1, "2026-11", "USD")
     assert [f"{row.amount:.3f}" if row.amount is not None else None for row in month.rows] == [
