@@ -80,6 +80,7 @@ def place(place: Place, local_cloud: LocalCloud) -> Place:
 def scene(place: Place, local_cloud: LocalCloud, session: AuthorizedSession) -> Scene:
     """One of each, and eight hours pass: a job that runs into its limit, others that ended, an endpoint that stays."""
     api = Api(session)
+    launch.control(local_cloud.root, "POST", "/export", {"dataset": f"{PROJECT}.billing"})
     plan = dataclasses.replace(place.plan("--epochs", "1", "--pause", "500", limit="2h"), max_cost=None)
     long = submit.submit(place.workspace, place.target, plan, estimate=Decimal("0.3"))
     short = submit.submit(place.workspace, place.target, place.plan("--epochs", "2", "--pause", "0.1", on="run"))
@@ -226,3 +227,26 @@ def test_a_trial_is_told_as_a_whole_and_other_months_as_far_as_they_are_known(pl
     assert any("billing export" in note for note in old.notes)
     with pytest.raises(BadValue, match="has not begun"):
         accounts.read_costs(place.target, "2099-01")
+
+
+def test_the_bills_own_figures_stand_beside_it(place: Place, scene: Scene, local_cloud: LocalCloud):
+    """As far as the export goes, by the job's label and the service; what can't be read is told, and stops nothing."""
+    account = dataclasses.replace(place.account, billing_export=f"{PROJECT}.billing")
+    there = dataclasses.replace(place.target, account=account)
+    launch.forward(local_cloud.root, 14 * 3600)
+    found = accounts.read_costs(there, scene.found.month.name)
+    bill = found.bill
+    assert bill is not None and bill.until is not None and not bill.problem
+    assert (bill.source, bill.currency) == (f"{PROJECT}.billing.gcp_billing_export_v1_{PAYER.replace('-', '_')}", "KRW")
+    assert bill.until <= found.seen.now - datetime.timedelta(hours=6)
+    beside = {(one.kind, one.name): one for one in accounts.compare(found, "job")}
+    job, run = (one.output.rstrip("/").rpartition("/")[2] for one in (scene.job, scene.run))
+    mine = beside["job", job]
+    assert mine.book is not None and abs(mine.bill.gross - mine.book) < Decimal("0.01") and not mine.far
+    assert mine.bill.gross > 400 and beside["job", run].bill.gross == 0  # won; and what is free
+    assert beside["storage", ""].bill.gross > 0
+    by_trainer = {(one.kind, one.name): one for one in accounts.compare(found, "trainer")}
+    assert by_trainer["trainer", "tiny"].bill.gross == mine.bill.gross
+    nowhere = dataclasses.replace(account, billing_export=f"{PROJECT}.nothing")
+    lost = accounts.read_costs(dataclasses.replace(place.target, account=nowhere)).bill
+    assert lost is not None and "Not found: Dataset test-project:nothing" in lost.problem and not lost.lines
