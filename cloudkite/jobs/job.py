@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import datetime
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from urllib.parse import quote
 
 from cloudkite.jobs.body import ESTIMATE, STARTED_BY, WORST_CASE
@@ -123,11 +124,7 @@ def in_console(job: Job, project: str, page: str, query: str) -> Job:
 
 def _labelled(text: str) -> Decimal | None:
     """The inverse of body.amount_as_label; anybody may label a job, so anything may stand there."""
-    try:
-        amount = Decimal(text.replace("_", ".", 1))
-    except InvalidOperation:
-        return None
-    return amount if amount.is_finite() and 0 <= amount < 10**9 else None
+    return Decimal(text.replace("_", ".")) if re.fullmatch(r"[0-9]{1,9}(_[0-9]{1,9})?", text) else None
 
 
 class Unsure(UserError):

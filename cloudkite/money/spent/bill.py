@@ -16,6 +16,7 @@ from typing import Any
 
 from cloudkite.accounts.api import pages, send, table
 from cloudkite.accounts.target import Target
+from cloudkite.jobs.job import RUN
 from cloudkite.money.spent import rows
 from cloudkite.money.spent.months import Month
 from cloudkite.money.spent.rows import Row
@@ -31,7 +32,8 @@ _PAGE = 5000  # rows
 _THREADS = 8
 _MICRO = 1_000_000
 _FAR = Decimal("0.1")  # a difference that is told
-_STORAGE, _IMAGES = "Cloud Storage", "Artifact Registry"  # service.description
+_CENT = Decimal("0.01")  # USD
+_STORAGE, _IMAGES, _RUN = "Cloud Storage", "Artifact Registry", "Cloud Run"  # service.description
 
 
 @dataclass(frozen=True)
@@ -87,22 +89,16 @@ class Bill:
 
 @dataclass(frozen=True)
 class Compared:
-    """What one thing comes to until the export's end: by the bill, and by the price book, both in the bill's currency.
+    """What one thing comes to until the export's end, in the bill's currency: by the bill, and by the price book.
 
-    `book` is None where it can't be told.
+    `book` is None where it can't be told. `far`: they differ by more than 10 %, and by more than a cent of a dollar.
     """
 
     kind: str
     name: str
     bill: Amount
     book: Decimal | None
-
-    @property
-    def far(self) -> bool:
-        """Whether they differ by more than 10 %, and by more than a cent."""
-        if self.book is None:
-            return False
-        return abs(self.bill.gross - self.book) > max(_FAR * max(self.bill.gross, self.book), Decimal("0.01"))
+    far: bool
 
 
 def compare(bill: Bill, found: Sequence[Row], by: str, rate: Decimal | None) -> list[Compared]:
@@ -110,19 +106,32 @@ def compare(bill: Bill, found: Sequence[Row], by: str, rate: Decimal | None) -> 
 
     By job, trainer, tuning, learner or person, as far as labels tell, and storage and images by the service.
     """
-    made = []
-    for name, wanted in _groups(found, by):
-        some = [row for row in found if wanted(row)]
-        amount = bill.of(lambda line, name=name: line.labels.get(_LABELS[by], "") == name)
-        book = rows.total(some) * rate if rate is not None and all(row.amount is not None for row in some) else None
-        made.append(Compared(by, name, amount, book))
+    made = [
+        _compared(bill, by, name, [row for row in found if wanted(row)], rate, lambda line, name=name: (
+            line.labels.get(_LABELS[by], "") == name
+        ))
+        for name, wanted in _groups(found, by)
+    ]  # fmt: skip
     for kind, service in ((rows.STORAGE, _STORAGE), (rows.IMAGES, _IMAGES)):
-        some = [row for row in found if row.kind == kind]
-        amount = bill.of(lambda line, service=service: line.service == service)
-        if some or amount.gross:
-            book = rows.total(some) * rate if rate is not None and all(row.amount is not None for row in some) else None
-            made.append(Compared(kind, "", amount, book))
+        some = [row for row in found if row.kind == kind or (row.kind == rows.FREE and row.ref == kind)]
+        one = _compared(bill, kind, "", some, rate, lambda line, service=service: line.service == service)
+        if some or one.bill.gross:
+            made.append(one)
     return made
+
+
+def _compared(
+    bill: Bill, kind: str, name: str, some: Sequence[Row], rate: Decimal | None, wanted: Callable[[Line], bool]
+) -> Compared:
+    known = rate is not None and all(row.amount is not None for row in some)
+    book = rows.total(some) * rate if known and rate is not None else None
+    far = False
+    if book is not None and rate is not None:
+        # Which of the jobs on Cloud Run were free, only the bill knows.
+        mine = rows.total(row for row in some if not (row.job and row.job.place == RUN)) * rate
+        billed = bill.of(lambda line: wanted(line) and line.service != _RUN).gross
+        far = abs(billed - mine) > max(_FAR * max(billed, mine), _CENT * rate)
+    return Compared(kind, name, bill.of(wanted), book, far)
 
 
 _LABELS = {"job": "job", "trainer": rows.TRAINER, "tuning": rows.TUNING, "learner": "learner", "person": "started-by"}

@@ -124,9 +124,11 @@ def _others(found: Iterable[Standing], month: Month, until: datetime.datetime, n
 def _free(seen: Seen, span: _Span, month: Month, until: datetime.datetime) -> Iterator[Row]:
     """What each billing account has free in a month, as far as this project alone uses it."""
     if off := free_run(seen.machines, span.start, span.end):
-        yield Row(rows.FREE, _("Cloud Run's free vCPU and GiB seconds"), -off)
+        yield Row(rows.FREE, _("Cloud Run's free vCPU and GiB seconds"), -off, ref=rows.JOBS)
     if off := free_storage((one, gib_months(one, month, until)) for one in seen.kept):
-        yield Row(rows.FREE, _("{count} GiB-months of standard storage").format(count=storage_free()), -off)
+        yield Row(
+            rows.FREE, _("{count} GiB-months of standard storage").format(count=storage_free()), -off, ref=rows.STORAGE
+        )
 
 
 def storage_free() -> Decimal:

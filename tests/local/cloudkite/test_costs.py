@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import json
+import re
 import time
 from collections.abc import Iterator
 from decimal import Decimal
@@ -14,6 +15,7 @@ import pytest
 from google.auth.transport.requests import AuthorizedSession
 
 from cloudkite.jobs import service, submit
+from cloudkite.journey import spending
 from cloudkite.money.spent import account as accounts
 from cloudkite.money.spent import charge, rows
 from cloudkite.money.spent.account import Costs
@@ -229,6 +231,33 @@ def test_a_trial_is_told_as_a_whole_and_other_months_as_far_as_they_are_known(pl
         accounts.read_costs(place.target, "2099-01")
 
 
+def test_what_is_shown(place: Place, scene: Scene, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    """By trainer and by job, in both currencies; as JSON with exact amounts, which add up to the total."""
+    monkeypatch.setattr(spending.registry, "load", lambda *_: place.account)
+    monkeypatch.setattr(spending, "connect", lambda *_: place.target)
+    spending.show(place.workspace)
+    out, err = capsys.readouterr()
+    assert "1 USD = 1,335.27 KRW of" in out and "trainer tiny" in out and "not Cloudkite's" in out
+    assert re.search(r"^tuning jobs +1 +not Cloudkite's +0\.00\d\d USD +\d KRW", out, re.MULTILINE)
+    assert "goes on costing" in out and "endpoints, costly: costly" in out
+    assert "if nothing new begins" in out and "of the month's budget of 50,000 KRW: " in out
+    assert "not in it: network" in err and "--everywhere" in err
+    spending.show(place.workspace, by="job")
+    out = capsys.readouterr().out
+    assert re.search(
+        rf"^{scene.job.name} +failed +tiny +0\.3619 USD +0\.3000 USD +0\.3618 USD +483 KRW", out, re.MULTILINE
+    )
+    spending.show(place.workspace, by="person", as_json=True)
+    told = json.loads(capsys.readouterr().out)
+    amounts = [Decimal(row["amount"]["usd"]) for row in told["rows"]]
+    assert abs(sum(amounts) - Decimal(told["total"]["usd"])) < Decimal("1e-20")
+    sums = {by: sum(Decimal(one["amount"]["usd"]) for one in found) for by, found in told["by"].items()}
+    assert set(sums) == {"trainer", "tuning", "learner", "person"}
+    assert all(abs(one - Decimal(told["total"]["usd"])) < Decimal("1e-20") for one in sums.values())
+    with pytest.raises(BadValue, match="--by 'week' isn't one of"):
+        spending.show(place.workspace, by="week")
+
+
 def test_the_bills_own_figures_stand_beside_it(place: Place, scene: Scene, local_cloud: LocalCloud):
     """As far as the export goes, by the job's label and the service; what can't be read is told, and stops nothing."""
     account = dataclasses.replace(place.account, billing_export=f"{PROJECT}.billing")
@@ -244,9 +273,10 @@ def test_the_bills_own_figures_stand_beside_it(place: Place, scene: Scene, local
     mine = beside["job", job]
     assert mine.book is not None and abs(mine.bill.gross - mine.book) < Decimal("0.01") and not mine.far
     assert mine.bill.gross > 400 and beside["job", run].bill.gross == 0  # won; and what is free
+    assert not beside["job", run].far
     assert beside["storage", ""].bill.gross > 0
     by_trainer = {(one.kind, one.name): one for one in accounts.compare(found, "trainer")}
     assert by_trainer["trainer", "tiny"].bill.gross == mine.bill.gross
     nowhere = dataclasses.replace(account, billing_export=f"{PROJECT}.nothing")
     lost = accounts.read_costs(dataclasses.replace(place.target, account=nowhere)).bill
-    assert lost is not None and "Not found: Dataset test-project:nothing" in lost.problem and not lost.lines
+    assert lost is not None and "test-project.nothing: it has no table" in lost.problem and not lost.lines
