@@ -125,7 +125,7 @@ def _sums(found: Costs, by: str, rate: Rate, beside: dict[tuple[str, str], Compa
     for row in sorted(found.rows, key=lambda row: (row.kind == rows.FREE, not row.ours, -(row.amount or 0))):
         if row.kind not in single:
             continue
-        if row.amount is not None and abs(row.amount) < _LEAST and row.kind == rows.STORAGE:
+        if row.amount is not None and abs(row.amount) < _LEAST and row.kind in (rows.STORAGE, rows.FREE):
             small += row.amount
             continue
         name = f"{_KINDS[row.kind]}: {row.name}"

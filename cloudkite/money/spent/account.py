@@ -183,7 +183,8 @@ def _notes(account: Account, seen: Seen, month: Month) -> list[str]:
         said.append(
             _(
                 "of a past month only what is still there, or is still listed, is known: what was deleted since is "
-                "missing, storage, endpoints and Cloud Run jobs above all; a billing export has it all (docs/money.md)"
+                "missing, storage, images, endpoints and Cloud Run jobs above all; a billing export has it all "
+                "(docs/money.md)"
             )
         )
     return said

@@ -106,13 +106,18 @@ def _kept(one: Kept, month: Month, until: datetime.datetime, now: datetime.datet
 
 
 def _others(found: Iterable[Standing], month: Month, until: datetime.datetime, now: datetime.datetime) -> Iterator[Row]:
-    """What costs by being there. Since when it has been is not known, so it counts since the month began."""
+    """What costs by being there. Since when it has been is not known, so it counts since the month began.
+
+    Of a month that is over nothing is known.
+    """
+    if now >= month.ends:
+        return
     part = Decimal(int((until - month.begins).total_seconds())) / month.seconds
     for one in found:
         if not one.running and one.monthly == 0:
             continue
         amount = None if one.monthly is None else one.monthly * part
-        hourly = Decimal(0) if now >= month.ends else None if one.monthly is None else one.monthly / HOURS
+        hourly = None if one.monthly is None else one.monthly / HOURS
         kind = rows.IMAGES if f"/{_IMAGES}/" in one.ref else rows.OTHER
         why = _("{why}; as it is now, since the month began").format(why=one.why)
         yield Row(kind, f"{one.kind} {one.name}", amount, hourly, None, why, one.ref)
