@@ -7,6 +7,7 @@ from cloudkite.commands.audit import audit
 from cloudkite.commands.bench import bench
 from cloudkite.commands.cancel import cancel
 from cloudkite.commands.check import check
+from cloudkite.commands.costs import costs
 from cloudkite.commands.demo import demo
 from cloudkite.commands.doctor import doctor
 from cloudkite.commands.down import down
@@ -30,7 +31,7 @@ from cloudkite.commands.wait import wait
 
 ns = Collection(
     demo, start, new, report, check, train, jobs, logs, wait, cancel, fetch, predict, export, tensorboard, up, down,
-    test, lint, bench, quota, doctor, pin, audit, parity,
+    test, lint, bench, quota, costs, doctor, pin, audit, parity,
     account.collection, budget.collection, ci.collection, classes.collection, data.collection, local.collection,
     prices.collection, template.collection,
 )  # fmt: skip

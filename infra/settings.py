@@ -331,6 +331,13 @@ class Settings(_Model):
         "folder",
     )
     budget: Budget | None = _setting("cloudkite:budget", "A budget per month, before credits.", default=None)
+    billing_export: str = _setting(
+        "cloudkite:billingExport",
+        "PROJECT.DATASET of BigQuery into which Cloud Billing exports the standard usage cost; `costs` reads it.",
+        "a project's id and a dataset are needed, like my-project.billing",
+        "",
+        pattern=r"^[a-z][a-z0-9-]{4,28}[a-z0-9]\.[A-Za-z0-9_]{1,1024}$",
+    )
     stops: Stops | None = _setting(
         "cloudkite:stops", "What stops the account where spending goes on; nothing unless it is said.", default=None
     )

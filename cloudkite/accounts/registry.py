@@ -51,6 +51,7 @@ class Account:
     period: str = "month"
     trial_started: datetime.date | None = None
     also: tuple[str, ...] = ()
+    billing_export: str = ""  # PROJECT.DATASET to which the bill is exported
 
     @property
     def costs_money(self) -> bool:
@@ -136,6 +137,7 @@ def load(workspace: Workspace, name: str | None = None) -> Account:
         period=str(budget.get("period", "month")),
         trial_started=datetime.date.fromisoformat(began) if (began := described["trial_started"]) else None,
         also=tuple(described["also_in"]),
+        billing_export=described["billing_export"],
     )
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from infra.settings import Settings
 
 # What an account is made of.
-_KNOWN = {"target", "project", "region", "tier", "trial_started", "owner", "budget", "state"}
+_KNOWN = {"target", "project", "region", "tier", "trial_started", "owner", "budget", "state", "billing_export"}
 _SCHEMA = CLONE / "infra" / "settings.schema.json"
 _MOST = 100_000  # bytes of a settings file
 _NODES = 10_000  # values in it, those that an alias repeats counted each time

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import datetime
+import json
+import sqlite3
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -11,6 +15,7 @@ from statistics import median
 from cloudkite.bench.measure import Row, paired, process, seconds
 from cloudkite.bench.place import Place
 from cloudkite.children import program
+from cloudkite.jobs.body import JobSpec, body
 
 _LIST = """
 from google.cloud import aiplatform
@@ -25,6 +30,8 @@ job = aiplatform.CustomJob.from_local_script(
     container_uri="us-docker.pkg.dev/vertex-ai/training/tf-cpu.2-17.py310:latest", machine_type="e2-standard-4")
 job.submit(service_account={account!r}, timeout=3600)
 """
+
+_JOBS = 1000
 
 
 def listing(place: Place) -> Iterator[Row]:
@@ -69,6 +76,35 @@ def train(place: Place) -> Iterator[Row]:
     _cancel_all(place)
 
 
+def costs(place: Place) -> Iterator[Row]:
+    """`invoke costs` of an account with 1,000 jobs in this month, which the local cloud lists like any others."""
+    _thousand_jobs(place)
+    yield paired("costs, 1,000 jobs", place.invoke("costs"), None, runs=7, target="<= 1 s", peer_name="")
+
+
+def _thousand_jobs(place: Place) -> None:
+    """Write jobs that have ended into the local cloud's own list, as if each had run for ten minutes."""
+    account, made = place.set_up.account, place.set_up.account.outputs()
+    parent = f"projects/{made.project_number}/locations/{account.region}"
+    now = place.set_up.now()
+    rows = []
+    for number in range(_JOBS):
+        name = f"many-{number:04}"
+        spec = JobSpec(
+            name=name, trainer=f"trainer{number % 7}", account=account.name, image="python:3.11", wheel="gs://a/b.whl",
+            sha256="0" * 64, service_account=made.trainer, output=f"{made.buckets['models']}/{name}/",
+            limit_seconds=3600, machine="e2-standard-4", labels={"worst-case": "0_1810", "job": name},
+        )  # fmt: skip
+        began, ended = (f"{now - datetime.timedelta(seconds=ago):%Y-%m-%dT%H:%M:%SZ}" for ago in (900, 300))
+        told = {"name": f"{parent}/customJobs/{10**18 + number}", "state": "JOB_STATE_SUCCEEDED", "createTime": began,
+                "startTime": began, "endTime": ended, "updateTime": ended}  # fmt: skip
+        run = {"project": account.project, "account": made.trainer, "listed": True}
+        rows.append((str(10**18 + number), parent, "SUCCEEDED", json.dumps({**body(spec), **told}), json.dumps(run)))
+    with contextlib.closing(sqlite3.connect(place.space.localcloud / "vertex" / "jobs.sqlite", timeout=30)) as base:
+        base.executemany("INSERT OR IGNORE INTO jobs (id, parent, state, body, run) VALUES (?, ?, ?, ?, ?)", rows)
+        base.commit()
+
+
 def _cancel_all(place: Place) -> None:
     from cloudkite.jobs import service
 
@@ -99,6 +135,7 @@ ROWS: dict[str, Callable[[Place], Iterator[Row]]] = {
     "list": listing,
     "up": up,
     "jobs": jobs,
+    "costs": costs,
     "train": train,
     "demo": demo,
 }

@@ -9,6 +9,7 @@ import secrets
 import unicodedata
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ _STEM = 40  # characters
 MANAGED = "cloudkite"  # the value of the label managed-by
 STARTED_BY = "started-by"  # the label that says who submitted a job
 CONTENT = "content"  # the label that jobs share which would compute the same: see submit.fingerprint
+JOB = "job"  # the label by which a bill tells one job from another
+WORST_CASE, ESTIMATE = "worst-case", "estimate"  # labels: what a job may cost, was estimated to cost; see below
 SPOT_RESTARTS = (
     6  # https://cloud.google.com/vertex-ai/docs/training/use-spot-vms: a preempted job starts again so often
 )
@@ -175,6 +178,11 @@ def name_as_label(identity: str) -> str:
     """Who that is, as far as a label can say: me@example.com is me-example-com; a service account is NAME-PROJECT."""
     plain = identity.lower().removesuffix(".gserviceaccount.com").removesuffix(".iam")
     return re.sub(r"[^a-z0-9_-]+", "-", plain)[:63].strip("-")
+
+
+def amount_as_label(dollars: Decimal) -> str:
+    """An amount in USD as a label can say it: 0_1832 is 0.1832."""
+    return f"{dollars:f}".replace(".", "_")
 
 
 def environment(spec: JobSpec) -> dict[str, str]:

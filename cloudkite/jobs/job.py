@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import datetime
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from urllib.parse import quote
 
-from cloudkite.jobs.body import STARTED_BY
+from cloudkite.jobs.body import ESTIMATE, STARTED_BY, WORST_CASE
 from cloudkite.show.errors import UserError
 
 _CONSOLE = "https://console.cloud.google.com"
@@ -53,6 +54,7 @@ class Job:
     is not known. `hourly` is the price of all replicas, `price_date` its date. `console` and `console_logs` are pages
     of Google's console, "" for a job on a local cloud. `place` is where it runs: VERTEX or RUN. `arguments` are the
     trainer's. `waits_until` is when a job that waits for machines gives up, None where it does not wait, or for ever.
+    `billed` are the seconds that `cost` counts, by the steps in which the service charges.
     """
 
     id: str
@@ -85,6 +87,17 @@ class Job:
     place: str = VERTEX
     arguments: tuple[str, ...] = ()
     waits_until: datetime.datetime | None = None
+    billed: Decimal = Decimal(0)
+
+    @property
+    def gate(self) -> Decimal | None:
+        """The most in USD that the gate let it pass for, as its label says; None where it has none."""
+        return _labelled(self.labels.get(WORST_CASE, ""))
+
+    @property
+    def estimate(self) -> Decimal | None:
+        """What it was estimated to cost when it was submitted, in USD; None where nothing had been measured."""
+        return _labelled(self.labels.get(ESTIMATE, ""))
 
     @property
     def started_by(self) -> str:
@@ -110,6 +123,11 @@ def in_console(job: Job, project: str, page: str, query: str) -> Job:
         console=f"{_CONSOLE}/{page}?project={project}",
         console_logs=f"{_CONSOLE}/logs/query;query={found}?project={project}",
     )
+
+
+def _labelled(text: str) -> Decimal | None:
+    """The inverse of body.amount_as_label; anybody may label a job, so anything may stand there."""
+    return Decimal(text.replace("_", ".")) if re.fullmatch(r"[0-9]{1,9}(_[0-9]{1,9})?", text) else None
 
 
 class Unsure(UserError):

@@ -66,7 +66,8 @@ class Plan:
     consent. `data` are the files here that the job needs, all of `data_folder` if there is one, `earlier` what it
     learns on from. `name` is the one that the person gave the job, or ""; then `stem` begins its name, or the trainer's
     does. `place` is VERTEX or RUN. `wait_seconds` is how long it waits for machines that are out of stock, 0 for not.
-    `transfer` is what its data cost on their way into another region; the worst case has it in it.
+    `transfer` is what its data cost on their way into another region; the worst case has it in it. `estimate` is what
+    it will probably cost, by measurements of such jobs; None where there are none.
     """
 
     trainer: Trainer
@@ -96,6 +97,7 @@ class Plan:
     stem: str = ""
     wait_seconds: int = 0
     transfer: Decimal = Decimal(0)
+    estimate: Decimal | None = None
 
     @property
     def preemptible(self) -> bool:

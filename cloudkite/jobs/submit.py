@@ -16,7 +16,18 @@ from cloudkite.accounts.membership import LEARNER
 from cloudkite.accounts.registry import Account
 from cloudkite.accounts.target import Target
 from cloudkite.jobs import plans, service, staging
-from cloudkite.jobs.body import CONTENT, STARTED_BY, JobSpec, name_as_label, new_name, stem
+from cloudkite.jobs.body import (
+    CONTENT,
+    ESTIMATE,
+    JOB,
+    STARTED_BY,
+    WORST_CASE,
+    JobSpec,
+    amount_as_label,
+    name_as_label,
+    new_name,
+    stem,
+)
 from cloudkite.jobs.plans import Plan, Wishes
 from cloudkite.jobs.service import Job
 from cloudkite.jobs.staging import HASHES
@@ -145,13 +156,19 @@ def submit(
 def create(
     workspace: Workspace, target: Target, plan: Plan, staged: InPlace, labels: Mapping[str, str] | None = None
 ) -> Submitted:
-    """The job of what is staged, with a reservation of its worst case. `labels` are further ones."""
+    """The job of what is staged, with a reservation of its worst case. `labels` are further ones.
+
+    It is labelled with its worst case and, where one was made, the plan's estimate.
+    """
     made = plan.account.outputs()
     arguments = (("--data", staged.data) if staged.data else ()) + plan.arguments
     arguments += plan.earlier.options(staged.earlier) if plan.earlier else ()
     unique = new_name(stem(plan.name or plan.stem) or plan.trainer.name)
     who = name_as_label(target.identity) if "@" in target.identity else ""
-    own = {CONTENT: fingerprint(workspace, plan), **(labels or {})}
+    own = {CONTENT: fingerprint(workspace, plan), JOB: unique[-63:].lstrip("-_"), **(labels or {})}
+    own[WORST_CASE] = amount_as_label(plan.worst_case)
+    if plan.estimate is not None:
+        own[ESTIMATE] = amount_as_label(plan.estimate)
     if who:
         own[STARTED_BY] = who
     if plan.account.learner:

@@ -13,10 +13,7 @@ from cloudkite.accounts.target import Target
 from cloudkite.jobs import service
 from cloudkite.jobs.service import Job
 from cloudkite.money import limits
-
-# Google's billing months follow Pacific time (billing documentation). A fixed offset needs no time zone data; in
-# summer the border is an hour off.
-_PACIFIC = datetime.timezone(datetime.timedelta(hours=-8))
+from cloudkite.money.spent import months
 
 
 @dataclass(frozen=True)
@@ -71,12 +68,13 @@ def trial_start(day: datetime.date) -> datetime.datetime:
     before. So it is counted from then on: before a trial there is nothing to count.
     https://docs.cloud.google.com/billing/docs/reference/budget/rest/v1/billingAccounts.budgets#customperiod
     """
-    return datetime.datetime.combine(day - datetime.timedelta(days=1), datetime.time(), _PACIFIC)
+    before = datetime.datetime.combine(day - datetime.timedelta(days=1), datetime.time(), datetime.UTC)
+    return before + datetime.timedelta(hours=8)  # in summer an hour late
 
 
 def month_start(now: datetime.datetime) -> datetime.datetime:
     """When the billing month of `now` began."""
-    return now.astimezone(_PACIFIC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    return months.of(now).begins
 
 
 def tally(found: list[Job], start: datetime.datetime) -> Spending:
@@ -92,7 +90,7 @@ def tally(found: list[Job], start: datetime.datetime) -> Spending:
         else:
             unknown += 1
     currency = found[0].currency if found else "USD"
-    return Spending(f"{start:%Y-%m}", Money(ended, currency), Money(committed, currency), tuple(rows), unknown)
+    return Spending(months.of(start).name, Money(ended, currency), Money(committed, currency), tuple(rows), unknown)
 
 
 def _part(job: Job, start: datetime.datetime) -> Decimal | None:

@@ -6,10 +6,11 @@ program left. So `down` looks here, and what could not be looked at is said.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from types import MappingProxyType
 from typing import Any
 
 from catalog import prices as book
@@ -23,7 +24,7 @@ from cloudkite.show.text import _, counted
 
 _CENT = Decimal("0.01")  # what costs less in a month is on no bill
 HOURS = 730  # of a month, as Google's price lists count them
-_GB = Decimal(10) ** 9
+_GIB = 2**30  # bytes; by this prices of storage and images are: https://cloud.google.com/storage/pricing
 _FREE_LOG_DAYS = 30  # https://cloud.google.com/stackdriver/pricing: longer costs by the GiB
 _MOST_PAGES = 50  # of 1,000 objects each: a bucket with more is told as "at least"
 _MOST_ENTRIES = 20  # pages of any other list
@@ -71,6 +72,7 @@ class _Look:
     url: str
     key: str
     told: Callable[[Target, Mapping[str, Any], str], Iterator[Standing]]
+    resting: bool = False  # costs by being there, and is told by nothing else than this list
 
 
 def take(target: Target, everywhere: bool = True) -> Inventory:
@@ -78,10 +80,23 @@ def take(target: Target, everywhere: bool = True) -> Inventory:
     where = [target.account.region]
     if everywhere:
         where += [name for name in regions.regions() if name != target.account.region]
-    on = _enabled(target)
+    found, unseen = _take(target, where, _LOOKS)
+    return Inventory(
+        tuple(sorted(found, key=lambda one: (one.monthly is not None, -(one.monthly or 0), one.kind, one.name))),
+        tuple(unseen),
+    )
+
+
+def resting(target: Target, where: Sequence[str]) -> tuple[list[Standing], list[str]]:
+    """(what costs by being there and is neither a job, nor deployed, nor in a bucket; what could not be looked at)."""
+    return _take(target, where, [look for look in _LOOKS if look.resting])
+
+
+def _take(target: Target, where: Sequence[str], looks: Sequence[_Look]) -> tuple[list[Standing], list[str]]:
+    on = enabled(target)
     wanted = [
         (look, region)
-        for look in _LOOKS
+        for look in looks
         if on is None or look.api in on
         for region in (where if "{region}" in look.url else [""])
         if look.api != "run" or region in ("", *run.regions())
@@ -91,28 +106,25 @@ def take(target: Target, everywhere: bool = True) -> Inventory:
         answers = list(pool.map(lambda pair: _look(target, *pair), wanted))
     found = [one for standing, _problem in answers for one in standing]
     unseen = {look.what: problem for (look, _r), (_s, problem) in zip(wanted, answers, strict=True) if problem}
-    return Inventory(
-        tuple(sorted(found, key=lambda one: (one.monthly is not None, -(one.monthly or 0), one.kind, one.name))),
-        tuple(f"{what}: {problem}" for what, problem in unseen.items()),
-    )
+    return found, [f"{what}: {problem}" for what, problem in unseen.items()]
 
 
-def _enabled(target: Target) -> set[str] | None:
+def enabled(target: Target) -> set[str] | None:
     """The APIs that are on; None when that can't be read, so that all are asked."""
     url = f"https://serviceusage.googleapis.com/v1/projects/{target.account.project}/services"
-    entries, problem = _entries(target, url, "services", {"filter": "state:ENABLED", "pageSize": 200})
-    return None if problem else {one["config"]["name"].partition(".")[0] for one in entries}
+    found, problem = entries(target, url, "services", {"filter": "state:ENABLED", "pageSize": 200})
+    return None if problem else {one["config"]["name"].partition(".")[0] for one in found}
 
 
 def _look(target: Target, look: _Look, region: str) -> tuple[list[Standing], str]:
     url = look.url.format(project=target.account.project, region=region)
-    entries, problem = _entries(target, url, look.key, {})
-    told = [replace(one, ref=one.ref or entry["name"]) for entry in entries for one in look.told(target, entry, region)]
+    found, problem = entries(target, url, look.key, {})
+    told = [replace(one, ref=one.ref or entry["name"]) for entry in found for one in look.told(target, entry, region)]
     return told, problem
 
 
-def _entries(
-    target: Target, url: str, key: str, params: Mapping[str, Any], most: int = _MOST_ENTRIES
+def entries(
+    target: Target, url: str, key: str, params: Mapping[str, Any] = MappingProxyType({}), most: int = _MOST_ENTRIES
 ) -> tuple[list[dict[str, Any]], str]:
     """The entries of all pages, and why some of them are not there."""
     found: list[dict[str, Any]] = []
@@ -128,12 +140,12 @@ def _entries(
             # What is off, or what a local cloud does not have at all, holds nothing.
             none = is_off(answer) or answer.status_code == 501
             return found, "" if none else from_google(answer).message.partition("\n")[0][:160]
-        entries = page.get(key, [])
+        listed = page.get(key, [])
         # Compute Engine's lists over all zones are tables: zone -> {"disks": [...]}
         found += (
-            [one for zone in entries.values() for one in zone.get(url.rpartition("/")[2], [])]
-            if isinstance(entries, dict)
-            else entries
+            [one for zone in listed.values() for one in zone.get(url.rpartition("/")[2], [])]
+            if isinstance(listed, dict)
+            else listed
         )
         token = page.get("nextPageToken", "")
         if not token:
@@ -232,11 +244,11 @@ def _bucket(target: Target, entry: Mapping[str, Any], _region: str) -> Iterator[
     url = f"https://storage.googleapis.com/storage/v1/b/{name}/o"
     live, old, kept = _Counts(), _Counts(), _Counts()
     fields = "items(size,storageClass,timeDeleted),nextPageToken"
-    objects, problem = _entries(target, url, "items", {"versions": "true", "fields": fields}, _MOST_PAGES)
+    objects, problem = entries(target, url, "items", {"versions": "true", "fields": fields}, _MOST_PAGES)
     for one in objects:
         (old if one.get("timeDeleted") else live).add(one, place)
     if int(entry.get("softDeletePolicy", {}).get("retentionDurationSeconds", 0)):
-        deleted, more = _entries(target, url, "items", {"softDeleted": "true", "fields": fields}, _MOST_PAGES)
+        deleted, more = entries(target, url, "items", {"softDeleted": "true", "fields": fields}, _MOST_PAGES)
         problem = problem or more
         for one in deleted:
             kept.add(one, place)
@@ -267,7 +279,7 @@ class _Counts:
         size = int(one.get("size", 0))
         each = book.storage(place, one.get("storageClass", "STANDARD")).amount
         self.number, self.size = self.number + 1, self.size + size
-        self.price = None if self.price is None or each is None else self.price + each * size / _GB
+        self.price = None if self.price is None or each is None else self.price + each * size / _GIB
 
 
 def _of_google(bucket: str) -> str:
@@ -282,7 +294,7 @@ def _of_google(bucket: str) -> str:
 def _repository(_target: Target, entry: Mapping[str, Any], _region: str) -> Iterator[Standing]:
     priced = read("resources.json")
     size = int(entry.get("sizeBytes", 0))
-    over = max(Decimal(size) / _GB - Decimal(str(priced["images_free_gb"])), Decimal(0))
+    over = max(Decimal(size) / _GIB - Decimal(str(priced["images_free_gb"])), Decimal(0))
     why = _("0.5 GB a month free in all") if size else _("empty")
     yield Standing(
         _("image repository"), _short(entry["name"]), over * Decimal(priced["images_gb_month"]), why, size=size
@@ -362,13 +374,13 @@ _LOOKS = (
         _("TensorBoards"), "aiplatform", _VERTEX + "tensorboards", "tensorboards",
         lambda _t, entry, region: iter(
             [Standing(_("TensorBoard"), f"{_short(entry['name'])} ({region})", None, _("by the GiB that it holds"))]
-        ),
+        ), resting=True,
     ),
     _Look(_("buckets"), "storage", "https://storage.googleapis.com/storage/v1/b?project={project}", "items", _bucket),
     _Look(
         _("image repositories"), "artifactregistry",
         "https://artifactregistry.googleapis.com/v1/projects/{project}/locations/{region}/repositories",
-        "repositories", _repository,
+        "repositories", _repository, resting=True,
     ),
     _Look(
         _("topics"), "pubsub", "https://pubsub.googleapis.com/v1/projects/{project}/topics", "topics",
@@ -376,23 +388,23 @@ _LOOKS = (
     ),
     _Look(
         _("alerts"), "monitoring", "https://monitoring.googleapis.com/v3/projects/{project}/alertPolicies",
-        "alertPolicies", _alert,
+        "alertPolicies", _alert, resting=True,
     ),
     _Look(
         _("log buckets"), "logging", "https://logging.googleapis.com/v2/projects/{project}/locations/-/buckets",
-        "buckets", _log_bucket,
+        "buckets", _log_bucket, resting=True,
     ),
     _Look(
         _("quotas"), "cloudquotas",
         "https://cloudquotas.googleapis.com/v1/projects/{project}/locations/global/quotaPreferences",
         "quotaPreferences", _quota,
     ),
-    _Look(_("disks"), "compute", _COMPUTE + "disks", "items", _disk),
-    _Look(_("machines"), "compute", _COMPUTE + "instances", "items", _instance),
-    _Look(_("IP addresses"), "compute", _COMPUTE + "addresses", "items", _address),
+    _Look(_("disks"), "compute", _COMPUTE + "disks", "items", _disk, resting=True),
+    _Look(_("machines"), "compute", _COMPUTE + "instances", "items", _instance, resting=True),
+    _Look(_("IP addresses"), "compute", _COMPUTE + "addresses", "items", _address, resting=True),
     _Look(
         _("notebooks"), "notebooks", "https://notebooks.googleapis.com/v2/projects/{project}/locations/-/instances",
-        "instances", _instance,
+        "instances", _instance, resting=True,
     ),
     _Look(
         _("Cloud Run services"), "run", "https://run.googleapis.com/v2/projects/{project}/locations/-/services",

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Protocol
+from typing import Any, Protocol
 
 from catalog import accelerators, machines
 from catalog import prices as book
 from catalog import regions as places
-from catalog.book import read
+from catalog.book import UnknownName, read
 from catalog.prices import Price
 from cloudkite.show.text import _
 
@@ -38,6 +39,34 @@ def job_hour(
         .plus(book.disk(disk_kind, disk_gb, region))
         .times(replicas)
     )
+
+
+_SHAPE = re.compile(r"((?:n1|n2|e2|c2)-(?:standard|highmem|highcpu))-([0-9]+)")
+
+
+def serving_hour(spec: Mapping[str, Any], region: str) -> Price:
+    """The price of an hour of one machine (a MachineSpec) that serves, asked or not; unknown where its parts are.
+
+    Predictions are priced as training is, without a disk. Of a predefined family only serving has the small sizes, and
+    all sizes cost the same for each vCPU: https://cloud.google.com/vertex-ai/pricing#prediction-prices
+    """
+    kind = spec.get("acceleratorType", "")
+    kind = "" if kind == "ACCELERATOR_TYPE_UNSPECIFIED" else kind
+    machine, count = spec.get("machineType", "n1-standard-2"), int(spec.get("acceleratorCount", 0)) if kind else 0
+    try:
+        return book.hourly(machine, region, kind, count)
+    except UnknownName:
+        pass
+    if not kind and (sized := _SHAPE.fullmatch(machine)):
+        for size in (4, 8, 16):
+            try:
+                return book.hourly(f"{sized[1]}-{size}", region).times(Decimal(sized[2]) / size)
+            except UnknownName:
+                continue
+    return _UNKNOWN
+
+
+_UNKNOWN = Price(None, "USD", "hour", read("prices.json")["as_of"], "unknown", "")
 
 
 @dataclass(frozen=True)

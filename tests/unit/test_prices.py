@@ -82,16 +82,18 @@ def test_every_kind_that_the_program_makes_has_a_price():
     assert made <= set(read("resources.json")["kinds"])
 
 
-START = datetime.datetime(2026, 11, 1, 8, tzinfo=datetime.UTC)
+START = datetime.datetime(2026, 11, 1, 7, tzinfo=datetime.UTC)
 
 
 @pytest.mark.parametrize(
     "now, start",
     [
-        ("2026-11-24T12:00:00+00:00", "2026-11-01T08:00:00+00:00"),
-        ("2026-11-01T07:59:59+00:00", "2026-10-01T08:00:00+00:00"),
-        ("2026-11-01T08:00:00+00:00", "2026-11-01T08:00:00+00:00"),
+        ("2026-11-24T12:00:00+00:00", "2026-11-01T07:00:00+00:00"),  # summer time ends an hour after midnight
+        ("2026-11-01T06:59:59+00:00", "2026-10-01T07:00:00+00:00"),
+        ("2026-11-01T07:00:00+00:00", "2026-11-01T07:00:00+00:00"),
         ("2026-01-01T00:00:00+09:00", "2025-12-01T08:00:00+00:00"),
+        ("2026-03-31T12:00:00+00:00", "2026-03-01T08:00:00+00:00"),
+        ("2026-04-01T06:59:59+00:00", "2026-03-01T08:00:00+00:00"),
     ],
 )
 def test_billing_months_are_pacific(now, start):
@@ -110,15 +112,15 @@ def test_the_month_is_what_ended_and_what_may_still_come():
         job("2026-11-10T10:00:00Z", "2026-11-10T11:00:00Z"),
         job("2026-11-24T11:30:00Z", state="RUNNING"),
         job("2026-11-10T10:00:00Z", "2026-11-10T11:00:00Z", machine="n9-new-1"),
-        # from 07:00 to 09:00 on the first: one of two hours is this month's
-        job("2026-11-01T07:00:00Z", "2026-11-01T09:00:00Z"),
+        # from 06:30 to 07:30 on the first: half an hour is this month's
+        job("2026-11-01T06:30:00Z", "2026-11-01T07:30:00Z"),
     ]
     month = costs.tally(found, START)
-    assert f"{month.spent.amount:.4f}" == "0.4906"
+    assert f"{month.spent.amount:.4f}" == "0.3679"
     assert f"{month.committed.amount:.4f}" == "0.2453"
     assert (month.unknown, month.month, month.spent.currency) == (1, "2026-11", "USD")
     assert [f"{row.amount:.3f}" if row.amount is not None else None for row in month.rows] == [
-        "0.245", "0.123", None, "0.245",
+        "0.245", "0.123", None, "0.123",
     ]  # fmt: skip
 
 

@@ -233,7 +233,8 @@ def parse(raw: dict[str, Any], now: datetime.datetime | None = None) -> Job:
     each = price.amount if price else None
     limit = int(float(str(task.get("timeout", f"{run.limits().timeout}s")).rstrip("s")))
     again = int(task.get("maxRetries", 0))
-    cost = None if each is None else (each * billed(seconds) / 3600).quantize(Decimal("0.0001"))
+    charged = billed(seconds)
+    cost = None if each is None else (each * charged / 3600).quantize(Decimal("0.0001"))
     worst = None if each is None else limits.worst_case(each, max(limit, run.least_seconds()), again)
     return Job(
         id=job,
@@ -263,6 +264,7 @@ def parse(raw: dict[str, Any], now: datetime.datetime | None = None) -> Job:
         labels=tags,
         place=RUN,
         arguments=arguments_of(container.get("args", [])),
+        billed=charged,
     )
 
 

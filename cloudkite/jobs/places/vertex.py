@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import heapq
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -23,6 +23,12 @@ _GRANULE = 30  # seconds; time is billed in such steps
 FLEX_START = "FLEX_START"  # the strategy of a job that waits for machines; priced as on demand: see plans.py
 _FLEX_WAIT = 24 * 3600  # seconds, where none are said (documentation of Scheduling)
 _NOT_TAKEN = frozenset({429, 503})  # answers by which a service says that it did nothing
+# What `parse` reads of a job. The start-up text of each, which is not read here, is most of an answer.
+# https://cloud.google.com/apis/docs/system-parameters: fields
+_TOLD = (
+    "nextPageToken,customJobs(name,displayName,state,createTime,startTime,endTime,error,labels,jobSpec(scheduling,"
+    "baseOutputDirectory,workerPoolSpecs(machineSpec,replicaCount,diskSpec,containerSpec(args))))"
+)
 _PAUSES = (1.0, 2.0, 5.0)  # seconds before a submission that was not taken is sent again
 
 
@@ -99,7 +105,11 @@ def search(target: Target, wanted: Wanted, page: int = 100) -> Iterator[Job]:
     terms += [f"labels.{key}={quoted(value)}" for key, value in labels.items()]
     if wanted.since:
         terms.append(f'create_time>="{wanted.since.astimezone(datetime.UTC):%Y-%m-%dT%H:%M:%SZ}"')
-    params = {"pageSize": page, **({"filter": " AND ".join(f"({term})" for term in terms)} if terms else {})}
+    params = {
+        "pageSize": page,
+        "fields": _TOLD,
+        **({"filter": " AND ".join(f"({term})" for term in terms)} if terms else {}),
+    }
     now = target.now()
 
     def of(region: str) -> Iterator[Job]:
@@ -142,14 +152,14 @@ def parse(raw: dict[str, Any], now: datetime.datetime | None = None) -> Job:
     started, ended = maybe(raw.get("startTime")), maybe(raw.get("endTime"))
     now = now or datetime.datetime.now(datetime.UTC)
     seconds = max(((ended or now) - started).total_seconds(), 0.0) if started else 0.0
-    price = _hourly(pools, region, strategy == "SPOT")
-    hourly = price.amount if price else None
-    limit = int(float(str(scheduling.get("timeout", f"{limits.LONGEST}s")).rstrip("s")))
+    price = hourly(pools, region, is_spot(spec))
+    each = price.amount if price else None
+    limit = int(float(str(scheduling.get("timeout", f"{limits.LONGEST}s")).rstrip("s"))) or limits.LONGEST
     again = restarts(strategy, bool(scheduling.get("disableRetries")))
-    billed = -(-seconds // _GRANULE) * _GRANULE
-    cost = None if hourly is None else (hourly * Decimal(billed) / 3600).quantize(Decimal("0.0001"))
+    billed = charged(started, ended or now, limit * (1 + again))
+    cost = None if each is None else (each * billed / 3600).quantize(Decimal("0.0001"))
     state = raw.get("state", "JOB_STATE_UNSPECIFIED").removeprefix("JOB_STATE_")
-    worst = None if hourly is None else limits.worst_case(hourly, limit, again)
+    worst = None if each is None else limits.worst_case(each, limit, again)
     return Job(
         id=raw.get("name", "").rsplit("/", 1)[-1],
         name=raw.get("displayName", ""),
@@ -161,7 +171,7 @@ def parse(raw: dict[str, Any], now: datetime.datetime | None = None) -> Job:
         accelerator=_known(machine.get("acceleratorType", "")),
         count=int(machine.get("acceleratorCount", 0)),
         replicas=sum(int(p.get("replicaCount", 1)) for p in pools),
-        spot=strategy == "SPOT",
+        spot=is_spot(spec),
         limit_seconds=limit,
         restarts=again,
         created=maybe(raw.get("createTime")) or now,
@@ -170,7 +180,7 @@ def parse(raw: dict[str, Any], now: datetime.datetime | None = None) -> Job:
         error=raw.get("error", {}).get("message", ""),
         output=spec.get("baseOutputDirectory", {}).get("outputUriPrefix", ""),
         seconds=seconds,
-        hourly=hourly,
+        hourly=each,
         cost=cost,
         worst_case=cost if state in ENDED else worst,
         currency=price.currency if price else "USD",
@@ -178,6 +188,7 @@ def parse(raw: dict[str, Any], now: datetime.datetime | None = None) -> Job:
         labels=raw.get("labels", {}),
         arguments=arguments_of(pools[0].get("containerSpec", {}).get("args", [])),
         waits_until=None if started or state in ENDED else _waits_until(scheduling, raw),
+        billed=billed,
     )
 
 
@@ -189,7 +200,24 @@ def _waits_until(scheduling: dict[str, Any], raw: dict[str, Any]) -> datetime.da
     return created + datetime.timedelta(seconds=wait) if wait else None
 
 
-def _hourly(pools: list[dict[str, Any]], region: str, spot: bool) -> Price | None:
+def charged(started: datetime.datetime | None, ended: datetime.datetime, most: int = limits.LONGEST) -> Decimal:
+    """For how many seconds machines are charged: by the half minute begun, and not beyond the time limit `most`.
+
+    https://cloud.google.com/vertex-ai/pricing#custom-trained_models: usage is billed in 30-second increments. Moments
+    count by the whole second. A job that is out of time is ended a moment later.
+    """
+    if started is None:
+        return Decimal(0)
+    seconds = min(max(int(ended.timestamp()) - int(started.timestamp()), 0), most)
+    return Decimal(-(-seconds // _GRANULE) * _GRANULE)
+
+
+def is_spot(spec: Mapping[str, Any]) -> bool:
+    """Whether a CustomJobSpec asks for Spot machines."""
+    return spec.get("scheduling", {}).get("strategy") == "SPOT"
+
+
+def hourly(pools: list[dict[str, Any]], region: str, spot: bool) -> Price | None:
     """The price of an hour of all pools, None when the catalogue lacks the machine."""
     total = None
     for pool in pools:

@@ -12,7 +12,7 @@ import pytest
 from cloudkite.money import inventory
 from tests.local.place import REGION, Place
 
-GB = 10**9
+GIB = 2**30
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +59,7 @@ def test_what_others_left_is_found(place: Place, standing: dict[tuple[str, str],
     assert {"bucket", "endpoint", "image repository", "topic", "log bucket", "alert"} <= kinds
     build = standing["bucket", f"gs://{project}_cloudbuild (left by Cloud Build)"]
     assert (build.size, build.why) == (3000, "1 object, 2 older versions")
-    assert build.monthly == Decimal(3000) / GB * Decimal("0.020")
+    assert build.monthly == Decimal(3000) / GIB * Decimal("0.020")
     assert next(one for (kind, _n), one in standing.items() if kind == "endpoint").name.endswith(", europe-west4)")
     kept = standing["log bucket", "_Default"]
     assert kept.monthly is None and kept.why.startswith("keeps logs for 400 days: 30 are free, then 0.01 USD")

@@ -33,13 +33,11 @@ def test_a_job_runs_the_staged_wheel_on_the_staged_data(place, finished):
     assert ended.state == "SUCCEEDED", [e.text for e in events]
     assert ended.name == made.name
     who = f"owner-{place.account.project}"
-    assert ended.labels == {
-        "managed-by": "cloudkite",
-        "account": "jobs-sub",
-        "trainer": "tiny",
-        "started-by": who,
-        "content": submit.fingerprint(place.workspace, place.plan("--epochs", "3")),
-    }
+    labels = {"managed-by": "cloudkite", "account": "jobs-sub", "trainer": "tiny", "started-by": who}
+    labels["content"] = submit.fingerprint(place.workspace, place.plan("--epochs", "3"))
+    unique = ended.output.rstrip("/").rpartition("/")[2]
+    assert ended.labels == labels | {"job": unique, "worst-case": f"{ended.gate}".replace(".", "_")}
+    assert ended.gate is not None and ended.gate >= (ended.cost or 0) > 0
     assert made.arguments[0] == "--data"
     assert made.arguments[1].endswith("/rows.csv")
     assert ended.cost is not None and ended.cost > 0

@@ -1,4 +1,4 @@
-"""Command line of the local cloud: start, stop, status, env, clock, bill, upgrade, audit, reset, fault, preempt."""
+"""Command line of the local cloud: start, stop, status, env, clock, bill, export, upgrade, audit, reset, faults."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser = _Parser(prog="python -m localcloud", description="The local cloud: Google Cloud on this machine.")
     verbs = parser.add_subparsers(
-        dest="verb", required=True, metavar="start|stop|status|env|clock|bill|upgrade|audit|reset|fault|preempt"
+        dest="verb", required=True, metavar="start|stop|status|env|clock|bill|export|upgrade|audit|reset|fault|preempt"
     )
     for verb, text in (("start", "start it, unless it runs"), ("serve", "")):
         # `serve` is what `start` runs; it is not for people.
@@ -210,6 +210,7 @@ _VERBS = {
     "serve": _serve,
     "clock": money.clock,
     "bill": money.bill,
+    "export": money.export,
     "upgrade": money.upgrade,
     "audit": rights.audit,
     "fault": drills.run,

@@ -40,6 +40,7 @@ HOSTS: list[tuple[str, str]] = [
     (r"pubsub\.googleapis\.com/.*", "localcloud.pubsub.http:app"),
     (r"cloudasset\.googleapis\.com/.*", "localcloud.assets.http:app"),
     (r"cloudfunctions\.googleapis\.com/.*", "localcloud.functions.http:app"),
+    (r"bigquery\.googleapis\.com/bigquery/v2/.*", "localcloud.bigquery.http:app"),
     (r"openidconnect\.googleapis\.com/.*", "localcloud.identity.oauth:user_app"),
     (r"www\.googleapis\.com/oauth2/v[13]/(userinfo|tokeninfo)", "localcloud.identity.oauth:user_app"),
 ]

@@ -22,6 +22,7 @@ FLOORS = (
     ("functions",),
     ("assets",),
     ("billing",),
+    ("bigquery",),
     ("faults",),
     ("provider",),
     ("control", "commands", ""),  # "": the modules at the top, apis.py among them, which put all of it together

@@ -72,23 +72,26 @@ class Credit:
 
 def lines(spans: Iterable[Span], counted: Iterable[Counted], now: int, credits: Iterable[Credit] = ()) -> list[Line]:
     """All lines until `now`, by day."""
-    found = [line for span in spans for line in _of_span(span, now)] + [_of(one) for one in counted]
+    found = [line for span in spans for line in _of_span(span, now)] + [of_counted(one) for one in counted]
     found.sort(key=lambda line: (line.day, line.project, line.service, line.resource, line.sku))
-    found = _less_free(found)
+    found = less_free(found)
     for credit in credits:
-        found = _credited(found, credit)
+        found = credited(found, credit)
     return found
 
 
 def _of_span(span: Span, now: int) -> Iterable[Line]:
+    for day, seconds in pacific.days(span.started, span.started + length(span, now)):
+        for amount, sku in skus(span, seconds):
+            yield of_machines(day, span, sku, amount)
+
+
+def length(span: Span, now: int) -> int:
+    """For how many seconds a span is charged until `now`."""
     end = now if span.ended is None else span.ended
     if span.kind == RUN:  # each attempt counts a minute at least; by 100 ms then, here by the second
-        length = max(end - span.started, run.least_seconds())
-    else:
-        length = -(-max(end - span.started, 0) // GRANULE) * GRANULE
-    for day, seconds in pacific.days(span.started, span.started + length):
-        for amount, sku in _skus(span, seconds):
-            yield _of_machines(day, span, sku, amount)
+        return max(end - span.started, run.least_seconds())
+    return -(-max(end - span.started, 0) // GRANULE) * GRANULE
 
 
 def hourly(spans: Iterable[Span], levels: Mapping[Thing, int], now: int) -> list[Line]:
@@ -96,14 +99,14 @@ def hourly(spans: Iterable[Span], levels: Mapping[Thing, int], now: int) -> list
     found, today = [], pacific.day(now)
     for span in spans:
         if span.ended is None:
-            for amount, sku in _skus(span, 3600):
-                found.append(_of_machines(today, span, sku, amount))
+            for amount, sku in skus(span, 3600):
+                found.append(of_machines(today, span, sku, amount))
     for thing, size in levels.items():
-        found.append(_of(Counted(today, STORAGE, thing, size * 3600)))
+        found.append(of_counted(Counted(today, STORAGE, thing, size * 3600)))
     return found
 
 
-def _skus(span: Span, seconds: int) -> Iterator[tuple[Decimal, Sku]]:
+def skus(span: Span, seconds: int) -> Iterator[tuple[Decimal, Sku]]:
     """(hours, what is sold) of machines and disks that a span has for so many seconds."""
     for pool in span.pools:
         if span.kind == RUN:
@@ -117,7 +120,7 @@ def _skus(span: Span, seconds: int) -> Iterator[tuple[Decimal, Sku]]:
             yield amount, prices.disk(pool.disk, pool.disk_gb, span.region)
 
 
-def _less_free(lines: Iterable[Line]) -> list[Line]:
+def less_free(lines: Iterable[Line]) -> list[Line]:
     """Of what is free in each month, the earliest counts first."""
     left: dict[tuple[str, str, date], Decimal] = {}
     found = []
@@ -133,7 +136,8 @@ def _less_free(lines: Iterable[Line]) -> list[Line]:
     return found
 
 
-def _of(one: Counted) -> Line:
+def of_counted(one: Counted) -> Line:
+    """What a day had by the piece or the byte."""
     thing, amount = one.thing, Decimal(one.amount)
     if one.what == STORAGE:
         sku = prices.stored(thing.storage_class, thing.location)
@@ -151,12 +155,14 @@ def _of(one: Counted) -> Line:
     return Line(one.day, thing.project, thing.payer, sku, resource, amount, nanos, labels)
 
 
-def _of_machines(day: date, span: Span, sku: Sku, amount: Decimal) -> Line:
+def of_machines(day: date, span: Span, sku: Sku, amount: Decimal) -> Line:
+    """What machines of a span cost on a day."""
     nanos, resource = sku.nanos(amount), span.resource.partition("#")[0]  # without what tells spans of one apart
     return Line(day, span.project, span.payer, sku, resource, amount, nanos, span.labels, span.title)
 
 
-def _credited(found: list[Line], credit: Credit) -> list[Line]:
+def credited(found: list[Line], credit: Credit) -> list[Line]:
+    """The same lines, of which a credit pays the earliest."""
     left, made = credit.nanos, []
     for line in found:
         if line.payer in credit.payers and line.day < credit.ends and line.nanos:

@@ -1,4 +1,4 @@
-"""The verbs of the local cloud's command line that are about time and money: clock, bill, upgrade."""
+"""The verbs of the local cloud's command line that are about time and money: clock, bill, export, upgrade."""
 
 from __future__ import annotations
 
@@ -27,6 +27,11 @@ def add(verbs: Any, shared: argparse.ArgumentParser) -> None:
     bill = verbs.add_parser("bill", parents=[shared], help="show what all would have cost on Google")
     bill.add_argument("--project", default="", metavar="ID", help="only this project")
     bill.add_argument("--month", default="", metavar="YYYY-MM", help="only this month, in Pacific time as Google's")
+    export = verbs.add_parser("export", parents=[shared], help="export the bill to BigQuery from now on")
+    export.add_argument("--dataset", required=True, metavar="PROJECT.DATASET", help="made where it isn't there")
+    export.add_argument(
+        "--account", default="", metavar="ID", help="the billing account (default: who pays the project)"
+    )
     upgrade = verbs.add_parser("upgrade", parents=[shared], help="upgrade a free trial to a paid account")
     upgrade.add_argument("project", metavar="PROJECT", help="the trial's project")
 
@@ -57,6 +62,15 @@ def bill(options: argparse.Namespace) -> int:
     query = urlencode({"project": options.project, "month": options.month})
     found = launch.control(options.root, "GET", f"/bill?{query}")
     print(json.dumps(found, indent=2) if options.json else table(found))
+    return 0
+
+
+def export(options: argparse.Namespace) -> int:
+    """Switch the export of the bill on. Raises launch.Failed."""
+    wanted = {"dataset": options.dataset, "account": options.account}
+    found = launch.control(options.root, "POST", "/export", wanted)
+    words = f"{found['account']} is exported to {found['dataset']} from now on; rows come about six hours late"
+    print(json.dumps(found, indent=2) if options.json else words)
     return 0
 
 

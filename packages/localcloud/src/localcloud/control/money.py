@@ -6,6 +6,7 @@ import asyncio
 import re
 from typing import Any
 
+from localcloud.bigquery import http as bigquery
 from localcloud.billing.meter import Billing
 from localcloud.core.errors import Advised
 from localcloud.projects.store import Projects
@@ -16,6 +17,7 @@ def register(router: Router) -> None:
     """Add the routes to the control."""
     router.route("GET", "/bill")(_bill)
     router.route("POST", "/projects/{project}/upgrade")(_upgrade)
+    router.route("POST", "/export")(_export)
 
 
 async def _bill(call: Call) -> dict[str, Any]:
@@ -36,3 +38,9 @@ async def _bill(call: Call) -> dict[str, Any]:
 
 async def _upgrade(call: Call) -> dict[str, Any]:
     return await call.cloud.of(Billing).upgrade(call.params["project"])
+
+
+async def _export(call: Call) -> dict[str, Any]:
+    """Switch the export of the bill on, as one does in Google's console: `dataset` PROJECT.DATASET, `account`."""
+    wanted, account = str(call.body.get("dataset", "")), str(call.body.get("account", ""))
+    return bigquery.switch_on(call.cloud, wanted, account)

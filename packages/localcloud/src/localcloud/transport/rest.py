@@ -59,6 +59,7 @@ class Call:
     queries: Mapping[str, list[str]] = field(default_factory=dict)
     body: Any = field(default_factory=dict)
     consumer: str = ""  # the project that the call is charged to when it names one (x-goog-user-project)
+    selection: fields.Selection = field(default_factory=dict)  # what of the answer is wanted; empty: everything
 
     @property
     def query(self) -> dict[str, str]:
@@ -132,6 +133,7 @@ class Router:
         body: Any = None,
         host: str = "",
         consumer: str = "",
+        selection: fields.Selection | None = None,
     ) -> Any:
         """Answer one call; `path` is still percent-encoded. Raises ApiError, NotEmulated when no route fits."""
         plain = path.replace("%3A", ":").replace("%3a", ":")
@@ -139,7 +141,7 @@ class Router:
             if route.method == method and (match := route.pattern.fullmatch(plain)):
                 params = {name: unquote(value) for name, value in match.groupdict().items()}
                 given = {} if body is None else body
-                call = Call(cloud, caller, method, host, path, params, queries or {}, given, consumer)
+                call = Call(cloud, caller, method, host, path, params, queries or {}, given, consumer, selection or {})
                 self._admit(call, route)
                 return await route.handler(call)
         raise NotEmulated(f"{method} {host}{path}")
@@ -177,6 +179,7 @@ class Router:
             parse_json(await read_body(receive)),
             scope.get("host", ""),
             dict(scope["headers"]).get(b"x-goog-user-project", b"").decode("latin-1"),
+            selection,
         )
         return fields.select(answer, selection)
 

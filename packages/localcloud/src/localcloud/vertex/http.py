@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from localcloud.core import strict_json
+from localcloud.core import fields, strict_json
 from localcloud.transport import typed
 from localcloud.transport.rest import App, Call, Router
 from localcloud.transport.typed import Route
@@ -65,6 +65,8 @@ def _handler(loaded: Messages, route: Route, method: Method, version: str) -> An
         operations.VERSION.set(version)
         result = await method.answer(call.cloud, call.caller, call.host, given, call.consumer)
         # Through the type: whatever leaves here, a client can read.
+        if not method.response.startswith("google.longrunning."):  # of an operation, what is within says its type
+            result = fields.select(result, call.selection)
         message, kinds = messages.filled(result, response_class())
         told = strict_json.of_message(message)
         for one, kind in zip(messages.carried(told) if kinds else (), kinds, strict=True):
