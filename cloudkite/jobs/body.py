@@ -18,6 +18,7 @@ from cloudkite.show.text import _
 
 LONGEST_NAME = 128
 _STEM = 40  # characters
+_FEWEST_FAILED = 3  # tries that fail before a tuning job does
 MANAGED = "cloudkite"  # the value of the label managed-by
 STARTED_BY = "started-by"  # the label that says who submitted a job
 SPOT_RESTARTS = (
@@ -49,7 +50,9 @@ class JobSpec:
     """Everything that decides a job. `count` accelerators on each of `replicas` machines; `limit_seconds` per run.
 
     `restarts` lets a preempted spot job start again; `rehearse` lets a job for GPUs run where there are none. `output`
-    is the gs:// folder for model, checkpoints and logs. `place` is where it runs: "vertex", or "run" for Cloud Run.
+    is the gs:// folder for model, checkpoints and logs. `place` is where it runs: "vertex", "run" for Cloud Run, or
+    "tuning" for a tuning job, whose every try is such a job, with a folder of its own in `output`. `study` is its
+    StudySpec in Google's JSON; there are `tries`, `parallel` of them at once.
     """
 
     name: str
@@ -76,6 +79,9 @@ class JobSpec:
     arguments: tuple[str, ...] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
+    study: Mapping[str, Any] = field(default_factory=dict)
+    tries: int = 1
+    parallel: int = 1
 
 
 def new_name(trainer: str, now: datetime.datetime | None = None) -> str:
@@ -122,10 +128,33 @@ def restarts(strategy: str, disable_retries: bool) -> int:
 
 
 def body(spec: JobSpec) -> dict[str, Any]:
-    """The CustomJob to POST.
+    """The CustomJob to POST. Raises BadValue for labels that Google refuses."""
+    return {"displayName": spec.name, "labels": labels(spec), "jobSpec": job_spec(spec)}
+
+
+def tuning_body(spec: JobSpec) -> dict[str, Any]:
+    """The HyperparameterTuningJob to POST. Raises BadValue for labels that Google refuses.
+
+    It ends as failed when a third of its tries failed, and 3 at least: what never works isn't tried to the end. The
+    service appends each try's values to the trainer's arguments, as `--name=value`.
+    https://cloud.google.com/vertex-ai/docs/reference/rest/v1/projects.locations.hyperparameterTuningJobs
+    """
+    return {
+        "displayName": spec.name,
+        "labels": labels(spec),
+        "studySpec": dict(spec.study),
+        "maxTrialCount": spec.tries,
+        "parallelTrialCount": spec.parallel,
+        "maxFailedTrialCount": min(max(_FEWEST_FAILED, spec.tries // 3), spec.tries),
+        "trialJobSpec": job_spec(spec),
+    }
+
+
+def job_spec(spec: JobSpec) -> dict[str, Any]:
+    """What runs, on what and for how long: of a job, or of each try of a tuning job.
 
     Retries are off for jobs on demand, so that the limit bounds the cost; a spot job may restart, because it resumes
-    from its checkpoint and the gate counted it. Raises BadValue for labels that Google refuses.
+    from its checkpoint and the gate counted it.
     """
     machine: dict[str, Any] = {"machineType": spec.machine}
     if spec.accelerator:
@@ -143,20 +172,16 @@ def body(spec: JobSpec) -> dict[str, Any]:
         pool["diskSpec"] = {"bootDiskType": spec.disk_kind, "bootDiskSizeGb": spec.disk_gb}
     pools = [pool] + ([{**pool, "replicaCount": str(spec.replicas - 1)}] if spec.replicas > 1 else [])
     return {
-        "displayName": spec.name,
-        "labels": labels(spec),
-        "jobSpec": {
-            "workerPoolSpecs": pools,
-            "scheduling": {
-                "timeout": f"{spec.limit_seconds}s",
-                "strategy": "SPOT" if spec.spot else "STANDARD",
-                "disableRetries": not (spec.spot and spec.restarts),
-                # Workers of a distributed job can't go on without one another.
-                "restartJobOnWorkerRestart": bool(spec.spot and spec.restarts and spec.replicas > 1),
-            },
-            "serviceAccount": spec.service_account,
-            "baseOutputDirectory": {"outputUriPrefix": spec.output},
+        "workerPoolSpecs": pools,
+        "scheduling": {
+            "timeout": f"{spec.limit_seconds}s",
+            "strategy": "SPOT" if spec.spot else "STANDARD",
+            "disableRetries": not (spec.spot and spec.restarts),
+            # Workers of a distributed job can't go on without one another.
+            "restartJobOnWorkerRestart": bool(spec.spot and spec.restarts and spec.replicas > 1),
         },
+        "serviceAccount": spec.service_account,
+        "baseOutputDirectory": {"outputUriPrefix": spec.output},
     }
 
 

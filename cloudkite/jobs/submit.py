@@ -122,7 +122,7 @@ def submit(
     arguments += plan.earlier.options(sent.uri if sent else "") if plan.earlier else ()
     unique = new_name(stem(plan.name) or plan.trainer.name)
     who = name_as_label(target.identity) if "@" in target.identity else ""
-    labels = {STARTED_BY: who} if who else {}
+    labels = {**plan.labels, **({STARTED_BY: who} if who else {})}
     if plan.account.learner:
         labels[LEARNER] = plan.account.learner.name
     spec = JobSpec(
@@ -150,6 +150,9 @@ def submit(
         arguments=arguments,
         labels=labels,
         environment=_environment(plan),
+        study=plan.study,
+        tries=plan.tries,
+        parallel=plan.parallel,
     )
     with reservations.reserved(target, plan, spec.output):
         job = service.create(target, spec)

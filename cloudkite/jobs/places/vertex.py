@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import Any
 
@@ -24,18 +24,28 @@ _PAUSES = (1.0, 2.0, 5.0)  # seconds before a submission that was not taken is s
 
 
 def create(target: Target, spec: JobSpec) -> Job:
-    """Submit a job, once: an answer that was lost may be a job that runs, and is paid for.
+    """Submit a job, once."""
+    return _told(target, submit_once(target, spec, url(target), body(spec), search))
+
+
+def submit_once(
+    target: Target,
+    spec: JobSpec,
+    place: str,
+    wanted: dict[str, Any],
+    search: Callable[[Target, Wanted], Iterator[Job]],
+) -> dict[str, Any]:
+    """POST a job to a collection, once: an answer that was lost may be a job that runs, and is paid for.
 
     So after a failure the job is looked up by its output folder, which no other has. It is sent again only where the
-    service said that it did not take it (429, 503) and it is not there either.
+    service said that it did not take it (429, 503) and it is not there either. Gives the job's JSON.
     """
-    wanted = body(spec)
     for pause in (*_PAUSES, None):
         try:
-            return _told(target, call(target, "POST", _url(target), _("submit the job"), body=wanted))
+            return call(target, "POST", place, _("submit the job"), body=wanted)
         except Passing as failed:
-            if failed.http != 429 and (found := _submitted(target, spec, failed)):
-                return found
+            if failed.http != 429 and (found := _submitted(target, spec, failed, search)):
+                return call(target, "GET", f"{place}/{found.id}", _("look up job {id}").format(id=found.id))
             if failed.http not in _NOT_TAKEN:
                 hint = _("no job {name} is there: look again with `uv run invoke jobs` before you try again")
                 raise Unsure(failed.message, hint.format(name=spec.name)) from None
@@ -45,7 +55,9 @@ def create(target: Target, spec: JobSpec) -> Job:
     raise UserError(_("submit the job"))  # not reached: the last round returns or raises
 
 
-def _submitted(target: Target, spec: JobSpec, failed: Passing) -> Job | None:
+def _submitted(
+    target: Target, spec: JobSpec, failed: Passing, search: Callable[[Target, Wanted], Iterator[Job]]
+) -> Job | None:
     """The job of that name and output, if there is one after all. Raises UserError when that can't be told."""
     looks = (0, 1, 2) if failed.http not in _NOT_TAKEN else (0,)  # a list may be a little behind
     try:
@@ -62,15 +74,20 @@ def _submitted(target: Target, spec: JobSpec, failed: Passing) -> Job | None:
 
 def get(target: Target, job: str) -> Job:
     """The job with that id."""
-    return _told(target, call(target, "GET", f"{_url(target)}/{job}", _("look up job {id}").format(id=job)))
+    return _told(target, call(target, "GET", f"{url(target)}/{job}", _("look up job {id}").format(id=job)))
 
 
 def cancel(target: Target, job: str) -> None:
     """Ask the service to stop a job; it ends a little later. A job that has ended already stays as it is."""
+    stop(target, url(target), job, get)
+
+
+def stop(target: Target, place: str, job: str, get: Callable[[Target, str], Job]) -> None:
+    """The same for a job of a collection, which `get` looks up."""
     if not get(target, job).active:
         return
     try:
-        call(target, "POST", f"{_url(target)}/{job}:cancel", _("cancel job {id}").format(id=job), body={}, again=True)
+        call(target, "POST", f"{place}/{job}:cancel", _("cancel job {id}").format(id=job), body={}, again=True)
     except UserError:  # a second try is refused when the first was heard, and only its answer was lost
         if get(target, job).state not in {*ENDED, "CANCELLING"}:
             raise
@@ -78,6 +95,15 @@ def cancel(target: Target, job: str) -> None:
 
 def search(target: Target, wanted: Wanted, page: int = 100) -> Iterator[Job]:
     """Jobs that are wanted, newest first, as many as are asked for; `page` is how many one request brings."""
+    now = target.now()
+    for raw in listed(target, "customJobs", wanted, page):
+        job = _told(target, raw, now)
+        if wanted.name in ("", job.name):  # a star in a filter means any text
+            yield job
+
+
+def listed(target: Target, collection: str, wanted: Wanted, page: int) -> Iterator[dict[str, Any]]:
+    """The JSON of jobs of a collection that the service takes for wanted."""
     terms = [" OR ".join(f'state="JOB_STATE_{state}"' for state in wanted.states)] if wanted.states else []
     terms += [f"display_name={quoted(wanted.name)}"] if wanted.name else []
     labels = {**({} if wanted.everything else {"managed-by": MANAGED}), **wanted.labels}
@@ -86,11 +112,7 @@ def search(target: Target, wanted: Wanted, page: int = 100) -> Iterator[Job]:
     if wanted.since:
         terms.append(f'create_time>="{wanted.since.astimezone(datetime.UTC):%Y-%m-%dT%H:%M:%SZ}"')
     params = {"pageSize": page, **({"filter": " AND ".join(f"({term})" for term in terms)} if terms else {})}
-    now = target.now()
-    for raw in pages(target, _url(target), "customJobs", _("list the jobs"), params):
-        job = _told(target, raw, now)
-        if wanted.name in ("", job.name):  # a star in a filter means any text
-            yield job
+    return pages(target, url(target, collection), collection, _("list the jobs"), params)
 
 
 def quoted(text: str) -> str:
@@ -107,6 +129,11 @@ def _told(target: Target, raw: dict[str, Any], now: datetime.datetime | None = N
     job = parse(raw, now or target.now())
     if not target.account.costs_money:
         return job
+    return shown(target, job)
+
+
+def shown(target: Target, job: Job) -> Job:
+    """The job with the console's pages about it."""
     page = f"vertex-ai/locations/{job.region}/training/{job.id}"
     query = f'resource.type="ml_job" resource.labels.job_id="{job.id}"'
     return in_console(job, target.account.project, page, query)
@@ -186,7 +213,12 @@ def _known(accelerator: str) -> str:
     return "" if accelerator == "ACCELERATOR_TYPE_UNSPECIFIED" else accelerator
 
 
-def _url(target: Target) -> str:
+def host(target: Target) -> str:
+    """The service in the account's region."""
+    return f"https://{target.account.region}-aiplatform.googleapis.com/v1"
+
+
+def url(target: Target, collection: str = "customJobs") -> str:
+    """The collection of all jobs of a kind."""
     account = target.account
-    host = f"https://{account.region}-aiplatform.googleapis.com/v1"
-    return f"{host}/projects/{account.project}/locations/{account.region}/customJobs"
+    return f"{host(target)}/projects/{account.project}/locations/{account.region}/{collection}"
