@@ -21,6 +21,7 @@ _STEM = 40  # characters
 _FEWEST_FAILED = 3  # tries that fail before a tuning job does
 MANAGED = "cloudkite"  # the value of the label managed-by
 STARTED_BY = "started-by"  # the label that says who submitted a job
+STUDY = "tuning"  # the label of a tuning job: the name of its study
 SPOT_RESTARTS = (
     6  # https://cloud.google.com/vertex-ai/docs/training/use-spot-vms: a preempted job starts again so often
 )

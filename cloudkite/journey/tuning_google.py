@@ -177,11 +177,12 @@ def _shown(value: float | str) -> str:
 
 def _show(workspace: Workspace, account: Account, space: Space, found: Found, job: Job | None, as_json: bool) -> None:
     """All tries, the best first, and what comes next."""
+    from cloudkite.jobs import body
     from cloudkite.tuning import google
 
     best = google.best(found.tries, space.goal)
     if as_json:
-        screen.as_json({"study": found.name or (job.labels[google.STUDY] if job else ""), "job": job,
+        screen.as_json({"study": found.name or (job.labels[body.STUDY] if job else ""), "job": job,
                         "tries": found.tries, "best": best})  # fmt: skip
         return
     if found.tries:

@@ -17,7 +17,7 @@ from typing import Any
 from cloudkite.accounts.api import Passing
 from cloudkite.accounts.target import Target
 from cloudkite.jobs import logs, plans, service
-from cloudkite.jobs.body import check_label
+from cloudkite.jobs.body import STUDY, check_label
 from cloudkite.jobs.job import Job, Wanted
 from cloudkite.jobs.places import tuning
 from cloudkite.jobs.places.tuning import Look
@@ -27,7 +27,7 @@ from cloudkite.show.text import _
 from cloudkite.tuning.space import Parameter, Space
 from cloudkite.tuning.study import Try
 
-STUDY, SPACE = "tuning", "tuning-space"  # labels: the study's name, and the mark of what it tries
+SPACE = "tuning-space"  # the label of a tuning job: the mark of what it tries
 _HELD = "val_"  # begins the name of a metric of held-out rows; trainers report those to the service without it
 _OUTAGE = 300  # seconds that the service may stay silent while a job is watched
 COUNTED = ("done", "pruned")  # states of tries that gave a measurement

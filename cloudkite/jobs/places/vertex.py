@@ -12,7 +12,7 @@ from catalog.book import UnknownName
 from catalog.prices import Price
 from cloudkite.accounts.api import LONGEST, Passing, call, pages
 from cloudkite.accounts.target import Target
-from cloudkite.jobs.body import MANAGED, JobSpec, body, restarts
+from cloudkite.jobs.body import MANAGED, STUDY, JobSpec, body, restarts
 from cloudkite.jobs.job import ENDED, Job, Unsure, Wanted, in_console, maybe
 from cloudkite.money import limits, prices
 from cloudkite.show.errors import UserError
@@ -94,11 +94,14 @@ def stop(target: Target, place: str, job: str, get: Callable[[Target, str], Job]
 
 
 def search(target: Target, wanted: Wanted, page: int = 100) -> Iterator[Job]:
-    """Jobs that are wanted, newest first, as many as are asked for; `page` is how many one request brings."""
+    """Jobs that are wanted, newest first, as many as are asked for; `page` is how many one request brings.
+
+    A try of a tuning job is part of that, and isn't among them.
+    """
     now = target.now()
     for raw in listed(target, "customJobs", wanted, page):
         job = _told(target, raw, now)
-        if wanted.name in ("", job.name):  # a star in a filter means any text
+        if wanted.name in ("", job.name) and STUDY not in job.labels:  # a star in a filter means any text
             yield job
 
 
