@@ -6,6 +6,7 @@ import dataclasses
 import datetime
 import shlex
 from collections.abc import Callable, Sequence
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from cloudkite.accounts import registry
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     from cloudkite.tuning.study import Try
 
 
+PARALLEL = 3  # tries at once, where nothing else was asked for: one learns only from those that have ended
+
+
 def run(
     workspace: Workspace,
     account: Account,
@@ -34,16 +38,49 @@ def run(
     space: Space,
     wishes: Wishes,
     tries: int,
-    parallel: int,
+    parallel: int = 0,
     yes: bool = False,
     as_json: bool = False,
     follow: bool = True,
 ) -> list[Try]:
-    """Tune a trainer: `tries` in all, `parallel` at once. `wishes.name` is the study's; the others say what each try
-    runs on, for how long, and what all of them may cost.
+    """Tune a trainer as `tune` does, show all tries, and raise UserError where the study's last job did not succeed."""
+    found = tune(workspace, account, trainer, space, wishes, tries, parallel, yes=yes, quiet=as_json, follow=follow)
+    _show(workspace, account, space, found, as_json)
+    if found.counted < tries:
+        refuse_failed(found)
+    return list(found.tries)
+
+
+def refuse_failed(found: Found) -> None:
+    """Raise UserError, which is exit code 1, for a study whose last job failed or was cancelled."""
+    job = found.newest
+    if job and not job.active and job.state != "SUCCEEDED":
+        raise UserError(
+            job.error or _("job {name} ended as {state}").format(name=job.name, state=job.state),
+            _("uv run invoke logs --job {id}").format(id=job.id),
+            FAILED,
+        )
+
+
+def tune(
+    workspace: Workspace,
+    account: Account,
+    trainer: Trainer,
+    space: Space,
+    wishes: Wishes,
+    tries: int,
+    parallel: int = 0,
+    *,
+    yes: bool = False,
+    quiet: bool = False,
+    follow: bool = True,
+) -> Found:
+    """Tune a trainer: `tries` in all, `parallel` at once (0: the usual number). `wishes.name` is the study's, and its
+    limit that of each try; the others say what each runs on, and what all of them may cost.
 
     A study that runs is followed, and nothing is started; one that ended with fewer tries than are wanted is gone on
-    with, after the same consent as for a new one. Gives all tries of the study.
+    with, after the same consent as for a new one. Gives the study with all its tries. `quiet` leaves standard output
+    alone.
     """
     from cloudkite.jobs import body, plans, submit
     from cloudkite.money import limits
@@ -55,13 +92,14 @@ def run(
         body.check_name(wishes.name, folders.names(workspace))
     if wishes.earlier:
         raise BadValue(_("tries begin anew: --continue is for one job"), _("leave --continue out"))
+    parallel = parallel or min(PARALLEL, tries)
     target = connect(workspace, account)
     if limits.split_currency(wishes.max_cost)[1]:
         wishes = dataclasses.replace(wishes, max_cost=training.in_dollars(target, wishes.max_cost))
     each = submit.plan(account, trainer, dataclasses.replace(wishes, max_cost="", limit="", name=""))
     plans.tuned(each, google.study_spec(space), tries, parallel, "", wishes.limit)  # refuses what never is possible
     mark = google.mark(space, wishes.arguments, folders.fingerprint(trainer))
-    say = screen.note if as_json else screen.say
+    say = screen.note if quiet else screen.say
     found = google.find(target, trainer.name, wishes.name, mark)
     job = found.running
     if job:
@@ -74,17 +112,9 @@ def run(
             name = found.name or wishes.name or f"tune-{datetime.datetime.now(datetime.UTC):%Y%m%d-%H%M%S}"
             plan = google.planned(each, space, name, mark, missing, parallel, wishes.max_cost, wishes.limit)
             plan = dataclasses.replace(plan, name=_free(target, name))
-            job = training.start(workspace, target, plan, yes=yes, quiet=as_json)
-    if job and follow:
-        job, found = _followed(target, job, found, say)
-    _show(workspace, account, space, found, job, as_json)
-    if job and not job.active and job.state != "SUCCEEDED":
-        raise UserError(
-            job.error or _("job {name} ended as {state}").format(name=job.name, state=job.state),
-            _("uv run invoke logs --job {id}").format(id=job.id),
-            FAILED,
-        )
-    return list(found.tries)
+            job = training.start(workspace, target, plan, yes=yes, quiet=quiet)
+            found = dataclasses.replace(found, name=name, jobs=(job, *found.jobs))
+    return _followed(target, job, found, say) if job and follow else found
 
 
 def _free(target: Target, name: str) -> str:
@@ -126,7 +156,7 @@ _WORDS = {
 }
 
 
-def _followed(target: Target, job: Job, found: Found, say: Callable[[str], None]) -> tuple[Job, Found]:
+def _followed(target: Target, job: Job, found: Found, say: Callable[[str], None]) -> Found:
     """Watch a job to its end and tell each try as it ends; Ctrl-C leaves it running."""
     from cloudkite.jobs import logs
     from cloudkite.tuning import google
@@ -145,7 +175,8 @@ def _followed(target: Target, job: Job, found: Found, say: Callable[[str], None]
                 tell(logs.status(job, None))
     except KeyboardInterrupt:
         screen.note(_("the tuning goes on; the same command follows it again, uv run invoke cancel ends it"))
-    return job, dataclasses.replace(found, tries=(*earlier, *own))
+    jobs = tuple(job if one.id == job.id else one for one in found.jobs)
+    return dataclasses.replace(found, jobs=jobs, tries=(*earlier, *own))
 
 
 def _line(one: Try) -> str:
@@ -175,40 +206,38 @@ def _shown(value: float | str) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def _show(workspace: Workspace, account: Account, space: Space, found: Found, job: Job | None, as_json: bool) -> None:
+def _show(workspace: Workspace, account: Account, space: Space, found: Found, as_json: bool) -> None:
     """All tries, the best first, and what comes next."""
-    from cloudkite.jobs import body
     from cloudkite.tuning import google
 
     best = google.best(found.tries, space.goal)
     if as_json:
-        screen.as_json({"study": found.name or (job.labels[body.STUDY] if job else ""), "job": job,
-                        "tries": found.tries, "best": best})  # fmt: skip
+        screen.as_json({"study": found.name, "job": found.newest, "tries": found.tries, "best": best})
         return
     if found.tries:
         _table(space, found.tries)
+        total = sum((one.cost for one in found.tries if one.cost is not None), Decimal(0))
+        screen.say(_("all of them cost {amount} until now").format(amount=amounts.money(total, "USD", 4)))
     if best:
         words = " ".join(f"--{name}={value}" for name, value in best.values.items())
         screen.say(_("best: try {number}, {metric} {value}, with {options}").format(
-            number=best.number, metric=google.metric_id(space.metric), value=amounts.number(best.metric or 0.0),
+            number=best.number, metric=space.metric, value=amounts.number(best.metric or 0.0),
             options=words,
         ))  # fmt: skip
         screen.say(_("its model is in {place}model/").format(place=best.output))
-    jobs = [one for one in (job, *found.jobs) if one]
-    home = next((one for one in jobs if best and best.output.startswith(one.output)), None)
+    home = next((one for one in found.jobs if best and best.output.startswith(one.output)), None)
     if home and not home.active:
         line = f"uv run invoke fetch {shlex.quote(home.name)}{registry.option(workspace, account)}"
         screen.say(_("next: {command}").format(command=line))
 
 
 def _table(space: Space, tries: Sequence[Try]) -> None:
-    from cloudkite.tuning import google
-
     sign = -1 if space.goal == "maximize" else 1
     rows = sorted(tries, key=lambda one: (one.metric is None, sign * (one.metric or 0.0), one.number))
     names = [parameter.name for parameter in space.parameters]
+    whys = any(one.why for one in tries)
     screen.table(
-        [_("try"), google.metric_id(space.metric), _("state"), *names, _("ran"), _("cost"), _("why")],
+        [_("try"), space.metric, _("state"), *names, _("ran"), _("cost"), *([_("why")] if whys else [])],
         [
             (
                 one.number,
@@ -217,10 +246,10 @@ def _table(space: Space, tries: Sequence[Try]) -> None:
                 *(_shown(one.values.get(name, "")) for name in names),
                 amounts.duration(one.seconds),
                 amounts.money(one.cost, "USD", 4),
-                one.why,
+                *([one.why] if whys else []),
             )
             for one in rows
         ],
         right=[0, 1, len(names) + 3, len(names) + 4],
-        spare=[len(names) + 5],
+        spare=[len(names) + 5] if whys else [],
     )

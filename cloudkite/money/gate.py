@@ -158,9 +158,10 @@ def what_fits(plan: Plan, free: Decimal, otherwise: str = "") -> str:
             count=fewer, tries=plan.tries
         )
     hourly *= plan.tries
+    option = "--try-limit" if plan.place == TUNING else "--limit"
     seconds = limits.affordable(hourly, free, plan.restarts)
     if seconds:
-        return _("--limit {limit} fits").format(limit=limits.written(seconds))
+        return _("{option} {limit} fits").format(option=option, limit=limits.written(seconds))
     if plan.place == RUN:
         for cpus in reversed(run.cpu_counts()):
             shape = run.Shape(cpus, min(run.memory_range(cpus)[1], Decimal(2 * cpus)))
@@ -173,7 +174,8 @@ def what_fits(plan: Plan, free: Decimal, otherwise: str = "") -> str:
         seconds = limits.affordable(price * plan.tries, free, 0) if price is not None else 0
         if seconds and not row.accelerator and (row.memory_gb or 0) >= _ENOUGH_MEMORY:
             shorter = limits.written(min(seconds, plan.limit_seconds))
-            return _("--machine {machine} --limit {limit} fits").format(machine=row.machine, limit=shorter)
+            said = _("--machine {machine} {option} {limit} fits")
+            return said.format(machine=row.machine, option=option, limit=shorter)
     if not otherwise and plan.account.period == "trial":
         return _("wait for running jobs to end, or raise the budget in the account's settings")
     return otherwise or _(

@@ -84,8 +84,8 @@ def limit_for_tries(
 ) -> tuple[int, Decimal | None]:
     """(limit in seconds of each try, most that all may cost or None), as `limit_for` does for one job.
 
-    Raises BadValue when `--max-cost` doesn't pay for all tries, each of 5 minutes or of the `--limit` given with it;
-    the hint says how many it pays for.
+    Raises BadValue when `--max-cost` doesn't pay for all tries, each of 5 minutes or of the limit given with it; the
+    hint says how many it pays for.
     """
     wanted = parse_limit(limit) if limit else None
     if not max_cost:
@@ -99,7 +99,7 @@ def limit_for_tries(
     if fit:
         hint = _("--tries {fit} fits")
     elif affordable(hourly, amount, restarts):
-        hint = _("--max-cost {least} pays for all of them; or take a shorter --limit")
+        hint = _("--max-cost {least} pays for all of them; or take a shorter --try-limit")
     else:
         hint = _("--max-cost {least} pays for all of them; or take a smaller machine")
     said = _("{tries} tries of {limit} may cost {worst:.2f} {currency}, more than --max-cost {amount}")

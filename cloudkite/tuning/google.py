@@ -42,6 +42,11 @@ class Found:
     tries: tuple[Try, ...]
 
     @property
+    def newest(self) -> Job | None:
+        """The job that was started last; None where nothing was."""
+        return self.jobs[0] if self.jobs else None
+
+    @property
     def running(self) -> Job | None:
         """The job that has not ended."""
         return next((job for job in self.jobs if job.active), None)

@@ -131,7 +131,7 @@ def test_a_cap_shortens_each_try_and_never_lengthens_it(max_cost, limit, seconds
         ("0.10", "", "12 tries of 5m may cost 0.18 USD, more than --max-cost 0.10", "--tries 6 fits"),
         ("1", "1h", "12 tries of 1h may cost 2.17 USD, more than --max-cost 1", "--tries 5 fits"),
         ("0.10", "1h", "12 tries of 1h may cost 2.17 USD, more than --max-cost 0.10",
-         "--max-cost 2.18 pays for all of them; or take a shorter --limit"),
+         "--max-cost 2.18 pays for all of them; or take a shorter --try-limit"),
         ("0.01", "", "12 tries of 5m may cost 0.18 USD, more than --max-cost 0.01",
          "--max-cost 0.19 pays for all of them; or take a smaller machine"),
     ],
@@ -169,7 +169,7 @@ def spending(spent="0"):
 def test_where_no_try_fits_a_shorter_limit_for_all_of_them_does():
     with pytest.raises(UserError) as told:
         gate.fit(planned(), spending("9.82"))  # 0.18 USD are left, and twelve tries of five minutes cost more
-    assert re.fullmatch(r"--machine \S+ --limit \d+m fits", told.value.hint)
+    assert re.fullmatch(r"--machine \S+ --try-limit \d+m fits", told.value.hint)
     assert gate.fit(planned(limit="5m"), spending("9.81"))[0] is not None
 
 
