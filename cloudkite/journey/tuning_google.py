@@ -43,8 +43,16 @@ def run(
     as_json: bool = False,
     follow: bool = True,
 ) -> list[Try]:
-    """Tune a trainer as `tune` does, show all tries, and raise UserError where the study's last job did not succeed."""
-    found = tune(workspace, account, trainer, space, wishes, tries, parallel, yes=yes, quiet=as_json, follow=follow)
+    """Tune a trainer: begin or go on as `begin` does, follow it to its end, and show all tries, which it also gives.
+
+    Raises UserError where the study's last job did not succeed. Ctrl-C ends the following, and not the tuning.
+    """
+    say = screen.note if as_json else screen.say
+    check_set_up(workspace, account)
+    target = connect(workspace, account)
+    found = begin(workspace, account, target, trainer, space, wishes, tries, parallel, yes=yes, quiet=as_json)
+    if follow and (job := found.running):
+        found = _followed(target, job, found, say)
     _show(workspace, account, space, found, as_json)
     if found.counted < tries:
         refuse_failed(found)
@@ -62,9 +70,10 @@ def refuse_failed(found: Found) -> None:
         )
 
 
-def tune(
+def begin(
     workspace: Workspace,
     account: Account,
+    target: Target,
     trainer: Trainer,
     space: Space,
     wishes: Wishes,
@@ -73,27 +82,25 @@ def tune(
     *,
     yes: bool = False,
     quiet: bool = False,
-    follow: bool = True,
 ) -> Found:
-    """Tune a trainer: `tries` in all, `parallel` at once (0: the usual number). `wishes.name` is the study's, and its
-    limit that of each try; the others say what each runs on, and what all of them may cost.
+    """The study of a trainer, with a job that runs unless all its tries are made.
 
-    A study that runs is followed, and nothing is started; one that ended with fewer tries than are wanted is gone on
-    with, after the same consent as for a new one. Gives the study with all its tries. `quiet` leaves standard output
-    alone.
+    There are `tries` in all, `parallel` at once (0: the usual number). `wishes.name` is the study's, and its limit that
+    of each try; the others say what each runs on, and what all of them may cost.
+
+    Where a job runs already, nothing is started; a study that ended with fewer tries than are wanted is gone on with,
+    after the same consent as for a new one. `quiet` leaves standard output alone.
     """
     from cloudkite.jobs import body, plans, submit
     from cloudkite.money import limits
     from cloudkite.trainers import folders
     from cloudkite.tuning import google
 
-    check_set_up(workspace, account)
     if wishes.name:
         body.check_name(wishes.name, folders.names(workspace))
     if wishes.earlier:
         raise BadValue(_("tries begin anew: --continue is for one job"), _("leave --continue out"))
     parallel = parallel or min(PARALLEL, tries)
-    target = connect(workspace, account)
     if limits.split_currency(wishes.max_cost)[1]:
         wishes = dataclasses.replace(wishes, max_cost=training.in_dollars(target, wishes.max_cost))
     each = submit.plan(account, trainer, dataclasses.replace(wishes, max_cost="", limit="", name=""))
@@ -101,20 +108,19 @@ def tune(
     mark = google.mark(space, wishes.arguments, folders.fingerprint(trainer))
     say = screen.note if quiet else screen.say
     found = google.find(target, trainer.name, wishes.name, mark)
-    job = found.running
-    if job:
+    if job := found.running:
         said = _("study {name} runs already, as job {job}: it is followed, and nothing new is started")
         say(said.format(name=found.name, job=job.name))
-    else:
-        missing = tries - found.counted
-        _tell_ended(found, tries, missing, say)
-        if missing > 0:
-            name = found.name or wishes.name or f"tune-{datetime.datetime.now(datetime.UTC):%Y%m%d-%H%M%S}"
-            plan = google.planned(each, space, name, mark, missing, parallel, wishes.max_cost, wishes.limit)
-            plan = dataclasses.replace(plan, name=_free(target, name))
-            job = training.start(workspace, target, plan, yes=yes, quiet=quiet)
-            found = dataclasses.replace(found, name=name, jobs=(job, *found.jobs))
-    return _followed(target, job, found, say) if job and follow else found
+        return found
+    missing = tries - found.counted
+    _tell_ended(found, tries, missing, say)
+    if missing <= 0:
+        return found
+    name = found.name or wishes.name or f"tune-{datetime.datetime.now(datetime.UTC):%Y%m%d-%H%M%S}"
+    plan = google.planned(each, space, name, mark, missing, parallel, wishes.max_cost, wishes.limit)
+    plan = dataclasses.replace(plan, name=_free(target, name))
+    job = training.start(workspace, target, plan, yes=yes, quiet=quiet)
+    return dataclasses.replace(found, name=name, jobs=(job, *found.jobs))
 
 
 def _free(target: Target, name: str) -> str:
@@ -161,7 +167,7 @@ def _followed(target: Target, job: Job, found: Found, say: Callable[[str], None]
     from cloudkite.jobs import logs
     from cloudkite.tuning import google
 
-    earlier = [one for one in found.tries if not one.output.startswith(job.output)]
+    earlier = found.before(job)
     own: list[Try] = []
     told: set[int] = set()
     screen.note(_("Ctrl-C stops following; the tuning goes on"))

@@ -16,7 +16,7 @@ from typing import Any
 
 from cloudkite.accounts.api import Passing
 from cloudkite.accounts.target import Target
-from cloudkite.jobs import logs, plans, service
+from cloudkite.jobs import logs, plans
 from cloudkite.jobs.body import STUDY, check_label
 from cloudkite.jobs.job import Job, Wanted
 from cloudkite.jobs.places import tuning
@@ -50,6 +50,10 @@ class Found:
     def running(self) -> Job | None:
         """The job that has not ended."""
         return next((job for job in self.jobs if job.active), None)
+
+    def before(self, job: Job) -> tuple[Try, ...]:
+        """The tries of the jobs before that one."""
+        return tuple(one for one in self.tries if not one.output.startswith(job.output))
 
     @property
     def counted(self) -> int:
@@ -157,11 +161,6 @@ def watch(target: Target, job: Job, before: int = 0) -> Iterator[tuple[Job, list
             if not look.job.active:
                 return
         time.sleep(logs.pause(time.monotonic() - began))
-
-
-def stop(target: Target, job: Job) -> None:
-    """End the job and all its tries."""
-    service.cancel(target, job)
 
 
 def tries_of(look: Look, before: int = 0) -> list[Try]:
