@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal
 
 from cloudkite.accounts.api import call
 from cloudkite.accounts.target import Target
@@ -29,6 +29,7 @@ _ENDED_TRIALS = ("SUCCEEDED", "INFEASIBLE")
 _OF_A_RUN = ("state", "createTime", "startTime", "endTime", "error")
 
 Body = Mapping[str, Any]
+State = Literal["waiting", "running", "done", "pruned", "failed", "killed"]  # of a try
 
 
 @dataclass(frozen=True)
@@ -128,8 +129,8 @@ def parse(raw: Body, ran: Mapping[str, Body], now: datetime.datetime) -> tuple[J
     return job, runs
 
 
-def state_of(trial: Body, run: Job, job: str) -> str:
-    """The state of a try: waiting, running, done, pruned, failed or killed; `job` is the state of the whole.
+def state_of(trial: Body, run: Job, job: str) -> State:
+    """The state of a try; `job` is the state of the whole.
 
     A trial that the study's rule stopped has succeeded, and its job was cancelled.
     """
