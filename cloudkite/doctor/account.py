@@ -36,6 +36,8 @@ _BATCH = 30  # names in one batchGet
 SUBMITS = (
     "aiplatform.customJobs.create",
     "aiplatform.customJobs.list",
+    "aiplatform.hyperparameterTuningJobs.create",
+    "aiplatform.hyperparameterTuningJobs.list",
     "logging.logEntries.list",
     "serviceusage.services.use",
 )

@@ -19,11 +19,13 @@ from cloudkite.show.text import _
 
 LONGEST_NAME = 128
 _STEM = 40  # characters
+_FEWEST_FAILED = 3  # tries that fail before a tuning job does
 MANAGED = "cloudkite"  # the value of the label managed-by
 STARTED_BY = "started-by"  # the label that says who submitted a job
 CONTENT = "content"  # the label that jobs share which would compute the same: see submit.fingerprint
 JOB = "job"  # the label by which a bill tells one job from another
 WORST_CASE, ESTIMATE = "worst-case", "estimate"  # labels: what a job may cost, was estimated to cost; see below
+STUDY = "tuning"  # the label of a tuning job: the name of its study
 SPOT_RESTARTS = (
     6  # https://cloud.google.com/vertex-ai/docs/training/use-spot-vms: a preempted job starts again so often
 )
@@ -54,8 +56,9 @@ class JobSpec:
 
     `restarts` lets a preempted spot job start again; `rehearse` lets a job for GPUs run where there are none.
     `wait_seconds` is how long it waits for machines that are out of stock, 0 where it isn't to wait. `output` is the
-    gs:// folder for model, checkpoints and logs. `place` is where it runs: "vertex", or "run" for Cloud Run;
-    `region` is another than the account's, "" for that.
+    gs:// folder for model, checkpoints and logs. `region` is another than the account's, "" for that. `place` is where
+    it runs: "vertex", "run" for Cloud Run, or "tuning" for a tuning job, whose every try is such a job, with a folder
+    of its own in `output`. `study` is its StudySpec in Google's JSON; there are `tries`, `parallel` of them at once.
     """
 
     name: str
@@ -84,6 +87,9 @@ class JobSpec:
     arguments: tuple[str, ...] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
+    study: Mapping[str, Any] = field(default_factory=dict)
+    tries: int = 1
+    parallel: int = 1
 
 
 def new_name(trainer: str, now: datetime.datetime | None = None) -> str:
@@ -130,10 +136,33 @@ def restarts(strategy: str, disable_retries: bool) -> int:
 
 
 def body(spec: JobSpec) -> dict[str, Any]:
-    """The CustomJob to POST.
+    """The CustomJob to POST. Raises BadValue for labels that Google refuses."""
+    return {"displayName": spec.name, "labels": labels(spec), "jobSpec": job_spec(spec)}
+
+
+def tuning_body(spec: JobSpec) -> dict[str, Any]:
+    """The HyperparameterTuningJob to POST. Raises BadValue for labels that Google refuses.
+
+    It ends as failed when a third of its tries failed, and 3 at least: what never works isn't tried to the end. The
+    service appends each try's values to the trainer's arguments, as `--name=value`.
+    https://cloud.google.com/vertex-ai/docs/reference/rest/v1/projects.locations.hyperparameterTuningJobs
+    """
+    return {
+        "displayName": spec.name,
+        "labels": labels(spec),
+        "studySpec": dict(spec.study),
+        "maxTrialCount": spec.tries,
+        "parallelTrialCount": spec.parallel,
+        "maxFailedTrialCount": min(max(_FEWEST_FAILED, spec.tries // 3), spec.tries),
+        "trialJobSpec": job_spec(spec),
+    }
+
+
+def job_spec(spec: JobSpec) -> dict[str, Any]:
+    """What runs, on what and for how long: of a job, or of each try of a tuning job.
 
     Retries are off for jobs on demand, so that the limit bounds the cost; a spot job may restart, because it resumes
-    from its checkpoint and the gate counted it. Raises BadValue for labels that Google refuses.
+    from its checkpoint and the gate counted it.
     """
     machine: dict[str, Any] = {"machineType": spec.machine}
     if spec.accelerator:
@@ -151,14 +180,10 @@ def body(spec: JobSpec) -> dict[str, Any]:
         pool["diskSpec"] = {"bootDiskType": spec.disk_kind, "bootDiskSizeGb": spec.disk_gb}
     pools = [pool] + ([{**pool, "replicaCount": str(spec.replicas - 1)}] if spec.replicas > 1 else [])
     return {
-        "displayName": spec.name,
-        "labels": labels(spec),
-        "jobSpec": {
-            "workerPoolSpecs": pools,
-            "scheduling": _scheduling(spec),
-            "serviceAccount": spec.service_account,
-            "baseOutputDirectory": {"outputUriPrefix": spec.output},
-        },
+        "workerPoolSpecs": pools,
+        "scheduling": _scheduling(spec),
+        "serviceAccount": spec.service_account,
+        "baseOutputDirectory": {"outputUriPrefix": spec.output},
     }
 
 

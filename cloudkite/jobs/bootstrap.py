@@ -26,6 +26,8 @@ TRIES = 4
 PASSING = (401, 408, 429)  # 401: the token ended on its way, and each try asks for a new one
 LONGEST = 60  # seconds that a Retry-After may ask for
 TENSORFLOW = {"tensorflow", "tensorflow-cpu"}  # the same code; the image may have either
+# Where the tuning service looks for metrics unless it says so itself: cloudml-hypertune 0.1 writes there.
+METRICS = "/tmp/hypertune/output.metrics"  # noqa: S108
 
 
 def token() -> str:
@@ -101,6 +103,8 @@ def main(wheel: str, sha256: str, pins: list[str], arguments: list[str]) -> None
         if subprocess.call([*pip, *lacking]) != 0:
             sys.exit(f"cloudkite: {', '.join(lacking)} can't be installed")
         importlib.invalidate_caches()
+    if "CLOUD_ML_TRIAL_ID" in os.environ:
+        os.environ.setdefault("CLOUD_ML_HP_METRIC_FILE", METRICS)
     if "CLOUDKITE_GPUS" in os.environ:
         require_gpus(int(os.environ["CLOUDKITE_GPUS"]))
     with tempfile.TemporaryDirectory(prefix="cloudkite-") as folder:

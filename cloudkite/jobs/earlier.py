@@ -20,6 +20,8 @@ from cloudkite.accounts.api import pages, send
 from cloudkite.accounts.target import Target
 from cloudkite.data.declared import CATEGORY, TEXT
 from cloudkite.jobs import choosing
+from cloudkite.jobs.job import TUNING
+from cloudkite.jobs.places import tuning
 from cloudkite.models import predictions
 from cloudkite.show import amounts
 from cloudkite.show.errors import BadValue, from_google
@@ -150,7 +152,8 @@ def _place(target: Target, text: str, trainers: Collection[str]) -> _Place:
     if not job.output or job.active:
         why = _("it has not ended ({state})").format(state=job.state) if job.active else _("it has no output folder")
         raise BadValue(_("job {name} can't be learned on from: {why}").format(name=job.name, why=why))
-    return _There(target, job.output.rstrip("/"))
+    folder = tuning.best(target, job).output if job.place == TUNING else job.output
+    return _There(target, folder.rstrip("/"))
 
 
 def _candidates(place: _Place) -> Iterator[tuple[str, bool]]:

@@ -13,7 +13,8 @@ from cloudkite.jobs.body import ESTIMATE, STARTED_BY, WORST_CASE
 from cloudkite.show.errors import UserError
 
 _CONSOLE = "https://console.cloud.google.com"
-VERTEX, RUN = "vertex", "run"  # where jobs run: custom training of Vertex AI, Cloud Run jobs
+# Where jobs run: custom training of Vertex AI, Cloud Run jobs, tuning jobs of Vertex AI, whose tries are jobs.
+VERTEX, RUN, TUNING = "vertex", "run", "tuning"
 STATES = ("QUEUED", "PENDING", "RUNNING", "SUCCEEDED", "FAILED", "CANCELLING", "CANCELLED", "PAUSED", "EXPIRED",
           "UPDATING", "PARTIALLY_SUCCEEDED")  # fmt: skip
 ENDED = frozenset({"SUCCEEDED", "FAILED", "CANCELLED", "EXPIRED", "PARTIALLY_SUCCEEDED"})
@@ -52,9 +53,13 @@ class Job:
 
     `seconds` it ran until now, `cost` of those and `worst_case` in `currency`; both None when the price of its machine
     is not known. `hourly` is the price of all replicas, `price_date` its date. `console` and `console_logs` are pages
-    of Google's console, "" for a job on a local cloud. `place` is where it runs: VERTEX or RUN. `arguments` are the
-    trainer's. `waits_until` is when a job that waits for machines gives up, None where it does not wait, or for ever.
-    `billed` are the seconds that `cost` counts, by the steps in which the service charges.
+    of Google's console, "" for a job on a local cloud. `place` is where it runs: VERTEX, RUN or TUNING. `arguments` are
+    the trainer's. `waits_until` is when a job that waits for machines gives up, None where it does not wait, or for
+    ever. `billed` are the seconds that `cost` counts, by the steps in which the service charges.
+
+    Of a tuning job machine, limit and restarts are those of one try, `hourly` is the price of `parallel` tries, the
+    most that run at once, `cost` the sum of what its tries ran, and `tries` says how many are to be made ("all") and
+    how many are in each state.
     """
 
     id: str
@@ -88,6 +93,8 @@ class Job:
     arguments: tuple[str, ...] = ()
     waits_until: datetime.datetime | None = None
     billed: Decimal = Decimal(0)
+    parallel: int = 1
+    tries: dict[str, int] = field(default_factory=dict)
 
     @property
     def gate(self) -> Decimal | None:

@@ -12,18 +12,22 @@ from typing import Any
 from cloudkite.accounts.api import Passing, call
 from cloudkite.accounts.target import Target
 from cloudkite.jobs import service
-from cloudkite.jobs.job import RUN, Job
+from cloudkite.jobs.job import RUN, TUNING, Job
 from cloudkite.show.errors import UserError
 from cloudkite.show.text import _
 
 _OVERLAP = datetime.timedelta(seconds=60)  # entries arrive late and out of order; they are told apart by insertId
 _PAGE = 1000
+_TRY = "ml.googleapis.com/trial_id"  # the label of what a try of a tuning job wrote
 _OUTAGE = 300  # seconds that the service may stay silent while a job is followed
 
 
 @dataclass(frozen=True)
 class Line:
-    """One log entry. `task` is the replica ("workerpool0-0") or "service"; `fields` what a JSON line said."""
+    """One log entry. `task` is the replica ("workerpool0-0") or "service"; `fields` what a JSON line said.
+
+    `attempt` is the number of the try that wrote it, "" for what no try of a tuning job wrote.
+    """
 
     time: datetime.datetime
     severity: str
@@ -31,6 +35,12 @@ class Line:
     text: str
     fields: dict[str, Any] = field(default_factory=dict)
     id: str = ""
+    attempt: str = ""
+
+    @property
+    def shown(self) -> str:
+        """The text, with the number of its try in front: those that run at once write among each other."""
+        return _("try {number}: {text}").format(number=self.attempt, text=self.text) if self.attempt else self.text
 
 
 @dataclass(frozen=True)
@@ -93,6 +103,7 @@ def parse(entry: dict[str, Any]) -> Line:
         text=str(said).rstrip("\n"),
         fields=fields,
         id=entry.get("insertId", ""),
+        attempt=str(entry.get("labels", {}).get(_TRY, "")),
     )
 
 
@@ -122,7 +133,7 @@ def follow(target: Target, job: Job | str) -> Iterator[Event]:
     while True:
         fresh = 0
         try:
-            job = service.get(target, job.id)  # before the log: what an ended job wrote is then surely asked for
+            job = service.get(target, job)  # before the log: what an ended job wrote is then surely asked for
             for line in read(target, job, newest - _OVERLAP if newest else None):
                 key = line.id or f"{line.time}{line.text}"
                 if key in seen:
@@ -166,7 +177,9 @@ def _patience(job: Job) -> float:
 
 
 def progress_of(line: Line, job: Job, now: datetime.datetime | None = None) -> Progress | None:
-    """The progress that a trainer's line tells ({"epoch": 3, "epochs": 20}), None for other lines."""
+    """The progress that a trainer's line tells ({"epoch": 3, "epochs": 20}), None for other lines and for tries."""
+    if job.place == TUNING:
+        return None
     epoch, epochs = line.fields.get("epoch"), line.fields.get("epochs")
     if not isinstance(epoch, int | float) or not isinstance(epochs, int | float) or not 0 < epoch <= epochs:
         return None
@@ -190,12 +203,25 @@ def status(job: Job, progress: Progress | None) -> str:
     since = job.started or job.created
     words = _WORDS.get(job.state, job.state.lower().replace("_", " "))
     parts = [f"{words} {_duration(job.seconds if job.started else (now - since).total_seconds())}"]
+    if job.tries:
+        parts.append(tries(job))
     if progress:
         parts.append(_("epoch {epoch}/{epochs}").format(epoch=progress.epoch, epochs=progress.epochs))
         if progress.seconds_left is not None and job.active:
             parts.append(_("about {time} left").format(time=_duration(progress.seconds_left)))
     if job.cost is not None and job.started:
         parts.append(f"{job.cost:.4f} {job.currency}")
+    return ", ".join(parts)
+
+
+def tries(job: Job) -> str:
+    """How far a tuning job is: 3 of 12 tries done, 2 running."""
+    counts = job.tries
+    ended = sum(counts.get(state, 0) for state in ("done", "pruned"))
+    parts = [_("{count} of {most} tries done").format(count=ended, most=counts["all"])]
+    for state, words in (("running", _("{count} running")), ("failed", _("{count} failed"))):
+        if counts.get(state):
+            parts.append(words.format(count=counts[state]))
     return ", ".join(parts)
 
 

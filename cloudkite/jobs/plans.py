@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,7 @@ from catalog.machines import Machine
 from catalog.prices import Price, disk_kinds
 from cloudkite.accounts.registry import Account
 from cloudkite.jobs.body import SPOT_RESTARTS, check_label, check_name
-from cloudkite.jobs.job import RUN, VERTEX
+from cloudkite.jobs.job import RUN, TUNING, VERTEX
 from cloudkite.money import limits, prices
 from cloudkite.show.errors import BadValue
 from cloudkite.show.text import _
@@ -27,6 +28,7 @@ DEFAULT_MACHINE = "e2-standard-4"  # the cheapest with four vCPUs: 0.154 USD an 
 MOST_REPLICAS = 20
 PLACES = (VERTEX, RUN)
 SHORTEST_WAIT, LONGEST_WAIT = 300, 7 * 24 * 3600  # seconds, of a job that waits for machines
+MOST_TRIES, MOST_PARALLEL = 1000, 100  # more is a slip of the finger
 DISK_GB = range(100, 64001)  # https://cloud.google.com/vertex-ai/docs/training/configure-compute
 
 
@@ -65,9 +67,12 @@ class Plan:
     `max_cost` is what the person allowed, None when they did not say. `notes` are warnings worth reading before
     consent. `data` are the files here that the job needs, all of `data_folder` if there is one, `earlier` what it
     learns on from. `name` is the one that the person gave the job, or ""; then `stem` begins its name, or the trainer's
-    does. `place` is VERTEX or RUN. `wait_seconds` is how long it waits for machines that are out of stock, 0 for not.
-    `transfer` is what its data cost on their way into another region; the worst case has it in it. `estimate` is what
-    it will probably cost, by measurements of such jobs; None where there are none.
+    does. `place` is VERTEX, RUN or TUNING. `wait_seconds` is how long it waits for machines that are out of stock, 0
+    for not. `transfer` is what its data cost on their way into another region; the worst case has it in it. `estimate`
+    is what it will probably cost, by measurements of such jobs; None where there are none.
+
+    For a tuning job `worst_case` is that of all `tries`, of which `parallel` run at once; `price`, `limit_seconds` and
+    machines are those of one. `study` is its StudySpec in Google's JSON, `labels` what it has beside the usual ones.
     """
 
     trainer: Trainer
@@ -98,11 +103,20 @@ class Plan:
     wait_seconds: int = 0
     transfer: Decimal = Decimal(0)
     estimate: Decimal | None = None
+    tries: int = 1
+    parallel: int = 1
+    study: Mapping[str, Any] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def preemptible(self) -> bool:
         """Whether it takes the quota of Spot: a job that waits for machines does, too."""
         return self.spot or self.wait_seconds > 0
+
+    @property
+    def each(self) -> Decimal:
+        """The worst case of one try; of a job that isn't a tuning job, its own."""
+        return limits.worst_case(self.price.amount or Decimal(0), self.limit_seconds, self.restarts)
 
     def describe(self) -> str:
         """The machines in a few words: 2 x n1-standard-4 + 1 T4, spot."""
@@ -114,10 +128,38 @@ class Plan:
         return f"{times}{self.machine.name}{gpu}{how}{where}"
 
     def needs(self) -> list[quotas.Need]:
-        """What the job takes from each quota."""
+        """What the job takes from each quota; a tuning job with as many tries as run at once."""
         if self.place == RUN:
             return run.needs(run.shape(self.machine.name))
-        return quotas.needs(self.machine.name, self.accelerator, self.count, self.workers, self.preemptible)
+        replicas = self.workers * self.parallel
+        return quotas.needs(self.machine.name, self.accelerator, self.count, replicas, self.preemptible)
+
+
+def tuned(plan: Plan, study: Mapping[str, Any], tries: int, parallel: int, max_cost: str, limit: str) -> Plan:
+    """The plan of a tuning job with so many tries, each of them the job of `plan`. Raises BadValue.
+
+    `max_cost` and `limit` are as typed: what all may cost, and how long each may run. A cap lowers the time of each
+    try, and never raises it; where it doesn't pay for all tries, it says for how many.
+    """
+    if plan.place != VERTEX:
+        raise BadValue(_("tuning jobs run on Vertex AI, not on Cloud Run"), _("leave --on run out"))
+    if not 1 <= tries <= MOST_TRIES:
+        raise BadValue(_("--tries must be 1 to {most}, not {count}").format(most=MOST_TRIES, count=tries))
+    if not 1 <= parallel <= MOST_PARALLEL:
+        said = _("--parallel must be 1 to {most}, not {count}")
+        raise BadValue(said.format(most=MOST_PARALLEL, count=parallel))
+    hourly = plan.price.amount or Decimal(0)
+    seconds, most = limits.limit_for_tries(hourly, plan.restarts, limit, max_cost, plan.price.currency, tries)
+    return replace(
+        plan,
+        limit_seconds=seconds,
+        max_cost=most,
+        worst_case=limits.worst_case(hourly * tries, seconds, plan.restarts),
+        place=TUNING,
+        tries=tries,
+        parallel=min(parallel, tries),
+        study=study,
+    )
 
 
 def plan(

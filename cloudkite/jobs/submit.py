@@ -165,7 +165,7 @@ def create(
     arguments += plan.earlier.options(staged.earlier) if plan.earlier else ()
     unique = new_name(stem(plan.name or plan.stem) or plan.trainer.name)
     who = name_as_label(target.identity) if "@" in target.identity else ""
-    own = {CONTENT: fingerprint(workspace, plan), JOB: unique[-63:].lstrip("-_"), **(labels or {})}
+    own = {CONTENT: fingerprint(workspace, plan), JOB: unique[-63:].lstrip("-_"), **plan.labels, **(labels or {})}
     own[WORST_CASE] = amount_as_label(plan.worst_case)
     if plan.estimate is not None:
         own[ESTIMATE] = amount_as_label(plan.estimate)
@@ -200,6 +200,9 @@ def create(
         arguments=arguments,
         labels=own,
         environment=_environment(plan),
+        study=plan.study,
+        tries=plan.tries,
+        parallel=plan.parallel,
     )
     with reservations.reserved(target, plan, spec.output):
         job = service.create(target, spec)

@@ -394,7 +394,7 @@ def empty_folders(account: Account, target: Target, name: str, *, save: str, del
         if not screen.confirm(what.format(count=len(running))):
             raise UserError(_("nothing was changed"))
     for job in running:
-        service.cancel(target, job.id)
+        service.cancel(target, job)
         screen.say(_("cancelled job {name}").format(name=job.name))
     if save and held:
         _save(target, held, Path(save))

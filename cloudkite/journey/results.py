@@ -138,7 +138,9 @@ def machines(job: Any) -> str:
     """The machines of a job in a few words."""
     times = f"{job.replicas} x " if job.replicas > 1 else ""
     gpu = f" + {job.count} {job.accelerator}" if job.accelerator else ""
-    return f"{times}{job.machine}{gpu}{', spot' if job.spot else ''}"
+    made = sum(count for state, count in job.tries.items() if state in ("done", "pruned"))
+    tries = _("{made}/{all} tries, ").format(made=made, all=job.tries["all"]) if job.tries else ""
+    return f"{tries}{times}{job.machine}{gpu}{', spot' if job.spot else ''}"
 
 
 def show_logs(
@@ -154,14 +156,15 @@ def show_logs(
     if follow and not as_json:
         training.after_job(workspace, account, training.finish(target, job))
         return
-    for line in logs.follow(target, job.id) if follow else logs.read(target, job.id):
+    for line in logs.follow(target, job) if follow else logs.read(target, job):
         if not line.text:
             continue  # only the state of the job is new
         if as_json:
             told = {"time": line.time.isoformat(), "severity": line.severity, "task": line.task, "text": line.text}
+            told |= {"try": line.attempt} if line.attempt else {}
             screen.as_json_line({**told, **({"fields": line.fields} if line.fields else {})})
         else:
-            screen.say(line.text)
+            screen.say(line.shown)
 
 
 def cancel(workspace: Workspace, account_name: str, text: str, *, as_json: bool = False) -> None:
@@ -172,8 +175,8 @@ def cancel(workspace: Workspace, account_name: str, text: str, *, as_json: bool 
     target = connect(workspace, account)
     job = _chosen(workspace, target, text, choosing.CANCEL)
     if job.active:
-        service.cancel(target, job.id)
-    job = service.get(target, job.id)
+        service.cancel(target, job)
+    job = service.get(target, job)
     if as_json:
         screen.as_json(job)
     else:
@@ -216,8 +219,13 @@ def _show_quality(folder: Path) -> None:
 def fetch_job(workspace: Workspace, target: Target, job: Any, quiet: bool = False) -> Path:
     """The body of `fetch`; gives the model's folder."""
     from cloudkite import names
+    from cloudkite.jobs.job import TUNING
+    from cloudkite.jobs.places import tuning
     from cloudkite.models import fetching
     from cloudkite.trainers import places
+
+    if job.place == TUNING and not job.active:
+        job = tuning.best(target, job)
 
     # Whoever may submit jobs chooses the names.
     trainer = places.folder_of(workspace, job.trainer or "unknown", job.name)

@@ -202,7 +202,7 @@ def _take_down(fate: Fate, save: Path | None, tell: Tell) -> str:
         fetching.save(target, bucket.ref, (save or Path()) / account.name / purpose, progress=tell)
     interrupts.refuse()
     for job in leaving.jobs:  # nothing may go on costing
-        service.cancel(target, job.id)
+        service.cancel(target, job)
     fate.changes, fate.seconds = teardown.unmake(account, target, False, leaving.watched, tell)
     tell(_("looking at what is left ..."))
     left = inventory.take(target)

@@ -227,7 +227,7 @@ def take_down(
     if jobs is None:
         jobs = service.running(target) if account.outputs_file.is_file() else []
     for job in jobs:  # nothing may go on costing
-        service.cancel(target, job.id)
+        service.cancel(target, job)
         say(_("cancelled job {name}").format(name=job.name))
     # They are the ledger of this month, so they stay with data and models.
     if everything and account.outputs_file.is_file() and (kept := service.forget(target)):

@@ -16,7 +16,7 @@ from cloudkite.journey.reach import check_set_up, connect, look_at_machine
 from cloudkite.journey.setup import acting_as
 from cloudkite.show import amounts, screen
 from cloudkite.show.errors import FAILED, BadValue, UserError
-from cloudkite.show.text import _
+from cloudkite.show.text import _, counted
 from cloudkite.workspace import Workspace, private_folder
 
 if TYPE_CHECKING:
@@ -209,7 +209,7 @@ def start(workspace: Workspace, target: Target, plan: Plan, *, yes: bool, quiet:
         choosing.refuse_taken(target, plan.name)
     verdict = gate.judge(target, plan)
     plan = submit.on_this_machine(workspace, plan)
-    given = (*plan.arguments, *(plan.earlier.options() if plan.earlier else ()))
+    given = (*plan.arguments, *(plan.earlier.options() if plan.earlier else ()), *_tried(plan))
     arguments.refuse_bad(trainer, environment(workspace, trainer), given)
     if steps.passed(workspace, trainer, plan.image):
         say(_("check passed before, nothing has changed since"))
@@ -234,6 +234,13 @@ def start(workspace: Workspace, target: Target, plan: Plan, *, yes: bool, quiet:
     return job
 
 
+def _tried(plan: Plan) -> list[str]:
+    """One value of each option that a tuning job tries."""
+    from cloudkite.tuning import google
+
+    return google.sample(plan.study) if plan.study else []
+
+
 def _show_console(job: Job, say: Callable[[str], None]) -> None:
     """Where Google's console shows the job; a local cloud has no console."""
     if job.console:
@@ -245,6 +252,9 @@ def _show_price(plan: Plan, say: Callable[[str], None], rate: Rate | None) -> No
     from cloudkite.money import currency
 
     price, rate = plan.price, rate or currency.DOLLAR
+    if plan.study:
+        _show_price_of_tries(plan, say, rate)
+        return
     say(
         _("{machine} in {region}: {hourly} an hour, at most {worst} in {limit} (price of {date})").format(
             machine=plan.describe(),
@@ -255,6 +265,33 @@ def _show_price(plan: Plan, say: Callable[[str], None], rate: Rate | None) -> No
             date="; ".join(filter(None, (price.as_of, rate.told()))),
         )
     )
+
+
+def _show_price_of_tries(plan: Plan, say: Callable[[str], None], rate: Rate) -> None:
+    """What each try and all of them may cost, and what ends them where nobody comes back."""
+    limit = amounts.duration(plan.limit_seconds)
+    said = _(
+        "{tries}, {parallel} at once, each on {machine} in {region}: {hourly} an hour, at most {each} in {limit}; all "
+        "of them at most {worst} (price of {date})"
+    )
+    say(
+        said.format(
+            tries=counted("{count} try", "{count} tries", plan.tries),
+            parallel=plan.parallel,
+            machine=plan.describe(),
+            region=plan.region,
+            hourly=rate.beside(plan.price.amount, 4),
+            each=rate.beside(plan.each),
+            worst=rate.beside(plan.worst_case),
+            limit=limit,
+            date="; ".join(filter(None, (plan.price.as_of, rate.told()))),
+        )
+    )
+    said = _(
+        "if you don't come back: each try ends after {limit} at the latest, and all of it with the last try; "
+        "`uv run invoke cancel {name}` ends it at once"
+    )
+    say(said.format(limit=limit, name=shlex.quote(plan.name)))
 
 
 def finish(target: Target, job: Job, brief: bool = False) -> Job:
@@ -269,14 +306,14 @@ def finish(target: Target, job: Job, brief: bool = False) -> Job:
         with screen.waiting(_("waiting for a machine ..."), live=True) as tell:
             for event in logs.follow(target, job):
                 if event.text and not (brief and _skipped(event)):
-                    screen.say(event.text)
+                    screen.say(event.shown)
                 if event.status:
                     tell(event.status)
     except KeyboardInterrupt:
         screen.say()
         screen.say(_("the job goes on; uv run invoke logs --follow, uv run invoke cancel"))
         return job
-    ended = service.get(target, job.id)
+    ended = service.get(target, job)
     screen.say(describe_end(ended))
     if ended.state != "SUCCEEDED":
         _show_console(ended, screen.say)

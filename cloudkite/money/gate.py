@@ -17,7 +17,7 @@ from enum import Enum
 from catalog import run
 from cloudkite.accounts.registry import Account
 from cloudkite.accounts.target import Target
-from cloudkite.jobs.job import RUN, VERTEX
+from cloudkite.jobs.job import RUN, TUNING, VERTEX
 from cloudkite.jobs.plans import Plan
 from cloudkite.money import caps, costs, currency, limits, prices, quota
 from cloudkite.money.costs import Spending
@@ -52,7 +52,7 @@ def judge(target: Target, plan: Plan) -> Verdict:
         rating = beside.submit(currency.of_account, target)
         spending = costs.spent(target)
     readings, (rate, why) = reading.result(), rating.result()
-    refusal = quota.refuse(readings, plan.account.tier, plan.region, elsewhere(plan))
+    refusal = quota.refuse(readings, plan.account.tier, plan.region, elsewhere(plan), plan.parallel)
     if refusal:
         raise elsewhere_too(plan, refusal)
     left, notes = fit(plan, spending, rate, why)
@@ -158,11 +158,18 @@ def _other_currency(plan: Plan, unreadable: str) -> str:
 
 
 def what_fits(plan: Plan, free: Decimal, otherwise: str = "") -> str:
-    """The hint for a job that does not fit `free`: a shorter limit, else a cheaper machine, else waiting."""
+    """The hint for a job that does not fit `free`: fewer tries or a shorter limit, a cheaper machine, else waiting."""
     hourly = plan.price.amount or Decimal(0)
+    fewer = min(limits.tries_within(hourly, plan.limit_seconds, plan.restarts, free), plan.tries - 1)
+    if fewer:
+        return _("{count} of {tries} tries fit what is left of the budget: --tries {count}").format(
+            count=fewer, tries=plan.tries
+        )
+    hourly *= plan.tries
+    option = "--try-limit" if plan.place == TUNING else "--limit"
     seconds = limits.affordable(hourly, free, plan.restarts)
     if seconds:
-        return _("--limit {limit} fits").format(limit=limits.written(seconds))
+        return _("{option} {limit} fits").format(option=option, limit=limits.written(seconds))
     if plan.place == RUN:
         for cpus in reversed(run.cpu_counts()):
             shape = run.Shape(cpus, min(run.memory_range(cpus)[1], Decimal(2 * cpus)))
@@ -170,12 +177,13 @@ def what_fits(plan: Plan, free: Decimal, otherwise: str = "") -> str:
             if seconds:
                 shorter = limits.written(min(seconds, plan.limit_seconds))
                 return _("--machine {machine} --limit {limit} fits").format(machine=shape.name, limit=shorter)
-    for row in prices.listing(plan.region) if plan.place == VERTEX else ():
+    for row in prices.listing(plan.region) if plan.place != RUN else ():
         price = row.on_demand.amount
-        seconds = limits.affordable(price, free, 0) if price is not None else 0
+        seconds = limits.affordable(price * plan.tries, free, 0) if price is not None else 0
         if seconds and not row.accelerator and (row.memory_gb or 0) >= _ENOUGH_MEMORY:
             shorter = limits.written(min(seconds, plan.limit_seconds))
-            return _("--machine {machine} --limit {limit} fits").format(machine=row.machine, limit=shorter)
+            said = _("--machine {machine} {option} {limit} fits")
+            return said.format(machine=row.machine, option=option, limit=shorter)
     if not otherwise and plan.account.period == "trial":
         return _("wait for running jobs to end, or raise the budget in the account's settings")
     return otherwise or _(
@@ -228,11 +236,13 @@ def consent(
             _("without a terminal, add --yes --max-cost {worst}").format(worst=limits.cents(worst)),
         )
     if needed is Consent.ASK:
-        question = counted(
-            "start it, for at most {worst}?",
-            "start these {count}, for at most {worst} together?",
-            count,
-            worst=(rate or currency.DOLLAR).beside(worst),
-        )
+        most = (rate or currency.DOLLAR).beside(worst)
+        question = (
+            counted("start {count} try, for at most {worst}?", "start {count} tries, for at most {worst} in all?",
+                    plan.tries, worst=most)
+            if plan.place == TUNING
+            else counted("start it, for at most {worst}?", "start these {count}, for at most {worst} together?",
+                         count, worst=most)
+        )  # fmt: skip
         if not ask(question):
             raise UserError(_("nothing was started"))

@@ -202,6 +202,8 @@ def _job(kind: str) -> Callable[[Target, Mapping[str, Any], str], Iterator[Stand
         for pool in pools:
             price = _price(*_machine_in(pool, region))
             hourly = None if hourly is None or price is None else hourly + price
+        if hourly is not None:
+            hourly *= int(entry.get("parallelTrialCount", 1))
         name = f"{entry.get('displayName', '')} ({_short(entry['name'])}, {region})"
         yield Standing(kind, name, hourly, _("{state}; if it ran all month").format(state=state.lower()), running=True)
 

@@ -79,6 +79,42 @@ def affordable(hourly: Decimal, amount: Decimal, restarts: int) -> int:
     return seconds if seconds >= SHORTEST else 0
 
 
+def tries_within(hourly: Decimal, seconds: int, restarts: int, amount: Decimal) -> int:
+    """How many tries `amount` pays for, each of them up to `seconds`."""
+    each = hourly * seconds * (1 + restarts)
+    return max(int(amount * 3600 // each), 0) if each > 0 else 0
+
+
+def limit_for_tries(
+    hourly: Decimal, restarts: int, limit: str, max_cost: str, currency: str, tries: int
+) -> tuple[int, Decimal | None]:
+    """(limit in seconds of each try, most that all may cost or None), as `limit_for` does for one job.
+
+    Raises BadValue when `--max-cost` doesn't pay for all tries, each of 5 minutes or of the limit given with it; the
+    hint says how many it pays for.
+    """
+    wanted = parse_limit(limit) if limit else None
+    if not max_cost:
+        return wanted or DEFAULT, None
+    amount = parse_amount(max_cost)
+    seconds = wanted or min(DEFAULT, affordable(hourly * tries, amount, restarts))
+    if seconds and worst_case(hourly * tries, seconds, restarts) <= amount:
+        return seconds, amount
+    shortest = wanted or SHORTEST
+    fit, least = tries_within(hourly, shortest, restarts, amount), worst_case(hourly * tries, shortest, restarts)
+    if fit:
+        hint = _("--tries {fit} fits")
+    elif affordable(hourly, amount, restarts):
+        hint = _("--max-cost {least} pays for all of them; or take a shorter --try-limit")
+    else:
+        hint = _("--max-cost {least} pays for all of them; or take a smaller machine")
+    said = _("{tries} tries of {limit} may cost {worst:.2f} {currency}, more than --max-cost {amount}")
+    raise BadValue(
+        said.format(tries=tries, limit=written(shortest), worst=least, currency=currency, amount=amount),
+        hint.format(fit=fit, least=cents(least)),
+    )
+
+
 def limit_for(hourly: Decimal, restarts: int, limit: str, max_cost: str, currency: str) -> tuple[int, Decimal | None]:
     """(limit in seconds, most it may cost or None) from --limit and --max-cost as typed, "" where not given.
 

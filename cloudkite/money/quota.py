@@ -84,18 +84,24 @@ def unread(readings: Sequence[Reading]) -> list[str]:
     ]
 
 
-def refuse(readings: Sequence[Reading], tier: str, region: str, instead: str = "") -> UserError | None:
+def refuse(
+    readings: Sequence[Reading], tier: str, region: str, instead: str = "", parallel: int = 1
+) -> UserError | None:
     """The error for quotas that are too small, None when all are enough. `tier` is the account's: trial or paid.
 
-    `instead` is the option by which the same job runs elsewhere, "" where there is none.
+    `instead` is the option by which the same job runs elsewhere, "" where there is none; `parallel` is how many tries
+    of a tuning job would run at once, each with the same part of what is needed.
     """
     short = [r for r in readings if not r.enough]
     if not short:
         return None
+    fewer = min((r.limit or 0) // (r.needed // parallel) for r in short)
     told = ", ".join(
         _("{title}: needs {needed}, has {limit}").format(title=r.title, needed=r.needed, limit=r.limit) for r in short
     )
-    if instead and tier == "trial":
+    if parallel > 1 and fewer:
+        hint = _("--parallel {count} fits: the tries take longer, and cost the same").format(count=fewer)
+    elif instead and tier == "trial":
         hint = _("a trial can't ask for quota: train on Cloud Run ({option}), or upgrade to a paid account")
         hint = hint.format(option=instead)
     elif tier == "trial":

@@ -132,7 +132,7 @@ def _used(jobs: Sequence[Job]) -> Counter[tuple[str, str]]:
         except UnknownName:  # another tool's machine
             continue
         for need in needs:
-            used[need.meter.title, job.region] += need.amount
+            used[need.meter.title, job.region] += need.amount * job.parallel
     return used
 
 

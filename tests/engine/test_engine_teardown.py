@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
+import time
+
 import pytest
 
 from cloudkite.engine import state
+from cloudkite.jobs import body, service
+from cloudkite.jobs.places import vertex
 from cloudkite.journey import teardown
 from cloudkite.show.errors import UserError
+from tests.jobs import SPEC
 
 pytestmark = pytest.mark.slow
 WATCHES = {"Budget", "NotificationChannel", "AlertPolicy"}
@@ -14,6 +20,28 @@ WATCHES = {"Budget", "NotificationChannel", "AlertPolicy"}
 
 def kinds(place) -> set[str]:
     return {one.kind for one in place.left()}
+
+
+def tuning(place) -> service.Job:
+    """A tuning job, two tries of which run and would for an hour."""
+    study = {
+        "metrics": [{"metricId": "accuracy", "goal": "MAXIMIZE"}],
+        "parameters": [{"parameterId": "units", "discreteValueSpec": {"values": [32, 64]}}],
+    }
+    outputs = place.account.outputs()
+    spec = dataclasses.replace(
+        SPEC, name="tuned", image="python:3.11", service_account=outputs.trainer, place="tuning", study=study, tries=4,
+        parallel=2, output=f"{outputs.buckets['models']}/penguins/tuned/",
+    )  # fmt: skip
+    made = body.tuning_body(spec)
+    container = made["trialJobSpec"]["workerPoolSpecs"][0]["containerSpec"]
+    container |= {"command": ["python", "-c", "import time; time.sleep(3600)"], "args": []}
+    assert place.target.session().post(vertex.url(place.target, "hyperparameterTuningJobs"), json=made).ok
+    while True:
+        (job,) = service.running(place.target)
+        if job.tries.get("running") == 2:
+            return job
+        time.sleep(0.2)
 
 
 def test_the_budget_stays_as_long_as_something_costs(place, capsys, tmp_path, monkeypatch):
@@ -47,9 +75,15 @@ def test_the_budget_stays_as_long_as_something_costs(place, capsys, tmp_path, mo
     assert place.up().failures == ()
     assert place.preview().changes == ()
     assert session.delete(f"{logs}/kept").ok
+    job = tuning(place)
+    capsys.readouterr()
     teardown.down(place.space, place.account.name, yes=True)
     assert not WATCHES & kinds(place)
-    assert "nothing in the project costs a cent a month" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "jobs that are cancelled first: tuned" in shown and "cancelled job tuned" in shown
+    assert "nothing in the project costs a cent a month" in shown
+    ended = service.get(place.target, job)
+    assert ended.state == "CANCELLED" and ended.tries == {"all": 4, "killed": 2} and service.running(place.target) == []
 
     assert place.up().failures == ()
     saved = tmp_path / "saved"

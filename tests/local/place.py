@@ -86,6 +86,21 @@ class Place:
     def submit(self, *arguments: str) -> submit.Submitted:
         return submit.submit(self.workspace, self.target, self.plan(*arguments))
 
+    def set_quota(self, session: Any, quota: str, value: int, service: str = "aiplatform.googleapis.com") -> None:
+        """Ask for that much of a quota in the account's region, less than there is included."""
+        parent = f"https://cloudquotas.googleapis.com/v1/projects/{self.account.project}/locations/global"
+        safety = {"ignoreSafetyChecks": "QUOTA_DECREASE_PERCENTAGE_TOO_HIGH"}
+        body = {
+            "service": service,
+            "quotaId": quota,
+            "dimensions": {"region": self.account.region},
+            "quotaConfig": {"preferredValue": str(value)},
+        }
+        made = session.post(f"{parent}/quotaPreferences", params={"quotaPreferenceId": quota, **safety}, json=body)
+        if made.status_code == 409:
+            made = session.patch(f"{parent}/quotaPreferences/{quota}", params=safety, json=body)
+        assert made.ok, made.text
+
     def trained(self, local_cloud: Any, session: Any, trainer: Trainer, name: str, *words: str) -> dict[str, Any]:
         """Run a generated trainer here, its results in the bucket of models, and give the trainer.json it leaves."""
         models = self.account.outputs().buckets["models"]

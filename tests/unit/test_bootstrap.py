@@ -134,6 +134,14 @@ def test_it_runs_the_trainer_out_of_the_wheel(cloud, wheel):
     assert cloud.asked == [("/storage/v1/b/staging/o/some%20folder%2Ftrainer.whl?alt=media", "Bearer t0ken")]
 
 
+def test_a_try_of_a_tuning_job_knows_where_its_metrics_go(cloud, tmp_path):
+    wheel = packed(tmp_path / "a.whl", "import os; print(os.environ.get('CLOUD_ML_HP_METRIC_FILE'))")
+    for told, place in (({}, "None"), ({"CLOUD_ML_TRIAL_ID": "1"}, bootstrap.METRICS),
+                        ({"CLOUD_ML_TRIAL_ID": "1", "CLOUD_ML_HP_METRIC_FILE": "/a/b"}, "/a/b")):  # fmt: skip
+        cloud.answers = [(200, wheel)]
+        assert run(cloud, digest(wheel), **told).stdout == f"{place}\n"
+
+
 def test_a_passing_failure_is_tried_again(cloud, wheel):
     cloud.answers = [(503, b"later"), (200, wheel)]
     assert run(cloud, digest(wheel)).returncode == 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import heapq
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -13,7 +13,7 @@ from catalog.book import UnknownName
 from catalog.prices import Price
 from cloudkite.accounts.api import LONGEST, Passing, call, pages, send, table
 from cloudkite.accounts.target import Target
-from cloudkite.jobs.body import MANAGED, JobSpec, body, restarts
+from cloudkite.jobs.body import MANAGED, STUDY, JobSpec, body, restarts
 from cloudkite.jobs.job import ENDED, Job, Unsure, Wanted, arguments_of, in_console, maybe
 from cloudkite.money import limits, prices
 from cloudkite.show.errors import UserError
@@ -25,26 +25,38 @@ _FLEX_WAIT = 24 * 3600  # seconds, where none are said (documentation of Schedul
 _NOT_TAKEN = frozenset({429, 503})  # answers by which a service says that it did nothing
 # What `parse` reads of a job. The start-up text of each, which is not read here, is most of an answer.
 # https://cloud.google.com/apis/docs/system-parameters: fields
-_TOLD = (
-    "nextPageToken,customJobs(name,displayName,state,createTime,startTime,endTime,error,labels,jobSpec(scheduling,"
-    "baseOutputDirectory,workerPoolSpecs(machineSpec,replicaCount,diskSpec,containerSpec(args))))"
-)
+_SPEC = "scheduling,baseOutputDirectory,workerPoolSpecs(machineSpec,replicaCount,diskSpec,containerSpec(args))"
+_OF_ALL = "name,displayName,state,createTime,startTime,endTime,error,labels"
+_TOLD = {
+    "customJobs": f"{_OF_ALL},jobSpec({_SPEC})",
+    "hyperparameterTuningJobs": f"{_OF_ALL},studySpec,maxTrialCount,parallelTrialCount,trialJobSpec({_SPEC}),trials",
+}
 _PAUSES = (1.0, 2.0, 5.0)  # seconds before a submission that was not taken is sent again
 
 
 def create(target: Target, spec: JobSpec) -> Job:
-    """Submit a job, once: an answer that was lost may be a job that runs, and is paid for.
+    """Submit a job, once."""
+    return _told(target, submit_once(target, spec, url(target, region=spec.region), body(spec), search))
+
+
+def submit_once(
+    target: Target,
+    spec: JobSpec,
+    place: str,
+    wanted: dict[str, Any],
+    search: Callable[[Target, Wanted], Iterator[Job]],
+) -> dict[str, Any]:
+    """POST a job to a collection, once: an answer that was lost may be a job that runs, and is paid for.
 
     So after a failure the job is looked up by its output folder, which no other has. It is sent again only where the
-    service said that it did not take it (429, 503) and it is not there either.
+    service said that it did not take it (429, 503) and it is not there either. Gives the job's JSON.
     """
-    wanted = body(spec)
     for pause in (*_PAUSES, None):
         try:
-            return _told(target, call(target, "POST", _url(target, spec.region), _("submit the job"), body=wanted))
+            return call(target, "POST", place, _("submit the job"), body=wanted)
         except Passing as failed:
-            if failed.http != 429 and (found := _submitted(target, spec, failed)):
-                return found
+            if failed.http != 429 and (found := _submitted(target, spec, failed, search)):
+                return call(target, "GET", f"{place}/{found.id}", _("look up job {id}").format(id=found.id))
             if failed.http not in _NOT_TAKEN:
                 hint = _("no job {name} is there: look again with `uv run invoke jobs` before you try again")
                 raise Unsure(failed.message, hint.format(name=spec.name)) from None
@@ -54,7 +66,9 @@ def create(target: Target, spec: JobSpec) -> Job:
     raise UserError(_("submit the job"))  # not reached: the last round returns or raises
 
 
-def _submitted(target: Target, spec: JobSpec, failed: Passing) -> Job | None:
+def _submitted(
+    target: Target, spec: JobSpec, failed: Passing, search: Callable[[Target, Wanted], Iterator[Job]]
+) -> Job | None:
     """The job of that name and output, if there is one after all. Raises UserError when that can't be told."""
     looks = (0, 1, 2) if failed.http not in _NOT_TAKEN else (0,)  # a list may be a little behind
     try:
@@ -74,30 +88,52 @@ def get(target: Target, job: str) -> Job:
     doing = _("look up job {id}").format(id=job)
     *some, last = ("", *target.account.also)
     for region in some:
-        answer = send(target, "GET", f"{_url(target, region)}/{job}", doing, again=True)
+        answer = send(target, "GET", f"{url(target, region=region)}/{job}", doing, again=True)
         if answer.ok:
             return _told(target, table(answer, doing))
         if answer.status_code != 404:
             last = region  # which tells what is wrong
             break
-    return _told(target, call(target, "GET", f"{_url(target, last)}/{job}", doing))
+    return _told(target, call(target, "GET", f"{url(target, region=last)}/{job}", doing))
 
 
 def cancel(target: Target, job: str) -> None:
     """Ask the service to stop a job; it ends a little later. A job that has ended already stays as it is."""
+    stop(target, "customJobs", job, get)
+
+
+def stop(target: Target, collection: str, job: str, get: Callable[[Target, str], Job]) -> None:
+    """The same for a job of a collection, which `get` looks up."""
     found = get(target, job)
     if not found.active:
         return
     try:
-        url = f"{_url(target, found.region)}/{job}:cancel"
-        call(target, "POST", url, _("cancel job {id}").format(id=job), body={}, again=True)
+        place = url(target, collection, found.region)
+        call(target, "POST", f"{place}/{job}:cancel", _("cancel job {id}").format(id=job), body={}, again=True)
     except UserError:  # a second try is refused when the first was heard, and only its answer was lost
         if get(target, job).state not in {*ENDED, "CANCELLING"}:
             raise
 
 
 def search(target: Target, wanted: Wanted, page: int = 100) -> Iterator[Job]:
-    """Jobs that are wanted, newest first, as many as are asked for; `page` is how many one request brings."""
+    """Jobs that are wanted, newest first, as many as are asked for; `page` is how many one request brings.
+
+    A try of a tuning job is part of that, and isn't among them.
+    """
+    now = target.now()
+
+    def of(region: str) -> Iterator[Job]:
+        for raw in listed(target, "customJobs", wanted, page, region):
+            job = _told(target, raw, now)
+            if wanted.name in ("", job.name) and STUDY not in job.labels:  # a star in a filter means any text
+                yield job
+
+    everywhere = (of(region) for region in ("", *target.account.also))
+    return heapq.merge(*everywhere, key=lambda job: job.created, reverse=True)
+
+
+def listed(target: Target, collection: str, wanted: Wanted, page: int, region: str = "") -> Iterator[dict[str, Any]]:
+    """The JSON of jobs of a collection that the service takes for wanted; of the account's region, or another."""
     terms = [" OR ".join(f'state="JOB_STATE_{state}"' for state in wanted.states)] if wanted.states else []
     terms += [f"display_name={quoted(wanted.name)}"] if wanted.name else []
     labels = {**({} if wanted.everything else {"managed-by": MANAGED}), **wanted.labels}
@@ -107,19 +143,10 @@ def search(target: Target, wanted: Wanted, page: int = 100) -> Iterator[Job]:
         terms.append(f'create_time>="{wanted.since.astimezone(datetime.UTC):%Y-%m-%dT%H:%M:%SZ}"')
     params = {
         "pageSize": page,
-        "fields": _TOLD,
+        "fields": f"nextPageToken,{collection}({_TOLD[collection]})",
         **({"filter": " AND ".join(f"({term})" for term in terms)} if terms else {}),
     }
-    now = target.now()
-
-    def of(region: str) -> Iterator[Job]:
-        for raw in pages(target, _url(target, region), "customJobs", _("list the jobs"), params):
-            job = _told(target, raw, now)
-            if wanted.name in ("", job.name):  # a star in a filter means any text
-                yield job
-
-    everywhere = (of(region) for region in ("", *target.account.also))
-    return heapq.merge(*everywhere, key=lambda job: job.created, reverse=True)
+    return pages(target, url(target, collection, region), collection, _("list the jobs"), params)
 
 
 def quoted(text: str) -> str:
@@ -136,6 +163,11 @@ def _told(target: Target, raw: dict[str, Any], now: datetime.datetime | None = N
     job = parse(raw, now or target.now())
     if not target.account.costs_money:
         return job
+    return shown(target, job)
+
+
+def shown(target: Target, job: Job) -> Job:
+    """The job with the console's pages about it."""
     page = f"vertex-ai/locations/{job.region}/training/{job.id}"
     query = f'resource.type="ml_job" resource.labels.job_id="{job.id}"'
     return in_console(job, target.account.project, page, query)
@@ -243,8 +275,12 @@ def _known(accelerator: str) -> str:
     return "" if accelerator == "ACCELERATOR_TYPE_UNSPECIFIED" else accelerator
 
 
-def _url(target: Target, region: str = "") -> str:
-    """The jobs of a region, "" for the account's own."""
+def host(target: Target, region: str = "") -> str:
+    """The service in a region, "" for the account's own."""
+    return f"https://{region or target.account.region}-aiplatform.googleapis.com/v1"
+
+
+def url(target: Target, collection: str = "customJobs", region: str = "") -> str:
+    """The collection of all jobs of a kind in a region, "" for the account's own."""
     account, region = target.account, region or target.account.region
-    host = f"https://{region}-aiplatform.googleapis.com/v1"
-    return f"{host}/projects/{account.project}/locations/{region}/customJobs"
+    return f"{host(target, region)}/projects/{account.project}/locations/{region}/{collection}"

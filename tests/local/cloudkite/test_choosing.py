@@ -85,7 +85,7 @@ def test_a_name_means_one_job_for_ever(place, jobs):
         choosing.choose(place.target, "task8")
     assert somebodys.id in several.value.message and jobs["task8"].id in several.value.message
     lost = dataclasses.replace(SPEC, name="task8", output=jobs["task8"].output)
-    found = vertex._submitted(place.target, lost, api.Passing("the connection was cut"))
+    found = vertex._submitted(place.target, lost, api.Passing("the connection was cut"), vertex.search)
     assert found is not None and found.id == jobs["task8"].id, "whose answer was lost is told by its output alone"
 
 

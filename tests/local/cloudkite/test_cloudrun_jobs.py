@@ -21,9 +21,8 @@ RUN = "https://run.googleapis.com/v2"
 @pytest.fixture(scope="module")
 def place(place: Place, session) -> Place:
     url = f"https://serviceusage.googleapis.com/v1/projects/{place.account.project}/services/run.googleapis.com:enable"
-    assert {job.place for job in service.search(place.target)} <= {
-        "vertex"
-    }  # where the API is off, there is nothing in it
+    # Where the API is off, there is nothing in it.
+    assert "run" not in {job.place for job in service.search(place.target)}
     assert session.post(url, json={}).ok
     return place
 
@@ -36,27 +35,11 @@ def finished(place: Place) -> tuple[submit.Submitted, list[logs.Event], service.
     return made, events, service.get(place.target, made.id)
 
 
-def set_quota(session, place: Place, quota: str, value: int, service_name: str = "aiplatform.googleapis.com") -> None:
-    parent = f"https://cloudquotas.googleapis.com/v1/projects/{place.account.project}/locations/global"
-    safety = {"ignoreSafetyChecks": "QUOTA_DECREASE_PERCENTAGE_TOO_HIGH"}
-    body = {
-        "service": service_name,
-        "quotaId": quota,
-        "dimensions": {"region": place.account.region},
-        "quotaConfig": {"preferredValue": str(value)},
-    }
-    made = session.post(f"{parent}/quotaPreferences", params={"quotaPreferenceId": quota, **safety}, json=body)
-    if made.status_code == 409:
-        url = f"{parent}/quotaPreferences/{quota}"
-        made = session.patch(url, params=safety, json=body)
-    assert made.ok, made.text
-
-
 def test_where_training_has_no_quota_cloud_run_is_named(place: Place, session) -> None:
     plan = place.plan()
     before = gate.judge(place.target, plan).readings[0].limit
     assert before is not None
-    set_quota(session, place, "CustomModelTrainingCPUsPerProjectPerRegion", 0)
+    place.set_quota(session, "CustomModelTrainingCPUsPerProjectPerRegion", 0)
     try:
         with pytest.raises(UserError) as refused:
             gate.judge(place.target, plan)
@@ -74,12 +57,12 @@ def test_where_training_has_no_quota_cloud_run_is_named(place: Place, session) -
             "Cloud Run milli-vCPUs": (4000, 20_000),
             "Cloud Run memory bytes": (8 << 30, 40 << 30),
         }
-        set_quota(session, place, "CpuAllocPerProjectRegion", 2000, "run.googleapis.com")
+        place.set_quota(session, "CpuAllocPerProjectRegion", 2000, "run.googleapis.com")
         with pytest.raises(UserError, match="Cloud Run milli-vCPUs: needs 4000, has 2000"):
             gate.judge(place.target, there)
     finally:
-        set_quota(session, place, "CustomModelTrainingCPUsPerProjectPerRegion", before)
-        set_quota(session, place, "CpuAllocPerProjectRegion", 20_000, "run.googleapis.com")
+        place.set_quota(session, "CustomModelTrainingCPUsPerProjectPerRegion", before)
+        place.set_quota(session, "CpuAllocPerProjectRegion", 20_000, "run.googleapis.com")
 
 
 def test_it_trains_and_says_so(place: Place, finished) -> None:
@@ -165,5 +148,5 @@ def test_what_runs_is_held_cancelled_and_taken_away(place: Place, session) -> No
     assert session.get(parent).json() == {}
     with pytest.raises(UserError):
         service.get(place.target, again.id)
-    assert all(job.place == "vertex" for job in service.search(place.target))
+    assert all(job.place != "run" for job in service.search(place.target))
     assert service.forget(place.target) == 0

@@ -8,6 +8,7 @@ import hashlib
 import os
 import subprocess
 import sys
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -102,6 +103,25 @@ def test_a_submission_whose_end_nobody_can_tell_says_so(place: Place, spec: JobS
         service.create(place.target, spec)
     assert told.value.hint == "it may have been submitted: look with `uv run invoke jobs` before you try again"
     assert len(named(place, spec.name)) == 1
+
+
+@pytest.mark.parametrize("trouble", [{"cut": "after"}, {"code": 503, "times": 3}])
+def test_a_tuning_job_in_trouble_is_one_job(
+    place: Place, spec: JobSpec, fault: Break, trouble: dict[str, Any]
+) -> None:  # fmt: skip
+    study = {
+        "metrics": [{"metricId": "accuracy", "goal": "MAXIMIZE"}],
+        "parameters": [{"parameterId": "units", "discreteValueSpec": {"values": [32, 64]}}],
+    }
+    output = f"{spec.output}{spec.name}/"
+    tuned = dataclasses.replace(spec, place="tuning", image="python:3.11", study=study, tries=2, output=output)
+    service.running(place.target)  # signs in
+    fault("aiplatform.hyperparameterTuningJobs.create", **trouble)
+    made = service.create(place.target, tuned)
+    assert [job.id for job in named(place, spec.name)] == [made.id]
+    service.cancel(place.target, made)
+    while service.get(place.target, made).active:
+        time.sleep(0.2)
 
 
 @pytest.fixture

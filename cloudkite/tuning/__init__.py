@@ -1,0 +1,1 @@
+"""Tuning: which values of a trainer's options give the best model."""
