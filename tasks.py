@@ -19,6 +19,7 @@ from cloudkite.commands.new import new
 from cloudkite.commands.parity import parity
 from cloudkite.commands.pin import pin
 from cloudkite.commands.predict import predict
+from cloudkite.commands.prices import prices
 from cloudkite.commands.quota import quota
 from cloudkite.commands.report import report
 from cloudkite.commands.start import start
@@ -29,7 +30,7 @@ from cloudkite.commands.up import up
 
 ns = Collection(
     demo, start, new, report, check, train, jobs, logs, cancel, fetch, predict, export, tensorboard, up, down, test,
-    lint, bench, quota, doctor, pin, audit, parity,
+    lint, bench, quota, doctor, pin, audit, parity, prices,
     account.collection, budget.collection, ci.collection, classes.collection, data.collection, local.collection,
     template.collection,
 )  # fmt: skip
