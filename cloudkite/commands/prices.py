@@ -42,6 +42,8 @@ def prices(
 
     wishes = pricing.Wishes(gpu, memory, cpus, spot, region, on, all)
     if trainer or epochs:
-        pricing.show_runs(workspace.find(), trainer, account, wishes, epochs=epochs, as_json=json)
+        from cloudkite.journey import speeds
+
+        speeds.show(workspace.find(), trainer, account, wishes, epochs=epochs, as_json=json)
     else:
         pricing.show(workspace.find(), account, wishes, as_json=json)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from urllib.parse import quote
@@ -51,7 +51,8 @@ class Job:
 
     `seconds` it ran until now, `cost` of those and `worst_case` in `currency`; both None when the price of its machine
     is not known. `hourly` is the price of all replicas, `price_date` its date. `console` and `console_logs` are pages
-    of Google's console, "" for a job on a local cloud. `place` is where it runs: VERTEX or RUN.
+    of Google's console, "" for a job on a local cloud. `place` is where it runs: VERTEX or RUN. `arguments` are the
+    trainer's.
     """
 
     id: str
@@ -82,6 +83,7 @@ class Job:
     console: str = ""
     console_logs: str = ""
     place: str = VERTEX
+    arguments: tuple[str, ...] = ()
 
     @property
     def started_by(self) -> str:
@@ -117,6 +119,11 @@ def moment(text: str) -> datetime.datetime:
     """Google's RFC 3339 in UTC, with up to nine decimals of which Python keeps six."""
     whole, _dot, fraction = text.rstrip("Z").partition(".")
     return datetime.datetime.fromisoformat(f"{whole}.{fraction[:6]:0<6}+00:00")
+
+
+def arguments_of(words: Sequence[str]) -> tuple[str, ...]:
+    """The trainer's own among what the container is given: see body.py."""
+    return tuple(words[words.index("--") + 1 :]) if "--" in words else ()
 
 
 def maybe(text: str | None) -> datetime.datetime | None:

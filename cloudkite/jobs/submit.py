@@ -34,7 +34,6 @@ class Submitted(Job):
     staged: str = ""
     data: str = ""
     sent_bytes: int = 0
-    arguments: tuple[str, ...] = ()
 
 
 def plan(account: Account, trainer: Trainer, wishes: Wishes) -> Plan:
@@ -156,7 +155,7 @@ def submit(
     fields = {field.name: getattr(job, field.name) for field in dataclasses.fields(Job)}
     sent_bytes = sum(one.sent_bytes for one in (staged, data, sent) if one)
     told = {"staged": staged.uri, "data": data.uri if data else "", "sent_bytes": sent_bytes, "arguments": arguments}
-    return Submitted(**fields, **told)
+    return Submitted(**{**fields, **told})
 
 
 def _pushed(plan: Plan) -> list[str]:

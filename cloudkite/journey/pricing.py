@@ -1,4 +1,4 @@
-"""What training costs, told before anything is started: machines by price, and runs of a trainer by measured speed."""
+"""What training costs, told before anything is started: machines by the price of an hour."""
 
 from __future__ import annotations
 
@@ -64,15 +64,12 @@ class Wishes:
             raise BadValue(said, near(unknown.name, shorts)) from None
 
 
-# --- machines
-
-
 def show(workspace: Workspace, account_name: str, wishes: Wishes, *, as_json: bool = False) -> None:
     """Machines of the account's region by price, what its budget and quotas allow, and where they are cheaper."""
     wish = wishes.checked()
     account, notes = _account(workspace, account_name)
     region = wishes.region or (account.region if account else _REGION)
-    found = _offers(region, wish, wishes.on)
+    found = offered(region, wish, wishes.on)
     own = found if wishes.everything or wish.gpu else machines.first(found)
     others = machines.everywhere(wish, wishes.on) if wishes.everything else []
     others = [one for one in others if one.region != region]
@@ -101,7 +98,7 @@ def show(workspace: Workspace, account_name: str, wishes: Wishes, *, as_json: bo
         screen.say(_nothing(wish, region))
     if not own and not others:
         return
-    rate, legend = means.rate or currency.DOLLAR, _Legend([*own, *others])
+    rate, legend = means.rate or currency.DOLLAR, Legend([*own, *others])
     if own:
         screen.say(_heading(account, region, means))
         _table(own, means, rate, legend, wish.spot, near_by)
@@ -111,8 +108,8 @@ def show(workspace: Workspace, account_name: str, wishes: Wishes, *, as_json: bo
             screen.say(said, style="dim")
     if others:
         screen.heading(_("elsewhere"))
-        _others(others, rate, legend, wish.spot)
-    for line in (*legend.lines(), *_foot(rate, wishes.on, region)):
+        _others(others, rate, legend)
+    for line in (*legend.lines(), *foot(rate, wishes.on, region)):
         screen.say(line, style="dim")
     if best := max((found for found in near_by.values() if found), key=lambda one: one[1], default=None):
         screen.say(
@@ -126,7 +123,8 @@ def show(workspace: Workspace, account_name: str, wishes: Wishes, *, as_json: bo
 
 
 def _account(workspace: Workspace, name: str) -> tuple[Account | None, list[str]]:
-    """The account to look at; none, with a note, where the one in use can't be read. Raises UserError for a named one."""
+    """The account to look at; none, with a note, where the one in use can't be read. Raises UserError for one that is
+    named."""
     try:
         return registry.load(workspace, name or None), []
     except UserError as problem:
@@ -135,7 +133,8 @@ def _account(workspace: Workspace, name: str) -> tuple[Account | None, list[str]
         return None, [_("budget and quotas weren't looked at: {why}").format(why=problem.message)]
 
 
-def _offers(region: str, wish: Wish, place: str) -> list[Offer]:
+def offered(region: str, wish: Wish, place: str) -> list[Offer]:
+    """What there is in a region, nothing where Cloud Run is not."""
     try:
         return machines.offers(region, wish, place)
     except UnknownName:  # Cloud Run is not everywhere
@@ -190,7 +189,7 @@ def _table(
     offers: Sequence[Offer],
     means: Means,
     rate: Rate,
-    legend: _Legend,
+    legend: Legend,
     spot: bool,
     near_by: dict[Offer, tuple[Offer, Decimal] | None],
 ) -> None:
@@ -222,7 +221,7 @@ def _table(
     screen.table(columns, cells, right=right, spare=[2, 1])
 
 
-def _others(offers: Sequence[Offer], rate: Rate, legend: _Legend, spot: bool) -> None:
+def _others(offers: Sequence[Offer], rate: Rate, legend: Legend) -> None:
     screen.table(
         [_("region"), _("machine"), _("vCPUs"), _("memory"), _("an hour"), _("on Spot")],
         [
@@ -273,7 +272,8 @@ def _saved(found: tuple[Offer, Decimal] | None) -> str:
     return f"{found[0].region} -{found[1]:.0%}" if found else ""
 
 
-def _foot(rate: Rate, place: str, region: str) -> Iterable[str]:
+def foot(rate: Rate, place: str, region: str) -> Iterable[str]:
+    """What else is to be told of prices."""
     if told := rate.told():
         yield _("{rate}, by Google's price list").format(rate=told)
     if place == RUN and region in run.regions():
@@ -294,7 +294,7 @@ def _as_json(one: Offer, means: Means, near_by: tuple[Offer, Decimal] | None, sp
     }
 
 
-class _Legend:
+class Legend:
     """How sure prices are and of which day, told once: what most of them are needs no mark, others get a letter."""
 
     def __init__(self, offers: Iterable[Offer]) -> None:

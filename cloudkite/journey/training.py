@@ -210,7 +210,7 @@ def start(workspace: Workspace, target: Target, plan: Plan, *, yes: bool, quiet:
     _show_price(plan, say, verdict.rate)
     if plan.earlier:
         say(_("learns on from {place}").format(place=plan.earlier.shown))
-    for line in (*plan.notes, *verdict.notes):
+    for line in (*plan.notes, *verdict.notes, *_foreseen(target, plan, verdict.rate)):
         say(line)
     gate.consent(plan.account, plan, yes=yes, ask=screen.confirm, rate=verdict.rate)
     with screen.waiting(_("staging ...")) as tell:
@@ -221,6 +221,19 @@ def start(workspace: Workspace, target: Target, plan: Plan, *, yes: bool, quiet:
     _show_console(job, say)
     say(_("runs     python -m trainer.task {arguments}").format(arguments=" ".join(job.arguments)))
     return job
+
+
+def _foreseen(target: Target, plan: Plan, rate: Rate | None) -> list[str]:
+    """What earlier jobs tell of one with accelerators or several workers; nothing where they can't be read."""
+    if not (plan.accelerator or plan.machine.chip or plan.workers > 1):
+        return []
+    from cloudkite.journey import speeds
+    from cloudkite.money import measured
+
+    try:
+        return speeds.foreseen(measured.of_trainer(target, plan.trainer.name), plan, rate)
+    except UserError:  # it is advice: what stops a job is told by what needs it
+        return []
 
 
 def _show_console(job: Job, say: Callable[[str], None]) -> None:

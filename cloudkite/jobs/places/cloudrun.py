@@ -25,7 +25,7 @@ from cloudkite.accounts.api import Passing, call, pages, send, table
 from cloudkite.accounts.target import Target
 from cloudkite.jobs import body as request
 from cloudkite.jobs.body import MANAGED, JobSpec
-from cloudkite.jobs.job import ENDED, RUN, Job, Unsure, Wanted, in_console, maybe
+from cloudkite.jobs.job import ENDED, RUN, Job, Unsure, Wanted, arguments_of, in_console, maybe
 from cloudkite.money import limits
 from cloudkite.show.errors import UserError, from_google, is_off
 from cloudkite.show.text import _
@@ -262,6 +262,7 @@ def parse(raw: dict[str, Any], now: datetime.datetime | None = None) -> Job:
         price_date=price.as_of if price else "",
         labels=tags,
         place=RUN,
+        arguments=arguments_of(container.get("args", [])),
     )
 
 

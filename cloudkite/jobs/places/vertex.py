@@ -13,7 +13,7 @@ from catalog.prices import Price
 from cloudkite.accounts.api import LONGEST, Passing, call, pages
 from cloudkite.accounts.target import Target
 from cloudkite.jobs.body import MANAGED, JobSpec, body, restarts
-from cloudkite.jobs.job import ENDED, Job, Unsure, Wanted, in_console, maybe
+from cloudkite.jobs.job import ENDED, Job, Unsure, Wanted, arguments_of, in_console, maybe
 from cloudkite.money import limits, prices
 from cloudkite.show.errors import UserError
 from cloudkite.show.text import _
@@ -157,6 +157,7 @@ def parse(raw: dict[str, Any], now: datetime.datetime | None = None) -> Job:
         currency=price.currency if price else "USD",
         price_date=price.as_of if price else "",
         labels=raw.get("labels", {}),
+        arguments=arguments_of(pools[0].get("containerSpec", {}).get("args", [])),
     )
 
 
