@@ -257,7 +257,7 @@ def _against_cpus(by_setup: Mapping[Setup, Speed], plan: Plan, epochs: int, rate
         told=told,
         jobs=", ".join((own.jobs[0], other.jobs[0])),
     )
-    return [said]
+    return [_estimated(said, own, other)]
 
 
 def _cost(setup: Setup, plan: Plan, speed: Speed, epochs: int) -> Decimal | None:
@@ -280,10 +280,17 @@ def _against_one(by_setup: Mapping[Setup, Speed], plan: Plan, epochs: int) -> st
                  "{lacking} of {machine} has succeeded").format(
             workers=plan.workers, lacking=_(" or ").join(map(str, lacking)), machine=plan.machine.name
         )  # fmt: skip
-    said = _("{workers} workers were {speed:.2g}x as fast as 1, and a run of {epochs} epochs cost {cost:.2g}x as much: "
-             "measured on {jobs}")  # fmt: skip
-    cost = several.seconds(epochs) * plan.workers / one.seconds(epochs)
-    return said.format(
-        workers=plan.workers, speed=one.seconds(epochs) / several.seconds(epochs), epochs=epochs, cost=cost,
-        jobs=", ".join((several.jobs[0], one.jobs[0])),
-    )  # fmt: skip
+    said = _("{workers} workers did an epoch {speed:.2g}x as fast as 1, and a run of {epochs} epochs cost {cost:.2g}x "
+             "as much: measured on {jobs}")  # fmt: skip
+    faster = one.epoch_seconds / several.epoch_seconds
+    dearer = several.seconds(epochs) * plan.workers / one.seconds(epochs)
+    jobs = ", ".join((several.jobs[0], one.jobs[0]))
+    said = said.format(workers=plan.workers, speed=faster, epochs=epochs, cost=dearer, jobs=jobs)
+    return _estimated(said, several, one)
+
+
+def _estimated(said: str, *speeds: Speed) -> str:
+    """The same, with what is to be known of it where a speed is of another number of rows."""
+    if not any(speed.scaled for speed in speeds):
+        return said
+    return _("{said}; an estimate, as they had different numbers of rows").format(said=said)
