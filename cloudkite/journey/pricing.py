@@ -320,6 +320,8 @@ class Legend:
             (mark, _("{how}, {date}").format(how=words.get(sure, sure), date=date))
             for (sure, date), mark in self.marks.items()
         ]
+        if not told:
+            return
         rest = "".join(f"; {mark}: {what}" for mark, what in told[1:])
         yield _("prices of an hour, with the disk, before tax and network; {usual}{rest}").format(
             usual=told[0][1], rest=rest

@@ -21,8 +21,7 @@ from cloudkite.money.offered.machines import Offer, Wish
 from cloudkite.show import amounts, screen
 from cloudkite.show.errors import BadValue, UserError
 from cloudkite.show.text import _, counted
-from cloudkite.trainers import arguments, folders
-from cloudkite.trainers.folders import Trainer
+from cloudkite.trainers import folders
 from cloudkite.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -56,7 +55,7 @@ def show(
         notes.append(_("account {name} isn't set up: it has no jobs to measure").format(name=account.name))
     newest = found.like({}) or found.runs
     runs = found.same(newest[0]) if newest else ()
-    count = epochs or _default_epochs(trainer) or (runs[0].epochs if runs else 0)
+    count = epochs or measured.default_epochs(trainer) or (runs[0].epochs if runs else 0)
     offers = machines.first(offered(region, wish, wishes.on))
     table = _priced(measured.speeds(runs), region, wish, wishes.on, count)
     unmeasured = [one for one in offers if not any(_on(one, row) for row in table)]
@@ -142,10 +141,6 @@ def _on(one: Offer, row: _Priced) -> bool:
     )  # fmt: skip
 
 
-def _default_epochs(trainer: Trainer) -> int | None:
-    return arguments.default_of(trainer, "--epochs")
-
-
 def _show_runs(table: Sequence[_Priced], unmeasured: Sequence[Offer], rate: Rate, legend: Legend, spot: bool) -> None:
     def cells(one: Offer, workers: int = 1) -> list[str]:
         times = f"{workers} x " if workers > 1 else ""
@@ -206,9 +201,8 @@ def _unread(count: int) -> str:
 def foreseen(found: Measurements, plan: Plan, rate: Rate | None) -> list[str]:
     """What measured runs tell of a job with accelerators or several workers, before it may start; nothing else."""
     rate = rate or currency.DOLLAR
-    runs = found.like(measured.options(plan.arguments))
-    epochs = measured.epochs(plan.arguments) or _default_epochs(plan.trainer) or (runs[0].epochs if runs else 0)
-    by_setup = {speed.setup: speed for speed in measured.speeds(runs)}
+    by_setup = measured.of_plan(found, plan)
+    epochs = measured.epochs_of(plan, found.like(measured.options(plan.arguments)))
     lines = []
     if plan.accelerator or plan.machine.chip:
         lines += _against_cpus(by_setup, plan, epochs, rate)
@@ -217,13 +211,9 @@ def foreseen(found: Measurements, plan: Plan, rate: Rate | None) -> list[str]:
     return lines
 
 
-def _setup(plan: Plan, workers: int) -> Setup:
-    return measured.Setup(plan.place, plan.machine.name, plan.accelerator, plan.count, workers)
-
-
 def _against_cpus(by_setup: Mapping[Setup, Speed], plan: Plan, epochs: int, rate: Rate) -> list[str]:
     """A line where the accelerator doesn't pay: the same run costs no more on the cheapest machine without one."""
-    own = by_setup.get(_setup(plan, plan.workers))
+    own = by_setup.get(measured.setup_of(plan))
     hourly = plan.price.amount
     plain = [
         (cost, speed)
@@ -273,7 +263,7 @@ def _cost(setup: Setup, plan: Plan, speed: Speed, epochs: int) -> Decimal | None
 
 def _against_one(by_setup: Mapping[Setup, Speed], plan: Plan, epochs: int) -> str:
     """How much faster and dearer several workers were than one of the same machines."""
-    several, one = by_setup.get(_setup(plan, plan.workers)), by_setup.get(_setup(plan, 1))
+    several, one = by_setup.get(measured.setup_of(plan)), by_setup.get(measured.setup_of(plan, 1))
     if several is None or one is None:
         lacking = [count for count, speed in ((1, one), (plan.workers, several)) if speed is None]
         return _("whether {workers} workers are faster than 1 was never measured with this trainer: no job with "

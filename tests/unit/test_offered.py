@@ -182,3 +182,4 @@ def test_a_mark_for_each_kind_of_price_that_is_not_the_usual():
         mark = legend.marks[one.on_demand.sure, one.on_demand.as_of]
         assert legend.price(one.on_demand, DOLLAR) == f"{one.on_demand.amount:,.4f} USD {mark}".rstrip()
     assert legend.price(None, DOLLAR) == "-"
+    assert not list(pricing.Legend([]).lines())

@@ -36,6 +36,10 @@ def test_each_ended_job_is_read_once_and_compared_with_its_like(place: Place, en
     assert (run.job, run.epochs, run.rows, run.used) == (ended.name, 4, None, {"pause": "0.3"})
     assert 0.3 <= run.epoch_seconds < 2
     assert run.rest_seconds == pytest.approx(ended.seconds - 4 * run.epoch_seconds)
+    wanted = place.plan("--epochs", "4", "--pause", "0.3")
+    estimated = measured.estimate(place.target, wanted)
+    assert estimated and abs(estimated / ended.cost - 1) < 0.1  # it is the same job
+    assert measured.estimate(place.target, place.plan("--pause", "9")) is None
     monkeypatch.setattr(logs, "read", None)  # whoever reads a log again fails
     assert measured.of_trainer(place.target, "tiny") == found
     assert not measured.of_trainer(place.target, "tin").runs
