@@ -2,7 +2,7 @@
 
 from invoke.collection import Collection
 
-from cloudkite.commands import account, budget, ci, classes, data, local, prices, template
+from cloudkite.commands import account, budget, ci, classes, data, local, template
 from cloudkite.commands.audit import audit
 from cloudkite.commands.bench import bench
 from cloudkite.commands.cancel import cancel
@@ -20,6 +20,7 @@ from cloudkite.commands.new import new
 from cloudkite.commands.parity import parity
 from cloudkite.commands.pin import pin
 from cloudkite.commands.predict import predict
+from cloudkite.commands.prices import prices
 from cloudkite.commands.quota import quota
 from cloudkite.commands.report import report
 from cloudkite.commands.start import start
@@ -31,7 +32,7 @@ from cloudkite.commands.wait import wait
 
 ns = Collection(
     demo, start, new, report, check, train, jobs, logs, wait, cancel, fetch, predict, export, tensorboard, up, down,
-    test, lint, bench, quota, costs, doctor, pin, audit, parity,
+    test, lint, bench, quota, prices, costs, doctor, pin, audit, parity,
     account.collection, budget.collection, ci.collection, classes.collection, data.collection, local.collection,
-    prices.collection, template.collection,
+    template.collection,
 )  # fmt: skip

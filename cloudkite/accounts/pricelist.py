@@ -32,7 +32,7 @@ def lay(account: Account) -> str:
         return ""
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         said = _("the copy of the price list in {path} can't be used, so the bundled prices are: {command}")
-        command = f"uv run invoke prices.refresh --account {account.name}"
+        command = f"uv run invoke prices --refresh --account {account.name}"
         return said.format(path=_path(account), command=command)
     return ""
 

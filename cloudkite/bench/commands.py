@@ -45,6 +45,16 @@ def listing(place: Place) -> Iterator[Row]:
         )
 
 
+def prices(place: Place) -> Iterator[Row]:
+    """`invoke prices` beside `invoke --list`: with an account that is set up, and by the catalogue alone."""
+    listed = place.invoke("--list")
+    yield paired(
+        "invoke prices, no account set up", place.invoke("prices"), listed, runs=7, target="", peer_name="invoke --list"
+    )
+    assert place.set_up
+    yield paired("invoke prices", place.invoke("prices"), listed, runs=11, target="<= 0.5 s", peer_name="invoke --list")
+
+
 def jobs(place: Place) -> Iterator[Row]:
     """`invoke jobs` beside the SDK's list, and gcloud's where it is installed."""
     target = place.set_up
@@ -134,6 +144,7 @@ def demo(place: Place) -> Iterator[Row]:
 ROWS: dict[str, Callable[[Place], Iterator[Row]]] = {
     "list": listing,
     "up": up,
+    "prices": prices,
     "jobs": jobs,
     "costs": costs,
     "train": train,

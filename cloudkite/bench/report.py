@@ -37,11 +37,13 @@ def run(only: str = "", as_json: bool = False) -> None:
 
 
 def _rows(only: str) -> Iterator[Row]:
-    from cloudkite.bench import accounts, commands, kills, localcloud, reliability, trainers
+    from cloudkite.bench import accounts, commands, kills, localcloud, reliability, trainers, workers
 
     measurements = {**commands.ROWS, **localcloud.ROWS, **trainers.ROWS}
     if only:  # drills take many minutes: only by their name
         measurements |= {**reliability.ROWS, **accounts.ROWS}
+    if "workers" in only:
+        measurements |= workers.ROWS
     if "kill" in only:  # `--only up` means how long `up` takes
         measurements |= kills.ROWS
     chosen = {name: measure for name, measure in measurements.items() if only in name}

@@ -62,8 +62,8 @@ class Event(Line):
     progress: Progress | None = None
 
 
-def read(target: Target, job: Job | str, since: datetime.datetime | None = None) -> Iterator[Line]:
-    """The job's log in order of time, all pages. `job` may be its id."""
+def read(target: Target, job: Job | str, since: datetime.datetime | None = None, only: str = "") -> Iterator[Line]:
+    """The job's log in order of time, all pages. `job` may be its id; `only` is a filter in the service's language."""
     job = _job(target, job)
     if job.place == RUN:  # what the containers and the service wrote, without the audit log
         terms = [
@@ -75,6 +75,7 @@ def read(target: Target, job: Job | str, since: datetime.datetime | None = None)
         terms = ['resource.type="ml_job"', f'resource.labels.job_id="{job.id}"']
     # Without a bound the service looks at the last day only (entries.list), and a job may be older.
     terms.append(f'timestamp>="{(since or job.created - _OVERLAP).astimezone(datetime.UTC):%Y-%m-%dT%H:%M:%S.%fZ}"')
+    terms += [only] if only else []
     body = {
         "resourceNames": [f"projects/{target.account.project}"],
         "filter": " AND ".join(terms),

@@ -153,6 +153,10 @@ def _start(
         say(line)
     for line in judged.notes:
         say(line)
+    for fate in left:
+        fate.plan, foreseen = training.foresee(target, fate.plan, judged.rate)
+        for line in foreseen:
+            say(_("{label}: {said}").format(label=fate.label, said=line))
     total = members.total(fate.plan for fate in left)
     gate.consent(account, left[0].plan, yes=yes, ask=screen.confirm, rate=judged.rate, together=total, count=len(left))
     _submit(workspace, target, left, say)

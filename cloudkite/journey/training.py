@@ -221,7 +221,8 @@ def start(workspace: Workspace, target: Target, plan: Plan, *, yes: bool, quiet:
     _show_price(plan, say, verdict.rate)
     if plan.earlier:
         say(_("learns on from {place}").format(place=plan.earlier.shown))
-    for line in (*plan.notes, *verdict.notes):
+    plan, foreseen = foresee(target, plan, verdict.rate)
+    for line in (*plan.notes, *verdict.notes, *foreseen):
         say(line)
     gate.consent(plan.account, plan, yes=yes, ask=screen.confirm, rate=verdict.rate)
     with screen.waiting(_("staging ...")) as tell:
@@ -239,6 +240,24 @@ def _tried(plan: Plan) -> list[str]:
     from cloudkite.tuning import google
 
     return google.sample(plan.study) if plan.study else []
+
+
+def foresee(target: Target, plan: Plan, rate: Rate | None) -> tuple[Plan, list[str]]:
+    """The plan with what it will probably cost by earlier jobs, and what they tell of it; nothing where there are none.
+
+    A tuning job is not foreseen: its tries differ in what they do.
+    """
+    from cloudkite.journey import speeds
+    from cloudkite.money import measured
+
+    if plan.study:
+        return plan, []
+    try:
+        found = measured.of_trainer(target, plan.trainer.name)
+    except UserError:  # it is advice: what stops a job is told by what needs it
+        return plan, []
+    plan = dataclasses.replace(plan, estimate=measured.estimate(found, plan))
+    return plan, speeds.foreseen(found, plan, rate)
 
 
 def _show_console(job: Job, say: Callable[[str], None]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -30,6 +31,20 @@ except Exception as mistake:
     print(mistake, file=sys.stderr)
     sys.exit(getattr(mistake, "code", 1))
 """
+
+
+def default_of(trainer: Trainer, option: str) -> int | None:
+    """The default of an option of whole numbers that task.py says plainly, `("--epochs", ..., default=30)`, else None."""
+    try:
+        tree = ast.parse((trainer.package / "task.py").read_text(encoding="utf-8"))
+    except (OSError, SyntaxError, ValueError, RecursionError):
+        return None
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    for call in calls:
+        if any(isinstance(word, ast.Constant) and word.value == option for word in call.args):
+            value = next((ast.unparse(more.value) for more in call.keywords if more.arg == "default"), "")
+            return int(value) if value.isdecimal() and int(value) else None
+    return None
 
 
 def asks_for_help(arguments: Sequence[str]) -> bool:

@@ -103,7 +103,7 @@ def test_prices_are_read_anew_with_the_rate_and_are_the_same(in_won, capsys):
         refreshing.refresh(in_won.space, NAME)
     (in_won.account.state / "prices.json").write_text("{", encoding="utf-8")
     [note] = target.connect(in_won.space, in_won.account).notes
-    assert "so the bundled prices are: uv run invoke prices.refresh --account mine" in note
+    assert "so the bundled prices are: uv run invoke prices --refresh --account mine" in note
     assert planned(in_won).price == before
 
 

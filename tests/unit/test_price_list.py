@@ -245,7 +245,7 @@ def test_a_damaged_copy_is_told_and_not_used(account, text):
     (account.state / "prices.json").write_bytes(text.encode("utf-8", "surrogateescape"))
     before = prices.hourly("e2-standard-4", "us-central1")
     note = pricelist.lay(account)
-    assert note.endswith("so the bundled prices are: uv run invoke prices.refresh --account mine")
+    assert note.endswith("so the bundled prices are: uv run invoke prices --refresh --account mine")
     assert prices.hourly("e2-standard-4", "us-central1") == before
 
 

@@ -1,4 +1,7 @@
-"""`report JOB`: a job on the local cloud, whose model and logs are brought here, with what it cost."""
+"""`report JOB`: a job on the local cloud, whose model and logs are brought here, with what it cost.
+
+And how fast it was: `prices penguins`.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from cloudkite.jobs import logs, service, submit
 from cloudkite.jobs.plans import Wishes
 from cloudkite.journey import reporting
 from cloudkite.models.evaluating import pages
+from cloudkite.money import measured
 from cloudkite.trainers import folders, making
 from tests.local.place import Place
 
@@ -42,3 +46,8 @@ def test_a_jobs_model_is_asked_about_what_it_held_out(place: Place):
     table.write_text(table.read_text(encoding="utf-8").replace("Biscoe", "Dream"), encoding="utf-8")
     there = reporting.look(place.workspace, run, place.target)
     assert there.parts[0].measured == part.measured and not there.data_changed
+    (fast,) = measured.of_trainer(place.target, "penguins").runs
+    assert (fast.job, fast.epochs, fast.rows) == (job.name, 3, 275)
+    assert fast.given == {} and fast.used == {"model": "mlp", "layers": "2", "units": "64"}
+    assert 0 < fast.epoch_seconds < job.seconds
+    assert fast.rest_seconds == pytest.approx(job.seconds - 3 * fast.epoch_seconds)
