@@ -71,7 +71,10 @@ def _option(parameter: Parameter, asked: arguments.Asked, trainer: Trainer, path
         )
     flags = all(isinstance(value, bool) for value in parameter.samples)
     if option.alone and not flags:
-        raise BadValue(where + _("--{name} takes no value").format(name=parameter.name), "[true, false]")
+        raise BadValue(
+            where + _("--{name} takes no value").format(name=parameter.name),
+            _("allowed: {names}").format(names="[true, false]"),
+        )
     if flags and not option.alone:
         raise BadValue(
             where + _("--{name} takes a value").format(name=parameter.name),
