@@ -21,7 +21,7 @@ from cloudkite import children
 from cloudkite.check import rehearsal
 from cloudkite.children import safe_environment
 from cloudkite.models import predictions
-from cloudkite.show.errors import BadValue
+from cloudkite.show.errors import BadValue, UserError
 from cloudkite.show.text import _, counted
 from cloudkite.trainers.folders import Trainer
 from cloudkite.tuning import outcome, suggest
@@ -110,7 +110,8 @@ class Here:
     def stop(self, study: Study) -> Study:
         """End what runs, with time to save it, and write the study down."""
         self._study = self._study if self._study.name == study.name else study
-        self._look()
+        with contextlib.suppress(UserError):  # what was raised before is raised again by who looks
+            self._look()
         self._end_all(_("stopped; the same command goes on"))
         if self._study.state == "running":
             self._study = replace(self._study, state="stopped", why=_("stopped"))

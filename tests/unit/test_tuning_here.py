@@ -74,9 +74,13 @@ def begin(trainer: Trainer, parameters: str, **wishes) -> Study:
 
 def run(home: tuple, begun: Study, linear: bool = False, look: Callable[[Study], None] = lambda _s: None) -> Study:
     place, trainer = home
-    now = begun
-    for now in Here(place, trainer, Path(sys.executable), linear=linear).watch(begun):
-        look(now)
+    now, engine = begun, Here(place, trainer, Path(sys.executable), linear=linear)
+    try:
+        for now in engine.watch(begun):
+            look(now)
+    except BaseException:
+        engine.stop(now)
+        raise
     assert study.load(trainer, begun.name) == now
     return now
 
@@ -146,6 +150,7 @@ def test_a_metric_that_is_not_reported_is_told_by_what_is(home):
     with pytest.raises(BadValue, match=r"tuning.toml: metric: the trainer doesn't report val_auc") as caught:
         run(home, other)
     assert caught.value.hint == "it reports: val_accuracy"
+    assert psutil.Process().children() == []
     (home[1].package / "task.py").write_text("print('I say nothing')\n", encoding="utf-8")
     ended = run(home, begin(home[1], "units = [2]", tries=1))
     assert ended.own[0].why == "it reported no val_accuracy (CLOUD_ML_HP_METRIC_FILE)"
