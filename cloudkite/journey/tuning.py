@@ -106,7 +106,7 @@ def _wishes(asked: Asked) -> Wishes:
     """What was typed, understood. Raises BadValue."""
     from cloudkite.money import limits
     from cloudkite.trainers import arguments
-    from cloudkite.tuning.study import Wishes
+    from cloudkite.tuning.study import Wishes, check_name
 
     for option, value, least, most in (
         ("--tries", asked.tries, 1, _MOST), ("--parallel", asked.parallel, 0, 100),
@@ -118,6 +118,8 @@ def _wishes(asked: Asked) -> Wishes:
                     option=option, least=least, most=most, value=value
                 )
             )
+    if asked.name:
+        check_name(asked.name)
     if asked.max_cost:
         limits.parse_amount(limits.split_currency(asked.max_cost)[0])
     if arguments.asks_for_help(asked.arguments):
@@ -128,7 +130,7 @@ def _wishes(asked: Asked) -> Wishes:
         tries=asked.tries,
         parallel=asked.parallel,
         limit_seconds=limits.parse_limit(asked.limit) if asked.limit else None,
-        try_seconds=limits.parse_limit(asked.try_limit) if asked.try_limit else limits.DEFAULT,
+        try_seconds=limits.parse_limit(asked.try_limit, "--try-limit") if asked.try_limit else limits.DEFAULT,
         patience=asked.patience,
         seed=asked.seed,
         max_cost=asked.max_cost,

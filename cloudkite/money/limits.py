@@ -16,17 +16,19 @@ _IN_CURRENCY = re.compile(r"([0-9][0-9.,]*)[ ]?([A-Za-z]{3})")
 _DURATION = re.compile(r"(?:([0-9]+)d)?(?:([0-9]+)h)?(?:([0-9]+)m)?(?:([0-9]+)s)?")
 
 
-def parse_limit(text: str) -> int:
+def parse_limit(text: str, option: str = "--limit") -> int:
     """Seconds of a limit as people type it: 1h, 90m, 2h30m, 1d, 600s. Raises BadValue, also below 5 minutes."""
     found = _DURATION.fullmatch(text.strip().lower())
     if not found or not any(found.groups()):
-        raise BadValue(_("--limit {text!r} isn't a duration").format(text=text), _("for example 30m, 1h or 2h30m"))
+        raise BadValue(
+            _("{option} {text!r} isn't a duration").format(option=option, text=text), _("for example 30m, 1h or 2h30m")
+        )
     days, hours, minutes, seconds = (int(part or 0) for part in found.groups())
     limit = ((days * 24 + hours) * 60 + minutes) * 60 + seconds
     if limit < SHORTEST:
-        raise BadValue(_("--limit {text} is too short").format(text=text), _("at least 5m"))
+        raise BadValue(_("{option} {text} is too short").format(option=option, text=text), _("at least 5m"))
     if limit > LONGEST:
-        raise BadValue(_("--limit {text} is too long").format(text=text), _("at most 7d"))
+        raise BadValue(_("{option} {text} is too long").format(option=option, text=text), _("at most 7d"))
     return limit
 
 
