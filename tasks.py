@@ -27,12 +27,13 @@ from cloudkite.commands.start import start
 from cloudkite.commands.tensorboard import tensorboard
 from cloudkite.commands.test import test
 from cloudkite.commands.train import train
+from cloudkite.commands.tune import tune
 from cloudkite.commands.up import up
 from cloudkite.commands.wait import wait
 
 ns = Collection(
-    demo, start, new, report, check, train, jobs, logs, wait, cancel, fetch, predict, export, tensorboard, up, down,
-    test, lint, bench, quota, prices, costs, doctor, pin, audit, parity,
+    demo, start, new, report, check, train, tune, jobs, logs, wait, cancel, fetch, predict, export, tensorboard, up,
+    down, test, lint, bench, quota, prices, costs, doctor, pin, audit, parity,
     account.collection, budget.collection, ci.collection, classes.collection, data.collection, local.collection,
     template.collection,
 )  # fmt: skip

@@ -37,9 +37,9 @@ def run(only: str = "", as_json: bool = False) -> None:
 
 
 def _rows(only: str) -> Iterator[Row]:
-    from cloudkite.bench import accounts, commands, kills, localcloud, reliability, trainers, workers
+    from cloudkite.bench import accounts, commands, kills, localcloud, reliability, trainers, tuning, workers
 
-    measurements = {**commands.ROWS, **localcloud.ROWS, **trainers.ROWS}
+    measurements = {**commands.ROWS, **localcloud.ROWS, **trainers.ROWS, **tuning.ROWS}
     if only:  # drills take many minutes: only by their name
         measurements |= {**reliability.ROWS, **accounts.ROWS}
     if "workers" in only:

@@ -124,3 +124,19 @@ def _sweep() -> None:
     if gone := leftovers.sweep(workspace.find()):
         shown = ", ".join(map(amounts.short, gone[:3])) + (", ..." if len(gone) > 3 else "")
         screen.note(_("removed what a killed command left: {what}").format(what=shown))
+    _end_orphans()
+
+
+def _end_orphans() -> None:
+    """End the tries of a tuning command that was killed, and say so."""
+    from cloudkite import workspace
+
+    space = workspace.find()
+    if not (space.state / "tuning").is_dir():  # nothing was ever tuned: nothing to load for it
+        return
+    from cloudkite.show import amounts, screen
+    from cloudkite.tuning import orphans
+
+    for output in orphans.sweep(space):
+        said = _("ended a try that a killed command left running: {what}")
+        screen.note(said.format(what=amounts.short(Path(output))))

@@ -71,7 +71,7 @@ def train(
 
     wishes = Wishes(
         machine=machine, gpu=gpu, gpus=gpus, tpu=tpu, workers=workers, spot=spot, image=image, limit=limit,
-        max_cost=max_cost, name=name, rehearse=rehearse, arguments=tuple(_after_dashes()), earlier=continue_,
+        max_cost=max_cost, name=name, rehearse=rehearse, arguments=tuple(after_dashes()), earlier=continue_,
         widen=widen, on=on, queue=queue, also=also,
     )  # fmt: skip
     place = workspace.find()
@@ -84,6 +84,6 @@ def train(
     )  # fmt: skip
 
 
-def _after_dashes() -> list[str]:
+def after_dashes() -> list[str]:
     """What stands after `--` on the command line, word by word (Invoke would join it into one string)."""
     return sys.argv[sys.argv.index("--") + 1 :] if "--" in sys.argv else []

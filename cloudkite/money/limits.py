@@ -16,13 +16,13 @@ _IN_CURRENCY = re.compile(r"([0-9][0-9.,]*)[ ]?([A-Za-z]{3})")
 _DURATION = re.compile(r"(?:([0-9]+)d)?(?:([0-9]+)h)?(?:([0-9]+)m)?(?:([0-9]+)s)?")
 
 
-def parse_limit(text: str) -> int:
+def parse_limit(text: str, option: str = "--limit") -> int:
     """Seconds of a limit as people type it: 1h, 90m, 2h30m, 1d, 600s. Raises BadValue, also below 5 minutes."""
-    limit = parse_duration(text, "--limit")
+    limit = parse_duration(text, option)
     if limit < SHORTEST:
-        raise BadValue(_("--limit {text} is too short").format(text=text), _("at least 5m"))
+        raise BadValue(_("{option} {text} is too short").format(option=option, text=text), _("at least 5m"))
     if limit > LONGEST:
-        raise BadValue(_("--limit {text} is too long").format(text=text), _("at most 7d"))
+        raise BadValue(_("{option} {text} is too long").format(option=option, text=text), _("at most 7d"))
     return limit
 
 

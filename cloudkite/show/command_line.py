@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 _NAME = re.compile(r"[a-z][a-z0-9_-]*")  # of an account or a trainer
 _HELP = {"-h", "--help"}
+_WITH_REST = {"train", "tune"}  # whose words after `--` go to the trainer
 
 
 class CommandLine(Program):
@@ -191,7 +192,7 @@ def _unknown_option(program: Program, context: ParserContext, word: str) -> User
 
     known = [flag for flag in (*context.flags, "--help") if flag.startswith("--")]
     hint = _close(word, known)
-    if not hint and context.name == "train":
+    if not hint and context.name in _WITH_REST:
         hint = _("what is meant for the trainer follows `--`: {line}").format(line=_moved(program, context))
     return UserError(
         _("{command} has no option {word}").format(command=context.name, word=word), hint or _help(context.name)
@@ -199,7 +200,7 @@ def _unknown_option(program: Program, context: ParserContext, word: str) -> User
 
 
 def _moved(program: Program, context: ParserContext) -> str:
-    """The command line as it was typed, with what `train` doesn't know after `--`."""
+    """The command line as it was typed, with what the command doesn't know after `--`."""
     ours, trainers = [], []
     place, value = ours, False
     for word in program.core.unparsed:
@@ -240,7 +241,7 @@ def _refuse_rest(program: Program) -> None:
     from cloudkite.show.text import _
 
     asked = [context.name for context in program.tasks]
-    if program.core.remainder and asked and "train" not in asked:
+    if program.core.remainder and asked and not _WITH_REST & set(asked):
         rest = program.argv[_dashes(program.argv) + 1 :]
         raise UserError(
             _("{command} takes nothing after --").format(command=asked[-1]),

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import json
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from cloudkite import children
@@ -31,6 +33,75 @@ except Exception as mistake:
     print(mistake, file=sys.stderr)
     sys.exit(getattr(mistake, "code", 1))
 """
+
+# The same parser's options, and what it says to each of some command lines; all in JSON. Without a parser, null.
+_OPTIONS = """
+import contextlib, io, json, sys
+from trainer import task
+make = getattr(task, "arguments", None)
+found = None
+if make is not None:
+    parser = make()
+    options = {}
+    for action in parser._actions:
+        for flag in action.option_strings:
+            if flag.startswith("--"):
+                choices = None if action.choices is None else [str(one) for one in action.choices]
+                options[flag[2:]] = {"alone": action.nargs == 0, "choices": choices}
+    said = []
+    for line in json.load(sys.stdin):
+        error = io.StringIO()
+        try:
+            with contextlib.redirect_stderr(error):
+                parser.parse_args(line)
+        except SystemExit:
+            said.append(error.getvalue())
+        except Exception as mistake:
+            said.append(str(mistake))
+        else:
+            said.append(None)
+    found = {"options": options, "said": said}
+print(json.dumps(found))
+"""
+
+
+@dataclass(frozen=True)
+class Option:
+    """A long option of a trainer. `alone`: it takes no value, as --widen; `choices`: all that it takes, if it says."""
+
+    alone: bool
+    choices: tuple[str, ...] | None
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A trainer's options by their names without dashes, and what it said to each command line: "" if it takes it."""
+
+    options: Mapping[str, Option]
+    said: tuple[str, ...]
+
+
+def ask(trainer: Trainer, python: Path, lines: Sequence[Sequence[str]]) -> Asked | None:
+    """What the trainer's `task.arguments()` knows, and says to these command lines; None where it has no such function.
+
+    TensorFlow is not loaded for it. Raises UserError for a trainer whose options can't be read.
+    """
+    done = _run(trainer, python, _OPTIONS, input=json.dumps([list(line) for line in lines]))
+    try:
+        found = json.loads(done.stdout)
+    except ValueError:
+        last = (done.stderr.strip().splitlines() or [""])[-1]
+        raise UserError(
+            _("the options of {trainer} can't be read: {reason}").format(trainer=trainer.name, reason=last),
+            _("uv run invoke check {trainer}").format(trainer=trainer.name),
+        ) from None
+    if found is None:
+        return None
+    options = {
+        name: Option(one["alone"], None if one["choices"] is None else tuple(one["choices"]))
+        for name, one in found["options"].items()
+    }
+    return Asked(options, tuple("" if one is None else _reason(one) for one in found["said"]))
 
 
 def default_of(trainer: Trainer, option: str) -> int | None:
@@ -85,22 +156,10 @@ def refuse_bad(trainer: Trainer, python: Path, arguments: Sequence[str]) -> None
     """
     if not arguments:
         return
-    done = subprocess.run(
-        [str(python), "-c", _READ, *arguments],
-        cwd=trainer.folder,
-        env=safe_environment({"PYTHONPATH": str(trainer.folder), "PYTHONUTF8": "1"}),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        timeout=60,
-    )
+    done = _run(trainer, python, _READ, *arguments)
     if done.returncode == 2:
-        said = done.stderr.strip()
-        said = said.rpartition(": error: ")[2] if said.startswith("usage: ") else said.removeprefix("error: ")
-        message, _blank, _hint = said.partition("\n\nhint: ")
         raise BadValue(
-            _("{trainer} refuses its arguments: {message}").format(trainer=trainer.name, message=message),
+            _("{trainer} refuses its arguments: {message}").format(trainer=trainer.name, message=_reason(done.stderr)),
             _("what follows `--` goes to the trainer; its own `--help` lists what it takes"),
         )
     if done.returncode == 3:
@@ -110,3 +169,23 @@ def refuse_bad(trainer: Trainer, python: Path, arguments: Sequence[str]) -> None
             ),
             _("uv run invoke train {trainer} -- --help lists what it takes").format(trainer=trainer.name),
         )
+
+
+def _run(trainer: Trainer, python: Path, script: str, *words: str, input: str = "") -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [str(python), "-c", script, *words],
+        cwd=trainer.folder,
+        env=safe_environment({"PYTHONPATH": str(trainer.folder), "PYTHONUTF8": "1"}),
+        input=input,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        timeout=60,
+    )
+
+
+def _reason(said: str) -> str:
+    """What a parser says, of argparse or of the template's, without its usage and its hint."""
+    said = said.strip()
+    said = said.rpartition(": error: ")[2] if said.startswith("usage: ") else said.removeprefix("error: ")
+    return said.partition("\n\nhint: ")[0]

@@ -247,6 +247,18 @@ def fill(trainer: Path, found: Data, sources: Path) -> None:
     about = f"# {name}\n\nMade from {said}: {found.rows} rows.\n{_snapshot(found)}"
     (trainer / "data" / "README.md").write_text(about, encoding="utf-8")
     source.write_text(rewrite(text, found, f"data/{name}"), encoding="utf-8", newline="\n")
+    measure(trainer, bool(found.classes))
+
+
+def measure(trainer: Path, classes: bool) -> None:
+    """Let the tuning.toml in the folder `trainer`, where there is one, measure what its label has: an accuracy for
+    classes, an error for a number."""
+    path = trainer / "tuning.toml"
+    of_classes, of_number = 'metric = "val_accuracy"\ngoal = "maximize"', 'metric = "val_mae"\ngoal = "minimize"'
+    if path.is_file():
+        text = path.read_text(encoding="utf-8")
+        text = text.replace(of_number, of_classes) if classes else text.replace(of_classes, of_number)
+        path.write_text(text, encoding="utf-8", newline="\n")
 
 
 def _copied(found: Loaded, folder: Path) -> str:

@@ -205,7 +205,10 @@ def _baked(template: Path, told: Answers, trainer: Trainer, workspace: Workspace
                 _("it stays as it is; make a new trainer to get what the template has now"),
             )
     name = given.pop("name", trainer.name)
-    return making.bake(template, name, into, home=making.home(workspace, trainer.folder), **given)
+    made = making.bake(template, name, into, home=making.home(workspace, trainer.folder), **given)
+    if told.template == "trainer":
+        making.measure(made, bool(trainer.declared.classes))  # of a person's data, which no question asks for
+    return made
 
 
 # --- the template of then

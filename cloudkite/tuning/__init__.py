@@ -1,1 +1,1 @@
-"""Tuning: which values of a trainer's options give the best model."""
+"""Looks for the options with which a trainer learns best: tries within tuning.toml, kept on disk as a study."""

@@ -20,6 +20,7 @@ WORDS = {
     "class.join": ["x"], "ci.workflow": ["x", "--max-cost", "1"], "check": ["x"], "local.fault": ["stockout"],
     "data.report": ["x"], "export": ["x"], "local.pay": ["local"],
     "local.preempt": ["x"], "new": ["x"], "predict": ["x"], "report": ["x"], "tensorboard": ["x"], "train": ["x"],
+    "tune": ["x"],
 }  # fmt: skip
 
 # Ctrl-C comes where `sys.argv[1]` is imported: there is no waiting for the right moment.

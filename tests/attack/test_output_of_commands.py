@@ -32,7 +32,7 @@ LINES = {
     "local.preempt": "local.preempt tiny", "new": "new grades", "pin": "pin --help",
     "export": "export tiny",
     "predict": "predict tiny --row a=1", "tensorboard": "tensorboard tiny --port 0", "test": "test --help",
-    "train": "train tiny",
+    "train": "train tiny", "tune": "tune tiny",
 }  # fmt: skip
 Run = Callable[[str], int]
 

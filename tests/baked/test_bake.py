@@ -26,7 +26,7 @@ from tests.baked.conftest import clean_environment
 
 FILES = {
     ".gitignore", ".template.json", "notebook.ipynb", "README.md", "README.ko.md", "pyproject.toml", "tasks.py",
-    "data/README.md", "data/penguins.csv",
+    "tuning.toml", "data/README.md", "data/penguins.csv",
     "tests/conftest.py", "tests/test_job.py", "tests/test_run.py", "tests/test_streams.py",
     "trainer/__init__.py", "trainer/data.py", "trainer/experiment.py", "trainer/model.py", "trainer/task.py",
     "trainer/kit/__init__.py", "trainer/kit/export.py", "trainer/kit/job.py", "trainer/kit/prepare.py",

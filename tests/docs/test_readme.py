@@ -14,6 +14,7 @@ READMES = ("README.md", "README.ko.md")
 ELSEWHERE = {
     "pip install uv && uv run invoke demo": "tests/docs/test_demo.py runs the demo",
     "uv run invoke test": "is what runs this test",
+    "uv run invoke tune penguins --tries 12": "tests/baked/test_tune.py tunes, with fewer tries",
     "uv run invoke start": "asks; tests/account/test_start.py answers at a terminal",
     "uv run invoke account.recover PROJECT": "needs an account of another computer; tests/account/test_moving.py",
     "uv run invoke account.remove NAME": "the same",

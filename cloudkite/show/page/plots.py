@@ -43,19 +43,23 @@ class Axis:
         return [round((first + i) * step, 12) for i in range(8) if (first + i) * step <= self.high + step * 1e-9]
 
 
-def _axes(across: tuple[float, float], up: tuple[float, float]) -> tuple[Axis, Axis]:
+def axes(across: tuple[float, float], up: tuple[float, float]) -> tuple[Axis, Axis]:
+    """Both axes of a plot, from end to end."""
     return (
         Axis(*across, _LEFT, _WIDTH - _LEFT - _RIGHT),
         Axis(*up, _TOP, _HEIGHT - _TOP - _BOTTOM, upwards=True),
     )
 
 
-def figure(title: str, told: str, body: Iterable[str], caption: str = "") -> Html:
-    """A drawing with its title, what it shows in words, and a caption below."""
+def figure(
+    title: str, told: str, body: Iterable[str], caption: str = "", size: tuple[int, int] = (_WIDTH, _HEIGHT)
+) -> Html:
+    """A drawing of so many pixels with its title, what it shows in words, and a caption below."""
+    width, height = size
     name = f"plot{next(_ids)}"
     below = f"<figcaption>{escaped(caption)}</figcaption>" if caption else ""
     return Html(
-        f'<figure><svg viewBox="0 0 {_WIDTH} {_HEIGHT}" width="{_WIDTH}" height="{_HEIGHT}" role="img" '
+        f'<figure><svg viewBox="0 0 {width} {height}" width="{width}" height="{height}" role="img" '
         f'aria-labelledby="{name}t {name}d"><title id="{name}t">{escaped(title)}</title>'
         f'<desc id="{name}d">{escaped(told)}</desc>'
         f'<text x="{_LEFT}" y="14" font-size="13" font-weight="600">{escaped(title)}</text>'
@@ -76,8 +80,8 @@ def lines(
     points = [point for some in series.values() for point in some if all(map(math.isfinite, point))]
     if not points:
         return Html()
-    x, y = _axes(_ends([p[0] for p in points]), _ends([p[1] for p in points]))
-    body = [_frame(x, y, across, whole=whole)]
+    x, y = axes(ends([p[0] for p in points]), ends([p[1] for p in points]))
+    body = [frame(x, y, across, whole=whole)]
     for i, (name, some) in enumerate(series.items()):
         colour, dash = COLOURS[i % len(COLOURS)], DASHES[i % len(DASHES)]
         finite = [(x.at(a), y.at(b)) for a, b in some if math.isfinite(b)]
@@ -103,8 +107,8 @@ def reliability(
     caption: str = "",
 ) -> Html:
     """How often answers are right that are so sure: (from, to, sure on average, share that is right, rows) each."""
-    x, y = _axes((0.0, 1.0), (0.0, 1.0))
-    body = [_frame(x, y, across, up)]
+    x, y = axes((0.0, 1.0), (0.0, 1.0))
+    body = [frame(x, y, across, up)]
     body.append(f'<line x1="{x.at(0):.1f}" y1="{y.at(0):.1f}" x2="{x.at(1):.1f}" y2="{y.at(1):.1f}" '
                 'stroke="#999" stroke-dasharray="4 3"/>')  # fmt: skip
     for low, high, sure, right, rows in bins:
@@ -116,7 +120,7 @@ def reliability(
             f'fill="{COLOURS[0]}" opacity=".45"/>'
         )
         body.append(f'<circle cx="{x.at(sure):.1f}" cy="{top:.1f}" r="3.5" fill="{COLOURS[1]}"/>')
-        body.append(_said(left + width / 2, y.at(0) - 4, f"{rows:,}", size=9))
+        body.append(said(left + width / 2, y.at(0) - 4, f"{rows:,}", size=9))
     return figure(title, told, body, caption)
 
 
@@ -127,9 +131,9 @@ def scatter(
     finite = [point for point in points if all(map(math.isfinite, point))]
     if not finite:
         return Html()
-    both = _ends([value for point in finite for value in point])
-    x, y = _axes(both, both)
-    body = [_frame(x, y, across, up)]
+    both = ends([value for point in finite for value in point])
+    x, y = axes(both, both)
+    body = [frame(x, y, across, up)]
     body.append(f'<line x1="{x.at(both[0]):.1f}" y1="{y.at(both[0]):.1f}" x2="{x.at(both[1]):.1f}" '
                 f'y2="{y.at(both[1]):.1f}" stroke="#999" stroke-dasharray="4 3"/>')  # fmt: skip
     body += [
@@ -150,8 +154,8 @@ def histogram(
     counts = [0] * bars
     for value in finite:
         counts[min(bars - 1, int((value + end) / (2 * end) * bars))] += 1
-    x, y = _axes((-end, end), (0, max(counts)))
-    body = [_frame(x, y, across, up)]
+    x, y = axes((-end, end), (0, max(counts)))
+    body = [frame(x, y, across, up)]
     width = x.length / bars
     for i, found in enumerate(counts):
         if found:
@@ -175,29 +179,32 @@ def bars(counts: Sequence[int], told: str) -> Html:
     )
 
 
-def _ends(values: Sequence[float]) -> tuple[float, float]:
+def ends(values: Sequence[float]) -> tuple[float, float]:
+    """The smallest and the largest value, apart where they are one."""
     low, high = min(values), max(values)
     return (low, high) if high > low else (low - (abs(low) or 1) * 0.1, high + (abs(high) or 1) * 0.1)
 
 
-def _frame(x: Axis, y: Axis, across: str, up: str = "", *, whole: bool = False) -> str:
+def frame(x: Axis, y: Axis, across: str, up: str = "", *, whole: bool = False) -> str:
+    """The frame of a plot with its marks and names."""
     bottom, end = y.start + y.length, x.start + x.length
     made = [f'<rect x="{x.start}" y="{y.start}" width="{x.length}" height="{y.length}" fill="none" stroke="#bbb"/>']
     for value in x.ticks():
         if not whole or value == round(value):
             at = x.at(value)
             made.append(f'<line x1="{at:.1f}" x2="{at:.1f}" y1="{bottom}" y2="{bottom + 4}" stroke="#888"/>')
-            made.append(_said(at, bottom + 16, amounts.number(value)))
+            made.append(said(at, bottom + 16, amounts.number(value)))
     for value in y.ticks():
         at = y.at(value)
         made.append(f'<line x1="{x.start}" x2="{end}" y1="{at:.1f}" y2="{at:.1f}" stroke="#eee"/>')
-        made.append(_said(x.start - 5, at + 4, amounts.number(value), anchor="end"))
-    made.append(_said((x.start + end) / 2, bottom + 33, across, size=12))
+        made.append(said(x.start - 5, at + 4, amounts.number(value), anchor="end"))
+    made.append(said((x.start + end) / 2, bottom + 33, across, size=12))
     if up:
         middle = y.start + y.length / 2
-        made.append(_said(13, middle, up, size=12, more=f' transform="rotate(-90 13 {middle:.1f})"'))
+        made.append(said(13, middle, up, size=12, more=f' transform="rotate(-90 13 {middle:.1f})"'))
     return "".join(made)
 
 
-def _said(x: float, y: float, words: str, *, size: int = 11, anchor: str = "middle", more: str = "") -> str:
+def said(x: float, y: float, words: str, *, size: int = 11, anchor: str = "middle", more: str = "") -> str:
+    """Words in a drawing."""
     return f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size}" text-anchor="{anchor}"{more}>{escaped(words)}</text>'
