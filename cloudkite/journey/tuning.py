@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from cloudkite.accounts import registry
 from cloudkite.accounts.registry import Account
-from cloudkite.journey import training
+from cloudkite.journey import training, tuning_google
 from cloudkite.journey.reach import connect, look_at_machine
 from cloudkite.show import amounts, screen
 from cloudkite.show.errors import FAILED, BadValue, UserError
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from cloudkite.trainers.folders import Trainer
     from cloudkite.tuning.study import Engine, Study, Try, Wishes
 
-ENGINES = ("here",)
+ENGINES = ("here", "google")
 _MOST = 1000  # tries of a study
 _PAGE = "report.html"
 
@@ -69,8 +69,16 @@ def tune(workspace: Workspace, name: str, asked: Asked, *, as_json: bool = False
         begun = study.begin(trainer, engine, what, wishes, folders.fingerprint(trainer), asked.name)
         for line in (*found.notes, *filter(None, [begun.note])):
             say(line)
-        _announce(begun.study, begun.goes_on, say)
-        runs = _engine(engine, workspace, trainer, python, account, linear=found.linear)
+        if engine == "here":
+            _announce(begun.study, begun.goes_on, say)
+            runs = _here(workspace, trainer, python, account, linear=found.linear)
+        else:
+            if asked.limit:
+                said = _("Google ends a study with its last try, not after a time: --limit is for --engine here")
+                raise BadValue(said, _("--try-limit ends each try"))
+            owner = account or registry.load(workspace, asked.account or None)
+            runs = tuning_google.engine(workspace, owner, trainer, begun.study, asked.try_limit, yes=asked.yes,
+                                        quiet=as_json)  # fmt: skip
         ended = _run(runs, begun.study, say)
         ended = _with_mean(workspace, trainer, ended)
     _end(workspace, trainer, account, ended, asked.output, as_json)
@@ -145,17 +153,6 @@ def _engine_name(typed: str) -> str:
             _("--engine {name} isn't known").format(name=typed), _("one of: {names}").format(names=", ".join(ENGINES))
         )
     return typed or ENGINES[0]
-
-
-def _engine(
-    name: str, workspace: Workspace, trainer: Trainer, python: Path, account: Account | None, *, linear: bool
-) -> Engine:
-    """What carries the tries out."""
-    match name:
-        case "here":
-            return _here(workspace, trainer, python, account, linear=linear)
-        case _:
-            raise ValueError(name)
 
 
 def _here(workspace: Workspace, trainer: Trainer, python: Path, account: Account | None, *, linear: bool) -> Engine:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from cloudkite.trainers.folders import Trainer
     from cloudkite.tuning.google import Found
     from cloudkite.tuning.space import Space
-    from cloudkite.tuning.study import Try
+    from cloudkite.tuning.study import Study, Try
 
 
 PARALLEL = 3  # tries at once, where nothing else was asked for: one learns only from those that have ended
@@ -259,3 +259,52 @@ def _table(space: Space, tries: Sequence[Try]) -> None:
         right=[0, 1, len(names) + 3, len(names) + 4],
         spare=[len(names) + 5] if whys else [],
     )
+
+
+class Google:
+    """The engine "google" of a study that is kept here: `begin` has found or started its job."""
+
+    name = "google"
+
+    def __init__(self, trainer: Trainer, target: Target, found: Found) -> None:
+        self._trainer, self._target, self._found = trainer, target, found
+
+    def watch(self, study: Study) -> Iterator[Study]:
+        """The study with its tries as they are, until its job has ended."""
+        from cloudkite.tuning import google
+
+        found, job = self._found, self._found.newest
+        yield self._kept(study, found.tries, job)
+        if job and job.active:
+            before = found.before(job)
+            for now, own in google.watch(self._target, job, len(before)):
+                study = self._kept(study, (*before, *own), now)
+                yield study
+
+    def stop(self, study: Study) -> Study:
+        """Leave the job alone: it goes on, and the same command follows it again."""
+        screen.note(_("the tuning goes on; the same command follows it again, uv run invoke cancel ends it"))
+        return study
+
+    def _kept(self, study: Study, tries: Sequence[Try], job: Job | None) -> Study:
+        """The study on disk, as it is now."""
+        from cloudkite.tuning import study as studies
+
+        state = "running" if job and job.active else "done" if not job or job.state == "SUCCEEDED" else "stopped"
+        made = dataclasses.replace(study, tries=tuple(tries), state=state, why=job.error if job else "")
+        studies.save(self._trainer, made)
+        return made
+
+
+def engine(workspace: Workspace, account: Account, trainer: Trainer, study: Study, try_limit: str, *,
+           yes: bool, quiet: bool) -> Google:  # fmt: skip
+    """The engine of a study, once its job was found or, with consent, started."""
+    from cloudkite.jobs.plans import Wishes
+
+    asked = study.wishes
+    wishes = Wishes(limit=try_limit, max_cost=asked.max_cost, arguments=asked.arguments, name=study.name)
+    check_set_up(workspace, account)
+    target = connect(workspace, account)
+    found = begin(workspace, account, target, trainer, study.space, wishes, asked.tries, asked.parallel, yes=yes,
+                  quiet=quiet)  # fmt: skip
+    return Google(trainer, target, found)
