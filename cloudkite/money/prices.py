@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Protocol
 
-from catalog import accelerators, machines
+from catalog import accelerators, listed, machines
 from catalog import prices as book
 from catalog import regions as places
 from catalog.book import UnknownName, read
@@ -63,10 +63,7 @@ def serving_hour(spec: Mapping[str, Any], region: str) -> Price:
                 return book.hourly(f"{sized[1]}-{size}", region).times(Decimal(sized[2]) / size)
             except UnknownName:
                 continue
-    return _UNKNOWN
-
-
-_UNKNOWN = Price(None, "USD", "hour", read("prices.json")["as_of"], "unknown", "")
+    return Price(None, "USD", "hour", listed.oldest(), "unknown", "")
 
 
 @dataclass(frozen=True)

@@ -113,7 +113,7 @@ def test_no_network_is_told_as_such(target):
 def test_a_lost_answer_to_a_submission_warns_of_a_second_job(target, monkeypatch):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
-        monkeypatch.setattr(vertex, "url", lambda *_place: f"http://127.0.0.1:{taken.getsockname()[1]}/")
+        monkeypatch.setattr(vertex, "url", lambda *_place, **_region: f"http://127.0.0.1:{taken.getsockname()[1]}/")
         with pytest.raises(UserError) as caught:
             service.create(target, SPEC)
     assert caught.value.hint == "it may have been submitted: look with `uv run invoke jobs` before you try again"

@@ -135,7 +135,7 @@ def test_a_try_that_is_killed_by_others_goes_on_once(home):
     def kill(now: Study) -> None:
         one = now.own[0] if now.own else None
         if one and one.starts == 1 and one.state == "running" and len(one.history) > 2:
-            (process,) = psutil.Process().children()
+            (process,) = children(home)
             process.send_signal(signal.SIGKILL)
 
     ended = run(home, begin(home[1], "units = [7]", tries=1, arguments=("--pause", "0.1")), look=kill)
@@ -150,7 +150,7 @@ def test_a_metric_that_is_not_reported_is_told_by_what_is(home):
     with pytest.raises(BadValue, match=r"tuning.toml: metric: the trainer doesn't report val_auc") as caught:
         run(home, other)
     assert caught.value.hint == "it reports: val_accuracy"
-    assert psutil.Process().children() == []
+    assert children(home) == []
     (home[1].package / "task.py").write_text("print('I say nothing')\n", encoding="utf-8")
     ended = run(home, begin(home[1], "units = [2]", tries=1))
     assert ended.own[0].why == "it reported no val_accuracy (CLOUD_ML_HP_METRIC_FILE)"
@@ -163,7 +163,7 @@ def test_a_try_that_takes_too_long_and_a_study_that_does(home):
     ended = run(home, begin(home[1], "units = [1, 2]", limit_seconds=1, arguments=slow))
     assert (ended.state, ended.why) == ("stopped", "the time limit was over")
     assert {one.state for one in ended.own} == {"killed"}
-    assert psutil.Process().children() == []
+    assert children(home) == []
 
 
 @pytest.mark.slow
@@ -173,7 +173,7 @@ def test_stop_ends_what_runs_and_the_same_goes_on(home):
     engine = Here(place, trainer, Path(sys.executable))
     now = next(now for now in engine.watch(begun) if any(len(one.history) > 2 for one in now.own))
     stopped = engine.stop(now)
-    assert psutil.Process().children() == []
+    assert children(home) == []
     assert (stopped.state, {one.state for one in stopped.own}) == ("stopped", {"killed"})
     again = study.begin(trainer, "here", stopped.space, stopped.wishes, "mark")
     assert again.goes_on
@@ -226,6 +226,11 @@ def test_kill_9_at_any_moment(home):
     assert all([step for step, _value in one.history] == [7 * n for n in range(1, 11)] for one in ended.own)
     assert all(ended.given(number) == one for number, one in finished.items())  # none is repeated
     assert ended.best and ended.best.number != LINEAR and any(one.starts > 1 for one in ended.own)
+
+
+def children(home: tuple) -> list[psutil.Process]:
+    """The processes of this one that run the trainer; other tests may have left their own."""
+    return [one for one in psutil.Process().children() if str(home[1].folder) in " ".join(_words(one))]
 
 
 def _words(process: psutil.Process) -> list[str]:

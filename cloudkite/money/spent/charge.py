@@ -14,7 +14,6 @@ from decimal import Decimal
 
 from catalog import prices as book
 from catalog import regions, run
-from catalog.book import read
 from cloudkite.jobs.job import RUN
 from cloudkite.money.inventory import HOURS, Standing
 from cloudkite.money.spent import rows
@@ -138,7 +137,7 @@ def _free(seen: Seen, span: _Span, month: Month, until: datetime.datetime) -> It
 
 def storage_free() -> Decimal:
     """GiB-months of standard storage that are free."""
-    return Decimal(read("resources.json")["storage_free_gb"])
+    return book.storage_free(next(name for name, one in regions.regions().items() if one.free_storage))
 
 
 def free_storage(kept: Iterable[tuple[Kept, Decimal]]) -> Decimal:

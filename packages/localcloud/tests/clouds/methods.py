@@ -64,6 +64,7 @@ HTTP = {  # module of a router -> the hosts that it answers
     "localcloud.functions.http": ["cloudfunctions.googleapis.com"],
     "localcloud.assets.http": ["cloudasset.googleapis.com"],
     "localcloud.run.http": ["run.googleapis.com"],
+    "localcloud.bigquery.http": ["bigquery.googleapis.com"],
 }
 # Left out here: Storage has no Router (below), and these tell a caller about its own token.
 APART = {"localcloud.storage.http", "localcloud.identity.oauth", "localcloud.identity.sts"}
