@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cloudkite.accounts import registry
 from cloudkite.accounts.registry import Account
@@ -43,6 +44,7 @@ class Asked:
     output: str = ""
     account: str = ""
     yes: bool = False  # tries here ask nothing
+    machines: Mapping[str, Any] = field(default_factory=dict)  # of each try on Google, as `train` has them
 
 
 def tune(workspace: Workspace, name: str, asked: Asked, *, as_json: bool = False) -> None:
@@ -53,10 +55,11 @@ def tune(workspace: Workspace, name: str, asked: Asked, *, as_json: bool = False
     from cloudkite.tuning import fitting, space, study
 
     say = screen.note if as_json else screen.say
-    wishes, engine = _wishes(asked), _engine_name(asked.engine)
+    wishes = _wishes(asked)
     document.check(asked.output)
     trainer = folders.find(workspace, name)
     account = _account(workspace, asked.account)
+    engine = _engine_name(asked, account)
     what = space.read(trainer.folder / space.FILE)
     look_at_machine(workspace, trainer.requirements)
     with screen.waiting(_("preparing the trainer's environment ...")) as tell:
@@ -73,12 +76,11 @@ def tune(workspace: Workspace, name: str, asked: Asked, *, as_json: bool = False
             _announce(begun.study, begun.goes_on, say)
             runs = _here(workspace, trainer, python, account, linear=found.linear)
         else:
-            if asked.limit:
-                said = _("Google ends a study with its last try, not after a time: --limit is for --engine here")
-                raise BadValue(said, _("--try-limit ends each try"))
-            owner = account or registry.load(workspace, asked.account or None)
-            runs = tuning_google.engine(workspace, owner, trainer, begun.study, asked.try_limit, yes=asked.yes,
-                                        quiet=as_json)  # fmt: skip
+            from cloudkite.jobs import plans
+
+            owner = account or registry.load(workspace, None)
+            machines = plans.Wishes(**asked.machines, limit=asked.try_limit)
+            runs = tuning_google.engine(workspace, owner, trainer, begun.study, machines, yes=asked.yes, quiet=as_json)
         ended = _run(runs, begun.study, say)
         ended = _with_mean(workspace, trainer, ended)
     _end(workspace, trainer, account, ended, asked.output, as_json)
@@ -146,13 +148,29 @@ def _wishes(asked: Asked) -> Wishes:
     )
 
 
-def _engine_name(typed: str) -> str:
-    """The engine that was asked for, or the one that costs nothing. Raises BadValue."""
-    if typed and typed not in ENGINES:
+def _engine_name(asked: Asked, account: Account | None) -> str:
+    """The engine that was asked for; else where the account's jobs run. Raises BadValue, also for what it can't do."""
+    here, google = ENGINES
+    if asked.engine and asked.engine not in ENGINES:
         raise BadValue(
-            _("--engine {name} isn't known").format(name=typed), _("one of: {names}").format(names=", ".join(ENGINES))
+            _("--engine {name} isn't known").format(name=asked.engine),
+            _("one of: {names}").format(names=", ".join(ENGINES)),
         )
-    return typed or ENGINES[0]
+    name = asked.engine or (google if account and account.costs_money else here)
+    unfit = {
+        "--limit": asked.limit and _("--try-limit ends each try"),
+        "--patience": asked.patience and _("Google stops tries early by itself"),
+        "--seed": asked.seed and _("Google's suggestions have none"),
+    }
+    if name == google and (option := next((option for option, hint in unfit.items() if hint), "")):
+        raise BadValue(_("{option} is for --engine here").format(option=option), str(unfit[option]))
+    typed = next((f"--{option}" for option, value in asked.machines.items() if value), "")
+    if name == here and typed:
+        raise BadValue(
+            _("{option} is for --engine google: tries here run on this machine").format(option=typed),
+            _("leave {option} out, or add --engine google").format(option=typed),
+        )
+    return name
 
 
 def _here(workspace: Workspace, trainer: Trainer, python: Path, account: Account | None, *, linear: bool) -> Engine:
@@ -382,6 +400,7 @@ def _table(study: Study) -> None:
     from cloudkite.tuning import space
 
     names = [parameter.name for parameter in study.space.parameters]
+    costs = any(one.cost for one in study.tries)
     rows = []
     tries = [*study.ranked, *filter(None, [study.linear])]
     for one in tries:
@@ -390,16 +409,21 @@ def _table(study: Study) -> None:
             "linear" if one.number == 0 else one.number,
             *(space.shown(values[name]) if name in values else "" for name in names),
             "" if one.metric is None else f"{one.metric:.4g}",
-            one.state, amounts.duration(one.seconds), one.why[:80],
+            one.state, amounts.duration(one.seconds),
+            *([amounts.money(one.cost, "USD", 4)] if costs else []),
+            one.why[:80],
         ])  # fmt: skip
     screen.say()
     count = len(names)
     screen.table(
-        [_("try"), *names, study.space.metric, _("state"), _("time"), ""],
+        [_("try"), *names, study.space.metric, _("state"), _("time"), *([_("cost")] if costs else []), ""],
         rows,
-        right=[*range(count + 2)],
-        spare=[count + 4, count + 3],
+        right=[*range(count + 2), *([count + 4] if costs else [])],
+        spare=[count + 4 + costs, count + 3],
     )
+    if costs:
+        total = sum((one.cost for one in study.tries if one.cost), Decimal(0))
+        screen.say(_("the tries cost {amount} until now").format(amount=amounts.money(total, "USD", 4)))
     screen.say()
 
 

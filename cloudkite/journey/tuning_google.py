@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
-import shlex
 from collections.abc import Callable, Iterator, Sequence
-from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from cloudkite.accounts import registry
 from cloudkite.accounts.registry import Account
 from cloudkite.accounts.target import Target
 from cloudkite.journey import training
 from cloudkite.journey.reach import check_set_up, connect
-from cloudkite.show import amounts, screen
-from cloudkite.show.errors import FAILED, BadValue, UserError
+from cloudkite.show import screen
+from cloudkite.show.errors import BadValue
 from cloudkite.show.text import _, counted
 from cloudkite.workspace import Workspace
 
@@ -29,45 +26,6 @@ if TYPE_CHECKING:
 
 
 PARALLEL = 3  # tries at once, where nothing else was asked for: one learns only from those that have ended
-
-
-def run(
-    workspace: Workspace,
-    account: Account,
-    trainer: Trainer,
-    space: Space,
-    wishes: Wishes,
-    tries: int,
-    parallel: int = 0,
-    yes: bool = False,
-    as_json: bool = False,
-    follow: bool = True,
-) -> list[Try]:
-    """Tune a trainer: begin or go on as `begin` does, follow it to its end, and show all tries, which it also gives.
-
-    Raises UserError where the study's last job did not succeed. Ctrl-C ends the following, and not the tuning.
-    """
-    say = screen.note if as_json else screen.say
-    check_set_up(workspace, account)
-    target = connect(workspace, account)
-    found = begin(workspace, account, target, trainer, space, wishes, tries, parallel, yes=yes, quiet=as_json)
-    if follow and (job := found.running):
-        found = _followed(target, job, found, say)
-    _show(workspace, account, space, found, as_json)
-    if found.counted < tries:
-        refuse_failed(found)
-    return list(found.tries)
-
-
-def refuse_failed(found: Found) -> None:
-    """Raise UserError, which is exit code 1, for a study whose last job failed or was cancelled."""
-    job = found.newest
-    if job and not job.active and job.state != "SUCCEEDED":
-        raise UserError(
-            job.error or _("job {name} ended as {state}").format(name=job.name, state=job.state),
-            _("uv run invoke logs --job {id}").format(id=job.id),
-            FAILED,
-        )
 
 
 def begin(
@@ -162,105 +120,6 @@ _WORDS = {
 }
 
 
-def _followed(target: Target, job: Job, found: Found, say: Callable[[str], None]) -> Found:
-    """Watch a job to its end and tell each try as it ends; Ctrl-C leaves it running."""
-    from cloudkite.jobs import logs
-    from cloudkite.tuning import google
-
-    earlier = found.before(job)
-    own: list[Try] = []
-    told: set[int] = set()
-    screen.note(_("Ctrl-C stops following; the tuning goes on"))
-    try:
-        with screen.waiting(_("waiting for a machine ..."), live=True) as tell:
-            for job, own in google.watch(target, job, len(earlier)):  # noqa: B020  the same job, as it is now
-                for one in own:
-                    if one.state not in ("waiting", "running") and one.number not in told:
-                        told.add(one.number)
-                        say(_line(one))
-                tell(logs.status(job, None))
-    except KeyboardInterrupt:
-        screen.note(_("the tuning goes on; the same command follows it again, uv run invoke cancel ends it"))
-    jobs = tuple(job if one.id == job.id else one for one in found.jobs)
-    return dataclasses.replace(found, jobs=jobs, tries=(*earlier, *own))
-
-
-def _line(one: Try) -> str:
-    """A try that has ended, in a line."""
-    said = _("try {number} {state} after {time}, {cost}").format(
-        number=one.number,
-        state=_STATES[one.state],
-        time=amounts.duration(one.seconds),
-        cost=amounts.money(one.cost, "USD", 4),
-    )
-    result = "" if one.metric is None else amounts.number(one.metric)
-    values = " ".join(f"{name}={_shown(value)}" for name, value in one.values.items())
-    return "  ".join(filter(None, (said, result, values, one.why)))
-
-
-_STATES = {
-    "waiting": _("waiting"),
-    "running": _("running"),
-    "done": _("done"),
-    "pruned": _("stopped early"),
-    "failed": _("failed"),
-    "killed": _("ended"),
-}
-
-
-def _shown(value: float | str) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def _show(workspace: Workspace, account: Account, space: Space, found: Found, as_json: bool) -> None:
-    """All tries, the best first, and what comes next."""
-    from cloudkite.tuning import google
-
-    best = google.best(found.tries, space.goal)
-    if as_json:
-        screen.as_json({"study": found.name, "job": found.newest, "tries": found.tries, "best": best})
-        return
-    if found.tries:
-        _table(space, found.tries)
-        total = sum((one.cost for one in found.tries if one.cost is not None), Decimal(0))
-        screen.say(_("all of them cost {amount} until now").format(amount=amounts.money(total, "USD", 4)))
-    if best:
-        words = " ".join(f"--{name}={value}" for name, value in best.values.items())
-        screen.say(_("best: try {number}, {metric} {value}, with {options}").format(
-            number=best.number, metric=space.metric, value=amounts.number(best.metric or 0.0),
-            options=words,
-        ))  # fmt: skip
-        screen.say(_("its model is in {place}model/").format(place=best.output))
-    home = next((one for one in found.jobs if best and best.output.startswith(one.output)), None)
-    if home and not home.active:
-        line = f"uv run invoke fetch {shlex.quote(home.name)}{registry.option(workspace, account)}"
-        screen.say(_("next: {command}").format(command=line))
-
-
-def _table(space: Space, tries: Sequence[Try]) -> None:
-    sign = -1 if space.goal == "maximize" else 1
-    rows = sorted(tries, key=lambda one: (one.metric is None, sign * (one.metric or 0.0), one.number))
-    names = [parameter.name for parameter in space.parameters]
-    whys = any(one.why for one in tries)
-    screen.table(
-        [_("try"), space.metric, _("state"), *names, _("ran"), _("cost"), *([_("why")] if whys else [])],
-        [
-            (
-                one.number,
-                "" if one.metric is None else amounts.number(one.metric),
-                _STATES[one.state],
-                *(_shown(one.values.get(name, "")) for name in names),
-                amounts.duration(one.seconds),
-                amounts.money(one.cost, "USD", 4),
-                *([one.why] if whys else []),
-            )
-            for one in rows
-        ],
-        right=[0, 1, len(names) + 3, len(names) + 4],
-        spare=[len(names) + 5] if whys else [],
-    )
-
-
 class Google:
     """The engine "google" of a study that is kept here: `begin` has found or started its job."""
 
@@ -290,19 +149,22 @@ class Google:
         """The study on disk, as it is now."""
         from cloudkite.tuning import study as studies
 
-        state = "running" if job and job.active else "done" if not job or job.state == "SUCCEEDED" else "stopped"
+        state = "running" if job and job.active else "done"
+        if job and not job.active and job.state != "SUCCEEDED":
+            state = "stopped" if job.state == "CANCELLED" else "failed"
         made = dataclasses.replace(study, tries=tuple(tries), state=state, why=job.error if job else "")
         studies.save(self._trainer, made)
         return made
 
 
-def engine(workspace: Workspace, account: Account, trainer: Trainer, study: Study, try_limit: str, *,
+def engine(workspace: Workspace, account: Account, trainer: Trainer, study: Study, machines: Wishes, *,
            yes: bool, quiet: bool) -> Google:  # fmt: skip
-    """The engine of a study, once its job was found or, with consent, started."""
-    from cloudkite.jobs.plans import Wishes
+    """The engine of a study, once its job was found or, with consent, started.
 
+    `machines` says what each try runs on, and for how long it may.
+    """
     asked = study.wishes
-    wishes = Wishes(limit=try_limit, max_cost=asked.max_cost, arguments=asked.arguments, name=study.name)
+    wishes = dataclasses.replace(machines, max_cost=asked.max_cost, arguments=asked.arguments, name=study.name)
     check_set_up(workspace, account)
     target = connect(workspace, account)
     found = begin(workspace, account, target, trainer, study.space, wishes, asked.tries, asked.parallel, yes=yes,

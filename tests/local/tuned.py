@@ -22,6 +22,7 @@ from cloudkite.trainers import arguments
 from cloudkite.trainers.folders import Trainer
 from cloudkite.tuning import google
 from cloudkite.tuning.space import Parameter, Space
+from cloudkite.tuning.study import Try
 from tests.local.place import TASK, Place, make_trainer
 
 SPACE = Space(
@@ -70,17 +71,23 @@ def prepare(place: Place, patch: pytest.MonkeyPatch) -> None:
     patch.setattr(tuning_google, "connect", lambda *_: place.target)
     patch.setattr(tuning_google, "check_set_up", lambda *_: None)
     patch.setattr(results, "connect", lambda *_: place.target)
-    patch.setattr(training, "_environment", lambda *_: Path(sys.executable))
+    patch.setattr(training, "environment", lambda *_: Path(sys.executable))
     patch.setattr(steps, "passed", lambda *_: object())
     patch.setattr(arguments, "refuse_bad", lambda *_: None)
 
 
 def tune(place: Place, *words: str, tries: int = 4, parallel: int = 2, budget: float = 10.0, name: str = "",
-         **more: Any) -> Any:  # fmt: skip
-    """`invoke tune --engine google`, without its command line."""
+         follow: bool = True, **more: Any) -> list[Try]:  # fmt: skip
+    """All tries of a tuning job that is begun, or gone on with, as `invoke tune --engine google` does."""
     wishes = Wishes(image="python:3.11", arguments=words, name=name)
     account = dataclasses.replace(place.account, budget=budget)
-    return tuning_google.run(place.workspace, account, place.trainer, SPACE, wishes, tries, parallel, **more)
+    found = tuning_google.begin(
+        place.workspace, account, place.target, place.trainer, SPACE, wishes, tries, parallel, **more
+    )
+    job = found.running
+    before = found.before(job) if job else found.tries
+    seen = [own for _job, own in google.watch(place.target, job, len(before))] if job and follow else []
+    return [*before, *(seen[-1] if seen else ())]
 
 
 def killed(place: Place, folder: Path, stage: str, name: str) -> None:
