@@ -176,9 +176,9 @@ def _heading(account: Account | None, region: str, means: Means) -> str:
     if account is None or means.left is None or means.rate is None or means.budget is None:
         return _("machines in {region}").format(region=region)
     said = (
-        _("machines in {region}; of the trial's budget of {budget} {left} are left")
+        _("machines in {region}; of the trial's budget of {budget}, {left} is left")
         if means.trial
-        else _("machines in {region}; of the month's budget of {budget} {left} are left")
+        else _("machines in {region}; of the month's budget of {budget}, {left} is left")
     )
     code = means.rate.currency
     left = amounts.money(max(means.left, Decimal(0)), code)

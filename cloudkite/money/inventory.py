@@ -6,6 +6,7 @@ program left. So `down` looks here, and what could not be looked at is said.
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -18,6 +19,7 @@ from catalog import regions, run
 from catalog.book import UnknownName, read
 from cloudkite.accounts.api import send, table
 from cloudkite.accounts.target import Target
+from cloudkite.jobs.job import maybe
 from cloudkite.jobs.places import cloudrun
 from cloudkite.show.errors import UserError, from_google, is_off
 from cloudkite.show.text import _, counted
@@ -37,7 +39,7 @@ class Standing:
     """One thing that is there. `monthly` in USD while it stays as it is, None when that is not known.
 
     `running` is charged by the hour, so what it costs goes on whether it is used or not. `why` says how it is counted.
-    `ref` is what the API calls it, `size` its bytes.
+    `ref` is what the API calls it, `size` its bytes, `since` when it was made, None where that isn't known.
     """
 
     kind: str
@@ -47,6 +49,7 @@ class Standing:
     running: bool = False
     size: int = 0
     ref: str = ""
+    since: datetime.datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -321,7 +324,9 @@ def _alert(_target: Target, entry: Mapping[str, Any], _region: str) -> Iterator[
     conditions = entry.get("conditions", [])
     on_logs = bool(conditions) and all("conditionMatchedLog" in one for one in conditions)
     why = _("on logs alone: may be free") if on_logs else _("per condition")
-    yield Standing(_("alert"), entry.get("displayName") or _short(entry["name"]), each * len(conditions), why)
+    name = entry.get("displayName") or _short(entry["name"])
+    made = maybe(entry.get("creationRecord", {}).get("mutateTime"))
+    yield Standing(_("alert"), name, each * len(conditions), why, since=made)
 
 
 def _quota(_target: Target, entry: Mapping[str, Any], _region: str) -> Iterator[Standing]:

@@ -11,6 +11,7 @@ import pytest
 from cloudkite.jobs import body
 from cloudkite.jobs.places import cloudrun, vertex
 from cloudkite.money import prices
+from cloudkite.money.inventory import Standing
 from cloudkite.money.spent import account, bill, charge, look, months, rows
 from cloudkite.money.spent.bill import Amount, Bill, Line
 from cloudkite.money.spent.look import Kept, Machines, Seen
@@ -174,3 +175,17 @@ def test_rows_of_the_export_are_read_by_its_schema_and_torn_ones_left_out():
         assert bill._line(other, "mine", NOVEMBER) is None
     days = list(bill._days(months.parse("2026-10", NOW), NOW))
     assert (days[0], days[-1]) == (datetime.date(2026, 10, 1), datetime.date(2026, 11, 6))
+
+
+def test_what_costs_by_being_there_counts_since_it_was_made_where_that_is_known():
+    old, new, unknown = (
+        Standing("alert", name, Decimal(3), "per condition", since=since)
+        for name, since in (("old", NOVEMBER.begins - 9 * HOUR), ("new", NOW - HOUR), ("unknown", None))
+    )
+    found = charge.charge(Seen(NOW, (), (), (old, new, unknown), (), ()), NOVEMBER)
+    whole = Decimal(3) * int((NOW - NOVEMBER.begins).total_seconds()) / NOVEMBER.seconds
+    amounts = [row.amount or Decimal(0) for row in found]
+    assert [round(amount, 9) for amount in amounts] == [
+        round(amount, 9) for amount in (whole, Decimal(3) * 3600 / NOVEMBER.seconds, whole)
+    ]
+    assert [row.why.endswith("since the month began") for row in found] == [False, False, True]

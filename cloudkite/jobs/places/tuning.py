@@ -121,6 +121,7 @@ def parse(raw: Body, ran: Mapping[str, Body], now: datetime.datetime) -> tuple[J
         each,
         hourly=None if each.hourly is None else each.hourly * parallel,
         cost=cost,
+        billed=sum((run.billed for run in runs.values()), Decimal(0)) / parallel,
         worst_case=worst,
         place=TUNING,
         parallel=parallel,

@@ -105,20 +105,21 @@ def _kept(one: Kept, month: Month, until: datetime.datetime, now: datetime.datet
 
 
 def _others(found: Iterable[Standing], month: Month, until: datetime.datetime, now: datetime.datetime) -> Iterator[Row]:
-    """What costs by being there. Since when it has been is not known, so it counts since the month began.
+    """What costs by being there. Where it isn't known since when it has been, it counts since the month began.
 
     Of a month that is over nothing is known.
     """
     if now >= month.ends:
         return
-    part = Decimal(int((until - month.begins).total_seconds())) / month.seconds
     for one in found:
         if not one.running and one.monthly == 0:
             continue
+        begins = max(one.since or month.begins, month.begins)
+        part = Decimal(max(int((until - begins).total_seconds()), 0)) / month.seconds
         amount = None if one.monthly is None else one.monthly * part
         hourly = None if one.monthly is None else one.monthly / HOURS
         kind = rows.IMAGES if f"/{_IMAGES}/" in one.ref else rows.OTHER
-        why = _("{why}; as it is now, since the month began").format(why=one.why)
+        why = one.why if one.since else _("{why}; as it is now, since the month began").format(why=one.why)
         yield Row(kind, f"{one.kind} {one.name}", amount, hourly, None, why, one.ref)
 
 
