@@ -206,8 +206,8 @@ def name_as_label(identity: str) -> str:
 
 
 def amount_as_label(dollars: Decimal) -> str:
-    """An amount in USD as a label can say it: 0_1832 is 0.1832."""
-    return f"{dollars:f}".replace(".", "_")
+    """An amount in USD as a label can say it, to the millionth: 0_1832 is 0.1832."""
+    return f"{round(dollars, 6) if -int(dollars.as_tuple().exponent) > 6 else dollars:f}".replace(".", "_")
 
 
 def environment(spec: JobSpec) -> dict[str, str]:

@@ -80,6 +80,8 @@ def test_labels_say_what_the_gate_let_it_pass_for():
     strange = job({"worst-case": "1_2_3", "estimate": "nan"})
     assert (strange.gate, strange.estimate, job().gate) == (None, None, None)
     body.check_label("worst-case", body.amount_as_label(Decimal("1234.5000")))
+    third = job({"worst-case": body.amount_as_label(Decimal(2) / 3), "estimate": body.amount_as_label(Decimal("7E+1"))})
+    assert (third.gate, third.estimate) == (Decimal("0.666667"), Decimal(70))
 
 
 def test_storage_counts_by_the_time_that_it_is_kept_and_five_gib_months_are_free():

@@ -20,7 +20,7 @@ from urllib.parse import quote
 from cloudkite.accounts.api import send
 from cloudkite.accounts.target import Target
 from cloudkite.jobs import logs, service
-from cloudkite.jobs.job import Job
+from cloudkite.jobs.job import TUNING, Job
 from cloudkite.jobs.logs import Line
 from cloudkite.money.measured.speed import Measurements, Run, Setup, options, relevant
 from cloudkite.show.errors import body
@@ -42,11 +42,11 @@ def of_trainer(target: Target, trainer: str) -> Measurements:
     """The measured runs of a trainer's jobs that succeeded, in this account. Raises UserError.
 
     On a local cloud a job for accelerators is a rehearsal on this machine's CPU, which tells nothing about them: it is
-    left out.
+    left out, and so are tuning jobs, whose tries differ in what they do.
     """
     path = target.account.state / _KEPT
     kept = _kept(path, target.cloud)
-    found = service.search(target, trainer=trainer, states=("SUCCEEDED",))
+    found = (one for one in service.search(target, trainer=trainer, states=("SUCCEEDED",)) if one.place != TUNING)
     ended = [job for job in itertools.islice(found, _LOOKED_AT) if target.account.costs_money or not job.accelerator]
     new = [job for job in ended if job.id not in kept]
     if new:

@@ -15,7 +15,7 @@ from cloudkite.jobs.job import Wanted
 from cloudkite.jobs.places import tuning
 from cloudkite.journey import results
 from cloudkite.models import fetching
-from cloudkite.money import costs, gate, inventory, reservations
+from cloudkite.money import costs, gate, inventory, measured, reservations
 from cloudkite.show.errors import UserError
 from cloudkite.tuning import google
 from cloudkite.tuning.study import Try
@@ -80,6 +80,7 @@ def test_jobs_logs_costs_and_fetch_know_it(place: Place, study: list[Try]) -> No
     assert choosing.choose(place.target, "first").id == job.id == service.get(place.target, job.id).id
     assert choosing.choose(place.target, job.id).place == "tuning"
     assert job.id in [one.id for one in service.search(place.target, name="first")]
+    assert measured.of_trainer(place.target, "tuned").runs == ()  # the tries did different things
     assert [row.amount for row in costs.spent(place.target).rows if row.job.id == job.id] == [job.cost]
     lines = [line for line in logs.read(place.target, job) if line.attempt == "3" and line.fields.get("epoch")]
     assert [line.shown for line in lines] == ["try 3: epoch 1/2", "try 3: epoch 2/2"]
