@@ -83,8 +83,9 @@ def scene(place: Place, local_cloud: LocalCloud, session: AuthorizedSession) -> 
     """One of each, and eight hours pass: a job that runs into its limit, others that ended, an endpoint that stays."""
     api = Api(session)
     launch.control(local_cloud.root, "POST", "/export", {"dataset": f"{PROJECT}.billing"})
-    plan = dataclasses.replace(place.plan("--epochs", "1", "--pause", "500", limit="2h"), max_cost=None)
-    long = submit.submit(place.workspace, place.target, plan, estimate=Decimal("0.3"))
+    plan = place.plan("--epochs", "1", "--pause", "500", limit="2h")
+    plan = dataclasses.replace(plan, max_cost=None, estimate=Decimal("0.3"))
+    long = submit.submit(place.workspace, place.target, plan)
     short = submit.submit(place.workspace, place.target, place.plan("--epochs", "2", "--pause", "0.1", on="run"))
     pool = {"machineSpec": {"machineType": "e2-standard-4"}, "replicaCount": 1}
     pool["containerSpec"] = {"imageUri": PLAIN, "command": ["python", "-c", TRIAL]}
