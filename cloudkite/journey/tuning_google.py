@@ -5,14 +5,15 @@ from __future__ import annotations
 import dataclasses
 import datetime
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
 
 from cloudkite.accounts.registry import Account
 from cloudkite.accounts.target import Target
 from cloudkite.journey import training
 from cloudkite.journey.reach import check_set_up, connect
 from cloudkite.show import screen
-from cloudkite.show.errors import BadValue
+from cloudkite.show.errors import BadValue, UserError
 from cloudkite.show.text import _, counted
 from cloudkite.workspace import Workspace
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from cloudkite.tuning.study import Study, Try
 
 
+_AT_ONCE = 8  # requests
 PARALLEL = 3  # tries at once, where nothing else was asked for: one learns only from those that have ended
 
 
@@ -153,8 +155,27 @@ class Google:
         if job and not job.active and job.state != "SUCCEEDED":
             state = "stopped" if job.state == "CANCELLED" else "failed"
         made = dataclasses.replace(study, tries=tuple(tries), state=state, why=job.error if job else "")
+        made = made if state == "running" else self._with_models(made)
         studies.save(self._trainer, made)
         return made
+
+    def _with_models(self, study: Study) -> Study:
+        """The study with what the models of its tries tell: metrics of all held-out rows, what is to be beaten."""
+        from cloudkite.jobs import facts
+        from cloudkite.tuning import outcome
+
+        def told(one: Try) -> dict[str, Any]:
+            try:
+                return facts.read(self._target, one.output)
+            except UserError:  # then its metric is the last that it reported, and its interval isn't known
+                return {}
+
+        done = [one for one in study.tries if one.state == "done"]
+        with ThreadPoolExecutor(_AT_ONCE) as beside:
+            for one, about in zip(done, beside.map(told, done), strict=True):
+                made = outcome.of_model(study, one, about)
+                study = outcome.with_facts(study, made, about).with_try(made)
+        return study
 
 
 def engine(workspace: Workspace, account: Account, trainer: Trainer, study: Study, machines: Wishes, *,

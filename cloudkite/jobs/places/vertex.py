@@ -240,7 +240,7 @@ def charged(started: datetime.datetime | None, ended: datetime.datetime, most: i
     """
     if started is None:
         return Decimal(0)
-    seconds = min(max(int(ended.timestamp()) - int(started.timestamp()), 0), most)
+    seconds = min(max(int(ended.timestamp()) - int(started.timestamp()), 1), most)
     return Decimal(-(-seconds // _GRANULE) * _GRANULE)
 
 

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import quote
 
-from cloudkite.accounts.api import send
 from cloudkite.accounts.target import Target
+from cloudkite.jobs import facts
 from cloudkite.jobs.job import Job
-from cloudkite.show.errors import UserError, from_google
+from cloudkite.show.errors import UserError
 from cloudkite.show.text import _
 
-_FACTS = "model/assets.extra/trainer.json"  # of a job's output folder
-_LARGEST = 8 << 20  # bytes of it
 _AT_ONCE = 8
 _HASH = re.compile(r"/([0-9a-f]{64})(?:/|$)")
 
@@ -51,11 +47,11 @@ def _compared(target: Target, job: Job) -> Compared:
     given = options(job.arguments)
     data = given.pop("data", "")
     hashed = _HASH.search(data)
-    facts, lacks = _facts(target, job)
-    run, rows, metrics = (_table(facts.get(key)) for key in ("run", "rows", "metrics"))
-    run.pop("machine", None)  # as its own system calls it; the job knows what it was asked for
-    known = {name.replace("_", "-"): written(value) for name, value in run.items() if isinstance(value, _PLAIN)}
-    if facts and not metrics:
+    left, lacks = _facts(target, job)
+    run, rows, metrics = (left.get(key, {}) for key in ("run", "rows", "metrics"))
+    used = run.get("options") if isinstance(run.get("options"), dict) else {}
+    known = {name.replace("_", "-"): written(value) for name, value in used.items() if isinstance(value, _PLAIN)}
+    if left and not metrics:
         lacks = _("its trainer told no metrics")
     return Compared(
         job=job,
@@ -74,10 +70,6 @@ _PLAIN = (str, int, float, bool)
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _table(value: Any) -> dict[str, Any]:
-    return {str(key): inner for key, inner in value.items()} if isinstance(value, dict) else {}
 
 
 def options(words: Sequence[str]) -> dict[str, str]:
@@ -103,27 +95,14 @@ def options(words: Sequence[str]) -> dict[str, str]:
 
 def _facts(target: Target, job: Job) -> tuple[dict[str, Any], str]:
     """(what the trainer left beside the model, why that is nothing)."""
-    bucket, _slash, base = job.output.removeprefix("gs://").partition("/")
     if job.active:
         return {}, _("it has not ended")
-    if job.state != "SUCCEEDED" or not bucket:
+    if job.state != "SUCCEEDED":
         return {}, _("it left no model")
-    doing = _("look at {uri}").format(uri=job.output)
-    name = quote(f"{base.rstrip('/')}/{_FACTS}", safe="")
-    url = f"https://storage.googleapis.com/storage/v1/b/{quote(bucket, safe='')}/o/{name}"
     try:
-        answer = send(target, "GET", url, doing, again=True, params={"alt": "media"})
-        if answer.status_code == 404:
-            return {}, _("its model has no {file}").format(file=_FACTS.rpartition("/")[2])
-        if not answer.ok:
-            raise from_google(answer, doing)
-    except UserError as refused:
-        return {}, refused.message
-    try:
-        found = json.loads(answer.content) if len(answer.content) <= _LARGEST else None
-    except (ValueError, RecursionError):
-        found = None
-    return (_table(found), "") if isinstance(found, dict) else ({}, _("its trainer.json can't be read"))
+        return facts.read(target, job.output), ""
+    except UserError as problem:
+        return {}, problem.message
 
 
 @dataclass(frozen=True)

@@ -15,16 +15,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import fmean, median
 from typing import Any
-from urllib.parse import quote
 
-from cloudkite.accounts.api import send
 from cloudkite.accounts.target import Target
-from cloudkite.jobs import logs, service
+from cloudkite.jobs import facts, logs, service
 from cloudkite.jobs.job import TUNING, Job
 from cloudkite.jobs.logs import Line
 from cloudkite.money.measured.speed import Measurements, Run, Setup, options, relevant
-from cloudkite.show.errors import body
-from cloudkite.show.text import _
 from cloudkite.workspace import read_json, write_atomically
 
 _KEPT = "measured.json"  # in the account's folder
@@ -82,8 +78,8 @@ def _read(target: Target, job: Job) -> Run | None:
     if each is None or not job.seconds:
         return None
     epochs = len({line.fields["epoch"] for line in lines})
-    facts = _facts(target, job)
-    rows = facts.get("rows", {}).get("training")
+    left = _facts(target, job)
+    rows = left.get("rows", {}).get("training")
     given = options(job.arguments)
     return Run(
         job=job.name,
@@ -95,7 +91,7 @@ def _read(target: Target, job: Job) -> Run | None:
         rest_seconds=max(job.seconds - epochs * each, 0.0),
         rows=rows if isinstance(rows, int) and rows > 0 else None,
         given=given,
-        used=relevant(facts.get("run", {}).get("options", {})) or given,
+        used=relevant(used) if isinstance(used := left.get("run", {}).get("options"), dict) else given,
     )
 
 
@@ -114,18 +110,11 @@ def epoch_seconds(lines: Sequence[Line]) -> float | None:
 
 
 def _facts(target: Target, job: Job) -> dict[str, Any]:
-    """What the trainer wrote of the run beside its model, {} where that can't be read. Raises UserError."""
-    bucket, _slash, folder = job.output.removeprefix("gs://").partition("/")
-    name = f"{folder.rstrip('/')}/model/assets.extra/trainer.json"
-    url = f"https://storage.googleapis.com/storage/v1/b/{bucket}/o/{quote(name, safe='')}?alt=media"
-    answer = send(target, "GET", url, _("read what job {name} left").format(name=job.name), again=True)
-    found = body(answer) if answer.ok else None
-    if not isinstance(found, dict):
+    """What the trainer wrote of the run beside its model, {} where there is nothing. Raises UserError."""
+    try:
+        return facts.read(target, job.output)
+    except facts.Missing:
         return {}
-    parts = {key: value for key, value in found.items() if key in ("rows", "run") and isinstance(value, dict)}
-    if not isinstance(parts.get("run", {}).get("options", {}), dict):
-        del parts["run"]
-    return parts
 
 
 def _kept(path: Path, cloud: str) -> dict[str, _Row]:

@@ -122,7 +122,11 @@ def test_seeds_are_followed_together_compared_and_not_computed_twice(place, caps
 
 def leave_facts(place: Place, job: service.Job, accuracy: float) -> None:
     """What a trainer of ours writes beside its model."""
-    told = {"metrics": {"accuracy": accuracy}, "rows": {"training": 300, "held_out": 44}, "run": {"batch": 32}}
+    told = {
+        "metrics": {"accuracy": accuracy},
+        "rows": {"training": 300, "held_out": 44},
+        "run": {"options": {"batch": 32}},
+    }
     bucket, _slash, base = job.output.removeprefix("gs://").partition("/")
     blob = place.target.storage().bucket(bucket).blob(f"{base}model/assets.extra/trainer.json")
     blob.upload_from_string(json.dumps(told))

@@ -13,9 +13,16 @@ from cloudkite.journey import speeds
 from cloudkite.money import measured
 from cloudkite.money.offered import machines, means
 from cloudkite.money.offered.machines import Wish
-from tests.local.place import Place
+from cloudkite.trainers.folders import Trainer
+from tests.local.place import Place, make_trainer
 
 pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def place(place: Place) -> Place:
+    """With a trainer of its own: the cloud has jobs of others."""
+    return replace(place, trainer=Trainer("paced", make_trainer(place.workspace.trainers / "paced").folder))
 
 
 @pytest.fixture(scope="module")
@@ -30,26 +37,26 @@ def ended(place: Place) -> service.Job:
 
 
 def test_each_ended_job_is_read_once_and_compared_with_its_like(place: Place, ended: service.Job, monkeypatch):
-    found = measured.of_trainer(place.target, "tiny")
+    found = measured.of_trainer(place.target, "paced")
     assert len(found.runs) == 2 and not found.unread  # a rehearsal tells nothing about a GPU
     (run,) = found.like({"pause": "0.3"})
     assert (run.job, run.epochs, run.rows, run.used) == (ended.name, 4, None, {"pause": "0.3"})
     assert 0.3 <= run.epoch_seconds < 2
     assert run.rest_seconds == pytest.approx(ended.seconds - 4 * run.epoch_seconds)
     wanted = place.plan("--epochs", "4", "--pause", "0.3")
-    estimated = measured.estimate(measured.of_trainer(place.target, "tiny"), wanted)
+    estimated = measured.estimate(measured.of_trainer(place.target, "paced"), wanted)
     assert estimated and abs(estimated / ended.cost - 1) < 0.1  # it is the same job
-    assert measured.estimate(measured.of_trainer(place.target, "tiny"), place.plan("--pause", "9")) is None
+    assert measured.estimate(measured.of_trainer(place.target, "paced"), place.plan("--pause", "9")) is None
     monkeypatch.setattr(logs, "read", None)  # whoever reads a log again fails
-    assert measured.of_trainer(place.target, "tiny") == found
-    assert not measured.of_trainer(place.target, "tin").runs
+    assert measured.of_trainer(place.target, "paced") == found
+    assert not measured.of_trainer(place.target, "pace").runs
 
 
 def test_a_file_that_is_damaged_is_made_anew(place: Place, ended: service.Job):
-    found, path = measured.of_trainer(place.target, "tiny"), place.account.state / "measured.json"
+    found, path = measured.of_trainer(place.target, "paced"), place.account.state / "measured.json"
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2])
-    assert measured.of_trainer(place.target, "tiny") == found
+    assert measured.of_trainer(place.target, "paced") == found
     assert json.loads(path.read_bytes()) == json.loads(whole)
 
 
@@ -57,7 +64,7 @@ def test_a_whole_run_has_a_price_where_it_was_measured(place: Place, ended: serv
     monkeypatch.setattr(registry, "load", lambda *_arguments: place.account)
     monkeypatch.setattr(speeds.target, "connect", lambda *_arguments: place.target)
     wishes = speeds.Wishes()
-    speeds.show(place.workspace, "tiny", "", wishes, epochs=100)
+    speeds.show(place.workspace, "paced", "", wishes, epochs=100)
     out, _err = capsys.readouterr()
     (first, *rest) = out.splitlines()[2:]
     assert first.split()[0] == ended.machine and "not measured" not in first
@@ -65,7 +72,7 @@ def test_a_whole_run_has_a_price_where_it_was_measured(place: Place, ended: serv
         sum("not measured" in line for line in rest) == len(machines.first(machines.offers(ended.region, Wish()))) - 1
     )
     assert "1 job with other options isn't compared" in out and "is on this machine" in out
-    speeds.show(place.workspace, "tiny", "", wishes, epochs=100, as_json=True)
+    speeds.show(place.workspace, "paced", "", wishes, epochs=100, as_json=True)
     told = json.loads(capsys.readouterr().out)
     (row,) = told["measured"]
     assert row["seconds"] == pytest.approx(row["rest_seconds"] + 100 * row["epoch_seconds"])
