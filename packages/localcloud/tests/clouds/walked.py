@@ -15,7 +15,7 @@ PAYER = "billingAccounts/012345-6789AB-CDEF01"
 BUCKET = "walked-bucket"
 APIS = (
     "aiplatform artifactregistry billingbudgets cloudbilling cloudquotas cloudresourcemanager compute iam "
-    "iamcredentials logging monitoring pubsub storage cloudasset cloudbuild cloudfunctions eventarc run"
+    "iamcredentials logging monitoring pubsub storage cloudasset cloudbuild cloudfunctions eventarc run bigquery"
 ).split()
 
 

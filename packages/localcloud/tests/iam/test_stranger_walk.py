@@ -72,6 +72,9 @@ def complaint(address: str, answer: Any) -> str:
         return "" if error["message"] == "The caller does not have permission" else said
     if "run.googleapis.com/" in address:  # it says no more than this
         return "" if re.match(r"Permission 'run\.\w+\.\w+' denied on resource 'projects/", error["message"]) else said
+    if address.startswith("bigquery.googleapis.com/"):
+        words = r"Access Denied: \w+ \S+: Permission bigquery\.\w+\.\w+ denied on "
+        return "" if re.match(words, error["message"]) else said
     reasons = {"IAM_PERMISSION_DENIED", "AUTH_PERMISSION_DENIED"}
     told = [detail for detail in error.get("details", []) if detail.get("reason") in reasons]
     return "" if told and told[0]["metadata"].get("permission") else said

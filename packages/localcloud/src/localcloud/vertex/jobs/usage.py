@@ -44,8 +44,8 @@ def span(job: Job, payer: str) -> Span:
     """The machines of the attempt that runs, or ran last."""
     body, spec = job.body, job.body["jobSpec"]
     began, ended = seconds(job.run["began"]), None
-    if "endTime" in body:  # one that is out of time ends a little later
-        ended = max(began, min(seconds(body["endTime"]), seconds(body["startTime"]) + _timeout(spec)))
+    if "endTime" in body:  # one that is out of time ends a little later; one that began has its first half minute
+        ended = max(began + 1, min(seconds(body["endTime"]), seconds(body["startTime"]) + _timeout(spec)))
     spot = spec.get("scheduling", {}).get("strategy", "") in _SPOT
     return Span(
         resource=attempt(job, job.attempt),
