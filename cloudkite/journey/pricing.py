@@ -194,16 +194,7 @@ def _table(
     near_by: dict[Offer, tuple[Offer, Decimal] | None],
 ) -> None:
     columns = [_("machine"), _("vCPUs"), _("memory"), _("an hour"), _("on Spot")]
-    cells = [
-        [
-            described(one),
-            one.vcpus or "",
-            _gigabytes(one.memory_gb),
-            legend.price(one.on_demand, rate),
-            legend.price(one.spot, rate),
-        ]
-        for one in offers
-    ]
+    cells = [_cells(one, rate, legend) for one in offers]
     right = [1, 2, 3, 4]
     if means.left is not None:
         right.append(len(columns))
@@ -221,20 +212,16 @@ def _table(
     screen.table(columns, cells, right=right, spare=[2, 1])
 
 
+def _cells(one: Offer, rate: Rate, legend: Legend) -> list[object]:
+    """What it is, and its two prices."""
+    prices = [legend.price(price, rate) for price in (one.on_demand, one.spot)]
+    return [described(one), one.vcpus or "", _gigabytes(one.memory_gb), *prices]
+
+
 def _others(offers: Sequence[Offer], rate: Rate, legend: Legend) -> None:
     screen.table(
         [_("region"), _("machine"), _("vCPUs"), _("memory"), _("an hour"), _("on Spot")],
-        [
-            (
-                one.region,
-                described(one),
-                one.vcpus or "",
-                _gigabytes(one.memory_gb),
-                legend.price(one.on_demand, rate),
-                legend.price(one.spot, rate),
-            )
-            for one in offers
-        ],
+        [[one.region, *_cells(one, rate, legend)] for one in offers],
         right=[2, 3, 4, 5],
         spare=[3, 2],
     )

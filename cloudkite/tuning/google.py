@@ -28,7 +28,6 @@ from cloudkite.tuning.space import Parameter, Space
 from cloudkite.tuning.study import Try
 
 SPACE = "tuning-space"  # the label of a tuning job: the mark of what it tries
-_HELD = "val_"  # begins the name of a metric of held-out rows; trainers report those to the service without it
 _OUTAGE = 300  # seconds that the service may stay silent while a job is watched
 COUNTED = ("done", "pruned")  # states of tries that gave a measurement
 
@@ -67,15 +66,10 @@ def study_spec(space: Space) -> dict[str, Any]:
     A try is stopped when its best is below the median of the others' averages at that step.
     """
     return {
-        "metrics": [{"metricId": metric_id(space.metric), "goal": space.goal.upper()}],
+        "metrics": [{"metricId": space.tag, "goal": space.goal.upper()}],
         "parameters": [_parameter(one) for one in space.parameters],
         "medianAutomatedStoppingSpec": {"useElapsedDuration": False},
     }
-
-
-def metric_id(metric: str) -> str:
-    """A metric as trainers report it to the service: that of held-out rows, without `val_`."""
-    return metric.removeprefix(_HELD)
 
 
 def _parameter(one: Parameter) -> dict[str, Any]:
@@ -203,10 +197,3 @@ def _why(state: str, trial: Mapping[str, Any], run: Job) -> str:
     if state == "killed":
         return _("ended with the whole tuning")
     return _("being stopped early") if trial.get("state") == "STOPPING" else ""
-
-
-def best(tries: Sequence[Try], goal: str) -> Try | None:
-    """The best of those that ran to their end, for whose values there is a model; None while there is none."""
-    done = [one for one in tries if one.state == "done" and one.metric is not None]
-    sign = 1 if goal == "maximize" else -1
-    return max(done, key=lambda one: (sign * (one.metric or 0.0), -one.number), default=None)

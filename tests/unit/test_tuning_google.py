@@ -17,6 +17,7 @@ from cloudkite.money.quota import Reading
 from cloudkite.show.errors import BadValue, UserError
 from cloudkite.tuning import google
 from cloudkite.tuning.space import Parameter, Space
+from cloudkite.tuning.study import Study, Wishes
 from tests.jobs import NOW, SPEC, account, plan
 
 SPACE = Space(
@@ -265,10 +266,14 @@ def test_each_try_has_its_own_state_cost_and_reason():
     assert "non-zero status" in tries[2].why and tries[3].why == "it was preempted too often"
     assert tries[4].why == "being stopped early" and tries[0].why == ""
     assert [one.number for one in google.tries_of(told(), 12)][:2] == [13, 14]
-    best = google.best(tries, "maximize")
+    best = best_of(tries, "maximize")
     assert best and best.number == 7  # what was stopped early has no model
-    lowest = google.best(tries, "minimize")
-    assert lowest and lowest.number == 1 and google.best(tries[1:4], "maximize") is None
+    lowest = best_of(tries, "minimize")
+    assert lowest and lowest.number == 1 and best_of(tries[1:4], "maximize") is None
+
+
+def best_of(tries, goal):
+    return Study("s", "t", "google", dataclasses.replace(SPACE, goal=goal), Wishes(), "m", "", tries=tuple(tries)).best
 
 
 def test_the_whole_costs_what_its_tries_ran_and_may_cost_what_is_left():

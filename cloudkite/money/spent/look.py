@@ -117,17 +117,16 @@ def look(target: Target, since: datetime.datetime, *, everywhere: bool = False) 
 
 def _of_job(job: Job, now: datetime.datetime) -> Machines:
     """A training job; one that waits costs nothing yet, and may begin now."""
-    hourly, times = job.hourly, ()
+    times = ()
     if job.started is not None:
         begun, seconds = _whole(job.started), job.billed
-        if not seconds and job.cost and job.seconds:  # of several machines: what they cost, spread over its time
-            seconds = Decimal(job.seconds)
-            hourly = job.cost * 3600 / seconds
         times = ((begun, begun + datetime.timedelta(seconds=float(seconds))),) if seconds else ()
     ends = (_whole(job.started or now) + datetime.timedelta(seconds=job.limit_seconds)) if job.active else None
     kind = rows.TRIES if job.place == rows.TUNING else rows.JOBS
     why = _("a job that started again is counted from its first start to its end") if job.restarts else ""
-    return Machines(kind, job.name, hourly, times, job.active, ends, why, job.resource, job.labels, job, job.price_date)
+    return Machines(
+        kind, job.name, job.hourly, times, job.active, ends, why, job.resource, job.labels, job, job.price_date
+    )
 
 
 def _custom(entry: Mapping[str, Any], _region: str, now: datetime.datetime) -> Iterator[Machines]:

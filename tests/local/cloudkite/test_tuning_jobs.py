@@ -18,7 +18,7 @@ from cloudkite.models import fetching
 from cloudkite.money import costs, gate, inventory, measured, reservations
 from cloudkite.show.errors import UserError
 from cloudkite.tuning import google
-from cloudkite.tuning.study import Try
+from cloudkite.tuning.study import Study, Try, Wishes
 from localcloud import launch
 from tests.local.place import Place
 from tests.local.tuned import SPACE, killed, prepare, tune, tuned
@@ -84,7 +84,7 @@ def test_jobs_logs_costs_and_fetch_know_it(place: Place, study: list[Try]) -> No
     assert [row.amount for row in costs.spent(place.target).rows if row.job.id == job.id] == [job.cost]
     lines = [line for line in logs.read(place.target, job) if line.attempt == "3" and line.fields.get("epoch")]
     assert [line.shown for line in lines] == ["try 3: epoch 1/2", "try 3: epoch 2/2"]
-    best = google.best(study, "maximize")
+    best = Study("first", "tuned", "google", SPACE, Wishes(), "", "", tries=tuple(study)).best
     assert best and best.metric == max(one.metric for one in study if one.metric is not None)
     folder = results.fetch_job(place.workspace, place.target, job)
     assert float((folder / "saved_model.pb").read_text()) == pytest.approx(best.values["rate"])
